@@ -1,0 +1,1 @@
+"""Carebell: signed HL7v2 scheduling messages in, appointment text messages out."""

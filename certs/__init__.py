@@ -1,0 +1,1 @@
+"""Certificates and signatures: whose key signed these bytes, and may it speak for this environment?"""

@@ -1,0 +1,80 @@
+"""What verification hands on: a message whose bytes are known to be the sender's, or the reason why not.
+
+`VerifiedMessage` is the parser's only input. It is made by `certs.verify` alone (a test holds that), so bytes that
+nobody vouched for cannot be parsed by mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Msh:
+    """The header fields that verification and answers need, as raw bytes of the first segment.
+
+    Read before anything is verified, so that even a refusal can name the message it refuses. Everything is empty
+    where the field is absent. `separators` is MSH-1 and MSH-2 together, `b"|^~\\\\&"` in all but odd messages.
+    """
+
+    separators: bytes = b"|^~\\&"
+    sending_application: bytes = b""  # MSH-3
+    sending_facility: bytes = b""  # MSH-4
+    receiving_application: bytes = b""  # MSH-5
+    receiving_facility: bytes = b""  # MSH-6
+    date_time: bytes = b""  # MSH-7
+    message_type: bytes = b""  # MSH-9, all components
+    control_id: bytes = b""  # MSH-10
+    processing_id: bytes = b""  # MSH-11
+    version_id: bytes = b""  # MSH-12
+    accept_ack: bytes = b""  # MSH-15
+    application_ack: bytes = b""  # MSH-16
+    character_set: bytes = b""  # MSH-18, first repetition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedMessage:
+    """P of signing.md section 2 and who signed it.
+
+    Attributes:
+        payload: P: canonical bytes from `MSH` through the CR before ZSG, exactly what was signed.
+        digest: SHA-256 of `payload`, 32 bytes.
+        environment: the environment the signing certificate belongs to.
+        thumbprint: x5t#S256 of that certificate, base64url.
+        received_at: UTC, when the frame was complete.
+        sent_at: MSH-7 in UTC (its own offset, else the environment's zone).
+        sent_offset: whether MSH-7 carried an offset, and which, as `+hhmm`; None: it had none.
+    """
+
+    payload: bytes = field(repr=False)
+    digest: bytes
+    msh: Msh = field(repr=False)
+    environment: str
+    thumbprint: str
+    received_at: datetime
+    sent_at: datetime
+    sent_offset: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A message that is not accepted; holds no message content.
+
+    Attributes:
+        code: stable: SIG01..SIG11, TYPE, or a code of config/answers.yaml (NOHL7, BATCH, VERSION, ...).
+        err3: HL7 table 0357 code, as in the tables of signing.md.
+        text: one short sentence for MSA-3 and the log; printable ASCII, no message content.
+        environment: known once the certificate is; None before.
+        thumbprint: first 8 characters of the named certificate's thumbprint, when the header could be read.
+        digest: first 16 hex digits of SHA-256 over the frame's content, to find it in the sender's log.
+    """
+
+    code: str
+    err3: str
+    text: str
+    msh: Msh = field(repr=False)
+    environment: str | None = None
+    thumbprint: str | None = None
+    digest: str = ""

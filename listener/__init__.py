@@ -1,0 +1,1 @@
+"""MLLP: bytes to frames and answers back, over TCP and TLS; knows no HL7."""

@@ -1,0 +1,1 @@
+"""Texts and the gateways that carry them."""

@@ -1,0 +1,184 @@
+"""What a SIU message says, in our words: the value that flows from the parser to the scheduler and the store.
+
+Everything optional is None where the message is silent, and silence means "keep what we have" on an update; an explicit
+HL7 delete (`""`) is `FORGET`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from parser.phone import PhoneNumber
+
+
+class Action(enum.Enum):
+    """What the trigger event asks for (hl7.md, SIU events)."""
+
+    BOOK = "book"  # S12
+    RESCHEDULE = "reschedule"  # S13
+    MODIFY = "modify"  # S14
+    CANCEL = "cancel"  # S15, S16
+    DELETE = "delete"  # S17: entered in error, silent
+    RESOURCE = "resource"  # S18-S22: update, never cancels
+    SLOT = "slot"  # S23, S24: answered AA, ignored
+    NO_SHOW = "no_show"  # S26
+    ANNOUNCE = "announce"  # S27: upsert
+
+
+class Status(enum.Enum):
+    """The appointment's filler status after the case-folded map, S15/S16/S17/S26 beating the fields."""
+
+    PENDING = "pending"
+    WAITLIST = "waitlist"
+    BOOKED = "booked"
+    ARRIVED = "arrived"  # Started, ARRIVED: the patient is here; stop texting
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    DELETED = "deleted"
+    NO_SHOW = "no_show"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+    @property
+    def active(self) -> bool:
+        """Whether reminders make sense."""
+        return self in (Status.PENDING, Status.WAITLIST, Status.BOOKED, Status.UNKNOWN)
+
+
+class _Forget(enum.Enum):
+    FORGET = '""'
+
+
+FORGET: Final = _Forget.FORGET
+"""An explicit HL7 delete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadPhone:
+    """A telephone was given but none is usable.
+
+    Attributes:
+        reason: `invalid_phone`, or `landline` where the configuration skips those.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """When the visit starts.
+
+    Attributes:
+        instant: UTC; for a date-only start, midnight in `zone`.
+        zone: the clinic's IANA zone: for wall-clock reminders, quiet hours and texts.
+        date_only: no time of day was given; no timed reminder is possible.
+    """
+
+    instant: datetime
+    zone: str
+    date_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseWarning:
+    """Something odd that did not stop the message.
+
+    Attributes:
+        code: stable, upper case with underscores, documented in docs/reference.
+        field: HL7 path such as `SCH-11.4`, or None.
+        text: one sentence without message content.
+    """
+
+    code: str
+    field: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One place where a value could have come from, and why it did not win (None: it won)."""
+
+    field: str
+    value: str
+    why_not: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """How one value was decided; phones are masked already.
+
+    Attributes:
+        name: key, aliases, start, duration, status, phone, language, visit_mode, join_link, facility, ...
+        value: as text: an instant in UTC (`2026-03-09T19:00:00Z`), minutes, ...; None: not given.
+        field: HL7 path of the winner, or None.
+        zone: for `start`: the IANA zone, where it came from is in `note`.
+        note: one short remark, e.g. where the zone came from.
+    """
+
+    name: str
+    value: str | None
+    field: str | None
+    candidates: tuple[Candidate, ...] = ()
+    zone: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulingEvent:
+    """One SIU message. Holds a phone (digits hidden) and nothing else of the patient's identity.
+
+    Attributes:
+        environment: whose certificate signed it.
+        event: trigger event, `S12`.
+        reference: the appointment's id as people know it: SCH-2.1, else SCH-1.1, else PV1-19.1.
+        aliases: every identity this appointment goes by in this feed: `{MSH-3.1}|{MSH-4.1}|{kind}|{id}|{authority}`, kind
+            `filler`, `placer` or `visit`; the first is the key. Two events that share one are the same appointment.
+        occurred_at: MSH-7, UTC: the order of events.
+        start: None: not given.
+        phone: None: keep; FORGET: delete now; BadPhone: given and unusable.
+        consent: None: not given.
+        facility, provider, location: display names for templates that ask for them; already cleaned to one short line.
+        patient_name: only where the environment's templates use it, cleaned; else None.
+    """
+
+    environment: str
+    event: str
+    action: Action
+    status: Status
+    reference: str
+    aliases: tuple[str, ...]
+    occurred_at: datetime
+    received_at: datetime
+    start: Start | None = None
+    duration: timedelta | None = None
+    phone: PhoneNumber | BadPhone | _Forget | None = None
+    language: str | None = None
+    deceased: bool = False
+    consent: bool | None = None
+    visit_mode: str | None = None
+    join_link: str | None = None
+    facility: str | None = None
+    provider: str | None = None
+    location: str | None = None
+    patient_name: str | None = field(default=None, repr=False)
+    warnings: tuple[ParseWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A verified message that cannot be acted on; no message content.
+
+    Attributes:
+        code: stable failure code of config/answers.yaml: TYPE, FIELD, VALUE, LIMIT, ...
+        err3: HL7 table 0357.
+        text: one sentence for MSA-3 and the log.
+        location: ERR-2 as `SCH^1^11` or None.
+    """
+
+    code: str
+    err3: str
+    text: str
+    location: str | None = None

@@ -1,0 +1,42 @@
+"""A patient's telephone number, and how it is found in XTN fields.
+
+`PhoneNumber` hides its digits from `repr`, `str`, format and tracebacks; only `e164()` tells them, and only the rooms
+that encrypt or send call it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PhoneKind = Literal["mobile", "landline", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A number in E.164, digits hidden.
+
+    Attributes:
+        kind: what the sender's codes or the numbering plan say: mobile, landline or unknown (US and CA plans do not tell).
+    """
+
+    _digits: str
+    kind: PhoneKind = "unknown"
+
+    def e164(self) -> str:
+        """The number itself, `+12025550143`. For encryption and for the gateway alone."""
+        return self._digits
+
+    @property
+    def masked(self) -> str:
+        """`***0143`: what people and logs may see."""
+        return f"***{self._digits[-4:]}"
+
+    def __repr__(self) -> str:
+        return f"PhoneNumber({self.masked})"
+
+    def __str__(self) -> str:
+        return self.masked
+
+    def __format__(self, spec: str) -> str:
+        return format(self.masked, spec)

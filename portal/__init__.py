@@ -1,0 +1,1 @@
+"""The HTTP side: Twilio webhooks, health and metrics."""

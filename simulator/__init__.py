@@ -1,0 +1,1 @@
+"""The outside world, simulated: a sending EHR and a Twilio with faults."""

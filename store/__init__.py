@@ -1,0 +1,1 @@
+"""The database: appointments, outbox, opt-outs, audit, replay memory; the only room that knows SQL."""
