@@ -2,15 +2,24 @@
 
 `advance()` folds a `SchedulingEvent` into an `Appointment`; `scheduler.plan.plan()` then says what to text. Both are used
 unchanged by the service, by `carebell plan` and by the tests.
+
+Order (hl7.md): by MSH-7, then arrival. Every field keeps the newest value that was given, so the final state is the same
+whatever the order of delivery: an older message can still fill in what no newer one said, and can never override one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Status
 from parser.phone import PhoneNumber
+from scheduler.policy import Policy
 
 
 class Life(Enum):
@@ -52,7 +61,8 @@ class Appointment:
         event_at: MSH-7 of the newest applied event, UTC.
         start, zone, date_only: see `Start`; start None: not known yet.
         phone: None when unknown, purged or unusable; `phone_fault` says which of the last two.
-        phone_fault: None | no_phone | invalid_phone | purged.
+        phone_fault: why there is no phone: None (none was ever given), no_phone (deleted by the sender), invalid_phone, landline,
+            purged.
         told: what the patient was last told, or knows from before our time; None: nothing yet.
         changed_at: receipt of the last edit that changed what the patient sees; opens the debounce.
         window_revision: revision of the first event of the open confirmation window; None: none open.
@@ -60,6 +70,8 @@ class Appointment:
         window_text: whether the window's text was found and not suppressed by the plan.
         planned_at: receipt of the message that planned the current reminders, UTC.
         planned_revision: its revision; the revision of the reminder rows.
+        unseen_edit: the newest event changed nothing that the patient sees.
+        stamps: MSH-7 of the event that gave a field, where that is not `event_at`.
         purged_at: when the phone was forgotten for good, UTC.
     """
 
@@ -92,4 +104,224 @@ class Appointment:
     window_text: bool = False
     planned_at: datetime
     planned_revision: int = 1
+    unseen_edit: bool = False
+    stamps: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
     purged_at: datetime | None = None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the visit has begun and the phone must be gone, UTC; a date-only visit begins when its local day ends."""
+        if self.start is None or not self.date_only:
+            return self.start
+        local = self.start.astimezone(ZoneInfo(self.zone))
+        return (local + timedelta(days=1)).astimezone(UTC)
+
+    def visible(self, policy: Policy) -> Visible:
+        """What a text sent now would show."""
+        if self.life in (Life.CANCELED, Life.DELETED):
+            return Visible(start=None, canceled=True)
+        details = tuple((name, value) for name in policy.shown if (value := getattr(self, name)) is not None)
+        return Visible(start=self.start, date_only=self.date_only, visit_mode=self.visit_mode, details=details)
+
+    @property
+    def window_open(self) -> bool:
+        return self.window_revision is not None
+
+
+_KEPT = (
+    "duration",
+    "language",
+    "consent",
+    "visit_mode",
+    "join_link",
+    "facility",
+    "provider",
+    "location",
+    "patient_name",
+)
+
+
+def _given(event: SchedulingEvent) -> dict[str, Any]:
+    """The appointment fields that this event speaks about; silence keeps what is there."""
+    given: dict[str, Any] = {name: value for name in _KEPT if (value := getattr(event, name)) is not None}
+    if event.start is not None:
+        given["start"] = event.start
+    if event.phone is not None:
+        given["phone"] = event.phone
+    if event.deceased:
+        given["deceased"] = True
+    life = _life(event)
+    if life is not None:
+        given["life"] = life
+    return given
+
+
+_LIFE_OF_ACTION = {Action.CANCEL: Life.CANCELED, Action.DELETE: Life.DELETED, Action.NO_SHOW: Life.ENDED}
+_LIFE_OF_STATUS = {
+    Status.CANCELED: Life.CANCELED,
+    Status.DELETED: Life.DELETED,
+    Status.ARRIVED: Life.ENDED,
+    Status.COMPLETED: Life.ENDED,
+    Status.NO_SHOW: Life.ENDED,
+    Status.BLOCKED: Life.ENDED,
+}
+
+
+def _life(event: SchedulingEvent) -> Life | None:
+    """The life this event puts the appointment in; None: it leaves it as it is."""
+    if event.action is Action.RESOURCE:
+        return None
+    by_action = _LIFE_OF_ACTION.get(event.action)
+    if by_action is not None:
+        return by_action
+    if event.status is Status.UNKNOWN and event.action in (Action.MODIFY, Action.ANNOUNCE):
+        return None  # an edit that does not say "booked" does not revive a cancelled visit
+    return _LIFE_OF_STATUS.get(event.status, Life.ACTIVE)
+
+
+def _set(name: str, value: Any) -> dict[str, Any]:
+    """One given field as attributes of `Appointment`."""
+    if name == "start":
+        return {"start": value.instant, "zone": value.zone, "date_only": value.date_only}
+    if name == "phone":
+        if value is FORGET:
+            return {"phone": None, "phone_fault": "no_phone"}
+        if isinstance(value, BadPhone):
+            return {"phone": None, "phone_fault": value.reason}
+        return {"phone": value, "phone_fault": None}
+    return {name: value}
+
+
+def first_sight(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> Appointment:  # noqa: A002 (its own name)
+    """The appointment as its first message shows it, and what the patient is taken to know already (sms.md, First sight).
+
+    Args:
+        id: a fresh random id.
+        zone: the environment's zone, for an event that gives no start.
+    """
+    now = event.received_at
+    blank = Appointment(
+        id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
+        event_at=event.occurred_at, life=Life.ACTIVE, start=None, zone=zone, changed_at=now, planned_at=now,
+    )  # fmt: skip
+    changes: dict[str, Any] = {}
+    for name, value in _given(event).items():
+        changes |= _set(name, value)
+    seen = replace(blank, **changes)
+    if event.action is Action.BOOK and seen.life is Life.ACTIVE:
+        seen = replace(seen, window_revision=1)
+    elif event.action is Action.RESCHEDULE and seen.life is Life.ACTIVE:
+        seen = replace(seen, told=Visible(start=None), window_revision=1)
+    elif event.action is Action.CANCEL and seen.start is not None:
+        told = Visible(start=seen.start, date_only=seen.date_only)
+        seen = replace(seen, told=told, window_revision=1)
+    else:
+        seen = replace(seen, told=seen.visible(policy))
+    return _without_needless_phone(seen, now)
+
+
+def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appointment | None:
+    """The appointment after one more event; None: the event is older than what we know and adds nothing."""
+    now = event.received_at
+    stale = event.occurred_at < before.event_at
+    before = _settled(before, policy, now)
+    stamps = dict(before.stamps)
+    changes: dict[str, Any] = {}
+    for name, value in _given(event).items():
+        if stale and not _older(before, name, event.occurred_at):
+            continue
+        changes |= _set(name, value)
+        if stale:
+            stamps[name] = event.occurred_at
+        else:
+            stamps.pop(name, None)
+    if stale and not changes:
+        return None
+    if not stale:
+        for name in ("life", "start", "phone", "deceased", *_KEPT):
+            if name not in _given(event) and _was_given(before, name):
+                stamps.setdefault(name, before.event_at)
+    aliases = before.aliases + tuple(alias for alias in event.aliases if alias not in before.aliases)
+    after = replace(
+        before,
+        **changes,
+        aliases=aliases,
+        revision=before.revision + 1,
+        event_at=max(before.event_at, event.occurred_at),
+        stamps=MappingProxyType(stamps),
+        unseen_edit=False,
+    )
+    after = _replanned(before, after, now)
+    after = _with_window(before, after, policy, now)
+    return _without_needless_phone(after, now)
+
+
+def _was_given(appointment: Appointment, name: str) -> bool:
+    if name == "phone":
+        return appointment.phone is not None or appointment.phone_fault is not None
+    return name == "life" or getattr(appointment, name) not in (None, False)
+
+
+def _older(appointment: Appointment, name: str, than: datetime) -> bool:
+    """Whether the field's present value is older than that instant, or was never given."""
+    if not _was_given(appointment, name):
+        return True
+    return appointment.stamps.get(name, appointment.event_at) < than
+
+
+def _settled(before: Appointment, policy: Policy, now: datetime) -> Appointment:
+    """Close a window whose text was never to leave and whose time has passed: the patient counts as told.
+
+    Windows with a text are closed by the claim that takes the text.
+    """
+    if before.window_open and not before.window_text and before.window_due is not None and before.window_due <= now:
+        return close_window(before, policy)
+    return before
+
+
+def close_window(appointment: Appointment, policy: Policy) -> Appointment:
+    """The window's text has left, or was found and suppressed: from now on the patient is taken to know this state.
+
+    A visit that was cancelled before anything was told leaves nothing told: should it come back, it is "booked".
+    """
+    untold = appointment.told is None and appointment.life is Life.CANCELED
+    told = None if untold else appointment.visible(policy)
+    return replace(appointment, told=told, window_revision=None, window_due=None, window_text=False)
+
+
+def _replanned(before: Appointment, after: Appointment, now: datetime) -> Appointment:
+    """A new time, or a visit that is on again, plans its reminders anew."""
+    moved = (before.start, before.date_only, before.zone) != (after.start, after.date_only, after.zone)
+    revived = after.life is Life.ACTIVE and before.life is not Life.ACTIVE
+    if moved or revived:
+        return replace(after, planned_at=now, planned_revision=after.revision)
+    return after
+
+
+def _with_window(before: Appointment, after: Appointment, policy: Policy, now: datetime) -> Appointment:
+    """Open, prolong or close the debounce by what the patient sees (sms.md, Debounce)."""
+    if after.life in (Life.DELETED, Life.ENDED):  # silent: what was told stands
+        return replace(after, window_revision=None, window_due=None, window_text=False)
+    was, sees = before.visible(policy), after.visible(policy)
+    if sees == was and before.life is not Life.ENDED:
+        return replace(after, unseen_edit=True)
+    if sees == after.told:
+        unseen = not before.window_open
+        return replace(
+            after, window_revision=None, window_due=None, window_text=False, changed_at=now, unseen_edit=unseen
+        )
+    opened = before.window_revision if before.window_open else after.revision
+    return replace(after, changed_at=now, window_revision=opened)
+
+
+def _without_needless_phone(appointment: Appointment, now: datetime) -> Appointment:
+    """Keep a phone only for a visit to come, or for a cancellation that still has to be told."""
+    deadline = appointment.deadline
+    over = deadline is None or deadline <= now
+    done = appointment.life in (Life.DELETED, Life.ENDED)
+    told = appointment.life is Life.CANCELED and not appointment.window_open
+    if not (over or done or told):
+        return replace(appointment, purged_at=None) if appointment.purged_at is not None else appointment
+    fault = "purged" if appointment.phone is not None else appointment.phone_fault
+    purged_at = appointment.purged_at or (now if appointment.phone is not None or over or done else None)
+    return replace(appointment, phone=None, phone_fault=fault, purged_at=purged_at)

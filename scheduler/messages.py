@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     BOOKED = "booked"
     UPDATED = "updated"
     CANCELED = "canceled"
     REMINDER = "reminder"
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     """Why a text goes or does not; recorded for every text and every silence (sms.md)."""
 
     BOOKED = "booked"
@@ -41,6 +41,20 @@ class Reason(str, Enum):
     DECEASED = "deceased"  # ours: PID-30 or PID-29
     SWITCHED_OFF = "switched_off"  # ours: sms.confirmation.* is false
     NO_TIME = "no_time"  # ours: the start is a date without a time of day
+
+
+class State(StrEnum):
+    """Where an outbox row stands (sms.md, Sending)."""
+
+    DUE = "due"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +89,28 @@ class Suppressed:
     revision: int
     reason: Reason
     due: datetime | None = None
+
+
+Desired = PlannedSms | Suppressed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """An outbox row as the planner sees it: what was planned before, and what became of it."""
+
+    kind: Kind
+    rule: str
+    revision: int
+    due: datetime | None
+    expires: datetime | None
+    state: State
+    reason: Reason
+
+    @property
+    def identity(self) -> tuple[Kind, str, int]:
+        return self.kind, self.rule, self.revision
+
+    @property
+    def gone(self) -> bool:
+        """Whether an attempt was made: it counts as told, whatever became of it."""
+        return self.state not in (State.DUE, State.SUPPRESSED)

@@ -1,0 +1,296 @@
+"""What to text about one appointment and when, and what not and why: one pure function (sms.md, One pure function decides).
+
+Booking, rescheduling, cancelling, a config edit, a late booking and recovery from an outage are this one code path. `plan()`
+gives every text that the appointment's present state asks for, with the outbox rows of the past beside it; `diff()` says
+which rows that changes. What was attempted is never touched; what waited and is no longer wanted is taken back with a reason.
+
+Times: hours and minutes before are elapsed time, days and weeks are wall clock in the clinic's zone. A wall-clock time that
+does not exist shifts forward by the gap; one that exists twice is the earlier. Every `due` is UTC on a whole minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from config.model import Reminder
+from scheduler.appointment import Appointment, Life
+from scheduler.messages import Desired, Kind, Past, PlannedSms, Reason, State, Suppressed
+from scheduler.policy import Policy
+from scheduler.quiet import is_quiet, last_permitted, next_opening
+
+PROMPT = timedelta(minutes=5)
+"""How late a reminder may be whose own time leaves less than `min_lead`: a 15-minute video link is worth it for five minutes."""
+
+PASSES_QUIET = timedelta(hours=24)
+"""A confirmation passes quiet hours if the visit is this near."""
+
+_RULE = {Kind.BOOKED: "scheduled", Kind.UPDATED: "updated", Kind.CANCELED: "canceled"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `plan()` found.
+
+    Attributes:
+        appointment: with its confirmation window brought up to date (due, and whether a text will leave).
+        desired: every text wanted or not wanted in the present state; rows of the past that are settled do not appear.
+    """
+
+    appointment: Appointment
+    desired: tuple[Desired, ...]
+
+
+def plan(
+    appointment: Appointment, policy: Policy, history: Sequence[Past], now: datetime, blocked: Reason | None = None
+) -> Plan:
+    """The texts of one appointment as seen at `now`.
+
+    Args:
+        history: the appointment's outbox rows.
+        now: UTC: the receipt of the message that changed it, or the time of a config edit or recovery.
+        blocked: why this patient cannot be texted at all (no_phone, landline, no_consent ...); None: can be.
+    """
+    confirmation = _confirmation(appointment, policy, blocked)
+    leaves = isinstance(confirmation, PlannedSms)
+    appointment = replace(
+        appointment, window_due=confirmation.due if confirmation else None, window_text=leaves
+    )  # fmt: skip
+    desired: list[Desired] = [confirmation] if confirmation else []
+    if appointment.unseen_edit:
+        desired.append(_nothing_to_see(appointment))
+    told_at = [past.due for past in history if past.kind is not Kind.REMINDER and past.gone and past.due]
+    if leaves and confirmation and confirmation.due:
+        told_at.append(confirmation.due)
+    desired += _reminders(appointment, policy, history, now, blocked, told_at)
+    desired += _taken_back(appointment, policy, history, desired)
+    return Plan(appointment=appointment, desired=tuple(desired))
+
+
+def diff(desired: Iterable[Desired], history: Sequence[Past]) -> list[Past]:
+    """The rows to write: new ones, and waiting or suppressed ones whose plan changed. Attempted rows are never among them."""
+    before = {past.identity: past for past in history}
+    changes = []
+    for wanted in desired:
+        row = _row(wanted)
+        old = before.get(row.identity)
+        if old == row or (old is not None and old.gone):
+            continue
+        changes.append(row)
+    return changes
+
+
+def _row(wanted: Desired) -> Past:
+    if isinstance(wanted, PlannedSms):
+        state, expires = State.DUE, wanted.expires
+    else:
+        state, expires = State.SUPPRESSED, None
+    return Past(
+        kind=wanted.kind, rule=wanted.rule, revision=wanted.revision, due=wanted.due, expires=expires,
+        state=state, reason=wanted.reason,
+    )  # fmt: skip
+
+
+# Confirmations
+
+
+def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | None) -> Desired | None:
+    """The open window's text; None: no window is open."""
+    revision = appointment.window_revision
+    if revision is None:
+        return None
+    told, deadline = appointment.told, appointment.deadline
+    due = whole_minute(appointment.changed_at + policy.sms.debounce)
+    if told is None and appointment.life is Life.CANCELED:
+        return Suppressed(kind=Kind.BOOKED, rule=_RULE[Kind.BOOKED], revision=revision, reason=Reason.CANCELED, due=due)
+    if told is None:
+        kind, visit = Kind.BOOKED, deadline
+    elif appointment.life is Life.CANCELED:
+        kind, visit = Kind.CANCELED, told.start or deadline
+    else:
+        kind, visit = Kind.UPDATED, deadline
+        if deadline is not None and told.start is not None and due < told.start < deadline:
+            visit = told.start
+    silence: Reason | None = None
+    over = visit if kind is Kind.CANCELED else deadline
+    if over is None or visit is None:
+        silence = Reason.PAST
+    else:
+        due = _out_of_quiet(due, visit, appointment, policy)
+        if due >= over:
+            silence = Reason.PAST
+    if silence is None and not getattr(policy.sms.confirmation, _RULE[kind]):
+        silence = Reason.SWITCHED_OFF
+    silence = silence or blocked
+    if silence is not None or over is None:
+        return Suppressed(kind=kind, rule=_RULE[kind], revision=revision, reason=silence or Reason.PAST, due=due)
+    # News of a moved or cancelled visit is worth telling until the visit; a booking is known to the patient anyway.
+    expires = min(over, due + policy.sms.max_lateness) if kind is Kind.BOOKED else over
+    return PlannedSms(
+        kind=kind, rule=_RULE[kind], revision=revision, due=due, expires=expires, reason=Reason(kind.value)
+    )
+
+
+def _out_of_quiet(due: datetime, visit: datetime, appointment: Appointment, policy: Policy) -> datetime:
+    hours, zone = policy.sms.quiet_hours, ZoneInfo(appointment.zone)
+    if hours is None or visit - due <= PASSES_QUIET or not is_quiet(due, hours, zone):
+        return due
+    return next_opening(due, hours, zone)
+
+
+def _nothing_to_see(appointment: Appointment) -> Suppressed:
+    kind = Kind.CANCELED if appointment.life is Life.CANCELED else Kind.UPDATED
+    return Suppressed(kind=kind, rule=_RULE[kind], revision=appointment.revision, reason=Reason.NO_VISIBLE_CHANGE)
+
+
+# Reminders
+
+
+@dataclass(slots=True)
+class _Reminding:
+    """A reminder on its way through the rules: where it would leave, or why not."""
+
+    rule: Reminder
+    own_due: datetime
+    due: datetime
+    silence: Reason | None = None
+
+
+def _reminders(
+    appointment: Appointment, policy: Policy, history: Sequence[Past], now: datetime, blocked: Reason | None,
+    told_at: list[datetime],
+) -> list[Desired]:  # fmt: skip
+    start, deadline = appointment.start, appointment.deadline
+    if appointment.life is not Life.ACTIVE or start is None or deadline is None:
+        return []
+    known = {
+        past.rule: _is_settled(past, now)
+        for past in history
+        if past.kind is Kind.REMINDER and past.revision == appointment.planned_revision
+    }
+    reminding = []
+    for rule in policy.sms.reminders:
+        if known.get(rule.rule) or (
+            rule.visit_modes and (appointment.visit_mode or "in-person") not in rule.visit_modes
+        ):
+            continue
+        since = appointment.planned_at if rule.rule in known else now  # a rule that a config edit added
+        reminding.append(_judged(rule, appointment, policy, since, told_at))
+    _one_a_minute(reminding)
+    return [_as_desired(each, appointment, policy, blocked, deadline) for each in reminding]
+
+
+def _is_settled(past: Past, now: datetime) -> bool:
+    """Whether a reminder's row is no longer the plan's to change: attempted, or its time has passed and it was not waiting."""
+    if past.gone or past.reason is Reason.LATE_BOOKING:
+        return True
+    return past.state is State.SUPPRESSED and past.due is not None and past.due <= now
+
+
+def _judged(
+    rule: Reminder, appointment: Appointment, policy: Policy, since: datetime, told_at: list[datetime]
+) -> _Reminding:
+    assert appointment.start is not None
+    own_due = reminder_due(rule, appointment.start, ZoneInfo(appointment.zone))
+    each = _Reminding(rule=rule, own_due=own_due, due=own_due)
+    if appointment.date_only:
+        each.silence = Reason.NO_TIME
+    elif own_due <= since:
+        each.silence = Reason.LATE_BOOKING
+    else:
+        _move_out_of_quiet(each, appointment, policy, since)
+    if each.silence is None and each.due >= appointment.start:
+        each.silence = Reason.PAST
+    if each.silence is None and not rule.always and any(abs(each.due - at) < policy.sms.min_gap for at in told_at):
+        each.silence = Reason.TOO_CLOSE
+    return each
+
+
+def reminder_due(rule: Reminder, start: datetime, zone: ZoneInfo) -> datetime:
+    """When a reminder leaves by its own rule, before any quiet hours. UTC, whole minute."""
+    if not rule.wall_clock:
+        return whole_minute(start - rule.offset)
+    local = start.astimezone(zone)
+    day = local.date() - rule.offset
+    clock = rule.at if rule.at is not None else local.time()
+    return whole_minute(datetime.combine(day, clock, tzinfo=zone).astimezone(UTC))
+
+
+def _move_out_of_quiet(each: _Reminding, appointment: Appointment, policy: Policy, since: datetime) -> None:
+    """Forward to the opening if that leaves `min_lead`, else back to the last permitted minute, else suppressed."""
+    assert appointment.start is not None
+    hours, zone, lead = policy.sms.quiet_hours, ZoneInfo(appointment.zone), policy.sms.min_lead
+    if hours is None or each.rule.always or not is_quiet(each.own_due, hours, zone):
+        return
+    opening = next_opening(each.own_due, hours, zone)
+    evening = last_permitted(each.own_due, hours, zone)
+    if appointment.start - opening >= lead:
+        each.due = opening
+    elif evening > since and appointment.start - evening >= lead:
+        each.due = evening
+    else:
+        each.silence = Reason.QUIET_HOURS
+
+
+def _one_a_minute(reminding: list[_Reminding]) -> None:
+    """Of several that leave in one minute the one nearest the visit goes."""
+    nearest: dict[datetime, _Reminding] = {}
+    for each in sorted((each for each in reminding if each.silence is None), key=lambda each: each.own_due):
+        farther = nearest.get(each.due)
+        if farther is not None:
+            farther.silence = Reason.SUPERSEDED
+        nearest[each.due] = each
+
+
+def _as_desired(
+    each: _Reminding, appointment: Appointment, policy: Policy, blocked: Reason | None, deadline: datetime
+) -> Desired:
+    silence = each.silence or blocked
+    revision = appointment.planned_revision
+    if silence is not None:
+        return Suppressed(kind=Kind.REMINDER, rule=each.rule.rule, revision=revision, reason=silence, due=each.due)
+    latest = min(each.due + policy.sms.max_lateness, deadline - policy.sms.min_lead)
+    expires = latest if latest > each.due else min(each.due + PROMPT, deadline)
+    return PlannedSms(
+        kind=Kind.REMINDER,
+        rule=each.rule.rule,
+        revision=revision,
+        due=each.due,
+        expires=expires,
+        reason=Reason.REMINDER,
+    )
+
+
+# What waited and is no longer wanted
+
+
+def _taken_back(
+    appointment: Appointment, policy: Policy, history: Sequence[Past], desired: Sequence[Desired]
+) -> list[Suppressed]:
+    wanted = {(each.kind, each.rule, each.revision) for each in desired}
+    return [
+        Suppressed(
+            kind=past.kind, rule=past.rule, revision=past.revision, due=past.due,
+            reason=_why_taken_back(past, appointment, policy),
+        )
+        for past in history
+        if past.state is State.DUE and past.identity not in wanted
+    ]  # fmt: skip
+
+
+def _why_taken_back(past: Past, appointment: Appointment, policy: Policy) -> Reason:
+    if appointment.life in (Life.CANCELED, Life.DELETED):
+        return Reason.CANCELED
+    if appointment.life is Life.ENDED:
+        return Reason.PAST
+    if past.kind is not Kind.REMINDER and not appointment.window_open:
+        return Reason.NO_VISIBLE_CHANGE
+    return Reason.SUPERSEDED
+
+
+def whole_minute(instant: datetime) -> datetime:
+    """The first whole minute at or after an instant."""
+    floor = instant.replace(second=0, microsecond=0)
+    return floor if floor == instant else floor + timedelta(minutes=1)

@@ -1,0 +1,19 @@
+"""What an environment's configuration tells the planner: the sms section, and which details its texts show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from config.model import Sms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Attributes:
+    sms: the environment's `sms` section: reminders, switches, quiet hours, gaps and leads.
+    shown: the further appointment fields that the environment's templates show to patients, in a fixed order, of
+        `facility`, `location`, `provider`, `join_link`, `patient_name`. A change in one of these is worth an "updated".
+    """
+
+    sms: Sms
+    shown: tuple[str, ...] = ()

@@ -1,0 +1,108 @@
+"""A history of events played through the planner as if the service had been up all along; pure.
+
+This is what `carebell plan` shows: every text that fell due before the next message came counts as gone, everything later is
+planned from the state then known. The service does the same with the database between the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from parser.event import SchedulingEvent
+from scheduler.appointment import Appointment, advance, close_window, first_sight
+from scheduler.messages import Kind, Past, Reason, State
+from scheduler.plan import diff, plan
+from scheduler.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """One text of the history, or one silence.
+
+    Attributes:
+        row: as the outbox would hold it at the end; a text that leaves has the state DUE or, when a later message found it
+            gone, ACCEPTED.
+        appointment: the state that the text shows.
+    """
+
+    row: Past
+    appointment: Appointment
+
+    @property
+    def leaves(self) -> bool:
+        return self.row.state is not State.SUPPRESSED
+
+
+def rehearse(
+    events: Sequence[SchedulingEvent],
+    policy: Policy,
+    blocked: Callable[[Appointment], Reason | None],
+    *,
+    zone: str,
+) -> list[Rehearsed]:
+    """Every text and silence of the histories in `events`, ordered by appointment, then by due.
+
+    Args:
+        events: one environment's, in the order of their receipt.
+        blocked: why an appointment's patient cannot be texted, or None.
+        zone: the environment's zone.
+    """
+    stories: list[_Story] = []
+    for event in events:
+        story = next((each for each in stories if set(each.appointment.aliases) & set(event.aliases)), None)
+        if story is None:
+            seen = first_sight(event, policy, id=f"{len(stories) + 1:032x}", zone=zone)
+            stories.append(story := _Story(seen, policy, blocked))
+        elif not story.hear(event):
+            continue
+        story.replan(event)
+    return [each for story in stories for each in story.told()]
+
+
+class _Story:
+    """One appointment with its rows; mutable, lives within one rehearsal."""
+
+    def __init__(
+        self, appointment: Appointment, policy: Policy, blocked: Callable[[Appointment], Reason | None]
+    ) -> None:
+        self.appointment = appointment
+        self._policy = policy
+        self._blocked = blocked
+        self._rows: dict[tuple[Kind, str, int], Rehearsed] = {}
+
+    def hear(self, event: SchedulingEvent) -> bool:
+        """Let what is due leave, then apply the event. False: it was too old to matter."""
+        self._leave_until(event)
+        after = advance(self.appointment, event, self._policy)
+        if after is None:
+            return False
+        self.appointment = after
+        return True
+
+    def replan(self, event: SchedulingEvent) -> None:
+        history = [each.row for each in self._rows.values()]
+        found = plan(self.appointment, self._policy, history, event.received_at, self._blocked(self.appointment))
+        self.appointment = found.appointment
+        for row in diff(found.desired, history):
+            self._rows[row.identity] = Rehearsed(row=row, appointment=self.appointment)
+
+    def told(self) -> list[Rehearsed]:
+        rows = [
+            Rehearsed(row=each.row, appointment=self.appointment) if each.row.state is State.DUE else each
+            for each in self._rows.values()
+        ]
+        return sorted(rows, key=lambda each: (each.row.due is None, each.row.due or 0, each.row.revision))
+
+    def _leave_until(self, event: SchedulingEvent) -> None:
+        for identity, each in self._rows.items():
+            row = each.row
+            if row.state is not State.DUE or row.due is None or row.due > event.received_at:
+                continue
+            gone = Past(
+                kind=row.kind, rule=row.rule, revision=row.revision, due=row.due, expires=row.expires,
+                state=State.ACCEPTED, reason=row.reason,
+            )  # fmt: skip
+            self._rows[identity] = Rehearsed(row=gone, appointment=self.appointment)
+            if row.kind is not Kind.REMINDER:
+                self.appointment = close_window(self.appointment, self._policy)
