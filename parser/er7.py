@@ -1,0 +1,354 @@
+"""A lazy splitter over P: only the segments and fields that are read get split, each once.
+
+Source: HL7 v2.9 chapter 2, sections 2.5 (delimiters), 2.6 (construction rules) and 2.7 (escape sequences). The rules:
+
+- P is decoded first (`parser.charsets`), then cut at CR. A lone LF is data (signing.md section 2).
+- Escapes are decoded last, once, after all splitting: a decoded delimiter, CR or LF stays inside its value and never
+  makes a field or a segment. Values may therefore hold line breaks and control characters; who displays them cleans them.
+- Paths count as HL7 does, from 1; MSH-1 is the field separator itself. A path that names no component means the first
+  (`SCH-6` is `SCH-6.1`), no subcomponent the first, no repetition the first.
+- HL7's explicit delete `""` is told apart from text and from silence by `Value`; a whole field or component that is
+  `""` deletes all of its parts.
+- What is absent is empty; reading never raises. Unknown segments are simply never asked for (2.6.2).
+
+Limits: 2000 segments, after which nothing is read and `Message.rejection` says so, and 20 repetitions looked at. Each
+split is linear in what it splits, so 60,000 segments or 30,000 subcomponents cost milliseconds.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, TypeAlias
+
+from certs.message import VerifiedMessage
+from parser.charsets import decode
+from parser.event import ParseWarning, Rejection
+
+MAX_SEGMENTS: Final = 2000
+MAX_REPETITIONS: Final = 20
+
+
+class Null(enum.Enum):
+    """HL7's explicit delete."""
+
+    DELETE = '""'
+
+
+DELETE: Final = Null.DELETE
+Value: TypeAlias = str | Literal[Null.DELETE] | None
+"""Text (never empty), DELETE for `""`, None where the message is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delimiters:
+    """MSH-1 and MSH-2 of one message, and the codec of its `\\Xhh\\` escapes."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    subcomponent: str = "&"
+    truncation: str = "#"
+    codec: str = "utf-8"
+
+
+# MSH-1 and MSH-2 are the delimiters; nothing in them separates or escapes. CR cannot stand inside a segment.
+_OPAQUE: Final = Delimiters("\r", "\r", "\r", "\r", "\r", "\r")
+
+
+class Message:
+    """One message. Its `repr` shows nothing of it.
+
+    Attributes:
+        delimiters: the message's own.
+        warnings: what decoding met.
+        rejection: set when a limit is exceeded; the message then has no segments, and this is its answer.
+    """
+
+    __slots__ = ("_lines", "_segments", "delimiters", "rejection", "warnings")
+
+    def __init__(self, text: str, codec: str = "utf-8", warnings: tuple[ParseWarning, ...] = ()) -> None:
+        self.delimiters = _delimiters(text, codec)
+        self.warnings = warnings
+        self.rejection = None if text.count("\r") <= MAX_SEGMENTS else _TOO_MANY_SEGMENTS
+        self._lines: dict[str, list[str]] = {}
+        self._segments: dict[str, list[Segment]] = {}
+        if self.rejection is None:
+            lines = self._lines
+            separator = self.delimiters.field
+            for line in text.split("\r"):
+                # Three characters and a separator, or nothing more: PV1A is not PV1.
+                if line[3:4] == separator or len(line) == 3:
+                    lines.setdefault(line[:3], []).append(line)
+
+    @classmethod
+    def of(cls, verified: VerifiedMessage, fallback_charset: str) -> Message:
+        """The message that was signed. Check `rejection` before reading."""
+        decoded = decode(verified.payload, verified.msh.character_set, fallback_charset)
+        return cls(decoded.text, decoded.codec, decoded.warnings)
+
+    def segments(self, name: str) -> list[Segment]:
+        """All segments of that name, in order."""
+        found = self._segments.get(name)
+        if found is None:
+            found = [Segment(line, self.delimiters) for line in self._lines.get(name, ())]
+            self._segments[name] = found
+        return found
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment of that name."""
+        found = self.segments(name)
+        return found[0] if found else None
+
+    def get(self, path: str) -> Value:
+        """The value at `SEG-field`, `SEG-field.component`, `SEG-field.component.subcomponent`.
+
+        `[n]` after the segment or the field chooses the nth: `AIS[2]-4.1`, `PID-13[2].3`.
+
+        Raises:
+            ValueError: `path` is not of that form. Paths come from code and field maps, never from a message.
+        """
+        place = Place.of(path)
+        found = self.segments(place.segment)
+        if len(found) < place.occurrence:
+            return None
+        return found[place.occurrence - 1].value(place.field, place.component, place.subcomponent, place.repetition)
+
+    def __repr__(self) -> str:
+        return f"<Message of {sum(map(len, self._lines.values()))} segments>"
+
+
+class Segment:
+    """One segment; split at its first read."""
+
+    __slots__ = ("_delimiters", "_fields", "_line", "name")
+
+    def __init__(self, line: str, delimiters: Delimiters) -> None:
+        self.name = line[:3]
+        self._line = line
+        self._delimiters = delimiters
+        self._fields: list[str] | None = None
+
+    def field(self, number: int) -> str:
+        """The whole field as sent, all repetitions, escapes and all; "" where absent."""
+        fields = self._fields
+        if fields is None:
+            separator = self._delimiters.field
+            fields = self._line.split(separator)
+            if self.name == "MSH":
+                fields.insert(1, separator)
+            self._fields = fields
+        return fields[number] if 0 < number < len(fields) else ""
+
+    def repetitions(self, number: int, limit: int = MAX_REPETITIONS) -> list[Field]:
+        """The field's repetitions, at most `limit`; empty ones between others count. [] where the field is empty."""
+        raw = self.field(number)
+        if not raw:
+            return []
+        if self.name == "MSH" and number <= 2:
+            return [Field(raw, _OPAQUE)]
+        delimiters = self._delimiters
+        return [Field(each, delimiters) for each in raw.split(delimiters.repetition, limit)[:limit]]
+
+    def value(self, number: int, component: int = 1, sub: int = 1, repetition: int = 1) -> Value:
+        """One value of the segment, by numbers."""
+        raw = self.field(number)
+        if not raw:
+            return None
+        if self.name == "MSH" and number <= 2:
+            return raw if component == sub == repetition == 1 else None
+        separator = self._delimiters.repetition
+        if separator in raw:
+            parts = raw.split(separator, repetition)
+            raw = parts[repetition - 1] if repetition <= len(parts) else ""
+        elif repetition != 1:
+            return None
+        return Field(raw, self._delimiters).value(component, sub)
+
+    def __repr__(self) -> str:
+        return f"<Segment {self.name}>"
+
+
+class Field:
+    """One repetition of a field.
+
+    Attributes:
+        raw: as sent, escapes and all.
+    """
+
+    __slots__ = ("_components", "_delimiters", "raw")
+
+    def __init__(self, raw: str, delimiters: Delimiters) -> None:
+        self.raw = raw
+        self._delimiters = delimiters
+        self._components: list[str] | None = None
+
+    def value(self, number: int = 1, sub: int = 1) -> Value:
+        """A component's text, DELETE, or None where the message is silent."""
+        raw = self.raw
+        if raw == Null.DELETE.value:
+            return DELETE
+        raw = self.raw_component(number)
+        if raw == Null.DELETE.value:
+            return DELETE
+        delimiters = self._delimiters
+        if delimiters.subcomponent in raw:
+            parts = raw.split(delimiters.subcomponent, sub)
+            raw = parts[sub - 1] if sub <= len(parts) else ""
+            if raw == Null.DELETE.value:
+                return DELETE
+        elif sub != 1:
+            return None
+        return unescape(raw, delimiters) or None
+
+    def component(self, number: int, sub: int = 1) -> str:
+        """A component's text; "" where it is empty, absent or deleted."""
+        value = self.value(number, sub)
+        return value if isinstance(value, str) else ""
+
+    def raw_component(self, number: int) -> str:
+        """A component as sent, subcomponents and escapes included; "" where absent."""
+        components = self._components
+        if components is None:
+            components = self.raw.split(self._delimiters.component)
+            self._components = components
+        return components[number - 1] if 0 < number <= len(components) else ""
+
+    @property
+    def text(self) -> str:
+        """The repetition as one text, not split: for fields of free text or URLs whose sender forgot to escape."""
+        return unescape(self.raw, self._delimiters)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the whole repetition is HL7's `""`."""
+        return self.raw == Null.DELETE.value
+
+    def __repr__(self) -> str:
+        return "<Field>"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path, read: all numbers from 1."""
+
+    segment: str
+    occurrence: int
+    field: int
+    repetition: int
+    component: int
+    subcomponent: int
+
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(path: str) -> Place:
+        """Read `PID-13[2].3`. ValueError if it is not a path."""
+        match = _PATH.fullmatch(path)
+        if match is None:
+            raise ValueError(f"{path!r} is not an HL7 path such as SCH-11.4, PID-13[2].3 or AIS[2]-4")
+        numbers = (int(match[name] or 1) for name in ("occurrence", "field", "repetition", "component", "sub"))
+        return Place(match["segment"], *numbers)
+
+
+_NUMBER: Final = "[1-9][0-9]{0,4}"
+_PATH: Final = re.compile(
+    rf"(?P<segment>[A-Z][A-Z0-9]{{2}})(?:\[(?P<occurrence>{_NUMBER})\])?"
+    rf"-(?P<field>{_NUMBER})(?:\[(?P<repetition>{_NUMBER})\])?"
+    rf"(?:\.(?P<component>{_NUMBER}))?(?:\.(?P<sub>{_NUMBER}))?"
+)
+
+_TOO_MANY_SEGMENTS: Final = Rejection(
+    code="LIMIT", err3="102", text=f"more than {MAX_SEGMENTS} segments", location=None
+)
+
+_HEX: Final = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
+_FORMATTING: Final = re.compile(r"\.(br|sp|fi|nf|in|ti|sk|ce)(?:[+-]?[0-9]{1,4})?")
+_LINE_BREAKS: Final = frozenset({"br", "sp", "ce"})
+_MEANINGLESS: Final = re.compile(r"[HN]|C[0-9A-Fa-f]{4}|M(?:[0-9A-Fa-f]{4}|[0-9A-Fa-f]{6})|Z[0-9A-Za-z]{1,16}")
+
+
+def unescape(raw: str, delimiters: Delimiters) -> str:
+    """Decode section 2.7's escape sequences, once: what they decode to is not read again.
+
+    - `\\F\\ \\S\\ \\T\\ \\R\\ \\E\\ \\L\\`: field, component, subcomponent, repetition, escape, truncation character.
+    - `\\Xhh..\\`: bytes in the message's character set; where they are none, one character a byte.
+    - `\\.br\\`, `\\.sp\\`, `\\.ce\\`: one LF, whatever count they carry; `\\.sk\\`: one space; other formatting: nothing.
+    - `\\H\\ \\N\\` (highlighting), `\\C..\\ \\M..\\` (other character sets), `\\Z..\\` (local): known, without meaning here:
+      dropped.
+    - Anything else is no sequence but text with a stray escape character, as in `\\\\server\\share`, and stays as sent;
+      section 2.7 leaves unknown sequences to the receiver.
+    """
+    escape = delimiters.escape
+    if escape not in raw:
+        return raw
+    parts = raw.split(escape)
+    last = len(parts) - 1
+    out = [parts[0]]
+    at = 1
+    while at <= last:
+        body = parts[at]
+        # The last part has no closing escape character, so it cannot be a sequence.
+        decoded = _decoded(body, delimiters) if body and at < last else None
+        if decoded is None:
+            out.append(escape)
+            out.append(body)
+            at += 1
+        else:
+            out.append(decoded)
+            out.append(parts[at + 1])
+            at += 2
+    return "".join(out)
+
+
+def _decoded(body: str, delimiters: Delimiters) -> str | None:
+    """What one sequence stands for; None: `body` is none."""
+    if len(body) == 1:
+        name = _DELIMITER_NAMES.get(body)
+        if name is not None:
+            character: str = getattr(delimiters, name)
+            return character
+        return "" if body in "HN" else None
+    match = _HEX.fullmatch(body)
+    if match is not None:
+        octets = bytes.fromhex(match[1])
+        try:
+            return octets.decode(delimiters.codec)
+        except UnicodeDecodeError:
+            return octets.decode("latin-1")
+    match = _FORMATTING.fullmatch(body)
+    if match is not None:
+        if match[1] in _LINE_BREAKS:
+            return "\n"
+        return " " if match[1] == "sk" else ""
+    return "" if _MEANINGLESS.fullmatch(body) else None
+
+
+_DELIMITER_NAMES: Final = {
+    "F": "field",
+    "S": "component",
+    "T": "subcomponent",
+    "R": "repetition",
+    "E": "escape",
+    "L": "truncation",
+}
+
+
+def _delimiters(text: str, codec: str) -> Delimiters:
+    if text.startswith("MSH|^~\\&|"):
+        return _usual(codec)
+    separator = text[3:4] if text.startswith("MSH") else ""
+    if not separator or separator == "\r":
+        return _usual(codec)
+    end = re.compile(f"[\r{re.escape(separator)}]").search(text, 4)
+    # Missing characters keep their usual meaning. MSH-2 has four, or five since 2.7.
+    characters = text[4 : min(end.start() if end else len(text), 9)]
+    component, repetition, escape, subcomponent, truncation = [*characters, *"^~\\&#"[len(characters) :]]
+    return Delimiters(separator, component, repetition, escape, subcomponent, truncation, codec)
+
+
+@lru_cache(maxsize=32)
+def _usual(codec: str) -> Delimiters:
+    return Delimiters(codec=codec)
