@@ -1,0 +1,106 @@
+"""What libraries log, made safe: twilio, uvicorn, apscheduler, sqlalchemy, alembic, asyncio and any other.
+
+The rule is an allow-list again. A library's own constant words may stand in our log, the values it puts into them may not:
+- of `logger.warning("retry %s after %d s", url, 3)` the words and the numbers stay, text becomes `...`;
+- a logger that is not listed in `KNOWN` gets no words at all: only its name, level and the line of code that logged;
+- of an exception only type and frames (`journal.traces`);
+- what is left is swept once more for digits, quoted text, HL7 and query strings, for words that were put together before
+  they reached the logger.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import PurePath
+from typing import Any, Final
+
+from journal.lines import LONGEST_VALUE
+from journal.traces import trace
+
+KNOWN: Final = (
+    "alembic",
+    "apscheduler",
+    "asyncio",
+    "concurrent.futures",
+    "sqlalchemy",
+    "starlette",
+    "twilio",
+    "urllib3",
+    "uvicorn",
+    "watchfiles",
+)
+"""Loggers whose words are theirs; each name covers the loggers below it."""
+
+_PLACEHOLDER = re.compile(r"%(?:\((?P<name>\w+)\))?[#0\- +]*[0-9.*]*[hlL]?(?P<kind>[a-zA-Z%])")
+_WARNING = re.compile(r"\A(?P<file>[^\n]*?):(?P<line>[0-9]+): (?P<category>\w+):")
+_SWEEPS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(r"\[(?:parameters|SQL):.*", re.DOTALL), "[...]"),
+    (re.compile(r"\b(?:exception|result|coro)=.*", re.DOTALL), "..."),  # asyncio describes its futures so
+    (re.compile(r"\S*(?:\|[^|]*){2,}"), "..."),  # HL7, and any table
+    (re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|<[^>]*>"), "..."),
+    (re.compile(r"\?\S*"), "?..."),
+    (re.compile(r"[\w.+-]+@[\w.-]+"), "..."),
+    (re.compile(r"\+?(?:[0-9][\s().\-/]*){5,}"), "#"),
+    (re.compile(r"\b(?:AC|SM|MM|MG|SK)[0-9a-fA-F]{32}\b"), "..."),
+)
+
+
+def redacted(record: logging.LogRecord, template: object, args: object, error: BaseException | None) -> dict[str, str]:
+    """The fields of a `library` line for one record of the standard library's logging.
+
+    Args:
+        template: the record's `msg` before its values are put in.
+        args: its values.
+        error: the exception logged with it, if any.
+    """
+    fields = {"logger": record.name}
+    if record.name == "py.warnings":
+        fields.update(_python_warning(args))
+    elif _known(record.name) and isinstance(template, str):
+        fields["text"] = sweep(_words(template, args))
+    if "where" not in fields:
+        fields["where"] = f"{'/'.join(PurePath(record.pathname).parts[-2:])}:{record.lineno}"
+    if error is not None:
+        fields.update(trace(error))
+    return fields
+
+
+def sweep(text: str) -> str:
+    """The first line of `text` without digits runs, quoted text, HL7, addresses, query strings and account ids."""
+    text = text.lstrip().partition("\n")[0][: 4 * LONGEST_VALUE]
+    for pattern, instead in _SWEEPS:
+        text = pattern.sub(instead, text)
+    return text.rstrip()
+
+
+def _known(logger: str) -> bool:
+    return logger.startswith(KNOWN) and any(logger == name or logger.startswith(f"{name}.") for name in KNOWN)
+
+
+def _words(template: str, args: object) -> str:
+    """The template with its numbers put in and every other value as `...`."""
+    values: Any = args[0] if isinstance(args, tuple) and len(args) == 1 and isinstance(args[0], dict) else args
+    position = 0
+
+    def put(match: re.Match[str]) -> str:
+        nonlocal position
+        if match["kind"] == "%":
+            return "%"
+        value: object = None
+        if match["name"] is not None and isinstance(values, dict):
+            value = values.get(match["name"])
+        elif isinstance(values, tuple) and position < len(values):
+            value = values[position]
+            position += 1
+        return str(value) if isinstance(value, (int, float)) and abs(value) < 100_000 else "..."
+
+    return _PLACEHOLDER.sub(put, template) if args else template
+
+
+def _python_warning(args: object) -> dict[str, str]:
+    """Category and place of a Python warning; its text may quote a value."""
+    match = _WARNING.match(args[0]) if isinstance(args, tuple) and args and isinstance(args[0], str) else None
+    if match is None:
+        return {}
+    return {"text": match["category"], "where": f"{'/'.join(PurePath(match['file']).parts[-2:])}:{match['line']}"}

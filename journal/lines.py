@@ -1,0 +1,147 @@
+"""One event as one line: JSON for machines, words for people. Pure; the hot path of logging.
+
+A JSON line holds ASCII only: `json`'s own C escaping turns control characters, terminal escapes, line separators and
+bidirectional marks into `\\uXXXX`, so one event is always one line, nothing in it can forge a second one, and `cat` on it
+cannot move a cursor. The line for people is made from the same values and passes through the same escaping.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum
+from json.encoder import encode_basestring_ascii
+from typing import Final
+
+from journal.events import Event
+
+LONGEST_VALUE: Final = 300
+"""Characters kept of one text: MSH-10 has at most 199, one configuration problem about 200."""
+
+LEVELS: Final[dict[int, str]] = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warning",
+    logging.ERROR: "error",
+    logging.CRITICAL: "critical",
+}
+_MASKED = re.compile(r"\*\*\*[0-9]{0,4}")
+_COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
+
+Value = str | int | float | bool | None | datetime | date | timedelta | Enum | Iterable[str]
+"""What a field may hold. Anything else (an exception, a bytes, a mapping) is not rendered: it could carry a payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of an event before it happens, so that the hot path only adds the values.
+
+    Attributes:
+        head: JSON text between the time and the first field.
+        allowed: names that may follow.
+    """
+
+    event: Event
+    level: int
+    level_name: str
+    head: str
+    allowed: frozenset[str]
+
+
+def shape(event: Event) -> Shape:
+    level_name = LEVELS[event.level]
+    head = f'","level":"{level_name}","event":"{event.label}"'
+    return Shape(event, event.level, level_name, head, frozenset(event.fields))
+
+
+def level_name(level: int) -> str:
+    """The nearest of our five levels at or below `level`; libraries may have their own."""
+    return next((name for bound, name in sorted(LEVELS.items(), reverse=True) if level >= bound), "debug")
+
+
+def instant(value: datetime) -> str:
+    """UTC with milliseconds, `2026-03-09T19:00:00.000Z`. `value` must be aware."""
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def json_value(name: str, value: object) -> str | None:
+    """`value` as JSON text, or None where its type could carry more than it should.
+
+    `to` is held to `***dddd` here once more: a caller that hands over a whole number still logs four digits at most.
+    """
+    kind = type(value)
+    if kind is str:
+        return _text(name, value)  # type: ignore[arg-type]  # kind is str
+    if kind is int:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float:
+        # NaN and infinities are not JSON.
+        return str(round(value, 3)) if -1e18 < value < 1e18 else "null"  # type: ignore[call-overload,operator]
+    if isinstance(value, datetime):
+        return f'"{instant(value)}"'
+    if isinstance(value, date):
+        return f'"{value.isoformat()}"'
+    if isinstance(value, timedelta):
+        return str(round(value.total_seconds(), 3))
+    if isinstance(value, Enum):
+        return json_value(name, value.value)
+    if isinstance(value, str):
+        return _text(name, str(value))
+    if isinstance(value, (tuple, list, frozenset, set)) and all(isinstance(item, str) for item in value):
+        items = sorted(value) if isinstance(value, (frozenset, set)) else value
+        return "[" + ",".join(_text(name, item) for item in items) + "]"
+    return None
+
+
+def _text(name: str, value: str) -> str:
+    if name == "to" and _MASKED.fullmatch(value) is None:
+        value = "***"
+    if len(value) > LONGEST_VALUE:
+        value = value[:LONGEST_VALUE] + "..."
+    return encode_basestring_ascii(value)
+
+
+def people_line(time: str, level: str, event: str, fields: Mapping[str, object], *, colour: bool) -> str:
+    """One line for people: local reading order, `2026-03-09 19:00:00 WARNING message refused  code=SIG07 ...`.
+
+    Args:
+        time: as in the JSON line.
+        fields: values as they come out of a JSON line: text, numbers, booleans, lists of text.
+        colour: ANSI colours for the level and the names.
+    """
+    clock = time[:19].replace("T", " ")
+    words = plain(event.replace("_", " "))
+    shown = [(plain(name), _shown(value)) for name, value in fields.items() if value is not None]
+    if not colour:
+        pairs = " ".join(f"{name}={value}" for name, value in shown)
+        return f"{plain(clock)} {level.upper():<8} {words:<22} {pairs}".rstrip()
+    pairs = " ".join(f"\x1b[36m{name}=\x1b[0m{value}" for name, value in shown)
+    mark = f"\x1b[{_COLOURS.get(level, '0')}m{plain(level.upper()):<8}\x1b[0m"
+    return f"\x1b[2m{plain(clock)}\x1b[0m {mark} \x1b[1m{words:<22}\x1b[0m {pairs}".rstrip()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ",".join(plain(str(item)) for item in value) or "-"
+    text = plain(str(value))
+    return f'"{text}"' if " " in text or not text else text
+
+
+def plain(text: str) -> str:
+    """`text` with everything escaped that a terminal could act on or that could pass for a new line.
+
+    Letters of any language stay; controls (C0, DEL, C1), line and paragraph separators, bidirectional and other
+    invisible format characters become `\\xNN` or `\\uNNNN`.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -1,0 +1,188 @@
+"""Logging, set up once: `setup()` gives a `Journal`; the front door calls its `emit` and nothing else logs.
+
+- `emit(Event.X, field=value, ...)` writes one JSON line to the file and one for people to the terminal. A field that is not
+  documented for the event, or whose value has a type that could carry a payload, is left out and counted (`dropped`).
+- Records of libraries come in through the standard library's logging and structlog's ProcessorFormatter, are made safe by
+  `journal.foreign` and leave as `library` lines.
+- A log that cannot be written is counted (`Journal.failures`) and never stops the service.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from structlog.stdlib import ProcessorFormatter
+
+from journal.events import Event
+from journal.foreign import redacted
+from journal.lines import LONGEST_VALUE, Shape, instant, json_value, level_name, people_line, shape
+from journal.sinks import LogFile, Terminal
+
+Now = Callable[[], datetime]
+
+_SHAPES: Final[dict[Event, Shape]] = {event: shape(event) for event in Event}
+
+
+class Journal:
+    """Writes events. Safe to use from any thread.
+
+    Attributes:
+        dropped: (event, field) -> how often a field was left out. Not empty means a mistake in our own code.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Now,
+        level: int,
+        file: LogFile | None,
+        terminal: Terminal | None,
+        colour: bool,
+        on_dropped: Callable[[], None],
+        undo: Callable[[], None],
+    ) -> None:
+        self.dropped: Counter[tuple[str, str]] = Counter()
+        self._now = now
+        self._level = level
+        self._file = file
+        self._terminal = terminal
+        self._colour = colour
+        self._on_dropped = on_dropped
+        self._undo = undo
+
+    @property
+    def failures(self) -> int:
+        """Lines that could not be written, file and terminal together."""
+        return sum(sink.failures for sink in (self._file, self._terminal) if sink is not None)
+
+    def emit(self, event: Event, /, **fields: object) -> None:
+        """Log `event`. None means: not known here, left out. Never raises, never blocks on more than a local write."""
+        known = _SHAPES[event]
+        if known.level < self._level:
+            return
+        time = instant(self._now())
+        parts = ['{"time":"', time, known.head]
+        shown: dict[str, object] = {}
+        allowed = known.allowed
+        for name, value in fields.items():
+            if value is None:
+                continue
+            text = json_value(name, value) if name in allowed else None
+            if text is None:
+                self.dropped[event.label, name[:LONGEST_VALUE]] += 1
+                self._on_dropped()
+                continue
+            parts += (',"', name, '":', text)
+            if self._terminal is not None:
+                shown[name] = json.loads(text)
+        if self._file is not None:
+            parts.append("}")
+            lost = self._file.write("".join(parts))
+            if lost:
+                self.emit(Event.LOG_RESUMED, file=self._file.path.name, lines_lost=lost)
+        if self._terminal is not None:
+            self._terminal.write(people_line(time, known.level_name, event.label, shown, colour=self._colour))
+
+    def close(self) -> None:
+        """Detach from the standard library's logging and close the file. A second call does nothing."""
+        self._undo()
+        self._undo = _nothing
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def setup(
+    *,
+    now: Now,
+    file: Path | None = None,
+    terminal: TextIO | None = None,
+    colour: bool = False,
+    level: int = logging.INFO,
+    on_dropped: Callable[[], None] = lambda: None,
+    on_failure: Callable[[], None] = lambda: None,
+) -> Journal:
+    """Set logging up for this process: ours at `level`, libraries at WARNING and above.
+
+    Args:
+        now: the clock, aware.
+        file: JSON lines are appended to it; its folder must exist. None: no file.
+        terminal: stream for people. None: no lines for people.
+        colour: ANSI colours on `terminal`; see `journal.sinks.wants_colour`.
+        on_dropped, on_failure: called once for each field left out and each line lost, e.g. a metric's `inc`.
+
+    Raises:
+        OSError: `file` cannot be opened.
+    """
+    log_file = LogFile(file, on_failure) if file is not None else None
+    screen = Terminal(terminal, on_failure) if terminal is not None else None
+    handlers: list[logging.Handler] = []
+    if log_file is not None:
+        log_file.setFormatter(_formatter(now, _json_line))
+        handlers.append(log_file)
+    if screen is not None:
+        screen.setFormatter(_formatter(now, lambda *parts: people_line(*parts, colour=colour)))
+        handlers.append(screen)
+    return Journal(
+        now=now,
+        level=level,
+        file=log_file,
+        terminal=screen,
+        colour=colour,
+        on_dropped=on_dropped,
+        undo=_attach(handlers or [logging.NullHandler()]),
+    )
+
+
+def _attach(handlers: list[logging.Handler]) -> Callable[[], None]:
+    """Put our handlers under the standard library's logging; gives the function that takes them away again.
+
+    Without any handler logging prints records to stderr as they are, so there is always one.
+    """
+    root = logging.getLogger()
+    before = (root.level, logging.raiseExceptions)
+    root.setLevel(logging.WARNING)
+    for handler in handlers:
+        root.addHandler(handler)
+    logging.captureWarnings(capture=True)
+    # logging prints a record that made a handler fail to stderr unless told not to; the record may hold anything.
+    logging.raiseExceptions = False
+
+    def undo() -> None:
+        logging.captureWarnings(capture=False)
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(before[0])
+        logging.raiseExceptions = before[1]
+
+    return undo
+
+
+def _formatter(now: Now, render: Callable[[str, str, str, Mapping[str, object]], str]) -> ProcessorFormatter:
+    def safe(_logger: Any, _method: str, event: Any) -> str:
+        record: logging.LogRecord = event["_record"]
+        error = event["exc_info"][1] if event.get("exc_info") else None
+        fields = redacted(record, event["event"], event.get("positional_args"), error)
+        return render(instant(now()), level_name(record.levelno), Event.LIBRARY.label, fields)
+
+    # The template and its values apart: they are judged apart.
+    return ProcessorFormatter(processors=[safe], pass_foreign_args=True, use_get_message=False)
+
+
+def _json_line(time: str, level: str, event: str, fields: Mapping[str, object]) -> str:
+    values = "".join(f',"{name}":{json_value(name, value)}' for name, value in fields.items())
+    return f'{{"time":"{time}","level":"{level}","event":"{event}"{values}}}'
+
+
+def _nothing() -> None:
+    """What is left to undo after `close`."""

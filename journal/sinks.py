@@ -1,0 +1,140 @@
+"""Where lines go: a file that logrotate may move away, and a terminal. Neither ever stops the service.
+
+The file is written with one `write` a line on an O_APPEND descriptor: lines of several threads and processes never mix,
+and nothing waits in a buffer when the process is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, TextIO
+
+MODE: Final = 0o640
+"""Owner writes, the log reader's group reads, nobody else."""
+
+
+class LogFile(logging.Handler):
+    """A WatchedFileHandler without its buffer: re-opens after rotation, survives a full disk, counts what it lost.
+
+    The standard one keeps the text of a failed write in its buffer, raises it again at the next line and at close, and
+    prints the traceback, record included, to stderr. Here a line is written or lost, and the count is told.
+
+    Attributes:
+        failures: lines lost since the start.
+        lost: lines lost since the last one that was written.
+    """
+
+    def __init__(self, path: Path, on_failure: Callable[[], None]) -> None:
+        """OSError: the file cannot be opened; at start-up that is a mistake of the configuration and is told."""
+        super().__init__()
+        self.path = path
+        self.failures = 0
+        self.lost = 0
+        self._on_failure = on_failure
+        self._torn = False
+        self._descriptor = -1
+        self._identity = (-1, -1)
+        self._open()
+
+    def write(self, line: str) -> int:
+        """Append `line` (no newline in it) and a newline; return how many lines were lost before it, if it got through.
+
+        Never raises: a line that cannot be written is counted.
+        """
+        with self.lock or _NO_LOCK:
+            try:
+                self._follow_rotation()
+                # After half a line (disk full in the middle) a newline first: the reader skips the torn one.
+                data = f"\n{line}\n".encode() if self._torn else f"{line}\n".encode()
+                written = os.write(self._descriptor, data)
+                self._torn = self._torn or written > 0
+                if written < len(data):
+                    raise OSError(errno.ENOSPC, "half a line")
+            except (OSError, ValueError):
+                self.failures += 1
+                self.lost += 1
+                self._on_failure()
+                return 0
+            self._torn = False
+            lost, self.lost = self.lost, 0
+            return lost
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A library's record; the formatter has made it safe."""
+        try:
+            self.write(self.format(record))
+        except Exception:  # a broken record of a library must not hurt the caller that logged it
+            self.failures += 1
+            self._on_failure()
+
+    def close(self) -> None:
+        with self.lock or _NO_LOCK:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+        super().close()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, MODE)
+        status = os.fstat(self._descriptor)
+        self._identity = (status.st_dev, status.st_ino)
+
+    def _follow_rotation(self) -> None:
+        try:
+            status = os.stat(self.path)
+            if (status.st_dev, status.st_ino) == self._identity:
+                return
+        except FileNotFoundError:
+            pass  # moved away: a new one is made
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self._torn = False
+        self._open()
+
+
+class Terminal(logging.Handler):
+    """Lines for people on a stream. A closed pipe (`carebell serve | head`) is counted, not raised."""
+
+    def __init__(self, stream: TextIO, on_failure: Callable[[], None]) -> None:
+        super().__init__()
+        self.failures = 0
+        self._stream = stream
+        self._on_failure = on_failure
+
+    def write(self, line: str) -> None:
+        with self.lock or _NO_LOCK:
+            try:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+            except (OSError, ValueError):  # ValueError: the stream is closed, or cannot encode the character
+                self.failures += 1
+                self._on_failure()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.write(self.format(record))
+        except Exception:  # see LogFile.emit
+            self.failures += 1
+            self._on_failure()
+
+
+class _NoLock:
+    """Stands in for a handler's lock, which is None only while logging shuts down."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+_NO_LOCK: Final = _NoLock()
+
+
+def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Colours on a terminal only, and not where NO_COLOR is set (https://no-color.org) or TERM is `dumb`."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
