@@ -1,0 +1,32 @@
+"""`carebell` and `python -m carebell`: run a command and turn whatever ends it into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    from carebell.cli import app
+    from carebell.exits import PERMISSION, REFUSED, Stop
+
+    try:
+        app()
+    except Stop as stop:
+        print(f"carebell: {stop}", file=sys.stderr)
+        sys.exit(stop.exit_code)
+    except PermissionError as error:
+        print(f"carebell: {error.filename or 'a file'}: permission denied", file=sys.stderr)
+        sys.exit(PERMISSION)
+    except FileNotFoundError as error:
+        print(f"carebell: {error.filename or 'a file'}: no such file", file=sys.stderr)
+        sys.exit(REFUSED)
+    except IsADirectoryError as error:
+        print(f"carebell: {error.filename or 'the path'}: is a folder, a file is wanted", file=sys.stderr)
+        sys.exit(REFUSED)
+    except BrokenPipeError:  # `carebell logs | head`
+        sys.stderr.close()
+        sys.exit(REFUSED)
+
+
+if __name__ == "__main__":
+    main()

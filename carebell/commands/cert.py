@@ -1,0 +1,84 @@
+"""`cert show` and `sign`: is this upload good, and put a signature on a message."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from carebell.commands.files import unframed
+from carebell.commands.output import print_json
+from carebell.exits import OK, REFUSED, Stop, UsageStop
+
+
+def show(files: Sequence[Path], *, at: datetime | None, as_json: bool) -> int:
+    """Print each file's verdict; 1 if any is refused."""
+    from certs.cer import read_upload
+
+    at = at or datetime.now(UTC)
+    refused = False
+    for file in files:
+        report = read_upload(file, at)
+        refused = refused or report.verdict == "refuse"
+        row: dict[str, Any] = {
+            "file": str(file),
+            "verdict": report.verdict,
+            "reason": report.reason,
+            "notices": list(report.notices),
+            "subject": report.subject,
+            "not_before": _iso(report.not_before),
+            "not_after": _iso(report.not_after),
+            "thumbprint": report.thumbprint,
+            "algorithms": list(report.algorithms),
+            "header": report.header,
+        }
+        if as_json:
+            print_json(row)
+        else:
+            _print_report(row)
+    return REFUSED if refused else OK
+
+
+def _print_report(row: dict[str, Any]) -> None:
+    print(f"{row['file']}: {row['verdict']}")
+    if row["reason"]:
+        print(f"  why         {row['reason']}")
+    for notice in row["notices"]:
+        print(f"  note        {notice}")
+    if row["subject"] is None:
+        return
+    print(f"  subject     {row['subject']}")
+    print(f"  valid       {row['not_before']} to {row['not_after']}")
+    print(f"  thumbprint  {row['thumbprint']}")
+    print(f"  algorithms  {', '.join(row['algorithms'])}")
+    if row["header"]:
+        print(f"  header      {row['header']}")
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | None) -> None:
+    """Append ZSG to one message; the result is bare, as it was given, never framed."""
+    from certs.cer import read_upload
+    from certs.sign import SigningError, load_key
+    from certs.sign import sign as append_signature
+
+    if output is not None and output.resolve() == file.resolve():
+        raise UsageStop("the output would overwrite the message; name another file")
+    content = unframed(file)
+    report = read_upload(cert, datetime.now(UTC))
+    if report.certificate is None:
+        raise Stop(f"{cert}: {report.reason}")
+    try:
+        signed = append_signature(content, key=load_key(key), certificate=report.certificate, alg=alg)
+    except SigningError as error:
+        raise Stop(f"{file}: {error}") from None
+    if output is None:
+        sys.stdout.buffer.write(signed)
+        sys.stdout.buffer.flush()
+    else:
+        output.write_bytes(signed)

@@ -1,0 +1,41 @@
+"""How a command ends: the exit codes of the command line's contract, and the errors that carry them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OK: Final = 0
+REFUSED: Final = 1  # the thing asked about is refused or failed
+USAGE: Final = 2
+TRANSIENT: Final = 75  # EX_TEMPFAIL: try again later
+PERMISSION: Final = 77  # EX_NOPERM
+CONFIGURATION: Final = 78  # EX_CONFIG
+
+
+class Stop(Exception):
+    """A command cannot go on; its message is one clear sentence (or several lines) for the person at the terminal.
+
+    Stop
+    ├── UsageStop          2   the call's words are off
+    ├── TransientStop      75  the same call may succeed later
+    ├── PermissionStop     77  a file or port is not ours to use
+    └── ConfigurationStop  78  carebell.yaml, or a file that it names
+    """
+
+    exit_code: int = REFUSED
+
+
+class UsageStop(Stop):
+    exit_code = USAGE
+
+
+class TransientStop(Stop):
+    exit_code = TRANSIENT
+
+
+class PermissionStop(Stop):
+    exit_code = PERMISSION
+
+
+class ConfigurationStop(Stop):
+    exit_code = CONFIGURATION
