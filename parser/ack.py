@@ -1,0 +1,254 @@
+"""The acknowledgement of one message: built anew from the sender's header and a decision, as bytes.
+
+Sources: HL7 v2.9 chapter 2, sections 2.9 (processing rules) and 2.13 (ACK, MSA, ERR), the tables of hl7.md ("ACK") and
+section 9 of the signing profile. The rules of the file:
+
+- Nothing of the message comes back but header fields, and those only when they are harmless: MSH-3 to 6, 11, 12 and 18
+  are copied as bytes (so they stay in the sender's character set) unless they hold a control character, the field
+  separator or more than 250 bytes; then they stay empty. Our own text is ASCII, escaped with the sender's delimiters.
+- MSH-15 decides alone between original and enhanced mode. MSH-16 asks for a second, later answer; none is ever sent.
+- Up to version 2.4 ERR has one field, ERR-1; after that ERR-2, 3, 4, 5, 7 and 8. Up to 2.3.1 MSH-9 is `ACK`. A sender
+  that names no version, or one nobody knows, gets the newer forms.
+- MSA-3 repeats code and text in every version, though 2.7 withdrew it: it is what engines show.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, Literal
+
+from certs.message import Msh
+from parser.charsets import codec_of
+from parser.event import ParseWarning
+
+AnswerCode = Literal["AA", "AE", "AR"]
+Severity = Literal["E", "W", "I"]
+
+MAX_CONTROL_ID: Final = 199  # MSH-10 and MSA-2 since 2.7; 20 before, which senders exceed
+_MAX_COPIED: Final = 250  # HD is 227 characters, VID and PT less
+_MAX_MSA_3: Final = 120  # 80 up to 2.6, which no engine holds; SIG07 with both lengths needs more
+_MAX_ERR_TEXT: Final = 250
+
+# Table 0357.
+ERROR_TEXTS: Final[dict[str, str]] = {
+    "0": "Message accepted",
+    "100": "Segment sequence error",
+    "101": "Required field missing",
+    "102": "Data type error",
+    "103": "Table value not found",
+    "104": "Value too long",
+    "198": "Non-Conformant Cardinality",
+    "199": "Other HL7 Error",
+    "200": "Unsupported message type",
+    "201": "Unsupported event code",
+    "202": "Unsupported processing id",
+    "203": "Unsupported version id",
+    "204": "Unknown key identifier",
+    "205": "Duplicate key identifier",
+    "206": "Application record locked",
+    "207": "Application internal error",
+}
+
+_ENHANCED: Final[dict[str, str]] = {"AA": "CA", "AE": "CE", "AR": "CR"}
+_CONDITIONS: Final = frozenset({b"AL", b"ER", b"SU", b"NE"})  # table 0155
+_SILENT: Final = frozenset({b"", b'""'})
+
+_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
+_EVENT: Final = re.compile(rb"[A-Z][A-Z0-9]{2}")
+_VERSION: Final = re.compile(rb"2\.([0-9])(?:\.([0-9]))?")
+_NOT_PLAIN: Final = re.compile(r"[^ -~]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a message is answered, before the sender's mode turns it into a code on the wire.
+
+    Attributes:
+        answer: in original mode; enhanced mode says CA, CE, CR instead.
+        code: stable failure code of config/answers.yaml; None: accepted.
+        err3: HL7 table 0357.
+        text: what was met, one sentence: MSA-3 and ERR-7; no message content.
+        meaning: the code's meaning in general: ERR-8; "": `text` says it all.
+        severity: ERR-4; W on an AA that carries a warning.
+        location: where, as ERR-2 has it: `SCH^1^11`, always with `^`; None: nowhere in particular.
+    """
+
+    answer: AnswerCode
+    code: str | None = None
+    err3: str = "0"
+    text: str = ""
+    meaning: str = ""
+    severity: Severity = "E"
+    location: str | None = None
+
+
+ACCEPTED: Final = Answer(answer="AA", text="Message accepted", severity="I")
+"""Committed, or the exact duplicate of a committed message."""
+
+
+def acknowledge(msh: Msh, answer: Answer, *, now: datetime, control_id: str, honour_ne: bool = False) -> bytes | None:
+    """The acknowledgement, CR after its last segment, without the MLLP frame; None: the sender wants none.
+
+    Args:
+        now: aware; MSH-7.
+        control_id: MSH-10 of the acknowledgement itself; printable ASCII, at most 20 characters for old receivers.
+        honour_ne: stay silent on MSH-15 `NE`.
+    """
+    code = acknowledgement_code(msh, answer, honour_ne=honour_ne)
+    if code is None:
+        return None
+    separators = _separators(msh.separators)
+    wire = _Wire(separators)
+    version = _version(msh)
+    header = [
+        b"MSH",
+        separators[1:],
+        wire.copied(msh.receiving_application),
+        wire.copied(msh.receiving_facility),
+        wire.copied(msh.sending_application),
+        wire.copied(msh.sending_facility),
+        now.strftime("%Y%m%d%H%M%S%z").encode("ascii"),
+        b"",
+        wire.components(*_message_type(msh, version)),
+        wire.text(control_id, _MAX_COPIED),
+        wire.copied(msh.processing_id),
+        wire.copied(msh.version_id),
+    ]
+    character_set = wire.copied(msh.character_set)
+    if character_set:
+        header += [b"", b"", b"", b"", b"", character_set]
+    outcome = [b"MSA", code.encode("ascii"), _echoed_control_id(msh, wire)]
+    segments = [header, outcome]
+    if answer.code is not None:
+        outcome.append(wire.text(f"{answer.code} {answer.text}".rstrip(), _MAX_MSA_3))
+        segments.append(_old_error(answer, wire) if version <= (4, 9) else _error(answer, wire))
+    return b"".join(wire.field.join(segment).rstrip(wire.field) + b"\r" for segment in segments)
+
+
+def acknowledgement_code(msh: Msh, answer: Answer, *, honour_ne: bool = False) -> str | None:
+    """MSA-1 for this sender: AA AE AR, or CA CE CR where MSH-15 asks for enhanced mode; None: no answer is sent.
+
+    MSH-15 `ER` wants an answer only to what was not accepted, `SU` only to what was. `NE` wants none; it gets one in
+    original mode all the same unless `honour_ne`, because nearly every engine waits for it.
+    """
+    condition = msh.accept_ack
+    accepted = answer.answer == "AA"
+    if condition == b"NE":
+        return None if honour_ne else answer.answer
+    if condition not in _CONDITIONS:
+        return answer.answer
+    if condition == (b"ER" if accepted else b"SU"):
+        return None
+    return _ENHANCED[answer.answer]
+
+
+def condition_warnings(msh: Msh) -> tuple[ParseWarning, ...]:
+    """A warning for each of MSH-15 and MSH-16 whose value is not of table 0155; such a value counts as empty."""
+    return tuple(
+        ParseWarning(code="ACK_CONDITION", field=path, text=f"{path} is none of AL, ER, SU, NE; read as empty")
+        for path, value in (("MSH-15", msh.accept_ack), ("MSH-16", msh.application_ack))
+        if value not in _CONDITIONS and value not in _SILENT
+    )
+
+
+def _message_type(msh: Msh, version: tuple[int, int]) -> tuple[str, ...]:
+    parts = msh.message_type.split(msh.separators[1:2] or b"^", 2)
+    if version <= (3, 1) or len(parts) < 2 or not _EVENT.fullmatch(parts[1]):
+        return ("ACK",)
+    return ("ACK", parts[1].decode("ascii"), "ACK")
+
+
+def _version(msh: Msh) -> tuple[int, int]:
+    """(3, 1) for 2.3.1; a version nobody knows, or none, counts as newer than all."""
+    match = _VERSION.fullmatch(msh.version_id.split(msh.separators[1:2] or b"^", 1)[0].strip())
+    return (99, 0) if match is None else (int(match[1]), int(match[2] or 0))
+
+
+def _echoed_control_id(msh: Msh, wire: _Wire) -> bytes:
+    """MSH-10 byte for byte if it is printable and at most 199 bytes, else nothing."""
+    raw = msh.control_id
+    if len(raw) > MAX_CONTROL_ID or wire.field in raw:
+        return b""
+    try:
+        text = raw.decode(codec_of(msh.character_set.decode("ascii", "replace")) or "utf-8")
+    except UnicodeDecodeError:
+        return b""
+    return raw if text.isprintable() and not _CONTROL.search(raw) else b""
+
+
+def _old_error(answer: Answer, wire: _Wire) -> list[bytes]:
+    """ERR up to 2.4: ERR-1 is segment^sequence^field^error, the error a CE whose alternate part is our code."""
+    place = _location(answer, 3)
+    error = wire.subcomponents(answer.err3, _error_text(answer), "HL70357", answer.code or "", answer.text, "L")
+    return [b"ERR", wire.component.join([*(wire.text(part, 20) for part in place), error])]
+
+
+def _error(answer: Answer, wire: _Wire) -> list[bytes]:
+    """ERR since 2.5."""
+    place = _location(answer, 6)
+    return [
+        b"ERR",
+        b"",
+        wire.components(*place),
+        wire.components(answer.err3, _error_text(answer), "HL70357"),
+        answer.severity.encode("ascii"),
+        wire.text(answer.code or "", 20),
+        b"",
+        wire.text(answer.text, _MAX_ERR_TEXT),
+        wire.text(answer.meaning or answer.text, _MAX_ERR_TEXT),
+    ]
+
+
+def _location(answer: Answer, parts: int) -> list[str]:
+    """The first `parts` of segment, sequence, field, repetition, component, subcomponent."""
+    place = answer.location.split("^") if answer.location else []
+    return [*place, *[""] * parts][:parts]
+
+
+def _error_text(answer: Answer) -> str:
+    return ERROR_TEXTS.get(answer.err3, "")
+
+
+_DEFAULT_SEPARATORS: Final = b"|^~\\&"
+
+
+@lru_cache(maxsize=64)
+def _separators(declared: bytes) -> bytes:
+    """The sender's MSH-1 and MSH-2 if a message can be built with them, else the usual ones.
+
+    They can when they are five or six different printable ASCII characters, no letters, digits or spaces.
+    """
+    usable = len(declared) in (5, 6) and len(set(declared)) == len(declared)
+    usable = usable and all(0x20 < byte < 0x7F and not chr(byte).isalnum() for byte in declared)
+    return declared if usable else _DEFAULT_SEPARATORS
+
+
+class _Wire:
+    """How values are written between one sender's delimiters."""
+
+    __slots__ = ("_escapes", "component", "field", "subcomponent")
+
+    def __init__(self, separators: bytes) -> None:
+        self.field, self.component, self.subcomponent = separators[:1], separators[1:2], separators[4:5]
+        escape = chr(separators[3])
+        names = zip(separators[:5].decode("ascii"), "FSRET", strict=True)
+        self._escapes = str.maketrans({character: f"{escape}{name}{escape}" for character, name in names})
+
+    def copied(self, value: bytes) -> bytes:
+        """A sender's header value as it came, or nothing if it could do harm."""
+        harmful = len(value) > _MAX_COPIED or self.field in value or _CONTROL.search(value) is not None
+        return b"" if harmful else value
+
+    def text(self, text: str, limit: int) -> bytes:
+        """Our own text, at most `limit` characters before escaping; what is not printable ASCII becomes `?`."""
+        return _NOT_PLAIN.sub("?", text[:limit]).translate(self._escapes).encode("ascii")
+
+    def components(self, *texts: str) -> bytes:
+        """Texts as components, trailing empty ones left off."""
+        return self.component.join(self.text(text, _MAX_ERR_TEXT) for text in texts).rstrip(self.component)
+
+    def subcomponents(self, *texts: str) -> bytes:
+        return self.subcomponent.join(self.text(text, _MAX_ERR_TEXT) for text in texts)
