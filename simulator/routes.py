@@ -1,0 +1,175 @@
+"""HTTP onto the simulated account: which path and method means what; no socket, no clock.
+
+    POST, GET          /2010-04-01/Accounts/{AC}/Messages.json
+    GET, POST, DELETE  /2010-04-01/Accounts/{AC}/Messages/{SM}.json
+    POST, GET          /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers.json
+    GET, POST, DELETE  /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers/{PN}.json
+    GET                /2010-04-01/Accounts/{AC}/AvailablePhoneNumbers/{US|CA}/Local.json
+
+    GET   /simulator/ledger
+    POST  /simulator/script     {"number": "+1...", "outcome": {...}}, without number: for all others
+    POST  /simulator/inbound    {"from": "+1...", "to": "+1... or MG...", "body": "STOP"}
+    POST  /simulator/faults     a fault plan, see `simulator.faults.read_plan`
+    POST  /simulator/callbacks  {"mode": "reordered"}
+
+The control paths ask for no password: the simulator holds nothing real and listens on loopback.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from simulator.account import Account, Webhook
+from simulator.faults import Fault, read_plan
+from simulator.messages import VERSION, page_of_messages
+from simulator.outcomes import CallbackMode, read_outcome
+from simulator.refusals import ApiError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request, read whole. `query` is raw, without `?`; header names are lower case."""
+
+    method: str
+    path: str
+    query: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to send back, and how the connection is to misbehave. `payload` None: no content."""
+
+    status: int
+    payload: object = field(default=None, repr=False)
+    fault: Fault | None = None
+    first: tuple[Webhook, ...] = ()
+
+
+def answer(account: Account, request: Request, now: datetime) -> Answer:
+    """The answer to one request; never raises for what a client sent."""
+    try:
+        if request.path.startswith("/simulator/"):
+            return _control(account, request, now)
+        return _api(account, request, now)
+    except ApiError as error:
+        return Answer(status=error.status, payload=error.payload())
+
+
+def _api(account: Account, request: Request, now: datetime) -> Answer:
+    parts = request.path.strip("/").split("/")
+    if len(parts) < 4 or parts[:2] != [VERSION, "Accounts"] or not parts[-1].endswith(".json"):
+        raise ApiError(20404)
+    owner, resource = parts[2], [*parts[3:-1], parts[-1].removesuffix(".json")]
+    authentic = _authentic(account, request) and owner == account.settings.account_sid
+    form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+    query = dict(parse_qsl(request.query, keep_blank_values=True))
+    if (request.method, resource) == ("POST", ["Messages"]):
+        created = account.create(form, now, authentic=authentic)
+        if created.message is None:
+            refusal = created.refusal or ApiError(20500)  # a reset needs no answer; none of this leaves
+            return Answer(status=refusal.status, payload=refusal.payload(), fault=created.fault)
+        shown = created.message.as_json(created.message.steps[0].at)
+        return Answer(status=201, payload=shown, fault=created.fault, first=created.first)
+    if not authentic:
+        raise ApiError(20003)
+    fault = account.faults.next_other()
+    if fault is Fault.RESET_BEFORE:
+        return Answer(status=500, fault=fault)
+    if fault in (Fault.ERROR_500_BEFORE, Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE):
+        code = {Fault.ERROR_500_BEFORE: 20500, Fault.TOO_MANY_REQUESTS: 20429}.get(fault, 20503)
+        raise ApiError(code)
+    status, payload = _resource(account, request.method, resource, form, query, now)
+    return Answer(status=status, payload=payload, fault=fault)
+
+
+def _authentic(account: Account, request: Request) -> bool:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(credentials, validate=True)
+    except binascii.Error:
+        return False
+    expected = f"{account.settings.account_sid}:{account.settings.auth_token}".encode()
+    return hmac.compare_digest(given, expected)
+
+
+def _resource(
+    account: Account, method: str, resource: list[str], form: dict[str, str], query: dict[str, str], now: datetime
+) -> tuple[int, object]:
+    """Everything but the creation of messages."""
+    own = account.settings.account_sid
+    match method, resource:
+        case "GET", ["Messages"]:
+            return 200, page_of_messages(account.messages, query, account_sid=own, now=now)
+        case "GET", ["Messages", sid]:
+            return 200, account.message(sid).as_json(now)
+        case "POST", ["Messages", sid]:
+            return 200, account.change(sid, form, now).as_json(now)
+        case "DELETE", ["Messages", sid]:
+            account.delete(sid, now)
+            return 204, None
+        case "GET", ["IncomingPhoneNumbers"]:
+            return 200, account.numbers.page(query)
+        case "POST", ["IncomingPhoneNumbers"]:
+            return 201, account.buy(form, now)
+        case "GET", ["IncomingPhoneNumbers", sid]:
+            return 200, account.numbers.get(sid).as_json(own)
+        case "POST", ["IncomingPhoneNumbers", sid]:
+            return 200, account.numbers.update(sid, form, now).as_json(own)
+        case "DELETE", ["IncomingPhoneNumbers", sid]:
+            account.release(sid, now)
+            return 204, None
+        case "GET", ["AvailablePhoneNumbers", country, "Local"]:
+            return 200, account.numbers.for_sale(country, query)
+        case _, ["Messages"] | ["Messages", _] | ["IncomingPhoneNumbers"] | ["IncomingPhoneNumbers", _]:
+            raise ApiError(20004)
+        case _:
+            raise ApiError(20404)
+
+
+def _control(account: Account, request: Request, now: datetime) -> Answer:
+    if (request.method, request.path) == ("GET", "/simulator/ledger"):
+        return Answer(status=200, payload=account.ledger.as_json())
+    if request.method != "POST":
+        raise ApiError(20404)
+    try:
+        given = json.loads(request.body or b"{}")
+        if not isinstance(given, dict):
+            raise ValueError("a JSON object was expected")
+        return Answer(status=200, payload=_steer(account, request.path, given, now))
+    except (ValueError, TypeError) as error:
+        return Answer(status=400, payload={"error": str(error)})
+
+
+def _steer(account: Account, path: str, given: dict[str, object], now: datetime) -> dict[str, object]:
+    match path:
+        case "/simulator/script":
+            outcome = given.get("outcome", {})
+            if not isinstance(outcome, dict):
+                raise ValueError("outcome must be an object")
+            if "number" in given:
+                account.script[str(given["number"])] = read_outcome(outcome)
+            else:
+                account.otherwise = read_outcome(outcome)
+        case "/simulator/inbound":
+            words = [given.get(name) for name in ("from", "to", "body")]
+            if not all(isinstance(word, str) for word in words):
+                raise ValueError("from, to and body are needed")
+            return {"opt_out_type": account.receive(str(words[0]), str(words[1]), str(words[2]), now)}
+        case "/simulator/faults":
+            account.faults = read_plan(given)
+        case "/simulator/callbacks":
+            account.mode = CallbackMode(given.get("mode"))
+        case _:
+            raise ApiError(20404)
+    return {"ok": True}
