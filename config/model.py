@@ -7,87 +7,43 @@ variable or a clock. Unknown keys are errors everywhere.
 
 from __future__ import annotations
 
-import re
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from config.addresses import is_loopback
+from config.values import (
+    Charset,
+    Clock,
+    Country,
+    Duration,
+    Name,
+    Network,
+    Phone,
+    PublicUrl,
+    ServiceUrl,
+    StorageUrl,
+    ZoneName,
 )
-
-_DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-
-
-def read_duration(written: object) -> timedelta:
-    """`90s 15m 24h 7d 2w` as a timedelta. ValueError says what a duration looks like."""
-    if isinstance(written, timedelta):
-        return written
-    match = _DURATION.fullmatch(written) if isinstance(written, str) else None
-    if match is None:
-        raise ValueError("is not a duration; write a number and a unit: 90s, 15m, 24h, 7d or 2w")
-    return timedelta(**{_UNITS[match["unit"]]: int(match["number"])})
-
-
-def write_duration(value: timedelta) -> str:
-    """The shortest spelling of a whole-second duration; `read_duration` reads it back."""
-    seconds = int(value.total_seconds())
-    for unit, size in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def read_clock(written: object) -> time:
-    """`"21:00"` as a time of day. Unquoted 21:00 is a string under YAML 1.2, an integer under 1.1: quote it."""
-    if isinstance(written, time):
-        return written
-    if not isinstance(written, str) or _CLOCK.fullmatch(written) is None:
-        raise ValueError('is not a time of day; write "HH:MM" in quotes, from "00:00" to "23:59"')
-    return time.fromisoformat(written)
-
-
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name!r} is not an IANA time zone such as America/Los_Angeles")
-    return name
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(read_duration),
-    PlainSerializer(write_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,6}[smhdw]$", "examples": ["90s", "15m", "24h", "7d", "2w"]}),
-]
-Clock = Annotated[
-    time,
-    BeforeValidator(read_clock),
-    PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str),
-    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
-]
-ZoneName = Annotated[str, AfterValidator(_known_zone)]
-Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-VisitMode = Literal["video", "phone", "in-person"]
+from config.values import VisitMode as VisitMode
+from config.values import read_clock as read_clock
+from config.values import read_duration as read_duration
+from config.values import write_duration as write_duration
 
 
 class Section(BaseModel):
     """Frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Inputs stay out of pydantic's own texts: a section may hold a secret.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class Organization(Section):
+    """Who sends the texts."""
+
     name: str = Field(min_length=1, max_length=60)
     """Shown to patients."""
     contact: str = Field(min_length=1, max_length=60)
@@ -95,48 +51,80 @@ class Organization(Section):
 
 
 class Storage(Section):
-    url: str = "sqlite:///carebell.db"
-    """SQLAlchemy URL: sqlite:///file or postgresql+psycopg://user@host/db."""
+    """Where appointments and texts are kept."""
+
+    url: StorageUrl = Field(default="sqlite:///carebell.db", repr=False)
+    """SQLAlchemy URL: sqlite:///file or postgresql+psycopg://user@host/db. A password goes to ~/.pgpass or PGPASSFILE."""
     key_file: Path = Path("carebell.key")
     """Data-encryption key ring, mode 0400, made by `carebell init`."""
 
 
 class TwilioAccount(Section):
+    """The Twilio account that sends."""
+
     account_sid: str = Field(default="", pattern=r"^(AC[0-9a-zA-Z]{32})?$")
+    """AC and 32 letters or digits; shown on the console's first page."""
     auth_token_file: Path | None = None
     """One token a line; the first signs requests, all of them validate callbacks (rotation)."""
-    api_base_url: str = "https://api.twilio.com"
-    public_url: str | None = None
+    auth_token: SecretStr | None = None
+    """The token itself, from the environment variable CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN; refused in a file."""
+    api_base_url: ServiceUrl = "https://api.twilio.com"
+    """Twilio's API, or a simulator or proxy in its place."""
+    public_url: ServiceUrl | None = None
     """Where Twilio's callbacks reach us, as Twilio sees it; their signature covers this URL."""
     timeout: Duration = timedelta(seconds=10)
+    """For one request; after it the text's fate is `unknown` and looked up."""
     on_ambiguous: Literal["verify_then_retry", "never_retry"] = "verify_then_retry"
     """A cancellation whose fate stays unknown after looking it up: send it once more, or never."""
 
 
 class GatewaySection(Section):
+    """How texts leave."""
+
     kind: Literal["console", "file", "twilio"] = "console"
+    """console prints them, file appends them to `file` as JSON lines, twilio sends them."""
     file: Path = Path("outbox.jsonl")
+    """For kind: file. It holds numbers and texts."""
     twilio: TwilioAccount = TwilioAccount()
-    segments_per_second: dict[str, float] = Field(default_factory=dict)
+    segments_per_second: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """Per sender (`from`): its rate in SMS segments. Default by kind of number: long code 1, toll-free 3, short code 100."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether real telephones may ring: Twilio, and not a simulator on this machine."""
+        return self.kind == "twilio" and not is_loopback(self.twilio.api_base_url)
 
 
 class Http(Section):
-    host: str = "127.0.0.1"
+    """Callbacks, health and metrics."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address to listen on; 127.0.0.1 behind a reverse proxy."""
     port: int = Field(default=8080, ge=0, le=65535)
+    """0 takes any free port."""
     enabled: bool = True
 
 
 class Tls(Section):
+    """The listener's own certificate, PEM files."""
+
     certificate: Path
+    """The server's certificate and its chain."""
     key: Path
+    """Its private key, readable by the service alone."""
     client_ca: Path | None = None
+    """Authorities of client certificates; with mutual-tls the environment's `certificates` decide."""
 
 
 class ListenerSection(Section):
-    host: str = "127.0.0.1"
+    """One MLLP port. Environments that share host and port must say the same here."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address to listen on; 0.0.0.0 for all."""
     port: int = Field(default=2575, ge=0, le=65535)
+    """0 takes any free port."""
     tls: Tls | None = None
+    """null: unencrypted, for this machine or a VPN only."""
     max_message_bytes: int = Field(default=1_048_576, ge=1024, le=16_777_216)
     """A long SIU with notes is 20 KB; 1 MiB is fifty times that, and small enough for 500 peers at once."""
     frame_timeout: Duration = timedelta(seconds=30)
@@ -144,16 +132,22 @@ class ListenerSection(Section):
     idle_timeout: Duration | None = None
     """Off: EHR links stay up for weeks without traffic."""
     handshake_timeout: Duration = timedelta(seconds=10)
+    """For the TLS handshake: four packets."""
     write_timeout: Duration = timedelta(seconds=10)
+    """For a peer to take an answer of some 200 bytes."""
     max_connections: int = Field(default=1000, ge=1, le=100_000)
+    """In all: an EHR holds one to twenty; each costs about 50 KB."""
     max_connections_per_peer: int = Field(default=600, ge=1, le=100_000)
+    """From one address."""
     max_pipelined: int = Field(default=64, ge=1, le=10_000)
     """Messages read ahead of their answers on one connection; then reading pauses."""
-    allow_from: list[str] = Field(default_factory=list)
+    allow_from: list[Network] = Field(default_factory=list)
     """Source addresses or networks (CIDR); empty allows all."""
 
 
 class Sender(Section):
+    """What the sender's MSH must say; checked after the signature."""
+
     facilities: list[str] = Field(min_length=1)
     """Allowed MSH-4."""
     receiving_application: str = Field(min_length=1)
@@ -165,8 +159,12 @@ class Sender(Section):
 
 
 class Freshness(Section):
+    """How far MSH-7 may be from now."""
+
     max_age: Duration = timedelta(days=7)
+    """An outage's backlog must still get in."""
     max_ahead: Duration = timedelta(minutes=5)
+    """For clocks that differ."""
 
 
 class Consent(Section):
@@ -181,12 +179,16 @@ class Consent(Section):
 
 
 class Confirmation(Section):
+    """Which changes of an appointment are told at once."""
+
     scheduled: bool = True
     updated: bool = True
     canceled: bool = True
 
 
 class Reminder(Section):
+    """One text before the visit."""
+
     before: str = Field(pattern=r"^[0-9]{1,6}[mhdw]$")
     """m and h: elapsed time. d and w: wall clock in the clinic's zone."""
     at: Clock | None = None
@@ -227,48 +229,68 @@ class QuietHours(Section):
 
 
 class Caps(Section):
+    """Texts for one number in the rolling 24 hours and 7 days; a cancellation always goes."""
+
     per_day: int = Field(default=3, ge=1)
     per_week: int = Field(default=10, ge=1)
 
 
 class Languages(Section):
-    fallback: str = "en"
+    """Texts leave in the patient's language where there are texts in it."""
+
+    fallback: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    """Else in this one."""
 
 
 class JoinLink(Section):
+    """The video visit's link in a text."""
+
     field: str | None = None
+    """The field that holds it; null: no links."""
     allowed_hosts: list[str] = Field(default_factory=list)
+    """Only links to these hosts are passed on."""
 
 
 class VisitModeMap(Section):
+    """Which field tells a video or telephone visit from one in person, and its values."""
+
     field: str = "SCH-8.1"
     video: list[str] = Field(default_factory=lambda: ["VIDEO", "TELE"])
     phone: list[str] = Field(default_factory=lambda: ["PHONE"])
 
 
 class Sms(Section):
+    """What is texted, when, and to whom."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
     sender: str = Field(alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-fA-F]{32}|[0-9]{5,6})$")
     """E.164 number, short code or Messaging Service SID."""
     consent: Consent = Consent()
     approved: bool = True
     """Production sends only after approval; `false` records every text as `not_approved`."""
-    allow_list: list[str] | None = None
+    allow_list: list[Phone] | None = None
     """A test environment texts only these; None: no such limit (production)."""
-    force_to: str | None = None
+    force_to: Phone | None = None
     """A test environment sends everything to this number instead."""
     confirmation: Confirmation = Confirmation()
     reminders: list[Reminder] = Field(default_factory=list)
     quiet_hours: QuietHours | None = QuietHours(begins=time(21), ends=time(8))
     """null switches quiet hours off."""
     debounce: Duration = timedelta(seconds=60)
+    """Edits within it make one text with the final state."""
     min_gap: Duration = timedelta(hours=2)
+    """No reminder this soon before or after a confirmation."""
     min_lead: Duration = timedelta(minutes=30)
+    """A late or moved reminder must leave this much before the visit."""
     max_lateness: Duration = timedelta(hours=2)
+    """After an outage a text still leaves this late, no later."""
     caps: Caps = Caps()
     max_segments: int = Field(default=3, ge=1, le=10)
+    """A text that could need more is an error when the configuration loads."""
     landline: Literal["try", "skip"] = "try"
-    countries: list[str] = Field(default_factory=lambda: ["US", "CA"], min_length=1)
+    """What to do with a number that is only known as a landline."""
+    countries: list[Country] = Field(default_factory=lambda: ["US", "CA"], min_length=1)
+    """Only numbers of these countries are texted."""
     languages: Languages = Languages()
     join_link: JoinLink = JoinLink()
     visit_mode: VisitModeMap = VisitModeMap()
@@ -287,22 +309,33 @@ class Sms(Section):
 
 
 class Environment(Section):
+    """One sending system: its trust, its rules, its texts."""
+
     kind: Literal["production", "test"]
+    """A test environment texts only its allow_list and never takes MSH-11 P."""
     enabled: bool = True
-    ehr: str = "generic"
+    """false: its messages are refused and its texts wait."""
+    ehr: str = Field(default="generic", min_length=1)
     """Field map: epic | oracle_health | generic | path to a YAML of one's own."""
-    fhir_base_url: str | None = None
+    fhir_base_url: PublicUrl | None = None
+    """The EHR's FHIR server; https, not in a private network."""
     time_zone: ZoneName
+    """The clinic's IANA zone; wall-clock rules and times in texts follow it."""
     location_zones: dict[str, ZoneName] = Field(default_factory=dict)
     """AIL-3.4 / PV1-3.4 -> IANA zone, for an organisation that spans zones."""
-    fallback_charset: str = "cp1252"
+    fallback_charset: Charset = "cp1252"
+    """For messages that name no character set and are not UTF-8."""
     listener: ListenerSection = ListenerSection()
     authentication: Literal["signature", "mutual-tls"] = "signature"
+    """signature: every message carries ZSG. mutual-tls: the connection's client certificate is one of `certificates`."""
     certificates: list[Path] = Field(min_length=1, max_length=2)
+    """Base64 .cer files; two while one replaces the other."""
     sender: Sender
     freshness: Freshness = Freshness()
     reuse_of_control_id: Literal["refuse", "warn"] = "refuse"
+    """MSH-10 used again for another message; warn: process it and log."""
     on_transient: Literal["reset", "AE"] = "reset"
+    """Our own fault: reset the connection so that the sender tries again, or answer AE."""
     honour_ne: bool = False
     """MSH-15 NE: send no answer, as the standard says; most engines expect one."""
     answers: dict[str, Literal["AA", "AE", "AR"]] = Field(default_factory=dict)
@@ -334,6 +367,7 @@ class Configuration(Section):
     gateway: GatewaySection = GatewaySection()
     http: Http = Http()
     environments: dict[Name, Environment] = Field(min_length=1)
+    """By name: letters, digits, `_`, `.` and `-`."""
 
     def json_schema(self) -> dict[str, Any]:
         return type(self).model_json_schema()

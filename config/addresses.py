@@ -1,0 +1,99 @@
+"""Rules for URLs, networks and telephone numbers in the configuration. Pure: nothing is resolved or asked.
+
+A host name can still resolve to a private address; whoever opens the connection checks that again after resolving.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62}\.?)+", re.IGNORECASE)
+_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` points at this machine: localhost, 127.0.0.0/8 or ::1."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _literal(host)
+    return address is not None and address.is_loopback
+
+
+def https_or_loopback(url: str) -> str:
+    """An http(s) URL whose traffic nobody on the way can read: https, or http to this machine."""
+    parts = _split(url)
+    if parts.scheme != "https" and not is_loopback(url):
+        raise ValueError("must be https:// (http:// only for this machine, such as http://127.0.0.1:8080)")
+    return url.rstrip("/")
+
+
+def public_https(url: str) -> str:
+    """An https URL that does not name this machine or a private network by address (server-side request forgery)."""
+    parts = _split(url)
+    if parts.scheme != "https":
+        raise ValueError("must be https://")
+    host = (parts.hostname or "").rstrip(".").lower()
+    if is_loopback(url):
+        raise ValueError("must not point to this machine")
+    address = _literal(host)
+    if address is None and _NUMERIC_LABEL.fullmatch(host.rsplit(".", 1)[-1]):
+        # 0x7f.1, 2130706433 and 0177.0.0.1 are addresses to some resolvers.
+        raise ValueError("has a host that is neither a name nor a plain address")
+    if address is not None and not _is_public(address):
+        raise ValueError("must not point to a private, link-local or reserved address")
+    return url
+
+
+def network(written: str) -> str:
+    """A source address or CIDR network."""
+    try:
+        ip_network(written)
+    except ValueError:
+        raise ValueError("is not an address or network such as 10.0.0.5 or 10.0.0.0/24") from None
+    return written
+
+
+def e164(written: str) -> str:
+    """A telephone number as `+12025550143`. The error does not repeat the number."""
+    if _E164.fullmatch(written) is None:
+        raise ValueError('is not a telephone number in E.164 form: "+", country code, number, without spaces')
+    return written
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("is not a URL such as https://sms.clinic.example")
+    if _literal(host) is None and _HOST.fullmatch(host) is None:
+        raise ValueError("has a host name with characters that host names do not have")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password")
+    if parts.query or parts.fragment:
+        raise ValueError("must not have a query (?) or fragment (#)")
+    return parts
+
+
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address):
+        # Addresses that carry an IPv4 address inside are judged by that one.
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if inner is not None:
+            return _is_public(inner)
+        if address in ip_network("64:ff9b::/96"):
+            return _is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and not address.is_multicast

@@ -1,0 +1,106 @@
+"""What no single section can check: whether the parts of one configuration fit together. Pure; reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+
+from config.addresses import is_loopback
+from config.model import Configuration, Environment, ListenerSection
+from config.problems import Keys, Place, Problem
+
+_ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
+
+Where = Callable[[Keys], Place]
+
+
+def disagreements(configuration: Configuration, where: Where) -> list[Problem]:
+    """Every contradiction, at the place of the later key."""
+    found = [
+        *_listeners(configuration),
+        *_certificates(configuration),
+        *_http(configuration),
+        *_gateway(configuration, where),
+        *_environments(configuration),
+    ]
+    return [Problem.at(where(keys), keys, why) for keys, why in found]
+
+
+def _listeners(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    """Environments may share a port: then it is one listener, and they must say the same about it."""
+    for (first, one), (second, other) in combinations(_enabled(configuration), 2):
+        here, there = one.listener, other.listener
+        if here.port != there.port or here.port == 0:
+            continue
+        keys: Keys = ("environments", second, "listener")
+        if here.host == there.host:
+            names = [name for name in ListenerSection.model_fields if getattr(here, name) != getattr(there, name)]
+            if names:
+                yield (
+                    keys,
+                    f"shares {here.host}:{here.port} with environment {first}, but differs in {', '.join(names)}",
+                )
+        elif _ANY_ADDRESS.count(here.host) or _ANY_ADDRESS.count(there.host):
+            yield keys, f"port {here.port} is also taken by environment {first} on {here.host}"
+
+
+def _enabled(configuration: Configuration) -> list[tuple[str, Environment]]:
+    return [(name, environment) for name, environment in configuration.environments.items() if environment.enabled]
+
+
+def _certificates(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    """The certificate tells the environments apart, so it can stand in one only (signing.md section 5)."""
+    seen: dict[Path, str] = {}
+    for name, environment in configuration.environments.items():
+        for index, path in enumerate(environment.certificates):
+            other = seen.setdefault(Path(*path.parts), name)
+            keys: Keys = ("environments", name, "certificates", index)
+            if other != name:
+                yield keys, f"is also a certificate of environment {other}; each environment needs its own"
+            elif environment.certificates.index(path) != index:
+                yield keys, "stands twice"
+
+
+def _http(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    http = configuration.http
+    if not http.enabled or http.port == 0:
+        return
+    for name, environment in _enabled(configuration):
+        hosts = (http.host, environment.listener.host)
+        if environment.listener.port == http.port and (hosts[0] == hosts[1] or set(hosts) & set(_ANY_ADDRESS)):
+            yield ("http", "port"), f"{http.port} is also the listener's port of environment {name}"
+
+
+def _gateway(configuration: Configuration, where: Where) -> Iterator[tuple[Keys, str]]:
+    account = configuration.gateway.twilio
+    keys: Keys = ("gateway", "twilio")
+    token: Keys = (*keys, "auth_token")
+    if account.auth_token is not None and where(token).line:
+        yield (
+            token,
+            "a secret does not belong in this file; put it into a file of its own and name that with auth_token_file, "
+            "or set CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN",
+        )
+    if configuration.gateway.kind != "twilio":
+        return
+    if not account.account_sid:
+        yield (*keys, "account_sid"), "is missing; gateway.kind: twilio needs it"
+    elif len(set(account.account_sid[2:])) == 1:
+        yield (*keys, "account_sid"), "is still the example; write your account's"
+    if account.auth_token_file is None and account.auth_token is None:
+        yield (*keys, "auth_token_file"), "is missing; gateway.kind: twilio needs it"
+    if account.public_url is not None and configuration.gateway.is_live and is_loopback(account.public_url):
+        yield (*keys, "public_url"), "points to this machine, where Twilio cannot reach it"
+
+
+def _environments(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    for name, environment in configuration.environments.items():
+        sms: Keys = ("environments", name, "sms")
+        link = environment.sms.join_link
+        if link.field is not None and not link.allowed_hosts:
+            yield (*sms, "join_link", "allowed_hosts"), "is empty, so no link would ever be sent; name the hosts"
+        if environment.sms.caps.per_week < environment.sms.caps.per_day:
+            yield (*sms, "caps", "per_week"), "is less than per_day"
+        if environment.kind == "production" and environment.sms.force_to is not None:
+            yield (*sms, "force_to"), "belongs to test environments: production texts would not reach patients"

@@ -1,0 +1,267 @@
+"""Reading `carebell.yaml`: the file, the environment variables over it, and every file it names that holds rules or texts.
+
+`load()` gives a frozen `Loaded` or raises ConfigurationError with every problem found, each `file:line:column: key: why`. What
+needs the installation around it (certificates, keys, tokens, folders) is checked by `config.files.check_files`, so that a
+configuration can be read and explained on another machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from config.agreement import disagreements
+from config.document import Document, nearest, read_document
+from config.model import Configuration
+from config.overlay import overlay
+from config.problems import ConfigurationError, Keys, Place, Problem
+from config.wording import explain
+
+try:
+    from config.fieldmap import FieldMap
+except ModuleNotFoundError:  # until the parser's colleague has it
+    FieldMap = BaseModel
+
+HERE: Final = Path(str(files("config")))
+FIELD_MAPS: Final = Path(str(files("parser"))) / "fieldmaps"
+"""Shipped field maps: data that lies in the parser's folder, read as files."""
+
+SectionType = TypeVar("SectionType", bound=BaseModel)
+
+_PATH_ENDINGS: Final = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Templates:
+    """The texts of one environment: the built-in ones with the environment's own over them.
+
+    Attributes:
+        texts: `{language: {opt_out: words, kind: {visit mode | default: text}}}`, as in config/templates/*.yaml.
+        places: where each of its keys stands.
+    """
+
+    texts: Mapping[str, Any]
+    places: Mapping[Keys, Place] = field(repr=False)
+
+    def where(self, keys: Keys) -> Place:
+        """The place of a key path, or of its nearest parent that stands in a file."""
+        return nearest(self.places, keys, Place("config/templates"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration that is right in itself.
+
+    Attributes:
+        configuration: relative paths are resolved against the file's folder.
+        path: the file.
+        version: 12 hexadecimal digits of what was configured: values, texts and field maps; not secrets, not the folder.
+        field_maps: environment -> its field map.
+        templates: environment -> its texts.
+        answer_rows: config/answers.yaml: failure code -> row; an environment's `answers` go over them.
+        files: every file that was read; a change of one changes the configuration.
+        places: where each key of the file, or of an environment variable, stands.
+    """
+
+    configuration: Configuration
+    path: Path
+    version: str
+    field_maps: Mapping[str, FieldMap]
+    templates: Mapping[str, Templates]
+    answer_rows: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    files: tuple[Path, ...] = ()
+    places: Mapping[Keys, Place] = field(repr=False)
+
+    def where(self, keys: Keys) -> Place:
+        """The place of a key, or of its nearest parent that stands in the file; the file's first line otherwise."""
+        return nearest(self.places, keys, Place(str(self.path), 1, 1))
+
+    def problem(self, keys: Keys, why: str) -> Problem:
+        """A finding of another room about a key, at its place."""
+        return Problem.at(self.where(keys), keys, why)
+
+
+def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) -> Loaded:
+    """Read and check `path` with the variables `CAREBELL_SECTION__KEY` of `environ` over it.
+
+    Args:
+        field_maps: folder of the shipped field maps.
+
+    Raises:
+        ConfigurationError: everything that is wrong, in the order of the file.
+    """
+    document = read_document(path)
+    values, laid = overlay(document.values, environ)
+    places = {**{keys: place for keys, place in document.places.items() if not _under(keys, laid)}, **laid}
+
+    def where(keys: Keys) -> Place:
+        return nearest(places, keys, Place(str(path), 1, 1))
+
+    try:
+        # By the names of the contract alone: `from`, not the model's own `sender`.
+        written = Configuration.model_validate(values, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, Configuration, where)) from None
+    folder = path.absolute().parent
+    configuration = _anchored(written, folder)
+    reader = _Rules(configuration, where, folder, field_maps)
+    problems = [*disagreements(configuration, where), *reader.read()]
+    if problems:
+        raise ConfigurationError(problems)
+    return Loaded(
+        configuration=configuration,
+        path=path,
+        version=_version(written, reader),
+        field_maps=reader.field_maps,
+        templates=reader.templates,
+        answer_rows=reader.answer_rows,
+        files=(path, *dict.fromkeys(reader.files)),
+        places=places,
+    )
+
+
+def _under(keys: Keys, laid: Mapping[Keys, Place]) -> bool:
+    """Whether a variable replaced this key or one above it."""
+    return any(keys[: len(above)] == above for above in laid)
+
+
+class _Rules:
+    """Reads the files a configuration names that hold rules or texts; collects what is wrong with them."""
+
+    def __init__(self, configuration: Configuration, where: Any, folder: Path, field_maps: Path) -> None:
+        self.field_maps: dict[str, FieldMap] = {}
+        self.templates: dict[str, Templates] = {}
+        self.answer_rows: dict[str, Mapping[str, Any]] = {}
+        self.files: list[Path] = []
+        self._configuration = configuration
+        self._where = where
+        self._folder = folder
+        self._shipped = field_maps
+        self._documents: dict[Path, Document] = {}
+
+    def read(self) -> Iterator[Problem]:
+        self.answer_rows = dict(read_document(HERE / "answers.yaml").values)
+        built_in = [read_document(path) for path in sorted((HERE / "templates").glob("*.yaml"))]
+        for name, environment in self._configuration.environments.items():
+            keys: Keys = ("environments", name)
+            yield from self._answers(keys, environment.answers)
+            try:
+                if any(self._shipped.glob("*.yaml")):
+                    self.field_maps[name] = self._field_map((*keys, "ehr"), environment.ehr)
+                own = environment.sms.templates
+                layers = built_in if own is None else [*built_in, self._named((*keys, "sms", "templates"), own)]
+                self.templates[name] = _merged(layers)
+            except ConfigurationError as error:
+                yield from error.problems
+                continue
+            languages = list(self.templates[name].texts)
+            fallback = environment.sms.languages.fallback
+            if languages and fallback not in languages:
+                at: Keys = (*keys, "sms", "languages", "fallback")
+                yield Problem.at(self._where(at), at, f"has no texts; there are texts in {', '.join(languages)}")
+
+    def _answers(self, keys: Keys, answers: Mapping[str, str]) -> Iterator[Problem]:
+        for code, answer in answers.items():
+            at: Keys = (*keys, "answers", code)
+            if code not in self.answer_rows:
+                near = get_close_matches(code.upper(), self.answer_rows, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(self.answer_rows)}"
+                yield Problem.at(self._where(at), at, f"unknown failure code{hint}")
+            elif code == "TRANSIENT" and answer == "AA":
+                yield Problem.at(
+                    self._where(at), at, "must not be AA: it would acknowledge a message that was not stored"
+                )
+
+    def _field_map(self, keys: Keys, ehr: str) -> FieldMap:
+        if _is_path(ehr):
+            document = self._named(keys, Path(ehr))
+        else:
+            shipped = sorted(path.stem for path in self._shipped.glob("*.yaml"))
+            if ehr not in shipped:
+                near = get_close_matches(ehr.lower().replace("-", "_"), shipped, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                why = f"must be {', '.join(shipped)}, or the path of a field map of your own (*.yaml){hint}"
+                raise ConfigurationError([Problem.at(self._where(keys), keys, why)])
+            document = self._once(self._shipped / f"{ehr}.yaml")
+        try:
+            return FieldMap.model_validate(document.values)
+        except ValidationError as error:
+            raise ConfigurationError(explain(error, FieldMap, document.where)) from None
+
+    def _named(self, keys: Keys, path: Path) -> Document:
+        """A file that the configuration names; one that is missing is a problem of the key that names it."""
+        self.files.append(path)
+        if not path.is_file():
+            raise ConfigurationError([Problem.at(self._where(keys), keys, f"there is no file {path.name} there")])
+        return self._once(path)
+
+    def _once(self, path: Path) -> Document:
+        if path not in self._documents:
+            self._documents[path] = read_document(path)
+        return self._documents[path]
+
+
+def _merged(layers: list[Document]) -> Templates:
+    texts: dict[str, Any] = {}
+    places: dict[Keys, Place] = {}
+    for layer in layers:
+        _lay(texts, layer.values)
+        places.update(layer.places)
+    return Templates(texts=texts, places=places)
+
+
+def _lay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    """`above` over `below`, section by section; `above` is not changed, nor shared."""
+    for key, value in above.items():
+        if isinstance(value, dict):
+            under = below.get(key)
+            below[key] = dict(under) if isinstance(under, dict) else {}
+            _lay(below[key], value)
+        else:
+            below[key] = value
+
+
+def _is_path(ehr: str) -> bool:
+    return "/" in ehr or ehr.endswith(_PATH_ENDINGS)
+
+
+def _anchored(section: SectionType, folder: Path) -> SectionType:
+    """`section` with every relative path, SQLite URL and own field map resolved against `folder`."""
+    return section.model_copy(
+        update={name: _anchor(name, getattr(section, name), folder) for name in type(section).model_fields}
+    )
+
+
+def _anchor(name: str, value: Any, folder: Path) -> Any:
+    if isinstance(value, BaseModel):
+        return _anchored(value, folder)
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    if isinstance(value, list):
+        return [_anchor(name, item, folder) for item in value]
+    if isinstance(value, dict):
+        return {key: _anchor(name, item, folder) for key, item in value.items()}
+    if name == "ehr" and _is_path(value):
+        return str(folder / value)
+    if name == "url" and value.startswith("sqlite:///"):
+        return f"sqlite:///{folder / value.removeprefix('sqlite:///')}"
+    return value
+
+
+def _version(written: Configuration, reader: _Rules) -> str:
+    """Of the configuration as written, so that two nodes with the same files in other folders agree."""
+    what = [
+        written.model_dump(mode="json", by_alias=True),
+        {name: templates.texts for name, templates in reader.templates.items()},
+        {name: field_map.model_dump(mode="json", by_alias=True) for name, field_map in reader.field_maps.items()},
+    ]
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
