@@ -1,0 +1,73 @@
+"""AES-256-GCM of single values: what is sealed for one column of one appointment opens nowhere else.
+
+Sealed value: `0x01 | day (4 bytes, big endian) | nonce (12 random bytes) | ciphertext and tag (16)`. The day names the key
+in `day_keys`. Additional data: environment, appointment id and column, so that a value copied to another row or column is
+refused. One key seals at most the appointments of one day, far below the 2^32 messages that random nonces allow.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_FORMAT = b"\x01"
+_NONCE_BYTES = 12
+_HEADER_BYTES = 5
+_EPOCH = date(1970, 1, 1)
+
+
+class Unreadable(Exception):
+    """A sealed value does not open: altered, moved, or sealed under another key. Holds no content."""
+
+    code = "SEAL_BROKEN"
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"a sealed value in column {column} does not open with this key")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed value lives; the additional data of its seal."""
+
+    environment: str
+    appointment: str
+
+    def bound_to(self, column: str) -> bytes:
+        """Environments and ids hold no NUL, so the parts cannot run into each other."""
+        return f"{self.environment}\0{self.appointment}\0{column}".encode()
+
+
+def day_of(instant: datetime) -> int:
+    """The UTC day of an instant, counted from 1970-01-01."""
+    return (instant.astimezone(UTC).date() - _EPOCH).days
+
+
+def day_ends(day: int) -> datetime:
+    """The first instant after a day: from here on its key must not exist."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day + 1)
+
+
+def seal(key: AESGCM, day: int, place: Place, column: str, plain: bytes) -> bytes:
+    """Encrypt one value for one place under the key of its day."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return _FORMAT + day.to_bytes(4, "big") + nonce + key.encrypt(nonce, plain, place.bound_to(column))
+
+
+def sealed_day(sealed: bytes) -> int:
+    """Which day's key opens it. Unreadable where this is no sealed value."""
+    if sealed[:1] != _FORMAT or len(sealed) < _HEADER_BYTES + _NONCE_BYTES + 16:
+        raise Unreadable("?")
+    return int.from_bytes(sealed[1:_HEADER_BYTES], "big")
+
+
+def unseal(key: AESGCM, place: Place, column: str, sealed: bytes) -> bytes:
+    """Decrypt; Unreadable for a wrong key, another place or column, or a flipped bit."""
+    nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
+    try:
+        return key.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], place.bound_to(column))
+    except InvalidTag:
+        raise Unreadable(column) from None

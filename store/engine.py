@@ -1,0 +1,174 @@
+"""Opening the database: settings that make a commit mean "on the disk", and checks that refuse a server that does not.
+
+SQLite: WAL with synchronous=FULL (a power cut after COMMIT loses nothing; NORMAL lost every acknowledged row when tried),
+secure_delete (a deleted value is overwritten), and BEGIN IMMEDIATE for every transaction that writes (reading first and
+upgrading later loses updates between processes). The driver's own transaction control is switched off.
+
+PostgreSQL: READ COMMITTED with row locks. Nothing of a session is used - no SET, no prepared statements, no advisory locks,
+no LISTEN - so PgBouncer may pool by transaction. Instants travel with their offset, whatever TimeZone the server has.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from store.faults import StoreFault, classify
+
+_BUSY_MS: Final = 5000
+"""Longer than any commit of ours; a lock that is held longer is somebody's mistake and answered as a transient fault."""
+
+_OLDEST_SQLITE: Final = (3, 35, 0)  # RETURNING
+_OLDEST_POSTGRESQL: Final = 140000
+_PRAGMAS: Final = (
+    f"busy_timeout={_BUSY_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "foreign_keys=ON",
+    "temp_store=MEMORY",  # no temporary file may hold a patient's data
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """An open database.
+
+    Attributes:
+        engine: for reading; `write()` is the only way to change something.
+        file: SQLite's file; None on PostgreSQL.
+    """
+
+    engine: Engine
+    writing: Engine
+    file: Path | None
+
+    @property
+    def backend(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view: one snapshot on SQLite, statement by statement on PostgreSQL. Never blocks a writer."""
+        with self.engine.connect() as conn, conn.begin():
+            yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may read and then write what it decided; committed at the end, rolled back on any exception."""
+        with self.writing.connect() as conn, conn.begin():
+            yield conn
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file SQLite keeps, whether it is there now or not; empty on PostgreSQL."""
+        if self.file is None:
+            return ()
+        return (self.file, *(self.file.with_name(self.file.name + end) for end in ("-wal", "-shm", "-journal")))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_store(url: str, *, echo: bool = False) -> Store:
+    """Open and check; a new SQLite file is made with mode 0600. The schema is checked by `schema.require_current`.
+
+    Args:
+        url: `sqlite:///file` or `postgresql+psycopg://user@host/db`; `postgresql://` is taken as the latter.
+
+    StoreFault: with a code and one sentence, see `faults`.
+    """
+    target = _target(url)
+    try:
+        return _open_sqlite(target, echo) if target.get_backend_name() == "sqlite" else _open_postgresql(target, echo)
+    except (DBAPIError, sqlite3.Error) as fault:
+        raise classify(fault) or StoreFault("STORE_UNREADABLE") from None
+
+
+def _target(url: str) -> URL:
+    try:
+        target = make_url(url)
+    except ArgumentError:
+        raise StoreFault("STORE_UNREADABLE", "storage.url is not a database URL.") from None
+    backend = target.get_backend_name()
+    if backend == "postgresql":
+        return target.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or not target.database or target.database == ":memory:":
+        raise StoreFault("STORE_UNREADABLE", "storage.url must be sqlite:///file or postgresql+psycopg://user@host/db.")
+    return target
+
+
+def _open_sqlite(target: URL, echo: bool) -> Store:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreFault("STORE_VERSION", f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or later is needed.")
+    file = Path(str(target.database))
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as fault:
+        why = (fault.strerror or "no reason given").lower()
+        raise StoreFault("STORE_UNREADABLE", f"The database {file} cannot be opened: {why}.") from None
+    engine = create_engine(target, echo=echo, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    store = Store(engine=engine, writing=engine.execution_options(carebell_writes=True), file=file)
+    with store.read():
+        return store
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # BEGIN is ours, see `_begin_sqlite`
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    writes = conn.get_execution_options().get("carebell_writes", False)
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _open_postgresql(target: URL, echo: bool) -> Store:
+    engine = create_engine(
+        target,
+        echo=echo,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_timeout=10,
+        # A dead server is noticed after 10 s of silence, not after the kernel's fifteen minutes.
+        connect_args={"prepare_threshold": None, "connect_timeout": 5, "tcp_user_timeout": 10_000},
+    )
+    store = Store(engine=engine, writing=engine, file=None)
+    with store.read() as conn:
+        check_server(conn)
+    return store
+
+
+def check_server(conn: Connection) -> None:
+    """PostgreSQL's settings; StoreFault STORE_VERSION or STORE_UNSAFE names the first that would lose or garble data."""
+    version = int(_setting(conn, "server_version_num"))
+    if version < _OLDEST_POSTGRESQL:
+        raise StoreFault("STORE_VERSION", f"PostgreSQL {version // 10_000} is too old: 14 or later is needed.")
+    if _setting(conn, "fsync") != "on":
+        raise StoreFault("STORE_UNSAFE", "PostgreSQL runs with fsync=off and loses data in a power cut: switch it on.")
+    if _setting(conn, "full_page_writes") != "on":
+        raise StoreFault("STORE_UNSAFE", "PostgreSQL runs with full_page_writes=off: a power cut may tear pages.")
+    if _setting(conn, "synchronous_commit") in ("off", "local"):
+        raise StoreFault("STORE_UNSAFE", "PostgreSQL's synchronous_commit acknowledges too early: set it to on.")
+    if _setting(conn, "server_encoding") != "UTF8":
+        raise StoreFault(
+            "STORE_UNSAFE", "The PostgreSQL database is not encoded in UTF8: create it with ENCODING 'UTF8'."
+        )
+
+
+def _setting(conn: Connection, name: str) -> str:
+    return str(conn.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one())

@@ -1,0 +1,301 @@
+"""The way in: what one transaction reads and writes for a batch of verified messages.
+
+    remembered = known(conn, keys)                  # replays: answer again, no second effect
+    found = find(conn, vault, wanted, now)          # appointments and their rows, locked until the commit
+    save(conn, vault, saves, memories, now)         # final states, once per appointment
+
+Everything takes a list and runs as a handful of statements, whatever the batch's size. The caller coalesces: two messages
+of one appointment in a batch are folded in memory, `save` gets the final state once and the concatenated changes.
+
+Two nodes on PostgreSQL: `find` locks the appointments in the order of their ids (READ COMMITTED with row locks rather than
+SERIALIZABLE: conflicts wait instead of failing, and the claims take the same locks). A first sight or a replay that two
+nodes handle at once meets a primary key: the second one's transaction fails with IntegrityError, and its retry (the
+committer's, message by message) finds what the first one wrote.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ColumnElement, Executable
+
+from scheduler.appointment import Appointment
+from scheduler.messages import Past, State
+from store import records
+from store.outbox_row import OutboxRow, read_row
+from store.prepared import Prepared, any_of, codec, list_value
+from store.records import Reader
+from store.tables import aliases, appointments, messages, outbox
+from store.vault import Vault
+
+
+class MessageKey(NamedTuple):
+    """Who sent which message: the environment and MSH-3, MSH-4, MSH-10 as text (any one-to-one decoding of the bytes)."""
+
+    environment: str
+    msh3: str
+    msh4: str
+    msh10: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A message that was answered: the same bytes get the same answer, other bytes are a reused control id.
+
+    Attributes:
+        digest: SHA-256 of the signed bytes.
+        answer: AA, AE or AR. code: our failure code, None when accepted. err3: HL7 table 0357. text: MSA-3.
+        forget_after: received_at + window + skew, UTC.
+        replaces: a reused control id that configuration lets through: overwrite what is remembered.
+    """
+
+    key: MessageKey
+    digest: bytes
+    answer: str
+    code: str | None = None
+    err3: str = "0"
+    text: str = ""
+    warning: str | None = None
+    received_at: datetime
+    forget_after: datetime
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An appointment and every outbox row it has, oldest plan first."""
+
+    appointment: Appointment
+    rows: tuple[OutboxRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save:
+    """What a batch leaves of one appointment.
+
+    Attributes:
+        appointment: its final state.
+        changes: `scheduler.plan.diff`, of all its messages in order; a row that was attempted meanwhile is left alone.
+        new_aliases: those of `appointment.aliases` that `find` did not know yet.
+        first_sight: there is no row of it yet.
+        config_version: of the configuration it was planned with.
+    """
+
+    appointment: Appointment
+    changes: Sequence[Past]
+    new_aliases: Sequence[str]
+    first_sight: bool
+    config_version: str
+
+
+def known(conn: Connection, keys: Collection[MessageKey]) -> dict[MessageKey, Remembered]:
+    """Which of these messages were answered before."""
+    groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for key in map(_clean_key, keys):
+        groups[key[:3]].append(key.msh10)
+    instants = codec(conn)
+    found = {}
+    for group, ids in groups.items():
+        for row in _KNOWN.fetch(conn, (*map(_storable, group), list_value(conn, ids))):
+            msh10, digest, answer, code, err3, text, warning, received_at, forget_after = row
+            key = MessageKey(*group, msh10)
+            found[key] = Remembered(
+                key=key, digest=bytes(digest), answer=answer, code=code, err3=err3, text=text, warning=warning,
+                received_at=instants.get(received_at), forget_after=instants.get(forget_after),
+            )  # fmt: skip
+    return {key: found[clean] for key in keys if (clean := _clean_key(key)) in found} if found else {}
+
+
+def find(
+    conn: Connection, vault: Vault, wanted: Sequence[tuple[str, Sequence[str]]], now: datetime
+) -> list[tuple[Found, ...]]:
+    """For each (environment, aliases): the appointments that have one of them, in the order of the aliases.
+
+    More than one is found where a message joins two identities that were strangers so far; the first is the one to keep.
+    PostgreSQL: locked FOR UPDATE. SQLite: the transaction must be a writing one.
+    """
+    groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for environment, names in wanted:
+        groups[environment].update(dict.fromkeys(map(_storable, names)))
+    owners: dict[tuple[str, str], str] = {}
+    for environment, names in groups.items():
+        for alias, owner in _OWNERS.fetch(conn, (environment, list_value(conn, list(names)))):
+            owners[environment, alias] = owner
+    if not owners:
+        return [()] * len(wanted)
+    found = load(conn, vault, set(owners.values()), now, lock=True)
+    answer = []
+    for environment, names in wanted:
+        ids = dict.fromkeys(owner for name in names if (owner := owners.get((environment, _storable(name)))))
+        answer.append(tuple(found[owner] for owner in ids))
+    return answer
+
+
+def load(conn: Connection, vault: Vault, ids: Collection[str], now: datetime, *, lock: bool) -> dict[str, Found]:
+    """Appointments by id with their rows; with `lock` they stay as they are until the commit."""
+    if not ids:
+        return {}
+    listed = list_value(conn, sorted(ids))
+    rows = (_LOCKED if lock else _APPOINTMENTS).fetch(conn, (listed,))
+    reader = Reader.over(conn, vault, rows, now)
+    sent: defaultdict[str, list[OutboxRow]] = defaultdict(list)
+    for row in _ROWS.fetch(conn, (listed,)):
+        entry = read_row(row, reader.instants)
+        sent[entry.appointment].append(entry)
+    return {row[0]: Found(appointment=reader.read(row), rows=tuple(sent[row[0]])) for row in rows}
+
+
+def save(
+    conn: Connection,
+    vault: Vault,
+    saves: Sequence[Save],
+    remembered: Sequence[Remembered],
+    now: datetime,
+    *,
+    new_id: Callable[[], str] = lambda: secrets.token_hex(16),
+) -> None:
+    """Write appointments, aliases, outbox rows and replay memory; the commit is the caller's.
+
+    IntegrityError: another node was first (see the module's docstring); roll back and do it again from `known` on.
+    """
+    # One order of keys for every node: two batches that want the same index entries wait for each other, never in a ring.
+    saves = sorted(saves, key=lambda one: one.appointment.id)
+    rows = records.to_rows(conn, vault, [one.appointment for one in saves], now)
+    _FIRST.run(conn, [row for one, row in zip(saves, rows, strict=True) if one.first_sight])
+    _UPDATE.run(conn, [(*row[1:], row[0]) for one, row in zip(saves, rows, strict=True) if not one.first_sight])
+    _ALIASES.run(conn, sorted(
+        (one.appointment.environment, _storable(alias), one.appointment.id) for one in saves for alias in one.new_aliases
+    ))  # fmt: skip
+    _outbox(conn, saves, now, new_id)
+    _remember(conn, remembered)
+
+
+def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Callable[[], str]) -> None:
+    instants = codec(conn)
+    created, maybe = instants.put(now), instants.put_maybe
+    rows: list[tuple[Any, ...]] = []
+    for one in saves:
+        of = one.appointment
+        start = maybe(of.start)
+        for change in one.changes:
+            due = maybe(change.due)
+            rows.append((
+                new_id(), of.environment, of.id, of.reference, change.kind.value, change.rule, change.revision, due,
+                maybe(change.expires), start, change.state.value, change.reason.value, 0,
+                due if change.state is State.DUE else None, one.config_version, created,
+            ))  # fmt: skip
+    _PLANNED.run(conn, rows)
+
+
+def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
+    put = codec(conn).put
+    rows: dict[bool, list[tuple[Any, ...]]] = {False: [], True: []}
+    for one in remembered:
+        rows[one.replaces].append((
+            *map(_storable, one.key), one.digest, one.answer, one.code, one.err3, one.text, one.warning,
+            put(one.received_at), put(one.forget_after),
+        ))  # fmt: skip
+    _REMEMBER.run(conn, sorted(rows[False], key=lambda row: row[:4]))
+    _REMEMBER_ANEW.run(conn, sorted(rows[True], key=lambda row: row[:4]))
+
+
+def _storable(name: str) -> str:
+    """PostgreSQL's text holds no NUL; hospitals do not send any, an attacker's message must not stop a batch."""
+    return name.replace("\0", "\ufffd") if "\0" in name else name
+
+
+def _clean_key(key: MessageKey) -> MessageKey:
+    return MessageKey(*map(_storable, key)) if any("\0" in part for part in key) else key
+
+
+# The statements, built from the tables and compiled once per database.
+
+_MESSAGE_COLUMNS = tuple(column.name for column in messages.columns)
+_PLANNED_COLUMNS = (
+    "id", "environment", "appointment", "reference", "kind", "rule", "revision", "due", "expires", "start", "state",
+    "reason", "attempts", "next_attempt_at", "config_version", "created_at",
+)  # fmt: skip
+_REPLANNED_COLUMNS = ("due", "expires", "start", "state", "reason", "next_attempt_at", "config_version")
+
+
+def _insert(dialect: str, table: Any) -> Any:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def _values(names: Sequence[str]) -> dict[str, Any]:
+    return {name: bindparam(name) for name in names}
+
+
+def _known(dialect: str) -> Executable:
+    columns = messages.c
+    return select(*(columns[name] for name in _MESSAGE_COLUMNS[3:])).where(
+        columns.environment == bindparam("environment"),
+        columns.msh3 == bindparam("msh3"),
+        columns.msh4 == bindparam("msh4"),
+        any_of(dialect, columns.msh10, "ids"),
+    )
+
+
+def _owners(dialect: str) -> Executable:
+    wanted = any_of(dialect, aliases.c.alias, "aliases")
+    return select(aliases.c.alias, aliases.c.appointment).where(
+        aliases.c.environment == bindparam("environment"), wanted
+    )
+
+
+def _appointments(dialect: str) -> Any:
+    return select(appointments).where(any_of(dialect, appointments.c.id, "ids")).order_by(appointments.c.id)
+
+
+def _rows(dialect: str) -> Executable:
+    wanted = any_of(dialect, outbox.c.appointment, "ids")
+    return select(outbox).where(wanted).order_by(outbox.c.created_at, outbox.c.revision, outbox.c.due, outbox.c.id)
+
+
+def _update(dialect: str) -> Executable:
+    kept = {name: bindparam(f"new_{name}") for name in records.COLUMNS[1:]}
+    return appointments.update().where(appointments.c.id == bindparam("row_id")).values(kept)
+
+
+def _planned(dialect: str) -> Executable:
+    insert = _insert(dialect, outbox).values(_values(_PLANNED_COLUMNS))
+    return insert.on_conflict_do_update(  # type: ignore[no-any-return]
+        index_elements=["appointment", "kind", "rule", "revision", "environment"],
+        set_={name: insert.excluded[name] for name in _REPLANNED_COLUMNS},
+        where=outbox.c.state.in_(_replaceable()),
+    )
+
+
+def _replaceable() -> list[ColumnElement[str]]:
+    """States in which no attempt was made; written into the SQL, so that the parameters stay one row's values."""
+    return [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
+
+
+def _remember_anew(dialect: str) -> Executable:
+    insert = _insert(dialect, messages).values(_values(_MESSAGE_COLUMNS))
+    return insert.on_conflict_do_update(  # type: ignore[no-any-return]
+        index_elements=_MESSAGE_COLUMNS[:4], set_={name: insert.excluded[name] for name in _MESSAGE_COLUMNS[4:]}
+    )
+
+
+_KNOWN = Prepared(_known, ("environment", "msh3", "msh4", "ids"))
+_OWNERS = Prepared(_owners, ("environment", "aliases"))
+_APPOINTMENTS = Prepared(_appointments, ("ids",))
+_LOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(), ("ids",))
+_ROWS = Prepared(_rows, ("ids",))
+_FIRST = Prepared(lambda d: _insert(d, appointments).values(_values(records.COLUMNS)), records.COLUMNS)
+_UPDATE = Prepared(_update, (*(f"new_{name}" for name in records.COLUMNS[1:]), "row_id"))
+_ALIASES = Prepared(
+    lambda d: _insert(d, aliases).values(_values(("environment", "alias", "appointment"))),
+    ("environment", "alias", "appointment"),
+)
+_PLANNED = Prepared(_planned, _PLANNED_COLUMNS)
+_REMEMBER = Prepared(lambda d: _insert(d, messages).values(_values(_MESSAGE_COLUMNS)), _MESSAGE_COLUMNS)
+_REMEMBER_ANEW = Prepared(_remember_anew, _MESSAGE_COLUMNS)

@@ -1,0 +1,142 @@
+"""The key ring: the master keys that wrap day keys, and the pepper of the phone index; one file outside the database.
+
+The file is JSON, mode 0400, written once by `create_key_file` (`carebell init`) and replaced as a whole by `rotate`.
+Old keys stay in it until no day key is wrapped under them, which is at the latest when their last day is over.
+
+    KeyFault
+     +- KEY_FILE_EXISTS, KEY_FILE_MISSING, KEY_FILE_UNREADABLE, KEY_FILE_OPEN_TO_OTHERS, KEY_FILE_DAMAGED
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parser.phone import PhoneNumber
+
+_KEY_BYTES = 32
+_VERSION = 1
+
+
+class KeyFault(Exception):
+    """The key ring cannot be used.
+
+    Attributes:
+        code: stable, from the list in this module's docstring.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRing:
+    """The keys in memory; nothing of them is in its repr.
+
+    Attributes:
+        current: number of the master key that wraps new day keys; 1 at first, +1 with each rotation.
+        masters: number -> 32 bytes.
+        pepper: 32 bytes. Never rotated: opt-outs are kept under it after the phone is gone.
+    """
+
+    current: int
+    masters: dict[int, bytes] = field(repr=False)
+    pepper: bytes = field(repr=False)
+
+    def phone_key(self, phone: PhoneNumber) -> str:
+        """HMAC-SHA256(pepper, E.164) as 64 hex digits: recognises a number without knowing it."""
+        return hmac.new(self.pepper, phone.e164().encode("ascii"), hashlib.sha256).hexdigest()
+
+
+def create_key_file(path: Path) -> KeyRing:
+    """Make a new ring and write it with mode 0400; never over an existing file."""
+    ring = KeyRing(current=1, masters={1: secrets.token_bytes(_KEY_BYTES)}, pepper=secrets.token_bytes(_KEY_BYTES))
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    except FileExistsError:
+        raise KeyFault("KEY_FILE_EXISTS", f"{path} exists already and is not overwritten.") from None
+    except OSError as fault:
+        raise KeyFault("KEY_FILE_UNREADABLE", f"{path} cannot be written: {fault.strerror}.") from None
+    _write(handle, ring)
+    _sync_folder(path)
+    return ring
+
+
+def read_key_file(path: Path) -> KeyRing:
+    """Read a ring. Refuses a file that others may read: whoever has it can read every stored number."""
+    try:
+        mode = path.stat().st_mode
+        content = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise KeyFault("KEY_FILE_MISSING", f"{path} is missing; `carebell init` makes one.") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        why = fault.strerror if isinstance(fault, OSError) else "it is not a text file"
+        raise KeyFault("KEY_FILE_UNREADABLE", f"{path} cannot be read: {why}.") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise KeyFault("KEY_FILE_OPEN_TO_OTHERS", f"{path} can be read by others; run: chmod 0400 {path}")
+    return _parse(path, content)
+
+
+def rotate_key_file(path: Path) -> KeyRing:
+    """Add a new master key and make it the current one. `Vault.rewrap` then moves the day keys to it."""
+    old = read_key_file(path)
+    number = max(old.masters) + 1
+    ring = KeyRing(current=number, masters={**old.masters, number: secrets.token_bytes(_KEY_BYTES)}, pepper=old.pepper)
+    _replace(path, ring)
+    return ring
+
+
+def retire_old_keys(path: Path) -> KeyRing:
+    """Drop every master key but the current one; to be called when `Vault.rewrap` has moved everything to it."""
+    old = read_key_file(path)
+    ring = KeyRing(current=old.current, masters={old.current: old.masters[old.current]}, pepper=old.pepper)
+    _replace(path, ring)
+    return ring
+
+
+def _parse(path: Path, content: str) -> KeyRing:
+    damaged = KeyFault("KEY_FILE_DAMAGED", f"{path} is not a key ring of this version; restore it from a backup.")
+    try:
+        written = json.loads(content)
+        masters = {int(number): bytes.fromhex(key) for number, key in written["masters"].items()}
+        ring = KeyRing(current=int(written["current"]), masters=masters, pepper=bytes.fromhex(written["pepper"]))
+        version = int(written["version"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise damaged from None
+    lengths = {len(key) for key in (*masters.values(), ring.pepper)}
+    if version != _VERSION or ring.current not in masters or lengths != {_KEY_BYTES}:
+        raise damaged
+    return ring
+
+
+def _write(handle: int, ring: KeyRing) -> None:
+    masters = {str(number): key.hex() for number, key in ring.masters.items()}
+    content = {"version": _VERSION, "current": ring.current, "masters": masters, "pepper": ring.pepper.hex()}
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(path: Path, ring: KeyRing) -> None:
+    """Write beside it and rename: a crash leaves the old ring or the new one, never half of one."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    _write(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), ring)
+    beside.replace(path)
+    _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Alembic's folder: `env.py` runs the scripts of `versions/` on a connection that `store.schema` hands over."""

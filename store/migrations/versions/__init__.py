@@ -1,0 +1,1 @@
+"""One file a version, oldest first; never edited after a release."""

@@ -1,0 +1,76 @@
+"""Core statements compiled once: SQLAlchemy writes the SQL, the driver gets tuples.
+
+`Connection.execute` spends more time on a small statement than SQLite does. On the way in every statement is built from
+Core constructs, compiled at its first use for each of the two dialects, and handed to the driver as text with positional
+parameters. Values go in and come out as the driver has them: instants through `instants.CODECS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ARRAY, Connection, Text, bindparam, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ColumnElement, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from store.instants import CODECS, InstantCodec
+
+_WRITERS: Final = {
+    "sqlite": lambda: sqlite.dialect(paramstyle="qmark"),
+    # psycopg's own positional style; SQLAlchemy's default for it is the named one
+    "postgresql": lambda: postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[attr-defined]
+}
+
+
+class Prepared:
+    """One statement, compiled at first use per dialect.
+
+    Args:
+        build: dialect name -> the Core statement, with a `bindparam` for every value.
+        order: names of the parameters in the order in which the caller's tuples hold them; each exactly once.
+    """
+
+    def __init__(self, build: Callable[[str], Executable], order: Sequence[str]) -> None:
+        self._build = build
+        self._order = tuple(order)
+        self._sql: dict[str, str] = {}
+
+    def sql(self, dialect: str) -> str:
+        """The statement's text. ValueError where `order` is not the order of the compiled parameters."""
+        if dialect not in self._sql:
+            compiled = self._build(dialect).compile(dialect=_WRITERS[dialect]())
+            assert isinstance(compiled, SQLCompiler)
+            positions = tuple(compiled.positiontup or ())
+            if positions != self._order:
+                raise ValueError(f"parameters are {positions}, not {self._order}")
+            self._sql[dialect] = str(compiled)
+        return self._sql[dialect]
+
+    def run(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute for each tuple; nothing where there is none."""
+        if rows:
+            conn.exec_driver_sql(self.sql(conn.dialect.name), list(rows))
+
+    def fetch(self, conn: Connection, row: tuple[Any, ...]) -> Sequence[Any]:
+        """Execute once and give all rows, values as the driver has them."""
+        return conn.exec_driver_sql(self.sql(conn.dialect.name), row).fetchall()
+
+
+def codec(conn: Connection) -> InstantCodec:
+    """How this connection's database stores instants."""
+    return CODECS[conn.dialect.name]
+
+
+def any_of(dialect: str, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """`column` is one of a list whose length the statement's text does not depend on. Fill it with `list_value`."""
+    if dialect == "sqlite":
+        return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
+    return column == func.any(bindparam(name, type_=ARRAY(Text)))
+
+
+def list_value(conn: Connection, values: Sequence[str]) -> Any:
+    """The parameter for `any_of`."""
+    return json.dumps(values) if conn.dialect.name == "sqlite" else list(values)

@@ -1,0 +1,161 @@
+"""How an `Appointment` becomes a row and a row an `Appointment`; what is sealed, and what is forgotten on reading.
+
+The tuple's order is `COLUMNS`, which is the order of `tables.appointments` (a test holds that, and that every field of
+`Appointment` survives the round trip).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Connection
+
+from parser.phone import PhoneKind, PhoneNumber
+from scheduler.appointment import Appointment, Life, Visible
+from store.crypto import Place, day_of, seal, sealed_day, unseal
+from store.instants import InstantCodec, from_microseconds, to_microseconds
+from store.prepared import codec
+from store.tables import appointments
+from store.vault import Vault
+
+COLUMNS: Final = tuple(column.name for column in appointments.columns)
+_AT: Final = {name: index for index, name in enumerate(COLUMNS)}
+_FORGET_AT: Final = _AT["forget_at"]
+_PHONE: Final = _AT["phone"]
+_LINK: Final = _AT["join_link"]
+_NAME: Final = _AT["patient_name"]
+_DETAILS: Final = _AT["told_details"]
+_SEALED: Final = (_PHONE, _LINK, _NAME, _DETAILS)
+_KINDS: Final[dict[str, PhoneKind]] = {"m": "mobile", "l": "landline", "u": "unknown"}
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NO_STAMPS: Final[Mapping[str, datetime]] = MappingProxyType({})
+
+
+def deadline_of(appointment: Appointment) -> datetime | None:
+    """From when on nothing sealed may be readable, UTC; None: there is nothing to seal, or no deadline to seal it for."""
+    secret = appointment.phone or appointment.join_link or appointment.patient_name
+    if not secret and not (appointment.told and appointment.told.details):
+        return None
+    return appointment.deadline
+
+
+def to_rows(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> list[tuple[Any, ...]]:
+    """Rows for `appointments`, sealed under the keys of their days, which are made where missing.
+
+    A deadline that has passed by `now` seals nothing: what came too late is not stored.
+    """
+    deadlines = [None if (at := deadline_of(one)) is not None and at <= now else at for one in changed]
+    keys = vault.keys_for(conn, {day_of(at) for at in deadlines if at is not None}, create=True)
+    instants = codec(conn)
+    return [_to_row(one, at, keys, instants) for one, at in zip(changed, deadlines, strict=True)]
+
+
+def _to_row(
+    one: Appointment, forget_at: datetime | None, keys: Mapping[int, AESGCM], instants: InstantCodec
+) -> tuple[Any, ...]:
+    phone = link = name = details = None
+    told = one.told
+    if forget_at is not None:
+        day = day_of(forget_at)
+        key, place = keys[day], Place(one.environment, one.id)
+        if one.phone is not None:
+            phone = seal(key, day, place, "phone", f"{one.phone.kind[0]}{one.phone.e164()}".encode("ascii"))
+        if one.join_link:
+            link = seal(key, day, place, "join_link", one.join_link.encode())
+        if one.patient_name:
+            name = seal(key, day, place, "patient_name", one.patient_name.encode())
+        if told is not None and told.details:
+            details = seal(key, day, place, "told_details", json.dumps(told.details).encode())
+    put, maybe = instants.put, instants.put_maybe
+    return (
+        one.id, one.environment, one.reference, json.dumps(one.aliases), one.revision, put(one.event_at), one.life.value,
+        maybe(one.start), one.zone, one.date_only, None if one.duration is None else one.duration // _MICROSECOND,
+        phone, one.phone_fault, one.language, one.deceased, one.consent, one.visit_mode, link, one.facility, one.provider,
+        one.location, name, None if told is None else _told_text(told), details, put(one.changed_at),
+        one.window_revision, maybe(one.window_due), one.window_text, put(one.planned_at), one.planned_revision,
+        one.unseen_edit, _stamps_text(one.stamps), maybe(one.purged_at), maybe(forget_at), None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Turns rows of `COLUMNS` into appointments; what is past its deadline stays closed, even before the sweep came.
+
+    Attributes:
+        keys: the day keys that still exist.
+        now: UTC.
+    """
+
+    keys: Mapping[int, AESGCM]
+    instants: InstantCodec
+    now: datetime
+
+    @classmethod
+    def over(cls, conn: Connection, vault: Vault, rows: Iterable[Sequence[Any]], now: datetime) -> Reader:
+        """A reader with the keys that these rows need."""
+        days = {sealed_day(row[at]) for row in rows for at in _SEALED if row[at] is not None}
+        return cls(keys=vault.keys_for(conn, days, create=False), instants=codec(conn), now=now)
+
+    def read(self, row: Sequence[Any]) -> Appointment:
+        """One appointment. Unreadable (`crypto`) where a sealed value was tampered with; a destroyed key only empties it."""
+        maybe = self.instants.get_maybe
+        (
+            own_id, environment, reference, aliases, revision, event_at, life, start, zone, date_only, duration,
+            phone, phone_fault, language, deceased, consent, visit_mode, link, facility, provider, location, name,
+            told, details, changed_at, window_revision, window_due, window_text, planned_at, planned_revision,
+            unseen_edit, stamps, purged_at, forget_at, _,
+        ) = row  # fmt: skip
+        forget_at = maybe(forget_at)
+        purged = maybe(purged_at)
+        place = Place(environment, own_id)
+        number = self._unseal(place, "phone", phone, forget_at)
+        if phone is not None and number is None:
+            phone_fault, purged = "purged", purged or forget_at
+        said = self._unseal(place, "told_details", details, forget_at)
+        return Appointment(
+            id=own_id, environment=environment, reference=reference, aliases=tuple(json.loads(aliases)),
+            revision=revision, event_at=self.instants.get(event_at), life=Life(life), start=maybe(start), zone=zone,
+            date_only=bool(date_only), duration=None if duration is None else timedelta(microseconds=duration),
+            phone=None if number is None else PhoneNumber(number[1:], _KINDS[number[0]]), phone_fault=phone_fault,
+            language=language, deceased=bool(deceased), consent=None if consent is None else bool(consent),
+            visit_mode=visit_mode, join_link=self._unseal(place, "join_link", link, forget_at), facility=facility,
+            provider=provider, location=location, patient_name=self._unseal(place, "patient_name", name, forget_at),
+            told=None if told is None else _read_told(told, said), changed_at=self.instants.get(changed_at),
+            window_revision=window_revision, window_due=maybe(window_due), window_text=bool(window_text),
+            planned_at=self.instants.get(planned_at), planned_revision=planned_revision, unseen_edit=bool(unseen_edit),
+            stamps=_read_stamps(stamps), purged_at=purged,
+        )  # fmt: skip
+
+    def _unseal(self, place: Place, column: str, sealed: bytes | None, forget_at: datetime | None) -> str | None:
+        if sealed is None or forget_at is None or forget_at <= self.now:
+            return None
+        key = self.keys.get(sealed_day(sealed))
+        return None if key is None else unseal(key, place, column, bytes(sealed)).decode()
+
+
+def _told_text(told: Visible) -> str:
+    start = None if told.start is None else to_microseconds(told.start)
+    return json.dumps([start, told.date_only, told.visit_mode, told.canceled])
+
+
+def _read_told(text: str, details: str | None) -> Visible:
+    start, date_only, visit_mode, canceled = json.loads(text)
+    pairs = () if details is None else tuple(cast("tuple[str, str]", tuple(pair)) for pair in json.loads(details))
+    at = None if start is None else from_microseconds(start)
+    return Visible(start=at, date_only=date_only, visit_mode=visit_mode, canceled=canceled, details=pairs)
+
+
+def _stamps_text(stamps: Mapping[str, datetime]) -> str | None:
+    return json.dumps({name: to_microseconds(at) for name, at in stamps.items()}) if stamps else None
+
+
+def _read_stamps(text: str | None) -> Mapping[str, datetime]:
+    if text is None:
+        return _NO_STAMPS
+    return MappingProxyType({name: from_microseconds(at) for name, at in json.loads(text).items()})

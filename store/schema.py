@@ -1,0 +1,85 @@
+"""The schema's version: brought up to date by `upgrade`, checked at start by `require_current`.
+
+The migrations are alembic's, run from the package: nobody needs an alembic.ini. Two nodes that start at once are harmless:
+on SQLite the second waits for the lock; on PostgreSQL it waits for the version row, or, where the first migration has not
+committed yet, meets its catalogue entries, rolls back and looks again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from store.engine import Store
+from store.faults import StoreFault
+
+_TRIES: Final = 10
+_VERSIONS: Final = "alembic_version"
+
+
+def head() -> str:
+    """The newest version this program knows."""
+    return str(ScriptDirectory.from_config(_configuration()).get_current_head())
+
+
+def current(conn: Connection) -> str | None:
+    """The database's version; None: empty."""
+    return MigrationContext.configure(conn).get_current_revision()
+
+
+def upgrade(store: Store, *, wait: Callable[[float], None] = time.sleep) -> tuple[str | None, str]:
+    """Run what is missing in one transaction; (version before, version now)."""
+    for attempt in range(_TRIES):
+        try:
+            with store.write() as conn:
+                before = _locked_version(conn)
+                _known(before)
+                configuration = _configuration()
+                configuration.attributes["connection"] = conn
+                command.upgrade(configuration, "head")
+                return before, head()
+        except (ProgrammingError, IntegrityError):
+            # Somebody else creates the same tables right now; if not, it is our mistake and shows on the last try.
+            if store.backend == "sqlite" or attempt == _TRIES - 1:
+                raise
+            wait(0.1 * (attempt + 1))
+    raise AssertionError("the loop returns or raises")
+
+
+def require_current(store: Store) -> None:
+    """StoreFault STORE_SCHEMA unless the database has exactly this program's version."""
+    with store.read() as conn:
+        found = current(conn)
+    _known(found)
+    if found != head():
+        raise StoreFault("STORE_SCHEMA", "The database is of an older version; run `carebell db upgrade`.")
+
+
+def _known(version: str | None) -> None:
+    scripts = ScriptDirectory.from_config(_configuration())
+    if version is not None and version not in {script.revision for script in scripts.walk_revisions()}:
+        raise StoreFault("STORE_SCHEMA", "The database was upgraded by a newer Carebell; install that version.")
+
+
+def _locked_version(conn: Connection) -> str | None:
+    if not inspect(conn).has_table(_VERSIONS):
+        return None
+    if conn.dialect.name == "postgresql":
+        conn.execute(text(f"SELECT version_num FROM {_VERSIONS} FOR UPDATE"))  # noqa: S608 (a constant)
+    return current(conn)
+
+
+def _configuration() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    configuration.set_main_option("path_separator", "os")
+    return configuration

@@ -1,0 +1,241 @@
+"""Every table, once, for SQLite and PostgreSQL. Alembic's migrations must lead to exactly this (a test holds it).
+
+Nothing here identifies a patient in the clear: the columns `phone`, `join_link`, `patient_name` and `told_details` hold
+AES-256-GCM ciphertexts (`crypto`, `vault`), a number that must be recognised again is an HMAC (`phone_key`), and the
+text of an SMS is not stored at all: it is rendered for each attempt.
+
+Values that come from us (states, kinds) are TEXT without CHECK lists, so that a new one needs no table rebuild.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from store.instants import Instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    # Replay memory (signing.md section 8): what was answered to whom, until the freshness window is over.
+    Column("environment", Text, primary_key=True),
+    Column("msh3", Text, primary_key=True),
+    Column("msh4", Text, primary_key=True),
+    Column("msh10", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the signed bytes
+    Column("answer", Text, nullable=False),  # AA, AE, AR
+    Column("code", Text),  # our failure code; NULL: accepted
+    Column("err3", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("warning", Text),
+    Column("received_at", Instant, nullable=False),
+    Column("forget_after", Instant, nullable=False),
+    Index("ix_messages_expiry", "environment", "forget_after"),
+    sqlite_with_rowid=False,
+)
+
+appointments = Table(
+    "appointments",
+    metadata,
+    # scheduler.appointment.Appointment, field by field; after forgetting the PHI-free rest stays.
+    Column("id", Text, primary_key=True),
+    Column("environment", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("aliases", Text, nullable=False),  # JSON list, in the order of the feed
+    Column("revision", Integer, nullable=False),
+    Column("event_at", Instant, nullable=False),
+    Column("life", Text, nullable=False),
+    Column("start", Instant),
+    Column("zone", Text, nullable=False),
+    Column("date_only", Boolean, nullable=False),
+    Column("duration", BigInteger),  # microseconds
+    Column("phone", LargeBinary),  # sealed
+    Column("phone_fault", Text),
+    Column("language", Text),
+    Column("deceased", Boolean, nullable=False),
+    Column("consent", Boolean),
+    Column("visit_mode", Text),
+    Column("join_link", LargeBinary),  # sealed
+    Column("facility", Text),
+    Column("provider", Text),
+    Column("location", Text),
+    Column("patient_name", LargeBinary),  # sealed
+    Column("told", Text),  # JSON of Visible without its details
+    Column("told_details", LargeBinary),  # sealed JSON
+    Column("changed_at", Instant, nullable=False),
+    Column("window_revision", Integer),
+    Column("window_due", Instant),
+    Column("window_text", Boolean, nullable=False),
+    Column("planned_at", Instant, nullable=False),
+    Column("planned_revision", Integer, nullable=False),
+    Column("unseen_edit", Boolean, nullable=False),
+    Column("stamps", Text),  # JSON {field: microseconds since 1970}; NULL: none
+    Column("purged_at", Instant),
+    # Ours alone: when what is sealed must be unreadable, and the day whose key seals it; NULL: nothing sealed.
+    Column("forget_at", Instant),
+    Column("forgotten_at", Instant),  # when the sweep emptied the row
+    Index("ix_appointments_forget_at", "forget_at", sqlite_where=text("forget_at IS NOT NULL"),
+          postgresql_where=text("forget_at IS NOT NULL")),
+    Index("ix_appointments_reference", "reference"),
+)  # fmt: skip
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("environment", Text, primary_key=True),
+    Column("alias", Text, primary_key=True),
+    Column("appointment", Text, ForeignKey("appointments.id"), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),  # 128 random bits as hex: the only thing of ours in a callback URL
+    Column("environment", Text, nullable=False),
+    Column("appointment", Text, ForeignKey("appointments.id"), nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("due", Instant),  # NULL only for a text that never had a time
+    Column("expires", Instant),
+    Column("start", Instant),  # of the visit when this was planned: lead time in reports
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Instant),  # earliest next attempt: `due` at first, later after a retry
+    Column("lease_until", Instant),  # while `sending`
+    Column("node", Text),
+    Column("sid", Text),  # the gateway's id
+    Column("code", Integer),  # the gateway's last error code
+    Column("sender", Text),
+    Column("segments", Integer),
+    Column("phone_key", Text),  # HMAC of the number, for caps; cleared when no cap can count it any more
+    Column("config_version", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("claimed_at", Instant),
+    Column("sent_at", Instant),  # accepted by the gateway
+    Column("final_at", Instant),
+    Column("checked_at", Instant),  # last look-up at the gateway
+    Column("gateway_forgotten_at", Instant),
+    Column("gateway_forget_at", Instant),  # next try to delete it at the gateway
+    UniqueConstraint("appointment", "kind", "rule", "revision", "environment", name="uq_outbox_identity"),
+    Index("ix_outbox_due", "next_attempt_at",
+          sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
+    Index("ix_outbox_open", "state", "claimed_at",
+          sqlite_where=text("state IN ('sending', 'accepted', 'sent', 'unknown')"),
+          postgresql_where=text("state IN ('sending', 'accepted', 'sent', 'unknown')")),
+    Index("ix_outbox_phone_key", "phone_key", "claimed_at",
+          sqlite_where=text("phone_key IS NOT NULL"), postgresql_where=text("phone_key IS NOT NULL")),
+    Index("ix_outbox_gateway_forget", "gateway_forget_at",
+          sqlite_where=text("gateway_forget_at IS NOT NULL"), postgresql_where=text("gateway_forget_at IS NOT NULL")),
+    Index("ix_outbox_sid", "sid", sqlite_where=text("sid IS NOT NULL"), postgresql_where=text("sid IS NOT NULL")),
+)  # fmt: skip
+
+optouts = Table(
+    "optouts",
+    metadata,
+    Column("phone_key", Text, primary_key=True),
+    Column("sender", Text, primary_key=True),
+    Column("source", Text, nullable=False),  # webhook, keyword, 21610, cli, portal
+    Column("since", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+day_keys = Table(
+    "day_keys",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),  # days since 1970-01-01, UTC
+    Column("wrapped", LargeBinary, nullable=False),  # under a master key of the key ring
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("scope", Text, primary_key=True),  # all, environment, sender
+    Column("name", Text, primary_key=True),  # "" for all
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("scope", Text, primary_key=True),  # environment, sender
+    Column("name", Text, primary_key=True),
+    Column("code", Integer, nullable=False),  # the gateway's code that opened it
+    Column("opened_at", Instant, nullable=False),
+    Column("probe_at", Instant, nullable=False),  # one text may try from here on
+    Column("probes", Integer, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    Column("tokens", Float, nullable=False),  # segments; below zero: overdrawn
+    Column("counted_at", Instant, nullable=False),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("roles", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("hash", Text, nullable=False),  # of this entry and the hash before it
+    Index("ix_audit_subject", "subject"),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""Tests of the room `store`, one suite on SQLite and on PostgreSQL."""
