@@ -71,7 +71,7 @@ class Message:
     __slots__ = ("_lines", "_segments", "delimiters", "rejection", "warnings")
 
     def __init__(self, text: str, codec: str = "utf-8", warnings: tuple[ParseWarning, ...] = ()) -> None:
-        self.delimiters = _delimiters(text, codec)
+        self.delimiters = delimiters_of(text, codec)
         self.warnings = warnings
         self.rejection = None if text.count("\r") <= MAX_SEGMENTS else _TOO_MANY_SEGMENTS
         self._lines: dict[str, list[str]] = {}
@@ -336,7 +336,8 @@ _DELIMITER_NAMES: Final = {
 }
 
 
-def _delimiters(text: str, codec: str) -> Delimiters:
+def delimiters_of(text: str, codec: str = "utf-8") -> Delimiters:
+    """What MSH-1 and MSH-2 of a decoded message say; the usual ones where it has no MSH."""
     if text.startswith("MSH|^~\\&|"):
         return _usual(codec)
     separator = text[3:4] if text.startswith("MSH") else ""
