@@ -16,6 +16,7 @@ from simulator.outcomes import FINAL, Step
 from simulator.refusals import ApiError
 
 VERSION = "2010-04-01"
+_DATE_FILTERS = ("DateSent", "DateSent<", "DateSent>")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +96,8 @@ def page_of_messages(
     no DateSent and matches none of the three. `next_page_uri` carries a token that names the last message shown, so pages
     stay put while new messages come in.
     """
-    chosen = [m for m in reversed(list(messages)) if _matches(m, query, now)]
+    dates = {name: _read_date(query[name]) for name in _DATE_FILTERS if query.get(name)}
+    chosen = [m for m in reversed(list(messages)) if _matches(m, query, dates, now)]
     size = min(_whole(query, "PageSize", 50, least=1), 1000)
     page = _whole(query, "Page", 0, least=0)
     begin = min(page * size, len(chosen))
@@ -122,23 +124,19 @@ def page_of_messages(
     }
 
 
-def _matches(message: Message, query: Mapping[str, str], now: datetime) -> bool:
+def _matches(
+    message: Message, query: Mapping[str, str], dates: Mapping[str, tuple[datetime, datetime]], now: datetime
+) -> bool:
     if query.get("To") not in (None, "", message.to) or query.get("From") not in (None, "", message.shown_sender(now)):
         return False
+    if not dates:
+        return True
     sent = message.sent_at(now)
-    for name in ("DateSent", "DateSent<", "DateSent>"):
-        if not query.get(name):
-            continue
-        begins, ends = _read_date(query[name])
-        if sent is None:
-            return False
-        if name == "DateSent" and sent.astimezone(UTC).date() != begins.date():
-            return False
-        if name == "DateSent<" and sent > ends:
-            return False
-        if name == "DateSent>" and sent < begins:
-            return False
-    return True
+    return sent is not None and (
+        ("DateSent" not in dates or sent.date() == dates["DateSent"][0].date())
+        and ("DateSent<" not in dates or sent <= dates["DateSent<"][1])
+        and ("DateSent>" not in dates or sent >= dates["DateSent>"][0])
+    )
 
 
 def _read_date(text: str) -> tuple[datetime, datetime]:

@@ -72,6 +72,7 @@ class OwnedNumber:
             "status_callback": "",
             "status_callback_method": "POST",
             "trunk_sid": None,
+            "type": "local",
             "uri": f"/{VERSION}/Accounts/{account_sid}/IncomingPhoneNumbers/{self.sid}.json",
             "voice_application_sid": None,
             "voice_caller_id_lookup": False,
@@ -178,7 +179,7 @@ class NumberBook:
             for number in found
         ]
         base = f"/{VERSION}/Accounts/{self._account_sid}/AvailablePhoneNumbers/{country}/Local.json"
-        return {"available_phone_numbers": items, "uri": base}
+        return whole_page("available_phone_numbers", items, base)
 
     def _free(self, area: str) -> list[str]:
         return [n for last in range(100) if self.holder(n := f"+1{area}55501{last:02d}") is None]
