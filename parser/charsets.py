@@ -23,6 +23,7 @@ from typing import Final
 from parser.event import ParseWarning
 
 _LAST_RESORT: Final = "cp1252"
+_MAX_NAME: Final = 40  # the longest in table 0211 has 16 characters; what is cached stays small
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^A-Z0-9]+")
 
 _ISO_2022: Final = "iso2022_jp_ext"
@@ -91,7 +92,7 @@ def decode(payload: bytes, declared: bytes, fallback: str) -> Decoded:
 
 def codec_of(name: str) -> str | None:
     """The codec for a character set's name in any usual spelling; None: not known, not supported, or plain ASCII."""
-    return _CODECS.get(_reduced(name))
+    return _CODECS.get(_reduced(name[:_MAX_NAME]))
 
 
 def _decode_beyond_ascii(payload: bytes, declared: bytes, fallback: str) -> Decoded:
@@ -120,14 +121,13 @@ def _decode_beyond_ascii(payload: bytes, declared: bytes, fallback: str) -> Deco
     return Decoded(payload.decode(codec, "replace"), codec, tuple(warnings))
 
 
-@lru_cache(maxsize=64)
 def _name(declared: bytes) -> str:
-    return declared.decode("ascii", "replace")
+    return declared[:_MAX_NAME].decode("ascii", "replace")
 
 
 @lru_cache(maxsize=256)
 def _reduced(name: str) -> str:
-    return _NOT_ALPHANUMERIC.sub("", name[:40].upper()).removeprefix("ISO")
+    return _NOT_ALPHANUMERIC.sub("", name.upper()).removeprefix("ISO")
 
 
 def _strict(payload: bytes, codec: str) -> str | None:

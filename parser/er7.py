@@ -73,7 +73,8 @@ class Message:
     def __init__(self, text: str, codec: str = "utf-8", warnings: tuple[ParseWarning, ...] = ()) -> None:
         self.delimiters = delimiters_of(text, codec)
         self.warnings = warnings
-        self.rejection = None if text.count("\r") <= MAX_SEGMENTS else _TOO_MANY_SEGMENTS
+        segments = text.count("\r") + (not text.endswith("\r"))
+        self.rejection = None if segments <= MAX_SEGMENTS else _TOO_MANY_SEGMENTS
         self._lines: dict[str, list[str]] = {}
         self._segments: dict[str, list[Segment]] = {}
         if self.rejection is None:
