@@ -9,7 +9,7 @@ document cannot grow beyond `MOST_NODES` values however it is nested ("billion l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +59,7 @@ class Document:
         return nearest(self.places, keys, Place(self.file, 1, 1))
 
 
-def nearest(places: dict[Keys, Place], keys: Keys, otherwise: Place) -> Place:
+def nearest(places: Mapping[Keys, Place], keys: Keys, otherwise: Place) -> Place:
     while keys:
         if (place := places.get(keys)) is not None:
             return place

@@ -64,7 +64,7 @@ def _put(top: dict[str, Any], parts: list[str], value: Any) -> Keys | None:
         if position == len(parts) - 1:
             container[key] = value
             break
-        below = container[key] if isinstance(container, list) else container.get(key)
+        below = container.get(key) if isinstance(container, dict) else container[key]
         if not isinstance(below, (dict, list, type(None))):
             return None
         container[key] = list(below) if isinstance(below, list) else dict(below or {})

@@ -158,22 +158,27 @@ class Event(Enum):
         "peer listener", "Somebody connected and left without a byte: a load balancer's probe.", _NOTHING
     )
     CONNECTION_REFUSED = _warning(
-        "peer listener reason limit repeats",
+        "peer listener reason text limit repeats",
         "A connection was turned away: not an allowed address, too many connections, or TLS failed.",
         "If the peer is the hospital's interface engine, check `listener.allow_from`, the limits, or its TLS settings.",
     )
     CONNECTION_TIMED_OUT = _warning(
-        "peer listener reason seconds repeats",
+        "peer listener reason text seconds repeats",
         "A peer was too slow: in its TLS handshake, in the middle of a message, in reading answers, or idle.",
         "Once: nothing. Often: the network between, or a stuck interface engine.",
     )
     FRAMING_ERROR = _warning(
-        "peer listener reason looks_like bytes repeats",
+        "peer listener reason text looks_like bytes repeats",
         "A peer sent something that is not MLLP; its connection was closed and nothing was stored.",
         "Check that the peer's port and protocol are meant for this listener; `looks_like` says what arrived.",
     )
+    CONNECTION_LOST = _warning(
+        "peer listener reason text repeats",
+        "A connection broke in the middle of a message, or was given up with an answer outstanding.",
+        "Nothing to do once: the sender sends the message again. Often: the network between.",
+    )
     OVERLOAD_STARTED = _warning(
-        "listener connections held",
+        "listener connections held reason text repeats",
         "Messages arrive faster than they can be stored; the listener slows its peers.",
         "Nothing is lost: senders wait. If it stays, look at disk latency and at the number of nodes.",
     )

@@ -1,0 +1,162 @@
+"""Reading the JSON log for people: filters, following through rotation and truncation, one pretty line each.
+
+Lines that are not ours (torn by a full disk, written by hand) are skipped. What is shown is escaped again: a log file is
+input like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from journal.lines import LEVELS, people_line
+
+LONGEST_LINE: Final = 64 * 1024
+"""Bytes; our own lines have at most some ten kilobytes."""
+
+_NUMBERS: Final = {name: number for number, name in LEVELS.items()}
+_HEAD: Final = ("time", "level", "event")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One event as it was logged.
+
+    Attributes:
+        fields: everything but time, level and event, in the order of the line.
+    """
+
+    time: str
+    level: str
+    event: str
+    fields: Mapping[str, Any]
+
+    def pretty(self, *, colour: bool) -> str:
+        return people_line(self.time, self.level, self.event, self.fields, colour=colour)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lines are wanted; None: all.
+
+    Attributes:
+        since: aware.
+        level: the lowest, a number of `logging`.
+    """
+
+    appointment: str | None = None
+    control_id: str | None = None
+    since: datetime | None = None
+    level: int = logging.DEBUG
+
+    def __call__(self, line: Line) -> bool:
+        if _NUMBERS.get(line.level, logging.INFO) < self.level:
+            return False
+        if self.appointment is not None and line.fields.get("appointment") != self.appointment:
+            return False
+        if self.control_id is not None and line.fields.get("control_id") != self.control_id:
+            return False
+        return self.since is None or _instant(line.time) >= self.since
+
+
+def parse_line(raw: bytes) -> Line | None:
+    """One line of the log file, or None where it is not one."""
+    try:
+        values = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict) or not all(isinstance(values.get(name), str) for name in _HEAD):
+        return None
+    try:
+        _instant(values["time"])
+    except ValueError:
+        return None
+    fields = {name: value for name, value in values.items() if name not in _HEAD}
+    return Line(time=values["time"], level=values["level"], event=values["event"], fields=fields)
+
+
+def read(path: Path, wanted: Wanted) -> Iterator[Line]:
+    """The wanted lines that the file holds now. OSError: it cannot be read."""
+    with path.open("rb") as stream:
+        yield from _lines(_complete(stream, b""), wanted)
+
+
+def follow(path: Path, wanted: Wanted, idle: Callable[[], bool], *, from_start: bool = True) -> Iterator[Line]:
+    """As `read`, then every line that is added, until `idle` says so.
+
+    Goes on with the new file when logrotate has moved the old one away (the rest of the old one first), and from the start
+    when the file was truncated (copytruncate).
+
+    Args:
+        idle: called when there is nothing new; it waits, and returns False to end.
+        from_start: False begins at the end of the file.
+
+    Raises:
+        OSError: the file cannot be opened at first; later its absence is waited out.
+    """
+    stream: BinaryIO = path.open("rb")
+    try:
+        if not from_start:
+            stream.seek(0, os.SEEK_END)
+        torn = b""
+        while True:
+            raw = stream.readline(LONGEST_LINE)
+            if raw:
+                torn += raw
+                if torn.endswith(b"\n") or len(torn) >= LONGEST_LINE:
+                    yield from _lines([torn], wanted)
+                    torn = b""
+                continue
+            if _was_truncated(stream):
+                stream.seek(0)
+                torn = b""
+            elif (successor := _successor(path, stream)) is not None:
+                # One more look at the old file: a line may have come between the last read and the rotation.
+                yield from _lines(_complete(stream, torn), wanted)
+                stream.close()
+                stream, torn = successor, b""
+            elif not idle():
+                return
+    finally:
+        stream.close()
+
+
+def _complete(stream: BinaryIO, torn: bytes) -> Iterator[bytes]:
+    while raw := stream.readline(LONGEST_LINE):
+        yield torn + raw
+        torn = b""
+
+
+def _lines(raws: Iterator[bytes] | list[bytes], wanted: Wanted) -> Iterator[Line]:
+    for raw in raws:
+        line = parse_line(raw)
+        if line is not None and wanted(line):
+            yield line
+
+
+def _was_truncated(stream: BinaryIO) -> bool:
+    return os.fstat(stream.fileno()).st_size < stream.tell()
+
+
+def _successor(path: Path, stream: BinaryIO) -> BinaryIO | None:
+    """The file that now stands at `path`, opened, if it is another one."""
+    with suppress(OSError):
+        there, ours = path.stat(), os.fstat(stream.fileno())
+        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+            return path.open("rb")
+    return None
+
+
+def _instant(written: str) -> datetime:
+    """The line's time, aware. ValueError where it is none."""
+    time = datetime.fromisoformat(written)
+    if time.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return time
