@@ -1,0 +1,474 @@
+"""One connection: frames to the handler, answers back in order, and every reason to stop.
+
+The way of a message: `data_received` gives the chunk to the decoder; `_pump` takes frames out of it while there is
+room (read-ahead, overload, a peer that reads its answers) and calls the handler; an answer given at once is written at
+once, a Future joins the queue; `_flush` writes what stands finished at the head of the queue. All answers that are
+ready together leave in one write, so an answer is never split over two.
+
+No task is created for a message. Nothing grows without bound: the queue is limited by `max_pipelined`, the decoder by
+`max_message` plus one chunk, the transport's buffer by those two and the write time-out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import deque
+from functools import partial
+from typing import Protocol, cast
+
+from listener.framing import Decoder, Frame, FramingError, FramingFault, frame
+from listener.incidents import Kind, Peer, Reporter
+from listener.limits import Deadline, Limits
+from listener.reply import RESET, Close, Handler, Oversize, Reply, Reset
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
+_LINGER_BYTES = 16 * 1024 * 1024  # thrown away at most before a close; a peer that sends more is not reading answers
+_TURN = 32  # messages handled at a stretch, some 6 ms of work; one chunk can hold 87,000 empty blocks
+
+
+class Owner(Protocol):
+    """What a connection needs from its server: the budget shared by all, and a place to say goodbye."""
+
+    handler: Handler
+    oversize: Oversize
+    report: Reporter
+    frames: int
+
+    def saturated(self) -> bool: ...
+    def wait_for_room(self, connection: Connection) -> None: ...
+    def took(self, size: int) -> None: ...
+    def settled(self, size: int) -> None: ...
+    def buffers(self, connection: Connection, held: int, before: int) -> None: ...
+    def closed(self, connection: Connection, kind: Kind) -> None: ...
+
+
+class _End:
+    """In the queue: after the answers before it, send this one and close for that reason."""
+
+    __slots__ = ("answer", "kind")
+
+    def __init__(self, kind: Kind, answer: bytes | None = None) -> None:
+        self.kind = kind
+        self.answer = answer
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of one accepted socket; `start` begins its work once TLS, if any, stands."""
+
+    __slots__ = (
+        "_answered",
+        "_answers",
+        "_busy_writing",
+        "_closing",
+        "_decoder",
+        "_discarded",
+        "_ending",
+        "_eof",
+        "_frame_deadline",
+        "_heard",
+        "_idle_deadline",
+        "_kind",
+        "_limits",
+        "_linger_deadline",
+        "_loop",
+        "_lost",
+        "_queue",
+        "_reading",
+        "_resume_at",
+        "_server",
+        "_transport",
+        "_write_deadline",
+        "_yielded",
+        "held",
+        "peer",
+    )
+
+    def __init__(self, server: Owner, limits: Limits, peer: Peer, loop: asyncio.AbstractEventLoop) -> None:
+        self.peer = peer
+        self._server = server
+        self._limits = limits
+        self._loop = loop
+        self._decoder = Decoder(max_content=limits.max_message)
+        self._transport: asyncio.Transport | None = None  # None before `start` and after the end
+        self._queue: deque[Reply | asyncio.Future[Reply] | _End] = deque()
+        self._answers: list[bytes] = []  # framed, for the next write
+        self._kind: Kind | None = None  # why it ends, once that is known
+        self._ending = False  # takes no more frames: an end stands in the queue, or the server drains
+        self._closing = False  # the transport is being closed; input is thrown away
+        self._lost = False
+        self._eof = False
+        self._heard = False
+        self._answered = False
+        self._reading = True
+        self._resume_at = limits.max_pipelined // 2  # lower than the pause, or each answer would cost two system calls
+        self._busy_writing = False  # the transport's buffer is full
+        self._yielded = False  # more frames stand ready, for the next turn of the loop
+        self.held = 0  # bytes of input in memory
+        self._discarded = 0
+        self._frame_deadline = Deadline(loop, limits.frame_timeout, self._frame_late)
+        self._write_deadline = Deadline(loop, limits.write_timeout, self._write_late)
+        self._linger_deadline = Deadline(loop, limits.linger, self._linger_over)
+        idle = limits.idle_timeout
+        self._idle_deadline = Deadline(loop, idle, self._idle) if idle is not None else None
+
+    # --- asyncio.Protocol
+
+    def start(self, transport: asyncio.Transport, peer: Peer) -> None:
+        """Begin. Bytes may have arrived before: a TLS peer can send data with its last handshake message."""
+        self.peer = peer
+        if self._lost:
+            return
+        self._transport = transport
+        if self._idle_deadline is not None:
+            self._idle_deadline.restart()
+        self._pump()
+        if self._eof:
+            self._end_of_input()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        if self._closing:
+            self._discarded += len(data)
+            if self._discarded > _LINGER_BYTES:
+                self._linger_over()
+            return
+        self._decoder.receive(data)
+        self._pump()
+
+    def eof_received(self) -> bool:
+        """The peer has finished sending; it may still want its answers, so a plain socket stays half open."""
+        self._eof = True
+        if self._closing:
+            return False
+        if self._transport is None:
+            return False
+        self._end_of_input()
+        return self._transport.get_extra_info("ssl_object") is None  # asyncio's TLS cannot stay half open
+
+    def pause_writing(self) -> None:
+        self._busy_writing = True
+        self._write_deadline.restart()
+
+    def resume_writing(self) -> None:
+        self._busy_writing = False
+        self._write_deadline.stop()
+        self._pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._kind is None:
+            if self._decoder.mid_block:
+                self._report(Kind.CUT_OFF)
+            elif not self._heard:
+                self._report(Kind.BARE_CONNECT)
+            elif exc is not None:
+                self._report(Kind.PEER_RESET, type(exc).__name__)
+            else:
+                self._kind = Kind.PEER_CLOSED
+        self._transport = None
+        self._queue.clear()  # Futures stay the handler's; `_settled` still counts them when they finish
+        self._answers.clear()
+        for deadline in (self._frame_deadline, self._write_deadline, self._linger_deadline, self._idle_deadline):
+            if deadline is not None:
+                deadline.cancel()
+        self._server.buffers(self, 0, self.held)
+        self.held = 0
+        self._server.closed(self, self._kind or Kind.PEER_CLOSED)
+
+    # --- messages in
+
+    def _pump(self) -> None:
+        """Take frames while there is room for them; then write, and decide whether to read on."""
+        server, decoder, queue = self._server, self._decoder, self._queue
+        room = self._limits.max_pipelined
+        turn = _TURN
+        while decoder.unread and not self._ending and not self._busy_writing and len(queue) < room:
+            if self._transport is None:
+                break
+            if server.saturated():
+                server.wait_for_room(self)
+                break
+            if not turn:
+                self._yield_turn()
+                break
+            turn -= 1
+            event = decoder.next_event()
+            if event is None:
+                break
+            if isinstance(event, Frame):
+                self._take(event.content)
+            else:
+                self._refuse(event)
+        if self._answers:
+            self._write()
+        self._regulate()
+        if self._eof:
+            self._after_answers()
+
+    def _yield_turn(self) -> None:
+        if not self._yielded:
+            self._yielded = True
+            self._loop.call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._yielded = False
+        self._pump()
+
+    def _take(self, content: bytes) -> None:
+        server = self._server
+        server.frames += 1
+        self._frame_deadline.stop()  # the next block, if it has begun already, gets a time of its own
+        if self._idle_deadline is not None:
+            self._idle_deadline.restart()
+        answer: Reply | asyncio.Future[Reply]
+        try:
+            answer = server.handler(content, self.peer)
+        except Exception as error:
+            answer = self._failed(error)
+        if isinstance(answer, asyncio.Future):
+            size = len(content)
+            server.took(size)
+            self._queue.append(answer)
+            answer.add_done_callback(partial(self._settled, size))
+        elif self._queue:
+            self._queue.append(answer)
+        else:
+            self._emit(answer)
+
+    def _refuse(self, error: FramingError) -> None:
+        """The stream cannot be followed: answer what came before, then close."""
+        answer = None
+        if error.kind is FramingFault.TOO_LONG:
+            kind = Kind.TOO_LONG
+            text = f"over {self._limits.max_message} bytes"
+            try:
+                answer = self._server.oversize(error.head, self.peer)
+            except Exception as failure:  # the close below is all that is left to do
+                self._server.report(Kind.HANDLER_FAILED, self.peer, type(failure).__name__, failure)
+        elif error.kind is FramingFault.JUNK:
+            kind = Kind.JUNK
+            text = f"looks like {error.looks_like}"
+        else:
+            kind = Kind.BAD_FRAMING
+            text = f"{error.kind} at byte {error.offset} of the block"
+        self._report(kind, text)
+        self._ending = True
+        self._queue.append(_End(kind, answer))
+        self._flush()
+
+    def _regulate(self) -> None:
+        """Read on or pause; start or stop the clock of an unfinished block; tell the server what is held."""
+        transport, decoder = self._transport, self._decoder
+        if transport is None or self._closing or transport.is_closing():
+            return
+        unread = decoder.unread
+        if self._reading:
+            if unread or self._ending or self._busy_writing or len(self._queue) >= self._limits.max_pipelined:
+                self._reading = False
+                transport.pause_reading()
+        elif not (unread or self._ending or self._busy_writing or self._eof or len(self._queue) > self._resume_at):
+            self._reading = True
+            transport.resume_reading()
+        if decoder.mid_block:
+            if not self._frame_deadline.running:
+                self._frame_deadline.restart()
+        else:
+            self._frame_deadline.stop()
+        held = decoder.held
+        if held != self.held:
+            before, self.held = self.held, held
+            self._server.buffers(self, held, before)
+
+    def resume(self) -> None:
+        """The server has room again."""
+        self._pump()
+
+    # --- answers out
+
+    def _settled(self, size: int, future: asyncio.Future[Reply]) -> None:
+        self._server.settled(size)
+        if self._transport is None:
+            if not future.cancelled():
+                future.exception()  # seen: nobody is left to tell
+            return
+        if self._queue and self._queue[0] is future:
+            self._flush()
+            self._pump()
+
+    def _flush(self) -> None:
+        """Emit what stands finished at the head of the queue."""
+        queue = self._queue
+        while queue and self._transport is not None and not self._closing:
+            answer = queue[0]
+            if isinstance(answer, asyncio.Future):
+                if not answer.done():
+                    break
+                answer = self._result(answer)
+            queue.popleft()
+            if isinstance(answer, _End):
+                self._emit(answer.answer)
+                if not self._closing:
+                    self._close(answer.kind)
+                return
+            self._emit(answer)
+
+    def _result(self, future: asyncio.Future[Reply]) -> Reply:
+        if future.cancelled():
+            return self._failed(asyncio.CancelledError())
+        error = future.exception()
+        return self._failed(error) if error is not None else future.result()
+
+    def _failed(self, error: BaseException) -> Reset:
+        self._report(Kind.HANDLER_FAILED, type(error).__name__, error)
+        return RESET
+
+    def _emit(self, reply: Reply) -> None:
+        if type(reply) is bytes:
+            try:
+                self._answers.append(frame(reply))
+            except ValueError as error:
+                self._emit(self._failed(error))
+        elif isinstance(reply, Reset):
+            self._write()
+            self._reset(Kind.RESET)
+        elif isinstance(reply, Close):
+            self._emit(reply.answer)
+            if not self._closing:
+                self._close(Kind.ANSWERED_AND_CLOSED)
+
+    def _write(self) -> None:
+        answers = self._answers
+        transport = self._transport
+        if not answers or transport is None:
+            return
+        data = answers[0] if len(answers) == 1 else b"".join(answers)
+        answers.clear()
+        if not transport.is_closing():
+            self._answered = True
+            transport.write(data)
+
+    # --- endings
+
+    def drain(self) -> None:
+        """Take no more messages; close once those in flight are answered."""
+        if self._closing or self._lost:
+            return
+        self._ending = True
+        if self._transport is None:
+            return  # in its handshake: the server drops it
+        self._regulate()
+        if self._queue:
+            if not isinstance(self._queue[-1], _End):
+                self._queue.append(_End(Kind.DRAINED))
+        else:
+            self._close(Kind.DRAINED)
+
+    def abort(self, kind: Kind, text: str = "") -> None:
+        """Reset, whatever is in flight."""
+        if not self._lost:
+            self._report(kind, text)
+            self._reset(kind)
+
+    def _report(self, kind: Kind, text: str = "", error: BaseException | None = None) -> None:
+        """Report, and remember the first reason as the one the connection ended for."""
+        if self._kind is None:
+            self._kind = kind
+        self._server.report(kind, self.peer, text, error)
+
+    def _end_of_input(self) -> None:
+        if self._decoder.mid_block and not self._decoder.unread and not self._ending:
+            self._report(Kind.CUT_OFF)
+        self._frame_deadline.stop()
+        self._after_answers()
+
+    def _after_answers(self) -> None:
+        """Close a half-closed connection once nothing more can come of it."""
+        if self._eof and not self._queue and not self._decoder.unread and not self._closing:
+            self._close(Kind.PEER_CLOSED if self._heard else Kind.BARE_CONNECT)
+
+    def _close(self, kind: Kind) -> None:
+        """Close so that the last answers arrive: after them, throw away what the peer sends until it closes too."""
+        if self._kind is None:
+            if kind is Kind.BARE_CONNECT:
+                self._report(kind)
+            self._kind = kind
+        self._write()
+        transport = self._transport
+        if transport is None:
+            return
+        self._stop_taking()
+        half_close = transport.can_write_eof()  # not with TLS, where the peer would not learn that we linger
+        quiet = kind in (Kind.DRAINED, Kind.IDLE_TIMEOUT)  # nothing says that the peer is sending
+        if not self._answered or self._eof or transport.is_closing() or (quiet and not half_close):
+            self._shut(transport)
+            return
+        if half_close:
+            transport.write_eof()
+        self._linger_deadline.restart()
+        if not self._reading:
+            self._reading = True
+            transport.resume_reading()
+
+    def _stop_taking(self) -> None:
+        """From here on input is thrown away; what is held of it is let go."""
+        self._ending = self._closing = True
+        self._decoder = Decoder(max_content=self._limits.max_message)
+        self._server.buffers(self, 0, self.held)
+        self.held = 0
+        self._frame_deadline.stop()
+        if self._idle_deadline is not None:
+            self._idle_deadline.stop()
+
+    def _shut(self, transport: asyncio.Transport) -> None:
+        self._linger_deadline.stop()
+        self._write_deadline.restart()  # close() flushes first, which a peer that does not read would hold up for ever
+        transport.close()
+
+    def _reset(self, kind: Kind) -> None:
+        """TCP RST: SO_LINGER with 0 s discards what is unsent and tells the peer at once."""
+        if self._kind is None:
+            self._kind = kind
+        self._stop_taking()
+        if self._transport is not None:
+            reset(self._transport)
+
+    def _linger_over(self) -> None:
+        if self._transport is not None:
+            self._shut(self._transport)
+
+    def _frame_late(self) -> None:
+        if not self._reading:  # it is us who do not read: the peer could not finish
+            self._frame_deadline.restart()
+            return
+        self._report(Kind.FRAME_TIMEOUT)
+        self._ending = True
+        self._queue.append(_End(Kind.FRAME_TIMEOUT))
+        self._flush()
+        self._regulate()
+
+    def _write_late(self) -> None:
+        if self._closing:
+            if self._transport is not None:
+                reset(self._transport)
+            return
+        self.abort(Kind.WRITE_TIMEOUT)
+
+    def _idle(self) -> None:
+        if self._queue or self._decoder.mid_block or self._decoder.unread:
+            if self._idle_deadline is not None:
+                self._idle_deadline.restart()
+            return
+        self._report(Kind.IDLE_TIMEOUT)
+        self._close(Kind.IDLE_TIMEOUT)
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """Abort so that the peer sees a reset, under TLS too."""
+    sock = cast("socket.socket | None", transport.get_extra_info("socket"))
+    if sock is not None:
+        with contextlib.suppress(OSError):  # the socket is closed already: nothing left to reset
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    cast(asyncio.WriteTransport, transport).abort()

@@ -1,0 +1,122 @@
+"""Why connections end, as values: one table of kinds, the incident that is reported, and its rate limit.
+
+The listener logs nothing. It hands an `Incident` to the front door, which turns it into a log line. No incident holds
+a byte of any message.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """The other end of a connection.
+
+    Attributes:
+        address: IP address as text; IPv4 in its dotted form even on a dual-stack socket.
+        port: its TCP port.
+        local_port: the port of ours it came to.
+        thumbprint: x5t#S256 (base64url of SHA-256 of the DER) of the TLS client certificate; None without one.
+    """
+
+    address: str
+    port: int
+    local_port: int
+    thumbprint: str | None = None
+
+
+class Kind(Enum):
+    """Why a connection ended or had to wait: (stable name, log level, one sentence). Level 0: counted, not reported."""
+
+    PEER_CLOSED = ("peer_closed", 0, "The peer closed the connection.")
+    PEER_RESET = ("peer_reset", logging.INFO, "The peer reset the connection or vanished.")
+    BARE_CONNECT = ("bare_connect", logging.DEBUG, "Connected and closed without a byte, as health probes do.")
+    CUT_OFF = ("cut_off", logging.WARNING, "The peer closed the connection in the middle of a message.")
+    JUNK = ("junk", logging.WARNING, "What arrived is not MLLP.")
+    BAD_FRAMING = ("bad_framing", logging.WARNING, "The MLLP framing is broken.")
+    TOO_LONG = ("too_long", logging.WARNING, "A message is over the size limit.")
+    FRAME_TIMEOUT = ("frame_timeout", logging.WARNING, "A message was begun and not finished in time.")
+    IDLE_TIMEOUT = ("idle_timeout", logging.INFO, "No message for longer than the idle time-out.")
+    WRITE_TIMEOUT = ("write_timeout", logging.WARNING, "The peer does not read its answers.")
+    HANDSHAKE_TIMEOUT = ("handshake_timeout", logging.WARNING, "The TLS handshake was not finished in time.")
+    TLS_FAILED = ("tls_failed", logging.WARNING, "The TLS handshake failed.")
+    ADDRESS_REFUSED = ("address_refused", logging.WARNING, "The source address is not on the allow-list.")
+    TOO_MANY = ("too_many", logging.ERROR, "The limit of connections is reached.")
+    TOO_MANY_FROM_PEER = (
+        "too_many_from_peer",
+        logging.WARNING,
+        "The limit of connections from one address is reached.",
+    )
+    HANDLER_FAILED = ("handler_failed", logging.ERROR, "The message could not be handled; reset without an answer.")
+    RESET = ("reset", 0, "Reset without an answer, so that the peer sends again.")
+    ANSWERED_AND_CLOSED = ("answered_and_closed", 0, "Closed after the answer, as the handler asked.")
+    OVERLOAD = ("overload", logging.WARNING, "Too much is in flight: senders are made to wait.")
+    SHED = ("shed", logging.ERROR, "Too many unfinished messages are in memory: the largest was dropped.")
+    DRAINED = ("drained", 0, "Closed because the listener stops.")
+    DRAIN_TIMEOUT = ("drain_timeout", logging.WARNING, "Unanswered when the time to stop had run out; reset.")
+
+    def __init__(self, code: str, level: int, sentence: str) -> None:
+        self.code: Final = code
+        self.level: Final = level
+        self.sentence: Final = sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Something an administrator may want to know.
+
+    Attributes:
+        kind: what; carries the log level and a sentence.
+        peer: who; None: nobody in particular.
+        text: one line of detail in our own words; never bytes from the peer.
+        suppressed: incidents of the same kind and address that were not reported since the last one that was.
+        error: the handler's exception, for the traceback; its text may be unsafe to log.
+    """
+
+    kind: Kind
+    peer: Peer | None = None
+    text: str = ""
+    suppressed: int = 0
+    error: BaseException | None = field(default=None, repr=False)
+
+
+class Reporter:
+    """Passes incidents on, at most one per kind and address in `every`; the next one tells how many were held back.
+
+    Remembers at most `remembered` pairs, the oldest forgotten first, so that a crowd of addresses cannot fill memory.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[Incident], None],
+        monotonic: Callable[[], float],
+        *,
+        every: timedelta = timedelta(seconds=60),
+        remembered: int = 1024,
+    ) -> None:
+        self._report = report
+        self._monotonic = monotonic
+        self._every = every.total_seconds()
+        self._remembered = remembered
+        self._seen: OrderedDict[tuple[Kind, str], tuple[float, int]] = OrderedDict()  # -> (reported at, held back)
+
+    def __call__(self, kind: Kind, peer: Peer | None, text: str = "", error: BaseException | None = None) -> None:
+        if not kind.level:
+            return
+        key = (kind, peer.address if peer is not None else "")
+        now = self._monotonic()
+        last, held_back = self._seen.pop(key, (None, 0))
+        if last is not None and now - last < self._every:
+            self._seen[key] = (last, held_back + 1)
+            return
+        self._seen[key] = (now, 0)
+        if len(self._seen) > self._remembered:
+            self._seen.popitem(last=False)
+        self._report(Incident(kind=kind, peer=peer, text=text, suppressed=held_back, error=error))

@@ -1,0 +1,368 @@
+"""The MLLP server: accepts, limits and drains connections; one per listening port.
+
+    server = MllpServer(handler, limits=Limits(), report=print)
+    port = await server.start("127.0.0.1", 2575)
+    ...
+    unanswered = await server.stop()
+
+It knows no HL7: a handler (listener/reply.py) gets each block's content. What all connections share lives here: who
+may connect, how many, and the budget of messages in flight. Past the budget it stops reading, so that TCP makes the
+senders wait; nothing queues without bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import ipaddress
+import socket
+import ssl
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from listener.connection import Connection
+from listener.incidents import Incident, Kind, Peer, Reporter
+from listener.limits import Limits
+from listener.reply import Handler, Oversize, no_answer
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_BACKLOG = 512  # connections waiting to be accepted: every peer of a restarted service comes back at once
+_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))  # a dead peer is found in 2 minutes
+_USER_TIMEOUT_MS = 120_000  # the same for an answer that is never acknowledged: the kernel would try for 15 minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """Counters since the start, and the state now.
+
+    Attributes:
+        open: connections now.
+        accepted: connections ever, refused ones included.
+        frames: complete blocks given to the handler.
+        in_flight_messages: blocks whose Future is not finished.
+        in_flight_bytes: their content.
+        buffered_bytes: unfinished and unread input of all connections.
+        waiting: connections not read because too much is in flight.
+        closes: ended connections by `Kind.code`.
+    """
+
+    open: int
+    accepted: int
+    frames: int
+    in_flight_messages: int
+    in_flight_bytes: int
+    buffered_bytes: int
+    waiting: int
+    closes: dict[str, int] = field(default_factory=dict)
+
+
+def networks(sources: Iterable[str]) -> tuple[Network, ...]:
+    """The allow-list's addresses and CIDR networks.
+
+    Raises:
+        ValueError: one is neither, or is a network with host bits set (10.0.0.1/8); the message names it.
+    """
+    return tuple(ipaddress.ip_network(source) for source in sources)
+
+
+class MllpServer:
+    """Listens on one address.
+
+    Args:
+        handler: decides about each block's content.
+        oversize: may answer a block over the size limit, from its first bytes.
+        tls: a server context (listener/tls.py); None: plain TCP.
+        allow_from: source addresses or CIDR networks; none: everybody. ValueError for what is neither.
+        report: gets every incident, rate-limited, on the event loop.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        report: Callable[[Incident], None],
+        oversize: Oversize = no_answer,
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+        allow_from: Iterable[str] = (),
+    ) -> None:
+        self.handler = handler
+        self.oversize = oversize
+        self.frames = 0
+        self._limits = limits or Limits()
+        self._tls = tls
+        self._allowed = networks(allow_from)
+        self._incident = report
+        self._accepted = 0
+        self._connections: dict[Connection, asyncio.BaseTransport] = {}
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._per_peer: Counter[str] = Counter()
+        self._closes: Counter[str] = Counter()
+        self._messages = 0
+        self._bytes = 0
+        self._buffered = 0
+        self._waiting: deque[Connection] = deque()
+        self._is_waiting: set[Connection] = set()
+        self._listening: asyncio.Server | None = None
+        self._draining = False
+        self._empty = asyncio.Event()
+
+    # --- what the front door calls
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; 0 takes a free port. Returns the port.
+
+        Raises:
+            OSError: the address cannot be bound (in use, not ours, not permitted).
+        """
+        self._loop = asyncio.get_running_loop()
+        self.report = Reporter(self._incident, self._loop.time)
+        self._listening = await self._loop.create_server(lambda: _Accepted(self), host, port, backlog=_BACKLOG)
+        bound: int = self._listening.sockets[0].getsockname()[1]
+        return bound
+
+    def reconfigure(
+        self,
+        *,
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+        allow_from: Iterable[str] | None = None,
+    ) -> None:
+        """Change what is given, for new connections; open ones keep what they began with. TLS stays TLS."""
+        if tls is not None and self._tls is None:
+            raise ValueError("a plain listener cannot become a TLS listener while it runs")
+        self._limits = limits or self._limits
+        self._tls = tls or self._tls
+        if allow_from is not None:
+            self._allowed = networks(allow_from)
+
+    async def stop(self) -> int:
+        """Stop accepting, answer what is in flight, close; after `Limits.drain`, reset what is left.
+
+        Returns:
+            How many connections had to be reset; a sender of an unanswered message will send it again.
+        """
+        self._draining = True
+        if self._listening is not None:
+            self._listening.close()
+        for task in tuple(self._handshakes):
+            task.cancel()
+        for connection in tuple(self._connections):
+            connection.drain()
+        left: list[Connection] = []
+        if self._connections:
+            self._empty.clear()
+            try:
+                async with asyncio.timeout(self._limits.drain.total_seconds()):
+                    await self._empty.wait()
+            except TimeoutError:
+                left = list(self._connections)
+                for connection in left:
+                    connection.abort(Kind.DRAIN_TIMEOUT)
+                await self._empty.wait()
+        return len(left)
+
+    def statistics(self) -> Statistics:
+        return Statistics(
+            open=len(self._connections),
+            accepted=self._accepted,
+            frames=self.frames,
+            in_flight_messages=self._messages,
+            in_flight_bytes=self._bytes,
+            buffered_bytes=self._buffered,
+            waiting=len(self._is_waiting),
+            closes=dict(self._closes),
+        )
+
+    # --- accepting
+
+    def admit(self, transport: asyncio.Transport) -> None:
+        """A socket was accepted: refuse it before it costs anything, or begin."""
+        self._accepted += 1
+        peer = _peer(transport)
+        refusal = self._refusal(peer)
+        if refusal is not None:
+            kind, text = refusal
+            self._closes[kind.code] += 1
+            self.report(kind, peer, text)
+            transport.abort()
+            return
+        _tune(transport)
+        connection = Connection(self, self._limits, peer, self._loop)
+        self._connections[connection] = transport
+        self._per_peer[peer.address] += 1
+        if self._tls is None:
+            transport.set_protocol(connection)
+            connection.start(transport, peer)
+            return
+        transport.pause_reading()  # the ClientHello is for TLS, which takes over in the next turn of the loop
+        task = self._loop.create_task(self._handshake(connection, transport, peer, self._tls))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    def _refusal(self, peer: Peer) -> tuple[Kind, str] | None:
+        limits = self._limits
+        if self._draining:
+            return Kind.DRAINED, ""
+        if self._allowed and not any(_contains(network, peer.address) for network in self._allowed):
+            return Kind.ADDRESS_REFUSED, ""
+        if len(self._connections) >= limits.max_connections:
+            return Kind.TOO_MANY, f"{limits.max_connections} are open"
+        if self._per_peer[peer.address] >= limits.max_connections_per_peer:
+            return Kind.TOO_MANY_FROM_PEER, f"{limits.max_connections_per_peer} are open"
+        return None
+
+    async def _handshake(
+        self, connection: Connection, transport: asyncio.Transport, peer: Peer, context: ssl.SSLContext
+    ) -> None:
+        limits = self._limits
+        seconds = limits.handshake_timeout.total_seconds()
+        kind, text = Kind.DRAINED, ""
+        try:
+            async with asyncio.timeout(seconds):
+                secured = await self._loop.start_tls(
+                    transport,
+                    connection,
+                    context,
+                    server_side=True,
+                    ssl_handshake_timeout=seconds * 2,  # asyncio's own cannot be told from a reset; ours comes first
+                    ssl_shutdown_timeout=limits.write_timeout.total_seconds(),
+                )
+            if secured is not None:
+                connection.start(secured, replace(peer, thumbprint=_thumbprint(secured)))
+                return
+            kind = Kind.BARE_CONNECT
+        except TimeoutError:
+            kind = Kind.HANDSHAKE_TIMEOUT
+        except ssl.SSLError as error:
+            kind, text = Kind.TLS_FAILED, _tls_reason(error)
+        except OSError:  # the peer went away
+            kind = Kind.BARE_CONNECT
+        except asyncio.CancelledError:  # stop()
+            pass
+        self.report(kind, peer, text)
+        transport.abort()
+        self.closed(connection, kind)
+
+    # --- what connections call (connection.Owner)
+
+    def closed(self, connection: Connection, kind: Kind) -> None:
+        if self._connections.pop(connection, None) is None:
+            return
+        self._closes[kind.code] += 1
+        address = connection.peer.address
+        self._per_peer[address] -= 1
+        if not self._per_peer[address]:
+            del self._per_peer[address]
+        self._is_waiting.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def saturated(self) -> bool:
+        limits = self._limits
+        return self._messages >= limits.max_in_flight_messages or self._bytes >= limits.max_in_flight_bytes
+
+    def wait_for_room(self, connection: Connection) -> None:
+        """Call `connection.resume()` when there is room; first come, first served."""
+        if connection not in self._is_waiting:
+            self._is_waiting.add(connection)
+            self._waiting.append(connection)
+            self.report(Kind.OVERLOAD, None, f"{self._messages} messages and {self._bytes} bytes in flight")
+
+    def took(self, size: int) -> None:
+        self._messages += 1
+        self._bytes += size
+
+    def settled(self, size: int) -> None:
+        self._messages -= 1
+        self._bytes -= size
+        while self._waiting and not self.saturated():
+            connection = self._waiting.popleft()
+            if connection in self._is_waiting:
+                self._is_waiting.discard(connection)
+                connection.resume()
+
+    def buffers(self, connection: Connection, held: int, before: int) -> None:
+        """A connection's buffered input changed; past the limit the largest goes, which is never a well-behaved one."""
+        self._buffered += held - before
+        if held > before and self._buffered > self._limits.max_buffered:
+            largest = max(self._connections, key=lambda each: each.held)
+            largest.abort(Kind.SHED, f"it held {largest.held} bytes")
+
+
+class _Accepted(asyncio.Protocol):
+    """The protocol of a socket for the moment until it is known whether it may stay."""
+
+    def __init__(self, server: MllpServer) -> None:
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._server.admit(transport)
+
+
+def _peer(transport: asyncio.BaseTransport) -> Peer:
+    remote = transport.get_extra_info("peername") or ("", 0)  # None: the peer has gone already
+    local = transport.get_extra_info("sockname") or ("", 0)
+    return Peer(address=_plain(str(remote[0])), port=int(remote[1]), local_port=int(local[1]))
+
+
+def _plain(address: str) -> str:
+    """IPv4 in its dotted form also where a dual-stack socket shows it as ::ffff:a.b.c.d; without a scope id."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)
+
+
+def _contains(network: Network, address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in network
+    except ValueError:
+        return False
+
+
+def _tune(transport: asyncio.BaseTransport) -> None:
+    """An answer leaves at once; a dead peer is noticed."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    named = (*_KEEPALIVE, ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS))  # not every system has these
+    options += [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in named if hasattr(socket, name)]
+    with contextlib.suppress(OSError):  # the peer has gone already, which the connection will notice
+        for option in options:
+            sock.setsockopt(*option)
+
+
+def _thumbprint(transport: asyncio.BaseTransport) -> str | None:
+    """x5t#S256 of the client's certificate: base64url of SHA-256 of its DER, without padding."""
+    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    der = secured.getpeercert(binary_form=True) if secured is not None else None
+    if not der:
+        return None
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode("ascii")
+
+
+_TLS_HINTS = {
+    "HTTP_REQUEST": "an HTTP request on a TLS port",
+    "WRONG_VERSION_NUMBER": "not TLS; perhaps MLLP without TLS",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer shows no client certificate",
+    "UNSUPPORTED_PROTOCOL": "the peer's TLS version is too old",
+    "NO_SHARED_CIPHER": "no cipher in common",
+}
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"client certificate refused: {error.verify_message}"
+    reason = error.reason or "unknown"
+    hint = _TLS_HINTS.get(reason)
+    return f"{reason}: {hint}" if hint else reason
