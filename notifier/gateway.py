@@ -87,13 +87,25 @@ class SentMessage:
     sent_at: datetime | None = None
 
 
+class GatewayUnavailableError(Exception):
+    """The gateway could not be asked. `code` says why (`read_timeout`, `http_503`, ...); the text holds nothing else."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class Gateway(Protocol):
-    """The port. All methods block and are called from worker threads."""
+    """The port. All methods block and are called from worker threads; none raises but `fetch`, and that as said there."""
 
     def send(self, sms: Sms) -> Receipt: ...
 
     def fetch(self, sid: str) -> SentMessage | None:
-        """The message's present state; None where the gateway does not know it (any more)."""
+        """The message's present state; None where the gateway does not know it (any more).
+
+        Raises:
+            GatewayUnavailableError: no answer, or none that tells; ask again later.
+        """
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
         """Messages to and from these numbers created since; to settle an ambiguous send. None: it cannot tell."""

@@ -1,0 +1,113 @@
+"""The file gateway: one JSON line per text that would have been sent (cli.md). For tests and rehearsals: it holds phone numbers.
+
+A line is written with one `write` under a lock on the file and then synced, so that several processes may share the file, a
+crash leaves no half line, and `find` can settle what became of a text whose sender died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, SentMessage, Sms
+from parser.phone import PhoneNumber
+
+_MODE = 0o600
+
+
+class FileGateway:
+    """Appends to `path`, made with mode 0600 (an existing file is narrowed to it).
+
+    Args:
+        now: the clock, aware; the line's `time`.
+        sync: makes written bytes durable; a parameter so that a failing disk can be rehearsed.
+
+    Raises:
+        OSError: the file cannot be opened for appending.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], datetime], sync: Callable[[int], None] = os.fsync) -> None:
+        self._now = now
+        self._sync = sync
+        self._path = path
+        self._lock = Lock()
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        os.fchmod(self._file, _MODE)
+
+    def send(self, sms: Sms) -> Receipt:
+        line = {
+            "time": self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "id": sms.id,
+            "environment": sms.environment,
+            "appointment": sms.appointment,
+            "kind": sms.kind,
+            "from": sms.sender,
+            "to": sms.to.e164(),
+            "body": sms.body,
+            "segments": sms.segments,
+            "attempt": sms.attempt,
+        }
+        encoded = (json.dumps(line, ensure_ascii=False) + "\n").encode()
+        with self._locked():
+            before = os.fstat(self._file).st_size
+            try:
+                written = os.write(self._file, encoded)
+            except OSError:
+                written = 0
+            if written < len(encoded):
+                os.ftruncate(self._file, before)
+                return NotSent(why="file_not_written")
+            try:
+                self._sync(self._file)
+            except OSError:
+                # The bytes may or may not reach the disk; a second write would be the blind retry we never do.
+                return Ambiguous(why="file_not_synced")
+        return Accepted(sid=_sid(sms.id, sms.attempt), status="delivered")
+
+    def fetch(self, sid: str) -> SentMessage | None:
+        return next((found for found in self._read() if found.sid == sid), None)
+
+    def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
+        """This attempt's line, by its id; the numbers and the time need not be compared."""
+        sid = _sid(sms.id, sms.attempt)
+        return [found for found in self._read() if found.sid == sid]
+
+    def forget(self, sid: str) -> bool:
+        """Nothing is deleted: the file is what its reader asked for."""
+        return True
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # flock is held by the open file, which threads share: they need a lock of their own.
+        with self._lock:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _read(self) -> Iterator[SentMessage]:
+        with self._path.open(encoding="utf-8") as lines:
+            for line in lines:
+                entry = json.loads(line)
+                yield SentMessage(
+                    sid=_sid(entry["id"], entry["attempt"]),
+                    status="delivered",
+                    error_code=None,
+                    to=PhoneNumber(entry["to"]),
+                    body=entry["body"],
+                    sent_at=datetime.fromisoformat(entry["time"]),
+                )
+
+
+def _sid(outbox_id: str, attempt: int) -> str:
+    return f"file-{outbox_id}-{attempt}"

@@ -1,0 +1,134 @@
+"""Who may be texted: consent, the number itself, its range and country, and a test environment's limits; pure.
+
+Rules in the order in which they are asked; the first that says no names the reason (sms.md, Numbers). Opt-outs, caps and the
+appointment's state are asked by the claim, not here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from parser.phone import PhoneNumber
+from scheduler.messages import Reason
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+# Satellite networks and other numbers of no country (ITU-T E.164 +870 +878 +88x, +979 premium): a text costs dollars each.
+_NO_COUNTRY: Final = re.compile(r"\+(?:87|88|979)")
+# Ranges that are no patient's mobile, whatever the sender believes; some are charged to whoever texts them.
+_NO_PERSON: Final = frozenset(
+    {
+        PhoneNumberType.PREMIUM_RATE,  # +1 900
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.UAN,
+        PhoneNumberType.PAGER,
+        PhoneNumberType.VOICEMAIL,
+        PhoneNumberType.PERSONAL_NUMBER,  # follow-me: +1 500
+    }
+)
+_FAULTS: Final = {
+    "no_phone": Reason.NO_PHONE,
+    "invalid_phone": Reason.INVALID_PHONE,
+    "landline": Reason.LANDLINE,
+    "purged": Reason.PURGED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRules:
+    """One environment's rules.
+
+    Attributes:
+        kind: a test environment texts nobody but its allow list, or everybody at `force_to`.
+        countries: ISO 3166 codes; US does not include Puerto Rico (PR) and the other territories.
+        landline: whether to try numbers known to be landlines. US and Canadian plans do not tell: those are always tried.
+        allow_list: E.164 numbers; None: no such limit.
+        force_to: E.164; texts that pass every other rule go there instead.
+        consented: both consent switches are on.
+        approved: production sends only after approval.
+    """
+
+    kind: Literal["production", "test"]
+    countries: frozenset[str] = frozenset({"US", "CA"})
+    landline: Literal["try", "skip"] = "try"
+    allow_list: frozenset[str] | None = None
+    force_to: PhoneNumber | None = None
+    consented: bool = False
+    approved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A text may go, `to` this number (the patient's, or `force_to`)."""
+
+    to: PhoneNumber
+
+
+def may_text(
+    phone: PhoneNumber | None, fault: str | None, rules: NumberRules, consent: bool | None = None
+) -> Allowed | Reason:
+    """Whether the patient's number may be texted, and where the text goes; else the first reason against it.
+
+    Args:
+        phone: None: none usable; `fault` says why.
+        fault: no_phone, invalid_phone, landline or purged; anything else counts as no_phone.
+        consent: the patient's own, where the message carries it; False refuses, None leaves it to the switches.
+    """
+    if not rules.consented or consent is False:
+        return Reason.NO_CONSENT
+    if not rules.approved:
+        return Reason.NOT_APPROVED
+    if phone is None:
+        return _FAULTS.get(fault or "no_phone", Reason.NO_PHONE)
+    against = _number_reason(phone, rules)
+    if against is not None:
+        return against
+    if rules.force_to is not None:
+        return Allowed(rules.force_to)
+    if rules.allow_list is None:
+        return Allowed(phone) if rules.kind == "production" else Reason.NOT_ALLOW_LISTED
+    return Allowed(phone) if phone.e164() in rules.allow_list else Reason.NOT_ALLOW_LISTED
+
+
+def _number_reason(phone: PhoneNumber, rules: NumberRules) -> Reason | None:
+    found = _range(phone.e164())
+    if found is None:
+        return Reason.INVALID_PHONE
+    if found.country is None or found.country not in rules.countries:
+        return Reason.COUNTRY_NOT_ALLOWED
+    if not found.valid or found.kind in _NO_PERSON:
+        return Reason.INVALID_PHONE
+    known_landline = phone.kind == "landline" or found.kind == PhoneNumberType.FIXED_LINE
+    return Reason.LANDLINE if known_landline and rules.landline == "skip" else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """country: None for numbers of no country; kind: a PhoneNumberType."""
+
+    country: str | None
+    valid: bool
+    kind: int
+
+
+# 80 us uncached. Holds numbers in memory only, and no longer than the process lives.
+@lru_cache(maxsize=4096)
+def _range(e164: str) -> _Range | None:
+    """Where a number belongs; None: not E.164 (extensions, letters and separators included)."""
+    if _E164.fullmatch(e164) is None:
+        return None
+    try:
+        number = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return None
+    region = phonenumbers.region_code_for_number(number)
+    country = None if _NO_COUNTRY.match(e164) or region in (None, "001") else region
+    if country is None and not _NO_COUNTRY.match(e164) and not phonenumbers.is_valid_number(number):
+        return None  # an unassigned area code is a typing error, not a foreign country
+    return _Range(country, phonenumbers.is_valid_number(number), phonenumbers.number_type(number))

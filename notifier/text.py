@@ -1,0 +1,146 @@
+"""An appointment's text for one patient, from templates; pure.
+
+`TemplateSet.build(*layers)` -> `check(template_set, settings)` when the configuration loads -> `render(...)` for each text.
+
+- Language: the patient's BCP-47 tag, then its parents (es-MX, es), then the environment's fallback.
+- Visit mode: its own text, else the kind's `default`.
+- A date-only appointment has no `{time}`: the optional part with it is left out (`on {date}[ at {time}].`).
+- Too long: optional parts with details are left out one by one, the last first, those with the join link at the very end;
+  still too long: no text, `TextFault.TOO_LONG`. Nothing is ever cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from notifier.dates import date_words, fallbacks, locale_for
+from notifier.lint import check
+from notifier.segments import Encoding, count
+from notifier.templates import Finding, Severity, Template, TemplateSet, placeholders_used
+from notifier.values import TextSettings, Values, clean_detail, clean_line, clean_link, clean_name
+
+__all__ = [
+    "Finding",
+    "Rendered",
+    "Severity",
+    "TemplateSet",
+    "TextFault",
+    "TextSettings",
+    "Unrendered",
+    "Values",
+    "check",
+    "placeholders_used",
+    "render",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A text ready to leave.
+
+    Attributes:
+        segments: what the carrier will charge, at most `TextSettings.max_segments`.
+        language: the templates' language, which may be a fallback.
+        left_out: details that had a value but no room, or broke their rule.
+    """
+
+    text: str = field(repr=False)
+    segments: int
+    encoding: Encoding
+    language: str
+    left_out: tuple[str, ...] = ()
+
+
+class TextFault(StrEnum):
+    """Why there is no text. All but NO_START are faults of the templates that `check` reports beforehand."""
+
+    NO_TEMPLATE = "no_template"
+    NO_START = "no_start"  # unknown, or beyond what a calendar can show
+    MISSING_VALUE = "missing_value"  # a placeholder outside the optional parts has no value
+    TOO_LONG = "too_long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrendered:
+    """No text, and why; holds no value of the appointment."""
+
+    fault: TextFault
+
+
+def render(
+    template_set: TemplateSet,
+    kind: str,
+    language: str | None,
+    visit_mode: str | None,
+    values: Values,
+    settings: TextSettings,
+) -> Rendered | Unrendered:
+    """The text of one kind (booked, updated, canceled, reminder) for one appointment. Never raises for a value.
+
+    Args:
+        language: the patient's, as BCP-47; None or junk: the fallback's.
+        visit_mode: in-person, video, phone; None: not known.
+    """
+    wanted = fallbacks(language)
+    found = template_set.find(kind, visit_mode, (*wanted, *fallbacks(settings.fallback_language)))
+    if found is None:
+        return Unrendered(fault=TextFault.NO_TEMPLATE)
+    chosen, template, opt_out = found
+    if values.start is None:
+        return Unrendered(fault=TextFault.NO_START)
+    # es-MX falls back to the texts of es, but keeps the dates of Mexico.
+    locale = locale_for(wanted[0] if chosen in wanted else chosen, settings.territory)
+    try:
+        dates = date_words(values.start, values.zone, locale)
+    except (KeyError, ValueError, OverflowError):  # no such zone; beyond year 1 or 9999 once shifted into it
+        return Unrendered(fault=TextFault.NO_START)
+    words: dict[str, str | None] = {
+        **dates,
+        "time": None if values.date_only else dates["time"],
+        "organization": clean_line(settings.organization),
+        "contact": clean_line(settings.contact),
+        "opt_out": opt_out,
+        "facility": clean_detail(values.facility),
+        "location": clean_detail(values.location),
+        "provider": clean_detail(values.provider),
+        "patient_name": clean_name(values.patient_name),
+        "join_link": clean_link(values.join_link, settings.link_hosts),
+    }
+    if any(piece.part is None and not words.get(piece.value) for piece in template.fields()):
+        return Unrendered(fault=TextFault.MISSING_VALUE)
+    return _fit(template, words, chosen, values, settings)
+
+
+def _fit(
+    template: Template, words: dict[str, str | None], language: str, values: Values, settings: TextSettings
+) -> Rendered | Unrendered:
+    for size in range(len(template.droppable) + 1):
+        dropped = template.droppable[:size]
+        text = template.fill(words, dropped)
+        counted = count(text)
+        if counted.segments <= settings.max_segments:
+            return Rendered(
+                text=text,
+                segments=counted.segments,
+                encoding=counted.encoding,
+                language=language,
+                left_out=_left_out(template, words, dropped, values),
+            )
+    return Unrendered(fault=TextFault.TOO_LONG)
+
+
+def _left_out(
+    template: Template, words: dict[str, str | None], dropped: tuple[int, ...], values: Values
+) -> tuple[str, ...]:
+    """The placeholders of the template whose given value does not stand in the text."""
+    given = {
+        "facility": values.facility,
+        "location": values.location,
+        "provider": values.provider,
+        "patient_name": values.patient_name,
+        "join_link": values.join_link,
+    }
+    fields = [piece for piece in template.fields() if given.get(piece.value)]
+    gone = [piece.value for piece in fields if piece.part in dropped or not words[piece.value]]
+    return tuple(dict.fromkeys(gone))

@@ -1,0 +1,159 @@
+"""The Twilio gateway: sends through the real `twilio` client, and tells apart what was refused, never left, or is unclear.
+
+Twilio's POST /Messages has no idempotency key, so one call makes at most one request, and everything that is not a clear answer
+is `Ambiguous`: a time-out while reading, a reset, any 5xx (also 503 with 20503), an answer cut short or unreadable. 4xx with
+Twilio's code is `Refused`. See sms.md, "Sending".
+
+Nothing here raises with a number or a body in it; `why` is always one word of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from twilio.base.values import unset
+from twilio.rest import Client
+
+from notifier.gateway import Accepted, Ambiguous, GatewayUnavailableError, NotSent, Receipt, Refused, SentMessage, Sms
+from notifier.twilio_http import BoundedHttpClient, answered, broken_off, never_left
+from parser.phone import PhoneNumber
+
+STATUS_PATH: Final = "/twilio/status"
+VALIDITY: Final = (6, 36_000)
+"""Seconds; Twilio takes 1 to 36000 and advises more than 5."""
+_MESSAGE_SID: Final = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+_RATE_LIMITED: Final = 20429
+_NOT_YET_FINAL: Final = 20009
+# Twilio's clock against ours, and its times have whole seconds; short enough not to reach an earlier attempt (30003: 60 s).
+_SKEW: Final = timedelta(seconds=5)
+_RECENT: Final = 20
+
+
+class TwilioGateway:
+    """The port over one account.
+
+    Args:
+        client: from `twilio_http.make_client`, over `http`.
+        public_url: where Twilio's callbacks reach us, without a path; None: no callbacks are asked for.
+    """
+
+    def __init__(self, client: Client, http: BoundedHttpClient, public_url: str | None) -> None:
+        self._client = client
+        self._http = http
+        self._public_url = public_url.rstrip("/") if public_url else None
+
+    def send(self, sms: Sms) -> Receipt:
+        service = sms.sender.startswith("MG")
+        try:
+            message = self._client.messages.create(
+                to=sms.to.e164(),
+                body=sms.body,
+                from_=unset if service else sms.sender,
+                messaging_service_sid=sms.sender if service else unset,
+                status_callback=self._callback(sms) or unset,
+                validity_period=_validity(sms.valid_for),
+            )
+        except (
+            Exception
+        ) as error:  # the library raises KeyError, AttributeError and more on odd answers; all must be classified
+            return _classify(error)
+        if not isinstance(message.sid, str) or _MESSAGE_SID.fullmatch(message.sid) is None:
+            return Ambiguous(why="unreadable_answer")
+        return Accepted(sid=message.sid, status=str(message.status or "queued"))
+
+    def fetch(self, sid: str) -> SentMessage | None:
+        try:
+            return _sent(self._client.messages(sid).fetch())
+        except Exception as error:
+            if (answered(error) or (0, 0))[0] == 404:
+                return None
+            raise GatewayUnavailableError(_word(error)) from None
+
+    def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
+        """Texts with this body, to this number, from this sender, made at or after `since`; None: Twilio did not tell.
+
+        DateSent narrows the first look. It is empty until a text has left the queue, so a second look takes the newest of
+        this number, whatever their state.
+        """
+        service = sms.sender.startswith("MG")
+        asked = {"to": sms.to.e164(), "from_": unset if service else sms.sender, "limit": _RECENT}
+        earliest = since.astimezone(UTC) - _SKEW
+        try:
+            listed = self._client.messages.list(**asked, date_sent_after=earliest)
+            found = _matching(listed, sms, earliest)
+            if not found:
+                found = _matching(self._client.messages.list(**asked), sms, earliest)
+        except Exception:  # whatever it was: it cannot tell
+            return None
+        return found
+
+    def forget(self, sid: str) -> bool:
+        try:
+            deleted = self._client.messages(sid).delete()
+        except Exception as error:
+            status, code = answered(error) or (0, 0)
+            return status == 404 and code != _NOT_YET_FINAL
+        return bool(deleted)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _callback(self, sms: Sms) -> str | None:
+        """`m` is the outbox row's random id: with it a callback settles a send whose answer was lost."""
+        if self._public_url is None:
+            return None
+        return f"{self._public_url}{STATUS_PATH}?{urlencode({'m': sms.id, 'a': sms.attempt})}"
+
+
+def _validity(useful: timedelta) -> int:
+    shortest, longest = VALIDITY
+    return max(shortest, min(longest, int(useful.total_seconds())))
+
+
+def _classify(error: Exception) -> Receipt:
+    """The receipt of a create that raised."""
+    answer = answered(error)
+    if answer is None:
+        reason = never_left(error)
+        return NotSent(why=reason) if reason else Ambiguous(why=broken_off(error))
+    status, code = answer
+    if status == 407:  # a proxy of ours wants credentials
+        return NotSent(why="proxy_refused")
+    if 400 <= status < 500 and status != 408:  # 408: somebody between us gave up waiting
+        return Refused(code=code or (_RATE_LIMITED if status == 429 else 0), http_status=status)
+    return Ambiguous(why=f"http_{status}")
+
+
+def _word(error: Exception) -> str:
+    answer = answered(error)
+    return f"http_{answer[0]}" if answer else never_left(error) or broken_off(error)
+
+
+def _sent(message: Any) -> SentMessage:
+    """A message of Twilio's log. AttributeError, TypeError: not one."""
+    code = message.error_code
+    return SentMessage(
+        sid=str(message.sid),
+        status=str(message.status),
+        error_code=code if isinstance(code, int) else None,
+        to=PhoneNumber(str(message.to)),
+        body=message.body,
+        sent_at=message.date_sent,
+    )
+
+
+def _matching(messages: Iterable[Any], sms: Sms, earliest: datetime) -> list[SentMessage]:
+    """Outbound ones of this very text; a trial account puts a sentence of Twilio's before the body."""
+    found = []
+    for message in messages:
+        made = message.date_created or message.date_sent
+        ours = str(message.direction or "").startswith("outbound") and message.to == sms.to.e164()
+        sender = message.messaging_service_sid if sms.sender.startswith("MG") else message.from_
+        same = isinstance(message.body, str) and bool(sms.body) and message.body.endswith(sms.body)
+        if ours and sender == sms.sender and same and (made is None or made >= earliest):
+            found.append(_sent(message))
+    return found

@@ -1,0 +1,123 @@
+"""The `twilio` client's way to the network: our time-out, our base URL, no retry, nothing kept; and what its failures mean."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from requests.adapters import HTTPAdapter
+from requests.exceptions import (
+    ConnectTimeout,
+    InvalidProxyURL,
+    InvalidURL,
+    ReadTimeout,
+    RequestException,
+    SSLError,
+)
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+from notifier.credentials import Credentials
+
+PUBLIC_API: Final = "https://api.twilio.com"
+# As many as the dispatcher has threads: a smaller pool closes and reopens TLS connections under load.
+_POOL: Final = 50
+
+
+class InsecureBaseUrlError(ValueError):
+    """`gateway.twilio.api_base_url` would carry the token and phone numbers in the clear."""
+
+
+class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no py.typed
+    """Every request goes to `base_url`, whichever of Twilio's hosts (api, messaging) the library names.
+
+    Args:
+        timeout_seconds: for connecting, and again for each wait on the answer.
+    """
+
+    def __init__(self, base_url: str, timeout_seconds: float) -> None:
+        super().__init__(timeout=timeout_seconds)
+        parts = urlsplit(base_url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+            raise InsecureBaseUrlError("gateway.twilio.api_base_url must be https, or http to this machine")
+        self._base_url = base_url.rstrip("/")
+        # POST /Messages has no idempotency key: a retry down here could text twice (requests' default, said aloud).
+        adapter = HTTPAdapter(pool_maxsize=_POOL, max_retries=0)
+        self.session.mount("https://", adapter)
+        self.session.mount("http://", adapter)
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        if self._base_url != PUBLIC_API:
+            parts = urlsplit(url)
+            url = f"{self._base_url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+        try:
+            return super().request(method, url, *args, **kwargs)
+        finally:
+            # The library keeps the last request and answer for its own tests: a phone and a body that outlive the purge.
+            self._test_only_last_request = None
+            self._test_only_last_response = None
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def _is_loopback(host: str | None) -> bool:
+    return host in ("localhost", "::1") or (host or "").startswith("127.")
+
+
+def make_client(credentials: Credentials, http: BoundedHttpClient) -> Client:
+    """A client that takes nothing from this process's environment (TWILIO_EDGE would change hosts behind our back)."""
+    quiet_libraries()
+    # An empty mapping would make the library read os.environ.
+    environment = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
+    return Client(credentials.account_sid, credentials.tokens[0], http_client=http, environment=environment)
+
+
+def quiet_libraries() -> None:
+    """The libraries' loggers show request URLs, and the list of messages has the patient's number in its query."""
+    logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+
+def answered(error: Exception) -> tuple[int, int] | None:
+    """(HTTP status, Twilio's code or 0) of an answer that the library raised; None: there was no whole answer."""
+    if not isinstance(error, TwilioRestException | TwilioServiceException):
+        return None
+    status = error.status if isinstance(error.status, int) else 0
+    code = error.code if isinstance(error.code, int) else 0
+    # Where an answer has no readable code the library repeats the status.
+    return status, 0 if code == status else code
+
+
+def never_left(error: Exception) -> str | None:
+    """Why a request certainly reached nobody: refused, no such host, no TLS; None: it may have."""
+    if isinstance(error, ConnectTimeout):
+        return "connect_timeout"
+    if isinstance(error, InvalidURL | InvalidProxyURL):
+        return "bad_url"
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, ProxyError):
+        reason = reason.original_error
+        if isinstance(reason, OSError) and "Tunnel connection failed" in str(reason):
+            return "proxy_refused"
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):  # a failed name look-up is one of the first
+        return "not_connected"
+    if isinstance(error, SSLError) and isinstance(_ssl_cause(reason), ssl.SSLCertVerificationError):
+        return "certificate"
+    return None
+
+
+def _ssl_cause(reason: object) -> object:
+    return reason.args[0] if isinstance(reason, Exception) and reason.args else None
+
+
+def broken_off(error: Exception) -> str:
+    """A word for a request that left and whose answer did not come, or not whole."""
+    if isinstance(error, ReadTimeout):
+        return "read_timeout"
+    return "connection_lost" if isinstance(error, RequestException) else "unreadable_answer"

@@ -1,0 +1,131 @@
+"""What may be filled into a text: the appointment's values, cleaned so that none of them can carry a message of its own; pure.
+
+Patients' and hospitals' fields come from outside. Nothing in them may become a link, a number to call, a control character or
+a template (sms.md, Text). A value that breaks its rule is dropped whole, never repaired: half a hostile name is still hostile.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from notifier.segments import INVISIBLE, fold
+
+NAME_LIMIT: Final = 40
+DETAIL_LIMIT: Final = 60
+LINK_LIMIT: Final = 300
+
+_NAME_MARKS: Final = frozenset(" '-.")
+_DETAIL_MARKS: Final = frozenset(" '-.,#&()/")
+_DIGITS: Final = frozenset("0123456789")
+# `evil.example` reads as a link; `J.R.` and `St. Mary` do not. A dot between two words is a domain.
+_DOMAIN: Final = re.compile(r"\w\w\.\w|\w\.\w\w")
+# Seven digits and more are a number to call; a street number and a ZIP code stay below.
+_CALLABLE: Final = re.compile(r"(?:[0-9][\s().,/#&'-]*){7,}")
+_HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+_LINK: Final = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """One appointment's values as they came; `render` cleans them.
+
+    Attributes:
+        start: UTC; for a date-only start, midnight in `zone`; None: not known.
+        zone: the clinic's IANA zone.
+        join_link, facility, location, provider, patient_name: details; None: not given.
+    """
+
+    start: datetime | None
+    zone: str
+    date_only: bool = False
+    join_link: str | None = field(default=None, repr=False)
+    facility: str | None = None
+    location: str | None = None
+    provider: str | None = None
+    patient_name: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSettings:
+    """One environment's settings of its texts.
+
+    Attributes:
+        organization, contact: shown to patients, as configured.
+        fallback_language: its texts must be complete.
+        max_segments: no text is longer; see `notifier.segments`.
+        link_hosts: where join links may lead, see `clean_link`.
+        territory: ISO 3166 code of the clinic, for the date style of a language without a region.
+    """
+
+    organization: str
+    contact: str
+    fallback_language: str = "en"
+    max_segments: int = 3
+    link_hosts: tuple[str, ...] = ()
+    territory: str = "US"
+
+
+def clean_name(name: str | None) -> str | None:
+    """A person's name, or None: letters, marks, space and `'-.` alone, at most 40 characters, beginning with a letter."""
+    return _clean(name, _NAME_MARKS, NAME_LIMIT)
+
+
+def clean_detail(detail: str | None) -> str | None:
+    """A place's or provider's display name, or None: a name's characters, digits and `,#&()/`, at most 60 characters.
+
+    Dropped as well when it reads as a domain or holds seven digits in a row, which a phone would offer to call.
+    """
+    cleaned = _clean(detail, _DETAIL_MARKS | _DIGITS, DETAIL_LIMIT)
+    return None if cleaned is None or _CALLABLE.search(cleaned) else cleaned
+
+
+def _clean(value: str | None, others: frozenset[str], limit: int) -> str | None:
+    if value is None or len(value) > 4 * limit:
+        return None
+    # Checked before folding too: an invisible character is a reason to drop the value, not something to tidy away.
+    if any(char in INVISIBLE or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
+        return None
+    folded = " ".join(fold(value).split())
+    allowed = all(char in others or unicodedata.category(char)[0] in "LM" for char in folded)
+    if not folded or len(folded) > limit or not allowed or _DOMAIN.search(folded):
+        return None
+    first = unicodedata.category(folded[0])[0]
+    return folded if first == "L" or folded[0] in others & _DIGITS else None
+
+
+def clean_link(link: str | None, hosts: Iterable[str]) -> str | None:
+    """A join link whose host is on the list, unchanged; or None.
+
+    `https` only, printable ASCII, no user information, no port but 443, at most 300 characters. An entry `video.example.org`
+    allows exactly that host; `*.example.org` allows every name below it, not `example.org` itself.
+    """
+    if link is None or len(link) > LINK_LIMIT or _LINK.fullmatch(link) is None:
+        return None
+    try:
+        parts = urlsplit(link)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if host is None or "@" in parts.netloc or port not in (None, 443) or _HOST.fullmatch(host) is None:
+        return None
+    return link if any(_covers(entry, host) for entry in hosts) else None
+
+
+def _covers(entry: str, host: str) -> bool:
+    wanted = entry.strip().lower()
+    if wanted.startswith("*."):
+        return host.endswith(wanted[1:])
+    return host == wanted
+
+
+def clean_line(text: str) -> str:
+    """The configuration's own words (organisation, contact) on one line: folded, control characters out."""
+    visible = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
+    visible = "".join(char for char in visible if unicodedata.category(char) != "Cs")
+    return " ".join(fold(visible).split())
