@@ -20,16 +20,16 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import ColumnElement, Executable
+from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from scheduler.appointment import Appointment
 from scheduler.messages import Past, State
 from store import records
-from store.outbox_row import OutboxRow, read_row
+from store.outbox_row import read_past
 from store.prepared import Prepared, any_of, codec, list_value
 from store.records import Reader
 from store.tables import aliases, appointments, messages, outbox
@@ -73,7 +73,7 @@ class Found:
     """An appointment and every outbox row it has, oldest plan first."""
 
     appointment: Appointment
-    rows: tuple[OutboxRow, ...]
+    history: tuple[Past, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +125,8 @@ def find(
     for environment, names in wanted:
         groups[environment].update(dict.fromkeys(map(_storable, names)))
     owners: dict[tuple[str, str], str] = {}
-    for environment, names in groups.items():
-        for alias, owner in _OWNERS.fetch(conn, (environment, list_value(conn, list(names)))):
+    for environment, listed in groups.items():
+        for alias, owner in _OWNERS.fetch(conn, (environment, list_value(conn, list(listed)))):
             owners[environment, alias] = owner
     if not owners:
         return [()] * len(wanted)
@@ -138,18 +138,29 @@ def find(
     return answer
 
 
-def load(conn: Connection, vault: Vault, ids: Collection[str], now: datetime, *, lock: bool) -> dict[str, Found]:
-    """Appointments by id with their rows; with `lock` they stay as they are until the commit."""
+def load(
+    conn: Connection, vault: Vault, ids: Collection[str], now: datetime, *, lock: bool | Literal["skip"]
+) -> dict[str, Found]:
+    """Appointments by id with their rows.
+
+    Args:
+        lock: they stay as they are until the commit; "skip" leaves out those that another transaction holds.
+    """
     if not ids:
         return {}
     listed = list_value(conn, sorted(ids))
-    rows = (_LOCKED if lock else _APPOINTMENTS).fetch(conn, (listed,))
+    rows = {True: _LOCKED, False: _APPOINTMENTS, "skip": _UNLOCKED}[lock].fetch(conn, (listed,))
     reader = Reader.over(conn, vault, rows, now)
-    sent: defaultdict[str, list[OutboxRow]] = defaultdict(list)
-    for row in _ROWS.fetch(conn, (listed,)):
-        entry = read_row(row, reader.instants)
-        sent[entry.appointment].append(entry)
-    return {row[0]: Found(appointment=reader.read(row), rows=tuple(sent[row[0]])) for row in rows}
+    history: defaultdict[str, list[Past]] = defaultdict(list)
+    for owner, *past in _HISTORY.fetch(conn, (listed,)):
+        history[owner].append(read_past(past, reader.instants))
+    return {row[0]: Found(appointment=reader.read(row), history=tuple(history[row[0]])) for row in rows}
+
+
+def resave(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> None:
+    """Write appointments that exist and are locked, each once."""
+    rows = records.to_rows(conn, vault, sorted(changed, key=lambda one: one.id), now)
+    _UPDATE.run(conn, [(*row[1:], row[0]) for row in rows])
 
 
 def save(
@@ -233,7 +244,7 @@ def _values(names: Sequence[str]) -> dict[str, Any]:
     return {name: bindparam(name) for name in names}
 
 
-def _known(dialect: str) -> Executable:
+def _known(dialect: str) -> ClauseElement:
     columns = messages.c
     return select(*(columns[name] for name in _MESSAGE_COLUMNS[3:])).where(
         columns.environment == bindparam("environment"),
@@ -243,7 +254,7 @@ def _known(dialect: str) -> Executable:
     )
 
 
-def _owners(dialect: str) -> Executable:
+def _owners(dialect: str) -> ClauseElement:
     wanted = any_of(dialect, aliases.c.alias, "aliases")
     return select(aliases.c.alias, aliases.c.appointment).where(
         aliases.c.environment == bindparam("environment"), wanted
@@ -254,20 +265,22 @@ def _appointments(dialect: str) -> Any:
     return select(appointments).where(any_of(dialect, appointments.c.id, "ids")).order_by(appointments.c.id)
 
 
-def _rows(dialect: str) -> Executable:
+def _history(dialect: str) -> ClauseElement:
     wanted = any_of(dialect, outbox.c.appointment, "ids")
-    return select(outbox).where(wanted).order_by(outbox.c.created_at, outbox.c.revision, outbox.c.due, outbox.c.id)
+    of = outbox.c
+    columns = (of.appointment, of.kind, of.rule, of.revision, of.due, of.expires, of.state, of.reason)
+    return select(*columns).where(wanted).order_by(outbox.c.created_at, outbox.c.revision, outbox.c.due, outbox.c.id)
 
 
-def _update(dialect: str) -> Executable:
-    kept = {name: bindparam(f"new_{name}") for name in records.COLUMNS[1:]}
+def _update(dialect: str) -> ClauseElement:
+    kept: dict[str, Any] = {name: bindparam(f"new_{name}") for name in records.COLUMNS[1:]}
     return appointments.update().where(appointments.c.id == bindparam("row_id")).values(kept)
 
 
-def _planned(dialect: str) -> Executable:
+def _planned(dialect: str) -> ClauseElement:
     insert = _insert(dialect, outbox).values(_values(_PLANNED_COLUMNS))
     return insert.on_conflict_do_update(  # type: ignore[no-any-return]
-        index_elements=["appointment", "kind", "rule", "revision", "environment"],
+        index_elements=["appointment", "kind", "rule", "revision"],
         set_={name: insert.excluded[name] for name in _REPLANNED_COLUMNS},
         where=outbox.c.state.in_(_replaceable()),
     )
@@ -278,7 +291,7 @@ def _replaceable() -> list[ColumnElement[str]]:
     return [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
 
 
-def _remember_anew(dialect: str) -> Executable:
+def _remember_anew(dialect: str) -> ClauseElement:
     insert = _insert(dialect, messages).values(_values(_MESSAGE_COLUMNS))
     return insert.on_conflict_do_update(  # type: ignore[no-any-return]
         index_elements=_MESSAGE_COLUMNS[:4], set_={name: insert.excluded[name] for name in _MESSAGE_COLUMNS[4:]}
@@ -289,7 +302,8 @@ _KNOWN = Prepared(_known, ("environment", "msh3", "msh4", "ids"))
 _OWNERS = Prepared(_owners, ("environment", "aliases"))
 _APPOINTMENTS = Prepared(_appointments, ("ids",))
 _LOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(), ("ids",))
-_ROWS = Prepared(_rows, ("ids",))
+_UNLOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(skip_locked=True), ("ids",))
+_HISTORY = Prepared(_history, ("ids",))
 _FIRST = Prepared(lambda d: _insert(d, appointments).values(_values(records.COLUMNS)), records.COLUMNS)
 _UPDATE = Prepared(_update, (*(f"new_{name}" for name in records.COLUMNS[1:]), "row_id"))
 _ALIASES = Prepared(

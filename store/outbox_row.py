@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from scheduler.messages import Kind, Past, Reason, State
-from store.instants import InstantCodec
+from store.instants import Instant, InstantCodec
 from store.tables import outbox
 
 RANK: Final = {
@@ -40,7 +40,7 @@ class OutboxRow:
         sid, code: the gateway's id and its last error code.
         phone_key: HMAC of the number of the last attempt.
         sent_at: when the gateway accepted it. final_at: when its last status came.
-        gateway_forget_at: next try to delete it at the gateway; gateway_forgotten_at: done.
+        gateway_forgotten_at: when the gateway's log had nothing of it left.
     """
 
     id: str
@@ -71,7 +71,6 @@ class OutboxRow:
     final_at: datetime | None
     checked_at: datetime | None
     gateway_forgotten_at: datetime | None
-    gateway_forget_at: datetime | None
 
     @property
     def past(self) -> Past:
@@ -83,15 +82,29 @@ class OutboxRow:
 
 
 COLUMNS: Final = tuple(column.name for column in outbox.columns)
-_INSTANTS: Final = frozenset(
-    index for index, field in enumerate(fields(OutboxRow)) if "datetime" in str(field.type)
-)  # fmt: skip
+KINDS: Final = {kind.value: kind for kind in Kind}
+STATES: Final = {state.value: state for state in State}
+REASONS: Final = {reason.value: reason for reason in Reason}
+_INSTANTS: Final = tuple(index for index, column in enumerate(outbox.columns) if isinstance(column.type, Instant))
 
 
 def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
     """A row of `COLUMNS`, values as the driver has them."""
-    get = instants.get
-    values = [get(value) if value is not None and at in _INSTANTS else value for at, value in enumerate(row)]
-    found: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
-    found["kind"], found["state"], found["reason"] = Kind(found["kind"]), State(found["state"]), Reason(found["reason"])
-    return OutboxRow(**found)
+    values = list(row)
+    for index in _INSTANTS:
+        if values[index] is not None:
+            values[index] = instants.get(values[index])
+    named: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+    return OutboxRow(**named | {
+        "kind": KINDS[named["kind"]], "state": STATES[named["state"]], "reason": REASONS[named["reason"]],
+    })  # fmt: skip
+
+
+def read_past(row: Sequence[Any], instants: InstantCodec) -> Past:
+    """kind, rule, revision, due, expires, state, reason: what the planner wants of a row."""
+    kind, rule, revision, due, expires, state, reason = row
+    maybe = instants.get_maybe
+    return Past(
+        kind=KINDS[kind], rule=rule, revision=revision, due=maybe(due), expires=maybe(expires),
+        state=STATES[state], reason=REASONS[reason],
+    )  # fmt: skip

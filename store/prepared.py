@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ARRAY, Connection, Text, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import ColumnElement, Executable
+from sqlalchemy.sql import ClauseElement, ColumnElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from store.instants import CODECS, InstantCodec
@@ -21,7 +21,7 @@ from store.instants import CODECS, InstantCodec
 _WRITERS: Final = {
     "sqlite": lambda: sqlite.dialect(paramstyle="qmark"),
     # psycopg's own positional style; SQLAlchemy's default for it is the named one
-    "postgresql": lambda: postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[attr-defined]
+    "postgresql": lambda: postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
 }
 
 
@@ -33,7 +33,7 @@ class Prepared:
         order: names of the parameters in the order in which the caller's tuples hold them; each exactly once.
     """
 
-    def __init__(self, build: Callable[[str], Executable], order: Sequence[str]) -> None:
+    def __init__(self, build: Callable[[str], ClauseElement], order: Sequence[str]) -> None:
         self._build = build
         self._order = tuple(order)
         self._sql: dict[str, str] = {}
@@ -41,7 +41,7 @@ class Prepared:
     def sql(self, dialect: str) -> str:
         """The statement's text. ValueError where `order` is not the order of the compiled parameters."""
         if dialect not in self._sql:
-            compiled = self._build(dialect).compile(dialect=_WRITERS[dialect]())
+            compiled = self._build(dialect).compile(dialect=_WRITERS[dialect]())  # type: ignore[no-untyped-call]
             assert isinstance(compiled, SQLCompiler)
             positions = tuple(compiled.positiontup or ())
             if positions != self._order:

@@ -37,20 +37,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _NO_STAMPS: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 
-def deadline_of(appointment: Appointment) -> datetime | None:
-    """From when on nothing sealed may be readable, UTC; None: there is nothing to seal, or no deadline to seal it for."""
-    secret = appointment.phone or appointment.join_link or appointment.patient_name
-    if not secret and not (appointment.told and appointment.told.details):
-        return None
-    return appointment.deadline
-
-
 def to_rows(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> list[tuple[Any, ...]]:
     """Rows for `appointments`, sealed under the keys of their days, which are made where missing.
 
-    A deadline that has passed by `now` seals nothing: what came too late is not stored.
+    Nothing is sealed without a deadline or after it: what came too late is not stored.
     """
-    deadlines = [None if (at := deadline_of(one)) is not None and at <= now else at for one in changed]
+    deadlines = [at if (at := one.deadline) is not None and at > now else None for one in changed]
     keys = vault.keys_for(conn, {day_of(at) for at in deadlines if at is not None}, create=True)
     instants = codec(conn)
     return [_to_row(one, at, keys, instants) for one, at in zip(changed, deadlines, strict=True)]

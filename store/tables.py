@@ -93,12 +93,15 @@ appointments = Table(
     Column("unseen_edit", Boolean, nullable=False),
     Column("stamps", Text),  # JSON {field: microseconds since 1970}; NULL: none
     Column("purged_at", Instant),
-    # Ours alone: when what is sealed must be unreadable, and the day whose key seals it; NULL: nothing sealed.
+    # Ours alone: the deadline, whose day's key seals what is sealed; NULL: nothing sealed, nothing left to forget.
     Column("forget_at", Instant),
     Column("forgotten_at", Instant),  # when the sweep emptied the row
     Index("ix_appointments_forget_at", "forget_at", sqlite_where=text("forget_at IS NOT NULL"),
           postgresql_where=text("forget_at IS NOT NULL")),
     Index("ix_appointments_reference", "reference"),
+    # Few rows, and only until their phone is gone: those that may be forgotten before their deadline.
+    Index("ix_appointments_over", "life", sqlite_where=text("life <> 'active' AND forget_at IS NOT NULL"),
+          postgresql_where=text("life <> 'active' AND forget_at IS NOT NULL")),
 )  # fmt: skip
 
 aliases = Table(
@@ -140,9 +143,8 @@ outbox = Table(
     Column("sent_at", Instant),  # accepted by the gateway
     Column("final_at", Instant),
     Column("checked_at", Instant),  # last look-up at the gateway
-    Column("gateway_forgotten_at", Instant),
-    Column("gateway_forget_at", Instant),  # next try to delete it at the gateway
-    UniqueConstraint("appointment", "kind", "rule", "revision", "environment", name="uq_outbox_identity"),
+    Column("gateway_forgotten_at", Instant),  # deleted there, every attempt of it
+    UniqueConstraint("appointment", "kind", "rule", "revision", name="uq_outbox_identity"),
     Index("ix_outbox_due", "next_attempt_at",
           sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
     Index("ix_outbox_open", "state", "claimed_at",
@@ -150,10 +152,19 @@ outbox = Table(
           postgresql_where=text("state IN ('sending', 'accepted', 'sent', 'unknown')")),
     Index("ix_outbox_phone_key", "phone_key", "claimed_at",
           sqlite_where=text("phone_key IS NOT NULL"), postgresql_where=text("phone_key IS NOT NULL")),
-    Index("ix_outbox_gateway_forget", "gateway_forget_at",
-          sqlite_where=text("gateway_forget_at IS NOT NULL"), postgresql_where=text("gateway_forget_at IS NOT NULL")),
     Index("ix_outbox_sid", "sid", sqlite_where=text("sid IS NOT NULL"), postgresql_where=text("sid IS NOT NULL")),
 )  # fmt: skip
+
+gateway_forgets = Table(
+    "gateway_forgets",
+    metadata,
+    # Texts that reached their end and still stand in the gateway's log; one row an attempt, until it is deleted there.
+    Column("sid", Text, primary_key=True),
+    Column("outbox", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Index("ix_gateway_forgets_next_at", "next_at"),
+)
 
 optouts = Table(
     "optouts",

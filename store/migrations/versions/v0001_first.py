@@ -62,6 +62,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("forget_at IS NOT NULL"),
         postgresql_where=sa.text("forget_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_appointments_over",
+        "appointments",
+        ["life"],
+        unique=False,
+        sqlite_where=sa.text("life <> 'active' AND forget_at IS NOT NULL"),
+        postgresql_where=sa.text("life <> 'active' AND forget_at IS NOT NULL"),
+    )
     op.create_index("ix_appointments_reference", "appointments", ["reference"], unique=False)
     op.create_table(
         "audit",
@@ -92,6 +100,15 @@ def upgrade() -> None:
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_day_keys")),
     )
+    op.create_table(
+        "gateway_forgets",
+        sa.Column("sid", sa.Text(), nullable=False),
+        sa.Column("outbox", sa.Text(), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.Column("next_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("sid", name=op.f("pk_gateway_forgets")),
+    )
+    op.create_index("ix_gateway_forgets_next_at", "gateway_forgets", ["next_at"], unique=False)
     op.create_table(
         "holds",
         sa.Column("scope", sa.Text(), nullable=False),
@@ -196,10 +213,9 @@ def upgrade() -> None:
         sa.Column("final_at", Instant(), nullable=True),
         sa.Column("checked_at", Instant(), nullable=True),
         sa.Column("gateway_forgotten_at", Instant(), nullable=True),
-        sa.Column("gateway_forget_at", Instant(), nullable=True),
         sa.ForeignKeyConstraint(["appointment"], ["appointments.id"], name=op.f("fk_outbox_appointment")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
-        sa.UniqueConstraint("appointment", "kind", "rule", "revision", "environment", name="uq_outbox_identity"),
+        sa.UniqueConstraint("appointment", "kind", "rule", "revision", name="uq_outbox_identity"),
     )
     op.create_index(
         "ix_outbox_due",
@@ -208,14 +224,6 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'due'"),
         postgresql_where=sa.text("state = 'due'"),
-    )
-    op.create_index(
-        "ix_outbox_gateway_forget",
-        "outbox",
-        ["gateway_forget_at"],
-        unique=False,
-        sqlite_where=sa.text("gateway_forget_at IS NOT NULL"),
-        postgresql_where=sa.text("gateway_forget_at IS NOT NULL"),
     )
     op.create_index(
         "ix_outbox_open",
