@@ -1,0 +1,320 @@
+"""Taking due rows: everything that could stop a text is looked at again in the transaction that marks it `sending`.
+
+    with store.write() as conn:
+        round = claim(conn, vault, now, node=..., limit=..., lease=..., senders=..., decide=...)
+    # committed: only now may the gateway be called, once for every entry of round.claimed
+
+SQLite: the writing transaction holds the database's one lock. PostgreSQL: the outbox rows and their appointments are locked
+with SKIP LOCKED, so that several nodes share the queue and none waits for a message that is being stored; a row whose
+appointment is held by the way in is simply left for the next round. What was claimed and never reported back turns
+`unknown` when its lease is over (`receipts.expire_leases`): nothing is ever posted twice on suspicion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, case, func, literal_column, null, select
+from sqlalchemy.sql import ClauseElement
+
+from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment
+from scheduler.messages import Past, Reason, State
+from store.holds import Blocks, read_blocks
+from store.inbound import load, resave
+from store.optouts import opted_out
+from store.outbox_row import COLUMNS, OutboxRow, read_row
+from store.prepared import Prepared, any_of, codec, list_value
+from store.tables import appointments, outbox
+from store.vault import Vault
+
+DAY: Final = timedelta(hours=24)
+WEEK: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A due row and all that decides about it, as of this transaction.
+
+    Attributes:
+        appointment: its newest state; earlier decisions of the same round included.
+        history: every row of the appointment as it stood before this round.
+        recipient: whom the text would go to; None: the phone is unknown or gone.
+        sender: of the row's environment.
+        opted_out: this number does not want texts from this sender.
+        day, week: texts taken for this number in the rolling 24 hours and 7 days, earlier ones of this round included.
+        hold: why nothing may leave for this environment or sender now; None: it may.
+    """
+
+    row: OutboxRow
+    appointment: Appointment
+    history: tuple[Past, ...]
+    recipient: PhoneNumber | None
+    sender: str
+    opted_out: bool
+    day: int
+    week: int
+    hold: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Take it.
+
+    Attributes:
+        segments: of the rendered text; charged to the sender's rate.
+        appointment: the appointment with its confirmation window closed; None: unchanged.
+    """
+
+    segments: int
+    appointment: Appointment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppress:
+    """It never leaves, and why. `appointment` as in `Send`."""
+
+    reason: Reason
+    appointment: Appointment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """Not now: it stays due and is looked at again at `until`, UTC. No attempt is counted."""
+
+    until: datetime
+
+
+Decision = Send | Suppress | Later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A text that this node, and no other, may now hand to the gateway once.
+
+    Attributes:
+        row: as it stands now, `sending`; `row.attempts` is the number of this attempt.
+        appointment: for rendering; its phone is in memory only.
+    """
+
+    row: OutboxRow
+    appointment: Appointment
+    recipient: PhoneNumber
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one claim did; `suppressed` rows carry their reason already, `postponed` their next time."""
+
+    claimed: tuple[Claimed, ...]
+    suppressed: tuple[OutboxRow, ...]
+    postponed: tuple[OutboxRow, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not (self.claimed or self.suppressed or self.postponed)
+
+
+def claim(
+    conn: Connection,
+    vault: Vault,
+    now: datetime,
+    *,
+    node: str,
+    limit: int,
+    lease: timedelta,
+    senders: Mapping[str, str],
+    decide: Callable[[Candidate], Decision],
+    recipient: Callable[[Appointment], PhoneNumber | None] = lambda appointment: appointment.phone,
+) -> Round:
+    """Decide about the rows that are due, the longest waiting first. The commit is the caller's.
+
+    Args:
+        node: who takes them, for people.
+        limit: rows looked at, at most; also the most that are claimed.
+        lease: how long the gateway's answer may take; longer than its time-out.
+        senders: environment -> sender. Only these environments' rows are looked at, so that one slow sender's queue
+            does not keep the others waiting.
+        decide: pure; called once a row, in the order of their times.
+        recipient: whom an environment's texts go to (a test environment may force a number).
+    """
+    rows = _due(conn, now, tuple(senders), limit)
+    found = load(conn, vault, {row.appointment for row in rows}, now, lock="skip")
+    rows = [row for row in rows if row.appointment in found]
+    to = {row.appointment: recipient(found[row.appointment].appointment) for row in rows}
+    keys = {owner: vault.ring.phone_key(number) for owner, number in to.items() if number is not None}
+    taken = _Taken.of(conn, set(keys.values()), now)
+    refused = opted_out(
+        conn, {(keys[row.appointment], senders[row.environment]) for row in rows if row.appointment in keys}
+    )
+    blocks = read_blocks(conn, now)
+    present = {owner: one.appointment for owner, one in found.items()}
+    outcome = _Outcome(now=now, node=node, lease_until=now + lease)
+    for row in rows:
+        key, sender = keys.get(row.appointment), senders[row.environment]
+        day, week = taken.count(key)
+        candidate = Candidate(
+            row=row, appointment=present[row.appointment], history=found[row.appointment].history,
+            recipient=to[row.appointment], sender=sender, opted_out=key is not None and (key, sender) in refused,
+            day=day, week=week, hold=_hold(blocks, row.environment, sender),
+        )  # fmt: skip
+        decision = decide(candidate)
+        if isinstance(decision, Send):
+            if key is None:
+                raise ValueError("a text without a recipient was to be sent")
+            taken.add(key)
+        after = None if isinstance(decision, Later) else decision.appointment
+        if after is not None:
+            present[row.appointment] = after
+            outcome.closed[row.appointment] = after
+        outcome.take(candidate, decision, present[row.appointment], key)
+    outcome.write(conn, vault)
+    return Round(
+        claimed=tuple(outcome.claimed), suppressed=tuple(outcome.suppressed), postponed=tuple(outcome.postponed)
+    )
+
+
+def still_ours(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
+    """Which of these may still be posted: to be asked right before the gateway is called, one query for a batch.
+
+    A cancellation that was acknowledged after the claim leaves the row alone (it is `sending`) but not the appointment;
+    a row whose appointment changed since must not be posted: give it back with `receipts.retry`, to be decided anew.
+    """
+    found = conn.execute(
+        select(outbox.c.id, outbox.c.attempts, appointments.c.revision)
+        .join(appointments, appointments.c.id == outbox.c.appointment)
+        .where(outbox.c.id.in_([one.row.id for one in claimed]), outbox.c.state == State.SENDING.value)
+    ).all()
+    same = {(one.row.id, one.row.attempts, one.appointment.revision) for one in claimed}
+    return {own_id for own_id, attempts, revision in found if (own_id, attempts, revision) in same}
+
+
+class _Outcome:
+    """Collects the decisions of one round and writes them in a handful of statements."""
+
+    def __init__(self, *, now: datetime, node: str, lease_until: datetime) -> None:
+        self.now, self.node, self.lease_until = now, node, lease_until
+        self.claimed: list[Claimed] = []
+        self.suppressed: list[OutboxRow] = []
+        self.postponed: list[OutboxRow] = []
+        self.closed: dict[str, Appointment] = {}
+
+    def take(self, candidate: Candidate, decision: Decision, appointment: Appointment, key: str | None) -> None:
+        row = candidate.row
+        if isinstance(decision, Later):
+            self.postponed.append(replace(row, next_attempt_at=decision.until))
+        elif isinstance(decision, Suppress):
+            self.suppressed.append(replace(
+                row, state=State.SUPPRESSED, reason=decision.reason, next_attempt_at=None, final_at=self.now
+            ))  # fmt: skip
+        else:
+            sending = replace(
+                row, state=State.SENDING, attempts=row.attempts + 1, next_attempt_at=None, lease_until=self.lease_until,
+                node=self.node, sid=None, code=None, sender=candidate.sender, segments=decision.segments,
+                phone_key=key, claimed_at=self.now, sent_at=None, final_at=None, checked_at=None,
+            )  # fmt: skip
+            assert candidate.recipient is not None
+            self.claimed.append(Claimed(row=sending, appointment=appointment, recipient=candidate.recipient))
+
+    def write(self, conn: Connection, vault: Vault) -> None:
+        instants = codec(conn)
+        put, maybe = instants.put, instants.put_maybe
+        _SENDING.run(conn, [
+            (row.state.value, row.attempts, put(self.lease_until), row.node, row.sender, row.segments, row.phone_key,
+             put(self.now), row.id)
+            for row in (one.row for one in self.claimed)
+        ])  # fmt: skip
+        _SETTLED.run(conn, [(row.state.value, row.reason.value, put(self.now), row.id) for row in self.suppressed])
+        _POSTPONED.run(conn, [(maybe(row.next_attempt_at), row.id) for row in self.postponed])
+        resave(conn, vault, list(self.closed.values()), self.now)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """How many texts each number got in the rolling day and week."""
+
+    counts: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, conn: Connection, keys: set[str], now: datetime) -> _Taken:
+        """What the gateway accepted, or may have, counts; what it refused does not."""
+        if not keys:
+            return cls({})
+        put = codec(conn).put
+        rows = _COUNTS.fetch(conn, (put(now - DAY), list_value(conn, sorted(keys)), put(now - WEEK)))
+        return cls({key: (day, week) for key, day, week in rows})
+
+    def count(self, key: str | None) -> tuple[int, int]:
+        return (0, 0) if key is None else self.counts.get(key, (0, 0))
+
+    def add(self, key: str) -> None:
+        day, week = self.count(key)
+        self.counts[key] = (day + 1, week + 1)
+
+
+def _hold(blocks: Blocks, environment: str, sender: str) -> str | None:
+    return blocks.reason(environment, sender)
+
+
+def _due(conn: Connection, now: datetime, environments: tuple[str, ...], limit: int) -> list[OutboxRow]:
+    instants = codec(conn)
+    rows = _DUE.fetch(conn, (instants.put(now), list_value(conn, environments), limit)) if environments else ()
+    return [read_row(row, instants) for row in rows]
+
+
+def _due_statement(dialect: str) -> ClauseElement:
+    is_due = outbox.c.state == literal_column("'due'")  # as the partial index has it, or it is not used
+    return (
+        select(*(outbox.c[name] for name in COLUMNS))
+        .where(
+            is_due, outbox.c.next_attempt_at <= bindparam("now"), any_of(dialect, outbox.c.environment, "environments")
+        )
+        .order_by(outbox.c.next_attempt_at)
+        .limit(bindparam("at_most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _counts_statement(dialect: str) -> ClauseElement:
+    at = outbox.c.claimed_at
+    refused = [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
+    taken = outbox.c.state.not_in(refused) & (
+        (outbox.c.state != literal_column("'failed'")) | outbox.c.sid.is_not(None)
+    )
+    today = func.sum(case((at > bindparam("day"), literal_column("1")), else_=literal_column("0")))
+    wanted = any_of(dialect, outbox.c.phone_key, "keys")
+    return (
+        select(outbox.c.phone_key, today, func.count())
+        .where(wanted, at > bindparam("week"), taken)
+        .group_by(outbox.c.phone_key)
+    )  # fmt: skip
+
+
+def _set(names: Sequence[str], **fixed: Any) -> ClauseElement:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    return outbox.update().where(outbox.c.id == bindparam("row_id")).values(values | fixed)
+
+
+_SENDING_COLUMNS = ("state", "attempts", "lease_until", "node", "sender", "segments", "phone_key", "claimed_at")
+_DUE = Prepared(_due_statement, ("now", "environments", "at_most"))
+_COUNTS = Prepared(_counts_statement, ("day", "keys", "week"))
+_SENDING = Prepared(
+    lambda _: _set(
+        _SENDING_COLUMNS,
+        next_attempt_at=null(),
+        sid=null(),
+        code=null(),
+        sent_at=null(),
+        final_at=null(),
+        checked_at=null(),
+    ),
+    (*(f"new_{name}" for name in _SENDING_COLUMNS), "row_id"),
+)
+_SETTLED = Prepared(
+    lambda _: _set(("state", "reason", "final_at"), next_attempt_at=null()),
+    ("new_state", "new_reason", "new_final_at", "row_id"),
+)
+_POSTPONED = Prepared(lambda _: _set(("next_attempt_at",)), ("new_next_attempt_at", "row_id"))

@@ -1,0 +1,115 @@
+"""What keeps texts back: holds are a person's (or a restore's) decision, breakers open and close by themselves.
+
+A hold covers everything, one environment or one sender until somebody releases it. A breaker opens on an error that the
+next text would meet too (credentials, a blocked sender); from `probe_at` on one text may try, and its acceptance closes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.tables import breakers, holds
+
+Scope = Literal["all", "environment", "sender"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """`name` is the environment's or sender's, empty for `all`."""
+
+    scope: Scope
+    name: str
+    reason: str
+    actor: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Attributes:
+    code: the gateway's code that opened it.
+    probes: texts that tried since and failed.
+    """
+
+    scope: Scope
+    name: str
+    code: int
+    opened_at: datetime
+    probe_at: datetime
+    probes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Everything that keeps texts back at one instant."""
+
+    holds: tuple[Hold, ...]
+    breakers: tuple[Breaker, ...]
+
+    def reason(self, environment: str, sender: str) -> str | None:
+        """Why a text of this environment and sender must wait: `hold: ...`, `breaker: ...`; None: nothing."""
+        here = {("all", ""), ("environment", environment), ("sender", sender)}
+        for hold in self.holds:
+            if (hold.scope, hold.name) in here:
+                return f"hold: {hold.reason}"
+        for breaker in self.breakers:
+            if (breaker.scope, breaker.name) in here:
+                return f"breaker: {breaker.code}"
+        return None
+
+
+def read_blocks(conn: Connection, now: datetime) -> Blocks:
+    """All holds, and the breakers that let nothing pass now; those whose probe is due are left to `take_probe`."""
+    shut = select(breakers).where(breakers.c.probe_at > now)
+    return Blocks(holds=tuple(held(conn)), breakers=tuple(Breaker(**row) for row in conn.execute(shut).mappings()))
+
+
+def held(conn: Connection) -> list[Hold]:
+    """All holds, oldest first."""
+    return [Hold(**row) for row in conn.execute(select(holds).order_by(holds.c.since)).mappings()]
+
+
+def hold(conn: Connection, one: Hold) -> bool:
+    """Place it; False: there is one already, whose reason stays."""
+    values = {"scope": one.scope, "name": one.name, "reason": one.reason, "actor": one.actor, "since": one.since}
+    return conn.execute(_insert(conn, holds).values(values).on_conflict_do_nothing()).rowcount > 0
+
+
+def release(conn: Connection, scope: Scope, name: str = "") -> bool:
+    """Take it away; False: there was none."""
+    return conn.execute(delete(holds).where(holds.c.scope == scope, holds.c.name == name)).rowcount > 0
+
+
+def open_breakers(conn: Connection) -> list[Breaker]:
+    """All open ones, oldest first."""
+    return [Breaker(**row) for row in conn.execute(select(breakers).order_by(breakers.c.opened_at)).mappings()]
+
+
+def trip(conn: Connection, scope: Scope, name: str, *, code: int, at: datetime, probe_at: datetime) -> bool:
+    """Open a breaker, or keep it open after a failed probe; True: it was closed before (time for an alarm)."""
+    values = {"scope": scope, "name": name, "code": code, "opened_at": at, "probe_at": probe_at, "probes": 0}
+    if conn.execute(_insert(conn, breakers).values(values).on_conflict_do_nothing()).rowcount:
+        return True
+    again = {"code": code, "probe_at": probe_at, "probes": breakers.c.probes + 1}
+    conn.execute(update(breakers).where(breakers.c.scope == scope, breakers.c.name == name).values(again))
+    return False
+
+
+def take_probe(conn: Connection, scope: Scope, name: str, *, now: datetime, next_at: datetime) -> bool:
+    """Whether this text may try: True for exactly one until `next_at`."""
+    mine = update(breakers).where(breakers.c.scope == scope, breakers.c.name == name, breakers.c.probe_at <= now)
+    return conn.execute(mine.values(probe_at=next_at)).rowcount > 0
+
+
+def reset(conn: Connection, scope: Scope, name: str) -> bool:
+    """Close a breaker: a text was accepted, or a person says so; False: it was closed."""
+    return conn.execute(delete(breakers).where(breakers.c.scope == scope, breakers.c.name == name)).rowcount > 0
+
+
+def _insert(conn: Connection, table: Any) -> Any:
+    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,66 @@
+"""Who does not want texts, per sender: by HMAC of the number, kept after every phone is gone.
+
+A STOP to one sender says nothing about another; START takes it back. An older event never undoes a newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.prepared import Prepared, any_of, list_value
+from store.tables import optouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optout:
+    """Attributes:
+    phone_key: `KeyRing.phone_key` of the number.
+    sender: E.164 number, short code or Messaging Service SID.
+    source: webhook, keyword, 21610, cli or portal.
+    since: UTC.
+    """
+
+    phone_key: str
+    sender: str
+    source: str
+    since: datetime
+
+
+def add(conn: Connection, one: Optout) -> bool:
+    """Record it; False: it stood already, with its first source and time."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    values = {"phone_key": one.phone_key, "sender": one.sender, "source": one.source, "since": one.since}
+    return conn.execute(insert(optouts).values(values).on_conflict_do_nothing()).rowcount > 0
+
+
+def remove(conn: Connection, phone_key: str, sender: str, *, at: datetime) -> bool:
+    """START, or by hand; False: there was none, or it is newer than `at` (a START delivered late)."""
+    gone = delete(optouts).where(optouts.c.phone_key == phone_key, optouts.c.sender == sender, optouts.c.since <= at)
+    return conn.execute(gone).rowcount > 0
+
+
+def listed(conn: Connection, *, sender: str | None = None) -> list[Optout]:
+    """All of them, or one sender's, oldest first."""
+    wanted = select(optouts).order_by(optouts.c.since, optouts.c.phone_key)
+    if sender is not None:
+        wanted = wanted.where(optouts.c.sender == sender)
+    return [Optout(**row) for row in conn.execute(wanted).mappings()]
+
+
+def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Which of these (phone key, sender) are out."""
+    if not pairs:
+        return set()
+    keys = list_value(conn, sorted({key for key, _ in pairs}))
+    return {(key, sender) for key, sender in _FOR.fetch(conn, (keys,)) if (key, sender) in pairs}
+
+
+_FOR = Prepared(
+    lambda dialect: select(optouts.c.phone_key, optouts.c.sender).where(any_of(dialect, optouts.c.phone_key, "keys")),
+    ("keys",),
+)

@@ -1,0 +1,222 @@
+"""What became of an attempt: every report is a conditional UPDATE by rank, so doubled, reversed and early ones are harmless.
+
+A report names the row and the attempt; one for another attempt changes nothing. States only climb (`outbox_row.RANK`), and
+`delivered` beats a failure that was reported before it. All functions return whether, or which, rows changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, case, delete, func, null, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from scheduler.messages import Reason, State
+from store.outbox_row import COLUMNS, FINAL, KINDS, RANK, REASONS, STATES, OutboxRow
+from store.tables import gateway_forgets, outbox
+
+POLL_AFTER: Final = timedelta(hours=1)
+"""Not final this long after it was accepted: the callback is lost, ask the gateway."""
+
+RESOLVE_AFTER: Final = timedelta(seconds=60)
+"""Before this the gateway's own list may not show an ambiguous text yet."""
+
+_ATTEMPTED: Final = (State.SENDING, State.UNKNOWN, State.ACCEPTED, State.SENT)
+
+
+def accepted(conn: Connection, outbox_id: str, attempt: int, *, sid: str, at: datetime) -> bool:
+    """The gateway took it. A callback may have come first: then only what it did not know is filled in."""
+    lower = [state.value for state in (State.SENDING, State.UNKNOWN)]
+    changed = conn.execute(
+        update(outbox)
+        .where(_attempt(outbox_id, attempt), outbox.c.state.in_([state.value for state in (*_ATTEMPTED, *FINAL)]))
+        .values(
+            state=case((outbox.c.state.in_(lower), State.ACCEPTED.value), else_=outbox.c.state),
+            sid=func.coalesce(outbox.c.sid, sid),
+            sent_at=func.coalesce(outbox.c.sent_at, at),
+            lease_until=null(),
+        )
+        .returning(outbox.c.state, outbox.c.sid)
+    ).all()
+    for state, known_sid in changed:
+        _forget_at_gateway(conn, outbox_id, State(state), known_sid, at)
+    return bool(changed)
+
+
+def refused(conn: Connection, outbox_id: str, attempt: int, *, code: int, at: datetime) -> bool:
+    """The gateway said no, for good: `failed`, with its code; nothing was created there."""
+    return _settle(
+        conn, outbox_id, attempt, (State.SENDING, State.UNKNOWN), state=State.FAILED.value, code=code, final_at=at
+    )
+
+
+def retry(conn: Connection, outbox_id: str, attempt: int, *, until: datetime, code: int | None = None) -> bool:
+    """Due again at `until`: it certainly did not reach the gateway, or it failed on its way for a passing reason.
+
+    Not after `delivered`. The plan may still suppress it while it waits.
+    """
+    before = (*_ATTEMPTED, State.UNDELIVERED, State.FAILED)
+    return _settle(
+        conn, outbox_id, attempt, before, state=State.DUE.value, next_attempt_at=until, code=code, final_at=None
+    )
+
+
+def ambiguous(conn: Connection, outbox_id: str, attempt: int) -> bool:
+    """Nobody knows whether it was taken: `unknown`, to be looked up and never blindly repeated."""
+    return _settle(conn, outbox_id, attempt, (State.SENDING,), state=State.UNKNOWN.value)
+
+
+def give_up(conn: Connection, outbox_id: str, attempt: int, *, reason: Reason, at: datetime) -> bool:
+    """A row that waits for a retry is not sent after all (expired, purged, canceled)."""
+    return _settle(
+        conn, outbox_id, attempt, (State.DUE,), state=State.SUPPRESSED.value, reason=reason.value,
+        next_attempt_at=None, final_at=at,
+    )  # fmt: skip
+
+
+def advance_status(
+    conn: Connection,
+    outbox_id: str,
+    attempt: int,
+    state: State,
+    *,
+    at: datetime,
+    code: int | None = None,
+    sid: str | None = None,
+) -> bool:
+    """A status from the gateway, by callback or by asking; False: it is no news, or of another attempt."""
+    lower = [one.value for one, rank in RANK.items() if 0 < rank < RANK[state]]
+    if state is State.DELIVERED:  # true whatever was decided meanwhile: a waiting retry is not needed any more
+        lower += [State.DUE.value, State.SUPPRESSED.value]
+    final = state in FINAL
+    changed = conn.execute(
+        update(outbox)
+        .where(_attempt(outbox_id, attempt), outbox.c.state.in_(lower))
+        .values(
+            state=state.value,
+            code=func.coalesce(code, outbox.c.code) if state is not State.DELIVERED else code,
+            sid=func.coalesce(outbox.c.sid, sid),
+            sent_at=func.coalesce(outbox.c.sent_at, at),
+            final_at=at if final else outbox.c.final_at,
+            next_attempt_at=null(),
+            lease_until=null(),
+        )
+        .returning(outbox.c.sid)
+    ).all()
+    for (known_sid,) in changed:
+        _forget_at_gateway(conn, outbox_id, state, known_sid, at)
+    return bool(changed)
+
+
+def expire_leases(conn: Connection, now: datetime) -> list[str]:
+    """Attempts whose node never reported back: `unknown` from now on; their ids."""
+    return list(conn.execute(
+        update(outbox)
+        .where(outbox.c.state == State.SENDING.value, outbox.c.lease_until <= now)
+        .values(state=State.UNKNOWN.value, lease_until=null())
+        .returning(outbox.c.id)
+    ).scalars())  # fmt: skip
+
+
+def to_poll(conn: Connection, now: datetime, *, limit: int) -> list[OutboxRow]:
+    """Accepted texts without a final status after `POLL_AFTER`, asked about at most once in that time."""
+    return _open(conn, (State.ACCEPTED, State.SENT), now, POLL_AFTER, POLL_AFTER, limit)
+
+
+def to_resolve(conn: Connection, now: datetime, *, limit: int, every: timedelta = RESOLVE_AFTER) -> list[OutboxRow]:
+    """Texts of unknown fate, `RESOLVE_AFTER` after their attempt, looked up at most once in `every`."""
+    return _open(conn, (State.UNKNOWN,), now, RESOLVE_AFTER, every, limit)
+
+
+def checked(conn: Connection, ids: Collection[str], now: datetime) -> None:
+    """These were looked up at the gateway just now."""
+    if ids:
+        conn.execute(update(outbox).where(outbox.c.id.in_(list(ids))).values(checked_at=now))
+
+
+def by_id(conn: Connection, outbox_id: str) -> OutboxRow | None:
+    """One row."""
+    row = conn.execute(select(outbox).where(outbox.c.id == outbox_id)).mappings().one_or_none()
+    return None if row is None else as_row(row)
+
+
+def by_sid(conn: Connection, sid: str) -> OutboxRow | None:
+    """The row of a gateway's message id."""
+    row = conn.execute(select(outbox).where(outbox.c.sid == sid).limit(1)).mappings().one_or_none()
+    return None if row is None else as_row(row)
+
+
+def as_row(row: Any) -> OutboxRow:
+    """A mapping with the columns of `outbox` as a value."""
+    found = {name: row[name] for name in COLUMNS}
+    typed = {"kind": KINDS[row["kind"]], "state": STATES[row["state"]], "reason": REASONS[row["reason"]]}
+    return OutboxRow(**found | typed)
+
+
+# Deleting at the gateway
+
+
+def to_forget(conn: Connection, now: datetime, *, limit: int) -> list[tuple[str, datetime]]:
+    """(sid, since) of finished texts that the gateway still keeps and that are to be deleted there now."""
+    of = gateway_forgets.c
+    rows = conn.execute(select(of.sid, of.since).where(of.next_at <= now).order_by(of.next_at).limit(limit)).all()
+    return [(sid, since) for sid, since in rows]
+
+
+def forgotten(conn: Connection, sid: str, at: datetime) -> None:
+    """It is gone there. The row says so when its last attempt's text is."""
+    owner = conn.execute(
+        delete(gateway_forgets).where(gateway_forgets.c.sid == sid).returning(gateway_forgets.c.outbox)
+    ).scalar_one_or_none()
+    if owner is not None:
+        left = select(gateway_forgets.c.sid).where(gateway_forgets.c.outbox == owner).exists()
+        conn.execute(update(outbox).where(outbox.c.id == owner, ~left).values(gateway_forgotten_at=at))
+
+
+def forget_later(conn: Connection, sid: str, next_at: datetime) -> None:
+    """Not yet possible (Twilio 20009): try again then."""
+    conn.execute(update(gateway_forgets).where(gateway_forgets.c.sid == sid).values(next_at=next_at))
+
+
+def stop_forgetting(conn: Connection, sid: str) -> None:
+    """Given up after the gateway's own retention; the row keeps saying that it is not known to be gone."""
+    conn.execute(delete(gateway_forgets).where(gateway_forgets.c.sid == sid))
+
+
+def _attempt(outbox_id: str, attempt: int) -> Any:
+    return (outbox.c.id == outbox_id) & (outbox.c.attempts == attempt)
+
+
+def _settle(conn: Connection, outbox_id: str, attempt: int, before: Sequence[State], **values: Any) -> bool:
+    states = [state.value for state in before]
+    done = conn.execute(
+        update(outbox)
+        .where(_attempt(outbox_id, attempt), outbox.c.state.in_(states))
+        .values(lease_until=null(), **values)
+    )
+    return done.rowcount > 0
+
+
+def _forget_at_gateway(conn: Connection, outbox_id: str, state: State, sid: str | None, at: datetime) -> None:
+    if state not in FINAL or sid is None:
+        return
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    conn.execute(
+        insert(gateway_forgets).values(sid=sid, outbox=outbox_id, since=at, next_at=at).on_conflict_do_nothing()
+    )
+
+
+def _open(
+    conn: Connection, states: Sequence[State], now: datetime, age: timedelta, every: timedelta, limit: int
+) -> list[OutboxRow]:
+    of = outbox.c
+    rows = conn.execute(
+        select(outbox)
+        .where(of.state.in_([state.value for state in states]), of.claimed_at <= now - age)
+        .where(or_(of.checked_at.is_(None), of.checked_at <= now - every))
+        .order_by(of.claimed_at)
+        .limit(limit)
+    ).mappings()  # fmt: skip
+    return [as_row(row) for row in rows]
