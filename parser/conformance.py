@@ -37,7 +37,6 @@ _SENTENCES: Final[tuple[tuple[str, re.Pattern[str], str], ...]] = (
         re.compile(rf"Warning: Value .* not in table (?P<table>{_NAME}) in element {_PLACE}"),
         "a value that is not in table {table}",
     ),
-    ("LENGTH", re.compile(rf"Warning: Exceeded max length \((?P<max>\d{{1,6}})\) of {_PLACE}"), "longer than {max}"),
     (
         "UNKNOWN",
         re.compile(r"Error: (?:Invalid children detected for|Invalid element found|Unknown element found).*"),

@@ -20,34 +20,34 @@ def message_in(codec: str, name: str, declared: str) -> VerifiedMessage:
     return verified(text.encode(codec), declared.partition("~")[0].encode())
 
 
-@pytest.mark.parametrize(
-    ("declared", "codec", "name"),
-    [
-        ("UNICODE UTF-8", "utf-8", "Łukasz 字 é"),
-        ("UTF-8", "utf-8", "字"),
-        ("utf8", "utf-8", "字"),
-        ("UNICODE", "utf-8", "字"),
-        ("8859/1", "iso8859-1", "Müller"),
-        ("ISO-8859-1", "iso8859-1", "Müller"),
-        ("ISO 8859-1", "iso8859-1", "Müller"),
-        ("8859/2", "iso8859-2", "Łukasz"),
-        ("8859/5", "iso8859-5", "Иван"),
-        ("8859/15", "iso8859-15", "Cœur €"),
-        ("WINDOWS-1252", "cp1252", "Cœur € ’"),
-        ("windows-1251", "cp1251", "Иван"),
-        ("BIG-5", "cp950", "育功許"),
-        ("BIG5", "cp950", "育功許"),
-        ("GB 18030-2000", "gb18030", "亅剕僜"),
-        ("GBK", "gbk", "亅剕僜"),
-        ("KS X 1001", "cp949", "김"),
-        ("ISO IR14", "cp932", "ﾔﾏﾀﾞ"),
-        ("SJIS", "cp932", "ポ表ソ"),
-        ("ISO IR87", "iso2022_jp_ext", "山田太郎"),
-        ("ISO IR159", "iso2022_jp_ext", "山田"),
-        ("~ISO IR87", "iso2022_jp_ext", "山田太郎"),  # the usual Japanese way: ASCII, then the sets it shifts to
-        ("ISO IR6~ISO IR87~ISO IR159", "iso2022_jp_ext", "山田太郎"),
-    ],
-)
+NAMES: list[tuple[str, str, str]] = [
+    ("UNICODE UTF-8", "utf-8", "Łukasz 字 é"),
+    ("UTF-8", "utf-8", "字"),
+    ("utf8", "utf-8", "字"),
+    ("UNICODE", "utf-8", "字"),
+    ("8859/1", "iso8859-1", "Müller"),
+    ("ISO-8859-1", "iso8859-1", "Müller"),
+    ("ISO 8859-1", "iso8859-1", "Müller"),
+    ("8859/2", "iso8859-2", "Łukasz"),
+    ("8859/5", "iso8859-5", "Иван"),
+    ("8859/15", "iso8859-15", "Cœur €"),
+    ("WINDOWS-1252", "cp1252", "Cœur € ’"),
+    ("windows-1251", "cp1251", "Иван"),
+    ("BIG-5", "cp950", "育功許"),
+    ("BIG5", "cp950", "育功許"),
+    ("GB 18030-2000", "gb18030", "亅剕僜"),
+    ("GBK", "gbk", "亅剕僜"),
+    ("KS X 1001", "cp949", "김"),
+    ("ISO IR14", "cp932", "ﾔﾏﾀﾞ"),
+    ("SJIS", "cp932", "ポ表ソ"),
+    ("ISO IR87", "iso2022_jp_ext", "山田太郎"),
+    ("ISO IR159", "iso2022_jp_ext", "山田"),
+    ("~ISO IR87", "iso2022_jp_ext", "山田太郎"),  # the usual Japanese way: ASCII, then the sets it shifts to
+    ("ISO IR6~ISO IR87~ISO IR159", "iso2022_jp_ext", "山田太郎"),
+]
+
+
+@pytest.mark.parametrize(("declared", "codec", "name"), NAMES, ids=[declared for declared, _, _ in NAMES])
 def test_the_name_arrives(declared: str, codec: str, name: str) -> None:
     message = Message.of(message_in(codec, name, declared), "cp1252")
     assert message.get("PID-5") == name
@@ -84,24 +84,26 @@ def test_shifts_count_only_where_msh_18_names_them() -> None:
     assert message.get("PID-7") == "F"
 
 
+MISFITS: list[tuple[bytes, str, str, str, list[str]]] = [
+    ("字".encode(), "", "cp1252", "字", []),  # undeclared UTF-8 is commonplace
+    ("字".encode(), "ASCII", "cp1252", "字", []),
+    (b"M\xfcller", "", "cp1252", "Müller", ["CHARSET_FALLBACK"]),
+    (b"M\xfcller", "ASCII", "8859/1", "Müller", ["CHARSET_FALLBACK"]),
+    (b"M\xfcller", "UNICODE UTF-8", "cp1252", "Müller", ["CHARSET_MISMATCH", "CHARSET_FALLBACK"]),
+    (b"M\xfcller", "KLINGON", "cp1252", "Müller", ["CHARSET_UNKNOWN", "CHARSET_FALLBACK"]),
+    ("字".encode(), "CNS 11643-1992", "cp1252", "字", ["CHARSET_UNKNOWN"]),
+    ("字".encode(), "UNICODE UTF-16", "cp1252", "字", ["CHARSET_UNKNOWN"]),
+    (b"+AHw-\xe9", "UTF-7", "cp1252", "+AHw-é", ["CHARSET_UNKNOWN", "CHARSET_FALLBACK"]),
+    (b"a\x81b", "", "cp1252", "a�b", ["CHARSET_REPLACED"]),
+    (b"a\x81b", "BIG-5", "cp1252", "a�b", ["CHARSET_MISMATCH", "CHARSET_REPLACED"]),
+    (b"M\xfcller", "", "utf-7", "Müller", ["CHARSET_FALLBACK"]),  # no such fallback: cp1252
+    (b"plain", "KLINGON", "cp1252", "plain", []),
+    (b"\xff\xfe", "\xff?\x00|", "nonsense", "ÿþ", ["CHARSET_FALLBACK"]),
+]
+
+
 @pytest.mark.parametrize(
-    ("payload", "declared", "fallback", "text", "codes"),
-    [
-        ("字".encode(), "", "cp1252", "字", []),  # undeclared UTF-8 is commonplace
-        ("字".encode(), "ASCII", "cp1252", "字", []),
-        (b"M\xfcller", "", "cp1252", "Müller", ["CHARSET_FALLBACK"]),
-        (b"M\xfcller", "ASCII", "8859/1", "Müller", ["CHARSET_FALLBACK"]),
-        (b"M\xfcller", "UNICODE UTF-8", "cp1252", "Müller", ["CHARSET_MISMATCH", "CHARSET_FALLBACK"]),
-        (b"M\xfcller", "KLINGON", "cp1252", "Müller", ["CHARSET_UNKNOWN", "CHARSET_FALLBACK"]),
-        ("字".encode(), "CNS 11643-1992", "cp1252", "字", ["CHARSET_UNKNOWN"]),
-        ("字".encode(), "UNICODE UTF-16", "cp1252", "字", ["CHARSET_UNKNOWN"]),
-        (b"+AHw-\xe9", "UTF-7", "cp1252", "+AHw-é", ["CHARSET_UNKNOWN", "CHARSET_FALLBACK"]),
-        (b"a\x81b", "", "cp1252", "a�b", ["CHARSET_REPLACED"]),
-        (b"a\x81b", "BIG-5", "cp1252", "a�b", ["CHARSET_MISMATCH", "CHARSET_REPLACED"]),
-        (b"M\xfcller", "", "utf-7", "Müller", ["CHARSET_FALLBACK"]),  # no such fallback: cp1252
-        (b"plain", "KLINGON", "cp1252", "plain", []),
-        (b"\xff\xfe", "\xff?\x00|", "nonsense", "ÿþ", ["CHARSET_FALLBACK"]),
-    ],
+    ("payload", "declared", "fallback", "text", "codes"), MISFITS, ids=[str(number) for number in range(len(MISFITS))]
 )
 def test_what_does_not_fit(payload: bytes, declared: str, fallback: str, text: str, codes: list[str]) -> None:
     decoded = decode(payload, declared.encode("latin-1"), fallback)
