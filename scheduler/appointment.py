@@ -128,6 +128,23 @@ class Appointment:
         return self.window_revision is not None
 
 
+def same_visit(known: tuple[str, ...], said: tuple[str, ...]) -> bool:
+    """Whether two sets of aliases name one appointment.
+
+    The strongest kind of id that both have decides alone: filler, then placer, then visit. A placer or visit number that a
+    hospital gives to a whole series does therefore not merge appointments whose filler ids differ.
+    """
+    for kind in ("filler", "placer", "visit"):
+        ours, theirs = _of_kind(known, kind), _of_kind(said, kind)
+        if ours and theirs:
+            return not ours.isdisjoint(theirs)
+    return False
+
+
+def _of_kind(aliases: tuple[str, ...], kind: str) -> set[str]:
+    return {alias for alias in aliases if alias.split("|", 3)[2:3] == [kind]}
+
+
 _KEPT = (
     "duration",
     "language",

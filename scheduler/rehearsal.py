@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from parser.event import SchedulingEvent
-from scheduler.appointment import Appointment, advance, close_window, first_sight
+from scheduler.appointment import Appointment, advance, close_window, first_sight, same_visit
 from scheduler.messages import Kind, Past, Reason, State
 from scheduler.plan import diff, plan
 from scheduler.policy import Policy
@@ -50,7 +50,7 @@ def rehearse(
     """
     stories: list[_Story] = []
     for event in events:
-        story = next((each for each in stories if set(each.appointment.aliases) & set(event.aliases)), None)
+        story = next((each for each in stories if same_visit(each.appointment.aliases, event.aliases)), None)
         if story is None:
             seen = first_sight(event, policy, id=f"{len(stories) + 1:032x}", zone=zone)
             stories.append(story := _Story(seen, policy, blocked))

@@ -1,0 +1,292 @@
+"""The planner's fine print (sms.md), one test a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from config.model import Reminder
+from parser.event import Start, Status
+from scheduler.messages import Reason
+from scheduler.plan import reminder_due
+from tests.scheduler.stories import event, later, local, policy, texts
+
+DAY_BEFORE = {"before": "24h"}
+WEEK_AT_TEN = {"before": "7d", "at": "10:00"}
+VIDEO_LINK = {"before": "15m", "always": True, "visit_modes": ["video"]}
+BOOKED_AT = "2026-06-01 09:00"
+VISIT = "2026-06-20 14:00"
+
+
+def test_a_booking_is_confirmed_after_the_debounce_and_reminded_by_every_rule() -> None:
+    assert texts([event("S12", BOOKED_AT, VISIT)], policy(WEEK_AT_TEN, DAY_BEFORE)) == [
+        ("booked", "scheduled", "06-01 09:01", "goes"),
+        ("reminder", "7d@10:00", "06-13 10:00", "goes"),
+        ("reminder", "24h", "06-19 14:00", "goes"),
+    ]
+
+
+def test_edits_before_booked_has_left_give_one_text_with_the_final_state() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S13", later(BOOKED_AT, seconds=40), "2026-06-21 14:00"),
+        event("S14", later(BOOKED_AT, seconds=50), "2026-06-22 14:00"),
+    ]
+    assert [text for text in texts(history, policy()) if text[0] != "reminder"] == [
+        ("booked", "scheduled", "06-01 09:02", "goes")
+    ]
+
+
+def test_booked_and_cancelled_within_the_debounce_says_nothing() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S15", later(BOOKED_AT, seconds=30), VISIT)]
+    assert texts(history, policy(DAY_BEFORE)) == [
+        ("booked", "scheduled", "06-01 09:02", "canceled"),
+        ("reminder", "24h", "06-19 14:00", "canceled"),
+    ]
+
+
+def test_that_silence_does_not_hang_on_the_switch_of_booked() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S15", later(BOOKED_AT, seconds=30), VISIT)]
+    silent = policy(confirmation={"scheduled": False, "updated": True, "canceled": True})
+    assert "goes" not in {text[3] for text in texts(history, silent)}
+
+
+def test_a_cancellation_after_a_booked_that_was_switched_off_is_told() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S15", "2026-06-02 09:00", VISIT)]
+    silent = policy(confirmation={"scheduled": False, "updated": True, "canceled": True})
+    assert texts(history, silent) == [
+        ("booked", "scheduled", "06-01 09:01", "switched_off"),
+        ("canceled", "canceled", "06-02 09:01", "goes"),
+    ]
+
+
+def test_cancel_and_uncancel_within_the_debounce_says_nothing() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S15", "2026-06-02 09:00", VISIT),
+        event("S14", "2026-06-02 09:00:30", VISIT),
+    ]
+    assert [text for text in texts(history, policy()) if text[3] == "goes"] == [
+        ("booked", "scheduled", "06-01 09:01", "goes")
+    ]
+
+
+def test_an_uncancelled_visit_is_reminded_again() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S15", "2026-06-02 09:00", VISIT),
+        event("S14", "2026-06-03 09:00", VISIT),
+    ]
+    assert texts(history, policy(DAY_BEFORE))[1:] == [
+        ("canceled", "canceled", "06-02 09:01", "goes"),
+        ("updated", "updated", "06-03 09:01", "goes"),
+        ("reminder", "24h", "06-19 14:00", "canceled"),
+        ("reminder", "24h", "06-19 14:00", "goes"),
+    ]
+
+
+def test_changed_and_changed_back_within_the_debounce_says_nothing() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S13", "2026-06-02 09:00", "2026-06-21 14:00"),
+        event("S13", "2026-06-02 09:00:30", VISIT),
+    ]
+    assert texts(history, policy()) == [
+        ("booked", "scheduled", "06-01 09:01", "goes"),
+        ("updated", "updated", "06-02 09:01", "no_visible_change"),
+    ]
+
+
+def test_an_edit_that_the_patient_cannot_see_is_recorded_and_not_sent() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S14", "2026-06-02 09:00", VISIT, duration=timedelta(minutes=45))]
+    assert texts(history, policy())[1] == ("updated", "updated", "-", "no_visible_change")
+
+
+def test_a_detail_that_the_texts_show_is_visible() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT, facility="North"),
+        event("S14", "2026-06-02 09:00", VISIT, facility="South"),
+    ]
+    assert texts(history, policy(shown=("facility",)))[1] == ("updated", "updated", "06-02 09:01", "goes")
+    assert texts(history, policy())[1][3] == "no_visible_change"
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("S12", ("booked", "scheduled", "06-01 09:01", "goes")),
+        ("S13", ("updated", "updated", "06-01 09:01", "goes")),
+        ("S14", ("reminder", "24h", "06-19 14:00", "goes")),
+        ("S15", ("canceled", "canceled", "06-01 09:01", "goes")),
+    ],
+)
+def test_first_sight(name: str, first: tuple[str, str, str, str]) -> None:
+    assert texts([event(name, BOOKED_AT, VISIT)], policy(DAY_BEFORE))[0] == first
+
+
+def test_a_reschedule_supersedes_what_waited_and_plans_anew() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S13", "2026-06-15 09:00", "2026-06-24 14:00")]
+    assert texts(history, policy(WEEK_AT_TEN, DAY_BEFORE)) == [
+        ("booked", "scheduled", "06-01 09:01", "goes"),
+        ("reminder", "7d@10:00", "06-13 10:00", "goes"),
+        ("updated", "updated", "06-15 09:01", "goes"),
+        ("reminder", "7d@10:00", "06-17 10:00", "goes"),
+        ("reminder", "24h", "06-19 14:00", "superseded"),
+        ("reminder", "24h", "06-23 14:00", "goes"),
+    ]
+
+
+def test_a_reminder_whose_time_has_passed_at_booking_is_never_sent_at_once() -> None:
+    assert texts([event("S12", "2026-06-20 08:00", VISIT)], policy(DAY_BEFORE))[0] == (
+        "reminder", "24h", "06-19 14:00", "late_booking",
+    )  # fmt: skip
+
+
+def test_due_at_the_very_receipt_is_late() -> None:
+    assert texts([event("S12", "2026-06-19 14:00", VISIT)], policy(DAY_BEFORE))[0][3] == "late_booking"
+
+
+def test_due_between_receipt_and_the_end_of_the_debounce_is_for_min_gap_to_decide() -> None:
+    history = [event("S12", "2026-06-19 13:59:30", VISIT)]
+    assert texts(history, policy(DAY_BEFORE))[0] == ("reminder", "24h", "06-19 14:00", "too_close")
+    assert texts(history, policy(DAY_BEFORE, min_gap="0s"))[0] == ("reminder", "24h", "06-19 14:00", "goes")
+
+
+@pytest.mark.parametrize(("received", "outcome"), [("12:00", "too_close"), ("11:59", "goes"), ("11:58", "goes")])
+def test_min_gap_is_exclusive(received: str, outcome: str) -> None:
+    found = texts([event("S12", f"2026-06-19 {received}", VISIT)], policy(DAY_BEFORE))
+    assert ("reminder", "24h", "06-19 14:00", outcome) in found
+
+
+def test_always_passes_min_gap_and_quiet_hours() -> None:
+    history = [event("S12", "2026-06-19 22:30", "2026-06-19 23:00", visit_mode="video")]
+    assert ("reminder", "15m", "06-19 22:45", "goes") in texts(history, policy(VIDEO_LINK))
+
+
+def test_a_rule_for_video_visits_is_for_those_alone() -> None:
+    assert [text[0] for text in texts([event("S12", BOOKED_AT, VISIT)], policy(VIDEO_LINK))] == ["booked"]
+
+
+@pytest.mark.parametrize(
+    ("visit", "due", "outcome"),
+    [
+        ("2026-06-20 20:59", "06-19 20:59", "goes"),  # the last permitted minute
+        ("2026-06-20 21:00", "06-20 08:00", "goes"),  # quiet begins: to the next opening
+        ("2026-06-20 07:59", "06-19 08:00", "goes"),
+        ("2026-06-20 08:00", "06-19 08:00", "goes"),
+    ],
+)
+def test_a_reminder_in_quiet_hours_moves_to_the_opening(visit: str, due: str, outcome: str) -> None:
+    assert ("reminder", "24h", due, outcome) in texts([event("S12", BOOKED_AT, visit)], policy(DAY_BEFORE))
+
+
+def test_where_the_opening_leaves_too_little_it_moves_back_to_the_evening() -> None:
+    assert ("reminder", "1h", "06-19 20:59", "goes") in texts(
+        [event("S12", BOOKED_AT, "2026-06-20 08:15")], policy({"before": "1h"})
+    )
+
+
+def test_and_where_the_evening_has_passed_it_is_suppressed() -> None:
+    history = [event("S12", "2026-06-19 23:00", "2026-06-20 08:15")]
+    assert ("reminder", "1h", "06-20 07:15", "quiet_hours") in texts(history, policy({"before": "1h"}))
+
+
+def test_two_reminders_moved_to_one_minute_the_nearest_goes() -> None:
+    found = texts([event("S12", BOOKED_AT, "2026-06-21 10:00")], policy({"before": "36h"}, {"before": "28h"}))
+    assert ("reminder", "36h", "06-20 08:00", "superseded") in found
+    assert ("reminder", "28h", "06-20 08:00", "goes") in found
+
+
+def test_a_booking_at_night_waits_for_the_opening_unless_the_visit_is_near() -> None:
+    assert texts([event("S12", "2026-06-01 22:00", VISIT)], policy())[0][2] == "06-02 08:00"
+    assert texts([event("S12", "2026-06-19 22:00", VISIT)], policy())[0][2] == "06-19 22:01"
+
+
+def test_for_an_update_the_visit_is_the_earlier_of_old_and_new() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S13", "2026-06-19 23:00", "2026-07-20 14:00")]
+    assert ("updated", "updated", "06-19 23:01", "goes") in texts(history, policy())
+
+
+def test_an_old_start_that_has_passed_makes_no_update_urgent() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S13", "2026-06-20 23:00", "2026-07-20 14:00")]
+    assert ("updated", "updated", "06-21 08:00", "goes") in texts(history, policy())
+
+
+def test_a_text_that_would_leave_at_or_after_the_start_is_past() -> None:
+    assert texts([event("S12", "2026-06-20 13:59", VISIT)], policy())[0] == (
+        "booked",
+        "scheduled",
+        "06-20 14:00",
+        "past",
+    )
+
+
+def test_an_appointment_in_the_past_is_accepted_and_nothing_is_sent() -> None:
+    assert {text[3] for text in texts([event("S12", "2026-07-01 09:00", VISIT)], policy(DAY_BEFORE))} == {
+        "past",
+        "late_booking",
+    }
+
+
+def test_deleted_as_entered_in_error_is_silent() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S17", "2026-06-02 09:00", VISIT)]
+    assert texts(history, policy(DAY_BEFORE))[1:] == [("reminder", "24h", "06-19 14:00", "canceled")]
+
+
+def test_an_arrived_patient_is_not_reminded() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S14", "2026-06-02 09:00", VISIT, status=Status.ARRIVED)]
+    assert texts(history, policy(DAY_BEFORE))[1:] == [("reminder", "24h", "06-19 14:00", "past")]
+
+
+def test_a_modification_with_a_cancelled_status_cancels() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S14", "2026-06-02 09:00", VISIT, status=Status.CANCELED)]
+    assert ("canceled", "canceled", "06-02 09:01", "goes") in texts(history, policy())
+
+
+def test_a_resource_event_never_cancels() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S18", "2026-06-02 09:00", VISIT, status=Status.CANCELED)]
+    assert ("reminder", "24h", "06-19 14:00", "goes") in texts(history, policy(DAY_BEFORE))
+
+
+def test_an_older_booking_after_a_cancellation_stays_cancelled() -> None:
+    cancel = event("S15", "2026-06-02 09:00", VISIT)
+    late = event("S12", BOOKED_AT, VISIT, received_at=local("2026-06-02 09:00:10"))
+    assert [text for text in texts([cancel, late], policy(DAY_BEFORE)) if text[3] == "goes"] == [
+        ("canceled", "canceled", "06-02 09:01", "goes")
+    ]
+
+
+def test_a_blocked_patient_gets_the_reason_and_no_text_counts_as_too_close() -> None:
+    history = [event("S12", "2026-06-19 13:30", VISIT)]
+    assert texts(history, policy(DAY_BEFORE), blocked=Reason.NO_PHONE) == [
+        ("booked", "scheduled", "06-19 13:31", "no_phone"),
+        ("reminder", "24h", "06-19 14:00", "no_phone"),
+    ]
+
+
+def test_a_date_without_a_time_has_no_timed_reminder() -> None:
+    start = Start(instant=local("2026-06-20 00:00"), zone="America/New_York", date_only=True)
+    booked = replace(event("S12", BOOKED_AT, VISIT), start=start)
+    found = texts([booked], policy(WEEK_AT_TEN, DAY_BEFORE))
+    assert [text[3] for text in found] == ["goes", "no_time", "no_time"]
+
+
+def test_days_are_wall_clock_and_hours_elapsed_across_a_transition() -> None:
+    start, zone = local("2026-03-08 09:00"), ZoneInfo("America/New_York")
+    assert reminder_due(Reminder(before="1d"), start, zone) == datetime(2026, 3, 7, 14, tzinfo=UTC)
+    assert reminder_due(Reminder(before="24h"), start, zone) == datetime(2026, 3, 7, 13, tzinfo=UTC)
+
+
+def test_a_wall_clock_time_that_does_not_exist_shifts_by_the_gap() -> None:
+    rule = Reminder.model_validate({"before": "1d", "at": "02:30"})
+    due = reminder_due(rule, local("2026-03-09 09:00"), ZoneInfo("America/New_York"))
+    assert due.astimezone(ZoneInfo("America/New_York")).strftime("%m-%d %H:%M") == "03-08 03:30"
+
+
+def test_a_wall_clock_time_that_exists_twice_is_the_earlier() -> None:
+    rule = Reminder.model_validate({"before": "1d", "at": "01:30"})
+    due = reminder_due(rule, local("2026-11-02 09:00"), ZoneInfo("America/New_York"))
+    assert due == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
