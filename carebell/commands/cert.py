@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carebell.commands.files import unframed
+from carebell.commands.files import one_message
 from carebell.commands.output import print_json
 from carebell.exits import OK, REFUSED, Stop, UsageStop
 
@@ -69,7 +69,7 @@ def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | N
 
     if output is not None and output.resolve() == file.resolve():
         raise UsageStop("the output would overwrite the message; name another file")
-    content = unframed(file)
+    content = one_message(file)
     report = read_upload(cert, datetime.now(UTC))
     if report.certificate is None:
         raise Stop(f"{cert}: {report.reason}")

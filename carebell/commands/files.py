@@ -1,13 +1,78 @@
-"""Messages from files: bare or framed, one or several to a file."""
+"""Messages from files: bare or framed, one or several to a file; a folder stands for its files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from carebell.exits import UsageStop
-from listener.framing import Decoder, Frame
+from listener.framing import START, TRAILER, Decoder, Frame, FramingError, FramingFault, LooksLike, looks_like
 
 _MOST_BYTES = 16 * 1024 * 1024  # the largest max_message_bytes that a listener can be given
+_BETWEEN = b"\r\n\0 "
+
+
+def message_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The paths, a folder replaced by its files (`*.hl7`, `*.mllp`, `*.txt`) in the order of their names."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.suffix in (".hl7", ".mllp", ".txt"))
+        else:
+            yield path
+
+
+def contents(file: Path) -> Iterator[bytes | Unreadable]:
+    """What a listener would make of a file's bytes: each block's content, or why it would close the connection.
+
+    A file without a start block is one bare message, unless it is plainly another protocol.
+    """
+    raw = read(file)
+    padded = raw.lstrip(_BETWEEN)
+    foreign = looks_like(padded) not in (LooksLike.HL7, LooksLike.TEXT, LooksLike.BINARY)
+    framed = raw if padded.startswith(START) or foreign else START + raw + TRAILER
+    decoder = Decoder(max_content=_MOST_BYTES)
+    events = list(decoder.feed(framed))
+    for event in events:
+        if isinstance(event, Frame):
+            yield event.content
+        else:
+            yield Unreadable(_why(event))
+            return
+    if not events:
+        yield Unreadable("the block has no end (0x1C 0x0D)")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Bytes that end a connection: `text` says why."""
+
+    text: str
+
+
+def _why(error: FramingError) -> str:
+    if error.looks_like is not None:
+        return f"not MLLP: {error.looks_like.value}"
+    return {
+        FramingFault.START_INSIDE: f"0x0B inside the block, at byte {error.offset}",
+        FramingFault.END_WITHOUT_CR: f"0x1C without 0x0D inside the block, at byte {error.offset}",
+    }.get(error.kind, error.kind.value)
+
+
+def messages(file: Path) -> Iterator[bytes]:
+    """Each message of a file, bare. UsageStop where its framing is broken."""
+    for content in contents(file):
+        if isinstance(content, Unreadable):
+            raise UsageStop(f"{file}: {content.text}")
+        yield content
+
+
+def one_message(file: Path) -> bytes:
+    """The one message in a file. UsageStop where there are several, or none."""
+    found = list(messages(file))
+    if len(found) != 1:
+        raise UsageStop(f"{file}: holds {len(found)} messages; one is wanted")
+    return found[0]
 
 
 def read(file: Path) -> bytes:
@@ -15,14 +80,3 @@ def read(file: Path) -> bytes:
     if file.stat().st_size > _MOST_BYTES:
         raise UsageStop(f"{file}: over 16 MiB, more than any listener accepts")
     return file.read_bytes()
-
-
-def unframed(file: Path) -> bytes:
-    """The one message in a file, without MLLP's framing bytes."""
-    raw = read(file)
-    if b"\x0b" not in raw[:64]:
-        return raw
-    frames = [event for event in Decoder(max_message_bytes=_MOST_BYTES).feed(raw) if isinstance(event, Frame)]
-    if len(frames) != 1:
-        raise UsageStop(f"{file}: holds {len(frames)} complete frames; one message is wanted")
-    return frames[0].content

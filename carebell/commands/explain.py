@@ -1,0 +1,145 @@
+"""`explain`: which field gave each value, what the losers held and why they lost; a folder is summed up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from carebell.commands.files import message_files, messages
+from carebell.commands.output import print_json, print_table
+from carebell.desk import Desk, desk
+from carebell.exits import OK, REFUSED, UsageStop
+from carebell.wiring import load, one_environment
+from certs.message import VerifiedMessage
+from certs.verify import unverified
+from parser import siu
+from parser.er7 import Message
+from parser.event import Evidence, ParseWarning, Rejection, SchedulingEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One message explained: what it says, or why it cannot be used; where each value came from; what was odd."""
+
+    file: Path
+    outcome: SchedulingEvent | Rejection
+    evidence: tuple[Evidence, ...]
+    warnings: tuple[ParseWarning, ...]
+
+
+def explain(
+    config: Path | None, files: Sequence[Path], environment: str, *, conformance: bool, as_json: bool
+) -> int:
+    """Explain messages one by one, or sum up where a folder is given; 1 if one of them could not be used."""
+    loaded = load(config)
+    one_environment(loaded, environment)
+    mine = desk(loaded, environment)
+    explained = (one for file in message_files(files) for one in _explained(file, mine, conformance))
+    if any(path.is_dir() for path in files):
+        return _sum_up(_with_progress(explained, files), as_json)
+    rejected = False
+    for one in explained:
+        rejected = rejected or isinstance(one.outcome, Rejection)
+        (_print_json if as_json else _print_tables)(one)
+    return REFUSED if rejected else OK
+
+
+def _explained(file: Path, mine: Desk, conformance: bool) -> Iterator[Explained]:
+    now = datetime.now(UTC)
+    for content in messages(file):
+        try:
+            message = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=now)
+        except ValueError as error:
+            raise UsageStop(f"{file}: {error}") from None
+        received = unverified(
+            content, environment=mine.name, zone=mine.environment.zone, received_at=message.sent_at
+        )
+        outcome, evidence = siu.explain(received, mine.rules)
+        warnings = outcome.warnings if isinstance(outcome, SchedulingEvent) else ()
+        if conformance:
+            warnings += _conformance(received, mine)
+        yield Explained(file=file, outcome=outcome, evidence=evidence, warnings=warnings)
+
+
+def _conformance(message: VerifiedMessage, mine: Desk) -> tuple[ParseWarning, ...]:
+    from parser.conformance import report
+
+    read = Message.of(message, mine.environment.fallback_charset)
+    return tuple(report(read.text, read.version))
+
+
+def _print_json(one: Explained) -> None:
+    if isinstance(one.outcome, Rejection):
+        print_json({"file": str(one.file), "name": "rejected", "value": one.outcome.code, "field": one.outcome.location,
+                    "text": one.outcome.text, "candidates": []})  # fmt: skip
+    for evidence in one.evidence:
+        row: dict[str, Any] = {"name": evidence.name, "value": evidence.value, "field": evidence.field}
+        if evidence.zone is not None:
+            row["zone"] = evidence.zone
+        if evidence.note is not None:
+            row["note"] = evidence.note
+        row["candidates"] = [asdict(candidate) for candidate in evidence.candidates if candidate.why_not is not None]
+        print_json({"file": str(one.file)} | row)
+    for warning in one.warnings:
+        print_json({"file": str(one.file), "name": "warning", "value": warning.code, "field": warning.field,
+                    "text": warning.text, "candidates": []})  # fmt: skip
+
+
+def _print_tables(one: Explained) -> None:
+    outcome = one.outcome
+    if isinstance(outcome, Rejection):
+        print(f"{one.file}: cannot be used: {outcome.code}: {outcome.text}")
+    else:
+        print(f"{one.file}: {outcome.event}, {outcome.action.value}")
+    rows: list[tuple[object, ...]] = []
+    for evidence in one.evidence:
+        value = evidence.value if evidence.value is not None else "-"
+        note = " ".join(part for part in (evidence.zone, evidence.note) if part)
+        rows.append((evidence.name, value, evidence.field or "-", note))
+        for candidate in evidence.candidates:
+            if candidate.why_not is not None:
+                rows.append(("", f"  not {candidate.value or 'empty'}", candidate.field, candidate.why_not))
+    print_table(["What", "Value", "Field", "Remark"], rows, empty="no value was found")
+    for warning in one.warnings:
+        print(f"  warning {warning.code} {warning.field or ''}: {warning.text}")
+
+
+def _with_progress(explained: Iterator[Explained], files: Sequence[Path]) -> Iterator[Explained]:
+    """A progress bar on a terminal's standard error."""
+    from rich.console import Console
+    from rich.progress import track
+
+    total = sum(1 for _ in message_files(files))
+    console = Console(stderr=True)
+    yield from track(explained, "Explaining", total=total, console=console, disable=not console.is_terminal)
+
+
+def _sum_up(explained: Iterator[Explained], as_json: bool) -> int:
+    messages_seen = 0
+    rejected: Counter[str] = Counter()
+    deciding: Counter[tuple[str, str]] = Counter()
+    warnings: Counter[str] = Counter()
+    for one in explained:
+        messages_seen += 1
+        if isinstance(one.outcome, Rejection):
+            rejected[f"{one.outcome.code} {one.outcome.text}"] += 1
+        for evidence in one.evidence:
+            deciding[evidence.name, evidence.field or "nothing"] += 1
+        warnings.update(warning.code for warning in one.warnings)
+    fields: dict[str, dict[str, int]] = {}
+    for (name, field), count in sorted(deciding.items(), key=lambda item: (item[0][0], -item[1])):
+        fields.setdefault(name, {})[field] = count
+    if as_json:
+        print_json({"messages": messages_seen, "rejected": dict(rejected), "warnings": dict(warnings), "fields": fields})
+        return REFUSED if rejected else OK
+    print(f"{messages_seen} messages, {rejected.total()} of them cannot be used")
+    for why, count in rejected.most_common():
+        print(f"  {count:6} {why}")
+    rows = [(name, field, count, f"{count / messages_seen:.0%}") for name, found in fields.items() for field, count in found.items()]
+    print_table(["What", "Decided by", "Messages", "Share"], rows, empty="no value was found")
+    print_table(["Warning", "Messages"], warnings.most_common(), empty="no warnings")
+    return REFUSED if rejected else OK

@@ -1,0 +1,67 @@
+"""`init`: a folder with everything a first start needs."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+from carebell.exits import Stop
+from carebell.identity import ENVIRONMENTS, placeholder, signing_identity
+from carebell.samples import sample_messages
+from store.keys import create_key_file
+
+_NEXT = """
+Next:
+  cd {folder}
+  carebell check-config          what is missing, and what would be sent
+  carebell cert show FILE.cer    would your certificate be accepted?
+  carebell serve                 the service, texts printed on this terminal
+"""
+_OWN_KEY = "certs/*.cer are placeholders whose keys nobody has: put your signing certificates in their place."
+_DEMO_KEY = "keys/ holds test signing keys: sign with them, and never use them for real patients."
+
+
+def init(directory: Path, *, demo: bool) -> None:
+    """Write the folder's files. A file that exists is an error before anything is written."""
+    folder = directory.expanduser()
+    files = _files(demo)
+    key_file = folder / "carebell.key"
+    for path in [*(folder / name for name in files), key_file]:
+        if path.exists():
+            raise Stop(f"{path} exists already; nothing was written")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        _write(path, content, secret=path.suffix == ".pem")
+        print(f"wrote {path}")
+    create_key_file(key_file)
+    print(
+        f"wrote {key_file} (mode 0400: whoever has it can read the stored numbers; back it up apart from the database)"
+    )
+    print(_DEMO_KEY if demo else _OWN_KEY)
+    print(_NEXT.format(folder=folder), end="")
+
+
+def _files(demo: bool) -> dict[str, bytes]:
+    """Relative name -> content, in the order they are written."""
+    files = {"carebell.yaml": resources.files("config").joinpath("carebell.yaml").read_bytes()}
+    now = datetime.now(UTC)
+    for environment in ENVIRONMENTS:
+        if demo:
+            identity = signing_identity(environment, now)
+            files[f"certs/{environment}.cer"] = identity.certificate_pem
+            files[f"keys/{environment}.key.pem"] = identity.key_pem
+        else:
+            files[f"certs/{environment}.cer"] = placeholder(environment, now)
+    if demo:
+        files |= {f"messages/{name}": content for name, content in sample_messages(now).items()}
+    return files
+
+
+def _write(path: Path, content: bytes, *, secret: bool) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)

@@ -1,0 +1,93 @@
+"""`plan`: what a history of messages would make of the patient's phone, without storing or sending anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from carebell.commands.files import message_files, messages
+from carebell.commands.output import iso, print_json, print_table
+from carebell.desk import Desk, desk
+from carebell.exits import OK, REFUSED, Stop
+from carebell.texting import text_of
+from carebell.wiring import load, one_environment
+from certs.verify import unverified
+from config.load import Loaded
+from parser import siu
+from parser.event import Action, Rejection, SchedulingEvent
+from scheduler.rehearsal import Rehearsed, rehearse
+
+
+def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
+    """Print each text and each silence, by time; 1 if a file holds no usable message."""
+    loaded = load(config)
+    one_environment(loaded, environment)
+    mine = desk(loaded, environment)
+    events = _history(files, mine, at or datetime.now(UTC))
+    found = rehearse(events, mine.policy, mine.blocked, zone=mine.zone)
+    rows = [_row(each, mine, loaded) for each in found]
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        _print_timeline(rows, mine.zone)
+    return OK if events else REFUSED
+
+
+def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[SchedulingEvent]:
+    """The files' messages as events in the order of their receipt: at their MSH-7, or all at `at` when that is earlier."""
+    events = []
+    for file in message_files(files):
+        for content in messages(file):
+            sent = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=at)
+            received = unverified(
+                content, environment=mine.name, zone=mine.environment.zone, received_at=min(sent.sent_at, at)
+            )
+            read = siu.read(received, mine.rules)
+            if isinstance(read, Rejection):
+                raise Stop(f"{file}: {read.code}: {read.text}")
+            if read.action is not Action.SLOT:
+                events.append(read)
+    return sorted(events, key=lambda event: event.received_at)
+
+
+def _row(each: Rehearsed, mine: Desk, loaded: Loaded) -> dict[str, Any]:
+    text = text_of(each.appointment, each.row.kind, mine, loaded.configuration.organization) if each.leaves else None
+    phone = each.appointment.phone
+    return {
+        "appointment": each.appointment.reference,
+        "kind": each.row.kind.value,
+        "rule": each.row.rule,
+        "due": iso(each.row.due),
+        "expires": iso(each.row.expires),
+        "status": "planned" if each.leaves else "suppressed",
+        "reason": each.row.reason.value,
+        "text": text.text if text else None,
+        "segments": text.segments if text else None,
+        "to": phone.masked if phone else None,
+        "revision": each.row.revision,
+    }
+
+
+def _print_timeline(rows: Sequence[dict[str, Any]], zone: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    def local(written: str | None) -> str:
+        if written is None:
+            return "-"
+        return datetime.fromisoformat(written).astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M")
+
+    print(f"Times in {zone}.")
+    print_table(
+        ["When", "Appointment", "Text", "", "Why", "To", "What it says"],
+        [
+            (
+                local(row["due"]), row["appointment"], f"{row['kind']} {row['rule']}",
+                "goes" if row["status"] == "planned" else "does not go", row["reason"], row["to"] or "-", row["text"] or "",
+            )
+            for row in rows
+        ],
+        empty="these messages ask for no text, and there is nothing to be silent about",
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""`verify`: the whole inbound decision for files, storing nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from carebell.commands.files import Unreadable, contents
+from carebell.commands.output import print_json, print_table
+from carebell.desk import Desk, desk
+from carebell.exits import OK, REFUSED
+from carebell.inbound import ACCEPTED, Gatekeeper, Judged
+from carebell.wiring import gatekeeper, load, one_environment
+from certs.replay import Repeat, ReplayMemory, Reused
+from parser.ack import Answer, acknowledgement_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One message's answer as the sender would get it; `answer` None: MSH-15 asks for none."""
+
+    file: str
+    answer: str | None
+    code: str | None
+    err3: str
+    text: str
+
+
+def verify(
+    config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool
+) -> int:
+    """Print a verdict for each message; 1 unless every one is accepted."""
+    loaded = load(config)
+    one_environment(loaded, environment)
+    now = at or datetime.now(UTC)
+    keeper = gatekeeper(loaded, [environment], now)
+    mine = desk(loaded, environment)
+    memory: ReplayMemory[Answer] = ReplayMemory()
+    verdicts = []
+    for file in files:
+        for content in contents(file):
+            verdict = _verdict(str(file), content, keeper, mine, memory, now)
+            verdicts.append(verdict)
+            if as_json:
+                row = {"file": verdict.file, "answer": verdict.answer, "code": verdict.code, "err3": verdict.err3}
+                print_json(row | {"text": verdict.text})
+    if not as_json:
+        print_table(
+            ["File", "Answer", "Code", "ERR-3", "Why"],
+            [(each.file, each.answer or "none", each.code, each.err3, each.text) for each in verdicts],
+            empty="no message in these files",
+        )
+    return OK if verdicts and all(each.answer in ("AA", "CA") for each in verdicts) else REFUSED
+
+
+def _verdict(
+    file: str, content: bytes | Unreadable, keeper: Gatekeeper, mine: Desk, memory: ReplayMemory[Answer], now: datetime
+) -> Verdict:
+    if isinstance(content, Unreadable):
+        return Verdict(file=file, answer="CLOSE", code="FRAME", err3="", text=content.text)
+    if len(content) > mine.environment.listener.max_message_bytes:
+        judged = keeper.too_long(content, now)
+    else:
+        judged = keeper.judge(content, now)
+    answer = judged.refused or _remembered(judged, mine, memory)
+    code = acknowledgement_code(judged.msh, answer, honour_ne=mine.environment.honour_ne)
+    return Verdict(file=file, answer=code, code=answer.code, err3=answer.err3, text=answer.text)
+
+
+def _remembered(judged: Judged, mine: Desk, memory: ReplayMemory[Answer]) -> Answer:
+    assert judged.verified is not None
+    known = memory.look(judged.verified, reuse=mine.environment.reuse_of_control_id)
+    if isinstance(known, Repeat):
+        return known.answer
+    if isinstance(known, Reused):
+        return mine.reused()
+    memory.keep(judged.verified, ACCEPTED)
+    return ACCEPTED

@@ -1,0 +1,95 @@
+"""One environment at work: everything its configuration means, built once per load and never changed.
+
+The stories (`carebell.inbound`, `carebell.outbound`) get desks; nothing behind them reads the configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from config.load import Loaded
+from config.model import Environment
+from notifier.numbers import NumberRules, may_text
+from notifier.text import TemplateSet, placeholders_used
+from parser.answers import AnswerTable
+from parser.phone import PhoneNumber
+from parser.siu import Rules, rules_for
+from scheduler.appointment import Appointment
+from scheduler.messages import Reason
+from scheduler.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Attributes:
+    environment: its section of the configuration.
+    rules: how its messages are read. answers: what its failures are answered.
+    policy: what the planner follows. numbers: who may be texted. templates: its texts.
+    config_version: of the configuration that it was built from.
+    """
+
+    name: str
+    environment: Environment
+    rules: Rules = field(repr=False)
+    answers: AnswerTable = field(repr=False)
+    policy: Policy = field(repr=False)
+    numbers: NumberRules = field(repr=False)
+    templates: TemplateSet = field(repr=False)
+    config_version: str
+
+    @property
+    def zone(self) -> str:
+        return self.environment.time_zone
+
+    @property
+    def refuses_reuse(self) -> bool:
+        return self.environment.reuse_of_control_id == "refuse"
+
+    @property
+    def remembers_for(self) -> timedelta:
+        """How long a message could still be replayed: the freshness window and both clocks' difference."""
+        return self.environment.freshness.max_age + self.environment.freshness.max_ahead
+
+    def blocked(self, appointment: Appointment) -> Reason | None:
+        """Why this patient cannot be texted whatever the time; None: can be. Opt-outs and caps are asked by the claim."""
+        if appointment.deceased:
+            return Reason.DECEASED
+        allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
+        return allowed if isinstance(allowed, Reason) else None
+
+
+def desks(loaded: Loaded) -> dict[str, Desk]:
+    """The desks of all enabled environments."""
+    return {
+        name: desk(loaded, name)
+        for name, environment in loaded.configuration.environments.items()
+        if environment.enabled
+    }
+
+
+def desk(loaded: Loaded, name: str) -> Desk:
+    """One environment's desk."""
+    environment = loaded.configuration.environments[name]
+    sms = environment.sms
+    templates = TemplateSet.build(loaded.templates[name].texts)
+    shown = frozenset[str]().union(*placeholders_used(templates).values())
+    numbers = NumberRules(
+        kind=environment.kind,
+        countries=frozenset(sms.countries),
+        landline=sms.landline,
+        allow_list=None if sms.allow_list is None else frozenset(sms.allow_list),
+        force_to=None if sms.force_to is None else PhoneNumber(sms.force_to),
+        consented=sms.consent.organization_allows_sending and sms.consent.attendees_have_consented,
+        approved=sms.approved,
+    )
+    return Desk(
+        name=name,
+        environment=environment,
+        rules=rules_for(environment, loaded.field_maps[name]),
+        answers=AnswerTable(loaded.answer_rows, environment.answers),
+        policy=Policy(sms=sms, shown=tuple(sorted(shown))),
+        numbers=numbers,
+        templates=templates,
+        config_version=loaded.version,
+    )

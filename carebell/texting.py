@@ -1,0 +1,47 @@
+"""An appointment's text, from the desk's templates and the organisation's name: the one place that puts them together."""
+
+from __future__ import annotations
+
+from config.model import Organization
+from notifier.text import Rendered, TextSettings, Unrendered, Values, render
+from scheduler.appointment import Appointment
+from scheduler.messages import Kind
+
+from carebell.desk import Desk
+
+
+def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Organization) -> Rendered | Unrendered:
+    """The text that would leave now. A cancellation names the time that the patient was told last."""
+    sms = desk.environment.sms
+    start = appointment.start
+    if kind is Kind.CANCELED and appointment.told is not None and appointment.told.start is not None:
+        start = appointment.told.start
+    return render(
+        desk.templates,
+        kind.value,
+        appointment.language,
+        appointment.visit_mode,
+        Values(
+            start=start,
+            zone=appointment.zone,
+            date_only=appointment.date_only,
+            join_link=appointment.join_link,
+            facility=appointment.facility,
+            location=appointment.location,
+            provider=appointment.provider,
+            patient_name=appointment.patient_name,
+        ),
+        TextSettings(
+            organization=organization.name,
+            contact=organization.contact,
+            fallback_language=sms.languages.fallback,
+            max_segments=sms.max_segments,
+            link_hosts=tuple(sms.join_link.allowed_hosts),
+        ),
+    )
+
+
+def text_of(appointment: Appointment, kind: Kind, desk: Desk, organization: Organization) -> Rendered | None:
+    """As `compose`; None where there is no text."""
+    text = compose(appointment, kind, desk, organization)
+    return text if isinstance(text, Rendered) else None
