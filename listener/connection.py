@@ -119,9 +119,10 @@ class Connection(asyncio.Protocol):
     def start(self, transport: asyncio.Transport, peer: Peer) -> None:
         """Begin. Bytes may have arrived before: a TLS peer can send data with its last handshake message."""
         self.peer = peer
-        if self._lost:
-            return
         self._transport = transport
+        if self._lost:
+            self._gone(None)
+            return
         if self._idle_deadline is not None:
             self._idle_deadline.restart()
         self._pump()
@@ -159,6 +160,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        if self._transport is not None:  # else the handshake failed, or `start` is about to find out
+            self._gone(exc)
+
+    def _gone(self, exc: Exception | None) -> None:
         if self._kind is None:
             if self._decoder.mid_block:
                 self._report(Kind.CUT_OFF)

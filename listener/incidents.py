@@ -20,7 +20,7 @@ class Peer:
     """The other end of a connection.
 
     Attributes:
-        address: IP address as text; IPv4 in its dotted form even on a dual-stack socket.
+        address: IP address as text.
         port: its TCP port.
         local_port: the port of ours it came to.
         thumbprint: x5t#S256 (base64url of SHA-256 of the DER) of the TLS client certificate; None without one.

@@ -309,17 +309,7 @@ class _Accepted(asyncio.Protocol):
 def _peer(transport: asyncio.BaseTransport) -> Peer:
     remote = transport.get_extra_info("peername") or ("", 0)  # None: the peer has gone already
     local = transport.get_extra_info("sockname") or ("", 0)
-    return Peer(address=_plain(str(remote[0])), port=int(remote[1]), local_port=int(local[1]))
-
-
-def _plain(address: str) -> str:
-    """IPv4 in its dotted form also where a dual-stack socket shows it as ::ffff:a.b.c.d; without a scope id."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return str(mapped or parsed)
+    return Peer(address=str(remote[0]), port=int(remote[1]), local_port=int(local[1]))
 
 
 def _contains(network: Network, address: str) -> bool:
