@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -91,6 +91,8 @@ def _why(detail: ErrorDetails, keys: Keys) -> str:
     if kind in _FIXED:
         return _FIXED[kind]
     if kind == "string_type":
+        if keys and keys[-1] == "before":
+            return _PATTERNS["before"]
         return "must be text; put it in quotes" if isinstance(given, (int, float)) else "must be text"
     if kind == "literal_error":
         return _choice(str(context.get("expected", "")), given)
@@ -104,7 +106,7 @@ def _why(detail: ErrorDetails, keys: Keys) -> str:
             "less_than_equal": "at most",
             "less_than": "less than",
         }
-        return f"must be {words[kind]} {next(iter(context.values()))}"
+        return f"must be {words[kind]} {str(next(iter(context.values()))).removesuffix('.0')}"
     if kind == "string_too_short":
         return "must not be empty"
     if kind == "string_too_long":
@@ -133,28 +135,41 @@ def _listed(choices: list[str]) -> str:
 def suggestion(root: type[BaseModel], keys: Keys) -> str | None:
     """What an unknown key was meant to be, as a path relative to its section (`listener.port`), or None.
 
-    First a similar name in the same section; then the same name further inside (`port` beside `listener` instead of in it),
-    then a similar one inside; then the same name further out, told as `time_zone in environments.test`.
+    First a similar name in the same section; then the same name further inside (`port` beside `listener` instead of in it);
+    then the same name further out, told as `time_zone in environments.test`; then similar names further inside.
     """
     wrong = str(keys[-1])
     parent = _model_at(root, keys[:-1])
     if parent is None:
         return None
-    inside = dict(_names(parent))
-    flat = [name for name in inside if "." not in name]
-    same = [name for name in inside if name.rpartition(".")[2] == wrong]
-    near = difflib.get_close_matches(wrong.lower().replace("-", "_"), flat, n=1, cutoff=0.7)
-    if near:
-        return near[0]
-    if same:
-        return min(same, key=lambda name: name.count("."))
+    alias = getattr(parent.model_fields.get(wrong), "alias", None)
+    if alias is not None:
+        return str(alias)  # the model's own name for a key: `sender` for `from`
+    spelt = wrong.lower().replace("-", "_")
+    inside = [name for name, _ in _names(parent)]
+    here = {name: name for name in inside if "." not in name}
+    last = {name.rpartition(".")[2]: name for name in reversed(inside)}
+    return (
+        _near(spelt, here, 0.8)
+        or last.get(wrong)
+        or _further_out(root, keys)
+        or _near(spelt, last, 0.8)
+        or _near(spelt, here, 0.7)
+    )
+
+
+def _near(wrong: str, names: Mapping[str, str], cutoff: float) -> str | None:
+    near = difflib.get_close_matches(wrong, list(names), n=1, cutoff=cutoff)
+    return names[near[0]] if near else None
+
+
+def _further_out(root: type[BaseModel], keys: Keys) -> str | None:
+    wrong = str(keys[-1])
     for depth in range(len(keys) - 2, -1, -1):
         outer = _model_at(root, keys[:depth])
-        if outer is not None and wrong in dict(_names(outer)):
+        if outer is not None and any(name == wrong for name, _ in _names(outer)):
             return f"{wrong} in {key_path(keys[:depth])}" if depth else f"{wrong} at the top"
-    last = {name.rpartition(".")[2]: name for name in inside}
-    near = difflib.get_close_matches(wrong.lower(), list(last), n=1, cutoff=0.75)
-    return last[near[0]] if near else None
+    return None
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
