@@ -162,8 +162,10 @@ def _error(path: Path, code: str, message: str) -> Finding:
 def _leaves(layer: Mapping[str, object], findings: list[Finding]) -> Iterator[tuple[Path, str]]:
     """Texts with their paths: (language, kind, mode) or (language, `opt_out`); what is misplaced becomes a finding."""
     for language, section in layer.items():
-        if fallbacks(language)[:1] != (language,):
-            findings.append(_error((language,), "language", "is not a language tag such as en or es-MX"))
+        if not isinstance(language, str) or fallbacks(language)[:1] != (
+            language,
+        ):  # YAML knows keys that are no strings
+            findings.append(_error((str(language),), "language", "is not a language tag such as en or es-MX"))
         elif not isinstance(section, Mapping):
             findings.append(_error((language,), "shape", "holds opt_out and the kinds of text"))
         else:
@@ -178,7 +180,7 @@ def _of_language(language: str, section: Mapping[str, object], findings: list[Fi
             else:
                 findings.append(_error((language, key), "shape", "is a text"))
         elif key not in KINDS:
-            findings.append(_error((language, key), "unknown_kind", f"is none of {', '.join((OPT_OUT, *KINDS))}"))
+            findings.append(_error((language, str(key)), "unknown_kind", f"is none of {', '.join((OPT_OUT, *KINDS))}"))
         elif not isinstance(value, Mapping):
             findings.append(
                 _error((language, key), "shape", f"holds texts for {', '.join((DEFAULT_MODE, *VISIT_MODES))}")
@@ -187,7 +189,7 @@ def _of_language(language: str, section: Mapping[str, object], findings: list[Fi
             for mode, text in value.items():
                 if mode not in (DEFAULT_MODE, *VISIT_MODES):
                     message = f"is none of {', '.join((DEFAULT_MODE, *VISIT_MODES))}"
-                    findings.append(_error((language, key, mode), "unknown_visit_mode", message))
+                    findings.append(_error((language, key, str(mode)), "unknown_visit_mode", message))
                 elif not isinstance(text, str):
                     findings.append(_error((language, key, mode), "shape", "is a text"))
                 else:

@@ -136,14 +136,14 @@ class TwilioNumbers:
         """
         owned: OwnedNumber | None = None
         for step in plan.steps:
-            if step.action == "buy":
-                owned = self._buy(step.number)
-            else:
-                owned = self._link(step, owned or self._find(step.number))
+            owned = self._carry_out(step, owned)
             progress(step)
         return owned
 
-    def _buy(self, number: str) -> OwnedNumber:
+    def _carry_out(self, step: Step, owned: OwnedNumber | None) -> OwnedNumber:
+        if step.action != "buy":
+            return self._link(step, owned or self._find(step.number))
+        number = step.number
         return _owned(_ask(lambda: self._client.incoming_phone_numbers.create(phone_number=number)))
 
     def _link(self, step: Step, owned: OwnedNumber) -> OwnedNumber:

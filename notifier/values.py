@@ -26,7 +26,7 @@ _DIGITS: Final = frozenset("0123456789")
 # `evil.example` reads as a link; `J.R.` and `St. Mary` do not. A dot between two words is a domain.
 _DOMAIN: Final = re.compile(r"\w\w\.\w|\w\.\w\w")
 # Seven digits and more are a number to call; a street number and a ZIP code stay below.
-_CALLABLE: Final = re.compile(r"(?:[0-9][\s().,/#&'-]*){7,}")
+_CALLABLE: Final = re.compile(r"(?:[0-9][\s()./'-]*){7,}")
 _HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 _LINK: Final = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]+")
 
