@@ -23,7 +23,7 @@ from sqlalchemy.sql import ClauseElement
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.messages import Past, Reason, State
-from store.holds import Blocks, read_blocks
+from store.holds import probe, read_blocks
 from store.inbound import load, resave
 from store.optouts import opted_out
 from store.outbox_row import COLUMNS, OutboxRow, read_row
@@ -129,6 +129,7 @@ def claim(
     senders: Mapping[str, str],
     decide: Callable[[Candidate], Decision],
     recipient: Callable[[Appointment], PhoneNumber | None] = lambda appointment: appointment.phone,
+    probe_every: timedelta = timedelta(minutes=5),
 ) -> Round:
     """Decide about the rows that are due, the longest waiting first. The commit is the caller's.
 
@@ -140,6 +141,7 @@ def claim(
             does not keep the others waiting.
         decide: pure; called once a row, in the order of their times.
         recipient: whom an environment's texts go to (a test environment may force a number).
+        probe_every: how long an open breaker waits for its probe's outcome before the next text tries.
     """
     rows = _due(conn, now, tuple(senders), limit)
     found = load(conn, vault, {row.appointment for row in rows}, now, lock="skip")
@@ -159,13 +161,16 @@ def claim(
         candidate = Candidate(
             row=row, appointment=present[row.appointment], history=found[row.appointment].history,
             recipient=to[row.appointment], sender=sender, opted_out=key is not None and (key, sender) in refused,
-            day=day, week=week, hold=_hold(blocks, row.environment, sender),
+            day=day, week=week, hold=blocks.reason(row.environment, sender),
         )  # fmt: skip
         decision = decide(candidate)
         if isinstance(decision, Send):
             if key is None:
                 raise ValueError("a text without a recipient was to be sent")
             taken.add(key)
+            tried = blocks.probed_by(row.environment, sender)
+            probe(conn, tried, now + probe_every)
+            blocks = blocks.probing(tried, now + probe_every)
         after = None if isinstance(decision, Later) else decision.appointment
         if after is not None:
             present[row.appointment] = after
@@ -255,10 +260,6 @@ class _Taken:
         self.counts[key] = (day + 1, week + 1)
 
 
-def _hold(blocks: Blocks, environment: str, sender: str) -> str | None:
-    return blocks.reason(environment, sender)
-
-
 def _due(conn: Connection, now: datetime, environments: tuple[str, ...], limit: int) -> list[OutboxRow]:
     instants = codec(conn)
     rows = _DUE.fetch(conn, (instants.put(now), list_value(conn, environments), limit)) if environments else ()
@@ -280,7 +281,7 @@ def _due_statement(dialect: str) -> ClauseElement:
 
 def _counts_statement(dialect: str) -> ClauseElement:
     at = outbox.c.claimed_at
-    refused = [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
+    refused: list[Any] = [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
     taken = outbox.c.state.not_in(refused) & (
         (outbox.c.state != literal_column("'failed'")) | outbox.c.sid.is_not(None)
     )

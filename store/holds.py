@@ -6,7 +6,8 @@ next text would meet too (credentials, a blocked sender); from `probe_at` on one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -46,10 +47,11 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """Everything that keeps texts back at one instant."""
+    """Everything that keeps texts back at `now`."""
 
     holds: tuple[Hold, ...]
     breakers: tuple[Breaker, ...]
+    now: datetime
 
     def reason(self, environment: str, sender: str) -> str | None:
         """Why a text of this environment and sender must wait: `hold: ...`, `breaker: ...`; None: nothing."""
@@ -58,15 +60,26 @@ class Blocks:
             if (hold.scope, hold.name) in here:
                 return f"hold: {hold.reason}"
         for breaker in self.breakers:
-            if (breaker.scope, breaker.name) in here:
+            if (breaker.scope, breaker.name) in here and breaker.probe_at > self.now:
                 return f"breaker: {breaker.code}"
         return None
 
+    def probed_by(self, environment: str, sender: str) -> tuple[Breaker, ...]:
+        """The open breakers that a text of this environment and sender would try."""
+        here = {("environment", environment), ("sender", sender)}
+        return tuple(breaker for breaker in self.breakers if (breaker.scope, breaker.name) in here)
+
+    def probing(self, tried: Collection[Breaker], next_at: datetime) -> Blocks:
+        """The same after a text was let through: these are shut again until `next_at`."""
+        after = tuple(replace(one, probe_at=next_at) if one in tried else one for one in self.breakers)
+        return replace(self, breakers=after)
+
 
 def read_blocks(conn: Connection, now: datetime) -> Blocks:
-    """All holds, and the breakers that let nothing pass now; those whose probe is due are left to `take_probe`."""
-    shut = select(breakers).where(breakers.c.probe_at > now)
-    return Blocks(holds=tuple(held(conn)), breakers=tuple(Breaker(**row) for row in conn.execute(shut).mappings()))
+    """All holds and open breakers; the breakers stay as they are until the commit, so that one node alone probes."""
+    shut = select(breakers).order_by(breakers.c.scope, breakers.c.name).with_for_update()
+    found = tuple(Breaker(**row) for row in conn.execute(shut).mappings())
+    return Blocks(holds=tuple(held(conn)), breakers=found, now=now)
 
 
 def held(conn: Connection) -> list[Hold]:
@@ -100,10 +113,11 @@ def trip(conn: Connection, scope: Scope, name: str, *, code: int, at: datetime, 
     return False
 
 
-def take_probe(conn: Connection, scope: Scope, name: str, *, now: datetime, next_at: datetime) -> bool:
-    """Whether this text may try: True for exactly one until `next_at`."""
-    mine = update(breakers).where(breakers.c.scope == scope, breakers.c.name == name, breakers.c.probe_at <= now)
-    return conn.execute(mine.values(probe_at=next_at)).rowcount > 0
+def probe(conn: Connection, tried: Collection[Breaker], next_at: datetime) -> None:
+    """A text tries these breakers now; the next one may at `next_at`, unless they are reset before."""
+    for one in tried:
+        mine = update(breakers).where(breakers.c.scope == one.scope, breakers.c.name == one.name)
+        conn.execute(mine.values(probe_at=next_at))
 
 
 def reset(conn: Connection, scope: Scope, name: str) -> bool:

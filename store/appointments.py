@@ -1,0 +1,71 @@
+"""Reading appointments for people: lists, and the one that a reference names. Phones come masked or not at all.
+
+They are written by `inbound` and `claims` alone, and emptied by `forgetting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from scheduler.appointment import Appointment
+from store.inbound import load
+from store.outbox import ids_of
+from store.tables import appointments
+from store.vault import Vault
+
+_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Attributes:
+    phone: masked, `***0143`; None: unknown or forgotten.
+    """
+
+    id: str
+    environment: str
+    reference: str
+    start: datetime | None
+    life: str
+    revision: int
+    phone: str | None
+    purged_at: datetime | None
+
+
+def named(conn: Connection, vault: Vault, name: str, now: datetime, *, environment: str | None = None) -> list[Summary]:
+    """Those that people call `name`: our id, the hospital's reference, or a whole alias."""
+    found = load(conn, vault, ids_of(conn, name, environment=environment), now, lock=False)
+    return [_summary(found[own_id].appointment) for own_id in sorted(found)]
+
+
+def listed(conn: Connection, vault: Vault, now: datetime, *, environment: str | None = None) -> Iterator[Summary]:
+    """All, by our id, in pages that keep memory flat."""
+    after = ""
+    while True:
+        wanted = select(appointments.c.id).where(appointments.c.id > after)
+        if environment is not None:
+            wanted = wanted.where(appointments.c.environment == environment)
+        ids = list(conn.execute(wanted.order_by(appointments.c.id).limit(_PAGE)).scalars())
+        if not ids:
+            return
+        after = ids[-1]
+        found = load(conn, vault, ids, now, lock=False)
+        yield from (_summary(found[own_id].appointment) for own_id in ids if own_id in found)
+
+
+def masked_phones(conn: Connection, vault: Vault, ids: Collection[str], now: datetime) -> dict[str, str]:
+    """Our id -> `***0143`, for those whose phone is still known."""
+    found = load(conn, vault, set(ids), now, lock=False)
+    return {own_id: one.appointment.phone.masked for own_id, one in found.items() if one.appointment.phone is not None}
+
+
+def _summary(one: Appointment) -> Summary:
+    return Summary(
+        id=one.id, environment=one.environment, reference=one.reference, start=one.start, life=one.life.value,
+        revision=one.revision, phone=None if one.phone is None else one.phone.masked, purged_at=one.purged_at,
+    )  # fmt: skip

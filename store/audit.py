@@ -1,0 +1,116 @@
+"""Who changed what, when: append-only, each entry's hash over its content and the hash before it. Never a patient's data.
+
+`verify` finds an altered, removed or inserted entry, and with the head in `meta` a cut-off end. Whoever can write both can
+forge both; keep a copy of the head (`head`) elsewhere to notice even that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.instants import to_microseconds
+from store.tables import audit, meta
+
+_HEAD: Final = "audit_head"
+_BEGINNING: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Attributes:
+    seq: 1, 2, 3 ...
+    actor: who: a person's login, `cli:<user>`, `gateway`, `housekeeping`.
+    action: what: `optout.add`, `hold.place`, `keys.rotate` ...
+    subject: on what: an environment, a sender, a masked number.
+    before, after: the change, short; None where there is nothing to say.
+    """
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: str | None
+    after: str | None
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Attributes:
+    entries: how many were read.
+    broken_at: `seq` of the first entry that does not fit; entries + 1 where the end is missing; None: all is well.
+    """
+
+    entries: int
+    broken_at: int | None
+
+
+def append(
+    conn: Connection, *, actor: str, action: str, subject: str, before: str | None = None, after: str | None = None,
+    at: datetime,
+) -> Entry:  # fmt: skip
+    """Add an entry; it commits with what it tells of. Writers wait for each other at the head."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    conn.execute(insert(meta).values(name=_HEAD, value=f"0:{_BEGINNING}").on_conflict_do_nothing())
+    seq, previous = _head(conn, lock=True)
+    digest = _digest(previous, seq + 1, at, actor, action, subject, before, after)
+    entry = Entry(
+        seq=seq + 1, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
+    )
+    conn.execute(audit.insert().values(
+        seq=entry.seq, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
+    ))  # fmt: skip
+    conn.execute(update(meta).where(meta.c.name == _HEAD).values(value=f"{entry.seq}:{digest}"))
+    return entry
+
+
+def entries(conn: Connection, *, subject: str | None = None) -> Iterator[Entry]:
+    """In order."""
+    wanted = select(audit).order_by(audit.c.seq)
+    if subject is not None:
+        wanted = wanted.where(audit.c.subject == subject)
+    for row in conn.execute(wanted, execution_options={"yield_per": 500}).mappings():
+        yield Entry(**row)
+
+
+def head(conn: Connection) -> tuple[int, str]:
+    """Number and hash of the newest entry; (0, zeros) before the first."""
+    return _head(conn, lock=False)
+
+
+def verify(conn: Connection) -> Verdict:
+    """Compute the whole chain again."""
+    count, previous = 0, _BEGINNING
+    for entry in entries(conn):
+        count += 1
+        expected = _digest(
+            previous, count, entry.at, entry.actor, entry.action, entry.subject, entry.before, entry.after
+        )
+        if (entry.seq, entry.hash) != (count, expected):
+            return Verdict(entries=count, broken_at=count)
+        previous = entry.hash
+    whole = head(conn) == (count, previous)
+    return Verdict(entries=count, broken_at=None if whole else count + 1)
+
+
+def _head(conn: Connection, *, lock: bool) -> tuple[int, str]:
+    wanted = select(meta.c.value).where(meta.c.name == _HEAD)
+    value = conn.execute(wanted.with_for_update() if lock else wanted).scalar_one_or_none()
+    if value is None:
+        return 0, _BEGINNING
+    seq, _, digest = value.partition(":")
+    return int(seq), digest
+
+
+def _digest(previous: str, seq: int, at: datetime, *texts: str | None) -> str:
+    content = json.dumps([previous, seq, to_microseconds(at), *texts], ensure_ascii=True)
+    return hashlib.sha256(content.encode("ascii")).hexdigest()

@@ -1,0 +1,147 @@
+"""Forgetting: what is sealed goes at its deadline, and with it every copy that a file could still hold.
+
+In three steps, each safe to repeat: `forget_due` empties the rows (reading has refused them since their deadline anyway),
+`sweep` destroys the keys of days that are over and expires the replay memory, `settle_files` makes SQLite overwrite what
+its write-ahead log still holds (secure_delete overwrites the pages of the database itself; both are needed).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, case, delete, func, literal_column, null, or_, select, update
+
+from scheduler.appointment import Life
+from scheduler.messages import Kind, Reason, State
+from store.claims import WEEK
+from store.engine import Store
+from store.tables import appointments, messages, outbox
+from store.vault import Vault
+
+_PAGE: Final = 500
+_UNSETTLED: Final = (State.DUE, State.SENDING, State.ACCEPTED, State.SENT, State.UNKNOWN)
+_KEEP_PHONE_KEYS: Final = WEEK + timedelta(days=1)
+"""A cap looks back seven days; after that the number's HMAC in the outbox is of no use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """One appointment that was emptied."""
+
+    id: str
+    environment: str
+    reference: str
+    suppressed: int  # texts that were still waiting and now never leave
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Attributes:
+    keys: day keys destroyed. messages: replay memories expired. phone_keys: HMACs cleared from old texts.
+    """
+
+    keys: int
+    messages: int
+    phone_keys: int
+
+
+def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[Forgotten]:
+    """Empty up to `limit` appointments whose time has come; call again while it returns as many.
+
+    That is: the visit has begun (a date-only one: its local day is over), it was deleted or is over, or it was cancelled and
+    the cancellation's text is settled.
+    """
+    of = appointments.c
+    may_go = (of.life != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
+    due = conn.execute(
+        select(of.id, of.environment, of.reference)
+        .where(or_(of.forget_at <= now, may_go))
+        .order_by(of.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()  # fmt: skip
+    if not due:
+        return []
+    ids = [row.id for row in due]
+    suppressed = _suppress(conn, ids, now)
+    had_phone = of.phone.is_not(None)
+    conn.execute(
+        update(appointments)
+        .where(of.id.in_(ids))
+        .values(
+            phone=null(), join_link=null(), patient_name=null(), told_details=null(),
+            facility=null(), provider=null(), location=null(),
+            phone_fault=case((had_phone, Reason.PURGED.value), else_=of.phone_fault),
+            purged_at=func.coalesce(of.purged_at, now), forget_at=null(), forgotten_at=now,
+        )
+    )  # fmt: skip
+    return [
+        Forgotten(id=own_id, environment=environment, reference=reference, suppressed=suppressed.get(own_id, 0))
+        for own_id, environment, reference in due
+    ]
+
+
+def next_deadline(conn: Connection) -> datetime | None:
+    """When the next visit begins whose data is still kept; None: nothing is."""
+    earliest: datetime | None = conn.execute(select(func.min(appointments.c.forget_at))).scalar_one()
+    return earliest
+
+
+def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
+    """Destroy the keys of past days, and forget messages that are too old to be replayed."""
+    keys = vault.destroy_before(conn, now)
+    environments = conn.execute(select(messages.c.environment).distinct()).scalars().all()
+    expired = 0
+    for environment in environments:  # one range of the index each
+        old = delete(messages).where(messages.c.environment == environment, messages.c.forget_after <= now)
+        expired += conn.execute(old).rowcount
+    of = outbox.c
+    useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - _KEEP_PHONE_KEYS)
+    cleared = conn.execute(useless.where(of.state.not_in(_values(_UNSETTLED))).values(phone_key=null())).rowcount
+    return Swept(keys=keys, messages=expired, phone_keys=cleared)
+
+
+def settle_files(store: Store) -> bool:
+    """SQLite: write the log back and cut it to nothing. False: a reader held it; call again later. PostgreSQL: nothing to do."""
+    if store.file is None:
+        return True
+    # Outside any transaction: a checkpoint cannot run in one, so the driver's connection is asked directly.
+    raw = store.engine.raw_connection()
+    try:
+        busy, _, _ = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        raw.close()
+    return bool(busy == 0)
+
+
+def _nothing_to_tell(now: datetime) -> ColumnElement[bool]:
+    """No cancellation is being decided, waits, is under way or may have to be repeated."""
+    of = appointments.c
+    silent = of.life.in_([Life.DELETED.value, Life.ENDED.value])
+    open_text = (
+        select(outbox.c.id)
+        .where(outbox.c.appointment == of.id, outbox.c.kind == Kind.CANCELED.value)
+        .where(outbox.c.state.in_(_values(_UNSETTLED)))
+        .exists()
+    )
+    decided = of.window_revision.is_(None) | (~of.window_text & (of.window_due <= now))
+    return silent | (decided & ~open_text)
+
+
+def _suppress(conn: Connection, ids: Collection[str], now: datetime) -> dict[str, int]:
+    """What still waits for these visits never leaves; how many, by appointment."""
+    rows = conn.execute(
+        update(outbox)
+        .where(outbox.c.appointment.in_(list(ids)), outbox.c.state == State.DUE.value)
+        .values(state=State.SUPPRESSED.value, reason=Reason.PURGED.value, next_attempt_at=null(), final_at=now)
+        .returning(outbox.c.appointment)
+    ).scalars()  # fmt: skip
+    return dict(Counter(rows))
+
+
+def _values(states: Collection[State]) -> list[str]:
+    return [state.value for state in states]

@@ -1,0 +1,57 @@
+"""Jobs that one node does at a time, and the list of nodes: lease rows instead of locks, so that a dead node's job moves on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.tables import leases, nodes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """Attributes:
+    roles: comma-separated, as given to `serve --roles`.
+    seen_at: its last sign of life, UTC.
+    """
+
+    name: str
+    roles: str
+    version: str
+    started_at: datetime
+    seen_at: datetime
+
+
+def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: timedelta) -> bool:
+    """Take or prolong a job; False: another holder's lease has not run out. Do the work well within `lasts`."""
+    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(leases)
+    taken = insert.values(job=job, holder=holder, until=now + lasts).on_conflict_do_update(
+        index_elements=["job"],
+        set_={"holder": insert.excluded.holder, "until": insert.excluded.until},
+        where=or_(leases.c.holder == holder, leases.c.until <= now),
+    )
+    return conn.execute(taken).rowcount > 0
+
+
+def release(conn: Connection, job: str, holder: str) -> bool:
+    """Give it back early; False: it was not ours any more."""
+    return conn.execute(delete(leases).where(leases.c.job == job, leases.c.holder == holder)).rowcount > 0
+
+
+def beat(conn: Connection, node: Node) -> None:
+    """This node lives."""
+    values = {
+        "name": node.name, "roles": node.roles, "version": node.version,
+        "started_at": node.started_at, "seen_at": node.seen_at,
+    }  # fmt: skip
+    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(nodes).values(values)
+    conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**values}))
+
+
+def seen(conn: Connection, *, since: datetime) -> list[Node]:
+    """The nodes that gave a sign of life since then, by name."""
+    alive = select(nodes).where(nodes.c.seen_at >= since).order_by(nodes.c.name)
+    return [Node(**row) for row in conn.execute(alive).mappings()]

@@ -1,0 +1,134 @@
+"""Reading the outbox: how much waits, what happened to whom, what a report needs, and which appointments to plan anew.
+
+Nothing here changes a row: `inbound.save` plans, `claims.claim` takes, `receipts` report back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, func, literal_column, or_, select
+
+from scheduler.messages import State
+from store.inbound import Found, load
+from store.outbox_row import OutboxRow
+from store.receipts import as_row
+from store.tables import aliases, appointments, messages, outbox
+from store.vault import Vault
+
+_PAGE: Final = 500
+_IS_DUE = outbox.c.state == literal_column("'due'")
+"""As the partial index has it: with a parameter in its place the index would not be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Attributes:
+    ready: rows whose time has come and that nobody has taken.
+    waiting: all rows that are due now or later.
+    lag: how long the oldest ready row has been waiting; zero where none is.
+    by_state: rows that are on their way or unknown, by state.
+    """
+
+    ready: int
+    waiting: int
+    lag: timedelta
+    by_state: dict[State, int]
+
+
+def next_due(conn: Connection) -> datetime | None:
+    """When the next row's time comes, or came; None: nothing waits. Reads one entry of an index."""
+    at = select(outbox.c.next_attempt_at).where(_IS_DUE).order_by(outbox.c.next_attempt_at).limit(1)
+    return conn.execute(at).scalar_one_or_none()
+
+
+def queue(conn: Connection, now: datetime) -> Queue:
+    """Depth and lag, for `status` and the metrics."""
+    ready, oldest = conn.execute(
+        select(func.count(), func.min(outbox.c.next_attempt_at)).where(_IS_DUE, outbox.c.next_attempt_at <= now)
+    ).one()
+    waiting = conn.execute(select(func.count()).select_from(outbox).where(_IS_DUE)).scalar_one()
+    on_their_way = [State.SENDING.value, State.ACCEPTED.value, State.SENT.value, State.UNKNOWN.value]
+    counts = conn.execute(
+        select(outbox.c.state, func.count()).where(outbox.c.state.in_(on_their_way)).group_by(outbox.c.state)
+    ).all()
+    lag = timedelta() if oldest is None else now - oldest
+    return Queue(ready=ready, waiting=waiting, lag=lag, by_state={State(state): count for state, count in counts})
+
+
+def rows(
+    conn: Connection,
+    *,
+    environment: str | None = None,
+    appointment: str | None = None,
+    state: State | None = None,
+) -> Iterator[OutboxRow]:
+    """Rows in the order of their time.
+
+    Args:
+        appointment: our id, the hospital's reference, or a whole alias.
+    """
+    wanted = select(outbox)
+    if environment is not None:
+        wanted = wanted.where(outbox.c.environment == environment)
+    if appointment is not None:
+        wanted = wanted.where(outbox.c.appointment.in_(ids_of(conn, appointment, environment=environment)))
+    if state is not None:
+        wanted = wanted.where(outbox.c.state == state.value)
+    yield from _read(conn, wanted)
+
+
+def ids_of(conn: Connection, name: str, *, environment: str | None = None) -> list[str]:
+    """Our ids of the appointments that people call `name`: reference, alias, or our id itself."""
+    of = appointments.c
+    by_alias = select(aliases.c.appointment).where(aliases.c.alias == name)
+    wanted = select(of.id).where(or_(of.id == name, of.reference == name, of.id.in_(by_alias)))
+    if environment is not None:
+        wanted = wanted.where(of.environment == environment)
+    return list(conn.execute(wanted.order_by(of.id)).scalars())
+
+
+def report(
+    conn: Connection, begins: datetime, ends: datetime, *, environment: str | None = None
+) -> Iterator[OutboxRow]:
+    """Every text and every silence planned for `[begins, ends)`; one that never had a time counts where it was made."""
+    at = func.coalesce(outbox.c.due, outbox.c.created_at)
+    wanted = select(outbox).where(at >= begins, at < ends)
+    if environment is not None:
+        wanted = wanted.where(outbox.c.environment == environment)
+    yield from _read(conn, wanted)
+
+
+def to_replan(
+    conn: Connection, vault: Vault, environment: str, now: datetime, *, after: str = "", limit: int = _PAGE
+) -> list[Found]:
+    """A page of appointments that a new configuration may concern: visits to come and texts still waiting, locked.
+
+    Take the next page with the last one's id as `after`, each page in a transaction of its own; an empty page is the end.
+    """
+    of = appointments.c
+    waits = select(outbox.c.id).where(outbox.c.appointment == of.id, _IS_DUE).exists()
+    ids = conn.execute(
+        select(of.id)
+        .where(of.environment == environment, of.id > after, or_(of.forget_at > now, waits))
+        .order_by(of.id)
+        .limit(limit)
+    ).scalars()  # fmt: skip
+    found = load(conn, vault, list(ids), now, lock=True)
+    return [found[own_id] for own_id in sorted(found)]
+
+
+def last_received(conn: Connection, environment: str) -> datetime | None:
+    """When the newest message of an environment came; None: none is remembered."""
+    of = messages.c
+    newest = select(of.received_at).where(of.environment == environment).order_by(of.forget_after.desc()).limit(1)
+    return conn.execute(newest).scalar_one_or_none()
+
+
+def _read(conn: Connection, wanted: Select[Any]) -> Iterator[OutboxRow]:
+    ordered = wanted.order_by(func.coalesce(outbox.c.due, outbox.c.created_at), outbox.c.created_at, outbox.c.id)
+    for row in conn.execute(ordered, execution_options={"yield_per": _PAGE}).mappings():
+        yield as_row(row)

@@ -1,0 +1,109 @@
+"""Noticing that the database is an old backup (F21): then overdue texts wait for a person instead of being sent again.
+
+A backup knows nothing of the texts that left after it was made, so what it calls due may long be delivered. The database
+carries a counter that housekeeping raises (`beat`); each node writes its newest value to a small file of its own beside
+the key ring, after the commit. At start (`assess`):
+
+- the file's counter is ahead of the database's: the database went back in time. Hold.
+- there is no file, or it belongs to another database: this node cannot tell. If the database's last beat is fresh, other
+  nodes are at work on it and it is the living one; if nothing is overdue, nothing can go out twice. Otherwise: hold.
+- else the database is at least as new as what this node saw. Go on; texts that waited through an outage are the planner's
+  business (`max_lateness`).
+
+What this cannot see: a backup younger than the last beat (a minute, if housekeeping runs every minute).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.instants import from_microseconds, to_microseconds
+from store.outbox import next_due
+from store.tables import meta
+
+_PULSE: Final = "pulse"
+FRESH: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """Attributes:
+    database: random, made at the first beat; a copy keeps it.
+    count: how many beats there were.
+    at: the last one, UTC.
+    """
+
+    database: str
+    count: int
+    at: datetime
+
+
+Finding = Literal["fine", "restored", "unsure"]
+
+
+def beat(conn: Connection, now: datetime) -> Pulse:
+    """Raise the counter; write the result with `remember` once this has committed."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    first = Pulse(database=secrets.token_hex(8), count=0, at=now)
+    conn.execute(insert(meta).values(name=_PULSE, value=_write(first)).on_conflict_do_nothing())
+    mine = select(meta.c.value).where(meta.c.name == _PULSE).with_for_update()
+    last = _read(conn.execute(mine).scalar_one())
+    pulse = Pulse(database=last.database, count=last.count + 1, at=now)
+    conn.execute(update(meta).where(meta.c.name == _PULSE).values(value=_write(pulse)))
+    return pulse
+
+
+def pulse(conn: Connection) -> Pulse | None:
+    """The database's counter; None: it never beat."""
+    value = conn.execute(select(meta.c.value).where(meta.c.name == _PULSE)).scalar_one_or_none()
+    return None if value is None else _read(value)
+
+
+def remember(file: Path, seen: Pulse) -> None:
+    """Write the marker; whole or not at all, and on the disk when this returns."""
+    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+        out.write(_write(seen))
+        out.flush()
+        os.fsync(out.fileno())
+    beside.replace(file)
+
+
+def assess(conn: Connection, file: Path, now: datetime) -> Finding:
+    """Compare at start, before the dispatcher runs: for `restored` and `unsure` place a hold (`holds.hold`, scope all)."""
+    here = pulse(conn)
+    if here is None and not file.exists():
+        return "fine"
+    seen = _remembered(file)
+    if seen is not None and here is not None and seen.database == here.database:
+        return "restored" if seen.count > here.count else "fine"
+    due = next_due(conn)
+    overdue = due is not None and due <= now
+    fresh = here is not None and now - here.at <= FRESH
+    return "unsure" if overdue and not fresh else "fine"
+
+
+def _remembered(file: Path) -> Pulse | None:
+    """None too for a damaged file: it tells as little as a missing one."""
+    try:
+        return _read(file.read_text("ascii"))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(one: Pulse) -> str:
+    return json.dumps({"database": one.database, "count": one.count, "at": to_microseconds(one.at)})
+
+
+def _read(text: str) -> Pulse:
+    said = json.loads(text)
+    return Pulse(database=str(said["database"]), count=int(said["count"]), at=from_microseconds(int(said["at"])))
