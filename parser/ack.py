@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Final, Literal
 
 from certs.message import Msh
@@ -100,12 +99,11 @@ def acknowledge(msh: Msh, answer: Answer, *, now: datetime, control_id: str, hon
     code = acknowledgement_code(msh, answer, honour_ne=honour_ne)
     if code is None:
         return None
-    separators = _separators(msh.separators)
-    wire = _Wire(separators)
+    wire = _wire(msh.separators)
     version = _version(msh)
     header = [
         b"MSH",
-        separators[1:],
+        wire.encoding_characters,
         wire.copied(msh.receiving_application),
         wire.copied(msh.receiving_facility),
         wire.copied(msh.sending_application),
@@ -215,23 +213,20 @@ def _error_text(answer: Answer) -> str:
 _DEFAULT_SEPARATORS: Final = b"|^~\\&"
 
 
-@lru_cache(maxsize=64)
-def _separators(declared: bytes) -> bytes:
-    """The sender's MSH-1 and MSH-2 if a message can be built with them, else the usual ones.
-
-    They can when they are five or six different printable ASCII characters, no letters, digits or spaces.
-    """
-    usable = len(declared) in (5, 6) and len(set(declared)) == len(declared)
-    usable = usable and all(0x20 < byte < 0x7F and not chr(byte).isalnum() for byte in declared)
-    return declared if usable else _DEFAULT_SEPARATORS
+def _usable(declared: bytes) -> bool:
+    """Whether a message can be built with them: five or six different ASCII characters, no letters, digits or spaces."""
+    if len(declared) not in (5, 6) or len(set(declared)) != len(declared):
+        return False
+    return all(0x20 < byte < 0x7F and not chr(byte).isalnum() for byte in declared)
 
 
 class _Wire:
     """How values are written between one sender's delimiters."""
 
-    __slots__ = ("_escapes", "component", "field", "subcomponent")
+    __slots__ = ("_escapes", "component", "encoding_characters", "field", "subcomponent")
 
     def __init__(self, separators: bytes) -> None:
+        self.encoding_characters = separators[1:]
         self.field, self.component, self.subcomponent = separators[:1], separators[1:2], separators[4:5]
         escape = chr(separators[3])
         names = zip(separators[:5].decode("ascii"), "FSRET", strict=True)
@@ -252,3 +247,13 @@ class _Wire:
 
     def subcomponents(self, *texts: str) -> bytes:
         return self.subcomponent.join(self.text(text, _MAX_ERR_TEXT) for text in texts)
+
+
+_USUAL_WIRE: Final = _Wire(_DEFAULT_SEPARATORS)
+
+
+def _wire(declared: bytes) -> _Wire:
+    """How to write for the sender's own MSH-1 and MSH-2; the usual ones where nothing can be built with those."""
+    if declared == _DEFAULT_SEPARATORS or not _usable(declared):
+        return _USUAL_WIRE
+    return _Wire(declared)

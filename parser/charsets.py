@@ -5,8 +5,9 @@ Decoding comes before splitting, always: in Big5, Shift-JIS, GBK and GB 18030 th
 invent fields. Verification has read the bytes long before (signing.md section 2).
 
 - MSH-18 is HL7 table 0211; senders misspell it (`UTF8`, `BIG5`, `ISO-8859-1`), so only its letters and digits count.
-- Only codecs of this table are ever used: a sender cannot choose `utf-7` or another codec that turns harmless bytes into
-  delimiters. All of them map 0x20-0x7E and CR to themselves outside an ISO 2022 shift.
+- A sender can only name codecs of the table below, never `utf-7` or another codec that turns harmless bytes into
+  delimiters: all of these map 0x20-0x7E and CR to themselves outside an ISO 2022 shift. The fallback, which the
+  environment's administrator chooses, may be any codec of Python that keeps ASCII as it is.
 - A declared set that does not fit its bytes, an unknown one, and the use of the fallback are warnings; nothing is raised.
 - CNS 11643 (EUC-TW) and the UTF-16 and UTF-32 forms are known by name and not supported; a block that starts with the
   bytes `MSH` cannot be in the latter.
@@ -82,7 +83,7 @@ def decode(payload: bytes, declared: bytes, fallback: str) -> Decoded:
     Args:
         payload: P.
         declared: MSH-18, first repetition, as sent.
-        fallback: the environment's `fallback_charset`; a name outside this module's table counts as cp1252.
+        fallback: the environment's `fallback_charset`; one that does not keep ASCII as it is counts as cp1252.
     """
     if payload.isascii() and b"\x1b" not in payload:
         # Nearly every message. All codecs here agree on these bytes; an unknown name in MSH-18 harms nothing then.
@@ -112,13 +113,30 @@ def _decode_beyond_ascii(payload: bytes, declared: bytes, fallback: str) -> Deco
     text = _strict(payload, "utf-8")
     if text is not None:
         return Decoded(text, "utf-8", tuple(warnings))
-    codec = codec_of(fallback) or _LAST_RESORT
+    codec = _fallback_codec(fallback)
     text = _strict(payload, codec)
     if text is not None:
         warnings.append(_warning("CHARSET_FALLBACK", f"not UTF-8; read as the environment's fallback, {codec}"))
         return Decoded(text, codec, tuple(warnings))
     warnings.append(_warning("CHARSET_REPLACED", f"neither UTF-8 nor {codec}; unreadable bytes became U+FFFD"))
     return Decoded(payload.decode(codec, "replace"), codec, tuple(warnings))
+
+
+# What utf-7, hz, and the escape codecs would read as something else; then ASCII itself.
+_PROBES: Final = (b"~{!!~}+AGE-\\x41\\u0041", bytes(range(0x80)))
+
+
+@lru_cache(maxsize=64)
+def _fallback_codec(name: str) -> str:
+    codec = codec_of(name)
+    if codec is not None:
+        return codec
+    try:
+        keeps_ascii = all(probe.decode(name) == probe.decode("ascii") for probe in _PROBES)
+        b"\xff".decode(name, "replace")  # which idna does not offer
+    except (LookupError, ValueError):
+        keeps_ascii = False
+    return name if keeps_ascii else _LAST_RESORT
 
 
 def _name(declared: bytes) -> str:

@@ -16,7 +16,7 @@ import tempfile
 from contextlib import suppress
 from typing import Any, Final
 
-from parser.er7 import Delimiters, delimiters_of
+from parser.escapes import Delimiters, delimiters_of
 from parser.event import ParseWarning
 
 MAX_CHARACTERS: Final = 32_768  # a long message with notes is 20 KB; hl7apy needs seconds for more

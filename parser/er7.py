@@ -25,6 +25,7 @@ from typing import Final, Literal, TypeAlias
 
 from certs.message import VerifiedMessage
 from parser.charsets import decode
+from parser.escapes import Delimiters, delimiters_of, unescape
 from parser.event import ParseWarning, Rejection
 
 MAX_SEGMENTS: Final = 2000
@@ -42,19 +43,6 @@ Value: TypeAlias = str | Literal[Null.DELETE] | None
 """Text (never empty), DELETE for `""`, None where the message is silent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delimiters:
-    """MSH-1 and MSH-2 of one message, and the codec of its `\\Xhh\\` escapes."""
-
-    field: str = "|"
-    component: str = "^"
-    repetition: str = "~"
-    escape: str = "\\"
-    subcomponent: str = "&"
-    truncation: str = "#"
-    codec: str = "utf-8"
-
-
 # MSH-1 and MSH-2 are the delimiters; nothing in them separates or escapes. CR cannot stand inside a segment.
 _OPAQUE: Final = Delimiters("\r", "\r", "\r", "\r", "\r", "\r")
 
@@ -62,15 +50,19 @@ _OPAQUE: Final = Delimiters("\r", "\r", "\r", "\r", "\r", "\r")
 class Message:
     """One message. Its `repr` shows nothing of it.
 
+    `of` is the way in: it takes what verification vouches for. The constructor takes text that is decoded already.
+
     Attributes:
+        text: the decoded message.
         delimiters: the message's own.
         warnings: what decoding met.
         rejection: set when a limit is exceeded; the message then has no segments, and this is its answer.
     """
 
-    __slots__ = ("_lines", "_segments", "delimiters", "rejection", "warnings")
+    __slots__ = ("_lines", "_segments", "delimiters", "rejection", "text", "warnings")
 
     def __init__(self, text: str, codec: str = "utf-8", warnings: tuple[ParseWarning, ...] = ()) -> None:
+        self.text = text
         self.delimiters = delimiters_of(text, codec)
         self.warnings = warnings
         segments = text.count("\r") + (not text.endswith("\r"))
@@ -90,6 +82,13 @@ class Message:
         """The message that was signed. Check `rejection` before reading."""
         decoded = decode(verified.payload, verified.msh.character_set, fallback_charset)
         return cls(decoded.text, decoded.codec, decoded.warnings)
+
+    @property
+    def version(self) -> str:
+        """MSH-12.1, "" where it is missing."""
+        header = self.first("MSH")
+        value = None if header is None else header.value(12)
+        return value if isinstance(value, str) else ""
 
     def segments(self, name: str) -> list[Segment]:
         """All segments of that name, in order."""
@@ -264,93 +263,3 @@ _PATH: Final = re.compile(
 _TOO_MANY_SEGMENTS: Final = Rejection(
     code="LIMIT", err3="102", text=f"more than {MAX_SEGMENTS} segments", location=None
 )
-
-_HEX: Final = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
-_FORMATTING: Final = re.compile(r"\.(br|sp|fi|nf|in|ti|sk|ce)(?:[+-]?[0-9]{1,4})?")
-_LINE_BREAKS: Final = frozenset({"br", "sp", "ce"})
-_MEANINGLESS: Final = re.compile(r"[HN]|C[0-9A-Fa-f]{4}|M(?:[0-9A-Fa-f]{4}|[0-9A-Fa-f]{6})|Z[0-9A-Za-z]{1,16}")
-
-
-def unescape(raw: str, delimiters: Delimiters) -> str:
-    """Decode section 2.7's escape sequences, once: what they decode to is not read again.
-
-    - `\\F\\ \\S\\ \\T\\ \\R\\ \\E\\ \\L\\`: field, component, subcomponent, repetition, escape, truncation character.
-    - `\\Xhh..\\`: bytes in the message's character set; where they are none, one character a byte.
-    - `\\.br\\`, `\\.sp\\`, `\\.ce\\`: one LF, whatever count they carry; `\\.sk\\`: one space; other formatting: nothing.
-    - `\\H\\ \\N\\` (highlighting), `\\C..\\ \\M..\\` (other character sets), `\\Z..\\` (local): known, without meaning here:
-      dropped.
-    - Anything else is no sequence but text with a stray escape character, as in `\\\\server\\share`, and stays as sent;
-      section 2.7 leaves unknown sequences to the receiver.
-    """
-    escape = delimiters.escape
-    if escape not in raw:
-        return raw
-    parts = raw.split(escape)
-    last = len(parts) - 1
-    out = [parts[0]]
-    at = 1
-    while at <= last:
-        body = parts[at]
-        # The last part has no closing escape character, so it cannot be a sequence.
-        decoded = _decoded(body, delimiters) if body and at < last else None
-        if decoded is None:
-            out.append(escape)
-            out.append(body)
-            at += 1
-        else:
-            out.append(decoded)
-            out.append(parts[at + 1])
-            at += 2
-    return "".join(out)
-
-
-def _decoded(body: str, delimiters: Delimiters) -> str | None:
-    """What one sequence stands for; None: `body` is none."""
-    if len(body) == 1:
-        name = _DELIMITER_NAMES.get(body)
-        if name is not None:
-            character: str = getattr(delimiters, name)
-            return character
-        return "" if body in "HN" else None
-    match = _HEX.fullmatch(body)
-    if match is not None:
-        octets = bytes.fromhex(match[1])
-        try:
-            return octets.decode(delimiters.codec)
-        except UnicodeDecodeError:
-            return octets.decode("latin-1")
-    match = _FORMATTING.fullmatch(body)
-    if match is not None:
-        if match[1] in _LINE_BREAKS:
-            return "\n"
-        return " " if match[1] == "sk" else ""
-    return "" if _MEANINGLESS.fullmatch(body) else None
-
-
-_DELIMITER_NAMES: Final = {
-    "F": "field",
-    "S": "component",
-    "T": "subcomponent",
-    "R": "repetition",
-    "E": "escape",
-    "L": "truncation",
-}
-
-
-def delimiters_of(text: str, codec: str = "utf-8") -> Delimiters:
-    """What MSH-1 and MSH-2 of a decoded message say; the usual ones where it has no MSH."""
-    if text.startswith("MSH|^~\\&|"):
-        return _usual(codec)
-    separator = text[3:4] if text.startswith("MSH") else ""
-    if not separator or separator == "\r":
-        return _usual(codec)
-    end = re.compile(f"[\r{re.escape(separator)}]").search(text, 4)
-    # Missing characters keep their usual meaning. MSH-2 has four, or five since 2.7.
-    characters = text[4 : min(end.start() if end else len(text), 9)]
-    component, repetition, escape, subcomponent, truncation = [*characters, *"^~\\&#"[len(characters) :]]
-    return Delimiters(separator, component, repetition, escape, subcomponent, truncation, codec)
-
-
-@lru_cache(maxsize=32)
-def _usual(codec: str) -> Delimiters:
-    return Delimiters(codec=codec)

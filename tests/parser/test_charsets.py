@@ -119,6 +119,35 @@ def test_every_codec_keeps_ascii_and_cr(codec: str) -> None:
     assert harmless.decode(codec) == harmless.decode("ascii")
 
 
+@pytest.mark.parametrize("fallback", ["koi8-r", "KOI8_R", "mac_roman", "cp437", "latin-1", "8859/5"])
+def test_the_fallback_may_be_any_codec_that_keeps_ascii(fallback: str) -> None:
+    payload = b"MSH|^~\\&|\xc9"
+    expected = payload.decode({"8859/5": "iso8859-5"}.get(fallback, fallback))
+    assert decode(payload, b"", fallback).text == expected
+
+
+@pytest.mark.parametrize(
+    "fallback",
+    [
+        "utf-7",
+        "utf-16",
+        "hz",
+        "unicode_escape",
+        "raw_unicode_escape",
+        "punycode",
+        "idna",
+        "cp037",
+        "hex",
+        "rot13",
+        "",
+        "a\0b",
+    ],
+)
+def test_a_fallback_that_does_not_keep_ascii_is_cp1252(fallback: str) -> None:
+    decoded = decode(b"MSH|^~\\&|\xe9\\x7C+AHw-~{!!~}", b"", fallback)
+    assert (decoded.text, decoded.codec) == ("MSH|^~\\&|é\\x7C+AHw-~{!!~}", "cp1252")
+
+
 def test_utf_7_and_other_transformations_cannot_be_chosen() -> None:
     names = (
         "UTF-7",

@@ -1,4 +1,4 @@
-"""parser/er7.py: paths, silence and deletion, escapes, limits; python-hl7 is the oracle for splitting and escapes."""
+"""parser/er7.py: paths, silence and deletion, delimiters, limits; python-hl7 is the oracle for splitting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certs.message import Msh, VerifiedMessage
-from parser.er7 import DELETE, MAX_SEGMENTS, Delimiters, Message, Place, Value, unescape
+from parser.er7 import DELETE, MAX_SEGMENTS, Message, Place, Value
 
 SIU = "\r".join(
     (
@@ -114,6 +114,13 @@ def test_segments_and_fields() -> None:
     assert [each.text for each in pid.repetitions(5)] == ['DOE&VON^PAT^""']
 
 
+def test_version_and_text() -> None:
+    assert Message(SIU).version == "2.5.1"
+    assert Message(SIU).text == SIU
+    assert Message("MSH|^~\\&|A").version == ""
+    assert Message("PID|1").version == ""
+
+
 def test_header_delimiters_are_not_split() -> None:
     header = Message(SIU).first("MSH")
     assert header is not None
@@ -182,44 +189,6 @@ def test_the_messages_own_delimiters(text: str, path: str, expected: str | None)
     assert Message(text).get(path) == expected
 
 
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ("plain", "plain"),
-        ("\\F\\\\S\\\\T\\\\R\\\\E\\\\L\\", "|^&~\\#"),
-        ("\\E\\F\\E\\", "\\F\\"),  # once: what was decoded is not read again
-        ("\\X41\\", "A"),
-        ("\\X4142\\\\X43\\", "ABC"),
-        ("\\X0D0a\\PID", "\r\nPID"),
-        ("\\XC3A9\\", "é"),
-        ("\\XE9\\", "é"),  # not UTF-8: a character a byte
-        ("a\\.br\\b", "a\nb"),
-        ("a\\.sp3\\b\\.ce\\c", "a\nb\nc"),
-        ("a\\.sp9999\\b", "a\nb"),  # no count blows a value up
-        ("\\.in+4\\\\.ti-2\\\\.fi\\\\.nf\\x\\.sk3\\y", "x y"),
-        ("\\H\\loud\\N\\ soft", "loud soft"),
-        ("a\\C2842\\b\\M2842\\c\\M284212\\d", "abcd"),
-        ("a\\Z01\\b\\Zlocal\\c", "abc"),
-        ("C:\\temp\\new", "C:\\temp\\new"),  # stray escape characters are text
-        ("\\\\server\\share", "\\\\server\\share"),
-        ("a\\b c\\F\\d", "a\\b c|d"),
-        ("\\Q\\", "\\Q\\"),
-        ("\\f\\", "\\f\\"),  # sequences are case-sensitive
-        ("\\X4\\\\X4G\\\\X\\", "\\X4\\\\X4G\\\\X\\"),
-        ("\\F", "\\F"),
-        ("\\", "\\"),
-        ("\\\\", "\\\\"),
-        ("tail\\", "tail\\"),
-    ],
-)
-def test_escapes(raw: str, expected: str) -> None:
-    assert unescape(raw, Delimiters()) == expected
-
-
-def test_hexadecimal_is_in_the_messages_character_set() -> None:
-    assert unescape("\\X82A0\\", Delimiters(codec="cp932")) == "あ"
-
-
 def test_decoded_delimiters_never_split() -> None:
     message = Message("MSH|^~\\&\rPID|||||A\\S\\B\\T\\C\\R\\D\\F\\E\\X0D\\PID\\X7C\\9^PAT\rPV1|1\r")
     assert message.get("PID-5") == "A^B&C~D|E\rPID|9"
@@ -275,19 +244,3 @@ def test_splits_as_python_hl7_does(trees: list[list[list[list[list[str]]]]]) -> 
                         expected = oracle.extract_field("ZZZ", number, at, r, c, s)
                         value = ours.get(f"ZZZ[{number}]-{at}[{r}].{c}.{s}")
                         assert ('""' if value is DELETE else value or "") == expected
-
-
-_SEQUENCE = st.sampled_from(
-    ["\\F\\", "\\S\\", "\\T\\", "\\R\\", "\\E\\", "\\X41\\", "\\X7C5E\\", "\\X0D\\", "\\X0A7e\\"]
-)
-
-
-@given(parts=st.lists(st.one_of(st.text(st.sampled_from("abFSTREX09|^&~. é字"), max_size=5), _SEQUENCE), max_size=12))
-def test_unescapes_as_python_hl7_does(parts: list[str]) -> None:
-    raw = "".join(parts)
-    assert unescape(raw, Delimiters()) == hl7.parse("MSH|^~\\&|").unescape(raw)
-
-
-@given(raw=st.text(st.sampled_from("\\\\\\FSTREHNXZCM.br0149Aa|^ "), max_size=60))
-def test_unescaping_never_fails_nor_grows(raw: str) -> None:
-    assert len(unescape(raw, Delimiters())) <= len(raw)
