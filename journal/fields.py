@@ -19,7 +19,6 @@ FIELDS: Final[dict[str, str]] = {
     "attempt": "1 for the first attempt to send this text",
     "bytes": "size in bytes",
     "code": "a stable code: ours (SIG01 ... TYPE, FIELD, VALUE) for messages, Twilio's error code for texts",
-    "command": "the command that resolves it",
     "configuration": "version of the configuration in force: a short hash",
     "connections": "how many connections",
     "control_id": "MSH-10 of the message, as the sender wrote it",

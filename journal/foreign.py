@@ -56,7 +56,7 @@ def redacted(record: logging.LogRecord, template: object, args: object, error: B
     """
     fields = {"logger": record.name}
     if record.name == "py.warnings":
-        fields.update(_python_warning(args))
+        fields.update(_python_warning(template, args))
     elif _known(record.name) and isinstance(template, str):
         fields["text"] = sweep(_words(template, args))
     if "where" not in fields:
@@ -98,9 +98,11 @@ def _words(template: str, args: object) -> str:
     return _PLACEHOLDER.sub(put, template) if args else template
 
 
-def _python_warning(args: object) -> dict[str, str]:
+def _python_warning(template: object, args: object) -> dict[str, str]:
     """Category and place of a Python warning; its text may quote a value."""
-    match = _WARNING.match(args[0]) if isinstance(args, tuple) and args and isinstance(args[0], str) else None
+    # Python 3.11 and later log it as the template itself, earlier ones as the value of "%s".
+    text = args[0] if isinstance(args, tuple) and args else template
+    match = _WARNING.match(text) if isinstance(text, str) else None
     if match is None:
         return {}
     return {"text": match["category"], "where": f"{'/'.join(PurePath(match['file']).parts[-2:])}:{match['line']}"}

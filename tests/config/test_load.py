@@ -324,6 +324,6 @@ def test_values_of_every_wrong_type_at_every_key_are_refused_or_taken(write: Wri
 def _with(values: Any, keys: Keys, value: Any) -> Any:
     if not keys:
         return value
-    copy = dict(values) if isinstance(values, dict) else list(values)
+    copy: Any = dict(values) if isinstance(values, dict) else list(values)
     copy[keys[0]] = _with(values[keys[0]], keys[1:], value)
     return copy
