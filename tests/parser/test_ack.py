@@ -14,7 +14,7 @@ import pytest
 from hl7apy.core import Message as ReferenceMessage
 from hl7apy.exceptions import ValidationError
 from hl7apy.parser import parse_message, parse_segments
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs.message import Msh
@@ -389,6 +389,7 @@ _HOSTILE = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     values=st.fixed_dictionaries(dict.fromkeys(Msh.__dataclass_fields__, _HOSTILE)),
     name=st.sampled_from(sorted(ANSWERS)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs.message import VerifiedMessage
@@ -167,6 +167,7 @@ def test_utf_7_and_other_transformations_cannot_be_chosen() -> None:
     assert [codec_of(name) for name in names] == [None] * len(names)
 
 
+@settings(deadline=None)
 @given(
     payload=st.binary(max_size=80),
     declared=st.sampled_from([*_CODECS, "", "?"]),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import hl7
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from certs.message import Msh, VerifiedMessage
@@ -223,6 +223,7 @@ _TREE = st.lists(  # fields of repetitions of components of subcomponents
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(trees=st.lists(_TREE, min_size=1, max_size=3))
 def test_splits_as_python_hl7_does(trees: list[list[list[list[list[str]]]]]) -> None:
     lines = [

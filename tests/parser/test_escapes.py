@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hl7
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parser.escapes import Delimiters, unescape
@@ -55,12 +55,14 @@ _SEQUENCE = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(parts=st.lists(st.one_of(st.text(st.sampled_from("abFSTREX09|^&~. é字"), max_size=5), _SEQUENCE), max_size=12))
 def test_unescapes_as_python_hl7_does(parts: list[str]) -> None:
     raw = "".join(parts)
     assert unescape(raw, Delimiters()) == hl7.parse("MSH|^~\\&|").unescape(raw)
 
 
+@settings(deadline=None)
 @given(raw=st.text(st.sampled_from("\\\\\\FSTREHNXZCM.br0149Aa|^ "), max_size=60))
 def test_unescaping_never_fails_nor_grows(raw: str) -> None:
     assert len(unescape(raw, Delimiters())) <= len(raw)
