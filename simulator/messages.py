@@ -133,7 +133,7 @@ def _matches(
         return True
     sent = message.sent_at(now)
     return sent is not None and (
-        ("DateSent" not in dates or sent.date() == dates["DateSent"][0].date())
+        ("DateSent" not in dates or sent.astimezone(UTC).date() == dates["DateSent"][0].date())
         and ("DateSent<" not in dates or sent <= dates["DateSent<"][1])
         and ("DateSent>" not in dates or sent >= dates["DateSent>"][0])
     )

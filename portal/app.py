@@ -1,0 +1,109 @@
+"""The HTTP side as one Starlette application: Twilio's webhooks, health and metrics.
+
+    POST /twilio/status    a text's new status            POST /twilio/inbound   a patient's STOP, START, HELP or other words
+    GET  /health           200 ready, 503 not; JSON       GET  /metrics          Prometheus text
+
+Collaborators come in as callables, so that tests build the same application around fakes. Every answer may be seen by anybody
+who reaches the port: none holds anything of a patient, and there is no access log, whose lines would hold callback queries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from notifier.callbacks import (
+    INBOUND_PATH,
+    STATUS_PATH,
+    Inbound,
+    SignatureCheck,
+    SignedForm,
+    StatusUpdate,
+    Unreadable,
+    read_inbound,
+    read_status,
+)
+from portal.health import Health
+from portal.webhooks import Report, endpoint
+
+HEALTH_TIMEOUT = 5.0
+"""Seconds until a health question counts as answered with no: load balancers commonly wait 5 to 10."""
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def build(
+    *,
+    check: SignatureCheck | None,
+    on_status: Callable[[StatusUpdate], Awaitable[None]],
+    on_inbound: Callable[[Inbound], Awaitable[None]],
+    health: Callable[[], Awaitable[Health]],
+    metrics: Callable[[], bytes],
+    report: Report,
+) -> Starlette:
+    """The application.
+
+    Args:
+        check: of the webhooks' signatures; None where no Twilio account is configured, and there are no webhooks then.
+        on_status, on_inbound: take a genuine webhook's value in; idempotent, in any order. An exception becomes 503.
+        health: asked at every GET /health. metrics: the Prometheus exposition.
+        report: told of every webhook, refused ones included.
+    """
+
+    async def take_status(signed: SignedForm) -> Unreadable | None:
+        value = read_status(signed)
+        if isinstance(value, Unreadable):
+            return value
+        await on_status(value)
+        return None
+
+    async def take_inbound(signed: SignedForm) -> Unreadable | None:
+        value = read_inbound(signed)
+        if isinstance(value, Unreadable):
+            return value
+        await on_inbound(value)
+        return None
+
+    async def show_health(request: Request) -> Response:
+        state = Health(live=False)
+        with suppress(Exception):  # not even an answer: that is the answer
+            async with asyncio.timeout(HEALTH_TIMEOUT):
+                state = await health()
+        return JSONResponse(state.as_json(), status_code=200 if state.ready else 503)
+
+    async def show_metrics(request: Request) -> Response:
+        return Response(metrics(), headers={"content-type": METRICS_TYPE})
+
+    routes = [Route("/health", show_health, methods=["GET"]), Route("/metrics", show_metrics, methods=["GET"])]
+    if check is not None:
+        status = endpoint("status", STATUS_PATH, check, take_status, report)
+        inbound = endpoint("inbound", INBOUND_PATH, check, take_inbound, report)
+        routes += [Route(STATUS_PATH, status, methods=["POST"]), Route(INBOUND_PATH, inbound, methods=["POST"])]
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False  # a redirect would repeat a callback's query in a Location header
+    app.add_middleware(PlainHeaders)
+    return app
+
+
+class PlainHeaders:
+    """Adds to every answer: do not store it, do not guess its type."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

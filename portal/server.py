@@ -1,0 +1,76 @@
+"""uvicorn inside the process: same loop, no signal handlers, no access log, a clean start and a bounded stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE_SECONDS = 5
+"""Open requests may finish this long at the end; the service as a whole has 10 s."""
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves the process's signals to `carebell serve`, which stops listener and dispatcher too."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+    """Serve `app` while the block runs; yields the bound address, for port 0 the one that was free.
+
+    Raises:
+        OSError: the port is taken or the address is not ours; before anything is served.
+    """
+    bound = _bind(host, port)
+    # `access_log=False` alone is undone by whoever sets the logger's level or handlers later; its lines hold callback queries
+    logging.getLogger("uvicorn.access").disabled = True
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        http="h11",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        limit_concurrency=200,
+        h11_max_incomplete_event_size=16_384,
+    )
+    server = _QuietServer(config)
+    running = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        while not server.started:
+            if running.done():
+                await running
+                raise OSError("the HTTP server ended before it had started")
+            await asyncio.sleep(0.005)
+        address = bound.getsockname()
+        yield address[0], address[1]
+    finally:
+        server.should_exit = True
+        await running
+        bound.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
