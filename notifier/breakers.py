@@ -56,7 +56,9 @@ class Breaker:
         )
 
     def succeeded(self) -> Breaker:
-        """A text was accepted. Only a probe's success closes it: a text from before the trip proves nothing."""
+        """A text was accepted, or refused for what it is itself (21610, say). Only a probe closes the breaker by it: a text
+        from before the trip proves nothing.
+        """
         return Breaker() if self.state is State.HALF_OPEN else self
 
     def may_send(self, now: datetime) -> bool:

@@ -187,4 +187,8 @@ def _length(template: Template, opt_out: str, language: str, settings: TextSetti
         yield _warning(template.path, "details_left_out", message)
     if most.encoding is Encoding.UCS2:
         shown = " ".join(f"{char} (U+{ord(char):04X})" for char in most.offending[:8])
-        yield _warning(template.path, "not_gsm7", f"has characters that leave 70 instead of 160 a segment: {shown}")
+        yield _warning(
+            template.path,
+            "not_gsm7",
+            f"has, with the organization's name and contact, characters that leave 70 instead of 160 a segment: {shown}",
+        )

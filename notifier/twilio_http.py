@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -67,7 +68,10 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
 
 
 def _is_loopback(host: str | None) -> bool:
-    return host in ("localhost", "::1") or (host or "").startswith("127.")
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def make_client(credentials: Credentials, http: BoundedHttpClient) -> Client:

@@ -57,6 +57,19 @@ def test_language_and_region_decide_the_style(language: str, territory: str, exp
     assert words("2026-03-14T21:05:00+00:00", PACIFIC, language, territory) == expected
 
 
+@pytest.mark.parametrize(
+    ("iso", "date", "time"),
+    [
+        ("2026-03-08T09:59:00+00:00", "dom, 8 de mar", "1:59 a.m."),
+        ("2026-03-08T10:00:00+00:00", "dom, 8 de mar", "3:00 a.m."),
+        ("2026-11-01T08:59:00+00:00", "dom, 1 de nov", "1:59 a.m."),
+        ("2026-11-01T09:00:00+00:00", "dom, 1 de nov", "1:00 a.m."),
+    ],
+)
+def test_dst_in_spanish(iso: str, date: str, time: str) -> None:
+    assert words(iso, PACIFIC, "es") == (date, time)
+
+
 def test_long_words() -> None:
     start = datetime(2026, 3, 9, 21, 5, tzinfo=UTC)
     english = date_words(start, PACIFIC, locale_for("en", "US"))

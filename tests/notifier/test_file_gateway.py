@@ -14,7 +14,8 @@ import pytest
 
 from notifier.file_gateway import FileGateway
 from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent
-from tests.notifier.samples import NOW, PATIENT, SMS, sms
+from parser.phone import PhoneNumber
+from tests.notifier.samples import NOW, SMS, sms
 
 
 def open_gateway(path: Path) -> FileGateway:
@@ -102,7 +103,7 @@ def test_what_was_written_can_be_looked_up(tmp_path: Path) -> None:
     assert (found.sid, found.status, found.to, found.body, found.sent_at) == (
         f"file-{SMS.id}-1",
         "delivered",
-        PATIENT.__class__("+12025550143"),
+        PhoneNumber("+12025550143"),
         SMS.body,
         NOW,
     )

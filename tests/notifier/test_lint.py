@@ -92,7 +92,7 @@ def test_opt_out_words_are_checked(words: str, code: str) -> None:
 def test_a_missing_fallback_is_an_error_and_a_gap_elsewhere_a_warning() -> None:
     missing = check(built_in_set(), replace(SETTINGS, fallback_language="fr"))
     assert {finding.code for finding in missing} == {"fallback_missing"}
-    assert [finding.path for finding in missing][0] == ("fr", "booked")
+    assert missing[0].path == ("fr", "booked")
     assert len(missing) == 5
     gap = check(TemplateSet.build(built_in("en"), {"fr": {"opt_out": "STOP", "booked": {"default": GOOD}}}), SETTINGS)
     assert {(finding.severity, finding.code) for finding in gap} == {(Severity.WARNING, "falls_back")}

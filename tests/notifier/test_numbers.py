@@ -57,7 +57,7 @@ def test_satellite_and_premium_stay_refused_whatever_countries_are_listed() -> N
     anywhere = replace(PRODUCTION, countries=frozenset({"US", "GB", "PR", "001"}))
     assert verdict("+88216555010", rules=anywhere) is Reason.COUNTRY_NOT_ALLOWED
     assert verdict("+19005550143", rules=anywhere) is Reason.INVALID_PHONE
-    assert verdict("+448431234567", rules=anywhere) is Reason.INVALID_PHONE  # shared cost
+    assert verdict("+449098790143", rules=anywhere) is Reason.INVALID_PHONE  # premium, from the range kept for drama
     assert verdict("+17875550143", rules=anywhere) == Allowed(PhoneNumber("+17875550143"))
 
 

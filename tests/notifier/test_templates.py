@@ -74,12 +74,10 @@ def test_what_is_not_a_template(text: str, code: str) -> None:
 
 @given(st.text(alphabet="ab[]{}.! :", max_size=30))
 def test_any_text_is_taken_apart_or_refused_with_a_code(text: str) -> None:
-    try:
-        template = take_apart(PATH, text)
-    except TemplateError as error:
-        assert error.code in {"braces", "brackets", "conversion", "unknown_placeholder"}
-    else:
-        assert {piece.value for piece in template.fields()} <= PLACEHOLDERS
+    built = TemplateSet.build({"en": {"booked": {"default": text}}})
+    assert {finding.code for finding in built.findings} <= {"braces", "brackets", "conversion", "unknown_placeholder"}
+    assert len(built.texts) + len(built.findings) == 1
+    assert all(piece.value in PLACEHOLDERS for template in built.texts.values() for piece in template.fields())
 
 
 def test_a_later_layer_replaces_single_texts() -> None:

@@ -49,14 +49,15 @@ def rendered(
             "booked",
             "en",
             None,
-            "Lamna Healthcare: your appointment is on Mon, Mar 9 at 2:05 PM. Questions or changes: +1 425 555 0100. Reply STOP to opt out.",
+            "Lamna Healthcare: your appointment is on Mon, Mar 9 at 2:05 PM. "
+            "Questions or changes: +1 425 555 0100. Reply STOP to opt out.",
         ),
         (
             "reminder",
             "en",
             "video",
-            "Lamna Healthcare: a reminder of your video visit on Mon, Mar 9 at 2:05 PM. Join: https://video.lamna.example/j/12345 "
-            "Questions: +1 425 555 0100. Reply STOP to opt out.",
+            "Lamna Healthcare: a reminder of your video visit on Mon, Mar 9 at 2:05 PM. "
+            "Join: https://video.lamna.example/j/12345 Questions: +1 425 555 0100. Reply STOP to opt out.",
         ),
         (
             "canceled",
@@ -69,8 +70,8 @@ def rendered(
             "updated",
             "es-MX",
             "phone",
-            "Lamna Healthcare: su cita por llamada tiene cambios. Ahora es el lun 9 de mar, 2:05 p.m. Preguntas: +1 425 555 0100. "
-            "Responda STOP para no recibir mensajes.",
+            "Lamna Healthcare: su cita por llamada tiene cambios. Ahora es el lun 9 de mar, 2:05 p.m. "
+            "Preguntas: +1 425 555 0100. Responda STOP para no recibir mensajes.",
         ),
     ],
 )

@@ -37,6 +37,7 @@ HOSTILE = {
     "nul": "Alex\x00",
     "surrogate": "Alex\ud800",
     "optional-part": "[Alex]",
+    "long": "L" * 400,
 }
 
 

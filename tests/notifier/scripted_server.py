@@ -1,0 +1,130 @@
+"""A scripted HTTP server on loopback: answers or breaks off as a test tells it, and keeps what it read."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as the server read it."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    form: dict[str, str]
+    headers: dict[str, str]
+
+
+Act = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class Script:
+    """What to do with each request in turn; the last act repeats."""
+
+    acts: list[Act]
+    seen: list[Seen] = field(default_factory=list)
+    url: str = ""
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def next_act(self) -> Act:
+        return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+
+
+def answer(status: int, body: object = "", *, raw: bytes | None = None, length: int | None = None) -> Act:
+    """A whole answer; `length` lies about its size: the connection closes before that many bytes have come."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        content = raw if raw is not None else json.dumps(body).encode() if body != "" else b""
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(content) if length is None else length))
+        handler.send_header("Connection", "close")  # this also ends the handler's loop
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return act
+
+
+def reset(handler: BaseHTTPRequestHandler) -> None:
+    """Read the request, then reset the connection."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    """Read the request, then close without a word."""
+    handler.close_connection = True
+
+
+def wait_for(script: Callable[[], Script]) -> Act:
+    """Read the request, then say nothing until the test is over."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        script().released.wait(60)
+        handler.close_connection = True
+
+    return act
+
+
+@contextmanager
+def serving(*acts: Act) -> Iterator[Script]:
+    """A server with this script, on a free port; gone at the end."""
+    script = Script(list(acts))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            parts = urlsplit(self.path)
+            script.seen.append(
+                Seen(
+                    method=self.command,
+                    path=parts.path,
+                    query={name: values[0] for name, values in parse_qs(parts.query).items()},
+                    form={name: values[0] for name, values in parse_qs(body).items()},
+                    headers=dict(self.headers.items()),
+                )
+            )
+            script.next_act()(self)
+
+        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815  # the names http.server looks for
+
+        def finish(self) -> None:
+            with suppress(OSError):  # the socket was reset on purpose
+                super().finish()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
+            """Silent: a request line holds the number asked for."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    script.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield script
+    finally:
+        script.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def refused_url() -> str:
+    """A loopback address where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
