@@ -39,6 +39,7 @@ class Null(enum.Enum):
 
 
 DELETE: Final = Null.DELETE
+_DELETED: Final = Null.DELETE.value
 Value: TypeAlias = str | Literal[Null.DELETE] | None
 """Text (never empty), DELETE for `""`, None where the message is silent."""
 
@@ -160,13 +161,8 @@ class Segment:
             return None
         if self.name == "MSH" and number <= 2:
             return raw if component == sub == repetition == 1 else None
-        separator = self._delimiters.repetition
-        if separator in raw:
-            parts = raw.split(separator, repetition)
-            raw = parts[repetition - 1] if repetition <= len(parts) else ""
-        elif repetition != 1:
-            return None
-        return Field(raw, self._delimiters).value(component, sub)
+        raw = _part(raw, self._delimiters.repetition, repetition)
+        return _value(raw, self._delimiters, component, sub)
 
     def __repr__(self) -> str:
         return f"<Segment {self.name}>"
@@ -179,30 +175,15 @@ class Field:
         raw: as sent, escapes and all.
     """
 
-    __slots__ = ("_components", "_delimiters", "raw")
+    __slots__ = ("_delimiters", "raw")
 
     def __init__(self, raw: str, delimiters: Delimiters) -> None:
         self.raw = raw
         self._delimiters = delimiters
-        self._components: list[str] | None = None
 
     def value(self, number: int = 1, sub: int = 1) -> Value:
         """A component's text, DELETE, or None where the message is silent."""
-        raw = self.raw
-        if raw == Null.DELETE.value:
-            return DELETE
-        raw = self.raw_component(number)
-        if raw == Null.DELETE.value:
-            return DELETE
-        delimiters = self._delimiters
-        if delimiters.subcomponent in raw:
-            parts = raw.split(delimiters.subcomponent, sub)
-            raw = parts[sub - 1] if sub <= len(parts) else ""
-            if raw == Null.DELETE.value:
-                return DELETE
-        elif sub != 1:
-            return None
-        return unescape(raw, delimiters) or None
+        return _value(self.raw, self._delimiters, number, sub)
 
     def component(self, number: int, sub: int = 1) -> str:
         """A component's text; "" where it is empty, absent or deleted."""
@@ -211,11 +192,7 @@ class Field:
 
     def raw_component(self, number: int) -> str:
         """A component as sent, subcomponents and escapes included; "" where absent."""
-        components = self._components
-        if components is None:
-            components = self.raw.split(self._delimiters.component)
-            self._components = components
-        return components[number - 1] if 0 < number <= len(components) else ""
+        return _part(self.raw, self._delimiters.component, number)
 
     @property
     def text(self) -> str:
@@ -225,10 +202,34 @@ class Field:
     @property
     def deleted(self) -> bool:
         """Whether the whole repetition is HL7's `""`."""
-        return self.raw == Null.DELETE.value
+        return self.raw == _DELETED
 
     def __repr__(self) -> str:
         return "<Field>"
+
+
+def _part(raw: str, separator: str, number: int) -> str:
+    """The part with that number, counted from 1; what lies behind it is not split."""
+    if separator not in raw:
+        return raw if number == 1 else ""
+    parts = raw.split(separator, number)
+    return parts[number - 1] if 0 < number <= len(parts) else ""
+
+
+def _value(raw: str, delimiters: Delimiters, component: int, sub: int) -> Value:
+    """A subcomponent of one repetition; a deleted whole deletes its parts."""
+    if raw == _DELETED:
+        return DELETE
+    raw = _part(raw, delimiters.component, component)
+    if raw == _DELETED:
+        return DELETE
+    if sub != 1 or delimiters.subcomponent in raw:
+        raw = _part(raw, delimiters.subcomponent, sub)
+        if raw == _DELETED:
+            return DELETE
+    if delimiters.escape in raw:
+        raw = unescape(raw, delimiters)
+    return raw or None
 
 
 @dataclass(frozen=True, slots=True)
