@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import combinations
-from pathlib import Path
 
 from config.addresses import is_loopback
 from config.model import Configuration, Environment, ListenerSection
@@ -51,14 +51,15 @@ def _enabled(configuration: Configuration) -> list[tuple[str, Environment]]:
 
 def _certificates(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     """The certificate tells the environments apart, so it can stand in one only (signing.md section 5)."""
-    seen: dict[Path, str] = {}
+    seen: dict[str, str] = {}
     for name, environment in configuration.environments.items():
-        for index, path in enumerate(environment.certificates):
-            other = seen.setdefault(Path(*path.parts), name)
+        files = [os.path.normpath(path) for path in environment.certificates]
+        for index, file in enumerate(files):
+            other = seen.setdefault(file, name)
             keys: Keys = ("environments", name, "certificates", index)
             if other != name:
                 yield keys, f"is also a certificate of environment {other}; each environment needs its own"
-            elif environment.certificates.index(path) != index:
+            elif files.index(file) != index:
                 yield keys, "stands twice"
 
 

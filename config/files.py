@@ -46,7 +46,7 @@ def twilio_tokens(loaded: Loaded) -> tuple[SecretStr, ...]:
     path = gateway.twilio.auth_token_file
     try:
         lines = path.read_text(encoding="ascii").split() if path is not None else []
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         raise ConfigurationError([loaded.problem(keys, "cannot be read")]) from None
     if not lines:
         raise ConfigurationError([loaded.problem(keys, "holds no token; write one a line")])
@@ -68,7 +68,7 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
         try:
             twilio_tokens(loaded)
         except ConfigurationError as error:
-            if gateway.twilio.auth_token_file.is_file() and os.access(gateway.twilio.auth_token_file, os.R_OK):
+            if os.path.isfile(gateway.twilio.auth_token_file) and os.access(gateway.twilio.auth_token_file, os.R_OK):
                 yield from ((keys, problem.why) for problem in error.problems)
     for name, environment in configuration.environments.items():
         tls = environment.listener.tls
@@ -81,9 +81,9 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
 
 
 def _readable(keys: Keys, path: Path) -> Iterator[tuple[Keys, str]]:
-    if not path.exists():
+    if not os.path.exists(path):  # not Path's own: that raises for a name that no file can have
         yield keys, f"there is no file {path.name} in {path.parent}"
-    elif not path.is_file():
+    elif not os.path.isfile(path):
         yield keys, f"{path.name} is not a file"
     elif not os.access(path, os.R_OK):
         yield keys, f"{path.name} cannot be read by this account"
@@ -99,7 +99,7 @@ def _secret(keys: Keys, path: Path, hint: str = "") -> Iterator[tuple[Keys, str]
 
 
 def _folder(keys: Keys, path: Path) -> Iterator[tuple[Keys, str]]:
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         yield keys, f"there is no folder {path.parent}"
     elif not os.access(path.parent, os.W_OK | os.X_OK):
         yield keys, f"the folder {path.parent} cannot be written by this account"

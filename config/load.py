@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
@@ -20,15 +21,11 @@ from pydantic import BaseModel, ValidationError
 
 from config.agreement import disagreements
 from config.document import Document, nearest, read_document
+from config.fieldmap import FieldMap
 from config.model import Configuration
 from config.overlay import overlay
 from config.problems import ConfigurationError, Keys, Place, Problem
 from config.wording import explain
-
-try:
-    from config.fieldmap import FieldMap
-except ModuleNotFoundError:  # until the parser's colleague has it
-    FieldMap = BaseModel
 
 HERE: Final = Path(str(files("config")))
 FIELD_MAPS: Final = Path(str(files("parser"))) / "fieldmaps"
@@ -136,7 +133,9 @@ def _under(keys: Keys, laid: Mapping[Keys, Place]) -> bool:
 class _Rules:
     """Reads the files a configuration names that hold rules or texts; collects what is wrong with them."""
 
-    def __init__(self, configuration: Configuration, where: Any, folder: Path, field_maps: Path) -> None:
+    def __init__(
+        self, configuration: Configuration, where: Callable[[Keys], Place], folder: Path, field_maps: Path
+    ) -> None:
         self.field_maps: dict[str, FieldMap] = {}
         self.templates: dict[str, Templates] = {}
         self.answer_rows: dict[str, Mapping[str, Any]] = {}
@@ -199,7 +198,7 @@ class _Rules:
     def _named(self, keys: Keys, path: Path) -> Document:
         """A file that the configuration names; one that is missing is a problem of the key that names it."""
         self.files.append(path)
-        if not path.is_file():
+        if not os.path.isfile(path):  # False, where Path.is_file raises, for a name that no file can have
             raise ConfigurationError([Problem.at(self._where(keys), keys, f"there is no file {path.name} there")])
         return self._once(path)
 
@@ -244,7 +243,7 @@ def _anchor(name: str, value: Any, folder: Path) -> Any:
     if isinstance(value, BaseModel):
         return _anchored(value, folder)
     if isinstance(value, Path):
-        return folder / value.expanduser()
+        return folder / value
     if isinstance(value, list):
         return [_anchor(name, item, folder) for item in value]
     if isinstance(value, dict):

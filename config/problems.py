@@ -48,7 +48,7 @@ class Problem:
 
     @classmethod
     def at(cls, place: Place, keys: Keys, why: str) -> Problem:
-        return cls(place.file, place.line, place.column, key_path(keys), why)
+        return cls(place.file, place.line, place.column, key_path(keys), _printable(why))
 
     def __str__(self) -> str:
         parts = [str(Place(self.file, self.line, self.column)), self.key, self.why]
@@ -67,6 +67,10 @@ def key_path(keys: Keys) -> str:
     """`("sms", "reminders", 0)` as `sms.reminders[0]`; characters a terminal could act on are escaped."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{_visible(key)}" for key in keys)
     return text.removeprefix(".")
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _visible(key: str) -> str:

@@ -85,7 +85,7 @@ def _why(detail: ErrorDetails, keys: Keys) -> str:
     context = detail.get("ctx", {})
     given = detail.get("input")
     if detail["loc"] and detail["loc"][-1] == "[key]":
-        return _NAME
+        return _NAME if keys[0] == "environments" else "cannot be a key here"
     if given is None and kind != "missing" and kind not in ("value_error", "assertion_error"):
         return "has no value"
     if kind in _FIXED:

@@ -93,3 +93,16 @@ def test_a_missing_or_empty_token_file_is_told(content: str | None, why: str, wr
 
     assert [problem.why for problem in raised.value.problems] == [why]
     assert [problem.key for problem in check_files(loaded)] == ["gateway.twilio.auth_token_file"]
+
+
+@pytest.mark.parametrize(
+    "name", ["n" * 5000, "a\\0b", "~nobody/key", "a\\x1b[2Jb"], ids=["long", "nul", "tilde", "escape"]
+)
+def test_names_that_no_file_has_are_problems_like_others(name: str, write: Write) -> None:
+    loaded = load(write("  url: sqlite", f'  key_file: "{name}"\n  url: sqlite'), {})
+
+    (problem,) = check_files(loaded)
+
+    assert problem.key == "storage.key_file"
+    assert problem.why.startswith("there is no file ")
+    assert problem.why.isprintable()
