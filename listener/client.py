@@ -19,6 +19,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from time import perf_counter
+from typing import cast
 
 from listener.framing import Decoder, Frame, FramingError, frame
 from listener.limits import Deadline
@@ -139,7 +141,7 @@ class MllpClient(asyncio.Protocol):
             return future
         if not self._pending:
             self._deadline.restart()
-        self._pending.append((self._loop.time(), future))
+        self._pending.append((perf_counter(), future))  # the loop's own clock may tick in milliseconds
         self._transport.write(block)
         return future
 
@@ -171,8 +173,7 @@ class MllpClient(asyncio.Protocol):
     # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
 
     def data_received(self, data: bytes) -> None:
         self._decoder.receive(data)
@@ -194,7 +195,7 @@ class MllpClient(asyncio.Protocol):
         else:
             self._deadline.stop()
         if not future.done():
-            future.set_result(Answer(content=event.content, milliseconds=(self._loop.time() - sent) * 1000))
+            future.set_result(Answer(content=event.content, milliseconds=(perf_counter() - sent) * 1000))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, ssl.SSLError):

@@ -22,6 +22,7 @@ import ssl
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from listener.connection import Connection
 from listener.incidents import Incident, Kind, Peer, Reporter
@@ -302,8 +303,7 @@ class _Accepted(asyncio.Protocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._server.admit(transport)
+        self._server.admit(cast(asyncio.Transport, transport))  # uvloop's is one without saying so
 
 
 def _peer(transport: asyncio.BaseTransport) -> Peer:

@@ -521,8 +521,8 @@ async def test_stop_under_load_answers_every_message_it_took(listen: Listen) -> 
 
     async def pump(writer: asyncio.StreamWriter, number: int) -> None:
         try:
-            for index in range(100_000):
-                writer.write(frame(b"%d-%d" % (number, index)))
+            for batch in range(10_000):
+                writer.write(b"".join(frame(b"%d-%d" % (number, batch * 100 + index)) for index in range(100)))
                 await writer.drain()
         except OSError:
             return
