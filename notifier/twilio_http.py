@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import threading
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -42,6 +43,7 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
     """
 
     def __init__(self, base_url: str, timeout_seconds: float) -> None:
+        self._of_thread = threading.local()
         super().__init__(timeout=timeout_seconds)
         parts = urlsplit(base_url)
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
@@ -51,6 +53,16 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
         adapter = HTTPAdapter(pool_maxsize=_POOL, max_retries=0)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
+
+    # The library hands each answer over through this attribute of a client that our threads share: one thread must never
+    # read another's, or a text would get the SID of somebody else's.
+    @property
+    def _test_only_last_response(self) -> Response | None:
+        return getattr(self._of_thread, "response", None)
+
+    @_test_only_last_response.setter
+    def _test_only_last_response(self, response: Response | None) -> None:
+        self._of_thread.response = response
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
         if self._base_url != PUBLIC_API:

@@ -6,11 +6,16 @@ import base64
 import logging
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
 
 import pytest
+from twilio.http.response import Response
 
 from notifier.credentials import Credentials
 from notifier.gateway import (
@@ -27,7 +32,17 @@ from notifier.twilio_gateway import TwilioGateway
 from notifier.twilio_http import BoundedHttpClient, InsecureBaseUrlError, make_client
 from parser.phone import PhoneNumber
 from tests.notifier.samples import NOW, SMS, sms
-from tests.notifier.scripted_server import Act, Script, answer, hang_up, refused_url, reset, serving, wait_for
+from tests.notifier.scripted_server import (
+    Act,
+    Script,
+    answer,
+    hang_up,
+    refused_url,
+    reset,
+    self_signed,
+    serving,
+    wait_for,
+)
 
 ACCOUNT = "AC" + "1" * 32
 SID = "SM" + "2" * 32
@@ -178,6 +193,38 @@ def test_a_connection_that_died_between_two_texts_is_ambiguous_not_retried() -> 
     assert len(script.seen) == 3
 
 
+def test_many_threads_each_get_their_own_answer() -> None:
+    """The library hands answers through an attribute that all its threads share; ours must not mix two texts up."""
+
+    def echo(handler: BaseHTTPRequestHandler) -> None:
+        # The answer to the request this very thread has just read.
+        body = next(seen.form["Body"] for seen in script.seen if seen.form["To"] == handler.headers["X-Echo"])
+        answer(201, message(sid=f"SM{int(body):032x}"))(handler)
+
+    class Marked(BoundedHttpClient):
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+            kwargs["headers"]["X-Echo"] = kwargs["data"]["To"]
+            return super().request(method, url, *args, **kwargs)
+
+    with serving(echo) as script:
+        http = Marked(script.url, 30)
+        http.session.trust_env = False
+        twilio = TwilioGateway(make_client(Credentials(account_sid=ACCOUNT, tokens=(TOKEN,)), http), http, None)
+        texts = [sms(body=str(number), to=PhoneNumber(f"+120255501{number:02d}")) for number in range(60)]
+        with ThreadPoolExecutor(12) as pool:
+            receipts = list(pool.map(twilio.send, texts))
+        twilio.close()
+    assert receipts == [Accepted(sid=f"SM{number:032x}", status="queued") for number in range(60)]
+
+
+def test_an_answer_in_one_thread_is_not_seen_in_another() -> None:
+    http = BoundedHttpClient("http://127.0.0.1", 10)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(setattr, http, "_test_only_last_response", "of another text").result()
+        assert http._test_only_last_response is None
+        assert pool.submit(getattr, http, "_test_only_last_response").result() == "of another text"
+
+
 def test_nobody_listening_is_not_sent() -> None:
     assert gateway_at(refused_url()).send(SMS) == NotSent(why="not_connected")
 
@@ -188,6 +235,26 @@ def test_an_unknown_host_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert gateway_at("https://twilio.invalid").send(SMS) == NotSent(why="not_connected")
+
+
+def test_a_proxy_that_is_not_there_or_refuses_is_not_sent() -> None:
+    for proxy, why in ((refused_url(), "not_connected"), (None, "proxy_refused")):
+        with serving(answer(500)) as script:
+            http = BoundedHttpClient("https://api.twilio.com", 30)
+            http.session.trust_env = False
+            http.proxy = {"https": proxy or script.url}  # the scripted server knows no CONNECT: 501
+            client = make_client(Credentials(account_sid=ACCOUNT, tokens=(TOKEN,)), http)
+            assert TwilioGateway(client, http, None).send(SMS) == NotSent(why=why)
+            http.close()
+        assert script.seen == []
+
+
+def test_a_certificate_nobody_vouches_for_never_gets_the_text(tmp_path: Path) -> None:
+    with serving(answer(201, message()), tls=self_signed(tmp_path)) as script:
+        twilio = gateway_at(script.url)
+        assert twilio.send(SMS) == NotSent(why="certificate")
+        twilio.close()
+    assert script.seen == []
 
 
 def test_plain_http_speaking_server_behind_https_never_gets_the_text() -> None:
