@@ -18,11 +18,11 @@ from urllib.parse import urlencode
 from twilio.base.values import unset
 from twilio.rest import Client
 
+from notifier.callbacks import STATUS_PATH
 from notifier.gateway import Accepted, Ambiguous, GatewayUnavailableError, NotSent, Receipt, Refused, SentMessage, Sms
 from notifier.twilio_http import BoundedHttpClient, answered, broken_off, never_left
 from parser.phone import PhoneNumber
 
-STATUS_PATH: Final = "/twilio/status"
 VALIDITY: Final = (6, 36_000)
 """Seconds; Twilio takes 1 to 36000 and advises more than 5."""
 _MESSAGE_SID: Final = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.dates import date_words, fallbacks, locale_for, longest_date_words
@@ -106,6 +106,7 @@ def test_fallback_chains(tag: str | None, chain: tuple[str, ...]) -> None:
     assert fallbacks(tag) == chain
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=4))
 def test_any_language_gives_some_locale(language: str, territory: str) -> None:
     assert date_words(datetime(2026, 3, 9, tzinfo=UTC), "UTC", locale_for(language, territory))["date"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.rates import Bucket, SenderRates, default_rate
@@ -74,6 +74,7 @@ def test_a_clock_set_back_or_far_ahead_gives_no_burst_and_no_stall() -> None:
     assert later.take(1, after(30 * 86400)) is None
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from((0.5, 1.0, 3.0, 100.0)),
     st.lists(st.tuples(st.integers(1, 5), st.floats(0, 4)), max_size=60),
@@ -89,6 +90,7 @@ def test_never_more_than_the_rate_plus_one_bucket_and_one_text(rate: float, asks
     assert spent <= rate * elapsed + bucket.depth + 5 + 1e-6
 
 
+@settings(deadline=None)
 @given(st.sampled_from((0.3, 1.0, 3.0, 7.0)), st.integers(1, 10), st.integers(1, 10))
 def test_after_the_wait_the_text_goes(rate: float, first: int, second: int) -> None:
     bucket = Bucket.full(rate, NOW).take(first, NOW)

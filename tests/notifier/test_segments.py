@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 import smsutil
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.segments import INVISIBLE, Encoding, count, fold, fold_letters, split
@@ -83,6 +83,7 @@ def test_escape_is_not_a_character_of_gsm7() -> None:
     assert count("a\x1bb").offending == ("\x1b",)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_parts_join_to_the_text_and_none_is_too_long(text: str) -> None:
     parts = split(text)
@@ -108,6 +109,7 @@ def test_letters_are_folded_only_where_asked() -> None:
     assert fold_letters("María, sábado, ñ, é, 中, ł") == "Maria, sabado, ñ, é, 中, ł"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_folding_twice_changes_nothing_more_and_leaves_nothing_invisible(text: str) -> None:
     folded = fold(text)

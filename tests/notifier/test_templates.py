@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.templates import PLACEHOLDERS, TemplateError, TemplateSet, placeholders_used, take_apart
@@ -72,6 +72,7 @@ def test_what_is_not_a_template(text: str, code: str) -> None:
     assert caught.value.code == code
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab[]{}.! :", max_size=30))
 def test_any_text_is_taken_apart_or_refused_with_a_code(text: str) -> None:
     built = TemplateSet.build({"en": {"booked": {"default": text}}})

@@ -204,7 +204,7 @@ def test_nothing_of_the_patient_is_in_a_repr() -> None:
 anything = st.none() | st.text(max_size=80)
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(
     name=anything,
     place=anything,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.segments import INVISIBLE
@@ -87,6 +87,7 @@ def test_details(detail: str, cleaned: str | None) -> None:
     assert clean_detail(detail) == cleaned
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_whatever_passes_holds_allowed_characters_alone(text: str) -> None:
     name, detail = clean_name(text), clean_detail(text)
@@ -156,6 +157,7 @@ def test_no_link_passes_without_listed_hosts() -> None:
     assert clean_link(None, HOSTS) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_links_never_raise_and_never_leave_the_listed_hosts(text: str) -> None:
     for link in (text, f"https://{text}", f"https://video.lamna.example{text}"):
