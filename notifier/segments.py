@@ -52,6 +52,10 @@ class Count:
 
 def count(text: str) -> Count:
     """Segments, units and encoding of `text` exactly as it stands; `fold` it first to save segments."""
+    if _BASIC.issuperset(text):  # nearly every text; no pair can straddle a boundary
+        single, part = _ROOM[Encoding.GSM7]
+        segments = 1 if len(text) <= single else -(-len(text) // part)
+        return Count(encoding=Encoding.GSM7, segments=segments, units=len(text))
     offending = tuple(dict.fromkeys(char for char in text if char not in _GSM7))
     encoding = Encoding.UCS2 if offending else Encoding.GSM7
     units = sum(_sizes(text, encoding))
