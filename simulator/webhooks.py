@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import hashlib
 import hmac
 import ssl
@@ -69,13 +70,19 @@ class Postman:
         self._ledger.write(Delivered(time=self._clock(), url=webhook.url, params=dict(webhook.fields), status=status))
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the system's certificates takes tens of milliseconds, in which this loop answers nobody."""
+    return ssl.create_default_context()
+
+
 async def post_form(url: str, fields: Mapping[str, str], signature: str, deliver_to: str | None = None) -> int:
     """POST a form on a connection of its own; returns the HTTP status, without following redirects."""
     asked = urlsplit(url)
     target = urlsplit(deliver_to) if deliver_to else asked
     secure = target.scheme == "https"
     reader, writer = await asyncio.open_connection(
-        target.hostname, target.port or (443 if secure else 80), ssl=ssl.create_default_context() if secure else None
+        target.hostname, target.port or (443 if secure else 80), ssl=_tls() if secure else None
     )
     try:
         body = urlencode(fields).encode()
