@@ -22,7 +22,7 @@ import ssl
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import cast
+from functools import partial
 
 from listener.connection import Connection
 from listener.incidents import Incident, Kind, Peer, Reporter
@@ -33,6 +33,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _BACKLOG = 512  # connections waiting to be accepted: every peer of a restarted service comes back at once
+_ACCEPT_PAUSE = 1.0  # s
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))  # a dead peer is found in 2 minutes
 _USER_TIMEOUT_MS = 120_000  # the same for an answer that is never acknowledged: the kernel would try for 15 minutes
 
@@ -100,8 +101,8 @@ class MllpServer:
         self._allowed = networks(allow_from)
         self._incident = report
         self._accepted = 0
-        self._connections: dict[Connection, asyncio.BaseTransport] = {}
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._connections: set[Connection] = set()
+        self._beginning: set[asyncio.Task[None]] = set()  # one task for each connection until its handshake is over
         self._per_peer: Counter[str] = Counter()
         self._closes: Counter[str] = Counter()
         self._messages = 0
@@ -109,7 +110,7 @@ class MllpServer:
         self._buffered = 0
         self._waiting: deque[Connection] = deque()
         self._is_waiting: set[Connection] = set()
-        self._listening: asyncio.Server | None = None
+        self._listening: list[socket.socket] = []
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -123,8 +124,17 @@ class MllpServer:
         """
         self._loop = asyncio.get_running_loop()
         self.report = Reporter(self._incident, self._loop.time)
-        self._listening = await self._loop.create_server(lambda: _Accepted(self), host, port, backlog=_BACKLOG)
-        bound: int = self._listening.sockets[0].getsockname()[1]
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
+                self._listening.append(socket.create_server(address, family=family, backlog=_BACKLOG))
+        except OSError:
+            self._stop_listening()
+            raise
+        for listening in self._listening:
+            listening.setblocking(False)
+            self._listen(listening)
+        bound: int = self._listening[0].getsockname()[1]
         return bound
 
     def reconfigure(
@@ -149,9 +159,8 @@ class MllpServer:
             How many connections had to be reset; a sender of an unanswered message will send it again.
         """
         self._draining = True
-        if self._listening is not None:
-            self._listening.close()
-        for task in tuple(self._handshakes):
+        self._stop_listening()
+        for task in tuple(self._beginning):
             task.cancel()
         for connection in tuple(self._connections):
             connection.drain()
@@ -182,29 +191,50 @@ class MllpServer:
 
     # --- accepting
 
-    def admit(self, transport: asyncio.Transport) -> None:
+    # Not `loop.create_server`: it would let any number of peers sit in TLS handshakes before a limit could see them.
+
+    def _listen(self, listening: socket.socket) -> None:
+        if not self._draining:
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def _stop_listening(self) -> None:
+        for listening in self._listening:
+            self._loop.remove_reader(listening)
+            listening.close()
+        self._listening.clear()
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_BACKLOG):
+            try:
+                sock, address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no descriptors or no memory: to try again at once would only spin
+                self.report(Kind.TOO_MANY, None, f"cannot accept: {error.strerror}")
+                self._loop.remove_reader(listening)
+                self._loop.call_later(_ACCEPT_PAUSE, self._listen, listening)
+                return
+            self._admit(sock, address)
+
+    def _admit(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """A socket was accepted: refuse it before it costs anything, or begin."""
         self._accepted += 1
-        peer = _peer(transport)
+        peer = Peer(address=address[0], port=address[1], local_port=sock.getsockname()[1])
         refusal = self._refusal(peer)
         if refusal is not None:
             kind, text = refusal
             self._closes[kind.code] += 1
             self.report(kind, peer, text)
-            transport.abort()
+            sock.close()
             return
-        _tune(transport)
+        sock.setblocking(False)
+        _tune(sock)
         connection = Connection(self, self._limits, peer, self._loop)
-        self._connections[connection] = transport
+        self._connections.add(connection)
         self._per_peer[peer.address] += 1
-        if self._tls is None:
-            transport.set_protocol(connection)
-            connection.start(transport, peer)
-            return
-        transport.pause_reading()  # the ClientHello is for TLS, which takes over in the next turn of the loop
-        task = self._loop.create_task(self._handshake(connection, transport, peer, self._tls))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        task = self._loop.create_task(self._begin(connection, sock, peer, self._tls))
+        self._beginning.add(task)
+        task.add_done_callback(partial(self._begun, connection, sock))
 
     def _refusal(self, peer: Peer) -> tuple[Kind, str] | None:
         limits = self._limits
@@ -218,43 +248,48 @@ class MllpServer:
             return Kind.TOO_MANY_FROM_PEER, f"{limits.max_connections_per_peer} are open"
         return None
 
-    async def _handshake(
-        self, connection: Connection, transport: asyncio.Transport, peer: Peer, context: ssl.SSLContext
+    async def _begin(
+        self, connection: Connection, sock: socket.socket, peer: Peer, context: ssl.SSLContext | None
     ) -> None:
         limits = self._limits
-        seconds = limits.handshake_timeout.total_seconds()
-        kind, text = Kind.DRAINED, ""
+        text = ""
         try:
+            if context is None:
+                transport, _ = await self._loop.connect_accepted_socket(lambda: connection, sock)
+                connection.start(transport, peer)
+                return
+            seconds = limits.handshake_timeout.total_seconds()
             async with asyncio.timeout(seconds):
-                secured = await self._loop.start_tls(
-                    transport,
-                    connection,
-                    context,
-                    server_side=True,
+                transport, _ = await self._loop.connect_accepted_socket(
+                    lambda: connection,
+                    sock,
+                    ssl=context,
                     ssl_handshake_timeout=seconds * 2,  # asyncio's own cannot be told from a reset; ours comes first
                     ssl_shutdown_timeout=limits.write_timeout.total_seconds(),
                 )
-            if secured is not None:
-                connection.start(secured, replace(peer, thumbprint=_thumbprint(secured)))
-                return
-            kind = Kind.BARE_CONNECT
+            connection.start(transport, replace(peer, thumbprint=_thumbprint(transport)))
+            return
         except TimeoutError:
             kind = Kind.HANDSHAKE_TIMEOUT
         except ssl.SSLError as error:
             kind, text = Kind.TLS_FAILED, _tls_reason(error)
         except OSError:  # the peer went away
             kind = Kind.BARE_CONNECT
-        except asyncio.CancelledError:  # stop()
-            pass
         self.report(kind, peer, text)
-        transport.abort()
         self.closed(connection, kind)
+
+    def _begun(self, connection: Connection, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._beginning.discard(task)
+        if task.cancelled():  # by stop(), perhaps before it ran at all
+            sock.close()
+            self.closed(connection, Kind.DRAINED)
 
     # --- what connections call (connection.Owner)
 
     def closed(self, connection: Connection, kind: Kind) -> None:
-        if self._connections.pop(connection, None) is None:
+        if connection not in self._connections:
             return
+        self._connections.discard(connection)
         self._closes[kind.code] += 1
         address = connection.peer.address
         self._per_peer[address] -= 1
@@ -296,22 +331,6 @@ class MllpServer:
             largest.abort(Kind.SHED, f"it held {largest.held} bytes")
 
 
-class _Accepted(asyncio.Protocol):
-    """The protocol of a socket for the moment until it is known whether it may stay."""
-
-    def __init__(self, server: MllpServer) -> None:
-        self._server = server
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._server.admit(cast(asyncio.Transport, transport))  # uvloop's is one without saying so
-
-
-def _peer(transport: asyncio.BaseTransport) -> Peer:
-    remote = transport.get_extra_info("peername") or ("", 0)  # None: the peer has gone already
-    local = transport.get_extra_info("sockname") or ("", 0)
-    return Peer(address=str(remote[0]), port=int(remote[1]), local_port=int(local[1]))
-
-
 def _contains(network: Network, address: str) -> bool:
     try:
         return ipaddress.ip_address(address) in network
@@ -319,11 +338,8 @@ def _contains(network: Network, address: str) -> bool:
         return False
 
 
-def _tune(transport: asyncio.BaseTransport) -> None:
+def _tune(sock: socket.socket) -> None:
     """An answer leaves at once; a dead peer is noticed."""
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None:
-        return
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     named = (*_KEEPALIVE, ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS))  # not every system has these
     options += [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in named if hasattr(socket, name)]
