@@ -94,6 +94,7 @@ class Account:
         self.ledger = Ledger()
         self.numbers = NumberBook(settings.account_sid, rng)
         self.opt_outs = OptOutList()
+        self.services = {sid: list(pool) for sid, pool in settings.services.items()}
         self.script: dict[str, Outcome] = {}
         self.otherwise = Outcome()
         self.mode = CallbackMode.ON_TIME
@@ -166,9 +167,9 @@ class Account:
     def _sender(self, to: str, sender: str, service: str) -> str:
         """The owned number that carries the text; a Messaging Service keeps to one number for each recipient."""
         if service:
-            if service not in self.settings.services:
+            if service not in self.services:
                 raise ApiError(21701)
-            pool = [n for n in self.settings.services[service] if self.numbers.holder(n)]
+            pool = [n for n in self.services[service] if self.numbers.holder(n)]
             if not pool:
                 raise ApiError(21703)
             return pool[zlib.crc32(to.encode()) % len(pool)]
@@ -291,16 +292,36 @@ class Account:
     def release(self, sid: str, now: datetime) -> None:
         self.ledger.write(Purchase(time=now, number=self.numbers.release(sid), released=True))
 
+    def join_service(self, service: str, number_sid: str, now: datetime) -> dict[str, object]:
+        """Put an owned number into a Messaging Service's pool. ApiError 20404, or 21710: it is in there already."""
+        if service not in self.services:
+            raise ApiError(20404)
+        owned = self.numbers.get(number_sid)
+        if owned.number in self.services[service]:
+            raise ApiError(21710)
+        self.services[service].append(owned.number)
+        return {
+            "account_sid": self.settings.account_sid,
+            "capabilities": ["SMS", "MMS", "Voice"],
+            "country_code": "US",
+            "date_created": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "date_updated": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "phone_number": owned.number,
+            "service_sid": service,
+            "sid": owned.sid,
+            "url": f"https://messaging.twilio.com/v1/Services/{service}/PhoneNumbers/{owned.sid}",
+        }
+
     # The outside world ---------------------------------------------------------------------------------------------------
 
     def receive(self, patient: str, to: str, body: str, now: datetime) -> str | None:
         """A patient's text to one of our numbers, or to a Messaging Service. Returns OptOutType. ApiError 20404: not ours."""
-        service = to if to in self.settings.services else None
+        service = to if to in self.services else None
         number = self._sender(patient, "", service) if service else to
         owned = self.numbers.holder(number)
         if owned is None or _E164.fullmatch(patient) is None:
             raise ApiError(20404)
-        service = service or next((sid for sid, pool in self.settings.services.items() if number in pool), None)
+        service = service or next((sid for sid, pool in self.services.items() if number in pool), None)
         kind = self.opt_outs.hear(patient, (number,) if service is None else (service, number), body)
         message = Message(
             sid=self._sid("SM"),

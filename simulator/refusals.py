@@ -42,6 +42,7 @@ REFUSALS: Final[dict[int, tuple[int, str]]] = {
     21659: (400, "The 'From' number is not a Twilio phone number of this account"),
     21701: (400, "The Messaging Service does not exist"),
     21703: (400, "The Messaging Service has no phone number available"),
+    21710: (409, "The phone number is already in the Messaging Service"),
     30409: (400, "This message cannot be canceled"),
 }
 """Error code -> HTTP status and message. A code scripted for a number that is missing here is answered as a 400."""

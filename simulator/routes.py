@@ -5,6 +5,7 @@
     POST, GET          /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers.json
     GET, POST, DELETE  /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers/{PN}.json
     GET                /2010-04-01/Accounts/{AC}/AvailablePhoneNumbers/{US|CA}/Local.json
+    POST               /v1/Services/{MG}/PhoneNumbers            (Twilio has it on messaging.twilio.com)
 
     GET   /simulator/ledger
     POST  /simulator/script     {"number": "+1...", "outcome": {...}}, without number: for all others
@@ -66,6 +67,8 @@ def answer(account: Account, request: Request, now: datetime) -> Answer:
 
 def _api(account: Account, request: Request, now: datetime) -> Answer:
     parts = request.path.strip("/").split("/")
+    if parts[:2] == ["v1", "Services"]:
+        return _service(account, request, parts[2:], now)
     if len(parts) < 4 or parts[:2] != [VERSION, "Accounts"] or not parts[-1].endswith(".json"):
         raise ApiError(20404)
     owner, resource = parts[2], [*parts[3:-1], parts[-1].removesuffix(".json")]
@@ -89,6 +92,15 @@ def _api(account: Account, request: Request, now: datetime) -> Answer:
         raise ApiError(code)
     status, payload = _resource(account, request.method, resource, form, query, now)
     return Answer(status=status, payload=payload, fault=fault)
+
+
+def _service(account: Account, request: Request, resource: list[str], now: datetime) -> Answer:
+    if not _authentic(account, request):
+        raise ApiError(20003)
+    if request.method != "POST" or len(resource) != 2 or resource[1] != "PhoneNumbers":
+        raise ApiError(20404)
+    form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+    return Answer(status=201, payload=account.join_service(resource[0], form.get("PhoneNumberSid", ""), now))
 
 
 def _authentic(account: Account, request: Request) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from twilio.rest import Client
 
 
 class RedirectedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio ships no types
-    """Sends what is meant for api.twilio.com to `base` instead."""
+    """Sends what is meant for Twilio's hosts to `base` instead."""
 
     def __init__(self, base: str, timeout: float) -> None:
         super().__init__(timeout=timeout)
@@ -19,7 +20,7 @@ class RedirectedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio sh
         self.session.trust_env = False
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        return super().request(method, url.replace("https://api.twilio.com", self.base, 1), *args, **kwargs)
+        return super().request(method, re.sub("https://(api|messaging).twilio.com", self.base, url), *args, **kwargs)
 
 
 @contextlib.contextmanager

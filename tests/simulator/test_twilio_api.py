@@ -249,6 +249,19 @@ def test_numbers_are_searched_bought_linked_and_released(client: Any, simulator:
     ]
 
 
+def test_a_number_joins_a_messaging_service_once(client: Any) -> None:
+    (other,) = client.incoming_phone_numbers.list(phone_number=OTHER_SENDER)
+    joined = client.messaging.v1.services(SERVICE).phone_numbers.create(phone_number_sid=other.sid)
+    assert (joined.sid, joined.phone_number, joined.service_sid) == (other.sid, OTHER_SENDER, SERVICE)
+    assert failed(client.messaging.v1.services(SERVICE).phone_numbers.create, phone_number_sid=other.sid) == (
+        409,
+        21710,
+    )
+    for service, number in (("MG" + "6" * 32, other.sid), (SERVICE, "PN" + "0" * 32)):
+        missing = client.messaging.v1.services(service).phone_numbers
+        assert failed(missing.create, phone_number_sid=number) == (404, 20404)
+
+
 @pytest.mark.parametrize(
     ("form", "code"),
     [({}, 21421), ({"PhoneNumber": "5"}, 21421), ({"PhoneNumber": SENDER}, 21422), ({"AreaCode": "12"}, 21451)],
