@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from parser.phone import PhoneNumber
 
@@ -65,6 +65,10 @@ class BadPhone:
     """
 
     reason: str
+
+
+GivenPhone: TypeAlias = PhoneNumber | BadPhone | _Forget | None
+"""What a message says of the patient's telephone. None: nothing; FORGET: delete it now; BadPhone: given and unusable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +158,7 @@ class SchedulingEvent:
     received_at: datetime
     start: Start | None = None
     duration: timedelta | None = None
-    phone: PhoneNumber | BadPhone | _Forget | None = None
+    phone: GivenPhone = None
     language: str | None = None
     deceased: bool = False
     consent: bool | None = None

@@ -1,0 +1,207 @@
+"""A field map: in which fields of a feed's messages each value stands, in order of precedence.
+
+Shipped maps are parser/fieldmaps/*.yaml; an environment may name a file of its own (`ehr: my-fields.yaml`), which is checked
+against this model. A map is complete: every key is given, so that a file can be read without knowing any other. The first
+place that holds something wins; what each place means beside that is said at its key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_NUMBER = "[1-9][0-9]{0,4}"
+_PATH = re.compile(rf"[A-Z][A-Z0-9]{{2}}(\[{_NUMBER}\])?-{_NUMBER}(\[{_NUMBER}\])?(\.{_NUMBER}){{0,2}}")
+_WHOLE_FIELD = re.compile(rf"[A-Z][A-Z0-9]{{2}}-{_NUMBER}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def is_path(text: str) -> bool:
+    """Whether `text` is an HL7 path such as SCH-11.4, PID-13[2].3 or AIS[2]-4: the grammar of parser.er7."""
+    return _PATH.fullmatch(text) is not None
+
+
+def _path(text: str) -> str:
+    if not is_path(text):
+        raise ValueError("is not an HL7 path such as SCH-11.4, PID-13[2].3 or AIS[2]-4")
+    return text
+
+
+def _whole_field(text: str) -> str:
+    if _WHOLE_FIELD.fullmatch(text) is None:
+        raise ValueError("is not a whole field such as PID-13")
+    return text
+
+
+def _language(text: str) -> str:
+    if _LANGUAGE.fullmatch(text) is None:
+        raise ValueError("is not a language tag such as en, es or zh-Hant")
+    return text
+
+
+Path = Annotated[str, AfterValidator(_path)]
+WholeField = Annotated[str, AfterValidator(_whole_field)]
+Language = Annotated[str, AfterValidator(_language)]
+Word = Annotated[str, Field(min_length=1, max_length=80)]
+"""A value as senders write it; case does not matter."""
+
+
+class Part(BaseModel):
+    """Frozen and strict; an unknown key is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+
+class Identity(Part):
+    """One id that an appointment goes by."""
+
+    kind: Literal["filler", "placer", "visit"]
+    """Whose id it is. Of the kinds that two messages share, filler decides before placer before visit."""
+    id: Path
+    """The id itself, `SCH-2.1`."""
+    authority: Path | None = None
+    """Who gave it, `SCH-2.2`; the same id of another authority is another appointment."""
+
+
+class StartSource(Part):
+    """One place of the visit's start."""
+
+    field: Path
+    of: Literal["appointment", "resource"]
+    """resource: the earliest of all such segments, without those whose action code (field 2) is D. Places that speak of the
+    appointment itself are compared, and a contradiction is a warning; resources may begin when they like."""
+    only_if_time: bool = False
+    """A field that has another meaning in the standard: take it only when it holds a date and time."""
+
+
+class DurationSource(Part):
+    """One place of the visit's length: exactly one of `end`, `length`, `interval`."""
+
+    end: Path | None = None
+    """When it ends; the length is what lies between."""
+    length: Path | None = None
+    """A number, in the unit that stands in `unit`."""
+    unit: Path | None = None
+    interval: Path | None = None
+    """TQ's interval form: `M30`, `H1`, or a number of minutes."""
+
+    @model_validator(mode="after")
+    def _one(self) -> DurationSource:
+        if sum(place is not None for place in (self.end, self.length, self.interval)) != 1:
+            raise ValueError("needs exactly one of end, length and interval")
+        if self.unit is not None and self.length is None:
+            raise ValueError("unit goes with length")
+        return self
+
+
+class Units(Part):
+    """How the feed spells units of time."""
+
+    seconds: list[Word]
+    minutes: list[Word]
+    hours: list[Word]
+
+
+class StatusMap(Part):
+    """Where the appointment's status stands, and what its values mean."""
+
+    fields: list[Path] = Field(min_length=1)
+    """In each, the code (component 1) is looked up, then the text (component 2); of both, letters and digits count, so that
+    `No-Show` is `noshow`."""
+    reasons: list[Path]
+    """Fields that usually hold something else: only a value of the lists below counts."""
+    pending: list[Word]
+    waitlist: list[Word]
+    booked: list[Word]
+    arrived: list[Word]
+    completed: list[Word]
+    canceled: list[Word]
+    deleted: list[Word]
+    no_show: list[Word]
+    blocked: list[Word]
+
+    @model_validator(mode="after")
+    def _once(self) -> StatusMap:
+        seen: dict[str, str] = {}
+        for name in STATUSES:
+            for word in getattr(self, name):
+                key = folded(word)
+                if seen.setdefault(key, name) != name:
+                    raise ValueError(f"{word!r} cannot be both {seen[key]} and {name}")
+        return self
+
+
+STATUSES = ("pending", "waitlist", "booked", "arrived", "completed", "canceled", "deleted", "no_show", "blocked")
+
+
+class PhoneMap(Part):
+    """Where telephone numbers stand, and what the codes beside them mean (XTN.2, .3 and .4)."""
+
+    fields: list[WholeField] = Field(min_length=1)
+    """The patient's own; every repetition counts. A field that is sent without a usable number means there is none."""
+    business_fields: list[WholeField]
+    """Looked at too, but silence about the fields above still means: keep what we have."""
+    cell: list[Word]
+    """Codes of a mobile telephone."""
+    personal: list[Word]
+    """Codes of the patient's own line; a number without any code counts as one."""
+    landline: list[Word]
+    """Codes of a telephone that is no mobile: texted only where the environment says `landline: try`."""
+    never: list[Word]
+    """Codes of what cannot be texted, or is not the patient's: fax, pager, modem, e-mail, answering service ..."""
+
+
+class LanguageMap(Part):
+    """The patient's language."""
+
+    fields: list[Path]
+    words: dict[Word, Language]
+    """Local codes and words; ISO 639 codes are known without."""
+
+
+class DeceasedMap(Part):
+    """That the patient has died."""
+
+    flag: Path
+    """Y means yes."""
+    date: Path
+    """Any value means yes."""
+
+
+class FieldMap(Part):
+    """One feed's fields, each list in order of precedence."""
+
+    name: str = Field(min_length=1, max_length=60)
+    """What the map is for, shown by `carebell explain`."""
+    identity: list[Identity] = Field(min_length=1)
+    """The first that is given is the key; all are kept as aliases."""
+    identity_hints: list[Path]
+    """Other numbers that `carebell explain` shows when no id was found; they never identify an appointment."""
+    occurrence: Path | None
+    """The number of one visit within a series whose visits share their ids; null: ids are never shared."""
+    start: list[StartSource] = Field(min_length=1)
+    duration: list[DurationSource]
+    units: Units
+    location_zone: list[Path]
+    """Values looked up in the environment's `location_zones`; the first that is there names the clinic's zone."""
+    status: StatusMap
+    phone: PhoneMap
+    language: LanguageMap
+    deceased: DeceasedMap
+    facility: list[Path]
+    """The building or organisation, as a text for templates."""
+    location: list[Path]
+    """The room or department, as a text for templates."""
+    provider: list[WholeField]
+    """Fields of people (XCN): prefix, given and family name become one text for templates."""
+    patient_name: Path
+    """The name a template may call the patient by; read only where a template does."""
+
+
+def folded(word: str) -> str:
+    """What counts of a code: letters and digits, without regard to case. `No-Show` is `noshow`."""
+    return "".join(character for character in word.casefold() if character.isalnum())

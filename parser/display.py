@@ -1,0 +1,149 @@
+"""What texts may show of a visit: facility, location, provider, join link, visit mode, and the patient's name where wanted.
+
+Values come from a hospital's free text and go to a telephone: each is one short line without control, format or direction
+characters, and a link is passed on only if it is plain https to a host the configuration allows. The texts' room cleans
+once more for its own purposes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from config.fieldmap import folded
+from parser.er7 import Field, Message, Place
+from parser.escapes import unescape
+from parser.event import ParseWarning
+from parser.evidence import DELETED, EMPTY, Offer, Trace, choose, everywhere, offered
+from parser.oddity import Oddity, warning
+
+_MOST_CHARACTERS: Final = 60
+_LONGEST_LINK: Final = 500
+# RFC 3986 in the form every telephone shows as one link: no user, no port, no backslash, ASCII only.
+_LINK: Final = re.compile(
+    r"https://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?:[/?#][!#-;=?-\[\]_a-z~]*)?"
+)
+_IN_PERSON: Final = "in-person"
+
+
+def one_line(text: str) -> str:
+    """At most 60 characters, spaces joined, control and format characters gone; never cut inside a word's last mark."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text)
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_CHARACTERS else line[:_MOST_CHARACTERS].rstrip()
+
+
+def find_text(message: Message, name: str, paths: Sequence[str], trace: Trace | None = None) -> str | None:
+    """The first text that any of the paths holds; resources with action D do not count."""
+
+    def offers() -> Iterator[Offer[str]]:
+        for path in paths:
+            yield _first(message, path)
+
+    choice = choose(offers(), trace)
+    text = one_line(choice.winner.value) if choice.winner is not None and choice.winner.value else None
+    if trace is not None:
+        trace.note(name, text or None, choice.winner.field if choice.winner else None, choice.candidates)
+    return text or None
+
+
+def find_person(message: Message, name: str, fields: Sequence[str], trace: Trace | None = None) -> str | None:
+    """The first person any of the fields (XCN) names: prefix, given and family name."""
+
+    def offers() -> Iterator[Offer[str]]:
+        for field in fields:
+            offer = _first(message, f"{field}.2")
+            label = offer.field.removesuffix(".2")
+            if offer.value is not None and offer.why_not is None:
+                prefix, given = (message.get(f"{label}.{n}") for n in (6, 3))
+                words = (word for word in (prefix, given, offer.value) if isinstance(word, str))
+                yield Offer(label, offer.held, " ".join(words))
+            else:
+                yield offer._replace(field=label)
+
+    choice = choose(offers(), trace)
+    text = one_line(choice.winner.value) if choice.winner is not None and choice.winner.value else None
+    if trace is not None:
+        trace.note(name, text or None, choice.winner.field if choice.winner else None, choice.candidates)
+    return text or None
+
+
+def _first(message: Message, path: str) -> Offer[str]:
+    deleted: Offer[str] | None = None
+    for spot in everywhere(message, path, active_only=True):
+        offer = offered(spot.field, spot.value)
+        if offer.why_not is None:
+            return offer
+        if offer.why_not is DELETED:
+            deleted = deleted or offer
+    return deleted or Offer(path, "", None, EMPTY)
+
+
+def find_mode(message: Message, path: str, modes: Mapping[str, str], trace: Trace | None = None) -> str | None:
+    """`video`, `phone` or `in-person`; None: the field is silent.
+
+    Of several services the first that is not in person counts: the patient needs to know how to get there.
+
+    Args:
+        modes: folded value to mode; any other value means in person.
+    """
+    spots = [offered(spot.field, spot.value) for spot in everywhere(message, path, active_only=True)]
+    given = [offer for offer in spots if offer.why_not is None and offer.value is not None]
+    known = next((offer for offer in given if folded(offer.value or "") in modes), None)
+    winner = known or (given[0] if given else None)
+    mode = None if winner is None else modes.get(folded(winner.value or ""), _IN_PERSON)
+    if trace is not None:
+        why = "another service is not in person"
+        judged = (
+            each if each is winner or each.why_not or winner is None or known is None else each._replace(why_not=why)
+            for each in spots or [Offer[str](path, "", None, EMPTY)]
+        )
+        field = None if winner is None else winner.field
+        trace.note("visit_mode", mode, field, choose(judged, trace).candidates)
+    return mode
+
+
+def find_link(
+    message: Message, path: str | None, hosts: frozenset[str], trace: Trace | None = None
+) -> tuple[str | None, tuple[ParseWarning, ...]]:
+    """The join link, if it leads to an allowed host.
+
+    Args:
+        path: None: links are not configured. A path without a component means the whole field: a URL's `&` is rarely escaped.
+        hosts: in small letters; the link's host must be one of them.
+    """
+    if path is None:
+        return None, ()
+    text = _unsplit(message, path).strip()
+    offer: Offer[str] = Offer(path, text, text, None if text else EMPTY)
+    if text:
+        match = _LINK.fullmatch(text) if len(text) <= _LONGEST_LINK else None
+        if text == '""':
+            offer = Offer(path, text, None, DELETED)
+        elif match is None:
+            offer = Offer(path, text, None, "no plain https link")
+        elif match["host"].lower() not in hosts:
+            offer = Offer(path, text, None, "the host is not in join_link.allowed_hosts")
+    choice = choose((offer,), trace)
+    link = choice.winner.value if choice.winner is not None else None
+    refused = link is None and text not in ("", '""')
+    if trace is not None:
+        trace.note("join_link", link, path if link else None, choice.candidates)
+    return link, (warning(Oddity.JOIN_LINK_REFUSED, path),) if refused else ()
+
+
+def _unsplit(message: Message, path: str) -> str:
+    """The place's text with its subcomponents joined, and its components too where the path names none."""
+    place = Place.of(path)
+    segments = message.segments(place.segment)
+    if len(segments) < place.occurrence:
+        return ""
+    if "." not in path:
+        return Field(segments[place.occurrence - 1].field(place.field), message.delimiters).text
+    repetitions = segments[place.occurrence - 1].repetitions(place.field)
+    if len(repetitions) < place.repetition:
+        return ""
+    return unescape(repetitions[place.repetition - 1].raw_component(place.component), message.delimiters)

@@ -1,0 +1,258 @@
+"""A scheduling message, read: SIU trigger events to `SchedulingEvent`s, or the reason why not.
+
+Sources: HL7 v2.9 chapter 10 (SIU, 10.4), hl7.md (SIU events, Field extraction). Each value is decided by its own module:
+identity, timing, status, xtn, language, display; where values stand is data (parser/fieldmaps). `read` and `explain` run
+the same code: with a trace every candidate is heard and written down, without one each decision stops at its winner.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from certs.message import VerifiedMessage
+from parser.ack import condition_warnings
+from parser.display import find_link, find_mode, find_person, find_text
+from parser.er7 import Message, Place
+from parser.event import FORGET, Action, BadPhone, Evidence, ParseWarning, Rejection, SchedulingEvent, Status
+from parser.evidence import Trace
+from parser.identity import Ids, find_ids
+from parser.oddity import Oddity, warning
+from parser.patient import find_consent, find_deceased, find_language, find_name
+from parser.rules import Rules, rules_for
+from parser.status import find_status
+from parser.timing import Timing, clocks_of, find_duration, find_start
+from parser.when import Clocks
+from parser.xtn import PhoneFinding, find_phone
+
+__all__ = ["EVENTS", "Rules", "Trigger", "explain", "read", "rules_for"]
+
+
+class Trigger(NamedTuple):
+    """What a trigger event means to us.
+
+    Attributes:
+        needs_start: an appointment that is on cannot be acted on without its start.
+        meaning: the standard's, in a few words; for documentation and `explain`.
+    """
+
+    action: Action
+    needs_start: bool
+    meaning: str
+
+
+EVENTS: Final[dict[str, Trigger]] = {
+    "S12": Trigger(Action.BOOK, True, "new appointment booked"),
+    "S13": Trigger(Action.RESCHEDULE, True, "appointment rescheduled"),
+    "S14": Trigger(Action.MODIFY, True, "appointment modified"),
+    "S15": Trigger(Action.CANCEL, False, "appointment cancelled"),
+    "S16": Trigger(Action.CANCEL, False, "appointment discontinued: what remains of it is cancelled"),
+    "S17": Trigger(Action.DELETE, False, "appointment deleted, entered in error"),
+    "S18": Trigger(Action.RESOURCE, False, "service or resource added"),
+    "S19": Trigger(Action.RESOURCE, False, "service or resource modified"),
+    "S20": Trigger(Action.RESOURCE, False, "service or resource cancelled"),
+    "S21": Trigger(Action.RESOURCE, False, "service or resource discontinued"),
+    "S22": Trigger(Action.RESOURCE, False, "service or resource deleted"),
+    "S23": Trigger(Action.SLOT, False, "schedule time slots blocked"),
+    "S24": Trigger(Action.SLOT, False, "schedule time slots opened"),
+    "S26": Trigger(Action.NO_SHOW, False, "patient did not show up"),
+    "S27": Trigger(Action.ANNOUNCE, True, "broadcast of scheduled appointments"),
+}
+
+_VERSION: Final = re.compile(r"2\.[1-9](\.[0-9])?")
+_EVENT: Final = re.compile(r"[A-Z0-9]{3}")
+
+
+def read(message: VerifiedMessage, rules: Rules) -> SchedulingEvent | Rejection:
+    """What the message says, or why it cannot be acted on. Raises for nothing a sender can write."""
+    return _Reader(message, rules, None).read()
+
+
+def explain(message: VerifiedMessage, rules: Rules) -> tuple[SchedulingEvent | Rejection, tuple[Evidence, ...]]:
+    """As `read`, and how each value was decided: the field it came from, and every candidate that lost and why.
+
+    A message that is rejected is explained as far as it can be read. Telephones are masked, names are not shown.
+    """
+    trace = Trace()
+    result = _Reader(message, rules, trace).read()
+    return result, tuple(trace.evidence)
+
+
+class _Reader:
+    """One message being read."""
+
+    __slots__ = ("_message", "_rules", "_trace", "_verified", "_warnings")
+
+    def __init__(self, verified: VerifiedMessage, rules: Rules, trace: Trace | None) -> None:
+        self._verified = verified
+        self._rules = rules
+        self._trace = trace
+        self._message = Message.of(verified, rules.fallback_charset)
+        self._warnings: list[ParseWarning] = [*self._message.warnings, *condition_warnings(verified.msh)]
+
+    def read(self) -> SchedulingEvent | Rejection:
+        event = self._event()
+        if isinstance(event, Rejection):
+            return event
+        rejection = self._version() or self._message.rejection
+        if rejection is not None:
+            return rejection
+        trigger = EVENTS[event]
+        if self._trace is not None:
+            self._trace.note("event", event, "MSH-9.2", note=trigger.meaning)
+        return self._read(event, trigger)
+
+    def _event(self) -> str | Rejection:
+        """MSH-9: `SIU^S12`, `SIU^S12^SIU_S12`, in any case."""
+        kind, event = (_word(self._message, path) for path in ("MSH-9.1", "MSH-9.2"))
+        if kind != "SIU":
+            named = f"{kind}" if _EVENT.fullmatch(kind) else "this message type"
+            return Rejection(code="TYPE", err3="200", text=f"only SIU is handled here, not {named}", location="MSH^1^9")
+        if event not in EVENTS:
+            named = f"event {event}" if _EVENT.fullmatch(event) else "this event"
+            return Rejection(code="TYPE", err3="201", text=f"SIU {named} is not handled", location="MSH^1^9")
+        return event
+
+    def _version(self) -> Rejection | None:
+        """MSH-12: 2.1 to 2.9 in any form, or nothing."""
+        version = _word(self._message, "MSH-12.1")
+        if not version or _VERSION.fullmatch(version):
+            return None
+        return Rejection(code="VERSION", err3="203", text="MSH-12 is not 2.1 to 2.9", location="MSH^1^12")
+
+    def _read(self, event: str, trigger: Trigger) -> SchedulingEvent | Rejection:
+        message, rules, trace, fields = self._message, self._rules, self._trace, self._rules.field_map
+        ids = find_ids(message, fields.identity, fields.occurrence, fields.identity_hints, trace)
+        if trigger.action is Action.SLOT:
+            return self._blank(event, trigger, ids)
+        rejection = self._unidentified(ids)
+        if rejection is not None and trace is None:
+            return rejection
+        clocks, zone_field = clocks_of(
+            message,
+            fields.location_zone,
+            rules.location_zones,
+            sent_at=self._verified.sent_at,
+            sent_offset=self._verified.sent_offset,
+            environment_zone=rules.zone,
+        )
+        timing = find_start(message, fields.start, clocks, self._verified.received_at, zone_field, trace)
+        duration, odd_duration = find_duration(message, fields.duration, rules.units, timing.start, clocks, trace)
+        status, odd_status = find_status(
+            message, trigger.action, fields.status.fields, fields.status.reasons, rules.statuses, trace
+        )
+        rejection = rejection or self._untimed(timing, trigger, status)
+        if rejection is not None and trace is None:
+            return rejection
+        self._warnings += (*odd_duration, *odd_status)
+        phone = self._phone(clocks)
+        language, odd_language = find_language(message, fields.language.fields, rules.languages, trace)
+        link, odd_link = find_link(message, rules.join_link_field, rules.join_link_hosts, trace)
+        self._warnings += (*odd_language, *odd_link)
+        result = SchedulingEvent(
+            environment=self._verified.environment,
+            event=event,
+            action=trigger.action,
+            status=status,
+            reference=ids.reference,
+            aliases=ids.aliases,
+            occurred_at=self._verified.sent_at,
+            received_at=self._verified.received_at,
+            start=timing.start,
+            duration=duration,
+            phone=phone.phone,
+            language=language,
+            deceased=find_deceased(message, fields.deceased.flag, fields.deceased.date, trace),
+            consent=find_consent(message, rules.consent_field, rules.consent_granted, trace),
+            visit_mode=find_mode(message, rules.visit_mode_field, rules.visit_modes, trace),
+            join_link=link,
+            facility=find_text(message, "facility", fields.facility, trace),
+            provider=find_person(message, "provider", fields.provider, trace),
+            location=find_text(message, "location", fields.location, trace),
+            patient_name=find_name(message, fields.patient_name, trace) if rules.wants_name else None,
+            warnings=tuple(self._warnings),
+        )
+        return rejection or result
+
+    def _blank(self, event: str, trigger: Trigger, ids: Ids) -> SchedulingEvent:
+        """A slot's event: no appointment, no patient; nothing else of it is read."""
+        return SchedulingEvent(
+            environment=self._verified.environment,
+            event=event,
+            action=trigger.action,
+            status=Status.UNKNOWN,
+            reference=ids.reference,
+            aliases=ids.aliases,
+            occurred_at=self._verified.sent_at,
+            received_at=self._verified.received_at,
+            warnings=tuple(self._warnings),
+        )
+
+    def _unidentified(self, ids: Ids) -> Rejection | None:
+        if self._message.first("SCH") is None:
+            return Rejection(code="FIELD", err3="101", text="the SCH segment is missing", location="SCH^1")
+        if ids.reference:
+            return None
+        if ids.unfit is not None:
+            text = f"the appointment id in {ids.unfit} is too long or has control characters"
+            return Rejection(code="VALUE", err3="102", text=text, location=_location(ids.unfit))
+        places = [identity.id for identity in self._rules.field_map.identity]
+        text = f"there is no appointment id in {_either(places)}"
+        return Rejection(code="FIELD", err3="101", text=text, location=_location(places[0]))
+
+    def _untimed(self, timing: Timing, trigger: Trigger, status: Status) -> Rejection | None:
+        """The start's fault as a rejection where it is needed, as a warning where not."""
+        self._warnings += timing.warnings
+        if timing.start is not None:
+            return None
+        needed = trigger.needs_start and status.active
+        if timing.fault is not None and timing.field is not None:
+            if not needed:
+                self._warnings.append(warning(timing.fault, timing.field))
+                return None
+            unreadable = timing.fault is Oddity.START_UNREADABLE
+            what = "is no date and time" if unreadable else "is more than 400 days away"
+            text = f"the start in {timing.field} {what}"
+            return Rejection(code="VALUE", err3="102", text=text, location=_location(timing.field))
+        if not needed:
+            return None
+        places = [source.field for source in self._rules.field_map.start]
+        location = next((place for place in places if place.startswith("SCH-")), places[0])
+        text = f"there is no start in {_either(places)}"
+        return Rejection(code="FIELD", err3="101", text=text, location=_location(location, components=False))
+
+    def _phone(self, clocks: Clocks) -> PhoneFinding:
+        found = find_phone(self._message, self._rules.phones, clocks, self._verified.received_at, self._trace)
+        self._warnings += found.warnings
+        if self._trace is not None:
+            phone = found.phone
+            note = None
+            if isinstance(phone, BadPhone):
+                shown, note = None, f"given, but none is usable: {phone.reason}"
+            elif phone is FORGET:
+                shown, note = None, "deleted by the sender: forget the number now"
+            elif phone is None:
+                shown, note = None, "not given: keep what is known"
+            else:
+                shown, note = phone.masked, phone.kind
+            self._trace.note("phone", shown, found.field, found.candidates, note=note)
+        return found
+
+
+def _word(message: Message, path: str) -> str:
+    value = message.get(path)
+    return value.strip().upper() if isinstance(value, str) else ""
+
+
+def _either(paths: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(paths))
+
+
+def _location(path: str, *, components: bool = True) -> str:
+    """ERR-2's form of a path: `SCH-11.4` is `SCH^1^11^1^4`, without components `SCH^1^11`."""
+    place = Place.of(path)
+    location = f"{place.segment}^{place.occurrence}^{place.field}"
+    if components and "." in path:
+        location += f"^{place.repetition}^{place.component}"
+    return location
