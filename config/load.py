@@ -109,7 +109,7 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
         raise ConfigurationError(explain(error, Configuration, where)) from None
     folder = path.absolute().parent
     configuration = _anchored(written, folder)
-    reader = _Rules(configuration, where, folder, field_maps)
+    reader = _Rules(configuration, where, field_maps)
     problems = [*disagreements(configuration, where), *reader.read()]
     if problems:
         raise ConfigurationError(problems)
@@ -133,16 +133,13 @@ def _under(keys: Keys, laid: Mapping[Keys, Place]) -> bool:
 class _Rules:
     """Reads the files a configuration names that hold rules or texts; collects what is wrong with them."""
 
-    def __init__(
-        self, configuration: Configuration, where: Callable[[Keys], Place], folder: Path, field_maps: Path
-    ) -> None:
+    def __init__(self, configuration: Configuration, where: Callable[[Keys], Place], field_maps: Path) -> None:
         self.field_maps: dict[str, FieldMap] = {}
         self.templates: dict[str, Templates] = {}
         self.answer_rows: dict[str, Mapping[str, Any]] = {}
         self.files: list[Path] = []
         self._configuration = configuration
         self._where = where
-        self._folder = folder
         self._shipped = field_maps
         self._documents: dict[Path, Document] = {}
 
@@ -153,8 +150,10 @@ class _Rules:
             keys: Keys = ("environments", name)
             yield from self._answers(keys, environment.answers)
             try:
-                if any(self._shipped.glob("*.yaml")):
-                    self.field_maps[name] = self._field_map((*keys, "ehr"), environment.ehr)
+                self.field_maps[name] = self._field_map((*keys, "ehr"), environment.ehr)
+            except ConfigurationError as error:
+                yield from error.problems
+            try:
                 own = environment.sms.templates
                 layers = built_in if own is None else [*built_in, self._named((*keys, "sms", "templates"), own)]
                 self.templates[name] = _merged(layers)

@@ -124,11 +124,11 @@ def test_broken_texts_are_told_at_their_own_place(write: Write, tmp_path: Path) 
 
 def test_an_unknown_field_map_is_told_with_those_there_are(write: Write) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        load(write("ehr: generic", "ehr: epik"), {})
+        load(write("ehr: generic", "ehr: generik"), {})
 
     (problem,) = raised.value.problems
     assert (problem.line, problem.column, problem.key) == (11, 5, "environments.prod.ehr")
-    assert problem.why.endswith("(did you mean epic?)")
+    assert problem.why.endswith("(did you mean generic?)")
 
 
 def test_a_field_map_of_ones_own_is_read_and_its_mistakes_are_told_at_their_place(write: Write, tmp_path: Path) -> None:
