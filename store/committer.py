@@ -28,6 +28,8 @@ from store.faults import StoreFault, classify, is_fatal, is_transient
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+JobIn = TypeVar("JobIn", contravariant=True)
+ResultOut = TypeVar("ResultOut", covariant=True)
 
 BATCH: Final = 256
 """Past a hundred the cost per message no longer falls; this bounds how long one transaction holds the lock."""
@@ -62,19 +64,19 @@ class Overloaded(CommitFault):
     code = "COMMIT_OVERLOADED"
 
 
-class Work(Protocol[Job, Result]):
+class Work(Protocol[JobIn, ResultOut]):
     """Does a batch's reading and writing; one result per job, in order. Run again for a part of it after a rollback."""
 
-    def __call__(self, conn: Connection, jobs: Sequence[Job], /) -> Sequence[Result]: ...
+    def __call__(self, conn: Connection, jobs: Sequence[JobIn], /) -> Sequence[ResultOut]: ...
 
 
-class Committing(Protocol[Job, Result]):
+class Committing(Protocol[JobIn, Result]):
     """What a caller sees of `Committer` and `InlineCommitter`. All methods belong to the event loop's thread."""
 
     @property
     def full(self) -> bool: ...
     def start(self) -> None: ...
-    def submit(self, job: Job) -> asyncio.Future[Result]: ...
+    def submit(self, job: JobIn) -> asyncio.Future[Result]: ...
     async def stop(self) -> None: ...
 
 
@@ -197,8 +199,10 @@ class Committer(Generic[Job, Result]):
             return
         self._queue.put(None)
         await asyncio.to_thread(thread.join)
-        while self._pending:  # the last batch's answers are already on their way to this loop
-            await asyncio.sleep(0)
+        # The last answers were handed to this loop before the thread ended: they run before what is scheduled now.
+        drained = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(drained.set_result, None)
+        await drained
 
     def _run(self) -> None:
         assert self._loop is not None
@@ -269,12 +273,12 @@ class InlineCommitter(Generic[Job, Result]):
         """As `Committer.stop`."""
         self._loop = None
         while self._waiting:
-            await asyncio.sleep(0)
+            self._run()
 
     def _run(self) -> None:
         entries, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._run)
+        if self._waiting and self._loop is not None:
+            self._loop.call_soon(self._run)
         _answer([future for _, future in entries], self._batches.commit([job for job, _ in entries]))
 
 

@@ -7,6 +7,7 @@ committed yet, meets its catalogue entries, rolls back and looks again.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,9 @@ from store.engine import Store
 from store.faults import StoreFault
 
 _TRIES: Final = 10
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""alembic keeps the running migration in a module variable: two threads of a process would mix their connections."""
+
 _VERSIONS: Final = "alembic_version"
 
 
@@ -40,7 +44,7 @@ def upgrade(store: Store, *, wait: Callable[[float], None] = time.sleep) -> tupl
     """Run what is missing in one transaction; (version before, version now)."""
     for attempt in range(_TRIES):
         try:
-            with store.write() as conn:
+            with _ONE_AT_A_TIME, store.write() as conn:
                 before = _locked_version(conn)
                 _known(before)
                 configuration = _configuration()
