@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from parser.siu import Rules, rules_for
+
 from config.load import Loaded
 from config.model import Environment
 from notifier.numbers import NumberRules, may_text
 from notifier.text import TemplateSet, placeholders_used
+from parser.ack import Answer
 from parser.answers import AnswerTable
 from parser.phone import PhoneNumber
-from parser.siu import Rules, rules_for
 from scheduler.appointment import Appointment
 from scheduler.messages import Reason
 from scheduler.policy import Policy
@@ -50,6 +52,10 @@ class Desk:
     def remembers_for(self) -> timedelta:
         """How long a message could still be replayed: the freshness window and both clocks' difference."""
         return self.environment.freshness.max_age + self.environment.freshness.max_ahead
+
+    def reused(self) -> Answer:
+        """The answer to a control id that was used for another message."""
+        return self.answers.answer("SIG10", text="MSH-10 was used before, for another message")
 
     def blocked(self, appointment: Appointment) -> Reason | None:
         """Why this patient cannot be texted whatever the time; None: can be. Opt-outs and caps are asked by the claim."""

@@ -16,14 +16,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from certs.msh import read_msh
+from certs.verify import Verifier
+from parser.siu import Rules
+
 from carebell.desk import Desk
 from certs.message import Msh, Refusal, VerifiedMessage
-from certs.verify import Verifier
 from parser import siu
 from parser.ack import ACCEPTED, Answer
 from parser.answers import AnswerTable
 from parser.event import Action, Rejection, SchedulingEvent
-from parser.siu import Rules
 from scheduler.appointment import Appointment, Life, advance, first_sight, same_visit
 from scheduler.messages import Kind, Past, Reason, State
 from scheduler.plan import diff, plan
@@ -98,6 +100,12 @@ class Gatekeeper:
         """The environment's answer to a failure found after judging (SIG10, UNSEEN, TRANSIENT ...)."""
         return self._table(judged.environment).answer(code, text=text)
 
+    def too_long(self, head: bytes, received_at: datetime) -> Judged:
+        """A frame over the size limit, of which only the first bytes were read."""
+        return Judged(
+            msh=read_msh(head), environment=None, received_at=received_at, refused=self._table(None).answer("SIZE")
+        )
+
     def _rejected(self, message: VerifiedMessage, rejection: Rejection) -> Answer:
         table = self._table(message.environment)
         return table.answer(rejection.code, rejection.err3, rejection.text, rejection.location)
@@ -115,13 +123,16 @@ class Effect:
 
     Attributes:
         name: `stored`, `repeated`, `reused`, `older` (a newer message was here before) or `ignored` (S23, S24).
-        appointment: the hospital's reference; None: no appointment.
+        appointment: the hospital's reference; None: no appointment. appointment_id: ours.
+        reused: the control id had been used for another message, which configuration lets through.
         planned, withdrawn, suppressed: how many texts now wait, were taken back, are recorded as silences.
     """
 
     name: str
     answer: Answer
     appointment: str | None = None
+    appointment_id: str | None = None
+    reused: bool = False
     revision: int | None = None
     planned: int = 0
     withdrawn: int = 0
@@ -176,10 +187,8 @@ class Registry:
         if before is not None and before.digest == message.digest:
             return Effect(name="repeated", answer=_as_answered(before, desk)), None
         if before is not None and desk.refuses_reuse:
-            return Effect(
-                name="reused", answer=desk.answers.answer("SIG10", text="MSH-10 was used for another message")
-            ), None
-        effect = self._effect(event, desk, files)
+            return Effect(name="reused", answer=desk.reused()), None
+        effect = replace(self._effect(event, desk, files), reused=before is not None)
         remembered = Remembered(
             key=key,
             digest=message.digest,
@@ -216,6 +225,7 @@ class Registry:
             name="stored",
             answer=answer,
             appointment=folder.appointment.reference,
+            appointment_id=folder.appointment.id,
             revision=folder.appointment.revision,
             planned=sum(row.state is State.DUE for row in changed),
             withdrawn=sum(row.state is State.SUPPRESSED and was is State.DUE for row, was in changed.items()),

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from carebell.desk import Desk
+from carebell.desk import Desk
 from config.model import Organization
 from notifier.text import Rendered, TextSettings, Unrendered, Values, render
 from scheduler.appointment import Appointment
 from scheduler.messages import Kind
 
-from carebell.desk import Desk
-
 
 def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Organization) -> Rendered | Unrendered:
     """The text that would leave now. A cancellation names the time that the patient was told last."""
     sms = desk.environment.sms
-    start = appointment.start
+    start, date_only = appointment.start, appointment.date_only
     if kind is Kind.CANCELED and appointment.told is not None and appointment.told.start is not None:
-        start = appointment.told.start
+        start, date_only = appointment.told.start, appointment.told.date_only
     return render(
         desk.templates,
         kind.value,
@@ -24,7 +24,7 @@ def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Orga
         Values(
             start=start,
             zone=appointment.zone,
-            date_only=appointment.date_only,
+            date_only=date_only,
             join_link=appointment.join_link,
             facility=appointment.facility,
             location=appointment.location,
@@ -37,6 +37,7 @@ def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Orga
             fallback_language=sms.languages.fallback,
             max_segments=sms.max_segments,
             link_hosts=tuple(sms.join_link.allowed_hosts),
+            territory=sms.countries[0],
         ),
     )
 

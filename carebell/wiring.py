@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from carebell.desk import desk
 from carebell.exits import ConfigurationStop, UsageStop
-from carebell.inbound import Gatekeeper
-from certs.cer import read_upload
-from certs.keyring import Binding, Freshness, Keyring, KeyringError, Trust
-from certs.verify import Verifier
 from config.load import Loaded
 from config.load import load as load_configuration
 from config.problems import ConfigurationError
-from parser.answers import AnswerTable
 
 _PLACES: Final = (Path("carebell.yaml"), Path("/etc/carebell/carebell.yaml"))
 
@@ -31,7 +24,9 @@ def configuration_path(given: Path | None, environ: Mapping[str, str] = os.envir
     for place in _PLACES:
         if place.exists():
             return place
-    raise ConfigurationStop("no configuration: there is no ./carebell.yaml; make one with `carebell init DIR`, or name one with -c")
+    raise ConfigurationStop(
+        "no configuration: there is no ./carebell.yaml; make one with `carebell init DIR`, or name one with -c"
+    )
 
 
 def load(given: Path | None, environ: Mapping[str, str] = os.environ) -> Loaded:

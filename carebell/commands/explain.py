@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from certs.verify import unverified
+
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import print_json, print_table
 from carebell.desk import Desk, desk
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.wiring import load, one_environment
 from certs.message import VerifiedMessage
-from certs.verify import unverified
 from parser import siu
 from parser.er7 import Message
 from parser.event import Evidence, ParseWarning, Rejection, SchedulingEvent
@@ -31,9 +32,7 @@ class Explained:
     warnings: tuple[ParseWarning, ...]
 
 
-def explain(
-    config: Path | None, files: Sequence[Path], environment: str, *, conformance: bool, as_json: bool
-) -> int:
+def explain(config: Path | None, files: Sequence[Path], environment: str, *, conformance: bool, as_json: bool) -> int:
     """Explain messages one by one, or sum up where a folder is given; 1 if one of them could not be used."""
     loaded = load(config)
     one_environment(loaded, environment)
@@ -55,9 +54,7 @@ def _explained(file: Path, mine: Desk, conformance: bool) -> Iterator[Explained]
             message = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=now)
         except ValueError as error:
             raise UsageStop(f"{file}: {error}") from None
-        received = unverified(
-            content, environment=mine.name, zone=mine.environment.zone, received_at=message.sent_at
-        )
+        received = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=message.sent_at)
         outcome, evidence = siu.explain(received, mine.rules)
         warnings = outcome.warnings if isinstance(outcome, SchedulingEvent) else ()
         if conformance:
@@ -134,12 +131,18 @@ def _sum_up(explained: Iterator[Explained], as_json: bool) -> int:
     for (name, field), count in sorted(deciding.items(), key=lambda item: (item[0][0], -item[1])):
         fields.setdefault(name, {})[field] = count
     if as_json:
-        print_json({"messages": messages_seen, "rejected": dict(rejected), "warnings": dict(warnings), "fields": fields})
+        print_json(
+            {"messages": messages_seen, "rejected": dict(rejected), "warnings": dict(warnings), "fields": fields}
+        )
         return REFUSED if rejected else OK
     print(f"{messages_seen} messages, {rejected.total()} of them cannot be used")
     for why, count in rejected.most_common():
         print(f"  {count:6} {why}")
-    rows = [(name, field, count, f"{count / messages_seen:.0%}") for name, found in fields.items() for field, count in found.items()]
+    rows = [
+        (name, field, count, f"{count / messages_seen:.0%}")
+        for name, found in fields.items()
+        for field, count in found.items()
+    ]
     print_table(["What", "Decided by", "Messages", "Share"], rows, empty="no value was found")
     print_table(["Warning", "Messages"], warnings.most_common(), empty="no warnings")
     return REFUSED if rejected else OK

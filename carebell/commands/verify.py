@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from certs.replay import Repeat, ReplayMemory, Reused
+
 from carebell.commands.files import Unreadable, contents
 from carebell.commands.output import print_json, print_table
 from carebell.desk import Desk, desk
 from carebell.exits import OK, REFUSED
 from carebell.inbound import ACCEPTED, Gatekeeper, Judged
 from carebell.wiring import gatekeeper, load, one_environment
-from certs.replay import Repeat, ReplayMemory, Reused
 from parser.ack import Answer, acknowledgement_code
 
 
@@ -28,9 +29,7 @@ class Verdict:
     text: str
 
 
-def verify(
-    config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool
-) -> int:
+def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
     """Print a verdict for each message; 1 unless every one is accepted."""
     loaded = load(config)
     one_environment(loaded, environment)

@@ -1,0 +1,171 @@
+"""What happens to a text after its POST: unknown fates are resolved by asking, lost callbacks are polled, the gateway forgets too.
+
+A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A callback settles it; else, a minute later, the
+gateway's own list. If that shows nothing, a cancellation is sent once more, because a patient at a closed door is the greater
+harm; anything else stays `unknown`, is alarmed, and stands in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from carebell.desk import Offices
+from carebell.settling import Settler, facts
+from carebell.texting import text_of
+from journal.events import Event
+from journal.logs import Journal
+from notifier.gateway import Gateway, GatewayUnavailableError, Sms
+from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment
+from scheduler.clock import Clock
+from scheduler.messages import Kind, State
+from store import receipts
+from store.engine import Store
+from store.inbound import load
+from store.outbox_row import OutboxRow
+from store.vault import Vault
+
+PAGE: Final = 50
+KEEP_ASKING: Final = timedelta(hours=24)
+"""A fate still unknown after this long will not become known."""
+GATEWAY_KEEPS: Final = timedelta(days=14)
+"""Twilio refuses to delete what is not final (20009) for at most this long."""
+FORGET_AGAIN: Final = timedelta(hours=1)
+SENT_TWICE: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aftercare:
+    """Blocking: each `round()` runs in a thread.
+
+    Attributes:
+        recipient: whom an appointment's texts go to, as the dispatcher has it.
+        retries: `on_ambiguous: verify_then_retry`.
+    """
+
+    store: Store
+    vault: Vault
+    offices: Callable[[], Offices]
+    gateway: Gateway
+    settler: Settler
+    clock: Clock
+    journal: Journal
+    recipient: Callable[[Appointment, Offices], PhoneNumber | None]
+    retries: Callable[[], bool]
+
+    def round(self) -> None:
+        """Leases, unknown fates, polls and deletions that are due."""
+        now = self.clock.now()
+        self._expire_leases(now)
+        self._resolve(now)
+        self._poll(now)
+        self._forget(now)
+
+    def _expire_leases(self, now: datetime) -> None:
+        with self.store.write() as conn:
+            lost = [receipts.by_id(conn, outbox_id) for outbox_id in receipts.expire_leases(conn, now)]
+        for row in lost:
+            if row is not None:
+                self.journal.emit(Event.SMS_UNKNOWN, **facts(row), reason="lease_expired", attempt=row.attempts)
+
+    # Unknown fates
+
+    def _resolve(self, now: datetime) -> None:
+        with self.store.read() as conn:
+            rows = [row for row in receipts.to_resolve(conn, now, limit=PAGE) if _is_recent(row, now)]
+            known = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False)
+        for row in rows:
+            found = known.get(row.appointment)
+            if found is not None:
+                self._resolve_one(row, found.appointment, now)
+        if rows:
+            with self.store.write() as conn:
+                receipts.checked(conn, [row.id for row in rows], now)
+
+    def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> None:
+        sms = self._sms(row, appointment)
+        sent = self.gateway.find(sms, row.claimed_at or now) if sms is not None else None
+        if sent is None:  # the gateway cannot tell, or the number is gone: it stays unknown
+            return
+        if len(sent) >= 1:
+            one = sent[0]
+            with self.store.write() as conn:
+                receipts.accepted(conn, row.id, row.attempts, sid=one.sid, at=now)
+                say = self.settler.report(conn, row, one.status, one.error_code, one.sid, now)
+            self.journal.emit(Event.SMS_RESOLVED, **facts(row), state=one.status, sid=one.sid, source="gateway_list")
+            say()
+            return
+        useful = row.expires is not None and now < row.expires
+        if row.kind is Kind.CANCELED and row.attempts < SENT_TWICE and useful and self.retries():
+            with self.store.write() as conn:
+                receipts.retry(conn, row.id, row.attempts, until=now)
+            self.journal.emit(Event.SMS_RESOLVED, **facts(row), state="due", source="not_in_gateway_list")
+            return
+        self.journal.emit(Event.ALARM_RAISED, alarm="sms_unknown", environment=row.environment)
+
+    def _sms(self, row: OutboxRow, appointment: Appointment) -> Sms | None:
+        """The text as it was posted, to be recognised in the gateway's list."""
+        offices = self.offices()
+        desk = offices.desks.get(row.environment)
+        if desk is None or row.due is None or row.sender is None:
+            return None
+        to, text = self.recipient(appointment, offices), text_of(appointment, row.kind, desk, offices.organization)
+        if to is None or text is None:
+            return None
+        return Sms(
+            id=row.id,
+            attempt=row.attempts,
+            environment=row.environment,
+            appointment=row.reference,
+            kind=row.kind.value,
+            to=to,
+            sender=row.sender,
+            body=text.text,
+            segments=text.segments,
+            valid_for=timedelta(),
+            due=row.due,
+        )
+
+    # Lost callbacks
+
+    def _poll(self, now: datetime) -> None:
+        with self.store.read() as conn:
+            rows = receipts.to_poll(conn, now, limit=PAGE)
+        for row in rows:
+            try:
+                sent = self.gateway.fetch(row.sid) if row.sid is not None else None
+            except GatewayUnavailableError:
+                break
+            if sent is not None:
+                with self.store.write() as conn:
+                    say = self.settler.report(conn, row, sent.status, sent.error_code, sent.sid, now)
+                say()
+        if rows:
+            with self.store.write() as conn:
+                receipts.checked(conn, [row.id for row in rows], now)
+
+    # The gateway's copy
+
+    def _forget(self, now: datetime) -> None:
+        with self.store.read() as conn:
+            due = receipts.to_forget(conn, now, limit=PAGE)
+        for sid, since in due:
+            gone = self.gateway.forget(sid)
+            with self.store.write() as conn:
+                if gone:
+                    receipts.forgotten(conn, sid, now)
+                elif now - since > GATEWAY_KEEPS:
+                    receipts.stop_forgetting(conn, sid)
+                else:
+                    receipts.forget_later(conn, sid, now + FORGET_AGAIN)
+            if gone:
+                self.journal.emit(Event.GATEWAY_COPY_DELETED, sid=sid)
+            elif now - since > GATEWAY_KEEPS:
+                self.journal.emit(Event.GATEWAY_COPY_KEPT, sid=sid)
+
+
+def _is_recent(row: OutboxRow, now: datetime) -> bool:
+    return row.state is State.UNKNOWN and row.claimed_at is not None and now - row.claimed_at < KEEP_ASKING

@@ -1,0 +1,100 @@
+"""May this due text leave now? Asked in the claiming transaction, where everything is looked at again (sms.md, Planning).
+
+Pure but for the senders' budgets, which are charged for every text that may leave.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from carebell.desk import Desk, Offices
+from carebell.texting import text_of
+from scheduler.appointment import Appointment, Life, close_window
+from scheduler.messages import Kind, Past, Reason, State
+from store.claims import Candidate, Decision, Later, Send, Suppress
+
+_HELD_FOR: Final = timedelta(seconds=30)
+"""How often a text that is held back is looked at again."""
+
+
+class Budgets(Protocol):
+    """The senders' rates, in SMS segments."""
+
+    def spend(self, sender: str, segments: int) -> datetime | None:
+        """Charge a text; or, where the sender has no more now, its turn in the queue, UTC."""
+
+
+class Decider:
+    """One round's decisions.
+
+    Args:
+        now: the round's instant, UTC.
+        budgets: charged with the segments of each text that leaves.
+    """
+
+    def __init__(self, offices: Offices, now: datetime, budgets: Budgets) -> None:
+        self._desks = offices.desks
+        self._organization = offices.organization
+        self._now = now
+        self._budgets = budgets
+
+    def __call__(self, candidate: Candidate) -> Decision:
+        desk = self._desks[candidate.row.environment]
+        reason = self._against(candidate, desk)
+        if reason is not None:
+            return Suppress(reason=reason, appointment=_settled(candidate, desk))
+        if candidate.hold is not None:
+            return Later(until=self._now + _HELD_FOR)
+        text = text_of(candidate.appointment, candidate.row.kind, desk, self._organization)
+        if text is None:
+            return Suppress(reason=Reason.NO_TEXT, appointment=_settled(candidate, desk))
+        turn = self._budgets.spend(candidate.sender, text.segments)
+        if turn is not None:
+            return Later(until=turn)
+        return Send(segments=text.segments, appointment=_settled(candidate, desk))
+
+    def _against(self, candidate: Candidate, desk: Desk) -> Reason | None:
+        """The first reason why this text must never leave; None: none."""
+        row, appointment, now = candidate.row, candidate.appointment, self._now
+        if appointment.life is not (Life.CANCELED if row.kind is Kind.CANCELED else Life.ACTIVE):
+            return Reason.CANCELED
+        visit = _visit(appointment, row.kind)
+        if visit is None or now >= visit:
+            return Reason.PAST
+        if row.expires is not None and now > row.expires:
+            return Reason.EXPIRED
+        blocked = desk.blocked(appointment)
+        if blocked is not None:
+            return blocked
+        if candidate.opted_out:
+            return Reason.OPTED_OUT
+        if row.kind is Kind.REMINDER and any(self._is_nearer(row.past, past) for past in candidate.history):
+            return Reason.SUPERSEDED
+        caps = desk.environment.sms.caps
+        capped = candidate.day >= caps.per_day or candidate.week >= caps.per_week
+        return Reason.CAP if capped and row.kind is not Kind.CANCELED else None
+
+    def _is_nearer(self, mine: Past, other: Past) -> bool:
+        """Whether another overdue reminder stands nearer to the visit: of several, only the nearest goes."""
+        return (
+            other.kind is Kind.REMINDER
+            and other.state is State.DUE
+            and other.due is not None
+            and mine.due is not None
+            and mine.due < other.due <= self._now
+        )
+
+
+def _visit(appointment: Appointment, kind: Kind) -> datetime | None:
+    """Until when a text is of use: a cancellation until the time that the patient knows."""
+    if kind is Kind.CANCELED and appointment.told is not None and appointment.told.start is not None:
+        return appointment.told.start
+    return appointment.deadline
+
+
+def _settled(candidate: Candidate, desk: Desk) -> Appointment | None:
+    """The appointment after its confirmation left or was found not to: the patient counts as told."""
+    if candidate.row.kind is Kind.REMINDER or not candidate.appointment.window_open:
+        return None
+    return close_window(candidate.appointment, desk.policy)

@@ -1,0 +1,258 @@
+"""A due row's way to its outcome.
+
+    claim (one transaction: every re-check, state `sending`) ─> commit ─> still ours? ─> POST ─> commit what came of it
+
+At most one create per claim, and none without a committed claim. What the gateway answers is judged by `notifier.outcomes`; an
+answer that leaves doubt makes the row `unknown`, which `carebell.aftercare` resolves by asking, never by sending again. A crash
+between claim and answer ends as `unknown` too, when the lease is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from carebell.deciding import Budgets, Decider
+from carebell.desk import Offices
+from carebell.posting import Posting
+from carebell.settling import Settler, facts
+from carebell.texting import text_of
+from journal.events import Event
+from journal.logs import Journal
+from journal.metrics import Metrics
+from notifier.gateway import Accepted, Ambiguous, Gateway, Receipt, Sms
+from notifier.numbers import Allowed, may_text
+from notifier.rates import default_rate
+from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment
+from scheduler.clock import Clock
+from store import rates, receipts
+from store.claims import Claimed, Round, claim, still_ours
+from store.engine import Connection, Store
+from store.vault import Vault
+
+LEASE: Final = timedelta(seconds=120)
+"""Much longer than the gateway's time-out (10 s) and any queue of the worker threads."""
+BATCH: Final = 200
+"""Rows claimed at once: enough to keep the worker threads busy, few enough that no lease runs out in their queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A create and what the gateway answered; `receipt` None: the row had changed and nothing was posted."""
+
+    claimed: Claimed
+    receipt: Receipt | None
+    seconds: float = 0.0
+
+
+class Dispatcher:
+    """Sends what is due, tick by tick.
+
+    Args:
+        offices: what the configuration means now.
+        executor: the worker threads that post.
+        seconds: a monotonic counter, for the log's milliseconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        offices: Callable[[], Offices],
+        gateway: Gateway,
+        settler: Settler,
+        clock: Clock,
+        node: str,
+        executor: Executor,
+        posting: Posting,
+        journal: Journal,
+        metrics: Metrics,
+        seconds: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._offices = offices
+        self._gateway = gateway
+        self._settler = settler
+        self._clock = clock
+        self._node = node
+        self._executor = executor
+        self._posting = posting
+        self._journal = journal
+        self._metrics = metrics
+        self._seconds = seconds
+
+    async def tick(self) -> int:
+        """Claim and send until nothing more may leave now; how many texts the gateway took."""
+        loop = asyncio.get_running_loop()
+        taken = 0
+        while True:
+            found = await loop.run_in_executor(self._executor, self._claim)
+            for row in found.suppressed:
+                self._settler.log_suppressed(row)
+            if found.claimed:
+                taken += await self._post_all(found.claimed)
+            if len(found.claimed) + len(found.suppressed) + len(found.postponed) < BATCH:
+                return taken
+
+    # The claim
+
+    def _claim(self) -> Round:
+        offices, now = self._offices(), self._clock.now()
+        senders = {name: desk.environment.sms.sender for name, desk in offices.desks.items()}
+        with self._store.write() as conn:
+            budgets = _Budgets(conn, offices, set(senders.values()), now)
+            found = claim(
+                conn,
+                self._vault,
+                now,
+                node=self._node,
+                limit=BATCH,
+                lease=LEASE,
+                senders=senders,
+                decide=Decider(offices, now, budgets),
+                recipient=lambda appointment: _recipient(appointment, offices),
+            )
+            budgets.charge()
+        if found.claimed:
+            self._posting.enter(one.row.appointment for one in found.claimed)
+        return found
+
+    # The gateway
+
+    async def _post_all(self, claimed: Sequence[Claimed]) -> int:
+        """Post with the worker threads; commit what is finished while others are still under way."""
+        loop = asyncio.get_running_loop()
+        ours = await loop.run_in_executor(self._executor, self._still_ours, claimed)
+        pending: set[asyncio.Future[Posted]] = {
+            loop.run_in_executor(self._executor, self._post, one, one.row.id in ours) for one in claimed
+        }
+        taken = 0
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            posted = [future.result() for future in done]
+            await loop.run_in_executor(self._executor, self._record, posted)
+            taken += sum(isinstance(one.receipt, Accepted) for one in posted)
+        return taken
+
+    def _still_ours(self, claimed: Sequence[Claimed]) -> set[str]:
+        with self._store.read() as conn:
+            return still_ours(conn, claimed)
+
+    def _post(self, one: Claimed, ours: bool) -> Posted:
+        """One create, on a worker thread. Never raises: an answer nobody foresaw leaves the row `unknown`."""
+        began = self._seconds()
+        receipt: Receipt | None = None
+        try:
+            sms = self._sms(one) if ours else None
+            if sms is not None:
+                receipt = self._gateway.send(sms)
+        except Exception as error:
+            self._journal.emit(Event.INTERNAL_ERROR, exception=type(error).__name__)
+            receipt = Ambiguous(why="gateway_error")
+        finally:
+            self._posting.leave(one.row.appointment)
+        return Posted(claimed=one, receipt=receipt, seconds=self._seconds() - began)
+
+    def _sms(self, one: Claimed) -> Sms | None:
+        offices, row = self._offices(), one.row
+        desk = offices.desks.get(row.environment)
+        if desk is None or row.due is None or row.expires is None:
+            return None
+        text = text_of(one.before, row.kind, desk, offices.organization)
+        if text is None:
+            return None
+        return Sms(
+            id=row.id,
+            attempt=row.attempts,
+            environment=row.environment,
+            appointment=row.reference,
+            kind=row.kind.value,
+            to=one.recipient,
+            sender=row.sender or desk.environment.sms.sender,
+            body=text.text,
+            segments=text.segments,
+            valid_for=row.expires - self._clock.now(),
+            due=row.due,
+        )
+
+    # What came of it
+
+    def _record(self, posted: Sequence[Posted]) -> None:
+        now = self._clock.now()
+        with self._store.write() as conn:
+            for one in posted:
+                row = one.claimed.row
+                if one.receipt is None:
+                    receipts.retry(conn, row.id, row.attempts, until=now)
+                else:
+                    self._settler.settle(conn, row, one.receipt, now)
+        for one in posted:
+            if isinstance(one.receipt, Accepted):
+                self._log_sent(one, one.receipt, now)
+            elif one.receipt is not None:
+                self._settler.log_answer(one.claimed.row, one.receipt, one.claimed.recipient, now)
+
+    def _log_sent(self, one: Posted, receipt: Accepted, now: datetime) -> None:
+        row = one.claimed.row
+        late = (now - row.due).total_seconds() if row.due is not None else 0.0
+        metrics = self._metrics
+        metrics.sms.labels(row.environment, row.kind.value, "accepted", "").inc()
+        metrics.sms_segments.labels(row.environment).inc(row.segments or 0)
+        metrics.sms_late_seconds.observe(max(late, 0.0))
+        metrics.gateway_seconds.observe(one.seconds)
+        self._journal.emit(
+            Event.SMS_SENT,
+            **facts(row),
+            to=one.claimed.recipient.masked,
+            segments=row.segments,
+            attempt=row.attempts,
+            sid=receipt.sid,
+            state=receipt.status,
+            due=row.due,
+            late_seconds=round(late, 1),
+            milliseconds=round(one.seconds * 1000, 1),
+            sender=row.sender,
+        )
+
+
+def _recipient(appointment: Appointment, offices: Offices) -> PhoneNumber | None:
+    numbers = offices.desks[appointment.environment].numbers
+    allowed = may_text(appointment.phone, appointment.phone_fault, numbers, appointment.consent)
+    return allowed.to if isinstance(allowed, Allowed) else None
+
+
+class _Budgets(Budgets):
+    """What each sender may spend in this round: its share of the bucket that all nodes and environments charge."""
+
+    def __init__(self, conn: Connection, offices: Offices, senders: Collection[str], now: datetime) -> None:
+        self._conn = conn
+        self._rates = {sender: offices.rates.get(sender, default_rate(sender)) for sender in senders}
+        self._left: dict[str, rates.Allowance] = {
+            sender: rates.allowance(conn, sender, rates.Rate(per_second=rate, burst=max(rate, 1.0)), now=now)
+            for sender, rate in sorted(self._rates.items())
+        }
+        self._spent: Counter[str] = Counter()
+        self._queued: Counter[str] = Counter()
+
+    def spend(self, sender: str, segments: int) -> datetime | None:
+        left = self._left[sender]
+        # A text longer than the bucket is deep goes when the bucket is full, and leaves a debt.
+        if self._queued[sender] == 0 and self._spent[sender] < left.segments:
+            self._spent[sender] += segments
+            return None
+        self._queued[sender] += segments
+        debt = self._spent[sender] - left.segments + self._queued[sender]
+        return left.ready_at + timedelta(seconds=max(debt, 0) / self._rates[sender])
+
+    def charge(self) -> None:
+        """Write down what was spent; within the transaction."""
+        for sender, segments in self._spent.items():
+            rates.charge(self._conn, sender, segments)

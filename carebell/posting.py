@@ -1,0 +1,45 @@
+"""Which appointments have a text on its way to the gateway at this moment, so that a cancellation's ACK can wait for it.
+
+Promise I4: no create starts after a cancel was acknowledged. The dispatcher enters an appointment here, then looks whether its
+row may still be posted, posts, and leaves. The way in commits a change, then looks here: either the dispatcher's look saw the
+change and did not post, or the appointment stands here and the ACK waits until the post is over. One process's promise; between
+nodes the dispatcher's look is all there is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from threading import Lock
+
+
+class Posting:
+    """Thread-safe. Holds appointment ids, never more than the dispatcher has in flight."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._under_way: Counter[str] = Counter()
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
+
+    def enter(self, appointments: Iterable[str]) -> None:
+        with self._lock:
+            self._under_way.update(appointments)
+
+    def leave(self, appointment: str) -> None:
+        """The gateway has answered, or will not be asked."""
+        with self._lock:
+            self._under_way[appointment] -= 1
+            if self._under_way[appointment] > 0:
+                return
+            del self._under_way[appointment]
+            waiting = self._waiting.pop(appointment, [])
+        for call in waiting:
+            call()
+
+    def when_clear(self, appointment: str, call: Callable[[], None]) -> bool:
+        """True: nothing is under way. False: `call` will be called, on the dispatcher's thread, when nothing is."""
+        with self._lock:
+            if appointment not in self._under_way:
+                return True
+            self._waiting.setdefault(appointment, []).append(call)
+            return False
