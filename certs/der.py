@@ -95,10 +95,10 @@ def certificate_parts(der: bytes) -> tuple[bytes, bytes, bytes] | None:
     outer = next(elements(der), None)
     if outer is None:
         return None
-    signed, *rest = islice(elements(outer.content), 3)
-    inner = list(islice(elements(signed.content), 7))
-    if inner[:1] and inner[0].tag == CONTEXT_0:
+    parts = tuple(islice(elements(outer.content), 2))
+    inner = list(islice(elements(parts[0].content), 7)) if parts else []
+    if inner and inner[0].tag == CONTEXT_0:
         del inner[0]
-    if len(inner) < 6 or not rest:
+    if len(parts) < 2 or len(inner) < 6:
         return None
-    return inner[1].raw, rest[0].raw, inner[5].raw
+    return inner[1].raw, parts[1].raw, inner[5].raw
