@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PURGED = "purged"
     DECEASED = "deceased"  # ours: PID-30 or PID-29
     SWITCHED_OFF = "switched_off"  # ours: sms.confirmation.* is false
+    NO_TEXT = "no_text"  # ours: the templates give no text for these values
     NO_TIME = "no_time"  # ours: the start is a date without a time of day
 
 

@@ -97,7 +97,8 @@ class Claimed:
 
     Attributes:
         row: as it stands now, `sending`; `row.attempts` is the number of this attempt.
-        appointment: for rendering; its phone is in memory only.
+        appointment: as it stood when the text was decided, before its window was closed: for rendering. Its phone is in
+            memory only.
     """
 
     row: OutboxRow
@@ -222,7 +223,7 @@ class _Outcome:
                 phone_key=key, claimed_at=self.now, sent_at=None, final_at=None, checked_at=None,
             )  # fmt: skip
             assert candidate.recipient is not None
-            self.claimed.append(Claimed(row=sending, appointment=appointment, recipient=candidate.recipient))
+            self.claimed.append(Claimed(row=sending, appointment=candidate.appointment, recipient=candidate.recipient))
 
     def write(self, conn: Connection, vault: Vault) -> None:
         instants = codec(conn)

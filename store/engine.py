@@ -39,6 +39,10 @@ _PRAGMAS: Final = (
 )
 
 
+Transaction = Connection
+"""What `Store.read` and `Store.write` give: SQLAlchemy's connection, named for the rooms that only pass it on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """An open database.

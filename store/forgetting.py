@@ -85,6 +85,13 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
     ]
 
 
+def anything_due(conn: Connection, now: datetime) -> bool:
+    """Whether `forget_due` would find something."""
+    of = appointments.c
+    may_go = (of.life != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
+    return conn.execute(select(of.id).where(or_(of.forget_at <= now, may_go)).limit(1)).first() is not None
+
+
 def next_deadline(conn: Connection) -> datetime | None:
     """When the next visit begins whose data is still kept; None: nothing is."""
     earliest: datetime | None = conn.execute(select(func.min(appointments.c.forget_at))).scalar_one()

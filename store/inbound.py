@@ -84,6 +84,7 @@ class Save:
         appointment: its final state.
         changes: `scheduler.plan.diff`, of all its messages in order; a row that was attempted meanwhile is left alone.
         new_aliases: those of `appointment.aliases` that `find` did not know yet.
+        moved_aliases: those that belonged to another appointment, which turned out to be this one.
         first_sight: there is no row of it yet.
         config_version: of the configuration it was planned with.
     """
@@ -91,6 +92,7 @@ class Save:
     appointment: Appointment
     changes: Sequence[Past]
     new_aliases: Sequence[str]
+    moved_aliases: Sequence[str] = ()
     first_sight: bool
     config_version: str
 
@@ -184,6 +186,9 @@ def save(
     _ALIASES.run(conn, sorted(
         (one.appointment.environment, _storable(alias), one.appointment.id) for one in saves for alias in one.new_aliases
     ))  # fmt: skip
+    _MOVED.run(conn, [
+        (one.appointment.id, one.appointment.environment, _storable(alias)) for one in saves for alias in one.moved_aliases
+    ])  # fmt: skip
     _outbox(conn, saves, now, new_id)
     _remember(conn, remembered)
 
@@ -309,6 +314,14 @@ _UPDATE = Prepared(_update, (*(f"new_{name}" for name in records.COLUMNS[1:]), "
 _ALIASES = Prepared(
     lambda d: _insert(d, aliases).values(_values(("environment", "alias", "appointment"))),
     ("environment", "alias", "appointment"),
+)
+_MOVED = Prepared(
+    lambda _: (
+        aliases.update()
+        .where(aliases.c.environment == bindparam("of_environment"), aliases.c.alias == bindparam("of_alias"))
+        .values(appointment=bindparam("new_appointment"))
+    ),
+    ("new_appointment", "of_environment", "of_alias"),
 )
 _PLANNED = Prepared(_planned, _PLANNED_COLUMNS)
 _REMEMBER = Prepared(lambda d: _insert(d, messages).values(_values(_MESSAGE_COLUMNS)), _MESSAGE_COLUMNS)
