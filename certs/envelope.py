@@ -1,8 +1,8 @@
 """Splitting the signature off the bytes (profile 1, sections 1 to 3); pure.
 
-The signed bytes P are everything from `MSH` through the CR before `ZSG`, after one normalisation: if the message holds no CR, every LF
-is a CR; otherwise every CRLF is a CR and any other LF is data. A lone LF must stay data, or a patient's free text could become
-a segment inside a validly signed message. Nothing is decoded, re-encoded or trimmed.
+The signed bytes P are everything from `MSH` through the CR before `ZSG`, after one normalisation: if the message holds no
+CR, every LF is a CR; otherwise every CRLF is a CR and any other LF is data. A lone LF must stay data, or a patient's free
+text could become a segment inside a validly signed message. Nothing is decoded, re-encoded or trimmed.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def read_header(header_text: bytes) -> Header:
         raise EnvelopeError("SIG03", "the header is not a JSON object with unique names") from None
     if not isinstance(members, dict):
         raise EnvelopeError("SIG03", "the header is not a JSON object")
-    if not _REQUIRED <= members.keys():
+    if not members.keys() >= _REQUIRED:
         raise EnvelopeError("SIG03", "the header lacks alg, typ or x5t#S256")
     if not members.keys() <= _ALLOWED:
         raise EnvelopeError("SIG03", "the header has a member that profile 1 does not allow")

@@ -1,4 +1,4 @@
-"""Why an upload is refused: every code with the sentence an administrator reads. signing.md section 5."""
+"""Why an upload is refused: every code with the sentence an administrator reads. signing.md section 5; pure."""
 
 from __future__ import annotations
 
@@ -40,3 +40,12 @@ REASONS: dict[str, str] = {
     "NOT_YET_VALID": "The certificate is not valid before {day}.",
 }
 """Code -> reason. A code is stable; its sentence may be improved. `{...}` is filled with facts of the certificate."""
+
+
+class UploadError(Exception):
+    """Carries a code of `REASONS` and the facts its sentence needs; never leaves this room."""
+
+    def __init__(self, code: str, **facts: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reason = REASONS[code].format(**facts)

@@ -1,8 +1,8 @@
 """Has this message been here before? (signing.md, section 8); pure.
 
-Remembered is (environment, MSH-3, MSH-4, MSH-10) -> SHA-256 of P and the answer. The same bytes get the same answer and no second
-effect; other bytes under a used MSH-10 are refused, or let through where an engine is known to reuse ids. The service's memory is a table
-(`store.inbound`); `ReplayMemory` serves `carebell verify` and tests.
+Remembered is (environment, MSH-3, MSH-4, MSH-10) -> SHA-256 of P and the answer. The same bytes get the same answer and
+no second effect; other bytes under a used MSH-10 are refused, or let through where an engine is known to reuse ids. The
+service's memory is a table (`store.inbound`); `ReplayMemory` serves `carebell verify` and tests.
 """
 
 from __future__ import annotations

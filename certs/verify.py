@@ -1,6 +1,7 @@
 """Is this message from whom it says, for us, fresh and well formed? The verification order of signing.md, section 9.
 
-    ZSG -> header -> certificate -> algorithm fit -> validity -> signature -> characters, delimiters, one MSH -> binding -> MSH-7 -> MSH-10
+    ZSG -> header -> certificate -> algorithm fit -> validity -> signature
+        -> characters, delimiters, one MSH -> binding -> MSH-7 -> MSH-10
 
 What is *not* checked here: replays (`certs.replay`, with the database's memory), the message type and everything after it
 (`parser`). No chain, revocation list or network is asked: the upload is the trust.
@@ -28,7 +29,7 @@ _CONTROL_BUT_ESCAPE: Final = _CONTROL.replace(b"\x1b", b"")
 _JIS: Final = re.compile(rb"ISO.?IR.?(?:14|87|159)|ISO.?2022")  # shifts between character sets with ESC
 
 
-class _Refused(Exception):
+class _CheckError(Exception):
     """Ends the checks; becomes a `Refusal`."""
 
     def __init__(self, code: str, err3: str, text: str) -> None:
@@ -59,7 +60,7 @@ class Verifier:
             return attempt.run()
         except EnvelopeError as error:
             return attempt.refusal(error.code, _ERR3[error.code], str(error))
-        except _Refused as refused:
+        except _CheckError as refused:
             return attempt.refusal(refused.code, refused.err3, refused.text)
 
 
@@ -76,16 +77,16 @@ class _Attempt:
 
     def run(self) -> VerifiedMessage:
         if self._content.startswith(_BATCH):
-            raise _Refused("BATCH", "199", "batches (FHS, BHS) are not taken; send messages one by one")
+            raise _CheckError("BATCH", "199", "batches (FHS, BHS) are not taken; send messages one by one")
         body = canonical(self._content)
         if b"MSH" not in body:
-            raise _Refused("NOHL7", "199", "no MSH segment: this is not an HL7 v2 message")
+            raise _CheckError("NOHL7", "199", "no MSH segment: this is not an HL7 v2 message")
         pinned = self._pinned()
         if pinned is not None and not has_signature(body):
             entry, payload, leading = pinned, body + b"\r", b""
             self._name(entry)
             if not body.startswith(b"MSH"):
-                raise _Refused("SIG11", "102", "there are bytes before MSH")
+                raise _CheckError("SIG11", "102", "there are bytes before MSH")
         else:
             envelope = split(body)
             self._thumbprint = envelope.header.thumbprint
@@ -97,7 +98,7 @@ class _Attempt:
         _check_binding(msh, entry.trust)
         sent_at, offset = _check_freshness(msh, entry.trust, self._received_at)
         if not msh.control_id:
-            raise _Refused("SIG10", "205", "MSH-10 is empty")
+            raise _CheckError("SIG10", "205", "MSH-10 is empty")
         return VerifiedMessage(
             payload=payload,
             digest=hashlib.sha256(payload).digest(),
@@ -128,12 +129,14 @@ class _Attempt:
     def _entry(self, envelope: Envelope, pinned: Entry | None) -> Entry:
         entry = self._keyring.find(envelope.header.thumbprint)
         if entry is None:
-            raise _Refused("SIG05", "207", "the certificate is not active in this environment")
+            raise _CheckError("SIG05", "207", "the certificate is not active in this environment")
         if entry.trust.authentication == "mutual-tls" and (pinned is None or pinned.trust is not entry.trust):
-            raise _Refused("SIG05", "207", "this environment asks for its certificate in TLS")
+            raise _CheckError("SIG05", "207", "this environment asks for its certificate in TLS")
         if pinned is not None and pinned.trust is not entry.trust:
-            raise _Refused("SIG05", "207", "the signature and the TLS connection are of two environments")
+            raise _CheckError("SIG05", "207", "the signature and the TLS connection are of two environments")
         self._environment = entry.trust.environment
+        if pinned is not None:
+            self._check_validity(pinned)  # a signature does not make up for an expired TLS certificate
         return entry
 
     def _name(self, entry: Entry) -> None:
@@ -143,18 +146,18 @@ class _Attempt:
     def _check_signature(self, envelope: Envelope, entry: Entry) -> None:
         alg = envelope.header.alg
         if not fits(alg, entry.key):
-            raise _Refused("SIG04", "103", "the algorithm is refused or does not fit the certificate's key")
+            raise _CheckError("SIG04", "103", "the algorithm is refused or does not fit the certificate's key")
         self._check_validity(entry)
         if not envelope.signature:
-            raise _Refused("SIG02", "102", "the signature is empty")
+            raise _CheckError("SIG02", "102", "the signature is empty")
         if not holds(alg, entry.key, envelope.signature, envelope.signing_input):
-            raise _Refused("SIG07", "207", _why_wrong(envelope))
+            raise _CheckError("SIG07", "207", _why_wrong(envelope))
 
     def _check_validity(self, entry: Entry) -> None:
         state = entry.state(self._received_at)
         if state is not State.ACTIVE:
             words = "has expired" if state is State.EXPIRED else "is not yet valid"
-            raise _Refused("SIG06", "207", f"the certificate {words}")
+            raise _CheckError("SIG06", "207", f"the certificate {words}")
 
 
 def _why_wrong(envelope: Envelope) -> str:
@@ -168,40 +171,40 @@ def _why_wrong(envelope: Envelope) -> str:
 
 def _check_form(payload: bytes, leading: bytes, msh: Msh) -> None:
     if leading:
-        raise _Refused("SIG11", "102", "there are bytes before MSH, such as a byte-order mark")
+        raise _CheckError("SIG11", "102", "there are bytes before MSH, such as a byte-order mark")
     unwanted = _CONTROL_BUT_ESCAPE if _JIS.search(msh.character_set) else _CONTROL
     if len(payload.translate(None, unwanted)) != len(payload):
-        raise _Refused("SIG11", "102", "the message holds control characters")
+        raise _CheckError("SIG11", "102", "the message holds control characters")
     if msh.separators not in _SEPARATORS:
-        raise _Refused("SIG11", "102", "MSH-1 must be | and MSH-2 ^~\\& or ^~\\&#")
+        raise _CheckError("SIG11", "102", "MSH-1 must be | and MSH-2 ^~\\& or ^~\\&#")
     if b"\rMSH" in payload:
-        raise _Refused("SIG11", "102", "there is a second MSH")
+        raise _CheckError("SIG11", "102", "there is a second MSH")
 
 
 def _check_binding(msh: Msh, trust: Trust) -> None:
     binding = trust.binding
     if first_component(msh.processing_id, msh) not in binding.processing_ids:
-        raise _Refused("SIG08", "202", "MSH-11 is not of this environment")
+        raise _CheckError("SIG08", "202", "MSH-11 is not of this environment")
     if first_component(msh.sending_facility, msh) not in binding.facilities:
-        raise _Refused("SIG08", "207", "MSH-4 is not a facility of this environment")
+        raise _CheckError("SIG08", "207", "MSH-4 is not a facility of this environment")
     if first_component(msh.receiving_application, msh) != binding.receiving_application:
-        raise _Refused("SIG08", "207", "MSH-5 is not this environment's receiving application")
+        raise _CheckError("SIG08", "207", "MSH-5 is not this environment's receiving application")
     if first_component(msh.receiving_facility, msh) != binding.receiving_facility:
-        raise _Refused("SIG08", "207", "MSH-6 is not this environment's receiving facility")
+        raise _CheckError("SIG08", "207", "MSH-6 is not this environment's receiving facility")
 
 
 def _check_freshness(msh: Msh, trust: Trust, received_at: datetime) -> tuple[datetime, str | None]:
     written = first_component(msh.date_time, msh)
     if not written:
-        raise _Refused("SIG09", "102", "MSH-7 is missing")
+        raise _CheckError("SIG09", "102", "MSH-7 is missing")
     try:
         sent_at, offset = read_dtm(written, trust.zone)
     except (ValueError, OverflowError):
-        raise _Refused("SIG09", "102", "MSH-7 is not a date and time") from None
+        raise _CheckError("SIG09", "102", "MSH-7 is not a date and time") from None
     if received_at - sent_at > trust.freshness.max_age:
-        raise _Refused("SIG09", "102", "MSH-7 is too old: the message is stale")
+        raise _CheckError("SIG09", "102", "MSH-7 is too old: the message is stale")
     if sent_at - received_at > trust.freshness.max_ahead:
-        raise _Refused("SIG09", "102", "MSH-7 lies in the future: compare the clocks")
+        raise _CheckError("SIG09", "102", "MSH-7 lies in the future: compare the clocks")
     return sent_at, offset
 
 
