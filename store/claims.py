@@ -276,6 +276,7 @@ def _due_statement(dialect: str) -> ClauseElement:
         )
         .order_by(outbox.c.next_attempt_at)
         .limit(bindparam("at_most"))
+        .offset(literal_column("0"))  # SQLite's compiler would add a parameter of its own
         .with_for_update(skip_locked=True)
     )
 

@@ -53,6 +53,8 @@ def memory(number: int = 1, **changes: Any) -> Remembered:
     return replace(plain, **changes)
 
 
-def put(store: Store, vault: Vault, saves: Sequence[Save], remembered: Sequence[Remembered] = (), now: datetime = NOW) -> None:
+def put(
+    store: Store, vault: Vault, saves: Sequence[Save], remembered: Sequence[Remembered] = (), now: datetime = NOW
+) -> None:
     with store.write() as conn:
         save(conn, vault, saves, remembered, now)

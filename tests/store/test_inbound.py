@@ -59,7 +59,12 @@ def test_finding_answers_each_question_in_the_order_of_its_aliases(store: Store,
     one, two = appointment(1), appointment(2)
     put(store, vault, [first(one, reminder()), first(two)])
     alias_1, alias_2 = one.aliases[0], two.aliases[0]
-    wanted = [("production", [alias_2, alias_1]), ("test", [alias_1]), ("production", ["none", alias_1]), ("production", [])]
+    wanted = [
+        ("production", [alias_2, alias_1]),
+        ("test", [alias_1]),
+        ("production", ["none", alias_1]),
+        ("production", []),
+    ]
     with store.write() as conn:
         found = find(conn, vault, wanted, NOW)
     assert [[one.appointment.reference for one in answer] for answer in found] == [["R2", "R1"], [], ["R1"], []]
@@ -91,7 +96,9 @@ def test_a_plan_replaces_what_waits_and_leaves_what_was_attempted(store: Store, 
     later = [replace(past, state=State.SUPPRESSED, reason=Reason.CANCELED, expires=None) for past in rules.values()]
     put(store, vault, [again(replace(one, revision=2), *later)])
     with store.read() as conn:
-        rows = conn.execute(select(outbox.c.rule, outbox.c.state, outbox.c.next_attempt_at, outbox.c.config_version)).all()
+        rows = conn.execute(
+            select(outbox.c.rule, outbox.c.state, outbox.c.next_attempt_at, outbox.c.config_version)
+        ).all()
     assert sorted(rows, key=str) == sorted([("7d", "suppressed", None, "c2"), ("24h", "sending", NOW, "c1")], key=str)
 
 

@@ -1,0 +1,146 @@
+"""Audit chain, opt-outs, leases, rates, holds, and the marker that notices an old backup."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, update
+
+from store import audit, holds, leases, optouts, restore
+from store.engine import Store
+from store.optouts import Optout
+from store.rates import Rate, allowance, charge
+from store.tables import audit as audit_table
+from store.tables import meta
+from store.vault import Vault
+from tests.store.samples import NOW, appointment, first, put, reminder
+
+SECOND = timedelta(seconds=1)
+
+
+def _three_entries(store: Store) -> None:
+    with store.write() as conn:
+        for subject in ("one", "two", "three"):
+            audit.append(conn, actor="cli:ann", action="hold.place", subject=subject, after="on", at=NOW)
+
+
+def test_an_untouched_chain_holds(store: Store) -> None:
+    _three_entries(store)
+    with store.read() as conn:
+        assert audit.verify(conn) == audit.Verdict(entries=3, broken_at=None)
+        assert [entry.seq for entry in audit.entries(conn, subject="two")] == [2]
+        assert audit.head(conn)[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken_at"),
+    [
+        (update(audit_table).where(audit_table.c.seq == 2).values(actor="cli:bob"), 2),
+        (update(audit_table).where(audit_table.c.seq == 1).values(at=NOW + SECOND), 1),
+        (delete(audit_table).where(audit_table.c.seq == 2), 2),
+        (delete(audit_table).where(audit_table.c.seq == 3), 3),
+        (delete(audit_table), 1),
+    ],
+    ids=["altered", "redated", "removed", "cut off", "emptied"],
+)
+def test_tampering_is_found(store: Store, statement: object, broken_at: int) -> None:
+    _three_entries(store)
+    with store.write() as conn:
+        conn.execute(statement)  # type: ignore[call-overload]
+    with store.read() as conn:
+        assert audit.verify(conn).broken_at == broken_at
+
+
+def test_an_optout_is_per_sender_and_start_takes_it_back(store: Store) -> None:
+    one = Optout(phone_key="k1", sender="s1", source="webhook", since=NOW)
+    with store.write() as conn:
+        assert optouts.add(conn, one)
+        assert not optouts.add(conn, Optout(phone_key="k1", sender="s1", source="21610", since=NOW + SECOND))
+        assert optouts.opted_out(conn, {("k1", "s1"), ("k1", "s2"), ("k2", "s1")}) == {("k1", "s1")}
+        assert (optouts.listed(conn), optouts.listed(conn, sender="s2")) == ([one], [])
+        assert not optouts.remove(conn, "k1", "s1", at=NOW - SECOND)
+        assert optouts.remove(conn, "k1", "s1", at=NOW)
+        assert optouts.listed(conn) == []
+
+
+def test_a_job_has_one_holder_until_its_lease_runs_out(store: Store) -> None:
+    with store.write() as conn:
+        assert leases.acquire(conn, "sweep", "n1", now=NOW, lasts=SECOND)
+        assert leases.acquire(conn, "sweep", "n1", now=NOW, lasts=2 * SECOND)
+        assert not leases.acquire(conn, "sweep", "n2", now=NOW + SECOND, lasts=SECOND)
+        assert leases.acquire(conn, "sweep", "n2", now=NOW + 2 * SECOND, lasts=SECOND)
+        assert not leases.release(conn, "sweep", "n1")
+        assert leases.release(conn, "sweep", "n2")
+
+
+def test_nodes_that_beat_are_seen(store: Store) -> None:
+    node = leases.Node(name="n1", roles="listener", version="1", started_at=NOW, seen_at=NOW)
+    with store.write() as conn:
+        leases.beat(conn, node)
+        leases.beat(conn, node)
+        assert leases.seen(conn, since=NOW) == [node]
+        assert leases.seen(conn, since=NOW + SECOND) == []
+
+
+def test_a_sender_s_bucket_is_charged_in_segments(store: Store) -> None:
+    rate = Rate(per_second=2, burst=3)
+    with store.write() as conn:
+        assert allowance(conn, "s", rate, now=NOW).segments == 3
+        charge(conn, "s", 4)
+        dry = allowance(conn, "s", rate, now=NOW)
+        assert (dry.segments, dry.ready_at) == (0, NOW + SECOND)
+        assert allowance(conn, "s", rate, now=NOW + SECOND).segments == 1
+        assert allowance(conn, "s", rate, now=NOW - SECOND).segments == 1
+        assert allowance(conn, "s", rate, now=NOW + 99 * SECOND).segments == 3
+
+
+def test_holds_cover_what_they_name(store: Store) -> None:
+    with store.write() as conn:
+        sender = holds.Hold(scope="sender", name="s1", reason="spam", actor="cli", since=NOW)
+        assert holds.hold(conn, sender)
+        assert not holds.hold(conn, sender)
+        blocks = holds.read_blocks(conn, NOW)
+        assert (blocks.reason("production", "s1"), blocks.reason("production", "s2")) == ("hold: spam", None)
+        holds.hold(conn, holds.Hold(scope="all", name="", reason="restored", actor="start", since=NOW))
+        assert holds.read_blocks(conn, NOW).reason("production", "s2") == "hold: restored"
+        assert (holds.release(conn, "all"), holds.release(conn, "all")) == (True, False)
+
+
+def _beat(store: Store, file: Path, at: timedelta = timedelta()) -> None:
+    with store.write() as conn:
+        pulse = restore.beat(conn, NOW + at)
+    restore.remember(file, pulse)
+
+
+def test_an_old_backup_is_noticed_and_an_outage_is_not(store: Store, vault: Vault, tmp_path: Path) -> None:
+    file = tmp_path / "marker"
+    with store.read() as conn:
+        assert restore.assess(conn, file, NOW) == "fine"
+    put(store, vault, [first(appointment(), reminder())])
+    _beat(store, file)
+    with store.read() as conn:
+        backup = conn.execute(meta.select()).all()
+        assert restore.assess(conn, file, NOW + timedelta(days=3)) == "fine"
+    _beat(store, file)
+    with store.write() as conn:
+        conn.execute(meta.delete())
+        conn.execute(meta.insert(), [{"name": name, "value": value} for name, value in backup])
+    with store.read() as conn:
+        assert restore.assess(conn, file, NOW) == "restored"
+
+
+def test_without_a_marker_overdue_texts_wait_unless_others_are_at_work(
+    store: Store, vault: Vault, tmp_path: Path
+) -> None:
+    missing = tmp_path / "none"
+    _beat(store, tmp_path / "elsewhere")
+    with store.read() as conn:
+        assert restore.assess(conn, missing, NOW + timedelta(days=1)) == "fine"
+    put(store, vault, [first(appointment(), reminder())])
+    with store.read() as conn:
+        assert restore.assess(conn, missing, NOW + timedelta(minutes=1)) == "fine"
+        assert restore.assess(conn, missing, NOW + timedelta(days=1)) == "unsure"
+        (tmp_path / "damaged").write_text("{")
+        assert restore.assess(conn, tmp_path / "damaged", NOW + timedelta(days=1)) == "unsure"

@@ -1,0 +1,141 @@
+"""Group commit: one bad job harms only itself, a passing fault stores nothing, a failed disk ends it all."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
+
+from store.committer import Committer, InlineCommitter, Overloaded, Rejected, Stopped, Transient
+from store.engine import Store
+from store.faults import StoreFault
+from store.tables import meta
+
+Kind = Callable[..., Any]
+BOTH = pytest.mark.parametrize("kind", [Committer, InlineCommitter], ids=["thread", "inline"])
+
+
+@dataclass
+class Writing:
+    """Work that writes each job's name; jobs named after a fault raise it."""
+
+    faults: dict[str, Callable[[], Exception]] = field(default_factory=dict)
+    batches: list[list[str]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, conn: Connection, jobs: Sequence[str], /) -> list[str]:
+        self.gate.wait(60)
+        self.batches.append(list(jobs))
+        for job in jobs:
+            conn.execute(meta.insert().values(name=job, value="x"))
+            if job in self.faults:
+                raise self.faults[job]()
+        return [job.upper() for job in jobs]
+
+
+def _sqlite_fault(number: int) -> Exception:
+    cause = sqlite3.OperationalError("a fake fault")
+    cause.sqlite_errorcode = number
+    return OperationalError("INSERT", {}, cause)
+
+
+def _stored(store: Store) -> set[str]:
+    with store.read() as conn:
+        return set(conn.execute(select(meta.c.name)).scalars())
+
+
+async def _run(store: Store, kind: Kind, work: Writing, jobs: Sequence[str]) -> tuple[list[Any], list[StoreFault]]:
+    """Queue all jobs behind the gate, open it, and give every outcome."""
+    fatal: list[StoreFault] = []
+    committer = kind(store, work, on_fatal=fatal.append)
+    committer.start()
+    futures = [committer.submit(job) for job in jobs]
+    work.gate.set()
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    await committer.stop()
+    with pytest.raises(Stopped):
+        committer.submit("late")
+    return outcomes, fatal
+
+
+@BOTH
+async def test_what_is_queued_is_committed_together(store: Store, kind: Kind) -> None:
+    work = Writing()
+    outcomes, fatal = await _run(store, kind, work, ["a", "b", "c", "d"])
+    assert (outcomes, fatal) == (["A", "B", "C", "D"], [])
+    assert _stored(store) == {"a", "b", "c", "d"}
+    # The thread may have taken the first job before the others came; the rest waits behind the gate.
+    assert len(work.batches) <= 2
+
+
+@BOTH
+async def test_a_poisoned_job_does_not_take_its_batch_with_it(store: Store, kind: Kind) -> None:
+    work = Writing(faults={"bad": lambda: ValueError("ours")})
+    outcomes, _ = await _run(store, kind, work, ["a", "b", "bad", "c"])
+    assert (outcomes[:2], outcomes[3:]) == (["A", "B"], ["C"])
+    assert isinstance(outcomes[2], Rejected)
+    assert isinstance(outcomes[2].__cause__, ValueError)
+    assert _stored(store) == {"a", "b", "c"}
+
+
+@BOTH
+async def test_two_jobs_that_exclude_each_other(store: Store, kind: Kind) -> None:
+    outcomes, _ = await _run(store, kind, Writing(), ["a", "same", "same"])
+    assert outcomes[:2] == ["A", "SAME"]
+    assert isinstance(outcomes[2], Rejected)
+    assert outcomes[2].__cause__ is None, "a driver's message quotes the row"
+    assert _stored(store) == {"a", "same"}
+
+
+@BOTH
+@pytest.mark.parametrize("number", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL], ids=["locked", "full"])
+async def test_a_passing_fault_stores_nothing(store: Store, kind: Kind, number: int) -> None:
+    work = Writing(faults={"a": lambda: _sqlite_fault(number)})
+    outcomes, fatal = await _run(store, kind, work, ["a"])
+    assert isinstance(outcomes[0], Transient)
+    assert (fatal, _stored(store)) == ([], set())
+
+
+@BOTH
+async def test_a_failed_fsync_ends_everything(store: Store, kind: Kind) -> None:
+    work = Writing(faults={"io": lambda: _sqlite_fault(1034)})  # SQLITE_IOERR_FSYNC
+    outcomes, fatal = await _run(store, kind, work, ["io", "b", "c"])
+    assert [type(outcome) for outcome in outcomes] == [Stopped] * 3
+    assert [fault.code for fault in fatal] == ["STORE_IO"]
+    assert _stored(store) == set()
+
+
+@BOTH
+async def test_a_full_queue_says_so_and_refuses(store: Store, kind: Kind) -> None:
+    work = Writing()
+    committer = kind(store, work, on_fatal=lambda _: None, capacity=2)
+    committer.start()
+    futures = [committer.submit(job) for job in ("a", "b")]
+    assert committer.full
+    with pytest.raises(Overloaded):
+        committer.submit("c")
+    work.gate.set()
+    await asyncio.gather(*futures)
+    assert not committer.full
+    await committer.stop()
+
+
+@BOTH
+async def test_stopping_commits_what_is_queued(store: Store, kind: Kind) -> None:
+    work = Writing()
+    committer = kind(store, work, on_fatal=lambda _: None, batch=2)
+    committer.start()
+    futures = [committer.submit(job) for job in "abcde"]
+    futures[1].cancel()  # its peer hung up
+    work.gate.set()
+    await committer.stop()
+    assert [future.done() for future in futures] == [True] * 5
+    assert _stored(store) == set("abcde")
+    assert max(map(len, work.batches)) <= 2

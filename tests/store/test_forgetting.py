@@ -1,0 +1,152 @@
+"""Gone means gone: from the rows on time, from the files after the sweep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import LargeBinary, bindparam, func, select, text, update
+
+from parser.phone import PhoneNumber
+from scheduler.appointment import Life
+from scheduler.messages import Kind, Reason, State
+from store import outbox
+from store.appointments import listed, masked_phones, named
+from store.engine import Store, open_store
+from store.forgetting import forget_due, next_deadline, settle_files, sweep
+from store.tables import appointments, messages
+from store.tables import outbox as outbox_table
+from store.traces import scan_files
+from store.vault import Vault
+from tests.store.samples import NOW, PHONE, again, appointment, first, memory, put, reminder
+
+DAY = timedelta(days=1)
+
+
+def _kept(store: Store) -> int:
+    with store.read() as conn:
+        return int(conn.execute(select(func.count(appointments.c.phone))).scalar_one())
+
+
+def test_a_phone_goes_at_the_start_and_takes_waiting_texts_with_it(store: Store, vault: Vault) -> None:
+    one = appointment(provider="Dr. Example", patient_name="Ann")
+    put(store, vault, [first(one, reminder())])
+    assert one.start is not None
+    with store.write() as conn:
+        assert next_deadline(conn) == one.start
+        assert forget_due(conn, one.start - timedelta(microseconds=1)) == []
+        (gone,) = forget_due(conn, one.start)
+        assert (gone.reference, gone.suppressed, forget_due(conn, one.start)) == ("R1", 1, [])
+        row = conn.execute(select(appointments)).mappings().one()
+        assert [row[name] for name in ("phone", "patient_name", "provider", "phone_fault")] == [
+            None,
+            None,
+            None,
+            "purged",
+        ]
+        assert [(sms.state, sms.reason) for sms in outbox.rows(conn)] == [(State.SUPPRESSED, Reason.PURGED)]
+        assert [(shown.phone, shown.purged_at) for shown in listed(conn, vault, NOW)] == [(None, one.start)]
+
+
+def test_a_date_only_visit_keeps_it_until_its_local_day_is_over(store: Store, vault: Vault) -> None:
+    midnight = NOW.replace(hour=8) + DAY  # 00:00 in Los Angeles
+    put(store, vault, [first(appointment(start=midnight, date_only=True))])
+    with store.write() as conn:
+        assert forget_due(conn, midnight + DAY - timedelta(seconds=1)) == []
+        assert len(forget_due(conn, midnight + DAY)) == 1
+
+
+@pytest.mark.parametrize("life", [Life.DELETED, Life.ENDED])
+def test_a_visit_that_is_off_or_over_is_forgotten_at_once(store: Store, vault: Vault, life: Life) -> None:
+    put(store, vault, [first(appointment(life=life))])
+    with store.write() as conn:
+        assert len(forget_due(conn, NOW)) == 1
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_cancelled_visit_is_forgotten_when_its_text_is_settled(store: Store, vault: Vault, state: State) -> None:
+    text_row = reminder(kind=Kind.CANCELED, rule="canceled")
+    put(store, vault, [first(appointment(life=Life.CANCELED), text_row)])
+    with store.write() as conn:
+        conn.execute(update(outbox_table).values(state=state.value))
+        settled = state in (State.DELIVERED, State.UNDELIVERED, State.FAILED, State.SUPPRESSED)
+        assert len(forget_due(conn, NOW)) == settled
+
+
+def test_an_open_window_still_needs_the_phone(store: Store, vault: Vault) -> None:
+    one = appointment(life=Life.CANCELED, window_revision=2, window_due=NOW + timedelta(minutes=1), window_text=True)
+    put(store, vault, [first(one)])
+    with store.write() as conn:
+        assert forget_due(conn, NOW + timedelta(hours=1)) == []
+
+
+def test_a_new_future_start_brings_a_forgotten_visit_back(store: Store, vault: Vault) -> None:
+    one = appointment()
+    put(store, vault, [first(one)])
+    with store.write() as conn:
+        forget_due(conn, NOW + 2 * DAY)
+    put(store, vault, [again(replace(one, revision=2, start=NOW + 9 * DAY))], now=NOW + 2 * DAY)
+    with store.write() as conn:
+        assert masked_phones(conn, vault, [one.id], NOW + 2 * DAY) == {one.id: "***0143"}
+        assert [shown.phone for shown in named(conn, vault, "R1", NOW + 2 * DAY)] == ["***0143"]
+
+
+def test_the_sweep_destroys_keys_and_expires_replays(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment())], [memory(1), memory(2, forget_after=NOW + 20 * DAY)])
+    with store.write() as conn:
+        swept = sweep(conn, vault, NOW + 8 * DAY)
+        assert (swept.keys, swept.messages) == (1, 1)
+        assert conn.execute(select(messages.c.msh10)).scalars().all() == ["M2"]
+
+
+def test_deleted_values_are_in_no_file(tmp_path: Path) -> None:
+    """Plain digits on purpose: encryption must not be what hides them from this test."""
+    store = open_store(f"sqlite:///{tmp_path / 'plain.db'}")
+    numbers = [PhoneNumber(f"+1202555{number:04d}") for number in range(100, 200)]
+    with store.write() as conn:
+        conn.execute(text("CREATE TABLE plain (id INTEGER PRIMARY KEY, phone BLOB, padding TEXT)"))
+        insert = text("INSERT INTO plain (phone, padding) VALUES (:phone, :padding)")
+        insert = insert.bindparams(bindparam("phone", type_=LargeBinary))
+        conn.execute(insert, [{"phone": one.e164().encode(), "padding": "x" * 300} for one in numbers])
+    assert scan_files(store.files, numbers[7]), "the scan itself can find one"
+    with store.write() as conn:
+        conn.execute(text("UPDATE plain SET phone = NULL WHERE id <= 50"))
+        conn.execute(text("DELETE FROM plain WHERE id > 50"))
+    assert settle_files(store)
+    assert [trace for one in numbers for trace in scan_files(store.files, one)] == []
+    store.close()
+
+
+def test_two_hundred_forgotten_phones_are_in_no_file(tmp_path: Path, vault: Vault) -> None:
+    from store import schema
+
+    store = open_store(f"sqlite:///{tmp_path / 'carebell.db'}")
+    schema.upgrade(store)
+    numbers = [PhoneNumber(f"+1{area}5550{last}") for area in (202, 425) for last in range(100, 200)]
+    put(store, vault, [first(appointment(index, phone=number)) for index, number in enumerate(numbers)])
+    assert _kept(store) == 200
+    with store.write() as conn:
+        assert len(forget_due(conn, NOW + 2 * DAY)) == 200
+        sweep(conn, vault, NOW + 3 * DAY)
+    assert settle_files(store)
+    assert _kept(store) == 0
+    assert [trace for one in numbers for trace in scan_files(store.files, one)] == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("spelling", "written"),
+    [
+        ("ascii", b"(202) 555-0143"), ("ascii", b"+12025550143"), ("utf-16-le", "2025550143".encode("utf-16-le")),
+        ("utf-16-be", "2025550143".encode("utf-16-be")), ("hex", b"32303235353530313433"),
+        ("base64", b"KzEyMDI1NTUwMTQz"), ("base64", b"MjAyNTU1MDE0Mw=="), ("base64", b"ICsxMjAyNTU1MDE0Mw=="),
+    ],
+    ids=["separated", "e164", "utf-16-le", "utf-16-be", "hex", "base64-2", "base64-0", "base64-1"],
+)  # fmt: skip
+def test_the_scan_knows_the_spellings(tmp_path: Path, spelling: str, written: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"-" * ((1 << 20) - 5) + written + b"-" * 9)  # across two chunks
+    assert [trace.spelling for trace in scan_files([file, tmp_path / "none"], PHONE)] == [spelling]
+    assert scan_files([file], PhoneNumber("+12025550144")) == []

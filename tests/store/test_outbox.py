@@ -1,0 +1,288 @@
+"""Claims never double, and what is reported back never goes backwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete
+
+from scheduler.appointment import Life
+from scheduler.messages import Kind, Reason, State
+from store import holds, optouts, outbox, receipts, tables
+from store.claims import Candidate, Claimed, Decision, Later, Round, Send, Suppress, claim, still_ours
+from store.engine import Store, open_store
+from store.inbound import find
+from store.optouts import Optout
+from store.outbox_row import RANK
+from store.vault import Vault
+from tests.store.samples import NOW, PHONE, again, appointment, first, put, reminder
+
+SENDER = "+14255550100"
+LEASE = timedelta(seconds=30)
+
+
+def _claim(store: Store, vault: Vault, decide: Any = lambda _: Send(segments=1), **options: Any) -> Round:
+    values = {"node": "n1", "limit": 10, "lease": LEASE, "senders": {"production": SENDER}} | options
+    now = values.pop("now", NOW)
+    with store.write() as conn:
+        return claim(conn, vault, now, decide=decide, **values)
+
+
+def _one(store: Store, vault: Vault) -> Claimed:
+    put(store, vault, [first(appointment(), reminder())])
+    (claimed,) = _claim(store, vault).claimed
+    return claimed
+
+
+def _state(store: Store, outbox_id: str) -> State:
+    with store.read() as conn:
+        row = receipts.by_id(conn, outbox_id)
+    assert row is not None
+    return row.state
+
+
+def test_a_due_row_is_taken_once_and_a_later_one_not_yet(store: Store, vault: Vault) -> None:
+    later = NOW + timedelta(hours=1)
+    one = appointment()
+    put(store, vault, [first(one, reminder(), reminder(rule="15m", due=later))])
+    (claimed,) = _claim(store, vault).claimed
+    assert (claimed.row.rule, claimed.row.attempts, claimed.recipient.e164()) == ("24h", 1, PHONE.e164())
+    assert _claim(store, vault).empty
+    with store.read() as conn:
+        assert receipts.by_id(conn, claimed.row.id) == claimed.row
+        assert outbox.next_due(conn) == later
+
+
+def test_a_decision_is_written_with_its_reason(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(1), reminder()), first(appointment(2), reminder())])
+    until = NOW + timedelta(minutes=5)
+    decisions: dict[str, Decision] = {"R1": Suppress(reason=Reason.CAP), "R2": Later(until=until)}
+    done = _claim(store, vault, lambda candidate: decisions[candidate.row.reference])
+    assert [row.reason for row in done.suppressed] == [Reason.CAP]
+    with store.read() as conn:
+        rows = {row.reference: row for row in outbox.rows(conn)}
+    assert (rows["R1"], rows["R2"]) == (done.suppressed[0], done.postponed[0])
+    assert (rows["R2"].state, rows["R2"].next_attempt_at, rows["R2"].attempts) == (State.DUE, until, 0)
+
+
+def test_the_decision_sees_optouts_caps_and_holds(store: Store, vault: Vault) -> None:
+    put(
+        store,
+        vault,
+        [first(appointment(number), reminder(due=NOW + timedelta(seconds=number))) for number in (1, 2, 3)],
+    )
+    with store.write() as conn:
+        out = Optout(phone_key=vault.ring.phone_key(PHONE), sender=SENDER, source="cli", since=NOW)
+        optouts.add(conn, out)
+        holds.hold(conn, holds.Hold(scope="environment", name="production", reason="drill", actor="cli", since=NOW))
+    seen: list[Candidate] = []
+
+    def decide(candidate: Candidate) -> Decision:
+        seen.append(candidate)
+        return Send(segments=1)
+
+    _claim(store, vault, decide, limit=2, now=NOW + timedelta(minutes=1))
+    _claim(store, vault, decide, now=NOW + timedelta(hours=25))
+    assert [(one.day, one.week) for one in seen] == [(0, 0), (1, 1), (0, 2)]
+    assert {(one.opted_out, one.hold) for one in seen} == {(True, "hold: drill")}
+
+
+def test_an_open_breaker_lets_one_probe_pass(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(number), reminder()) for number in range(3)])
+    with store.write() as conn:
+        assert holds.trip(conn, "sender", SENDER, code=21606, at=NOW, probe_at=NOW)
+    later = Later(until=NOW + timedelta(hours=1))
+    done = _claim(store, vault, lambda candidate: later if candidate.hold else Send(segments=1))
+    assert (len(done.claimed), len(done.postponed)) == (1, 2)
+    with store.write() as conn:
+        assert holds.reset(conn, "sender", SENDER)
+        assert holds.open_breakers(conn) == []
+
+
+def test_only_the_named_environments_are_looked_at(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(), reminder())])
+    assert _claim(store, vault, senders={"test": SENDER}).empty
+
+
+def test_a_claim_closes_the_confirmation_window(store: Store, vault: Vault) -> None:
+    one = appointment(window_revision=1, window_due=NOW, window_text=True)
+    put(store, vault, [first(one, reminder(kind=Kind.BOOKED, rule="scheduled"))])
+    closed = replace(one, window_revision=None, window_due=None, window_text=False)
+    _claim(store, vault, lambda _: Send(segments=1, appointment=closed))
+    with store.write() as conn:
+        assert find(conn, vault, [("production", one.aliases)], NOW)[0][0].appointment == closed
+
+
+def test_a_cancellation_after_the_claim_takes_the_right_to_post_away(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.read() as conn:
+        assert still_ours(conn, [claimed]) == {claimed.row.id}
+    put(store, vault, [again(replace(claimed.appointment, revision=2, life=Life.CANCELED))])
+    with store.read() as conn:
+        assert still_ours(conn, [claimed]) == set()
+
+
+def test_threads_never_claim_the_same_row(url: str, store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(number), reminder()) for number in range(60)])
+
+    def take(name: str) -> list[str]:
+        mine, own = [], open_store(url)
+        while round_ := _claim(own, vault, node=name, limit=7).claimed:
+            mine += [one.row.id for one in round_]
+        own.close()
+        return mine
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = [own_id for ids in pool.map(take, ["n1", "n2"]) for own_id in ids]
+    # SKIP LOCKED may let a thread finish early while the other still holds rows; none may be left in the end.
+    taken += take("n3")
+    assert (len(taken), len(set(taken))) == (60, 60)
+
+
+_PROCESS = """
+import sys
+from datetime import datetime, timedelta
+from store.claims import Send, claim
+from store.engine import open_store
+from store.keys import KeyRing
+from store.vault import Vault
+store = open_store(sys.argv[1])
+vault = Vault(KeyRing(current=1, masters={1: b"k" * 32}, pepper=b"p" * 32))
+while True:
+    with store.write() as conn:
+        found = claim(conn, vault, datetime.fromisoformat(sys.argv[2]), node="n", limit=5, lease=timedelta(seconds=30),
+                      senders={"production": "+14255550100"}, decide=lambda _: Send(segments=1)).claimed
+    if not found:
+        break
+    print("\\n".join(one.row.id for one in found))
+"""
+
+
+def test_processes_never_claim_the_same_row(url: str, store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(number), reminder()) for number in range(60)])
+    arguments = [sys.executable, "-c", _PROCESS, url, NOW.isoformat()]
+    nodes = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    taken = [own_id for node in nodes for own_id in node.communicate(timeout=120)[0].split()]
+    taken += [one.row.id for one in _claim(store, vault, limit=100).claimed]
+    assert (len(taken), len(set(taken))) == (60, 60)
+
+
+# What comes back
+
+_REPORTS = [State.ACCEPTED, State.SENT, State.UNDELIVERED, State.FAILED, State.DELIVERED]
+
+
+@given(reports=st.lists(st.sampled_from(_REPORTS), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_of_callbacks_ends_at_the_highest_rank(store: Store, vault: Vault, reports: Sequence[State]) -> None:
+    with store.write() as conn:
+        for table in (tables.gateway_forgets, tables.outbox, tables.aliases, tables.appointments):
+            conn.execute(delete(table))
+    claimed = _one(store, vault)
+    for number, report in enumerate(reports):
+        with store.write() as conn:
+            if report is State.ACCEPTED:
+                receipts.accepted(conn, claimed.row.id, 1, sid="SM1", at=NOW)
+            else:
+                receipts.advance_status(conn, claimed.row.id, 1, report, at=NOW + timedelta(seconds=number))
+    assert RANK[_state(store, claimed.row.id)] == max(RANK[report] for report in reports)
+
+
+def test_a_callback_before_the_sid_s_commit_keeps_its_state_and_gets_the_sid(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.write() as conn:
+        assert receipts.advance_status(conn, claimed.row.id, 1, State.DELIVERED, at=NOW)
+        assert receipts.accepted(conn, claimed.row.id, 1, sid="SM1", at=NOW)
+        row = receipts.by_sid(conn, "SM1")
+        assert row is not None
+        assert (row.state, row.final_at) == (State.DELIVERED, NOW)
+        assert receipts.to_forget(conn, NOW, limit=9) == [("SM1", NOW)]
+        receipts.forgotten(conn, "SM1", NOW)
+        after = receipts.by_id(conn, row.id)
+        assert after is not None
+        assert after.gateway_forgotten_at == NOW
+
+
+def test_another_attempt_s_report_changes_nothing(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.write() as conn:
+        assert not receipts.advance_status(conn, claimed.row.id, 2, State.DELIVERED, at=NOW)
+        assert not receipts.refused(conn, claimed.row.id, 0, code=21211, at=NOW)
+    assert _state(store, claimed.row.id) is State.SENDING
+
+
+def test_an_expired_lease_is_unknown_and_never_due_again(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.write() as conn:
+        assert receipts.expire_leases(conn, NOW + LEASE - timedelta(microseconds=1)) == []
+        assert receipts.expire_leases(conn, NOW + LEASE) == [claimed.row.id]
+        assert receipts.to_resolve(conn, NOW + timedelta(seconds=59), limit=9) == []
+        assert [row.id for row in receipts.to_resolve(conn, NOW + timedelta(seconds=60), limit=9)] == [claimed.row.id]
+        receipts.checked(conn, [claimed.row.id], NOW + timedelta(seconds=60))
+        assert receipts.to_resolve(conn, NOW + timedelta(seconds=90), limit=9) == []
+    assert _claim(store, vault, now=NOW + timedelta(days=1)).empty
+
+
+def test_a_retry_waits_and_counts_a_second_attempt(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    until = NOW + timedelta(minutes=1)
+    with store.write() as conn:
+        assert receipts.retry(conn, claimed.row.id, 1, until=until, code=20429)
+    assert _claim(store, vault).empty
+    (second,) = _claim(store, vault, now=until).claimed
+    assert (second.row.id, second.row.attempts, second.row.code) == (claimed.row.id, 2, None)
+
+
+def test_a_delivery_that_was_reported_late_stops_the_waiting_retry(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.write() as conn:
+        receipts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
+        assert not receipts.advance_status(conn, claimed.row.id, 1, State.UNDELIVERED, at=NOW)
+        assert receipts.advance_status(conn, claimed.row.id, 1, State.DELIVERED, at=NOW)
+    assert _claim(store, vault).empty
+
+
+def test_what_is_not_final_after_an_hour_is_polled(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.write() as conn:
+        receipts.accepted(conn, claimed.row.id, 1, sid="SM1", at=NOW)
+        assert receipts.to_poll(conn, NOW + timedelta(minutes=59), limit=9) == []
+        assert [row.sid for row in receipts.to_poll(conn, NOW + timedelta(hours=1), limit=9)] == ["SM1"]
+
+
+def test_lists_reports_and_depth(store: Store, vault: Vault) -> None:
+    one = appointment(1)
+    put(
+        store,
+        vault,
+        [first(one, reminder(), reminder(rule="7d", due=NOW + timedelta(days=1))), first(appointment(2), reminder())],
+    )
+    with store.read() as conn:
+        for name in (one.id, "R1", one.aliases[0]):
+            assert [row.rule for row in outbox.rows(conn, appointment=name)] == ["24h", "7d"]
+        assert list(outbox.rows(conn, state=State.SENT)) == []
+        assert [row.reference for row in outbox.report(conn, NOW, NOW + timedelta(days=1))].count("R1") == 1
+        queue = outbox.queue(conn, NOW + timedelta(minutes=3))
+    assert (queue.ready, queue.waiting, queue.lag) == (2, 3, timedelta(minutes=3))
+
+
+def test_replanning_visits_every_page_once(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(number), reminder()) for number in range(5)])
+    put(store, vault, [first(appointment(9, start=NOW - timedelta(days=1)))])
+    seen, after = [], ""
+    while True:
+        with store.write() as conn:
+            page = outbox.to_replan(conn, vault, "production", NOW, after=after, limit=2)
+        if not page:
+            break
+        seen += [found.appointment.reference for found in page]
+        after = page[-1].appointment.id
+    assert sorted(seen) == ["R0", "R1", "R2", "R3", "R4"]
