@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -73,13 +74,14 @@ def append(
     return entry
 
 
-def entries(conn: Connection, *, subject: str | None = None) -> Iterator[Entry]:
+def entries(conn: Connection, *, subject: str | None = None) -> Generator[Entry, None, None]:
     """In order."""
     wanted = select(audit).order_by(audit.c.seq)
     if subject is not None:
         wanted = wanted.where(audit.c.subject == subject)
-    for row in conn.execute(wanted, execution_options={"yield_per": 500}).mappings():
-        yield Entry(**row)
+    with conn.execute(wanted, execution_options={"yield_per": 500}) as found:
+        for row in found.mappings():
+            yield Entry(**row)
 
 
 def head(conn: Connection) -> tuple[int, str]:
@@ -90,14 +92,15 @@ def head(conn: Connection) -> tuple[int, str]:
 def verify(conn: Connection) -> Verdict:
     """Compute the whole chain again."""
     count, previous = 0, _BEGINNING
-    for entry in entries(conn):
-        count += 1
-        expected = _digest(
-            previous, count, entry.at, entry.actor, entry.action, entry.subject, entry.before, entry.after
-        )
-        if (entry.seq, entry.hash) != (count, expected):
-            return Verdict(entries=count, broken_at=count)
-        previous = entry.hash
+    with closing(entries(conn)) as chain:
+        for entry in chain:
+            count += 1
+            expected = _digest(
+                previous, count, entry.at, entry.actor, entry.action, entry.subject, entry.before, entry.after
+            )
+            if (entry.seq, entry.hash) != (count, expected):
+                return Verdict(entries=count, broken_at=count)
+            previous = entry.hash
     whole = head(conn) == (count, previous)
     return Verdict(entries=count, broken_at=None if whole else count + 1)
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, literal_column, null, or_, select, update
 
 from scheduler.appointment import Life
 from scheduler.messages import Kind, Reason, State
 from store.claims import WEEK
 from store.engine import Store
+from store.instants import Instant
 from store.tables import appointments, messages, outbox
 from store.vault import Vault
 
@@ -76,7 +77,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
             phone=null(), join_link=null(), patient_name=null(), told_details=null(),
             facility=null(), provider=null(), location=null(),
             phone_fault=case((had_phone, Reason.PURGED.value), else_=of.phone_fault),
-            purged_at=func.coalesce(of.purged_at, now), forget_at=null(), forgotten_at=now,
+            purged_at=func.coalesce(of.purged_at, literal(now, Instant())), forget_at=null(), forgotten_at=now,
         )
     )  # fmt: skip
     return [

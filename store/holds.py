@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.tables import breakers, holds
@@ -90,7 +90,7 @@ def held(conn: Connection) -> list[Hold]:
 def hold(conn: Connection, one: Hold) -> bool:
     """Place it; False: there is one already, whose reason stays."""
     values = {"scope": one.scope, "name": one.name, "reason": one.reason, "actor": one.actor, "since": one.since}
-    return conn.execute(_insert(conn, holds).values(values).on_conflict_do_nothing()).rowcount > 0
+    return _insert_new(conn, holds, values)
 
 
 def release(conn: Connection, scope: Scope, name: str = "") -> bool:
@@ -106,7 +106,7 @@ def open_breakers(conn: Connection) -> list[Breaker]:
 def trip(conn: Connection, scope: Scope, name: str, *, code: int, at: datetime, probe_at: datetime) -> bool:
     """Open a breaker, or keep it open after a failed probe; True: it was closed before (time for an alarm)."""
     values = {"scope": scope, "name": name, "code": code, "opened_at": at, "probe_at": probe_at, "probes": 0}
-    if conn.execute(_insert(conn, breakers).values(values).on_conflict_do_nothing()).rowcount:
+    if _insert_new(conn, breakers, values):
         return True
     again = {"code": code, "probe_at": probe_at, "probes": breakers.c.probes + 1}
     conn.execute(update(breakers).where(breakers.c.scope == scope, breakers.c.name == name).values(again))
@@ -125,5 +125,8 @@ def reset(conn: Connection, scope: Scope, name: str) -> bool:
     return conn.execute(delete(breakers).where(breakers.c.scope == scope, breakers.c.name == name)).rowcount > 0
 
 
-def _insert(conn: Connection, table: Any) -> Any:
-    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+def _insert_new(conn: Connection, table: Table, values: dict[str, Any]) -> bool:
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    return (
+        conn.execute(insert(table).values(values).on_conflict_do_nothing().returning(table.c.name)).first() is not None
+    )

@@ -33,7 +33,7 @@ def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: ti
         set_={"holder": insert.excluded.holder, "until": insert.excluded.until},
         where=or_(leases.c.holder == holder, leases.c.until <= now),
     )
-    return conn.execute(taken).rowcount > 0
+    return conn.execute(taken.returning(leases.c.job)).first() is not None
 
 
 def release(conn: Connection, job: str, holder: str) -> bool:

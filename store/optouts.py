@@ -35,7 +35,8 @@ def add(conn: Connection, one: Optout) -> bool:
     """Record it; False: it stood already, with its first source and time."""
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     values = {"phone_key": one.phone_key, "sender": one.sender, "source": one.source, "since": one.since}
-    return conn.execute(insert(optouts).values(values).on_conflict_do_nothing()).rowcount > 0
+    made = insert(optouts).values(values).on_conflict_do_nothing().returning(optouts.c.sender)
+    return conn.execute(made).first() is not None
 
 
 def remove(conn: Connection, phone_key: str, sender: str, *, at: datetime) -> bool:

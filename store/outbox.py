@@ -130,5 +130,6 @@ def last_received(conn: Connection, environment: str) -> datetime | None:
 
 def _read(conn: Connection, wanted: Select[Any]) -> Iterator[OutboxRow]:
     ordered = wanted.order_by(func.coalesce(outbox.c.due, outbox.c.created_at), outbox.c.created_at, outbox.c.id)
-    for row in conn.execute(ordered, execution_options={"yield_per": _PAGE}).mappings():
-        yield as_row(row)
+    with conn.execute(ordered, execution_options={"yield_per": _PAGE}) as found:
+        for row in found.mappings():
+            yield as_row(row)

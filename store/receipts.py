@@ -10,10 +10,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, delete, func, null, or_, select, update
+from sqlalchemy import Connection, case, delete, func, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from scheduler.messages import Reason, State
+from store.instants import Instant
 from store.outbox_row import COLUMNS, FINAL, KINDS, RANK, REASONS, STATES, OutboxRow
 from store.tables import gateway_forgets, outbox
 
@@ -35,7 +36,7 @@ def accepted(conn: Connection, outbox_id: str, attempt: int, *, sid: str, at: da
         .values(
             state=case((outbox.c.state.in_(lower), State.ACCEPTED.value), else_=outbox.c.state),
             sid=func.coalesce(outbox.c.sid, sid),
-            sent_at=func.coalesce(outbox.c.sent_at, at),
+            sent_at=func.coalesce(outbox.c.sent_at, literal(at, Instant())),
             lease_until=null(),
         )
         .returning(outbox.c.state, outbox.c.sid)
@@ -98,7 +99,7 @@ def advance_status(
             state=state.value,
             code=func.coalesce(code, outbox.c.code) if state is not State.DELIVERED else code,
             sid=func.coalesce(outbox.c.sid, sid),
-            sent_at=func.coalesce(outbox.c.sent_at, at),
+            sent_at=func.coalesce(outbox.c.sent_at, literal(at, Instant())),
             final_at=at if final else outbox.c.final_at,
             next_attempt_at=null(),
             lease_until=null(),

@@ -61,7 +61,7 @@ def _patterns(number: PhoneNumber) -> dict[str, re.Pattern[bytes]]:
     digits = number.e164().removeprefix("+")
     national = digits[1:] if digits.startswith("1") else digits  # people write American numbers without the 1
     plain = national.encode("ascii")
-    separated = b"[^0-9A-Za-z]{0,2}".join(re.escape(bytes([digit])) for digit in plain)
+    separated = b"[^0-9A-Za-z\\0]{0,2}".join(re.escape(bytes([digit])) for digit in plain)
     return {
         "ascii": re.compile(separated),
         "utf-16-le": re.compile(re.escape(national.encode("utf-16-le"))),

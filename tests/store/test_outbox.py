@@ -30,7 +30,7 @@ LEASE = timedelta(seconds=30)
 
 
 def _claim(store: Store, vault: Vault, decide: Any = lambda _: Send(segments=1), **options: Any) -> Round:
-    values = {"node": "n1", "limit": 10, "lease": LEASE, "senders": {"production": SENDER}} | options
+    values: dict[str, Any] = {"node": "n1", "limit": 10, "lease": LEASE, "senders": {"production": SENDER}} | options
     now = values.pop("now", NOW)
     with store.write() as conn:
         return claim(conn, vault, now, decide=decide, **values)
