@@ -39,7 +39,8 @@ class Visible:
         start: UTC; None: unknown (the state before a first sight that was not a booking).
         date_only: only the date is known.
         canceled: whether the patient was told, or is to be told, that it is off.
-        details: (placeholder, value) of the further values that the environment's templates show.
+        details: (placeholder, value) of the further values that the environment's templates show; and the zone, for in
+            another zone the same instant is another time of day.
     """
 
     start: datetime | None
@@ -111,9 +112,17 @@ class Appointment:
     @property
     def deadline(self) -> datetime | None:
         """When the visit has begun and the phone must be gone, UTC; a date-only visit begins when its local day ends."""
-        if self.start is None or not self.date_only:
-            return self.start
-        local = self.start.astimezone(ZoneInfo(self.zone))
+        return self._over(self.start, self.date_only)
+
+    @property
+    def told_deadline(self) -> datetime | None:
+        """As `deadline`, of the visit that the patient was told; None: no start was told."""
+        return None if self.told is None else self._over(self.told.start, self.told.date_only)
+
+    def _over(self, start: datetime | None, date_only: bool) -> datetime | None:
+        if start is None or not date_only:
+            return start
+        local = start.astimezone(ZoneInfo(self.zone))
         return (local + timedelta(days=1)).astimezone(UTC)
 
     def visible(self, policy: Policy) -> Visible:
@@ -121,6 +130,8 @@ class Appointment:
         if self.life in (Life.CANCELED, Life.DELETED):
             return Visible(start=None, canceled=True)
         details = tuple((name, value) for name in policy.shown if (value := getattr(self, name)) is not None)
+        if self.start is not None:
+            details += (("zone", self.zone),)
         return Visible(start=self.start, date_only=self.date_only, visit_mode=self.visit_mode, details=details)
 
     @property
@@ -229,9 +240,8 @@ def first_sight(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -
         seen = replace(seen, window_revision=1)
     elif event.action is Action.RESCHEDULE and seen.life is Life.ACTIVE:
         seen = replace(seen, told=Visible(start=None), window_revision=1)
-    elif event.action is Action.CANCEL and seen.start is not None:
-        told = Visible(start=seen.start, date_only=seen.date_only)
-        seen = replace(seen, told=told, window_revision=1)
+    elif event.action in (Action.CANCEL, Action.MODIFY) and seen.life is Life.CANCELED and seen.start is not None:
+        seen = replace(seen, told=replace(seen, life=Life.ACTIVE).visible(policy), window_revision=1)
     else:
         seen = replace(seen, told=seen.visible(policy))
     return _without_needless_phone(seen, now)
@@ -269,6 +279,8 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
         unseen_edit=False,
     )
     after = _replanned(before, after, now)
+    if event.action is Action.BOOK and _revived(before, after) and after.told is not None and after.told.canceled:
+        after = replace(after, told=None)  # the patient knows of no visit any more: it is booked, not changed
     after = _with_window(before, after, policy, now)
     return _without_needless_phone(after, now)
 
@@ -292,27 +304,38 @@ def _settled(before: Appointment, policy: Policy, now: datetime) -> Appointment:
     Windows with a text are closed by the claim that takes the text.
     """
     if before.window_open and not before.window_text and before.window_due is not None and before.window_due <= now:
-        return close_window(before, policy)
+        canceled = before.life is Life.CANCELED
+        ends = (before.told_deadline if canceled else None) or before.deadline
+        return close_window(before, policy, too_late=ends is None or before.window_due >= ends)
     return before
 
 
-def close_window(appointment: Appointment, policy: Policy) -> Appointment:
+def close_window(appointment: Appointment, policy: Policy, *, too_late: bool = False) -> Appointment:
     """The window's text has left, or was found and suppressed: from now on the patient is taken to know this state.
 
     A visit that was cancelled before anything was told leaves nothing told: should it come back, it is "booked".
+
+    Args:
+        too_late: the text was suppressed as `past` or `expired`: a patient who was told of the visit before still believes that.
     """
-    untold = appointment.told is None and appointment.life is Life.CANCELED
-    told = None if untold else appointment.visible(policy)
+    if appointment.told is None:
+        untold = appointment.life is Life.CANCELED
+        told = None if untold else appointment.visible(policy)
+    else:
+        told = appointment.told if too_late else appointment.visible(policy)
     return replace(appointment, told=told, window_revision=None, window_due=None, window_text=False)
 
 
 def _replanned(before: Appointment, after: Appointment, now: datetime) -> Appointment:
     """A new time, or a visit that is on again, plans its reminders anew."""
     moved = (before.start, before.date_only, before.zone) != (after.start, after.date_only, after.zone)
-    revived = after.life is Life.ACTIVE and before.life is not Life.ACTIVE
-    if moved or revived:
+    if moved or _revived(before, after):
         return replace(after, planned_at=now, planned_revision=after.revision)
     return after
+
+
+def _revived(before: Appointment, after: Appointment) -> bool:
+    return after.life is Life.ACTIVE and before.life is not Life.ACTIVE
 
 
 def _with_window(before: Appointment, after: Appointment, policy: Policy, now: datetime) -> Appointment:

@@ -105,16 +105,16 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     due = whole_minute(appointment.changed_at + policy.sms.debounce)
     if told is None and appointment.life is Life.CANCELED:
         return Suppressed(kind=Kind.BOOKED, rule=_RULE[Kind.BOOKED], revision=revision, reason=Reason.CANCELED, due=due)
+    visit, over = appointment.start, deadline
     if told is None:
-        kind, visit = Kind.BOOKED, deadline
+        kind = Kind.BOOKED
     elif appointment.life is Life.CANCELED:
-        kind, visit = Kind.CANCELED, told.start or deadline
+        kind, visit, over = Kind.CANCELED, told.start or visit, appointment.told_deadline or over
     else:
-        kind, visit = Kind.UPDATED, deadline
-        if deadline is not None and told.start is not None and due < told.start < deadline:
-            visit = told.start
+        kind, ahead = Kind.UPDATED, appointment.told_deadline
+        if visit is not None and told.start is not None and ahead is not None and ahead > due:
+            visit = min(visit, told.start)
     silence: Reason | None = None
-    over = visit if kind is Kind.CANCELED else deadline
     if over is None or visit is None:
         silence = Reason.PAST
     else:
@@ -226,7 +226,7 @@ def _move_out_of_quiet(each: _Reminding, appointment: Appointment, policy: Polic
         return
     opening = next_opening(each.own_due, hours, zone)
     evening = last_permitted(each.own_due, hours, zone)
-    if appointment.start - opening >= lead:
+    if opening < appointment.start and appointment.start - opening >= lead:
         each.due = opening
     elif evening > since and appointment.start - evening >= lead:
         each.due = evening
@@ -250,7 +250,8 @@ def _as_desired(
     silence = each.silence or blocked
     revision = appointment.planned_revision
     if silence is not None:
-        return Suppressed(kind=Kind.REMINDER, rule=each.rule.rule, revision=revision, reason=silence, due=each.due)
+        due = None if silence is Reason.NO_TIME else each.due
+        return Suppressed(kind=Kind.REMINDER, rule=each.rule.rule, revision=revision, reason=silence, due=due)
     latest = min(each.due + policy.sms.max_lateness, deadline - policy.sms.min_lead)
     expires = latest if latest > each.due else min(each.due + PROMPT, deadline)
     return PlannedSms(

@@ -290,3 +290,63 @@ def test_a_wall_clock_time_that_exists_twice_is_the_earlier() -> None:
     rule = Reminder.model_validate({"before": "1d", "at": "01:30"})
     due = reminder_due(rule, local("2026-11-02 09:00"), ZoneInfo("America/New_York"))
     assert due == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+
+
+# Decided where sms.md is silent: docs/decisions/0003-planner-fine-print.md
+
+
+def test_an_update_that_came_too_late_leaves_told_what_was_told() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S13", "2026-06-20 10:00", "2026-06-20 09:00"),  # into the past: nothing is sent
+        event("S15", "2026-06-20 10:30", None),
+    ]
+    assert texts(history, policy())[1:] == [
+        ("updated", "updated", "06-20 10:01", "past"),
+        ("canceled", "canceled", "06-20 10:31", "goes"),  # or the patient comes at 14:00
+    ]
+
+
+def test_the_same_instant_in_another_zone_is_told() -> None:
+    moved = Start(instant=local(VISIT), zone="America/Chicago")
+    history = [event("S12", BOOKED_AT, VISIT), replace(event("S14", "2026-06-02 09:00", VISIT), start=moved)]
+    assert texts(history, policy())[1] == ("updated", "updated", "06-02 09:01", "goes")
+
+
+def test_an_opening_at_the_start_itself_is_no_time_for_a_reminder() -> None:
+    found = texts([event("S12", BOOKED_AT, "2026-06-20 08:00")], policy({"before": "1h"}, min_lead="0s"))
+    assert ("reminder", "1h", "06-19 20:59", "goes") in found
+
+
+def test_a_first_sight_by_a_modification_that_cancels_is_told_like_a_cancellation() -> None:
+    history = [event("S14", BOOKED_AT, VISIT, status=Status.CANCELED)]
+    assert texts(history, policy(DAY_BEFORE)) == [("canceled", "canceled", "06-01 09:01", "goes")]
+
+
+def test_a_first_sight_by_a_cancellation_that_is_taken_back_at_once_says_nothing() -> None:
+    history = [
+        event("S15", BOOKED_AT, VISIT, visit_mode="video", facility="North"),
+        event("S14", later(BOOKED_AT, seconds=30), VISIT),
+    ]
+    assert texts(history, policy(shown=("facility",))) == [("canceled", "canceled", "06-01 09:01", "no_visible_change")]
+
+
+def test_booked_again_after_a_cancellation_that_was_told_is_booked() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S15", "2026-06-02 09:00", VISIT),
+        event("S12", "2026-06-03 09:00", VISIT),
+    ]
+    assert texts(history, policy())[2] == ("booked", "scheduled", "06-03 09:01", "goes")
+
+
+def test_a_date_without_a_time_is_urgent_before_it_begins_and_ahead_until_it_ends() -> None:
+    start = Start(instant=local("2026-06-20 00:00"), zone="America/New_York", date_only=True)
+    booked = replace(event("S12", "2026-06-19 22:00", None), start=start)
+    assert texts([booked], policy(DAY_BEFORE)) == [
+        ("booked", "scheduled", "06-19 22:01", "goes"),
+        ("reminder", "24h", "-", "no_time"),
+    ]
+    assert texts([booked, event("S15", "2026-06-20 10:00", None)], policy())[1] == (
+        "canceled", "canceled", "06-20 10:01", "goes",
+    )  # fmt: skip
