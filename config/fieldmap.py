@@ -8,6 +8,7 @@ place that holds something wins; what each place means beside that is said at it
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -204,4 +205,12 @@ class FieldMap(Part):
 
 def folded(word: str) -> str:
     """What counts of a code: letters and digits, without regard to case. `No-Show` is `noshow`."""
+    return _folded(word[:_LONGEST_WORD])
+
+
+_LONGEST_WORD = 81  # one more than a map's words can have; keeps what the cache holds small
+
+
+@lru_cache(maxsize=4096)
+def _folded(word: str) -> str:
     return "".join(character for character in word.casefold() if character.isalnum())

@@ -123,7 +123,6 @@ class Spot(NamedTuple):
 
     field: str
     value: Value
-    first: bool
 
 
 def everywhere(message: Message, path: str, *, active_only: bool = False) -> Iterator[Spot]:
@@ -139,8 +138,16 @@ def everywhere(message: Message, path: str, *, active_only: bool = False) -> Ite
     segments = message.segments(place.segment)
     if one_segment:
         segments = segments[place.occurrence - 1 : place.occurrence]
+    separator = message.delimiters.repetition
     for at, segment in enumerate(segments[:MAX_REPETITIONS], place.occurrence):
         if active_only and segment.name in _RESOURCES and segment.field(2).strip().upper() == "D":
+            continue
+        raw = segment.field(place.field)
+        if not raw:
+            continue
+        if separator not in raw and place.repetition == 1:  # nearly always
+            label = path if at == place.occurrence else _label(path, at, 1)
+            yield Spot(label, segment.value(place.field, place.component, place.subcomponent))
             continue
         repetitions = segment.repetitions(place.field)
         if one_repetition:
@@ -148,7 +155,7 @@ def everywhere(message: Message, path: str, *, active_only: bool = False) -> Ite
         for nth, repetition in enumerate(repetitions, place.repetition):
             first = at == place.occurrence and nth == place.repetition
             label = path if first else _label(path, at, nth)
-            yield Spot(label, repetition.value(place.component, place.subcomponent), first)
+            yield Spot(label, repetition.value(place.component, place.subcomponent))
 
 
 @lru_cache(maxsize=1024)

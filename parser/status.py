@@ -71,7 +71,7 @@ def find_status(
 def _offer(message: Message, path: str, values: Mapping[str, Status]) -> Offer[Status]:
     """The best status among all segments of the field: one that is on, else the first known, else the first given."""
     best: Offer[Status] | None = None
-    for field, value, _ in everywhere(message, path, active_only=True):
+    for field, value in everywhere(message, path, active_only=True):
         if value is DELETE:
             best = best or Offer(field, '""', None, DELETED)
             continue

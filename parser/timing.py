@@ -33,6 +33,7 @@ _SHORTEST: Final = timedelta(minutes=1)
 _LONGEST: Final = timedelta(days=1)
 _SHORTEST_IN_SECONDS: Final = timedelta(minutes=5)
 _BARE_MINUTES: Final = range(5, 481)
+_LONGEST_NUMBER: Final = 12
 _UNIT: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -138,7 +139,7 @@ def _contradictions(winner: Offer[Moment], moment: Moment, own: Sequence[Offer[M
 def _own(message: Message, source: StartSource, clocks: Clocks) -> Iterator[Offer[Moment]]:
     """Every occurrence of a place that speaks of the appointment itself."""
     found = False
-    for field, value, _ in everywhere(message, source.field):
+    for field, value in everywhere(message, source.field):
         found = True
         if value is None or value is DELETE or not value.strip():
             yield Offer(field, "" if value is not DELETE else '""', None, DELETED if value is DELETE else EMPTY)
@@ -155,7 +156,7 @@ def _own(message: Message, source: StartSource, clocks: Clocks) -> Iterator[Offe
 def _resource(message: Message, source: StartSource, clocks: Clocks) -> Offer[Moment]:
     """The earliest of all resources of one kind."""
     best: Offer[Moment] | None = None
-    for field, value, _ in everywhere(message, source.field, active_only=True):
+    for field, value in everywhere(message, source.field, active_only=True):
         if not isinstance(value, str) or not value.strip():
             continue
         offer = Offer(field, value, Moment(_instant(value, clocks), source))
@@ -248,7 +249,7 @@ def _length(
     letter = units.get(folded(unit)) if unit else ""
     if letter is None:
         return Offer(path, held, None, "the unit is not in the field map")
-    return _sensible(path, held, _counted(text, letter))
+    return _sensible(path, held, _counted(text, letter) if len(text) <= _LONGEST_NUMBER else None)
 
 
 def _unit(message: Message, path: str) -> str:

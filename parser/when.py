@@ -99,6 +99,7 @@ def read_timestamp(text: str) -> Timestamp | None:
     return Timestamp(wall + next_day, offset, date_only=len(digits) == 8)
 
 
+@lru_cache(maxsize=256)
 def read_offset(text: str) -> timedelta | None:
     """`+hhmm`, `+hh:mm` or `Z` as a timedelta; None: no offset of any place."""
     if text == "Z":
