@@ -200,7 +200,8 @@ def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Call
     for one in saves:
         of = one.appointment
         start = maybe(of.start)
-        for change in one.changes:
+        # Two messages of a batch may plan the same row: the later plan counts.
+        for change in {change.identity: change for change in one.changes}.values():
             due = maybe(change.due)
             rows.append((
                 new_id(), of.environment, of.id, of.reference, change.kind.value, change.rule, change.revision, due,

@@ -50,7 +50,7 @@ class Prepared:
         return self._sql[dialect]
 
     def run(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Execute for each tuple; nothing where there is none."""
+        """Execute for each tuple, in one round trip (psycopg pipelines it); nothing where there is none."""
         if rows:
             conn.exec_driver_sql(self.sql(conn.dialect.name), list(rows))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def postgresql() -> Iterator[Server]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy from; closed, so that the one file is all of it."""
+    file = tmp_path_factory.mktemp("template") / "carebell.db"
+    store = open_store(f"sqlite:///{file}")
+    schema.upgrade(store)
+    store.close()
+    return file
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -50,12 +61,9 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
 @pytest.fixture
 def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated database."""
-    for made in _database(backend, request, tmp_path, template=_TEMPLATE):
-        if backend == "sqlite":
-            store = open_store(made)
-            schema.upgrade(store)
-            store.close()
-        yield made
+    if backend == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "carebell.db")
+    yield from _database(backend, request, tmp_path, template=_TEMPLATE)
 
 
 @pytest.fixture

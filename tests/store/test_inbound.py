@@ -102,6 +102,19 @@ def test_a_plan_replaces_what_waits_and_leaves_what_was_attempted(store: Store, 
     assert sorted(rows, key=str) == sorted([("7d", "suppressed", None, "c2"), ("24h", "sending", NOW, "c1")], key=str)
 
 
+def test_of_two_plans_for_one_row_in_a_batch_the_later_counts(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(), reminder(), reminder(state=State.SUPPRESSED, reason=Reason.CANCELED))])
+    with store.read() as conn:
+        assert conn.execute(select(outbox.c.state, outbox.c.reason)).all() == [("suppressed", "canceled")]
+
+
+def test_a_large_batch_is_stored_whole(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(number)) for number in range(205)], [memory(number) for number in range(205)])
+    with store.read() as conn:
+        assert len(conn.execute(select(appointments.c.id)).all()) == 205
+        assert len(known(conn, [memory(number).key for number in range(300)])) == 205
+
+
 def test_answers_are_remembered_per_sender(store: Store, vault: Vault) -> None:
     one, odd = memory(1, warning="OLD"), memory(2, key=MessageKey("production", "EPIC", "LAMNA", "M\0"))
     put(store, vault, [], [one, odd])

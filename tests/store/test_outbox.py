@@ -181,7 +181,7 @@ _REPORTS = [State.ACCEPTED, State.SENT, State.UNDELIVERED, State.FAILED, State.D
 
 
 @given(reports=st.lists(st.sampled_from(_REPORTS), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_of_callbacks_ends_at_the_highest_rank(store: Store, vault: Vault, reports: Sequence[State]) -> None:
     with store.write() as conn:
         for table in (tables.gateway_forgets, tables.outbox, tables.aliases, tables.appointments):
