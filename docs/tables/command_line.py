@@ -1,0 +1,62 @@
+"""The page about the command line, from its own help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import typer
+from typer.testing import CliRunner
+
+from carebell import exits
+from carebell.cli import app
+from docs.tables.markdown import code, table
+
+WIDTH: Final = 110
+
+EXITS: Final[tuple[tuple[int, str], ...]] = (
+    (exits.OK, "good"),
+    (exits.REFUSED, "the thing asked about is refused, or failed"),
+    (exits.USAGE, "the call's words are off"),
+    (exits.TRANSIENT, "a passing fault: the same call may succeed later"),
+    (exits.PERMISSION, "a file or port may not be used"),
+    (
+        exits.CONFIGURATION,
+        "`carebell.yaml`, or a file that it names, is wrong; every problem is printed with line and column",
+    ),
+)
+
+
+def cli() -> str:
+    sections = "".join(f"## {code(name)}\n\n```text\n{_help(path)}```\n\n" for name, path in _commands())
+    return f"""# Command line
+
+Without `-c`, the configuration is `$CAREBELL_CONFIG`, then `./carebell.yaml`, then `/etc/carebell/carebell.yaml`. `--json` prints
+one object a line with stable keys; telephone numbers are masked everywhere.
+
+## Exit codes
+
+{table(["code", "meaning"], [(str(number), meaning) for number, meaning in EXITS])}
+{sections.rstrip()}
+"""
+
+
+def _commands() -> Iterator[tuple[str, list[str]]]:
+    """Each command's full name and the words after `carebell`, groups before their members."""
+    yield "carebell", []
+    yield from _below(typer.main.get_command(app), [])
+
+
+def _below(group: Any, path: list[str]) -> Iterator[tuple[str, list[str]]]:
+    for name, command in group.commands.items():
+        words = [*path, name]
+        yield " ".join(["carebell", *words]), words
+        if hasattr(command, "commands"):
+            yield from _below(command, words)
+
+
+def _help(path: list[str]) -> str:
+    result = CliRunner().invoke(app, [*path, "--help"], terminal_width=WIDTH, prog_name="carebell")
+    if result.exit_code != 0:
+        raise RuntimeError(f"carebell {' '.join(path)} --help failed: {result.output}")
+    return "\n".join(line.rstrip() for line in result.output.strip().splitlines()) + "\n"

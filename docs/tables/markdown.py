@@ -1,0 +1,25 @@
+"""Markdown tables from rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; a `|` in a cell is escaped, so that no value can break it."""
+    lines = [_line(headings), "|" + "---|" * len(headings), *(_line(row) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def code(text: str) -> str:
+    """`text` as code; an empty one stays empty."""
+    return f"`{text}`" if text else ""
+
+
+def codes(texts: Iterable[str]) -> str:
+    """Several, separated by spaces."""
+    return " ".join(code(text) for text in texts)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"

@@ -1,0 +1,87 @@
+"""Every generated page is what the code says now, and leaves nothing out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from config.load import FIELD_MAPS
+from config.model import Configuration
+from docs.generate import BEGIN, BLOCKS, DOCS, END, MARK, PAGES, main, with_block
+from docs.tables import faults, messages, texts
+from journal.events import Event
+from notifier.outcomes import CODES
+from parser.oddity import Oddity
+from parser.siu import EVENTS
+from scheduler.messages import Reason
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_generated_page_is_current(page: str) -> None:
+    """`make docs` writes it again."""
+    assert (DOCS / page).read_text("utf-8") == MARK + PAGES[page]().rstrip() + "\n"
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS)
+def test_a_generated_block_is_current(page: str, block: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    assert with_block(text, block, BLOCKS[page, block]()) == text
+
+
+def test_nothing_would_change(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (main(["--check"]), capsys.readouterr().out) == (0, "")
+
+
+def test_every_reason_and_every_gateway_code_has_its_words() -> None:
+    assert set(texts.REASONS) == set(Reason)
+    assert set(texts.TWILIO) == set(CODES)
+
+
+def test_every_shipped_field_map_has_its_column() -> None:
+    assert set(messages.MAPS) == {path.stem for path in FIELD_MAPS.glob("*.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("reference/events.md", list(EVENTS)),
+        ("reference/warnings.md", [oddity.value for oddity in Oddity]),
+        ("reference/log-events.md", [event.label for event in Event]),
+        ("reference/configuration.md", list(Configuration.model_fields)),
+    ],
+)
+def test_a_page_names_everything(page: str, names: list[str]) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    assert [name for name in names if f"| `{name}` |" not in text] == []
+
+
+def test_the_command_line_page_shows_every_command() -> None:
+    text = (DOCS / "reference" / "cli.md").read_text("utf-8")
+    for command in ("init", "demo", "serve", "cert show", "sign", "verify", "send", "optout add", "keys rotate"):
+        assert f"## `carebell {command}`" in text
+
+
+def test_the_table_of_faults_is_read_from_a_run(tmp_path: Path) -> None:
+    one = {"id": "F1", "fault": "kill -9 under load", "rounds": 500, "held": 500, "seen": "0 of 81,000 lost"}
+    results = tmp_path / "faults.json"
+    results.write_text(json.dumps({"when": "2026-03-02T15:04:05Z", "machine": "two cores", "faults": [one]}), "utf-8")
+    table = faults.seen(results)
+    assert "Run of 2026-03-02T15:04:05Z on two cores." in table
+    assert "| `F1` | kill -9 under load | 500 | 500 | 0 of 81,000 lost |" in table
+
+
+def test_without_a_run_the_table_says_so(tmp_path: Path) -> None:
+    assert "No full run is recorded yet" in faults.seen(tmp_path / "faults.json")
+
+
+def test_a_block_is_replaced_between_its_markers() -> None:
+    begin, end = BEGIN.format(name="x"), END.format(name="x")
+    assert with_block(f"above\n{begin}old\n{end}below\n", "x", "new") == f"above\n{begin}\nnew\n\n{end}below\n"
+
+
+@pytest.mark.parametrize("page", ["none", BEGIN.format(name="x"), END.format(name="x") + BEGIN.format(name="x")])
+def test_a_page_without_its_markers_is_an_error(page: str) -> None:
+    with pytest.raises(ValueError, match="the page needs one block"):
+        with_block(page, "x", "new")
