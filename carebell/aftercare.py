@@ -1,4 +1,4 @@
-"""What happens to a text after its POST: unknown fates are resolved by asking, lost callbacks are polled, the gateway forgets too.
+"""After the POST: unknown fates are resolved by asking, lost callbacks are polled, the gateway forgets too.
 
 A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A callback settles it; else, a minute later, the
 gateway's own list. If that shows nothing, a cancellation is sent once more, because a patient at a closed door is the greater

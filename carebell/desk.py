@@ -5,18 +5,18 @@ The stories (`carebell.inbound`, `carebell.outbound`) get desks; nothing behind 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from parser.siu import Rules, rules_for
-
 from config.load import Loaded
-from config.model import Environment
+from config.model import Environment, Organization
 from notifier.numbers import NumberRules, may_text
 from notifier.text import TemplateSet, placeholders_used
 from parser.ack import Answer
 from parser.answers import AnswerTable
 from parser.phone import PhoneNumber
+from parser.siu import Rules, rules_for
 from scheduler.appointment import Appointment
 from scheduler.messages import Reason
 from scheduler.policy import Policy
@@ -65,13 +65,30 @@ class Desk:
         return allowed if isinstance(allowed, Reason) else None
 
 
-def desks(loaded: Loaded) -> dict[str, Desk]:
-    """The desks of all enabled environments."""
-    return {
-        name: desk(loaded, name)
-        for name, environment in loaded.configuration.environments.items()
-        if environment.enabled
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offices:
+    """What one load of the configuration means: swapped as a whole when it changes.
+
+    Attributes:
+        desks: of the enabled environments.
+        rates: sender -> SMS segments a second, where configured.
+    """
+
+    desks: Mapping[str, Desk]
+    organization: Organization
+    rates: Mapping[str, float]
+    version: str
+
+
+def offices(loaded: Loaded) -> Offices:
+    """Everything the stories need of a configuration."""
+    configuration = loaded.configuration
+    return Offices(
+        desks={name: desk(loaded, name) for name, one in configuration.environments.items() if one.enabled},
+        organization=configuration.organization,
+        rates=configuration.gateway.segments_per_second,
+        version=loaded.version,
+    )
 
 
 def desk(loaded: Loaded, name: str) -> Desk:

@@ -48,7 +48,9 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
             appointments += 1
             suppressed += one.suppressed
             if journal is not None:
-                journal.emit(Event.PHONE_FORGOTTEN, environment=one.environment, appointment=one.reference, reason="due")
+                journal.emit(
+                    Event.PHONE_FORGOTTEN, environment=one.environment, appointment=one.reference, reason="due"
+                )
         if len(page) < PAGE:
             break
     with store.write() as conn:

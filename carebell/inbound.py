@@ -16,20 +16,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from certs.msh import read_msh
-from certs.verify import Verifier
-from parser.siu import Rules
-
 from carebell.desk import Desk
 from certs.message import Msh, Refusal, VerifiedMessage
+from certs.msh import read_msh
+from certs.verify import Verifier
 from parser import siu
 from parser.ack import ACCEPTED, Answer
 from parser.answers import AnswerTable
 from parser.event import Action, Rejection, SchedulingEvent
+from parser.siu import Rules
 from scheduler.appointment import Appointment, Life, advance, first_sight, same_visit
 from scheduler.messages import Kind, Past, Reason, State
 from scheduler.plan import diff, plan
-from store.engine import Connection
+from store.engine import Transaction
 from store.inbound import Found, MessageKey, Remembered, Save, find, known, save
 from store.vault import Vault
 
@@ -152,7 +151,7 @@ class Registry:
         self._desks = desks
         self._new_id = new_id
 
-    def commit_group(self, conn: Connection, jobs: Sequence[Judged]) -> list[Effect]:
+    def commit_group(self, conn: Transaction, jobs: Sequence[Judged]) -> list[Effect]:
         """Apply the messages in their order. The caller commits; on any exception nothing of the group is kept."""
         desks = self._desks()
         now = max(job.received_at for job in jobs)
@@ -308,7 +307,7 @@ class _Files:
         for each in found:
             if each.appointment.id in self._folders:
                 continue
-            folder = _Folder(each.appointment, [row.past for row in each.rows], each.appointment.aliases, first=False)
+            folder = _Folder(each.appointment, each.history, each.appointment.aliases, first=False)
             self._folders[each.appointment.id] = folder
             self._own(folder)
 

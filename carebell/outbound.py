@@ -33,7 +33,7 @@ from scheduler.appointment import Appointment
 from scheduler.clock import Clock
 from store import rates, receipts
 from store.claims import Claimed, Round, claim, still_ours
-from store.engine import Connection, Store
+from store.engine import Store, Transaction
 from store.vault import Vault
 
 LEASE: Final = timedelta(seconds=120)
@@ -118,7 +118,7 @@ class Dispatcher:
                 lease=LEASE,
                 senders=senders,
                 decide=Decider(offices, now, budgets),
-                recipient=lambda appointment: _recipient(appointment, offices),
+                recipient=lambda appointment: recipient_of(appointment, offices),
             )
             budgets.charge()
         if found.claimed:
@@ -166,7 +166,7 @@ class Dispatcher:
         desk = offices.desks.get(row.environment)
         if desk is None or row.due is None or row.expires is None:
             return None
-        text = text_of(one.before, row.kind, desk, offices.organization)
+        text = text_of(one.appointment, row.kind, desk, offices.organization)
         if text is None:
             return None
         return Sms(
@@ -223,7 +223,7 @@ class Dispatcher:
         )
 
 
-def _recipient(appointment: Appointment, offices: Offices) -> PhoneNumber | None:
+def recipient_of(appointment: Appointment, offices: Offices) -> PhoneNumber | None:
     numbers = offices.desks[appointment.environment].numbers
     allowed = may_text(appointment.phone, appointment.phone_fault, numbers, appointment.consent)
     return allowed.to if isinstance(allowed, Allowed) else None
@@ -232,7 +232,7 @@ def _recipient(appointment: Appointment, offices: Offices) -> PhoneNumber | None
 class _Budgets(Budgets):
     """What each sender may spend in this round: its share of the bucket that all nodes and environments charge."""
 
-    def __init__(self, conn: Connection, offices: Offices, senders: Collection[str], now: datetime) -> None:
+    def __init__(self, conn: Transaction, offices: Offices, senders: Collection[str], now: datetime) -> None:
         self._conn = conn
         self._rates = {sender: offices.rates.get(sender, default_rate(sender)) for sender in senders}
         self._left: dict[str, rates.Allowance] = {

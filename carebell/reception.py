@@ -1,7 +1,7 @@
 """The listener's handler: `carebell.inbound` between a socket and the committer.
 
-Runs on the event loop. What is refused is answered at once; what is to be stored is answered when its group is committed, and, if it
-changed an appointment whose text is on its way to the gateway this moment, when that is over (`carebell.posting`).
+Runs on the event loop. What is refused is answered at once; what is to be stored is answered when its group is committed, and,
+if it changed an appointment whose text is on its way to the gateway this moment, when that is over (`carebell.posting`).
 """
 
 from __future__ import annotations
@@ -93,9 +93,11 @@ class Reception:
         effect = stored.result()
         loop = reply.get_loop()
         answer = partial(self._answer, judged, effect, reply, peer, began)
-        if effect.appointment_id is None or self._posting.when_clear(
-            effect.appointment_id, lambda: loop.call_soon_threadsafe(answer)
-        ):
+
+        def later() -> None:
+            loop.call_soon_threadsafe(answer)
+
+        if effect.appointment_id is None or self._posting.when_clear(effect.appointment_id, later):
             answer()
 
     def _answer(self, judged: Judged, effect: Effect, reply: asyncio.Future[Reply], peer: Peer, began: float) -> None:
@@ -168,18 +170,17 @@ class Reception:
         """Our own fault: nothing was stored. No answer and a reset connection, or AE where the engine wants that."""
         desk = self._offices().desks.get(judged.environment or "")
         wants_answer = desk is not None and (desk.environment.on_transient == "AE" or isinstance(fault, Rejected))
-        answer = "reset"
+        answer: str | None = "reset"
         content: Reply = RESET
         if wants_answer:
             answer, content = self._acknowledgement(judged, self._gatekeeper().answer(judged, "TRANSIENT"))
-            answer = answer or "none"
-        self._metrics.messages.labels(judged.environment or "", answer, "TRANSIENT").inc()
+        self._metrics.messages.labels(judged.environment or "", answer or "none", "TRANSIENT").inc()
         self._journal.emit(
             Event.MESSAGE_FAILED,
             environment=judged.environment,
             control_id=_control_id(judged),
             reason=fault.code,
-            answer=answer,
+            answer=answer or "none",
             peer=peer.address,
             digest=judged.digest,
             exception=type(fault.__cause__).__name__ if fault.__cause__ is not None else None,

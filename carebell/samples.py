@@ -7,6 +7,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 ZONE: Final = ZoneInfo("America/Los_Angeles")
+REFERENCE: Final = "900100"
+PHONE: Final = "+12025550143"
 
 _MESSAGE: Final = (
     "MSH|^~\\&|EPIC|LAMNA|APPTSMS|LAMNA|{sent}||SIU^{event}^SIU_S12|{control_id}|P|2.5.1|||||USA|UNICODE UTF-8\r"

@@ -19,7 +19,7 @@ from notifier.outcomes import Action, Context, Outcome, Scope
 from parser.phone import PhoneNumber
 from scheduler.messages import Reason, State
 from store import holds, optouts, receipts
-from store.engine import Connection
+from store.engine import Transaction
 from store.optouts import Optout
 from store.outbox_row import OutboxRow
 
@@ -66,7 +66,7 @@ class Settler:
         self._journal = journal
         self._metrics = metrics
 
-    def settle(self, conn: Connection, row: OutboxRow, receipt: Receipt, now: datetime) -> None:
+    def settle(self, conn: Transaction, row: OutboxRow, receipt: Receipt, now: datetime) -> None:
         """The answer to a create."""
         if isinstance(receipt, Accepted):
             receipts.accepted(conn, row.id, row.attempts, sid=receipt.sid, at=now)
@@ -78,7 +78,7 @@ class Settler:
         self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now)
 
     def report(
-        self, conn: Connection, row: OutboxRow, status: str, code: int | None, sid: str | None, now: datetime
+        self, conn: Transaction, row: OutboxRow, status: str, code: int | None, sid: str | None, now: datetime
     ) -> Callable[[], None]:
         """A status by callback or by asking; gives the function that writes the log line once it is committed."""
         state = _STATES.get(status)
@@ -110,7 +110,7 @@ class Settler:
         self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
         self._journal.emit(Event.SMS_SUPPRESSED, **facts(row), reason=row.reason.value, due=row.due)
 
-    def _apply(self, conn: Connection, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         match outcome.action:
             case Action.UNKNOWN:
                 receipts.ambiguous(conn, row.id, row.attempts)
@@ -124,7 +124,7 @@ class Settler:
         self._trip(conn, row, outcome, now)
         self._opt_out(conn, row, outcome, now)
 
-    def _trip(self, conn: Connection, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+    def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         if outcome.breaker is None:
             return
         scope: holds.Scope = "sender" if outcome.breaker is Scope.SENDER else "environment"
@@ -136,12 +136,12 @@ class Settler:
                 Event.BREAKER_OPENED, scope=scope, environment=row.environment, sender=row.sender, code=outcome.code
             )
 
-    def _close_breakers(self, conn: Connection, row: OutboxRow) -> None:
+    def _close_breakers(self, conn: Transaction, row: OutboxRow) -> None:
         for scope, name in _scopes(row):
             if holds.reset(conn, scope, name):
                 self._journal.emit(Event.BREAKER_CLOSED, scope=scope, environment=row.environment, sender=row.sender)
 
-    def _opt_out(self, conn: Connection, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+    def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         if not outcome.opt_out or row.phone_key is None or row.sender is None:
             return
         if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="21610", since=now)):

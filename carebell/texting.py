@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from carebell.desk import Desk
-from carebell.desk import Desk
 from config.model import Organization
 from notifier.text import Rendered, TextSettings, Unrendered, Values, render
 from scheduler.appointment import Appointment

@@ -1,18 +1,55 @@
-"""Putting the rooms together: from a configuration to keyrings, gatekeepers, desks, gateways and the open database."""
+"""Putting the rooms together: from a configuration to gatekeepers, gateways, keys and the open database.
+
+Everything here raises `Stop`s with one clear sentence for each thing that is wrong; nothing is started by halves.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from carebell.exits import ConfigurationStop, UsageStop
+from carebell.desk import desk
+from carebell.exits import ConfigurationStop, PermissionStop, Stop, TransientStop, UsageStop
+from carebell.inbound import Gatekeeper
+from certs.cer import Report, read_upload
+from certs.certificate import SigningCertificate
+from certs.keyring import Binding, Freshness, Held, Keyring, KeyringError, Trust
+from certs.verify import Verifier
+from config.files import check_files, twilio_tokens
 from config.load import Loaded
 from config.load import load as load_configuration
-from config.problems import ConfigurationError
+from config.model import Environment
+from config.problems import ConfigurationError, Problem
+from notifier.console import ConsoleGateway
+from notifier.file_gateway import FileGateway
+from notifier.gateway import Gateway
+from notifier.text import Severity, TemplateSet, TextSettings, check
+from parser.answers import AnswerTable
+from scheduler.clock import Clock
+from store import schema
+from store.engine import Store, open_store
+from store.faults import StoreFault
+from store.keys import KeyFault, read_key_file
+from store.vault import Vault
 
 _PLACES: Final = (Path("carebell.yaml"), Path("/etc/carebell/carebell.yaml"))
+_WARN_DAYS: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something about a configuration, at its place; a warning does not stop the service."""
+
+    problem: Problem
+    is_warning: bool = False
+
+
+# The configuration
 
 
 def configuration_path(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -38,8 +75,207 @@ def load(given: Path | None, environ: Mapping[str, str] = os.environ) -> Loaded:
         raise ConfigurationStop(str(error)) from None
 
 
-def one_environment(loaded: Loaded, name: str) -> None:
-    """UsageStop unless the configuration has that environment."""
-    if name not in loaded.configuration.environments:
+def one_environment(loaded: Loaded, name: str) -> Environment:
+    """The environment of that name; UsageStop unless there is one."""
+    found = loaded.configuration.environments.get(name)
+    if found is None:
         known = ", ".join(loaded.configuration.environments)
         raise UsageStop(f"{loaded.path}: no environment {name!r}; there are {known}")
+    return found
+
+
+def findings(loaded: Loaded, at: datetime) -> list[Finding]:
+    """Everything about the configuration that its author should know: files, certificates, texts, consent."""
+    found = [Finding(problem=problem) for problem in check_files(loaded)]
+    for name, environment in loaded.configuration.environments.items():
+        if environment.enabled:
+            _, about_certificates = _certificates(loaded, name, at)
+            found += about_certificates
+            found += _about_texts(loaded, name, environment)
+        else:
+            found.append(_warning(loaded, ("environments", name, "enabled"), "this environment is switched off"))
+    if not any(environment.enabled for environment in loaded.configuration.environments.values()):
+        found.append(_warning(loaded, ("environments",), "no environment is enabled: nothing is received or sent"))
+    return found
+
+
+def require_sound(loaded: Loaded, at: datetime) -> list[Finding]:
+    """The warnings; ConfigurationStop with every error, a line each."""
+    found = findings(loaded, at)
+    errors = [str(each.problem) for each in found if not each.is_warning]
+    if errors:
+        raise ConfigurationStop("\n".join(errors))
+    return found
+
+
+def _about_texts(loaded: Loaded, name: str, environment: Environment) -> Iterator[Finding]:
+    templates, sms = loaded.templates[name], environment.sms
+    settings = TextSettings(
+        organization=loaded.configuration.organization.name,
+        contact=loaded.configuration.organization.contact,
+        fallback_language=sms.languages.fallback,
+        max_segments=sms.max_segments,
+        link_hosts=tuple(sms.join_link.allowed_hosts),
+        territory=sms.countries[0],
+    )
+    for finding in check(TemplateSet.build(templates.texts), settings):
+        problem = Problem.at(templates.where(finding.path), finding.path, finding.message)
+        yield Finding(problem=problem, is_warning=finding.severity is Severity.WARNING)
+    keys = ("environments", name, "sms", "consent")
+    if not (sms.consent.organization_allows_sending and sms.consent.attendees_have_consented):
+        yield _warning(loaded, keys, "both must be true before anything is sent: every text is recorded as no_consent")
+    if not sms.approved:
+        keys = ("environments", name, "sms", "approved")
+        yield _warning(loaded, keys, "not approved: every text is recorded as not_approved")
+    if environment.kind == "production" and environment.listener.tls is None and not _is_loopback(environment):
+        keys = ("environments", name, "listener", "tls")
+        yield _warning(loaded, keys, "production without TLS: messages cross the network readable by others")
+
+
+def _is_loopback(environment: Environment) -> bool:
+    return environment.listener.host in ("127.0.0.1", "::1", "localhost")
+
+
+def _warning(loaded: Loaded, keys: tuple[str | int, ...], why: str) -> Finding:
+    return Finding(problem=loaded.problem(keys, why), is_warning=True)
+
+
+# Certificates and verification
+
+
+def _certificates(loaded: Loaded, name: str, at: datetime) -> tuple[tuple[SigningCertificate, ...], list[Finding]]:
+    """An environment's usable certificates, and what is to be said about each.
+
+    One that has expired, or whose validity has not begun, stays in the ring: its messages are refused with SIG06, which tells
+    the analyst more than an unknown certificate would.
+    """
+    usable: list[SigningCertificate] = []
+    found: list[Finding] = []
+    for index, path in enumerate(loaded.configuration.environments[name].certificates):
+        keys = ("environments", name, "certificates", index)
+        report, certificate = read_signer(path, at)
+        if certificate is not None:
+            usable.append(certificate)
+        if report.verdict == "refuse":
+            problem = loaded.problem(keys, f"{path.name}: {report.reason}")
+            found.append(Finding(problem=problem, is_warning=certificate is not None))
+        elif report.not_after is not None and (left := days_left(report.not_after, at)) < _WARN_DAYS:
+            found.append(_warning(loaded, keys, f"{path.name} expires in {left} days; ask the sender for the next one"))
+    return tuple(usable), found
+
+
+def read_signer(path: Path, at: datetime) -> tuple[Report, SigningCertificate | None]:
+    """An upload's report, and its certificate if nothing but its dates stands against it."""
+    report = read_upload(path, at)
+    if report.certificate is None and report.not_before is not None and not _is_valid(report, at):
+        return report, read_upload(path, report.not_before).certificate
+    return report, report.certificate
+
+
+def _is_valid(report: Report, at: datetime) -> bool:
+    return (
+        report.not_before is not None and report.not_after is not None and report.not_before <= at <= report.not_after
+    )
+
+
+def days_left(not_after: datetime, at: datetime) -> int:
+    """Whole days until expiry; negative after it."""
+    return (not_after - at) // timedelta(days=1)
+
+
+def gatekeeper(loaded: Loaded, names: Sequence[str], at: datetime) -> Gatekeeper:
+    """The gatekeeper of one listener's environments. ConfigurationStop where a certificate cannot be used."""
+    trusts, wrong = [], []
+    for name in names:
+        certificates, found = _certificates(loaded, name, at)
+        wrong += [str(each.problem) for each in found if not each.is_warning]
+        trusts.append(_trust(name, loaded.configuration.environments[name], certificates))
+    if wrong:
+        raise ConfigurationStop("\n".join(wrong))
+    try:
+        keyring = Keyring(trusts)
+    except KeyringError as error:
+        raise ConfigurationStop(f"{loaded.path}: {error}") from None
+    desks = {name: desk(loaded, name) for name in names}
+    return Gatekeeper(
+        verifier=Verifier(keyring),
+        rules={name: each.rules for name, each in desks.items()},
+        answers={name: each.answers for name, each in desks.items()} | {"": AnswerTable(loaded.answer_rows)},
+    )
+
+
+def _trust(name: str, environment: Environment, certificates: tuple[SigningCertificate, ...]) -> Trust:
+    sender = environment.sender
+    return Trust(
+        environment=name,
+        kind=environment.kind,
+        zone=environment.zone,
+        authentication=environment.authentication,
+        certificates=tuple(Held(certificate=certificate) for certificate in certificates),
+        freshness=Freshness(max_age=environment.freshness.max_age, max_ahead=environment.freshness.max_ahead),
+        binding=Binding(
+            facilities=tuple(sender.facilities),
+            receiving_application=sender.receiving_application,
+            receiving_facility=sender.receiving_facility,
+            processing_ids=tuple(sender.processing_ids),
+        ),
+    )
+
+
+# Keys, database, gateway
+
+
+def open_vault(loaded: Loaded) -> Vault:
+    """The data-encryption key ring. ConfigurationStop where the file is missing, damaged or open to others."""
+    try:
+        return Vault(ring=read_key_file(loaded.configuration.storage.key_file))
+    except KeyFault as fault:
+        raise ConfigurationStop(str(loaded.problem(("storage", "key_file"), str(fault)))) from None
+
+
+def open_database(loaded: Loaded, *, upgrade: bool) -> Store:
+    """The database, its tables at this version.
+
+    Args:
+        upgrade: bring an SQLite file's tables up to date; PostgreSQL, which several nodes share, waits for `carebell db upgrade`
+            unless it is empty.
+    """
+    try:
+        store = open_store(loaded.configuration.storage.url)
+        with store.read() as conn:
+            version = schema.current(conn)
+        if upgrade and version != schema.head() and (store.backend == "sqlite" or version is None):
+            schema.upgrade(store)
+        schema.require_current(store)
+    except StoreFault as fault:
+        raise stop_for(fault) from None
+    return store
+
+
+def stop_for(fault: StoreFault) -> Stop:
+    """A database's fault as the command's end: 75 where trying again helps, 77 where the file is not ours, else 78."""
+    sentence = f"{fault} ({fault.code})"
+    if fault.transient:
+        return TransientStop(sentence)
+    return PermissionStop(sentence) if "permission" in str(fault) else ConfigurationStop(sentence)
+
+
+def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
+    """The gateway that the configuration names."""
+    section = loaded.configuration.gateway
+    if section.kind == "console":
+        return ConsoleGateway(sys.stdout)
+    if section.kind == "file":
+        return FileGateway(section.file, clock.now)
+    from notifier.credentials import Credentials
+    from notifier.twilio_gateway import TwilioGateway
+    from notifier.twilio_http import BoundedHttpClient, make_client
+
+    account = section.twilio
+    try:
+        tokens = tuple(token.get_secret_value() for token in twilio_tokens(loaded))
+    except ConfigurationError as error:
+        raise ConfigurationStop(str(error)) from None
+    http = BoundedHttpClient(account.api_base_url, account.timeout.total_seconds())
+    client = make_client(Credentials(account_sid=account.account_sid, tokens=tokens), http)
+    return TwilioGateway(client, http, account.public_url)

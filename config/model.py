@@ -105,6 +105,14 @@ class Http(Section):
     enabled: bool = True
 
 
+class Log(Section):
+    """What the service says, for `carebell logs` and for a log collector."""
+
+    file: Path | None = Path("carebell.log")
+    """JSON lines are appended to it, mode 0640; safe to rotate. null: none, only lines for people on standard error."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 class Tls(Section):
     """The listener's own certificate, PEM files."""
 
@@ -366,6 +374,7 @@ class Configuration(Section):
     storage: Storage = Storage()
     gateway: GatewaySection = GatewaySection()
     http: Http = Http()
+    log: Log = Log()
     environments: dict[Name, Environment] = Field(min_length=1)
     """By name: letters, digits, `_`, `.` and `-`."""
 

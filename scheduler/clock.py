@@ -53,12 +53,12 @@ class AcceleratedClock:
         if speed <= 0:
             raise ValueError("the speed of a clock must be above 0")
         self._start = start.astimezone(UTC)
-        self._speed = speed
+        self.speed = speed
         self._monotonic = monotonic
         self._origin = monotonic()
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=(self._monotonic() - self._origin) * self._speed)
+        return self._start + timedelta(seconds=(self._monotonic() - self._origin) * self.speed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

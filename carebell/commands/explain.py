@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from certs.verify import unverified
-
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import print_json, print_table
 from carebell.desk import Desk, desk
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.wiring import load, one_environment
 from certs.message import VerifiedMessage
+from certs.verify import unverified
 from parser import siu
 from parser.er7 import Message
 from parser.event import Evidence, ParseWarning, Rejection, SchedulingEvent

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from certs.verify import unverified
-
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import iso, print_json, print_table
 from carebell.desk import Desk, desk
 from carebell.exits import OK, REFUSED, Stop
 from carebell.texting import text_of
 from carebell.wiring import load, one_environment
+from certs.verify import unverified
 from config.load import Loaded
 from parser import siu
 from parser.event import Action, Rejection, SchedulingEvent

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from certs.replay import Repeat, ReplayMemory, Reused
-
 from carebell.commands.files import Unreadable, contents
 from carebell.commands.output import print_json, print_table
 from carebell.desk import Desk, desk
 from carebell.exits import OK, REFUSED
-from carebell.inbound import ACCEPTED, Gatekeeper, Judged
+from carebell.inbound import Gatekeeper, Judged
 from carebell.wiring import gatekeeper, load, one_environment
-from parser.ack import Answer, acknowledgement_code
+from certs.replay import Repeat, ReplayMemory, Reused
+from parser.ack import ACCEPTED, Answer, acknowledgement_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,207 @@
+"""`demo`: the main job in one go, nothing simulated but the time and the two ends.
+
+A signed booking goes over a real MLLP socket into the service; the confirmation, the reminders, a new time, a cancellation and
+the phone's deletion follow on a clock that jumps from one due text to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+from carebell.commands.init import init
+from carebell.commands.serve import serve
+from carebell.exits import OK, REFUSED, Stop
+from carebell.samples import PHONE, REFERENCE, ZONE, message
+from carebell.service import ROLES, Pace, Service
+from carebell.wiring import load
+from certs.cer import read_upload
+from certs.sign import load_key, sign
+from config.load import Loaded
+from journal.logs import setup
+from journal.metrics import Metrics
+from listener.client import MllpClient
+from parser.phone import PhoneNumber
+from scheduler.clock import SteppingClock
+from store import appointments, outbox
+from store.traces import scan_files
+
+_ANY_PORT: Final = {
+    "CAREBELL_ENVIRONMENTS__PRODUCTION__LISTENER__PORT": "0",
+    "CAREBELL_ENVIRONMENTS__TEST__LISTENER__PORT": "0",
+    "CAREBELL_HTTP__PORT": "0",
+}
+_BY_HAND: Final = Pace(dispatch=3600.0, aftercare=3600.0, keep_house=3600.0)
+"""The demo rings itself, so that every line stands where the story has it."""
+
+
+def demo(directory: Path | None, *, stay: bool) -> int:
+    """Tell the story; 0 if everything in it happened."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="carebell-demo-") as temporary:
+        folder = directory.expanduser() if directory is not None else Path(temporary)
+        with redirect_stdout(StringIO()):
+            init(folder, demo=True)
+        told = asyncio.run(_Story(folder).tell())
+        print(f"\nThe story took {time.monotonic() - began:.1f} s.")
+        if directory is not None:
+            print(
+                f"Its files are in {folder}: try `carebell -c {folder}/carebell.yaml outbox`, `appointments`, `logs`."
+            )
+        else:
+            print("Keep its files with `carebell demo --dir DIR`; start for real with `carebell init DIR`.")
+        if stay:
+            print("Serving until Ctrl-C.")
+            return serve(folder / "carebell.yaml", roles=",".join(ROLES), clock=None, speed=1.0)
+    return OK if told else REFUSED
+
+
+class _Story:
+    """One patient's appointment, from booking to forgetting."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._clock = SteppingClock(_morning())
+        self._loaded: Loaded = load(folder / "carebell.yaml", _ANY_PORT)
+        self._sent = 0
+
+    async def tell(self) -> bool:
+        """True if each step did what it should."""
+        loaded = self._loaded
+        with setup(now=self._clock.now, file=loaded.configuration.log.file) as journal:
+            service = Service(
+                loaded=loaded, journal=journal, metrics=Metrics(), clock=self._clock, pace=_BY_HAND, reloads=False
+            )
+            await service.start()
+            try:
+                return await self._tell(service)
+            finally:
+                await service.stop()
+
+    async def _tell(self, service: Service) -> bool:
+        number = next(number for port, number in service.ports if "production" in port.environments)
+        print(f"Carebell listens for MLLP on 127.0.0.1:{number}, on an embedded SQLite database.")
+        print("The clock of this demo jumps; every time below is the clinic's.")
+        client = await MllpClient.connect("127.0.0.1", number)
+        try:
+            visit = _visit(self._clock.now())
+            steps: list[bool] = []
+            self._title("A booking that nobody signed is refused")
+            steps.append(await self._send(client, "S12", visit, signed=False) == "AR")
+            self._title("The EHR books a visit, signed (SIU^S12)")
+            steps.append(await self._send(client, "S12", visit) == "AA")
+            steps.append(await self._texts(service, 1) == 1)
+            self._title("A week before, the first reminder")
+            steps.append(await self._texts(service, 1) == 1)
+            moved = visit + timedelta(days=2, hours=-4, minutes=-30)
+            self._step(timedelta(hours=26))
+            self._title("The visit is moved (SIU^S13)")
+            steps.append(await self._send(client, "S13", moved) == "AA")
+            steps.append(await self._texts(service, 1) == 1)
+            self._title("The reminders follow to the new time")
+            steps.append(await self._texts(service, 1) == 1)
+            self._step(timedelta(hours=30))
+            self._title("The visit is cancelled (SIU^S15)")
+            steps.append(await self._send(client, "S15", moved, status="Cancelled") == "AA")
+            steps.append(await self._texts(service, 1) == 1)
+            self._title("What did not leave, and why")
+            await asyncio.to_thread(self._show_silences, service)
+            self._title("The phone number is forgotten")
+            steps.append(await asyncio.to_thread(self._forget, service))
+        finally:
+            await client.close()
+        return all(steps)
+
+    # What happens in a step
+
+    async def _send(
+        self, client: MllpClient, event: str, visit: datetime, *, signed: bool = True, status: str = "Scheduled"
+    ) -> str:
+        self._sent += 1
+        now = self._clock.now()
+        content = message(event, f"DEMO{self._sent:04}", sent=now, start=visit, status=status)
+        if signed:
+            report = read_upload(self._folder / "certs" / "production.cer", now)
+            if report.certificate is None:
+                raise Stop(f"the demo's own certificate is refused: {report.reason}")
+            key = load_key(self._folder / "keys" / "production.key.pem")
+            content = sign(content, key=key, certificate=report.certificate)
+        print(f"  EHR  > {_first_lines(content)}")
+        answer = await client.send(content)
+        segments = answer.content.decode("ascii", "replace").split("\r")
+        print(f"  ACK  < {segments[1]}   ({answer.milliseconds:.1f} ms)")
+        return segments[1].split("|")[1]
+
+    async def _texts(self, service: Service, count: int) -> int:
+        """Jump to the next due text and let it leave, `count` times; how many did."""
+        left = 0
+        for _ in range(count):
+            due = await asyncio.to_thread(self._next_due, service)
+            if due is None:
+                break
+            self._clock.move_to(max(due, self._clock.now()))
+            print(f"  {_local(self._clock.now())}")
+            left += await service.dispatcher.tick()
+        return left
+
+    def _next_due(self, service: Service) -> datetime | None:
+        with service.store.read() as conn:
+            return outbox.next_due(conn)
+
+    def _show_silences(self, service: Service) -> None:
+        with service.store.read() as conn:
+            rows = [row for row in outbox.rows(conn, appointment=REFERENCE) if row.state.value == "suppressed"]
+        for row in rows:
+            due = _local(row.due) if row.due is not None else "no time"
+            print(f"  {row.kind.value} {row.rule}, due {due}: {row.reason.value}")
+
+    def _forget(self, service: Service) -> bool:
+        before = self._phone(service)
+        service.housekeeper.round()
+        after = self._phone(service)
+        log = self._loaded.configuration.log.file
+        files = [*service.store.files, *([log] if log is not None else [])]
+        traces = scan_files(files, PhoneNumber(PHONE))
+        print(f"  phone before {before or 'none'}, after {after or 'none'}")
+        print(f"  searched {len([file for file in files if file.exists()])} files for its digits: {len(traces)} traces")
+        return after is None and not traces
+
+    def _phone(self, service: Service) -> str | None:
+        with service.store.read() as conn:
+            found = appointments.named(conn, service.vault, REFERENCE, self._clock.now())
+        return found[0].phone if found else None
+
+    def _step(self, by: timedelta) -> None:
+        self._clock.move_to(self._clock.now() + by)
+
+    def _title(self, text: str) -> None:
+        print(f"\n{_local(self._clock.now())}  {text}")
+
+
+def _morning(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> datetime:
+    """Ten in the clinic's morning, today: no text of the story falls into quiet hours."""
+    return now().astimezone(ZONE).replace(hour=10, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def _visit(now: datetime) -> datetime:
+    """Two in the afternoon, twelve days from now."""
+    return (now.astimezone(ZONE) + timedelta(days=12)).replace(hour=14, minute=0)
+
+
+def _local(instant: datetime) -> str:
+    return instant.astimezone(ZONE).strftime("%a %d %b %H:%M")
+
+
+def _first_lines(content: bytes) -> str:
+    """The message's kind and what stands at its end; the rest is the patient's."""
+    segments = content.decode().rstrip("\r").split("\r")
+    kind, last = segments[0].split("|")[8], segments[-1]
+    ending = f"{last[:40]}..." if last.startswith("ZSG") else "no signature"
+    return f"{kind}, {len(segments)} segments, {len(content)} bytes, {ending}"

@@ -1,0 +1,58 @@
+"""The database and its keys, opened for one command, and who is asking."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from carebell.wiring import load, open_database, open_vault, stop_for
+from config.load import Loaded
+from store import rehearsed
+from store.engine import Store
+from store.faults import StoreFault, classify
+from store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a command works on. `actor`: for the audit log, `cli:<user>`."""
+
+    loaded: Loaded
+    store: Store
+    vault: Vault
+    actor: str
+
+    def now(self) -> datetime:
+        """The service's time: the machine's, or a rehearsal's."""
+        with self.store.read() as conn:
+            return rehearsed.now(conn, datetime.now(UTC))
+
+
+@contextmanager
+def opened(config: Path | None) -> Iterator[Opened]:
+    """Open, and close again. A fault of the database becomes one sentence and its exit code."""
+    loaded = load(config)
+    vault = open_vault(loaded)
+    store = open_database(loaded, upgrade=False)
+    try:
+        yield Opened(loaded=loaded, store=store, vault=vault, actor=f"cli:{_user()}")
+    except StoreFault as fault:
+        raise stop_for(fault) from None
+    except Exception as error:
+        found = classify(error)
+        if found is None:
+            raise
+        raise stop_for(found) from None
+    finally:
+        store.close()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a passwd entry
+        return "unknown"

@@ -1,0 +1,120 @@
+"""Operations by hand, all audited: `hold`, `release`, `purge`, `keys rotate`, `db upgrade`."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from carebell.commands.open_store import Opened, opened
+from carebell.exits import OK, REFUSED, UsageStop
+from carebell.housekeeping import forget_now
+from carebell.wiring import load, one_environment, stop_for
+from parser.phone import PhoneNumber
+from store import audit, holds, schema
+from store.engine import open_store
+from store.faults import StoreFault
+from store.holds import Hold
+from store.keys import retire_old_keys, rotate_key_file
+from store.traces import scan_files
+
+
+def hold(config: Path | None, environment: str | None, reason: str) -> None:
+    """Keep texts back."""
+    with opened(config) as one:
+        scope, name = _scope(one, environment)
+        now = one.now()
+        with one.store.write() as conn:
+            placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=one.actor, since=now))
+            audit.append(conn, actor=one.actor, action="hold.place", subject=name or "all", after=reason, at=now)
+    print(
+        f"{environment or 'everything'}: texts are held"
+        if placed
+        else f"{environment or 'everything'} was held already"
+    )
+
+
+def release(config: Path | None, environment: str | None) -> None:
+    """Let texts leave again."""
+    with opened(config) as one:
+        scope, name = _scope(one, environment)
+        now = one.now()
+        with one.store.write() as conn:
+            released = holds.release(conn, scope, name)
+            audit.append(conn, actor=one.actor, action="hold.release", subject=name or "all", at=now)
+    print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
+
+
+def _scope(one: Opened, environment: str | None) -> tuple[holds.Scope, str]:
+    if environment is None:
+        return "all", ""
+    one_environment(one.loaded, environment)
+    return "environment", environment
+
+
+def purge(config: Path | None, *, at: datetime | None, verify: bool) -> int:
+    """Forget what is due; with `verify`, search every file for a number. 1 if it is found, or the files could not be cut."""
+    with opened(config) as one:
+        now = at or one.now()
+        if at is not None and at > one.now():
+            raise UsageStop("--at lies in the future: that would forget numbers that are still needed")
+        purged = forget_now(one.store, one.vault, now)
+        with one.store.write() as conn:
+            audit.append(
+                conn,
+                actor=one.actor,
+                action="purge",
+                subject="all",
+                after=f"{purged.appointments} appointments",
+                at=now,
+            )
+        print(
+            f"forgotten: {purged.appointments} appointments, {purged.messages} remembered messages, "
+            f"{purged.keys} day keys; {purged.suppressed} waiting texts taken back"
+        )
+        if not purged.files_settled:
+            print("the database's log could not be cut now, because somebody is reading; run purge again")
+            return REFUSED
+        return _verify(one) if verify else OK
+
+
+def _verify(one: Opened) -> int:
+    """Where a number stands in the database's files and the log."""
+    number = (
+        getpass.getpass("Number to search for (E.164, not shown): ") if sys.stdin.isatty() else sys.stdin.readline()
+    )
+    log, gateway = one.loaded.configuration.log.file, one.loaded.configuration.gateway
+    files = [*one.store.files, *([log] if log is not None else []), *([gateway.file] if gateway.kind == "file" else [])]
+    present = [file for file in files if file.exists()]
+    found = scan_files(present, PhoneNumber(number.strip()))
+    for trace in found:
+        print(f"{trace.path}: found at byte {trace.offset} ({trace.spelling})")
+    print(f"searched {len(present)} files: {'found' if found else 'not found'}")
+    return REFUSED if found else OK
+
+
+def rotate(config: Path | None) -> None:
+    """A new master key; every day key is wrapped under it, then the old one is taken out of the file."""
+    with opened(config) as one:
+        key_file = one.loaded.configuration.storage.key_file
+        one.vault.ring = rotate_key_file(key_file)
+        now = one.now()
+        with one.store.write() as conn:
+            moved = one.vault.rewrap(conn)
+            audit.append(conn, actor=one.actor, action="keys.rotate", subject=f"key {one.vault.ring.current}", at=now)
+        retire_old_keys(key_file)
+    print(f"key {one.vault.ring.current} is in use, {moved} day keys were moved to it")
+    print("restart the service now: a running one still has the old key ring")
+
+
+def upgrade(config: Path | None) -> None:
+    """Bring the tables to this version."""
+    loaded = load(config)
+    try:
+        store = open_store(loaded.configuration.storage.url)
+        before, after = schema.upgrade(store)
+        store.close()
+    except StoreFault as fault:
+        raise stop_for(fault) from None
+    print(f"the database is at version {after}" + ("" if before == after else f" (was {before or 'empty'})"))

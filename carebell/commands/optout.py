@@ -1,0 +1,79 @@
+"""`optout`: who must not be texted, by hand. Numbers are asked for rather than taken as arguments where possible."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+
+from carebell.commands.open_store import Opened, opened
+from carebell.commands.output import iso, print_json, print_table
+from carebell.exits import OK, REFUSED, UsageStop
+from parser.phone import PhoneNumber
+from store import audit, optouts
+from store.optouts import Optout
+
+
+def list_all(config: Path | None, *, as_json: bool) -> None:
+    """Every opt-out: sender, source and time; the number is a keyed hash."""
+    with opened(config) as one, one.store.read() as conn:
+        rows = [
+            {"sender": each.sender, "source": each.source, "since": iso(each.since), "phone_key": each.phone_key}
+            for each in optouts.listed(conn)
+        ]
+    if as_json:
+        for row in rows:
+            print_json(row)
+        return
+    print_table(
+        ["Sender", "Source", "Since (UTC)", "Number (keyed hash)"],
+        [(row["sender"], row["source"], row["since"], str(row["phone_key"])[:16]) for row in rows],
+        empty="nobody has opted out",
+    )
+
+
+def add(config: Path | None, number: str | None, sender: str | None) -> None:
+    """Record an opt-out."""
+    phone = _number(number)
+    with opened(config) as one:
+        key, now = one.vault.ring.phone_key(phone), one.now()
+        with one.store.write() as conn:
+            for each in _senders(one, sender):
+                optouts.add(conn, Optout(phone_key=key, sender=each, source="cli", since=now))
+                audit.append(conn, actor=one.actor, action="optout.add", subject=phone.masked, after=each, at=now)
+    print(f"{phone.masked} will not be texted")
+
+
+def remove(config: Path | None, number: str | None, sender: str | None) -> int:
+    """Take an opt-out back; 1 if there was none."""
+    phone = _number(number)
+    removed = False
+    with opened(config) as one:
+        key, now = one.vault.ring.phone_key(phone), one.now()
+        with one.store.write() as conn:
+            for each in _senders(one, sender):
+                if optouts.remove(conn, key, each, at=now):
+                    removed = True
+                    audit.append(
+                        conn, actor=one.actor, action="optout.remove", subject=phone.masked, before=each, at=now
+                    )
+    print(f"{phone.masked} may be texted again" if removed else f"{phone.masked} had not opted out")
+    return OK if removed else REFUSED
+
+
+def _number(written: str | None) -> PhoneNumber:
+    if written is None:
+        written = getpass.getpass("Number (E.164, not shown): ") if sys.stdin.isatty() else sys.stdin.readline()
+    digits = written.strip()
+    if not digits.startswith("+") or not digits[1:].isdecimal() or not 8 <= len(digits) <= 16:
+        raise UsageStop("a number is written in E.164, such as +12025550143")
+    return PhoneNumber(digits)
+
+
+def _senders(one: Opened, sender: str | None) -> list[str]:
+    known = sorted({environment.sms.sender for environment in one.loaded.configuration.environments.values()})
+    if sender is None:
+        return known
+    if sender not in known:
+        raise UsageStop(f"--sender: {sender} is not a sender of this configuration; there are {', '.join(known)}")
+    return [sender]

@@ -1,0 +1,135 @@
+"""`send`: an MLLP client; one line per message with its ACK and milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from carebell.commands.files import message_files, messages
+from carebell.commands.output import print_json
+from carebell.exits import OK, REFUSED, Stop, TransientStop, UsageStop
+from certs.cer import read_upload
+from certs.msh import read_msh
+from certs.sign import SigningError, load_key, sign
+from listener.client import Answer, MllpClient, SendError
+from listener.tls import TlsSetupError, client_context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How to talk TLS. `ca`: trust this instead of the system's store. `name`: expected in the server's certificate."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    name: str | None = None
+
+
+def send(
+    files: Sequence[Path],
+    to: str,
+    *,
+    key: Path | None,
+    cert: Path | None,
+    tls: Tls | None,
+    repeat: int,
+    connections: int,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Send all messages; 1 if any answer is not AA or CA."""
+    host, port = _address(to)
+    outgoing = [(str(file), content) for file in message_files(files) for content in messages(file)]
+    if (key is None) != (cert is None):
+        raise UsageStop("--key and --cert go together")
+    if key is not None and cert is not None:
+        outgoing = _signed(outgoing, key, cert)
+    context = _context(tls) if tls is not None else None
+    sender = _Sender(host, port, context, tls.name if tls else None, timedelta(seconds=timeout), as_json)
+    return asyncio.run(sender.run(outgoing * repeat, connections))
+
+
+def _address(written: str) -> tuple[str, int]:
+    host, _, port = written.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UsageStop(f"--to: {written!r} is not HOST:PORT, such as 127.0.0.1:2575")
+    return host.strip("[]"), int(port)
+
+
+def _signed(outgoing: Sequence[tuple[str, bytes]], key_file: Path, cert_file: Path) -> list[tuple[str, bytes]]:
+    report = read_upload(cert_file, datetime.now(UTC))
+    if report.certificate is None:
+        raise Stop(f"{cert_file}: {report.reason}")
+    try:
+        key = load_key(key_file)
+    except SigningError as error:
+        raise Stop(str(error)) from None
+    try:
+        return [(name, sign(content, key=key, certificate=report.certificate)) for name, content in outgoing]
+    except SigningError as error:
+        raise Stop(str(error)) from None
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    try:
+        anchors = [tls.ca.read_bytes()] if tls.ca is not None else None
+        return client_context(anchors=anchors, certificate=tls.certificate, key=tls.key)
+    except TlsSetupError as error:
+        raise Stop(str(error)) from None
+
+
+class _Sender:
+    """Stop and wait on each connection, as interface engines do; messages are dealt out in turn."""
+
+    def __init__(
+        self, host: str, port: int, context: ssl.SSLContext | None, name: str | None, timeout: timedelta, as_json: bool
+    ) -> None:
+        self._host, self._port, self._context, self._name = host, port, context, name
+        self._timeout = timeout
+        self._as_json = as_json
+        self._refused = False
+
+    async def run(self, outgoing: Sequence[tuple[str, bytes]], connections: int) -> int:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index in range(min(connections, max(len(outgoing), 1))):
+                    group.create_task(self._connection(outgoing[index::connections]))
+        except* SendError as errors:
+            first = errors.exceptions[0]
+            raise TransientStop(f"{self._host}:{self._port}: {first}") from None
+        return REFUSED if self._refused else OK
+
+    async def _connection(self, outgoing: Sequence[tuple[str, bytes]]) -> None:
+        client = await MllpClient.connect(
+            self._host, self._port, tls=self._context, server_name=self._name, answer_timeout=self._timeout
+        )
+        try:
+            for name, content in outgoing:
+                self._show(name, content, await client.send(content))
+        finally:
+            await client.close()
+
+    def _show(self, name: str, content: bytes, answer: Answer) -> None:
+        control_id = read_msh(content).control_id.decode("ascii", "replace")
+        code, text = _acknowledged(answer.content)
+        self._refused = self._refused or code not in ("AA", "CA")
+        if self._as_json:
+            row = {"file": name, "control_id": control_id, "answer": code, "text": text}
+            print_json(row | {"milliseconds": round(answer.milliseconds, 1), "ack": answer.content.decode("latin-1")})
+        else:
+            print(f"{name}: {control_id}: {code} {text} ({answer.milliseconds:.1f} ms)", flush=True)
+
+
+def _acknowledged(content: bytes) -> tuple[str, str]:
+    """MSA-1 and MSA-3 of an answer; `?` where it has no MSA."""
+    separator = content[3:4] or b"|"
+    for segment in content.replace(b"\n", b"\r").split(b"\r"):
+        fields = segment.split(separator)
+        if fields[0] == b"MSA" and len(fields) > 1:
+            text = fields[3] if len(fields) > 3 else b""
+            return fields[1].decode("ascii", "replace"), text.decode("latin-1")
+    return "?", "the answer has no MSA segment"

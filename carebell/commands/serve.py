@@ -1,0 +1,98 @@
+"""`serve`: the service until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from carebell.exits import OK, REFUSED, ConfigurationStop, PermissionStop, UsageStop
+from carebell.listening import listening_ports
+from carebell.service import ROLES, Pace, Service
+from carebell.wiring import load
+from config.load import Loaded
+from journal.logs import Journal, setup
+from journal.metrics import Metrics
+from journal.sinks import wants_colour
+from journal.traces import Hooks
+from scheduler.clock import AcceleratedClock, Clock, RealClock
+
+
+def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: float) -> int:
+    """Run until SIGTERM or SIGINT (0) or a failure (1)."""
+    loaded = load(config)
+    chosen = _roles(roles)
+    time = _clock(loaded, clock, speed)
+    metrics = Metrics()
+    with _journal(loaded, time, metrics) as journal, Hooks(journal) as hooks:
+        service = Service(
+            loaded=loaded, journal=journal, metrics=metrics, clock=time, roles=chosen, pace=Pace.at_speed(speed)
+        )
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_run(service, hooks))
+
+
+async def _run(service: Service, hooks: Hooks) -> int:
+    asyncio.get_running_loop().set_exception_handler(hooks.loop_handler)
+    await service.start()
+    service.take_signals()
+    if service.ports:
+        print(f"carebell: listening: {listening_ports(service.ports)}", flush=True)
+    if service.http is not None:
+        print(f"carebell: http://{service.http[0]}:{service.http[1]}/health", flush=True)
+    try:
+        failure = await service.wait()
+    finally:
+        await service.stop()
+    if failure is not None:
+        print(f"carebell: {failure}", file=sys.stderr)
+    return OK if failure is None else REFUSED
+
+
+def _roles(written: str) -> frozenset[str]:
+    chosen = frozenset(part.strip() for part in written.split(",") if part.strip())
+    unknown = chosen - set(ROLES)
+    if unknown or not chosen:
+        raise UsageStop(f"--roles: {', '.join(sorted(unknown)) or 'none'} is not a role; there are {', '.join(ROLES)}")
+    return chosen
+
+
+def _clock(loaded: Loaded, start: datetime | None, speed: float) -> Clock:
+    if start is None and speed == 1.0:
+        return RealClock()
+    if loaded.configuration.gateway.is_live:
+        raise UsageStop("--clock and --speed are for rehearsals: refused with a live Twilio gateway")
+    if speed <= 0:
+        raise UsageStop("--speed must be above 0")
+    return AcceleratedClock(start or RealClock().now(), speed)
+
+
+def _journal(loaded: Loaded, clock: Clock, metrics: Metrics) -> Journal:
+    section = loaded.configuration.log
+    try:
+        return setup(
+            now=clock.now,
+            file=section.file,
+            terminal=sys.stderr,
+            colour=wants_colour(sys.stderr, os.environ),
+            level=logging.getLevelNamesMapping()[section.level.upper()],
+            on_dropped=metrics.log_fields_dropped.inc,
+            on_failure=metrics.log_lines_lost.inc,
+        )
+    except PermissionError:
+        raise PermissionStop(f"{section.file}: the log file cannot be written") from None
+    except OSError as error:
+        raise ConfigurationStop(str(loaded.problem(("log", "file"), f"cannot be written: {error.strerror}"))) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where the extra `speed` is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop

@@ -1,0 +1,158 @@
+"""The listeners of a configuration: which environments share a port, with which limits and TLS, and what is said of their peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from carebell.exits import ConfigurationStop, PermissionStop, Stop
+from carebell.reception import Reception
+from carebell.wiring import read_signer
+from config.load import Loaded
+from config.model import ListenerSection
+from journal.events import Event
+from journal.logs import Journal
+from journal.traces import trace
+from listener.incidents import Incident, Kind
+from listener.limits import Limits
+from listener.server import MllpServer
+from listener.tls import ClientCertificates, TlsSetupError, server_context
+from scheduler.clock import Clock
+
+_EVENTS = {
+    Kind.JUNK: Event.FRAMING_ERROR,
+    Kind.BAD_FRAMING: Event.FRAMING_ERROR,
+    Kind.TOO_LONG: Event.FRAMING_ERROR,
+    Kind.FRAME_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.IDLE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.WRITE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.HANDSHAKE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.PEER_RESET: Event.CONNECTION_LOST,
+    Kind.CUT_OFF: Event.CONNECTION_LOST,
+    Kind.SHED: Event.CONNECTION_LOST,
+    Kind.DRAIN_TIMEOUT: Event.CONNECTION_LOST,
+    Kind.TLS_FAILED: Event.CONNECTION_REFUSED,
+    Kind.ADDRESS_REFUSED: Event.CONNECTION_REFUSED,
+    Kind.TOO_MANY: Event.CONNECTION_REFUSED,
+    Kind.TOO_MANY_FROM_PEER: Event.CONNECTION_REFUSED,
+    Kind.BARE_CONNECT: Event.CONNECTION_PROBED,
+    Kind.OVERLOAD: Event.OVERLOAD_STARTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """One listening address and the environments that share it; the certificate tells them apart."""
+
+    section: ListenerSection
+    environments: tuple[str, ...]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.section.host, self.section.port
+
+    @property
+    def name(self) -> str:
+        return f"{self.section.host}:{self.section.port}"
+
+
+def ports(loaded: Loaded) -> list[Port]:
+    """The listening addresses of all enabled environments. Port 0 is one port for each environment (tests)."""
+    found: dict[tuple[str, int, str], Port] = {}
+    for name, environment in loaded.configuration.environments.items():
+        if not environment.enabled:
+            continue
+        section = environment.listener
+        key = (section.host, section.port, name if section.port == 0 else "")
+        before = found[key].environments if key in found else ()
+        found[key] = Port(section=section, environments=(*before, name))
+    return list(found.values())
+
+
+def limits_of(section: ListenerSection) -> Limits:
+    return Limits(
+        max_message=section.max_message_bytes,
+        frame_timeout=section.frame_timeout,
+        idle_timeout=section.idle_timeout,
+        handshake_timeout=section.handshake_timeout,
+        write_timeout=section.write_timeout,
+        max_connections=section.max_connections,
+        max_connections_per_peer=section.max_connections_per_peer,
+        max_pipelined=section.max_pipelined,
+    )
+
+
+def make_server(loaded: Loaded, port: Port, reception: Reception, clock: Clock, journal: Journal) -> MllpServer:
+    """A server for one port, not yet listening. ConfigurationStop where its TLS files cannot be used."""
+    section = port.section
+    context = None
+    if section.tls is not None:
+        try:
+            clients = _clients(loaded, port, clock)
+            context = server_context(section.tls.certificate, section.tls.key, clients=clients)
+        except TlsSetupError as error:
+            keys = ("environments", port.environments[0], "listener", "tls")
+            raise ConfigurationStop(str(loaded.problem(keys, str(error)))) from None
+    return MllpServer(
+        reception.handle,
+        oversize=reception.too_long,
+        limits=limits_of(section),
+        tls=context,
+        allow_from=section.allow_from,
+        report=reporter(journal, port.name),
+    )
+
+
+def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | None:
+    """Whose client certificates TLS asks for: pinned `.cer` files where an environment authenticates by them, else `client_ca`."""
+    environments = [loaded.configuration.environments[name] for name in port.environments]
+    pinned = [environment for environment in environments if environment.authentication == "mutual-tls"]
+    if pinned:
+        signers = [read_signer(path, clock.now())[1] for environment in pinned for path in environment.certificates]
+        anchors = tuple(signer.der for signer in signers if signer is not None)
+        # Dates are judged for each message, by our clock and with a code: TLS would only break the connection.
+        return ClientCertificates(anchors=anchors, required=len(pinned) == len(environments), check_time=False)
+    tls = port.section.tls
+    if tls is None or tls.client_ca is None:
+        return None
+    return ClientCertificates(anchors=(tls.client_ca.read_bytes(),))
+
+
+async def start(server: MllpServer, loaded: Loaded, port: Port) -> int:
+    """Listen; the port. Stops with one sentence where the address cannot be had."""
+    host, number = port.address
+    try:
+        return await server.start(host, number)
+    except PermissionError:
+        raise PermissionStop(
+            f"{port.name}: listening there is not permitted; ports below 1024 need a privilege"
+        ) from None
+    except OSError as error:
+        place = loaded.where(("environments", port.environments[0], "listener", "port"))
+        raise Stop(f"{place}: cannot listen on {port.name}: {error.strerror or error}") from None
+
+
+def reporter(journal: Journal, name: str) -> Callable[[Incident], None]:
+    """What a listener reports, as log lines."""
+
+    def report(incident: Incident) -> None:
+        event = _EVENTS.get(incident.kind)
+        if incident.error is not None or event is None:
+            journal.emit(Event.INTERNAL_ERROR, **(trace(incident.error) if incident.error is not None else {}))
+            return
+        peer = incident.peer.address if incident.peer is not None else None
+        text = incident.text or incident.kind.sentence
+        fields: dict[str, object] = {"listener": name, "repeats": incident.suppressed or None}
+        if event is Event.CONNECTION_PROBED:
+            journal.emit(event, peer=peer, **fields)
+            return
+        if event is not Event.OVERLOAD_STARTED:
+            fields["peer"] = peer
+        journal.emit(event, reason=incident.kind.code, text=text, **fields)
+
+    return report
+
+
+def listening_ports(started: Sequence[tuple[Port, int]]) -> str:
+    """`production 127.0.0.1:2575, test 127.0.0.1:2576` for people."""
+    return ", ".join(f"{'+'.join(port.environments)} {port.section.host}:{number}" for port, number in started)

@@ -1,0 +1,72 @@
+"""What Twilio tells us: delivery statuses, and patients' STOP and START."""
+
+from __future__ import annotations
+
+import asyncio
+
+from carebell.settling import Settler
+from journal.events import Event
+from journal.logs import Journal
+from journal.traces import trace
+from notifier.callbacks import Inbound, OptIn, OptOut, StatusUpdate
+from portal.webhooks import WebhookEvent
+from scheduler.clock import Clock
+from store import audit, optouts, receipts
+from store.engine import Store
+from store.optouts import Optout
+from store.vault import Vault
+
+
+class Webhooks:
+    """Takes genuine webhooks in. Idempotent, in any order; database work in threads."""
+
+    def __init__(self, *, store: Store, vault: Vault, settler: Settler, clock: Clock, journal: Journal) -> None:
+        self._store = store
+        self._vault = vault
+        self._settler = settler
+        self._clock = clock
+        self._journal = journal
+
+    async def on_status(self, update: StatusUpdate) -> None:
+        await asyncio.to_thread(self._status, update)
+
+    async def on_inbound(self, reply: Inbound) -> None:
+        if isinstance(reply, OptOut | OptIn):
+            await asyncio.to_thread(self._preference, reply)
+
+    def report(self, event: WebhookEvent) -> None:
+        """Refused webhooks and our own faults, for the log."""
+        if event.error is not None:
+            self._journal.emit(Event.INTERNAL_ERROR, where="webhook", **trace(event.error))
+        elif event.code != "ok":
+            self._journal.emit(Event.WEBHOOK_REFUSED, path=event.webhook, reason=event.code, peer=event.peer)
+
+    def _status(self, update: StatusUpdate) -> None:
+        now = self._clock.now()
+        with self._store.write() as conn:
+            row = receipts.by_id(conn, update.outbox_id) if update.outbox_id else receipts.by_sid(conn, update.sid)
+            if row is None or update.attempt not in (None, row.attempts):
+                return
+            say = self._settler.report(conn, row, update.status, update.error_code, update.sid, now)
+        say()
+
+    def _preference(self, reply: OptOut | OptIn) -> None:
+        now = self._clock.now()
+        key = self._vault.ring.phone_key(reply.phone)
+        stops = isinstance(reply, OptOut)
+        changed = []
+        with self._store.write() as conn:
+            for sender in reply.senders:
+                if stops:
+                    done = optouts.add(conn, Optout(phone_key=key, sender=sender, source="webhook", since=now))
+                else:
+                    done = optouts.remove(conn, key, sender, at=now)
+                if done:
+                    changed.append(sender)
+                    audit.append(
+                        conn, actor="gateway", action="optout.add" if stops else "optout.remove", subject=reply.phone.masked,
+                        after=sender, at=now,
+                    )  # fmt: skip
+        event = Event.OPT_OUT_RECORDED if stops else Event.OPT_OUT_RESTORED
+        for sender in changed:
+            self._journal.emit(event, sender=sender, to=reply.phone.masked, source="webhook")
