@@ -1,0 +1,118 @@
+"""Every vector of profile 1, as its index says, as far as this room decides: framing and message types are decided elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import PurePath
+
+import pytest
+
+from certs.keyring import Entry, Keyring
+from certs.message import Refusal, VerifiedMessage
+from certs.replay import Fresh, Repeat, ReplayMemory, Reused
+from certs.verify import Verifier
+from tests.certs.ring import (
+    NOW,
+    PRODUCTION_FILES,
+    VECTORS,
+    judge,
+    production,
+    rsa_key,
+    thumbprint,
+    trial,
+)
+
+ROWS = [tuple(line.split("\t")) for line in (VECTORS / "vectors.tsv").read_text(encoding="utf-8").splitlines()]
+HOSTILE = [tuple(line.split("\t")) for line in (VECTORS / "hostile.tsv").read_text(encoding="utf-8").splitlines()]
+FIRST = "messages/accept/m01-rs256-s12.hl7"
+AFTER_FIRST = {"m21": Repeat(answer="AA"), "x46": Reused()}
+# What this room says of messages that another room refuses first (the listener) or afterwards (the parser).
+ELSEWHERE = {"FRAME": "SIG11", "TYPE": None}
+
+
+def _content(path: str, sha256: str) -> bytes:
+    content = (VECTORS / path).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == sha256, "the checkout changed the vector's bytes (line ends?)"
+    return content
+
+
+class NotYetValid(Keyring):
+    """Knows x40's certificate, of which the vectors hold only the key and the thumbprint."""
+
+    def find(self, thumbprint_: str) -> Entry | None:
+        if thumbprint_ != thumbprint("future"):
+            return super().find(thumbprint_)
+        key = rsa_key("future-rsa2048").public_key()
+        begins = NOW + timedelta(days=30)
+        return Entry(
+            trust=production(),
+            thumbprint=thumbprint_,
+            key=key,
+            not_before=begins,
+            not_after=begins + timedelta(days=365),
+        )
+
+
+def _keyring(name: str) -> Keyring:
+    if name.startswith("x39"):
+        return Keyring([production(*PRODUCTION_FILES, "refuse/20-expired.cer"), trial()])
+    if name.startswith("x40"):
+        return NotYetValid([production(), trial()])
+    return Keyring([production(), trial()])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: PurePath(row[1]).stem)
+def test_vector(row: tuple[str, ...]) -> None:
+    _, path, environment, answer, expected, sha256, _ = row
+    name = PurePath(path).stem
+    outcome = Verifier(_keyring(name)).verify(_content(path, sha256), received_at=NOW)
+    if name[:3] in AFTER_FIRST:
+        assert isinstance(outcome, VerifiedMessage)
+        assert _second(outcome) == AFTER_FIRST[name[:3]]
+        return
+    wanted = ELSEWHERE.get(expected, None if expected == "-" else expected)
+    assert (outcome.code if isinstance(outcome, Refusal) else None) == wanted
+    if isinstance(outcome, VerifiedMessage):
+        assert outcome.environment == environment
+        assert answer in ("AA", "CA") or not outcome.msh.message_type.startswith(b"SIU")
+    elif outcome.environment is not None:
+        assert outcome.environment in ("production", "test")
+
+
+def _second(outcome: VerifiedMessage) -> object:
+    """What the replay memory makes of a message that arrives after m01."""
+    memory: ReplayMemory[str] = ReplayMemory()
+    first = judge((VECTORS / FIRST).read_bytes())
+    assert isinstance(first, VerifiedMessage)
+    assert memory.look(first, reuse="refuse") == Fresh()
+    memory.keep(first, "AA")
+    return memory.look(outcome, reuse="refuse")
+
+
+@pytest.mark.parametrize("row", HOSTILE, ids=lambda row: PurePath(row[0]).stem)
+def test_hostile_content_is_validly_signed(row: tuple[str, ...]) -> None:
+    path, sha256, _ = row
+    outcome = judge(_content(path, sha256))
+    assert isinstance(outcome, VerifiedMessage)
+    assert outcome.environment == "production"
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row[0] == "refuse"], ids=lambda row: PurePath(row[1]).stem)
+def test_a_refusal_says_nothing_of_the_message(row: tuple[str, ...]) -> None:
+    outcome = Verifier(_keyring(PurePath(row[1]).stem)).verify((VECTORS / row[1]).read_bytes(), received_at=NOW)
+    if isinstance(outcome, Refusal):
+        assert outcome.text.isascii()
+        assert outcome.text.isprintable()
+    for secret in ("5550143", "TESTPATIENT", "MRN00042"):
+        assert secret not in repr(outcome)
+
+
+def test_steps_of_the_worked_example() -> None:
+    steps = VECTORS / "steps"
+    outcome = judge((steps / "9-message.hl7").read_bytes())
+    assert isinstance(outcome, VerifiedMessage)
+    assert outcome.payload == (steps / "1-payload.bin").read_bytes()
+    assert outcome.digest == hashlib.sha256(outcome.payload).digest()
+    assert outcome.thumbprint == thumbprint("prod")
+    assert outcome.msh.control_id == b"MSG00001"
