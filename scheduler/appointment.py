@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -112,18 +112,17 @@ class Appointment:
     @property
     def deadline(self) -> datetime | None:
         """When the visit has begun and the phone must be gone, UTC; a date-only visit begins when its local day ends."""
-        return self._over(self.start, self.date_only)
+        return _over(self.start, self.zone, self.date_only)
 
     @property
     def told_deadline(self) -> datetime | None:
         """As `deadline`, of the visit that the patient was told; None: no start was told."""
-        return None if self.told is None else self._over(self.told.start, self.told.date_only)
+        return None if self.told is None else _over(self.told.start, self.told_zone, self.told.date_only)
 
-    def _over(self, start: datetime | None, date_only: bool) -> datetime | None:
-        if start is None or not date_only:
-            return start
-        local = start.astimezone(ZoneInfo(self.zone))
-        return (local + timedelta(days=1)).astimezone(UTC)
+    @property
+    def told_zone(self) -> str:
+        """The zone in which the patient was told a time; the present one where none was."""
+        return dict(self.told.details).get("zone", self.zone) if self.told is not None else self.zone
 
     def visible(self, policy: Policy) -> Visible:
         """What a text sent now would show."""
@@ -137,6 +136,15 @@ class Appointment:
     @property
     def window_open(self) -> bool:
         return self.window_revision is not None
+
+
+def _over(start: datetime | None, zone: str, date_only: bool) -> datetime | None:
+    """When a visit has begun for certain: at its start, or at the midnight that ends its day."""
+    if start is None or not date_only:
+        return start
+    clock = ZoneInfo(zone)
+    tomorrow = start.astimezone(clock).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), tzinfo=clock).astimezone(UTC)
 
 
 def same_visit(known: tuple[str, ...], said: tuple[str, ...]) -> bool:
@@ -281,6 +289,10 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
     after = _replanned(before, after, now)
     if event.action is Action.BOOK and _revived(before, after) and after.told is not None and after.told.canceled:
         after = replace(after, told=None)  # the patient knows of no visit any more: it is booked, not changed
+    told = after.told
+    if after.life is Life.CANCELED and told is not None and told.start is None and not told.canceled:
+        # Moved before our time, and off before we told where to: from now on it is this start that is cancelled.
+        after = replace(after, told=replace(told, start=after.start, date_only=after.date_only))
     after = _with_window(before, after, policy, now)
     return _without_needless_phone(after, now)
 

@@ -105,11 +105,12 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     due = whole_minute(appointment.changed_at + policy.sms.debounce)
     if told is None and appointment.life is Life.CANCELED:
         return Suppressed(kind=Kind.BOOKED, rule=_RULE[Kind.BOOKED], revision=revision, reason=Reason.CANCELED, due=due)
-    visit, over = appointment.start, deadline
+    visit, over, zone = appointment.start, deadline, appointment.zone
     if told is None:
         kind = Kind.BOOKED
     elif appointment.life is Life.CANCELED:
-        kind, visit, over = Kind.CANCELED, told.start or visit, appointment.told_deadline or over
+        kind, zone = Kind.CANCELED, appointment.told_zone
+        visit, over = told.start or visit, appointment.told_deadline or over
     else:
         kind, ahead = Kind.UPDATED, appointment.told_deadline
         if visit is not None and told.start is not None and ahead is not None and ahead > due:
@@ -118,7 +119,7 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     if over is None or visit is None:
         silence = Reason.PAST
     else:
-        due = _out_of_quiet(due, visit, appointment, policy)
+        due = _out_of_quiet(due, visit, ZoneInfo(zone), policy)
         if due >= over:
             silence = Reason.PAST
     if silence is None and not getattr(policy.sms.confirmation, _RULE[kind]):
@@ -133,8 +134,8 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     )
 
 
-def _out_of_quiet(due: datetime, visit: datetime, appointment: Appointment, policy: Policy) -> datetime:
-    hours, zone = policy.sms.quiet_hours, ZoneInfo(appointment.zone)
+def _out_of_quiet(due: datetime, visit: datetime, zone: ZoneInfo, policy: Policy) -> datetime:
+    hours = policy.sms.quiet_hours
     if hours is None or visit - due <= PASSES_QUIET or not is_quiet(due, hours, zone):
         return due
     return next_opening(due, hours, zone)

@@ -11,9 +11,9 @@ nothing is heard are skipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from config.model import QuietHours, Reminder, Sms
@@ -24,10 +24,18 @@ QUARTER = timedelta(minutes=15)
 DAY = timedelta(hours=24)
 END = datetime(2100, 1, 1, tzinfo=UTC)
 
-ON, CANCELLED, ENDED = "on", "cancelled", "ended"
+ON, CANCELLED, ENDED, DELETED = "on", "cancelled", "ended", "deleted"
 SWITCHES = {"booked": "scheduled", "updated": "updated", "canceled": "canceled"}
 SPEAKS_OF_A_VISIT = (Status.BOOKED, Status.PENDING, Status.WAITLIST)
-STOPS = (Status.ARRIVED, Status.COMPLETED, Status.NO_SHOW, Status.DELETED)
+NAMED = {"S15": CANCELLED, "S16": CANCELLED, "S17": DELETED, "S26": ENDED}
+STATUSES = {
+    Status.CANCELED: CANCELLED,
+    Status.DELETED: DELETED,
+    Status.ARRIVED: ENDED,
+    Status.COMPLETED: ENDED,
+    Status.NO_SHOW: ENDED,
+}
+TAKEN_BACK = {ON: "superseded", CANCELLED: "canceled", DELETED: "canceled", ENDED: "past"}
 RESOURCES = ("S18", "S19", "S20", "S21", "S22")
 
 
@@ -80,7 +88,7 @@ def oracle(events: Sequence[SchedulingEvent], sms: Sms, shown: tuple[str, ...] =
         service.everything_due(event.received_at)
         service.hear(event)
     service.everything_due(END)
-    return service.fates
+    return list(service.fates.values())
 
 
 def wall(moment: datetime, zone: str) -> datetime:
@@ -120,11 +128,19 @@ def minute_that_shows(wanted: datetime, zone: str) -> datetime:
 def own_due(reminder: Reminder, start: Start) -> datetime:
     """When a reminder would leave if there were no quiet hours."""
     if not reminder.wall_clock:
-        return start.instant - reminder.offset
+        return whole_minute(start.instant - reminder.offset)
     wanted = wall(start.instant, start.zone) - reminder.offset  # naive: days of the calendar
     if reminder.at is not None:
         wanted = datetime.combine(wanted.date(), reminder.at)
-    return minute_that_shows(wanted, start.zone)
+    return whole_minute(minute_that_shows(wanted, start.zone))
+
+
+def over(start: Start) -> datetime:
+    """When it is too late to speak of a visit: at its start, or when the day ends of which no more is known."""
+    if not start.date_only:
+        return start.instant
+    midnight = datetime.combine(wall(start.instant, start.zone).date() + timedelta(days=1), time())
+    return minute_that_shows(midnight, start.zone)
 
 
 class Service:
@@ -133,15 +149,18 @@ class Service:
     def __init__(self, sms: Sms, shown: tuple[str, ...]) -> None:
         self.sms = sms
         self.shown = shown
-        self.fates: list[Fate] = []
+        self.fates: dict[tuple[str, str, int], Fate] = {}  # by kind, rule, and which window or plan it belongs to
         self.life: str | None = None  # None: never heard of
         self.sight: Sight | None = None
         self.told: Sight | None = None  # what the patient was told last; None: nothing, or not by us
+        self.named: Start | None = None  # of a visit moved before our time: the start that its cancellation named
         self.untold = False  # the patient does not know of the visit
         self.told_off = False  # the patient was told that it is cancelled
-        self.comeback = "updated"  # what tells a patient who was told so that it takes place after all
         self.waiting: Waiting | None = None
+        self.windows = 0  # how many times a confirmation began to wait
         self.pending: list[Pending] = []
+        self.plans = 0  # how many times the reminders were planned anew
+        self.born: dict[str, datetime] = {}  # rule of the present plan -> receipt of the message that planned it
         self.gone: list[datetime] = []  # confirmations that went
 
     # What leaves
@@ -155,183 +174,207 @@ class Service:
             self.minute(min(minutes))
 
     def minute(self, now: datetime) -> None:
-        ready = [each for each in self.pending if each.due == now]
-        self.pending = [each for each in self.pending if each.due != now]
-        free = []
-        for each in ready:
-            if not each.reminder.always and self.too_close(now):
-                self.note("reminder", each.reminder.rule, now, "too_close")
-            else:
-                free.append(each)
-        nearest = max(free, key=lambda each: each.own, default=None)
-        for each in free:
-            if each is nearest:
-                self.note("reminder", each.reminder.rule, now, "goes", self.reminder_expires(now, each.start))
-            else:
-                self.note("reminder", each.reminder.rule, now, "superseded")
+        verdicts = self.outlook()
+        for each in [each for each in self.pending if each.due == now]:
+            verdict = verdicts[each.reminder.rule]
+            expires = self.reminder_expires(now, each.start) if verdict == "goes" else None
+            self.remember(each, verdict, expires)
+            self.pending.remove(each)
         if self.waiting and self.waiting.due == now:
             self.confirm(self.waiting)
 
+    def outlook(self) -> dict[str, str]:
+        """What would become of each reminder that waits if no message came any more."""
+        verdicts = {}
+        for now in {each.due for each in self.pending}:
+            ready = [each for each in self.pending if each.due == now]
+            free = [each for each in ready if each.reminder.always or not self.too_close(now)]
+            nearest = max(reversed(free), key=lambda each: each.own, default=None)
+            for each in ready:
+                lost = "superseded" if each in free else "too_close"
+                verdicts[each.reminder.rule] = "goes" if each is nearest else lost
+        return verdicts
+
     def too_close(self, now: datetime) -> bool:
         confirmations = list(self.gone)
-        if self.waiting and self.will_go(self.waiting):
+        if self.waiting and self.silence(self.waiting) is None:
             confirmations.append(self.waiting.due)
         return any(abs(now - due) < self.sms.min_gap for due in confirmations)
 
-    def will_go(self, text: Waiting) -> bool:
-        return text.due < text.visit and bool(getattr(self.sms.confirmation, SWITCHES[text.kind]))
+    def silence(self, text: Waiting) -> str | None:
+        """Why a confirmation would not leave when its minute comes; None: it would."""
+        if text.kind == "booked" and self.life == CANCELLED:
+            return "canceled"
+        if text.due >= text.visit:
+            return "past"
+        return None if getattr(self.sms.confirmation, SWITCHES[text.kind]) else "switched_off"
 
     def confirm(self, text: Waiting) -> None:
+        """The debounce is over: the text leaves, or is found not to. A news that comes too late leaves known what was known."""
+        silence = self.silence(text)
+        expires = text.visit if text.kind != "booked" else min(text.visit, text.due + self.sms.max_lateness)
+        self.note(text, silence or "goes", None if silence else expires)
         self.waiting = None
-        if text.due >= text.visit:
-            self.note(text.kind, SWITCHES[text.kind], text.due, "past")
-            return
-        if self.will_go(text):
-            latest = text.visit if text.kind != "booked" else min(text.visit, text.due + self.sms.max_lateness)
-            self.note(text.kind, SWITCHES[text.kind], text.due, "goes", latest)
+        if silence is None:
             self.gone.append(text.due)
-        else:
-            self.note(text.kind, SWITCHES[text.kind], text.due, "switched_off")
-        self.untold = False
-        self.told_off = text.kind == "canceled"
-        if not self.told_off:
-            self.told = self.sight
+        if silence in (None, "switched_off") or (silence == "past" and self.untold):
+            self.untold = False
+            self.told_off = text.kind == "canceled"
+            self.told = None if self.told_off else self.sight
+            self.named = None
 
     def reminder_expires(self, due: datetime, start: datetime) -> datetime:
         latest = min(due + self.sms.max_lateness, start - self.sms.min_lead)
         return latest if latest > due else min(due + timedelta(minutes=5), start)
 
-    def note(self, kind: str, rule: str, due: datetime | None, verdict: str, expires: datetime | None = None) -> None:
-        self.fates.append(Fate(kind, rule, due, verdict, expires))
+    def note(self, text: Waiting, verdict: str, expires: datetime | None = None) -> None:
+        rule = SWITCHES[text.kind]
+        self.fates[text.kind, rule, self.windows] = Fate(text.kind, rule, text.due, verdict, expires)
+
+    def remember(self, each: Pending, verdict: str, expires: datetime | None = None) -> None:
+        self.judge(each.reminder.rule, each.due, verdict, expires)
+
+    def judge(self, rule: str, due: datetime | None, verdict: str, expires: datetime | None = None) -> None:
+        self.fates["reminder", rule, self.plans] = Fate("reminder", rule, due, verdict, expires)
+
+    def nothing_to_see(self, kind: str) -> None:
+        self.fates[kind, "nothing", len(self.fates)] = Fate(kind, SWITCHES[kind], None, "no_visible_change")
 
     # What is heard
 
     def hear(self, event: SchedulingEvent) -> None:
-        before, seen_before = self.life, self.sight
+        before, seen_before, verdicts = self.life, self.sight, self.outlook()
+        silent = self.silence(self.waiting) if self.waiting else None
         self.sight = self.look(event)
         self.life = self.life_after(event)
-        if self.sight is None:
-            return
         if before is None:
             self.first_sight(event)
-        elif before == self.life == ON and self.sight == seen_before:
-            self.note("updated", "updated", None, "no_visible_change")
-        elif before == ON or self.life == ON:
-            if before != ON:
-                self.comeback = "booked" if event.event == "S12" else "updated"
-            self.decide(event.received_at)
-        elif (
-            self.life == ENDED and self.waiting
-        ):  # a cancellation that waits, then S17 or S26: silent, the phone is forgotten
-            self.decide(event.received_at)
-        self.remind(event.received_at, fresh=before != ON or seen_before is None, old=seen_before)
+        elif self.life == before == ON and self.sight == seen_before:
+            self.nothing_to_see("updated")
+        elif self.life == CANCELLED and before in (CANCELLED, DELETED):
+            self.nothing_to_see("canceled")
+        elif not (self.life in (ENDED, DELETED) and before in (ENDED, DELETED)):
+            if event.event == "S12" and self.told_off and self.life == ON != before:  # booked again
+                self.untold, self.told_off = True, False
+            self.decide(event.received_at, silent)
+        moved = seen_before is None or seen_before.start != self.sight.start
+        self.remind(event.received_at, verdicts, anew=moved or before != ON)
 
-    def look(self, event: SchedulingEvent) -> Sight | None:
+    def look(self, event: SchedulingEvent) -> Sight:
         """What there is to see after a message; where it is silent, what there was."""
         old = self.sight
         start = event.start or (old.start if old else None)
-        if start is None:
-            return None
+        assert start is not None, "the oracle's first message gives a start"
         mode = event.visit_mode or (old.mode if old else None)
         said = [getattr(event, name) for name in self.shown]
         kept = old.details if old else (None,) * len(said)
         return Sight(start, mode, tuple(new or was for new, was in zip(said, kept, strict=True)))
 
     def life_after(self, event: SchedulingEvent) -> str:
-        if event.event in ("S15", "S16"):
-            return CANCELLED
-        if event.event in ("S17", "S26"):
-            return ENDED
-        if event.event not in RESOURCES:
-            if event.status is Status.CANCELED:
-                return CANCELLED
-            if event.status in STOPS:
-                return ENDED
+        if event.event in RESOURCES:
+            return self.life or ON
+        if event.event in NAMED:
+            return NAMED[event.event]
+        if event.status in STATUSES:
+            return STATUSES[event.status]
         revives = event.event in ("S12", "S13") or event.status in SPEAKS_OF_A_VISIT
         return ON if self.life is None or revives else self.life
 
     def first_sight(self, event: SchedulingEvent) -> None:
         self.untold = event.event == "S12"
-        if event.event not in ("S12", "S13"):
+        self.told_off = self.life == DELETED
+        if event.event not in ("S12", "S13") and not self.told_off:
             self.told = self.sight  # known to the patient, by whatever way
-        self.decide(event.received_at)
+        if self.wanted() is not None:
+            self.decide(event.received_at, None)
 
     def wanted(self) -> str | None:
         """The confirmation that is called for by what the patient knows and what is true."""
-        if self.life == ENDED:
+        if self.life in (ENDED, DELETED):
             return None
-        if self.life == CANCELLED:
-            return None if self.untold or self.told_off else "canceled"
         if self.untold:
             return "booked"
-        if self.told_off:
-            return self.comeback
-        return None if self.told == self.sight else "updated"
+        if self.life == CANCELLED:
+            return None if self.told_off else "canceled"
+        return "updated" if self.told_off or self.told != self.sight else None
 
-    def decide(self, received: datetime) -> None:
-        """After a change that the patient would see: replace the text that waits by the one now called for."""
-        kind = self.wanted()
-        if self.waiting and self.waiting.kind != kind:
-            why = "superseded" if self.life == ON else "canceled"
-            self.note(self.waiting.kind, SWITCHES[self.waiting.kind], self.waiting.due, why)
+    def decide(self, received: datetime, silent: str | None) -> None:
+        """After a change that the patient would see: replace the text that waits by the one now called for.
+
+        A text that was not going to leave keeps the reason (`silent`) that it had.
+        """
+        kind, old, life = self.wanted(), self.waiting, self.life or ON
+        if old and old.kind != kind:
+            back_again = kind is None and life == ON
+            self.note(old, silent or ("no_visible_change" if back_again else TAKEN_BACK[life]))
+        elif kind is None and life in (ON, CANCELLED):
+            self.nothing_to_see("updated" if life == ON else "canceled")
+        if old is None:
+            self.windows += 1
         self.waiting = None if kind is None else self.confirmation(kind, received)
 
     def confirmation(self, kind: str, received: datetime) -> Waiting:
         assert self.sight is not None
         due = whole_minute(received + self.sms.debounce)
-        visit = nearest = self.sight.start.instant
-        zone = self.sight.start.zone
-        if self.told is not None and kind == "canceled":
-            visit = nearest = self.told.start.instant
-            zone = self.told.start.zone
-        if self.told is not None and kind == "updated" and self.told.start.instant > due:
-            nearest = min(nearest, self.told.start.instant)
-        if nearest - due > DAY:
-            while is_quiet(due, zone, self.sms.quiet_hours):
-                due += MINUTE
-        return Waiting(kind, due, visit)
+        start = self.sight.start
+        if kind == "canceled" and self.told is None and self.named is None:
+            self.named = start
+        known = self.told.start if self.told else self.named
+        ends, nearest, zone = over(start), start.instant, start.zone
+        if known is not None and kind == "canceled":
+            ends, nearest, zone = over(known), known.instant, known.zone
+        if known is not None and kind == "updated" and over(known) > due:
+            nearest = min(nearest, known.instant)
+        dead = kind == "booked" and self.life == CANCELLED
+        urgent = dead or nearest - due <= DAY
+        while not urgent and is_quiet(due, zone, self.sms.quiet_hours):
+            due += MINUTE
+        return Waiting(kind, due, ends)
 
     # Reminders
 
-    def remind(self, received: datetime, *, fresh: bool, old: Sight | None) -> None:
-        assert self.sight is not None
-        if self.life != ON:
-            self.drop("canceled")
-        elif fresh or old is None or old.start != self.sight.start:
-            self.drop("superseded")
-            self.plan(received, lambda rule: self.applies(rule, self.sight))
-        else:
-            self.drop("superseded", lambda rule: not self.applies(rule, self.sight))
-            self.plan(received, lambda rule: self.applies(rule, self.sight) and not self.applies(rule, old))
-
-    @staticmethod
-    def applies(rule: Reminder, sight: Sight | None) -> bool:
-        return not rule.visit_modes or (sight is not None and (sight.mode or "in-person") in rule.visit_modes)
-
-    def drop(self, why: str, which: Callable[[Reminder], bool] = lambda _: True) -> None:
+    def remind(self, received: datetime, verdicts: dict[str, str], *, anew: bool) -> None:
+        gone = TAKEN_BACK[self.life or ON]
+        kept = []
         for each in self.pending:
-            if which(each.reminder):
-                self.note("reminder", each.reminder.rule, each.due, why)
-        self.pending = [each for each in self.pending if not which(each.reminder)]
+            if self.life == ON and not anew and self.applies(each.reminder):
+                kept.append(each)
+            else:
+                verdict = verdicts[each.reminder.rule]
+                self.remember(each, gone if verdict == "goes" else verdict)
+        self.pending = kept
+        if self.life != ON:
+            return
+        if anew:
+            self.plans += 1
+            self.born = {}
+        waits = [each.reminder.rule for each in self.pending]
+        for reminder in self.sms.reminders:
+            if not self.applies(reminder) or reminder.rule in waits:
+                continue
+            known = self.fates.get(("reminder", reminder.rule, self.plans))
+            if known is None or (known.due is not None and known.due > received):
+                self.plan(reminder, self.born.setdefault(reminder.rule, received))
 
-    def plan(self, received: datetime, which: Callable[[Reminder], bool]) -> None:
+    def applies(self, rule: Reminder) -> bool:
+        assert self.sight is not None
+        return not rule.visit_modes or (self.sight.mode or "in-person") in rule.visit_modes
+
+    def plan(self, reminder: Reminder, received: datetime) -> None:
         assert self.sight is not None
         start = self.sight.start
-        for reminder in filter(which, self.sms.reminders):
-            if start.date_only:
-                self.note("reminder", reminder.rule, None, "no_time")
-                continue
-            own = own_due(reminder, start)
-            if own <= received:
-                self.note("reminder", reminder.rule, own, "late_booking")
-            elif own >= start.instant:
-                self.note("reminder", reminder.rule, own, "past")
-            else:
-                due = own if reminder.always else self.permitted(own, start, received)
-                if due is None:
-                    self.note("reminder", reminder.rule, own, "quiet_hours")
-                else:
-                    self.pending.append(Pending(reminder, own, due, start.instant))
+        if start.date_only:
+            self.judge(reminder.rule, None, "no_time")
+            return
+        own = own_due(reminder, start)
+        if own <= received:
+            self.judge(reminder.rule, own, "late_booking")
+        elif (due := own if reminder.always else self.permitted(own, start, received)) is None:
+            self.judge(reminder.rule, own, "quiet_hours")
+        elif due >= start.instant:
+            self.judge(reminder.rule, due, "past")
+        else:
+            self.pending.append(Pending(reminder, own, due, start.instant))
 
     def permitted(self, own: datetime, start: Start, received: datetime) -> datetime | None:
         """The minute at which a reminder may leave: its own, the next opening, the last minute before, or never."""

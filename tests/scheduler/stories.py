@@ -21,6 +21,7 @@ _ACTIONS = {
     "S13": (Action.RESCHEDULE, Status.BOOKED),
     "S14": (Action.MODIFY, Status.BOOKED),
     "S15": (Action.CANCEL, Status.CANCELED),
+    "S16": (Action.CANCEL, Status.CANCELED),
     "S17": (Action.DELETE, Status.DELETED),
     "S18": (Action.RESOURCE, Status.BOOKED),
     "S26": (Action.NO_SHOW, Status.NO_SHOW),

@@ -10,6 +10,7 @@ import pytest
 
 from config.model import Reminder
 from parser.event import Start, Status
+from scheduler.appointment import first_sight
 from scheduler.messages import Reason
 from scheduler.plan import reminder_due
 from tests.scheduler.stories import event, later, local, policy, texts
@@ -350,3 +351,33 @@ def test_a_date_without_a_time_is_urgent_before_it_begins_and_ahead_until_it_end
     assert texts([booked, event("S15", "2026-06-20 10:00", None)], policy())[1] == (
         "canceled", "canceled", "06-20 10:01", "goes",
     )  # fmt: skip
+
+
+def test_a_cancellation_of_an_untold_move_names_the_start_that_was_cancelled() -> None:
+    history = [
+        event("S13", "2026-06-19 22:00", "2026-06-20 09:00"),
+        event("S15", "2026-06-19 22:00:30", None),
+        event("S14", "2026-06-19 22:00:40", "2026-07-20 09:00", status=Status.UNKNOWN),  # still cancelled
+    ]
+    assert texts(history, policy()) == [
+        ("updated", "updated", "06-19 22:01", "canceled"),
+        ("canceled", "canceled", "06-19 22:02", "goes"),
+        ("canceled", "canceled", "-", "no_visible_change"),
+    ]
+
+
+def test_a_cancellation_waits_for_the_opening_where_the_patient_was_told_to_come() -> None:
+    moved = Start(instant=local(VISIT), zone="America/Los_Angeles")
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S15", "2026-06-10 22:00", None),
+        replace(event("S14", "2026-06-10 22:30", None, status=Status.UNKNOWN), start=moved),  # still cancelled
+    ]
+    assert texts(history, policy())[1] == ("canceled", "canceled", "06-11 08:00", "goes")
+
+
+def test_a_day_that_begins_at_one_ends_at_midnight() -> None:
+    santiago = "America/Santiago"  # 2026-09-06 begins at 01:00
+    start = Start(instant=local("2026-09-06 01:00", santiago), zone=santiago, date_only=True)
+    seen = first_sight(replace(event("S12", "2026-09-05 10:00", None), start=start), policy(), id="0", zone=santiago)
+    assert seen.deadline == local("2026-09-07 00:00", santiago)
