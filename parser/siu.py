@@ -92,10 +92,12 @@ class _Reader:
         self._warnings: list[ParseWarning] = [*self._message.warnings, *condition_warnings(verified.msh)]
 
     def read(self) -> SchedulingEvent | Rejection:
+        if self._message.rejection is not None:
+            return self._message.rejection
         event = self._event()
         if isinstance(event, Rejection):
             return event
-        rejection = self._version() or self._message.rejection
+        rejection = self._version()
         if rejection is not None:
             return rejection
         trigger = EVENTS[event]

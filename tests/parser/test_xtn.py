@@ -1,0 +1,225 @@
+"""parser/xtn.py: numbers in every component, what speaks against a repetition, and who comes first.
+
+The corpus (guides/phones.yaml) has the forms one by one; here are the rules that tie them together.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import phonenumbers
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parser.er7 import Message
+from parser.event import FORGET, BadPhone
+from parser.evidence import Trace
+from parser.phone import PhoneNumber
+from parser.when import Clocks
+from parser.xtn import PhoneFinding, find_phone, read_number
+from tests.parser.reading import rules
+
+NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
+CLOCKS = Clocks.of(NOW, None, None, "America/Chicago")
+CELL = "(202)555-0143^PRN^CP"
+
+
+def find(home: str, business: str = "", telecom: str = "", trace: Trace | None = None, **sms: Any) -> PhoneFinding:
+    fields = [""] * 41
+    fields[0], fields[13], fields[14], fields[40] = "PID", home, business, telecom
+    message = Message("MSH|^~\\&|A\r" + "|".join(fields) + "\r")
+    return find_phone(message, rules(**sms).phones, CLOCKS, NOW, trace)
+
+
+def e164(finding: PhoneFinding) -> str:
+    assert isinstance(finding.phone, PhoneNumber), finding.phone
+    return finding.phone.e164()
+
+
+@pytest.mark.parametrize(
+    "xtn",
+    [
+        "^PRN^CP^^^^^^^^^+12025550143",
+        "^PRN^CP^^^^^^^^^(202) 555-0143",
+        "^PRN^CP^202.555.0143",
+        "^PRN^CP^^1^202^5550143",
+        "^PRN^CP^^+1^202^555-0143",
+        "^PRN^CP^^001^202^5550143",
+        "^PRN^CP^^^202^5550143",
+        "^PRN^CP^^^^2025550143",
+        "(202)555-0143^PRN^CP",
+        "1 202 555 0143^PRN^CP",
+        "+1-202-555-0143^PRN^CP",
+        "2025550143C call after five^PRN^CP",
+        "202-555-0143 mobile^PRN^CP",
+        "^PRN^CP^^^^^2025550143",
+        "999^PRN^CP^^1^202^5550143",
+        "not given^PRN^CP^alex@test.example^1^202^5550143",
+    ],
+)
+def test_a_number_in_any_component(xtn: str) -> None:
+    found = find(xtn)
+    assert (e164(found), found.field) == ("+12025550143", "PID-13[1]")
+
+
+@pytest.mark.parametrize(
+    "xtn",
+    [
+        "(202)555-0143x12^PRN^CP",
+        "(202)555-0143 ext. 12^PRN^CP",
+        "+1 (202) 555-0143;ext=9",
+        "^PRN^CP^^1^202^5550143^77",
+        "(202)555-0143B12345^PRN^CP",
+        "(202)555-0143 mother^PRN^CP",
+        "5550143^PRN^CP",
+        "000-000-0000^PRN^CP",
+        "9999999999^PRN^CP",
+        "1111111111",
+        "NONE",
+        "alex@test.example^NET^Internet",
+        "^NET^X.400^alex@test.example",
+        "2025550143^PRN^FX",
+        "2025550143^BPN^BP",
+        "2025550143^PRN^TDD",
+        "2025550143^ASN^CP",
+        "2025550143^EMR^CP",
+        "^PRN^CP^^1^800^5550143",
+        "２０２５５５０１４３^PRN^CP",
+        "2" * 5000,
+    ],
+)
+def test_what_cannot_be_texted(xtn: str) -> None:
+    found = find(xtn)
+    assert found.phone == BadPhone(reason="invalid_phone")
+    assert [each.code for each in found.warnings] == ["PHONE_UNUSABLE"]
+
+
+@pytest.mark.parametrize("use", ["MOBILE", "M", "MC", "C", "CELL", "Cell", "mobile"])
+@pytest.mark.parametrize("component", [2, 3, 4])
+def test_a_local_word_for_a_mobile_wins_from_any_of_three_components(use: str, component: int) -> None:
+    codes = {2: "PRN", 3: "PH", 4: ""} | {component: use}
+    found = find(f"2025550150^PRN^PH~2025550143^{codes[2]}^{codes[3]}^{codes[4]}")
+    assert e164(found) == "+12025550143"
+
+
+RANKED = [
+    "2025550141^PRN^CP" + "^" * 15 + "1",  # a mobile, preferred
+    "2025550142^PRN^CP^^^^^^Y",
+    "2025550143^WPN^CP",
+    "+447911123456^PRN^PH",  # the plan knows it as a mobile
+    "2025550144^PRN^PH" + "^" * 15 + "1",
+    "2025550145^PRN^PH",
+    "+442079460100^PRN^PH",  # the plan knows it as a landline, whatever its code
+]
+
+
+@given(st.permutations(range(len(RANKED))), st.integers(1, len(RANKED)))
+def test_rank_beats_position(order: list[int], count: int) -> None:
+    """Whatever the order in the field, the best rank wins; RANKED is best first."""
+    chosen = order[:count]
+    found = find("~".join(RANKED[index] for index in chosen))
+    alone = find(RANKED[min(chosen)])
+    assert e164(found) == e164(alone)
+
+
+def test_within_one_rank_the_order_of_fields_decides_and_pid_40_comes_first() -> None:
+    assert e164(find("2025550141^PRN^CP", "2025550142^WPN^CP", "2025550143^PRN^CP")) == "+12025550143"
+    assert find("2025550141^PRN^CP~2025550142^PRN^CP").field == "PID-13[1]"
+
+
+@pytest.mark.parametrize(
+    ("policy", "xtn", "expected"),
+    [
+        ("try", "2025550143^PRN^PH", "landline"),
+        ("skip", "2025550143^PRN^PH", None),
+        ("skip", "2025550143^PRN", "unknown"),  # US plans do not tell: not known to be a landline
+        ("skip", CELL, "mobile"),
+        ("try", "+442079460100^PRN^CP", "landline"),  # the plan knows better than the code
+        ("skip", "+442079460100^PRN^CP", None),
+    ],
+)
+def test_landlines_are_tried_or_skipped(policy: str, xtn: str, expected: str | None) -> None:
+    found = find(xtn, landline=policy)
+    if expected is None:
+        assert found.phone == BadPhone(reason="landline")
+    else:
+        assert isinstance(found.phone, PhoneNumber)
+        assert found.phone.kind == expected
+
+
+def test_under_skip_a_landline_does_not_hide_a_line_of_unknown_kind() -> None:
+    assert e164(find("2025550150^PRN^PH~2025550143^PRN", landline="skip")) == "+12025550143"
+
+
+@pytest.mark.parametrize(
+    ("home", "business", "expected"),
+    [
+        ("", "", None),
+        ('""', "", FORGET),
+        ('""^PRN^CP', "", FORGET),
+        ('""', '""', FORGET),
+        ('""', "2025550150^WPN^PH", BadPhone(reason="invalid_phone")),
+        ("", '""', None),
+        ("", "2025550150^WPN^PH", None),
+        ("~~", "", None),
+    ],
+)
+def test_silence_deletion_and_the_business_number(home: str, business: str, expected: object) -> None:
+    assert find(home, business).phone == expected
+
+
+def test_expiry_counts_from_the_moment_of_receipt() -> None:
+    """A date is over when its day is over in the clinic's zone; 2 March in Chicago ends at 06:00Z on the 3rd."""
+    for expiry, usable in (
+        ("20260302", True),
+        ("20260301", False),
+        ("202603020900", False),
+        ("202603020901", True),
+        ("x", True),
+    ):
+        assert isinstance(find(f"2025550143^PRN^CP{'^' * 11}{expiry}").phone, PhoneNumber) is usable
+
+
+def test_twenty_repetitions_are_looked_at() -> None:
+    assert find("~" * 19 + CELL).field == "PID-13[20]"
+    assert find("~" * 20 + CELL).phone is None
+    assert [each.code for each in find("~" * 20 + CELL).warnings] == ["PHONE_REPETITIONS"]
+
+
+def test_a_national_number_belongs_to_the_first_country() -> None:
+    assert e164(find("07911 123456^PRN^CP", countries=["GB", "US"])) == "+447911123456"
+    assert isinstance(find("07911 123456^PRN^CP", countries=["US", "GB"]).phone, BadPhone)
+
+
+ANY = st.text(st.sampled_from('0123456789+()-. ^~&\\xXCP"NRMB') | st.characters(codec="utf-8"), max_size=80)
+
+
+@settings(max_examples=300)
+@given(ANY, ANY, ANY)
+def test_no_text_breaks_it_and_no_digits_leave_it(home: str, business: str, telecom: str) -> None:
+    texts = [text.replace("|", "").replace("\r", "") for text in (home, business, telecom)]
+    trace = Trace()
+    heard = find(texts[0], texts[1], texts[2], trace)
+    assert heard.phone == find(texts[0], texts[1], texts[2]).phone
+    for candidate in heard.candidates:
+        assert candidate.value in ("", '""', "***") or (candidate.value[:3] == "***" and len(candidate.value) == 7)
+    if isinstance(heard.phone, PhoneNumber):
+        assert heard.phone.e164() not in repr(heard)
+        assert phonenumbers.is_valid_number(phonenumbers.parse(heard.phone.e164(), None))
+
+
+@given(st.from_regex(r"(\+?1[ -]?)?\(?[2-9][0-9]{2}\)?[ -]?555-?01[0-9]{2}", fullmatch=True))
+def test_north_american_spellings_are_what_phonenumbers_says(text: str) -> None:
+    number = phonenumbers.parse(text, "US")
+    reading = read_number(text, "US")
+    valid = phonenumbers.is_valid_number(number)
+    line = phonenumbers.number_type(number) in (
+        phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        phonenumbers.PhoneNumberType.MOBILE,
+        phonenumbers.PhoneNumberType.FIXED_LINE,
+        phonenumbers.PhoneNumberType.VOIP,  # +1 600
+    )
+    expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid and line else None
+    assert reading.e164 == expected
