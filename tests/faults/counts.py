@@ -1,0 +1,48 @@
+"""The faults of docs/explanation/promises.md that are provoked here, and how often: in CI and by `make faults`.
+
+A test says which fault it is with `@pytest.mark.faults("F3")` and takes the fixture `tally` for its number of rounds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+FULL: Final = "CAREBELL_FAULTS"
+"""Set to `full` for the counts of `make faults`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Attributes: ci, full: rounds, in `unit`. promise: what is counted, for the table."""
+
+    name: str
+    promise: str
+    unit: str
+    ci: int
+    full: int
+
+    @property
+    def rounds(self) -> int:
+        return self.full if os.environ.get(FULL) == "full" else self.ci
+
+
+def _fault(number: str, name: str, promise: str, unit: str, ci: int, full: int) -> tuple[str, Fault]:
+    return number, Fault(name=name, promise=promise, unit=unit, ci=ci, full=full)
+
+
+FAULTS: Final[Mapping[str, Fault]] = dict([
+    _fault("F1", "kill -9 under load", "no acknowledged message is lost, no text doubled", "kills", 30, 500),
+    _fault("F2", "exit at named points", "no acknowledged message is lost, no text doubled", "exits a point", 3, 20),
+    _fault("F3", "power cut", "no acknowledged message is lost", "cuts", 20, 200),
+    _fault("F4", "fsync before ACK", "the disk confirmed before each answer left", "messages", 1000, 1000),
+    _fault("F5", "disk full", "no answer and no row while full; goes on when there is room", "times full", 5, 20),
+    _fault("F6", "database locked", "no answer without a commit; goes on when free", "locks", 10, 50),
+    _fault("F7", "EIO on fsync", "ends itself and acknowledges nothing more", "failures", 5, 20),
+    _fault("F12", "ACK lost, message sent again", "one effect each, the same answer again", "messages", 300, 2000),
+    _fault("F18", "SIGTERM under load", "what was read is committed and answered, exit 0", "stops", 10, 100),
+    _fault("F19", "certificate rotation and reload under load", "no good message is refused", "rotations", 10, 100),
+    _fault("F22", "two nodes on PostgreSQL, one killed", "the other takes over; no text doubled", "kills", 10, 100),
+])  # fmt: skip

@@ -1,0 +1,171 @@
+"""A real `carebell serve` in a process of its own, to be loaded, killed and started again; and its configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from ruamel.yaml import YAML
+
+from store.keys import create_key_file
+
+PATIENCE: Final = 60.0
+"""Seconds after which a node that does not start, stop or say something is taken for hung: a failure, not a measure."""
+
+_LISTENS: Final = re.compile(r"listening: \S+ \S+:(\d+)")
+_SERVE: Final = (sys.executable, "-m", "carebell", "serve")
+
+
+def write_configuration(
+    folder: Path,
+    certificates: Sequence[bytes],
+    *,
+    url: str | None = None,
+    port: int = 0,
+    gateway: Mapping[str, object] | None = None,
+    sms: Mapping[str, object] | None = None,
+) -> Path:
+    """A configuration with one environment, whose texts leave at once into `sent.jsonl`; everything else is beside it.
+
+    Args:
+        certificates: the sender's, one or two.
+        url: None: SQLite in `folder`/data, which is made.
+        port: 0: a free one at each start.
+        gateway, sms: over the defaults.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "data").mkdir(exist_ok=True)
+    for number, certificate in enumerate(certificates):
+        (folder / f"sender-{number}.cer").write_bytes(certificate)
+    if not (folder / "carebell.key").exists():
+        create_key_file(folder / "carebell.key")
+    texts: dict[str, object] = {
+        "from": "+14255550100",
+        "consent": {"organization_allows_sending": True, "attendees_have_consented": True},
+        "confirmation": {"scheduled": True, "updated": True, "canceled": True},
+        "reminders": [{"before": "7d", "at": "10:00"}, {"before": "24h"}],
+        "quiet_hours": None,
+        "debounce": "0s",
+    }
+    content = {
+        "organization": {"name": "Lamna Healthcare", "contact": "+1 425 555 0100"},
+        "storage": {"url": url or "sqlite:///data/carebell.db", "key_file": "carebell.key"},
+        "gateway": {"kind": "file", "file": "sent.jsonl", "segments_per_second": {"+14255550100": 1000}, **(gateway or {})},
+        "http": {"enabled": False},
+        "log": {"file": "carebell.log", "level": "info"},
+        "environments": {
+            "production": {
+                "kind": "production",
+                "ehr": "generic",
+                "time_zone": "America/Los_Angeles",
+                "listener": {"host": "127.0.0.1", "port": port},
+                "certificates": [f"sender-{number}.cer" for number in range(len(certificates))],
+                "sender": {
+                    "facilities": ["LAMNA"],
+                    "receiving_application": "APPTSMS",
+                    "receiving_facility": "LAMNA",
+                    "processing_ids": ["P"],
+                },
+                "sms": texts | dict(sms or {}),
+            }
+        },
+    }
+    path = folder / "carebell.yaml"
+    beside = folder / "carebell.yaml.new"
+    with beside.open("w", encoding="utf-8") as file:
+        YAML().dump(content, file)
+    beside.replace(path)
+    return path
+
+
+class Node:
+    """A started service.
+
+    Attributes:
+        port: of its listener; None where it has none.
+    """
+
+    def __init__(
+        self,
+        configuration: Path,
+        *,
+        roles: str = "listener",
+        more: Sequence[str] = (),
+        environment: Mapping[str, str] = os.environ,
+        before: Sequence[str] = (),
+        program: Sequence[str] = _SERVE,
+    ) -> None:
+        """Start and wait until it listens.
+
+        Args:
+            before: words in front of the command, such as strace and its options.
+            program: what to run instead of `carebell serve`, with the same arguments.
+        """
+        command = [*before, *program, "-c", str(configuration), "--roles", roles, *more]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment), cwd=configuration.parent
+        )
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._said: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+        wanted = _LISTENS if "listener" in roles else re.compile("service_started")
+        try:
+            found = self.wait_for(wanted)
+        except BaseException:
+            self.kill()
+            raise
+        self.port = int(found[1]) if "listener" in roles else 0
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_for(self, pattern: re.Pattern[str] | str) -> re.Match[str]:
+        """The next line of its output that matches. AssertionError with what it said where it ends or hangs first."""
+        while True:
+            try:
+                line = self._lines.get(timeout=PATIENCE)
+            except Empty:
+                raise AssertionError(f"no line {pattern!r} in time; the node said: {self._said[-5:]}") from None
+            if line is None:
+                raise AssertionError(f"the node ended without a line {pattern!r}; it said: {self._said[-5:]}")
+            found = re.search(pattern, line)
+            if found is not None:
+                return found
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """As a crash: nothing is finished."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """As an administrator; the exit code."""
+        if self.running:
+            self._process.terminate()
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait until it has ended by itself; the exit code."""
+        return self._process.wait(PATIENCE)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._said = [*self._said[-20:], line.rstrip()]
+            self._lines.put(line)
+        self._lines.put(None)

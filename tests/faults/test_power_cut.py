@@ -1,0 +1,89 @@
+"""F3: what was acknowledged is there after the power went, at any moment; and the harness notices when it is not."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Tally
+from tests.faults.disk import Cut, Disk, Note, power_cuts
+from tests.faults.writer import ACKS, DATABASE
+
+pytestmark = pytest.mark.faults("F3")
+
+_MESSAGES = 300
+_SEED = 20260301
+
+
+def _run(disk: Disk, *synchronous: str) -> list[Note]:
+    command = [sys.executable, "-m", "tests.faults.writer", str(disk.folder), str(_MESSAGES), "8", *synchronous]
+    done = subprocess.run(command, env=disk.environment(), capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    return disk.notes()
+
+
+def _acknowledgements(notes: list[Note]) -> list[tuple[int, str]]:
+    """(how many notes came before, control id) for each acknowledgement."""
+    return [
+        (at, f"M{line.split()[1]}")
+        for at, note in enumerate(notes)
+        if (note.op, note.name) == ("W", ACKS)
+        for line in note.data.decode().splitlines()
+    ]
+
+
+def _moments(notes: list[Note], count: int, rng: random.Random) -> list[int]:
+    """Anywhere after the tables stand, half of them right after an acknowledgement."""
+    acknowledged = [at + 1 for at, _ in _acknowledgements(notes)]
+    anywhere = range(acknowledged[0], len(notes) + 1)
+    return [rng.choice(acknowledged) if number % 2 else rng.choice(anywhere) for number in range(count)]
+
+
+def _survivors(cut: Cut, folder: Path) -> Iterator[str]:
+    """Control ids of the messages that are there in full: memory, appointment and both outbox rows."""
+    folder.mkdir()
+    for name, content in cut.files.items():
+        (folder / name).write_bytes(content)
+    conn = sqlite3.connect(folder / DATABASE)
+    try:
+        assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        yield from (
+            msh10
+            for (msh10,) in conn.execute(
+                "SELECT m.msh10 FROM messages m JOIN appointments a ON a.reference = 'R' || substr(m.msh10, 2)"
+                " WHERE (SELECT count(*) FROM outbox o WHERE o.appointment = a.id) = 2"
+            )
+        )
+    finally:
+        conn.close()
+
+
+def _cut_again_and_again(notes: list[Note], tally: Tally, place: Path) -> int:
+    """How many acknowledged messages were lost, over all cuts."""
+    rng = random.Random(_SEED)
+    acknowledged = _acknowledgements(notes)
+    lost = 0
+    moments = _moments(notes, len(list(tally.rounds())), rng)
+    for number, cut in enumerate(power_cuts(notes, at=moments, rng=rng)):
+        before = {control_id for at, control_id in acknowledged if at < cut.at}
+        missing = before - set(_survivors(cut, place / f"cut-{number}"))
+        tally.seen["acknowledged"] += len(before)
+        tally.seen["lost"] += len(missing)
+        lost += len(missing)
+    return lost
+
+
+def test_an_acknowledged_message_survives_a_power_cut(disk: Disk, tally: Tally, tmp_path: Path) -> None:
+    assert _cut_again_and_again(_run(disk), tally, tmp_path) == 0
+
+
+def test_the_harness_sees_what_synchronous_normal_loses(disk: Disk, tally: Tally, tmp_path: Path) -> None:
+    lost = _cut_again_and_again(_run(disk, "NORMAL"), tally, tmp_path)
+    tally.seen["lost with synchronous=NORMAL"] = tally.seen.pop("lost")
+    assert lost > 0
