@@ -215,6 +215,10 @@ def _life(event: SchedulingEvent) -> Life | None:
     return _LIFE_OF_STATUS.get(event.status, Life.ACTIVE)
 
 
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""The stamp of a life that no message has spoken of: any that does is newer."""
+
+
 def _set(name: str, value: Any) -> dict[str, Any]:
     """One given field as attributes of `Appointment`."""
     if name == "start":
@@ -240,8 +244,9 @@ def first_sight(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -
         id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
         event_at=event.occurred_at, life=Life.ACTIVE, start=None, zone=zone, changed_at=now, planned_at=now,
     )  # fmt: skip
-    changes: dict[str, Any] = {}
-    for name, value in _given(event).items():
+    given = _given(event)
+    changes: dict[str, Any] = {} if "life" in given else {"stamps": MappingProxyType({"life": _NEVER})}
+    for name, value in given.items():
         changes |= _set(name, value)
     seen = replace(blank, **changes)
     if event.action is Action.BOOK and seen.life is Life.ACTIVE:
@@ -270,7 +275,7 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
             stamps[name] = event.occurred_at
         else:
             stamps.pop(name, None)
-    if stale and not changes:
+    if stale and not changes and set(event.aliases) <= set(before.aliases):
         return None
     if not stale:
         for name in ("life", "start", "phone", "deceased", *_KEPT):
@@ -300,7 +305,9 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
 def _was_given(appointment: Appointment, name: str) -> bool:
     if name == "phone":
         return appointment.phone is not None or appointment.phone_fault is not None
-    return name == "life" or getattr(appointment, name) not in (None, False)
+    if name in ("life", "deceased"):
+        return name == "life" or appointment.deceased
+    return getattr(appointment, name) is not None  # a consent that is False was given: "no"
 
 
 def _older(appointment: Appointment, name: str, than: datetime) -> bool:

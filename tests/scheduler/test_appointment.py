@@ -1,0 +1,260 @@
+"""Order and identity (hl7.md): the final state is the newest event's in any order of delivery; what is forgotten stays so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Start, Status
+from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment, Life, advance, close_window, first_sight, same_visit
+from tests.scheduler.stories import NEW_YORK, event, local, policy
+
+SHOWN = policy(shown=("facility", "provider"))
+VISIT = "2026-06-20 14:00"
+SENT = local("2026-06-01 09:00")
+HEARD = local("2026-06-02 09:00")
+ENDINGS = {
+    Action.CANCEL: Life.CANCELED,
+    Action.DELETE: Life.DELETED,
+    Action.NO_SHOW: Life.ENDED,
+    Status.CANCELED: Life.CANCELED,
+    Status.ARRIVED: Life.ENDED,
+    Status.COMPLETED: Life.ENDED,
+}
+KEPT = ("duration", "language", "consent", "visit_mode", "facility", "provider")
+
+
+def told_in(order: list[SchedulingEvent]) -> Appointment:
+    """One appointment after these deliveries, a second apart."""
+    state: Appointment | None = None
+    for number, each in enumerate(order):
+        heard = replace(each, received_at=HEARD + timedelta(seconds=number))
+        state = (
+            first_sight(heard, SHOWN, id="1", zone=NEW_YORK) if state is None else advance(state, heard, SHOWN) or state
+        )
+    assert state is not None
+    return state
+
+
+# The model: thirty lines that know nothing of delivery, only of MSH-7.
+
+
+def life_in(each: SchedulingEvent) -> Life | None:
+    if each.action is Action.RESOURCE:
+        return None
+    if each.action in ENDINGS:
+        return ENDINGS[each.action]
+    if each.status is Status.UNKNOWN and each.action is Action.MODIFY:
+        return None
+    return ENDINGS.get(each.status, Life.ACTIVE)
+
+
+def final(events: list[SchedulingEvent]) -> dict[str, Any]:
+    newest: dict[str, Any] = dict.fromkeys((*KEPT, "start", "phone")) | {"life": Life.ACTIVE, "deceased": False}
+    for each in sorted(events, key=lambda one: one.occurred_at):
+        said = {name: getattr(each, name) for name in (*KEPT, "start", "phone")} | {"life": life_in(each)}
+        newest |= {name: value for name, value in said.items() if value is not None}
+        newest["deceased"] |= each.deceased
+    return newest | {"aliases": {alias for each in events for alias in each.aliases}}
+
+
+def compared(state: Appointment) -> dict[str, Any]:
+    start = None if state.start is None else Start(instant=state.start, zone=state.zone, date_only=state.date_only)
+    seen = {name: getattr(state, name) for name in (*KEPT, "life", "deceased")}
+    return seen | {"start": start, "phone": phone_of(state), "aliases": set(state.aliases)}
+
+
+def phone_of(state: Appointment) -> Any:
+    if state.phone is not None:
+        return state.phone
+    return {None: None, "no_phone": FORGET}.get(state.phone_fault, BadPhone(reason=state.phone_fault or ""))
+
+
+def random_history(random: Random) -> list[SchedulingEvent]:
+    names = "S12 S13 S14 S14 S14 S15 S16 S17 S18 S26"
+    history = [random_event(random, random.choice(names.split()), n) for n in range(random.randint(2, 8))]
+    if any(life_in(each) not in (Life.ACTIVE, None) for each in history):
+        # An end forgets the phone for good: only what is said later can bring it back (sms.md, Forgetting).
+        history = [each if each.phone is not None else replace(each, phone=random_phone(random)) for each in history]
+    return history
+
+
+def random_event(random: Random, name: str, number: int) -> SchedulingEvent:
+    more: dict[str, Any] = {
+        "occurred_at": SENT + timedelta(seconds=37 * number),
+        "duration": random.choice((None, timedelta(minutes=20), timedelta(minutes=40))),
+        "language": random.choice((None, "en", "es")),
+        "consent": random.choice((None, None, True, False)),
+        "visit_mode": random.choice((None, "video", "phone", "in-person")),
+        "facility": random.choice((None, "North", "South")),
+        "provider": random.choice((None, "East", "West")),
+        "deceased": random.random() < 0.03,
+        "phone": random_phone(random) if random.random() < 0.6 else None,
+        "aliases": tuple(
+            f"EPIC|LAMNA|{kind}|1|" for kind in random.sample(("filler", "placer", "visit"), random.randint(1, 3))
+        ),
+    }
+    if name == "S14":
+        more["status"] = random.choice(
+            (Status.BOOKED, Status.BOOKED, Status.UNKNOWN, Status.CANCELED, Status.ARRIVED, Status.COMPLETED)
+        )
+    needless = name in ("S15", "S16", "S17", "S26") and random.random() < 0.5
+    start = None if needless else f"2026-06-{random.randint(10, 25)} {random.randint(8, 17):02}:00"
+    return event(name, "2026-06-01 09:00", start, zone=random.choice((NEW_YORK, "America/Chicago")), **more)
+
+
+def random_phone(random: Random) -> Any:
+    number = PhoneNumber(f"+1202555010{random.randrange(10)}")
+    return random.choice(
+        (number, number, number, FORGET, BadPhone(reason="landline"), BadPhone(reason="invalid_phone"))
+    )
+
+
+@pytest.mark.parametrize("shard", range(8))
+def test_the_final_state_is_the_newest_events_whatever_the_order(shard: int) -> None:
+    with_phone = 0
+    for number in range(shard, 3_200, 8):
+        random = Random(f"order {number}")
+        history = random_history(random)
+        expected = final(history)
+        newest = life_in(history[-1]) is Life.ACTIVE
+        ahead = expected["life"] is Life.ACTIVE and (
+            newest or all(life_in(each) in (Life.ACTIVE, None) for each in history)
+        )
+        for delivery in (history, history[::-1], random.sample(history, len(history)) + random.choices(history, k=2)):
+            found = compared(told_in(delivery))
+            if not ahead:  # then forgetting comes first
+                found["phone"] = expected["phone"]
+            assert found == expected, f"history {number}"
+        with_phone += ahead and isinstance(expected["phone"], PhoneNumber)
+    assert with_phone > 40, "too few of these histories keep a phone"
+
+
+def test_an_older_message_that_adds_nothing_is_none() -> None:
+    state = told_in([event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-01 11:00", "2026-06-21 14:00")])
+    assert advance(state, event("S13", "2026-06-01 10:00", "2026-06-22 14:00"), SHOWN) is None
+
+
+def test_an_older_message_fills_in_what_no_newer_one_said() -> None:
+    state = told_in([event("S15", "2026-06-01 11:00", None, phone=None)])
+    after = advance(state, event("S12", "2026-06-01 09:00", VISIT), SHOWN)
+    assert after is not None
+    assert (after.life, after.start) == (Life.CANCELED, local(VISIT))
+
+
+@pytest.mark.parametrize(
+    "silent", [event("S18", "2026-06-01 11:00", VISIT), event("S14", "2026-06-01 11:00", VISIT, status=Status.UNKNOWN)]
+)
+def test_an_edit_that_says_nothing_of_the_life_does_not_hide_an_older_cancellation(silent: SchedulingEvent) -> None:
+    assert told_in([silent, event("S15", "2026-06-01 10:00", None)]).life is Life.CANCELED
+    assert told_in([silent, event("S12", "2026-06-01 10:00", VISIT)]).life is Life.ACTIVE
+
+
+def test_a_consent_that_was_refused_is_not_granted_by_an_older_message() -> None:
+    refused = event("S14", "2026-06-01 11:00", VISIT, consent=False)
+    assert told_in([refused, event("S12", "2026-06-01 09:00", VISIT, consent=True)]).consent is False
+
+
+# Forgetting
+
+
+@pytest.mark.parametrize(("name", "fault"), [("S17", "purged"), ("S26", "purged")])
+def test_the_phone_goes_with_the_visit(name: str, fault: str) -> None:
+    state = told_in([event("S12", "2026-06-01 09:00", VISIT), event(name, "2026-06-01 10:00", None)])
+    assert (state.phone, state.phone_fault) == (None, fault)
+    assert state.purged_at == HEARD + timedelta(seconds=1)
+
+
+def test_the_phone_of_a_cancelled_visit_stays_until_that_is_told() -> None:
+    booked = told_in([event("S12", "2026-06-01 09:00", VISIT)])
+    known = close_window(booked, SHOWN)
+    canceled = advance(known, event("S15", "2026-06-02 10:00", None), SHOWN)
+    assert canceled is not None
+    assert canceled.phone is not None
+    later = advance(close_window(canceled, SHOWN), event("S15", "2026-06-02 11:00", None, phone=None), SHOWN)
+    assert later is not None
+    assert later.phone is None
+
+
+def test_a_message_after_the_start_brings_no_phone_back_but_a_new_start_does() -> None:
+    state = told_in([event("S12", "2026-06-01 09:00", VISIT)])
+    late = advance(state, event("S14", "2026-06-20 14:00", None), SHOWN)
+    assert late is not None
+    assert (late.phone, late.phone_fault) == (None, "purged")
+    again = advance(late, event("S13", "2026-06-20 15:00", "2026-06-27 14:00"), SHOWN)
+    assert again is not None
+    assert (again.phone, again.purged_at) == (PhoneNumber("+12025550143"), None)
+
+
+def test_an_explicit_delete_forgets_the_phone_now() -> None:
+    state = told_in([event("S12", "2026-06-01 09:00", VISIT), event("S14", "2026-06-01 10:00", None, phone=FORGET)])
+    assert (state.phone, state.phone_fault) == (None, "no_phone")
+
+
+# Identity
+
+
+def alias(kind: str, number: str, feed: str = "EPIC|LAMNA") -> str:
+    return f"{feed}|{kind}|{number}|"
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "same"),
+    [
+        ([alias("filler", "1")], [alias("filler", "1")], True),
+        ([alias("filler", "1")], [alias("filler", "2")], False),
+        ([alias("placer", "7")], [alias("placer", "7"), alias("filler", "1")], True),  # SCH-1 and SCH-2 join
+        ([alias("filler", "1"), alias("placer", "7")], [alias("filler", "2"), alias("placer", "7")], False),  # a series
+        ([alias("filler", "1"), alias("placer", "7")], [alias("filler", "1"), alias("placer", "8")], True),
+        ([alias("placer", "1"), alias("visit", "5")], [alias("visit", "5")], True),
+        ([alias("filler", "1")], [alias("placer", "1")], False),  # nothing to compare by
+        ([alias("filler", "1")], [alias("filler", "1", "EPIC|OTHER")], False),  # another feed
+        ([alias("filler", "1"), alias("filler", "2")], [alias("filler", "2")], True),  # joined before
+        ([alias("filler", "a|placer|7")], [alias("placer", "7")], False),  # an id may hold anything
+    ],
+)
+def test_the_strongest_id_that_both_have_decides(known: list[str], said: list[str], same: bool) -> None:
+    assert same_visit(tuple(known), tuple(said)) is same
+    assert same_visit(tuple(said), tuple(known)) is same
+
+
+def test_an_appointment_collects_the_names_it_goes_by() -> None:
+    state = told_in(
+        [
+            event("S12", "2026-06-01 09:00", VISIT, aliases=(alias("placer", "7"),)),
+            event("S14", "2026-06-01 10:00", VISIT, aliases=(alias("filler", "1"), alias("placer", "7"))),
+        ]
+    )
+    assert state.aliases == (alias("placer", "7"), alias("filler", "1"))
+
+
+def test_even_an_old_message_teaches_a_name() -> None:
+    state = told_in([event("S12", "2026-06-01 10:00", VISIT, aliases=(alias("filler", "1"),))])
+    both = (alias("filler", "1"), alias("placer", "7"))
+    after = advance(state, event("S12", "2026-06-01 09:00", VISIT, aliases=both), SHOWN)
+    assert after is not None
+    assert after.aliases == both
+
+
+# Dates without a time
+
+
+def test_a_bare_date_is_ahead_until_its_day_ends() -> None:
+    start = Start(instant=local("2026-06-20 00:00"), zone=NEW_YORK, date_only=True)
+    state = told_in([replace(event("S12", "2026-06-01 09:00", None), start=start)])
+    assert state.deadline == local("2026-06-21 00:00")
+    assert told_in([event("S12", "2026-06-01 09:00", VISIT)]).deadline == local(VISIT)
+    assert told_in([event("S15", "2026-06-01 09:00", None)]).deadline is None
+
+
+def test_what_was_told_keeps_its_own_end() -> None:
+    state = close_window(told_in([event("S12", "2026-06-01 09:00", VISIT)]), SHOWN)
+    moved = advance(state, event("S13", "2026-06-02 10:00", "2026-06-25 09:00", zone="America/Chicago"), SHOWN)
+    assert moved is not None
+    assert (moved.told_deadline, moved.told_zone) == (local(VISIT), NEW_YORK)
+    assert moved.deadline == datetime.fromisoformat("2026-06-25 14:00Z")
