@@ -24,6 +24,7 @@ class Oddity(StrEnum):
     HEADER_OFFSET = "HEADER_OFFSET"
     JOIN_LINK_REFUSED = "JOIN_LINK_REFUSED"
     LANGUAGE_UNKNOWN = "LANGUAGE_UNKNOWN"
+    PATIENTS_SEVERAL = "PATIENTS_SEVERAL"
     PHONE_REPETITIONS = "PHONE_REPETITIONS"
     PHONE_UNUSABLE = "PHONE_UNUSABLE"
     START_DATE_ONLY = "START_DATE_ONLY"
@@ -47,6 +48,7 @@ MEANINGS: Final[dict[Oddity, str]] = {
     Oddity.HEADER_OFFSET: "The start has no offset; MSH-7's was used, though the clinic's clock shows another.",
     Oddity.JOIN_LINK_REFUSED: "The field of the join link holds no https link to an allowed host; no link is sent.",
     Oddity.LANGUAGE_UNKNOWN: "The patient's language is no known code or word; texts use the fallback language.",
+    Oddity.PATIENTS_SEVERAL: "The message has more than one PID (a group's visit); only the first patient is texted.",
     Oddity.PHONE_REPETITIONS: "A telephone field repeats more than 20 times; the rest was not looked at.",
     Oddity.PHONE_UNUSABLE: "Telephones were given, but none that can be texted; `carebell explain` says why for each.",
     Oddity.START_DATE_ONLY: "The start is a date without a time of day; no timed reminder is possible.",

@@ -148,6 +148,8 @@ class _Reader:
         if rejection is not None and trace is None:
             return rejection
         self._warnings += (*odd_duration, *odd_status)
+        if len(message.segments("PID")) > 1:
+            self._warnings.append(warning(Oddity.PATIENTS_SEVERAL, "PID[2]"))
         phone = self._phone(clocks)
         language, odd_language = find_language(message, fields.language.fields, rules.languages, trace)
         link, odd_link = find_link(message, rules.join_link_field, rules.join_link_hosts, trace)

@@ -29,6 +29,7 @@ from parser.when import Basis, Clocks, Instant, offset_text, read_timestamp
 
 FURTHEST_AHEAD: Final = timedelta(days=400)
 
+_NO_START: Final = "there is no start to count from"
 _SHORTEST: Final = timedelta(minutes=1)
 _LONGEST: Final = timedelta(days=1)
 _SHORTEST_IN_SECONDS: Final = timedelta(minutes=5)
@@ -214,7 +215,7 @@ def find_duration(
     def offers() -> Iterator[Offer[timedelta]]:
         for source in sources:
             offer = _length(message, source, units, start, clocks)
-            if offer.why_not is not None and offer.why_not not in (EMPTY, DELETED):
+            if offer.why_not is not None and offer.why_not not in (EMPTY, DELETED, _NO_START):
                 first_fault.append(offer.field)
             yield offer
 
@@ -266,7 +267,7 @@ def _until(path: str, text: str, start: Start | None, clocks: Clocks) -> Offer[t
     if end is None or end.date_only:
         return Offer(path, text, None, "not a date and time")
     if start is None or start.date_only:
-        return Offer(path, text, None, "there is no start to count from")
+        return Offer(path, text, None, _NO_START)
     length = end.utc - start.instant
     if length <= timedelta(0):
         return Offer(path, text, None, "not after the start")

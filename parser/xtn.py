@@ -167,11 +167,14 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
     """One repetition: its number, what speaks against it, or its place in the order."""
     if not xtn.raw:
         return Offer(field, "", None, EMPTY)
-    if xtn.deleted or xtn.raw_component(1) == '""':
+    if xtn.deleted:
         return Offer(field, '""', None, DELETED)
     codes = {code for n in (2, 3, 4) if xtn.raw_component(n) and (code := xtn.component(n).strip().casefold())}
     reading = _number(xtn, rules.region)
-    held = reading.e164 or next(_spellings(xtn), "?")
+    held = reading.e164 or next(_spellings(xtn), "")
+    if not held and xtn.raw_component(1) == '""':  # `""^BUSINESS`
+        return Offer(field, '""', None, DELETED)
+    held = held or "?"
     against = _against(xtn, codes, rules, clocks, now) or reading.fault
     if against is not None:
         return Offer(field, held, None, against)

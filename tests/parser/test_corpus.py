@@ -7,15 +7,19 @@ does not name must be absent.
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
 
 from config.document import read_document
+from parser.event import SchedulingEvent
 from parser.oddity import Oddity
-from parser.siu import EVENTS, explain, read
+from parser.siu import EVENTS, Rules, explain, read
 from tests.parser.reading import SAMPLES, in_words, reading, rules, verified
 
 _WHERE_NAMED = ("aliases", "zone", "facility", "location", "provider")
@@ -110,6 +114,70 @@ def test_no_sample_of_ours_holds_a_number_that_could_be_somebodys() -> None:
         phone = str((case.expect or {}).get("phone", ""))
         if case.name.startswith("guides/") and "=+1" in phone:
             assert phone[-7:-2] == "55501"
+
+
+ROUNDS, BLOCKS = 10_000, 8
+_SPLICES = (b"|", b"^", b"~", b"&", b"\\", b"\r", b'""', b"\xff", b"\\X0D\\", b"9" * 30, b"~" * 30)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_mutations_of_the_corpus_break_neither_reading_nor_explaining(block: int) -> None:
+    """Seeded, so a failure names the round that repeats it; what comes out stays short, whatever went in."""
+    for number in range(block, ROUNDS, BLOCKS):
+        rng = random.Random(number)
+        case = rng.choice(READ)
+        message = verified(_mutated(rng, case.text), zone=case.zone)
+        by = _rules(case)
+        if number % 10 == 0:
+            reading(message, by)
+        result = read(message, by)
+        if isinstance(result, SchedulingEvent):
+            texts = (
+                result.reference,
+                *result.aliases,
+                result.facility or "",
+                result.provider or "",
+                result.location or "",
+            )
+            assert max(map(len, texts)) <= 1000
+            assert len(result.warnings) <= 20
+        else:
+            assert result.text.isascii()
+            assert len(result.text) <= 120
+
+
+def _mutated(rng: random.Random, data: bytes) -> bytes:
+    """One to six changes behind MSH-8: characters, deletions, repetitions, pieces of other samples."""
+    changed = bytearray(data)
+    behind = len(b"|".join(data.split(b"|", 8)[:8]))
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randint(behind, len(changed))
+        end = rng.randint(at, min(at + 40, len(changed)))
+        match rng.randrange(5):
+            case 0:
+                changed[at:end] = b""
+            case 1:
+                changed[at:at] = rng.choice(
+                    (b"|", b"^", b"~", b"&", b"\\", b"\r", b'""', b"\xff", b"\\X0D\\", b"9" * 30, b"~" * 30)
+                )
+            case 2:
+                changed[at:at] = changed[at:end] * rng.randint(1, 30)
+            case 3:
+                other = rng.choice(READ).text
+                start = rng.randrange(len(other))
+                changed[at:end] = other[start : start + 60]
+            case _:
+                changed[at:end] = rng.randbytes(end - at)
+    return bytes(changed)
+
+
+@cache
+def _rules_of(name: str, zone: str, settings: str) -> Rules:
+    return rules(name, zone=zone, **json.loads(settings))
+
+
+def _rules(case: Case) -> Rules:
+    return _rules_of(case.map_name, case.zone, json.dumps(case.settings))
 
 
 def _read(case: Case) -> Any:

@@ -56,6 +56,7 @@ def e164(finding: PhoneFinding) -> str:
         "202-555-0143 mobile^PRN^CP",
         "^PRN^CP^^^^^2025550143",
         "999^PRN^CP^^1^202^5550143",
+        '""^PRN^CP^^1^202^5550143',
         "not given^PRN^CP^alex@test.example^1^202^5550143",
     ],
 )
@@ -164,6 +165,7 @@ def test_under_skip_a_landline_does_not_hide_a_line_of_unknown_kind() -> None:
         ("", '""', None),
         ("", "2025550150^WPN^PH", None),
         ("~~", "", None),
+        ('""^PRN^CP^^1^202', "", FORGET),
     ],
 )
 def test_silence_deletion_and_the_business_number(home: str, business: str, expected: object) -> None:
