@@ -10,9 +10,6 @@ Work is bounded: at most 64 KiB are read, and one certificate is judged. Its way
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import stat
 import warnings
 from dataclasses import dataclass, replace
@@ -21,10 +18,11 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
+from certs.certificate import SigningCertificate, thumbprint_of
 from certs.der import certificate_parts, elements
 from certs.reasons import REASONS, UploadError
 from certs.unwrap import MAX_BYTES, printable, single_certificate
@@ -36,6 +34,7 @@ EXPIRY_NOTICE = timedelta(days=60)
 RSA_BITS = range(2048, 8192 + 1)
 RSA_MIN_EXPONENT = 65537
 RSA_ADVISED_BITS = 3072
+_CURVES = {"secp384r1": "P-384", "secp521r1": "P-521"}
 
 _WEAK_SIGNATURES = {
     "1.2.840.113549.1.1.2": "MD2",
@@ -63,7 +62,7 @@ class Report:
         thumbprint: x5t#S256: unpadded base64url of SHA-256 over the DER.
         algorithms: what profile 1 allows this key; only when accepted.
         header: the JWS header to paste, for the first of `algorithms`; only when accepted.
-        certificate: set only when accepted.
+        certificate: for a keyring; set only when accepted.
         parsed: also set when the dates alone spoke against it, so that a registered certificate that has expired
             since can still be named in an answer (SIG06).
     """
@@ -78,8 +77,8 @@ class Report:
     thumbprint: str | None = None
     algorithms: tuple[str, ...] = ()
     header: str | None = None
-    certificate: x509.Certificate | None = None
-    parsed: x509.Certificate | None = None
+    certificate: SigningCertificate | None = None
+    parsed: SigningCertificate | None = None
 
 
 def read_upload(path: Path, at: datetime) -> Report:
@@ -109,7 +108,8 @@ def inspect(data: bytes, at: datetime) -> Report:
             warnings.simplefilter("ignore")
             certificate = x509.load_der_x509_certificate(der)
             facts = _facts(certificate, der)
-            algorithms, notices = _judge(certificate, der)
+            notices = _judge(certificate, der)
+            signer = SigningCertificate.of(certificate)
     except UploadError as refused:
         return replace(facts, code=refused.code, reason=refused.reason)
     except Exception:  # the library raises many kinds for a damaged certificate; each means the same to the reader
@@ -117,17 +117,17 @@ def inspect(data: bytes, at: datetime) -> Report:
     try:
         _check_dates(facts, at)
     except UploadError as refused:
-        return replace(facts, code=refused.code, reason=refused.reason, parsed=certificate)
+        return replace(facts, code=refused.code, reason=refused.reason, parsed=signer)
     return replace(
         facts,
         verdict="accept",
         code="OK",
         reason=None,
         notices=notices + _expiry_notice(facts, at),
-        algorithms=algorithms,
-        header=_header(algorithms[0], facts.thumbprint),
-        certificate=certificate,
-        parsed=certificate,
+        algorithms=signer.algorithms,
+        header=signer.header,
+        certificate=signer,
+        parsed=signer,
     )
 
 
@@ -136,7 +136,6 @@ def _refusal(refused: UploadError) -> Report:
 
 
 def _facts(certificate: x509.Certificate, der: bytes) -> Report:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode("ascii")
     return Report(
         verdict="refuse",
         code="DAMAGED",
@@ -144,16 +143,16 @@ def _facts(certificate: x509.Certificate, der: bytes) -> Report:
         subject=printable(certificate.subject),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        thumbprint=digest,
+        thumbprint=thumbprint_of(der),
     )
 
 
-def _judge(certificate: x509.Certificate, der: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the key may sign with and what to notice; everything but the dates."""
+def _judge(certificate: x509.Certificate, der: bytes) -> tuple[str, ...]:
+    """Everything but the dates. Returns the notices."""
     parts = certificate_parts(der)
     if parts is None or parts[0] != parts[1]:  # RFC 5280 4.1.1.2: both algorithm fields MUST be the same
         raise UploadError("DAMAGED")
-    algorithms, notices = _check_key(certificate, parts[2])
+    notices = _check_key(certificate, parts[2])
     _check_signature_algorithm(certificate)
     for extension in certificate.extensions:
         if extension.oid == ExtensionOID.KEY_USAGE and not extension.value.digital_signature:
@@ -162,10 +161,12 @@ def _judge(certificate: x509.Certificate, der: bytes) -> tuple[tuple[str, ...], 
             notices += ("This is a CA certificate; a certificate made only for signing messages is better.",)
     if certificate.issuer == certificate.subject:
         _check_self_signature(certificate)
-    return algorithms, notices
+    elif _was_self_signed(certificate):
+        raise UploadError("SELF_SIGNATURE")
+    return notices
 
 
-def _check_key(certificate: x509.Certificate, spki: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _check_key(certificate: x509.Certificate, spki: bytes) -> tuple[str, ...]:
     kind = certificate.public_key_algorithm_oid
     if kind == PublicKeyAlgorithmOID.RSASSA_PSS:
         raise UploadError("PSS_KEY")
@@ -173,7 +174,7 @@ def _check_key(certificate: x509.Certificate, spki: bytes) -> tuple[tuple[str, .
         key = certificate.public_key()
     except Exception:  # explicit curve parameters, an unknown curve or algorithm: all unusable
         explicit = kind == PublicKeyAlgorithmOID.EC_PUBLIC_KEY and _has_explicit_parameters(spki)
-        raise UploadError("REENCODE" if explicit else "KEY_TYPE") from None
+        raise UploadError("REENCODE" if explicit else "KEY_TYPE", kind="of an unknown kind") from None
     notices: tuple[str, ...] = ()
     if isinstance(key, rsa.RSAPublicKey):
         exponent = key.public_numbers().e
@@ -183,16 +184,20 @@ def _check_key(certificate: x509.Certificate, spki: bytes) -> tuple[tuple[str, .
             raise UploadError("KEY_EXPONENT", exponent=exponent)
         if key.key_size < RSA_ADVISED_BITS:
             notices = (f"The RSA key has {key.key_size} bits; {RSA_ADVISED_BITS} are better.",)
-        algorithms: tuple[str, ...] = ("RS256", "PS256")
-    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        algorithms = ("ES256",)
-    elif isinstance(key, ed25519.Ed25519PublicKey):
-        algorithms = ("EdDSA",)
-    else:
-        raise UploadError("KEY_TYPE")
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        if not isinstance(key.curve, ec.SECP256R1):
+            raise UploadError("KEY_TYPE", kind=f"EC on {_CURVES.get(key.curve.name, key.curve.name)}")
+    elif not isinstance(key, ed25519.Ed25519PublicKey):
+        raise UploadError("KEY_TYPE", kind=_kind_of(key))
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
         raise UploadError("REENCODE")
-    return algorithms, notices
+    return notices
+
+
+def _kind_of(key: object) -> str:
+    if isinstance(key, dsa.DSAPublicKey):
+        return "DSA"
+    return "Ed448" if isinstance(key, ed448.Ed448PublicKey) else "not for signing"
 
 
 def _has_explicit_parameters(spki: bytes) -> bool:
@@ -220,6 +225,21 @@ def _check_self_signature(certificate: x509.Certificate) -> None:
         raise UploadError("SELF_SIGNATURE") from None
 
 
+def _was_self_signed(certificate: x509.Certificate) -> bool:
+    """Whether one of two names that were the same has been damaged: nobody can check the signature of an issuer we do not know.
+
+    The names are all but equal, and no issuer's key is named, as CAs must and self-signers need not (RFC 5280 4.2.1.1).
+    """
+    issuer, subject = certificate.issuer.public_bytes(), certificate.subject.public_bytes()
+    if len(issuer) != len(subject) or sum(one != other for one, other in zip(issuer, subject, strict=True)) > 4:
+        return False
+    named = {extension.oid: extension.value for extension in certificate.extensions}
+    authority, own = named.get(ExtensionOID.AUTHORITY_KEY_IDENTIFIER), named.get(ExtensionOID.SUBJECT_KEY_IDENTIFIER)
+    if not isinstance(authority, x509.AuthorityKeyIdentifier):
+        return True
+    return isinstance(own, x509.SubjectKeyIdentifier) and authority.key_identifier == own.digest
+
+
 def _check_dates(facts: Report, at: datetime) -> None:
     assert facts.not_before is not None
     assert facts.not_after is not None
@@ -235,7 +255,3 @@ def _expiry_notice(facts: Report, at: datetime) -> tuple[str, ...]:
     if left > EXPIRY_NOTICE:
         return ()
     return (f"The certificate expires in {left.days} days, on {facts.not_after.date().isoformat()}.",)
-
-
-def _header(algorithm: str, thumbprint: str | None) -> str:
-    return json.dumps({"alg": algorithm, "typ": "hl7v2-sig", "x5t#S256": thumbprint}, separators=(",", ":"))

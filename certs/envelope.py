@@ -1,80 +1,98 @@
-"""Splitting the signature off the bytes (profile 1, sections 1 to 3); pure.
+"""What was signed, and with what: splitting ZSG off a frame's content (signing profile 1, sections 1 to 3).
 
-The signed bytes P are everything from `MSH` through the CR before `ZSG`, after one normalisation: if the message holds no
-CR, every LF is a CR; otherwise every CRLF is a CR and any other LF is data. A lone LF must stay data, or a patient's free
-text could become a segment inside a validly signed message. Nothing is decoded, re-encoded or trimmed.
+Pure. The sender's rule is "sign last, with raw bytes, nothing after it"; ours is that the bytes which were signed (P) and
+the bytes which are parsed are the same object. Nothing here knows a key: a signature that splits off well may still be
+anybody's.
+
+    canonical(content)            one line end, CR, and none at the very end
+    split(content)             -> Signed | Unsigned | Fault
+    read_header(Signed.header) -> Header | Fault
 """
 
 from __future__ import annotations
 
-import base64
+import binascii
 import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-_TAG: Final = b"ZSG"
-_START: Final = b"ZSG|"
-_LONGEST_JWS: Final = 4096
-_BASE64URL: Final = re.compile(rb"[A-Za-z0-9_-]*")
-_DIAGNOSIS: Final = re.compile(rb"([0-9]{1,9})\^([0-9a-f]{64})")
-_REQUIRED: Final = {"alg", "typ", "x5t#S256"}
+MAX_JWS_BYTES: Final = 4096  # RSA-8192 takes 1366 for the signature and 122 for the header
+TYP: Final = "hl7v2-sig"
+_REQUIRED: Final = frozenset({"alg", "typ", "x5t#S256"})
 _ALLOWED: Final = _REQUIRED | {"kid"}
-_TYPE: Final = "hl7v2-sig"
-_SHA256_BYTES: Final = 32
-
-
-class EnvelopeError(ValueError):
-    """The signature segment cannot be used. `code`: SIG01, SIG02 or SIG03; the text holds nothing of the message."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/***")  # what is not Base64url becomes what no Base64 has
+_DIAGNOSIS: Final = re.compile(rb"([0-9]{1,9})\^([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """The protected header: its algorithm (any string so far) and the certificate it names, base64url of SHA-256."""
+class Fault:
+    """Why the envelope is not acceptable: a code of the profile's table, ERR-3 and a sentence without content."""
 
-    alg: str
-    thumbprint: str
+    code: str
+    err3: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """ZSG-3: what the sender says it signed. Not authenticated: for a helpful message only."""
+    """ZSG-3: what the sender says it signed. Unauthenticated: good for a hint, never for a decision.
+
+    Attributes:
+        length: of the signed bytes.
+        sha256: of the signed bytes, lower-case hex.
+    """
 
     length: int
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """A signed message taken apart.
+class Signed:
+    """A well-formed envelope.
 
     Attributes:
-        payload: P.
-        leading: bytes before `MSH` (a byte-order mark, say); they are not signed and make the message unacceptable.
-        header_text: the header as it was signed, base64url.
-        signature: raw bytes; empty is possible.
+        payload: P, from `MSH` through the CR before ZSG.
+        preamble: there are bytes before `MSH`; they are not in P.
+        header: BASE64URL(header), as it goes into the signing input.
+        signature: decoded; its length is not checked.
     """
 
     payload: bytes = field(repr=False)
-    leading: bytes = field(repr=False)
-    header_text: bytes
-    header: Header
+    preamble: bool
+    header: bytes
     signature: bytes = field(repr=False)
-    diagnosis: Diagnosis | None = None
+    diagnosis: Diagnosis | None
 
-    @property
-    def signing_input(self) -> bytes:
-        """What the signature covers: RFC 7515's `ASCII(BASE64URL(header) "." BASE64URL(P))`."""
-        return self.header_text + b"." + encode(self.payload)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsigned:
+    """No ZSG. `payload` is what P would be, had it been signed."""
+
+    payload: bytes = field(repr=False)
+    preamble: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """An acceptable JOSE header. Whether `alg` is one of ours is asked later, with the certificate at hand.
+
+    Attributes:
+        alg: as written; case matters.
+        thumbprint: x5t#S256, Base64url of SHA-256 of the certificate's DER.
+    """
+
+    alg: str
+    thumbprint: str
 
 
 def canonical(content: bytes) -> bytes:
-    """The frame's content with one kind of segment end, CR, and none at the very end."""
+    """One line end, CR, whatever the transport made of it, and none at the very end. A lone LF among CRs stays data.
+
+    "Turn every LF into CR" would let free text become segments inside a validly signed message.
+    """
     body = content.rstrip(b"\r\n")
     if b"\n" not in body:
         return body
@@ -83,105 +101,114 @@ def canonical(content: bytes) -> bytes:
     return body.replace(b"\r\n", b"\r")
 
 
-def has_signature(body: bytes) -> bool:
-    """Whether a canonical body holds a signature segment anywhere."""
-    return body.startswith(_START) or b"\rZSG|" in body or body == _TAG or body.endswith(b"\rZSG") or b"\rZSG\r" in body
-
-
-def split(body: bytes) -> Envelope:
-    """Take a canonical body apart. EnvelopeError as in the table of signing.md."""
-    if not has_signature(body):
-        raise EnvelopeError("SIG01", "no signature: the last segment is not ZSG")
-    cut = body.rfind(b"\r") + 1
-    last = body[cut:]
-    if not last.startswith(_START) or has_signature(body[: max(cut - 1, 0)]):
-        raise EnvelopeError("SIG02", "ZSG stands twice or is not the last segment")
-    fields = last.split(b"|")
+def split(content: bytes) -> Signed | Unsigned | Fault:
+    """Part a frame's content into P and its signature. Never raises."""
+    body = canonical(content)
+    start = body.find(b"MSH")
+    if start < 0:
+        return Fault(code="NOHL7", err3="199", text="no MSH segment: not an HL7 version 2 message")
+    at = body.find(b"\rZSG|")
+    if at < 0:
+        if body.startswith(b"ZSG|") or body.endswith(b"\rZSG") or b"\rZSG\r" in body:
+            return _malformed("ZSG is empty, or stands before MSH")
+        return Unsigned(payload=body[start:] + b"\r", preamble=start > 0)
+    if start > at:
+        return _malformed("ZSG stands before MSH")
+    if body.find(b"\r", at + 1) >= 0:
+        twice = body.find(b"\rZSG|", at + 1) >= 0
+        return _malformed("two ZSG segments" if twice else "ZSG is not the last segment")
+    fields = body[at + 1 :].split(b"|", 4)
     if len(fields) not in (3, 4):
-        raise EnvelopeError("SIG02", "ZSG has two fields, or three with the diagnosis")
+        return _malformed("ZSG has the fields 1, 2 and perhaps 3, no others")
     if fields[1] != b"1":
-        raise EnvelopeError("SIG02", "ZSG-1 is not 1")
-    diagnosis = _diagnosis(fields[3]) if len(fields) == 4 else None
-    header_text, signature = _detached(fields[2])
-    begins = max(body.find(b"MSH", 0, cut), 0)
-    return Envelope(
-        payload=body[begins:cut],
-        leading=body[:begins],
-        header_text=header_text,
-        header=read_header(header_text),
-        signature=signature,
-        diagnosis=diagnosis,
+        return _malformed("ZSG-1 is not 1, the only profile")
+    diagnosis = None
+    if len(fields) == 4 and fields[3]:
+        match = _DIAGNOSIS.fullmatch(fields[3])
+        if match is None:
+            return _malformed("ZSG-3 is not length^sha256")
+        diagnosis = Diagnosis(length=int(match[1]), sha256=match[2].decode("ascii"))
+    jws = fields[2]
+    if len(jws) > MAX_JWS_BYTES:
+        return _malformed(f"ZSG-2 is longer than {MAX_JWS_BYTES} bytes")
+    parts = jws.split(b".", 3)
+    if len(parts) != 3 or parts[1] or not parts[0]:
+        return _malformed("ZSG-2 is not header..signature")
+    signature = decode_base64url(parts[2])
+    if signature is None:
+        return _malformed("the signature in ZSG-2 is not Base64url without padding")
+    return Signed(
+        payload=body[start : at + 1], preamble=start > 0, header=parts[0], signature=signature, diagnosis=diagnosis
     )
 
 
-def encode(raw: bytes) -> bytes:
-    """Base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
-
-
-def decode(text: bytes) -> bytes:
-    """The strict inverse of `encode`. ValueError for padding, white space, other alphabets, or non-zero spare bits."""
-    if _BASE64URL.fullmatch(text) is None or len(text) % 4 == 1:
-        raise ValueError("not base64url without padding")
-    raw = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
-    if encode(raw) != text:
-        raise ValueError("base64url with non-zero spare bits")
-    return raw
-
-
-def _detached(jws: bytes) -> tuple[bytes, bytes]:
-    """`BASE64URL(header)..BASE64URL(signature)` as (header text, signature)."""
-    if len(jws) > _LONGEST_JWS:
-        raise EnvelopeError("SIG02", f"ZSG-2 is longer than {_LONGEST_JWS} bytes")
-    parts = jws.split(b".")
-    if len(parts) != 3 or parts[1] or not parts[0]:
-        raise EnvelopeError("SIG02", "ZSG-2 is not a detached compact JWS (header..signature)")
+# Senders repeat one header for years; 256 of at most 4 KB bound what a hostile one can make us keep.
+@lru_cache(maxsize=256)
+def read_header(encoded: bytes) -> Header | Fault:
+    """Decode and check a JOSE header against section 3. Never raises."""
+    raw = decode_base64url(encoded)
+    if raw is None:
+        return _malformed("the header in ZSG-2 is not Base64url without padding")
     try:
-        decode(parts[0])
-        return parts[0], decode(parts[2])
-    except ValueError:
-        raise EnvelopeError("SIG02", "ZSG-2 is not base64url without padding") from None
-
-
-def _diagnosis(written: bytes) -> Diagnosis | None:
-    if not written:
-        return None
-    match = _DIAGNOSIS.fullmatch(written)
-    if match is None:
-        raise EnvelopeError("SIG02", "ZSG-3 is not length^sha256")
-    return Diagnosis(length=int(match[1]), sha256=match[2].decode("ascii"))
-
-
-# A sender's header is constant for its certificate, so it is parsed once; an attacker's headers push out only each other.
-@lru_cache(maxsize=512)
-def read_header(header_text: bytes) -> Header:
-    """The protected header. EnvelopeError SIG03 unless it is exactly as section 3 asks."""
-    try:
-        members = json.loads(decode(header_text).decode("utf-8"), object_pairs_hook=_no_duplicates)
+        # Decoded here because json.loads would guess UTF-16 and UTF-32 from bytes.
+        members = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
+    except _TwiceError:
+        return _unacceptable("the header names a member twice")
     except (ValueError, RecursionError):
-        raise EnvelopeError("SIG03", "the header is not a JSON object with unique names") from None
+        return _unacceptable("the header is not a UTF-8 JSON object")
     if not isinstance(members, dict):
-        raise EnvelopeError("SIG03", "the header is not a JSON object")
-    if not members.keys() >= _REQUIRED:
-        raise EnvelopeError("SIG03", "the header lacks alg, typ or x5t#S256")
+        return _unacceptable("the header is not a JSON object")
     if not members.keys() <= _ALLOWED:
-        raise EnvelopeError("SIG03", "the header has a member that profile 1 does not allow")
+        return _unacceptable("the header has members other than alg, typ, x5t#S256 and kid")
+    if not members.keys() >= _REQUIRED:
+        return _unacceptable("the header lacks alg, typ or x5t#S256")
     if not all(isinstance(value, str) for value in members.values()):
-        raise EnvelopeError("SIG03", "a member of the header is not a string")
-    if members["typ"] != _TYPE:
-        raise EnvelopeError("SIG03", f"typ is not {_TYPE}")
-    thumbprint = members["x5t#S256"]
-    try:
-        whole = len(decode(thumbprint.encode("ascii"))) == _SHA256_BYTES
-    except ValueError:
-        whole = False
-    if not whole:
-        raise EnvelopeError("SIG03", "x5t#S256 is not the base64url of a SHA-256")
+        return _unacceptable("a member of the header is not a string")
+    if members["typ"] != TYP:
+        return _unacceptable(f"the header's typ is not {TYP}")
+    thumbprint: str = members["x5t#S256"]
+    decoded = decode_base64url(thumbprint.encode("utf-8", "replace"))
+    if decoded is None or len(decoded) != 32:
+        return _unacceptable("the header's x5t#S256 is not a SHA-256 thumbprint in Base64url")
     return Header(alg=members["alg"], thumbprint=thumbprint)
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def signing_input(header: bytes, payload: bytes) -> bytes:
+    """RFC 7515 section 5.1: ASCII(BASE64URL(header) "." BASE64URL(P)). `header` is encoded already."""
+    return header + b"." + encode_base64url(payload)
+
+
+def encode_base64url(raw: bytes) -> bytes:
+    """RFC 7515 section 2: Base64url without padding."""
+    return binascii.b2a_base64(raw, newline=False).rstrip(b"=").translate(_TO_URL)
+
+
+def decode_base64url(text: bytes) -> bytes | None:
+    """The bytes, or None unless `text` is exactly how we would write them.
+
+    Padding, other alphabets, white space and non-zero spare bits would give one signature several spellings.
+    """
+    try:
+        raw = binascii.a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True)
+    except binascii.Error:
+        return None
+    return raw if encode_base64url(raw) == text else None
+
+
+class _TwiceError(Exception):
+    """A name stands twice in a JSON object."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise _TwiceError
     return members
+
+
+def _malformed(text: str) -> Fault:
+    return Fault(code="SIG02", err3="102", text=text)
+
+
+def _unacceptable(text: str) -> Fault:
+    return Fault(code="SIG03", err3="102", text=text)

@@ -1,83 +1,121 @@
-"""The header fields that verification and answers need, and MSH-7's instant; pure.
+"""The header segment, read without trusting it, and its time: HL7 v2.9 chapter 2, sections 2.13.10 (MSH) and 2A.3.22 (DTM).
 
-`read_msh` is the one reader of bytes that nobody has vouched for yet: even a refusal must name the message it refuses. It never
-raises, reads the first segment only, and takes whatever separators that segment declares.
+Pure. `read_msh` runs before anything is verified, because even a refusal names the message it refuses; nothing it
+returns is to be believed until `certs.verify` has vouched for the bytes.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from certs.message import Msh
 
-_LONGEST: Final = 4096  # bytes of the first segment looked at; a real MSH is under 400
-_FIELDS: Final = 18
-_AFTER: Final = {  # MSH-n -> the attribute of `Msh`
-    3: "sending_application",
-    4: "sending_facility",
-    5: "receiving_application",
-    6: "receiving_facility",
-    7: "date_time",
-    9: "message_type",
-    10: "control_id",
-    11: "processing_id",
-    12: "version_id",
-    15: "accept_ack",
-    16: "application_ack",
-    18: "character_set",
-}
-_DTM: Final = re.compile(rb"([0-9]{8,24})(?:\.[0-9]{0,6})?([+-](?:0[0-9]|1[0-4])[0-5][0-9])?")
-_WHOLE: Final = 14  # YYYYMMDDHHMMSS; Epic's published example has 16 digits
+_MOST_BYTES: Final = 16_384  # 18 fields of 250 characters are 4.5 KB; a longer header is nobody's
+_MSH_18: Final = 17  # index after splitting: MSH-1 is the separator itself, so MSH-n is at n-1
+_FURTHEST: Final = timedelta(hours=14)  # Line Islands; further is no offset of any place
+_DTM: Final = re.compile(rb"([0-9]{12,24})(?:\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-5][0-9])?")
 
 
 def read_msh(content: bytes) -> Msh:
-    """MSH of a frame's content, as raw bytes; all empty where there is none.
+    """The header segment of a message, in its own delimiters; empty where there is none. Never raises.
 
-    A byte-order mark or other bytes before `MSH` are passed over here: whether they are acceptable is not decided here.
+    It begins at the first `MSH`: whether what stands before it (a byte-order mark, say) is acceptable is not decided here.
+    It ends at the first CR, in a message without any at the first LF. Only its first 16 KiB are looked at; a field that
+    reaches beyond them is taken as absent rather than cut.
     """
-    start = 0 if content.startswith(b"MSH") else content.find(b"MSH", 0, _LONGEST)
+    start = 0 if content.startswith(b"MSH") else content.find(b"MSH", 0, _MOST_BYTES)
     if start < 0:
         return Msh()
-    segment = re.split(rb"[\r\n]", content[start : start + _LONGEST], maxsplit=1)[0]
+    head = content[start : start + _MOST_BYTES]
+    end = head.find(b"\r")
+    if end < 0 and content.find(b"\r", start) < 0:
+        # Only now: a single CR, however far on, makes every LF data (signing profile, section 2).
+        end = head.find(b"\n")
+    whole = end >= 0 or len(content) <= start + _MOST_BYTES
+    segment = head[:end] if end >= 0 else head
     separator = segment[3:4]
     if not separator:
         return Msh()
-    fields = segment.split(separator, _FIELDS)
-    found = {name: fields[number - 1] for number, name in _AFTER.items() if number <= len(fields)}
-    encoding = fields[1] if len(fields) > 1 else b""
-    repetition = encoding[1:2]
-    if repetition and "character_set" in found:
-        found["character_set"] = found["character_set"].split(repetition, 1)[0]
-    return Msh(separators=separator + encoding, **found)
-
-
-def first_component(value: bytes, msh: Msh) -> bytes:
-    """`LAMNA` of `LAMNA^1.2.3^ISO`."""
-    separator = msh.separators[1:2]
-    return value.split(separator, 1)[0] if separator else value
+    fields = segment.split(separator, _MSH_18 + 1)
+    if not whole and len(fields) <= _MSH_18 + 1:
+        fields.pop()
+    fields += [b""] * (_MSH_18 + 1 - len(fields))
+    repetition = fields[1][1:2]
+    character_set = fields[_MSH_18]
+    return Msh(
+        separators=separator + fields[1],
+        sending_application=fields[2],
+        sending_facility=fields[3],
+        receiving_application=fields[4],
+        receiving_facility=fields[5],
+        date_time=fields[6],
+        message_type=fields[8],
+        control_id=fields[9],
+        processing_id=fields[10],
+        version_id=fields[11],
+        accept_ack=fields[14],
+        application_ack=fields[15],
+        character_set=character_set.split(repetition, 1)[0] if repetition else character_set,
+    )
 
 
 def read_dtm(value: bytes, zone: ZoneInfo) -> tuple[datetime, str | None]:
-    """An HL7 date and time as (UTC, its own offset `+hhmm` or None).
+    """The instant of a DTM or TS (first component) that is given at least to the minute.
 
-    A value without an offset is a clock time in `zone`; one that exists twice is the earlier, one that does not exist shifts
-    forward by the gap. Precision below the second is dropped, above the day is refused, and an odd number of digits is cut to the
-    last whole part: real senders write 16 digits.
+    The standard has 12 or 14 digits. Epic's published example has 16: the first 14 count. `.ffff` is kept to the
+    microsecond. `24:00` is the midnight at the day's end; `Z` and `+hh:mm` are taken as offsets. Without an offset the
+    time is the zone's wall clock: in a gap shifted forward, in an overlap the earlier of the two.
 
-    ValueError: not a date and time of this form, or not in the calendar.
+    Returns:
+        The instant in UTC, and the offset as `+hhmm` or None where there was none.
+
+    Raises:
+        ValueError: it is no such time. The text says why without repeating the value.
     """
-    match = _DTM.fullmatch(value)
+    written = value.split(b"^", 1)[0]
+    match = _DTM.fullmatch(written)
     if match is None:
-        raise ValueError("not an HL7 date and time")
-    digits = match[1][: min(_WHOLE, len(match[1]) // 2 * 2)].decode("ascii")
-    parts = [int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, len(digits), 2)), 0, 0, 0]
-    year, month, day, hour, minute, second = parts[:6]
-    clock = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 (its zone is decided below)
-    if match[2] is None:
-        return clock.replace(tzinfo=zone).astimezone(UTC), None
-    offset = match[2].decode("ascii")
-    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
-    return clock.replace(tzinfo=timezone(ahead if offset[0] == "+" else -ahead)).astimezone(UTC), offset
+        raise ValueError("not YYYYMMDDHHMM[SS[.SSSS]][+/-ZZZZ]")
+    digits = match[1][:14].decode("ascii")
+    if len(digits) == 13:
+        raise ValueError("seconds of one digit")
+    wall = _wall_clock(digits.ljust(14, "0"))
+    dot = written.find(b".")
+    if dot >= 0:
+        fraction = written[dot + 1 : match.start(2) if match[2] else len(written)]
+        wall += timedelta(microseconds=int(fraction.ljust(6, b"0")[:6]))
+    try:
+        if match[2] is None:
+            return wall.replace(tzinfo=zone).astimezone(UTC), None
+        offset, text = _offset(match[2])
+        return (wall - offset).replace(tzinfo=UTC), text
+    except OverflowError:
+        raise ValueError("out of the calendar") from None
+
+
+def _wall_clock(digits: str) -> datetime:
+    """Naive: 14 digits as a date and time."""
+    midnight = digits[8:] == "240000"
+    hour = 0 if midnight else int(digits[8:10])
+    try:
+        wall = datetime(  # noqa: DTZ001  # the digits alone; their zone comes next
+            int(digits[:4]), int(digits[4:6]), int(digits[6:8]), hour, int(digits[10:12]), int(digits[12:])
+        )
+        return wall + timedelta(days=1) if midnight else wall
+    except (ValueError, OverflowError):
+        raise ValueError("no such date or time of day") from None
+
+
+@lru_cache(maxsize=64)
+def _offset(written: bytes) -> tuple[timedelta, str]:
+    if written == b"Z":
+        return timedelta(0), "+0000"
+    text = written.decode("ascii").replace(":", "")
+    size = timedelta(hours=int(text[1:3]), minutes=int(text[3:]))
+    if size > _FURTHEST:
+        raise ValueError("no offset of any place")
+    return (-size if text.startswith("-") else size), text

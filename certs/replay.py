@@ -1,72 +1,92 @@
-"""Has this message been here before? (signing.md, section 8); pure.
+"""Has this message been here before? (signing profile, section 8)
 
-Remembered is (environment, MSH-3, MSH-4, MSH-10) -> SHA-256 of P and the answer. The same bytes get the same answer and
-no second effect; other bytes under a used MSH-10 are refused, or let through where an engine is known to reuse ids. The
-service's memory is a table (`store.inbound`); `ReplayMemory` serves `carebell verify` and tests.
+Pure. The memory itself lives in the database, beside what the message did, so that both are committed together; here is the
+decision, and a memory for one run of `carebell verify` and for tests. Remember a key for the freshness window and both
+clocks' difference: what comes later is stale anyway.
 """
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from certs.message import VerifiedMessage
 
-Answer = TypeVar("Answer")
+A = TypeVar("A")
+Reuse: TypeAlias = Literal["refuse", "warn"]
 
 
 class ReplayKey(NamedTuple):
-    """Who sent which message; raw bytes of the header."""
+    """Who sent which message: the environment, and MSH-3, MSH-4, MSH-10 with their bytes as Latin-1 text (one to one)."""
 
     environment: str
-    sending_application: bytes
-    sending_facility: bytes
-    control_id: bytes
+    msh3: str
+    msh4: str
+    msh10: str
+
+    @classmethod
+    def of(cls, message: VerifiedMessage) -> ReplayKey:
+        msh = message.msh
+        parts = (msh.sending_application, msh.sending_facility, msh.control_id)
+        return cls(message.environment, *(part.decode("latin-1") for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[A]):
+    """What is remembered under a key: SHA-256 of P, and the answer that was given."""
+
+    digest: bytes
+    answer: A
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """Not seen before, or let through by `reuse_of_control_id: warn` (`reused`)."""
+    """To be processed.
+
+    Attributes:
+        reused: the control id stood on another message before, which configuration lets through: log it.
+    """
 
     reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat(Generic[Answer]):
-    """The same bytes again: give the stored answer."""
+class Repeat(Generic[A]):
+    """The same bytes again: the same answer again, and no second effect."""
 
-    answer: Answer
+    answer: A
 
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """Other bytes under a used control id: SIG10."""
+    """Other bytes under a known control id: SIG10, 205."""
 
 
-def key_of(message: VerifiedMessage) -> ReplayKey:
-    msh = message.msh
-    return ReplayKey(message.environment, msh.sending_application, msh.sending_facility, msh.control_id)
+def decide(remembered: Record[A] | None, digest: bytes, reuse: Reuse) -> Fresh | Repeat[A] | Reused:
+    """What to do with a message, given what is remembered under its key.
 
-
-def judge(
-    known: tuple[bytes, Answer] | None, digest: bytes, reuse: Literal["refuse", "warn"]
-) -> Fresh | Repeat[Answer] | Reused:
-    """What a message is, given the (digest, answer) remembered under its key."""
-    if known is None:
+    Args:
+        digest: SHA-256 of P.
+        reuse: the environment's `reuse_of_control_id`; some engines use an appointment id as MSH-10.
+    """
+    if remembered is None:
         return Fresh()
-    if known[0] == digest:
-        return Repeat(known[1])
+    if hmac.compare_digest(remembered.digest, digest):
+        return Repeat(remembered.answer)
     return Fresh(reused=True) if reuse == "warn" else Reused()
 
 
-class ReplayMemory(Generic[Answer]):
-    """A memory that lasts as long as its process and forgets nothing."""
+class ReplayMemory(Generic[A]):
+    """Remembers in this process and forgets with it."""
 
     def __init__(self) -> None:
-        self._known: dict[ReplayKey, tuple[bytes, Answer]] = {}
+        self._records: dict[ReplayKey, Record[A]] = {}
 
-    def look(self, message: VerifiedMessage, *, reuse: Literal["refuse", "warn"]) -> Fresh | Repeat[Answer] | Reused:
-        return judge(self._known.get(key_of(message)), message.digest, reuse)
+    def look(self, message: VerifiedMessage, *, reuse: Reuse) -> Fresh | Repeat[A] | Reused:
+        """What to do with `message`; remembers nothing."""
+        return decide(self._records.get(ReplayKey.of(message)), message.digest, reuse)
 
-    def keep(self, message: VerifiedMessage, answer: Answer) -> None:
-        self._known[key_of(message)] = (message.digest, answer)
+    def keep(self, message: VerifiedMessage, answer: A) -> None:
+        """Remember the answer, in place of an earlier one under the same key."""
+        self._records[ReplayKey.of(message)] = Record(message.digest, answer)

@@ -1,97 +1,90 @@
-"""Signing, as a sender does it: for `carebell sign` and `send`, the demo, the simulated EHR and the tests.
+"""Put profile-1 signatures on messages: what `carebell sign`, the simulator and tests send.
 
-The rule in one line: sign last, with raw bytes, nothing after it.
+Sign last, with raw bytes, nothing after it (signing profile, sections 1 to 4).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_private_key,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from certs.algorithms import SigningKey, algorithms_for, make
-from certs.envelope import canonical, encode, has_signature
-from certs.keyring import thumbprint_of
+from certs.algorithms import ALGORITHMS, PrivateKey
+from certs.certificate import SigningCertificate, key_digest, protected_header
+from certs.envelope import Unsigned, canonical, encode_base64url, signing_input, split
 
-_LARGEST_KEY: Final = 64 * 1024
+_MOST_KEY_BYTES: Final = 64 * 1024
 
 
 class SigningError(ValueError):
-    """The message cannot be signed with this key; one sentence, nothing of key or message."""
+    """A message that cannot be signed like that, or a key that cannot be used; one plain sentence."""
 
 
 def sign(
-    content: bytes, *, key: SigningKey, certificate: x509.Certificate, alg: str | None = None, diagnosis: bool = True
+    content: bytes,
+    *,
+    key: PrivateKey,
+    certificate: SigningCertificate,
+    alg: str | None = None,
+    diagnosis: bool = True,
 ) -> bytes:
-    """The message with its ZSG segment, CR at the end.
+    """The message in its canonical form (CR, none missing) with ZSG as its last segment.
 
     Args:
-        content: one bare message; its segment ends are normalised as the receiver will do.
-        alg: None: what fits the key, RS256 for RSA.
-        diagnosis: add ZSG-3, so that a refusal can say whether bytes changed on the way.
+        content: a message without MLLP framing.
+        alg: one of `certificate.algorithms`; None: the first.
+        diagnosis: add ZSG-3, so that a broken signature can be explained.
 
-    SigningError: signed already, no MSH, or key, certificate and algorithm do not go together.
+    Raises:
+        SigningError: no message, signed already, another certificate's key, or an algorithm that does not fit it.
     """
-    body = canonical(content)
-    if not body.startswith(b"MSH"):
-        raise SigningError("the message does not begin with MSH")
-    if has_signature(body):
-        raise SigningError("the message is signed already")
-    if not _belong_together(key, certificate):
-        raise SigningError("the private key is not the certificate's")
-    fitting = algorithms_for(key)
-    if not fitting or (alg is not None and alg not in fitting):
-        raise SigningError(f"the key can sign with {', '.join(fitting) or 'no algorithm of profile 1'}")
-    payload = body + b"\r"
-    chosen = alg or fitting[0]
-    header = encode(protected_header(chosen, certificate).encode())
-    signature = encode(make(chosen, key, header + b"." + encode(payload)))
-    segment = b"ZSG|1|" + header + b".." + signature
+    if not content.startswith(b"MSH"):
+        raise SigningError("this is not a bare HL7 message: it does not begin with MSH")
+    if not isinstance(split(content), Unsigned):
+        raise SigningError("the message has a ZSG segment already; sign it once, before sending")
+    if key_digest(key.public_key()) != certificate.key_digest:
+        raise SigningError("the key is not the one the certificate was made for")
+    alg = alg or certificate.algorithms[0]
+    if alg not in certificate.algorithms:
+        raise SigningError(
+            f"{alg} does not fit the certificate's key, which takes {' or '.join(certificate.algorithms)}"
+        )
+    payload = canonical(content) + b"\r"
+    header = encode_base64url(protected_header(alg, certificate.thumbprint).encode("ascii"))
+    signature = ALGORITHMS[alg].sign(key, signing_input(header, payload))
+    segment = b"ZSG|1|" + header + b".." + encode_base64url(signature)
     if diagnosis:
-        segment += f"|{len(payload)}^{hashlib.sha256(payload).hexdigest()}".encode("ascii")
+        segment += b"|%d^%b" % (len(payload), hashlib.sha256(payload).hexdigest().encode("ascii"))
     return payload + segment + b"\r"
 
 
-def protected_header(alg: str, certificate: x509.Certificate) -> str:
-    """The header for a certificate: constant, ready to paste into an interface engine's script."""
-    members = {"alg": alg, "typ": "hl7v2-sig", "x5t#S256": thumbprint_of(certificate)}
-    return json.dumps(members, separators=(",", ":"))
+def load_key(path: Path) -> PrivateKey:
+    """A private key from a PEM file (PKCS#8, PKCS#1 or SEC1) without passphrase.
 
-
-def load_key(path: Path) -> SigningKey:
-    """A private key file, PEM or DER, not encrypted. SigningError, FileNotFoundError or PermissionError otherwise."""
-    if path.stat().st_size > _LARGEST_KEY:
-        raise SigningError(f"{path} is not a private key")
-    return read_key(path.read_bytes(), str(path))
-
-
-def read_key(data: bytes, name: str = "the key") -> SigningKey:
-    """As `load_key`, from bytes; `name` stands in the error."""
-    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
+    Raises:
+        SigningError: it is missing, unreadable, protected by a passphrase, or no key of profile 1.
+    """
     try:
-        key = load(data, password=None)
+        with path.open("rb") as file:
+            data = file.read(_MOST_KEY_BYTES)
+    except FileNotFoundError:
+        raise SigningError(f"there is no key file {path}") from None
+    except (OSError, ValueError):
+        raise SigningError(f"the key file {path} cannot be read by this account") from None
+    try:
+        key = load_pem_private_key(data, password=None)
     except TypeError:
         raise SigningError(
-            f"{name} is encrypted; write it out unencrypted, mode 0400, where only the signer reads it"
+            f"the key in {path} is protected by a passphrase; decrypt it with `openssl pkey -in IN.pem -out OUT.pem`"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise SigningError(f"{name} is not a private key in PEM or DER") from None
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
-        raise SigningError(f"{name} is a key of a kind that profile 1 does not use")
-    return key
-
-
-def _belong_together(key: SigningKey, certificate: x509.Certificate) -> bool:
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
+        raise SigningError(f"{path} holds no private key in PEM form") from None
+    if isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise SigningError(f"the key in {path} is not RSA, P-256 or Ed25519")

@@ -1,50 +1,76 @@
-"""Is this message from whom it says, for us, fresh and well formed? The verification order of signing.md, section 9.
+"""May this message be believed? The order and the answers of signing profile 1, sections 9 and 10, up to MSH-10.
 
-    ZSG -> header -> certificate -> algorithm fit -> validity -> signature
-        -> characters, delimiters, one MSH -> binding -> MSH-7 -> MSH-10
+    frame content ─> ZSG ─> header ─> certificate ─> algorithm fit ─> validity ─> signature
+                  ─> control characters, delimiters, one MSH ─> binding ─> MSH-7 ─> MSH-10 ─> VerifiedMessage
 
-What is *not* checked here: replays (`certs.replay`, with the database's memory), the message type and everything after it
-(`parser`). No chain, revocation list or network is asked: the upload is the trust.
+This module alone makes a `VerifiedMessage`. Not asked here: whether the message was here before (`certs.replay` and the
+database), and what type of message it is (the parser). A refusal's text and its log line hold nothing of the message.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NoReturn
 from zoneinfo import ZoneInfo
 
-from certs.algorithms import fits, holds
-from certs.envelope import Envelope, EnvelopeError, canonical, has_signature, split
-from certs.keyring import Entry, Keyring, State, Trust
+from certs.algorithms import ALGORITHMS, holds
+from certs.envelope import Diagnosis, Fault, Signed, Unsigned, canonical, read_header, signing_input, split
+from certs.keyring import Held, Keyring, State, Trust
 from certs.message import Msh, Refusal, VerifiedMessage
-from certs.msh import first_component, read_dtm, read_msh
+from certs.msh import read_dtm, read_msh
 
-_BATCH: Final = (b"FHS", b"BHS")
-_SEPARATORS: Final = (b"|^~\\&", b"|^~\\&#")
-# CR ends segments, LF and TAB are data; the rest of C0 and DEL have no place in HL7 text.
-_CONTROL: Final = bytes(code for code in (*range(0x20), 0x7F) if code not in (0x09, 0x0A, 0x0D))
-_CONTROL_BUT_ESCAPE: Final = _CONTROL.replace(b"\x1b", b"")
-_JIS: Final = re.compile(rb"ISO.?IR.?(?:14|87|159)|ISO.?2022")  # shifts between character sets with ESC
+# Tab, LF and CR are what free text and segments are made of. ESC has a place of its own below.
+_CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if code not in b"\t\n\r")
+_SHIFTS: Final = re.compile(rb"IR ?(?:14|87|159)|2022")  # table 0211: sets that switch with ESC
+_DELIMITERS: Final = (b"MSH|^~\\&|", b"MSH|^~\\&#|")
+_BATCHES: Final = (b"FHS", b"BHS")
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff", b"M\0S\0H\0", b"\0M\0S\0H")
 
 
-class _CheckError(Exception):
-    """Ends the checks; becomes a `Refusal`."""
+class _RefusedError(Exception):
+    """One step of the order says no."""
 
     def __init__(self, code: str, err3: str, text: str) -> None:
-        super().__init__(text)
-        self.code, self.err3, self.text = code, err3, text
+        super().__init__(code)
+        self.code = code
+        self.err3 = err3
+        self.text = text
 
 
-_ERR3: Final = {"SIG01": "100", "SIG02": "102", "SIG03": "102"}
+@dataclass(slots=True)
+class _Known:
+    """What is known of a message so far, for its refusal."""
+
+    environment: str | None = None
+    thumbprint: str | None = None
+
+
+class _Bound:
+    """An environment's trust with its binding as bytes, made once."""
+
+    __slots__ = ("application", "facilities", "facility", "processing_ids", "trust")
+
+    def __init__(self, trust: Trust) -> None:
+        binding = trust.binding
+        self.trust = trust
+        self.facilities = frozenset(name.encode() for name in binding.facilities)
+        self.application = binding.receiving_application.encode()
+        self.facility = binding.receiving_facility.encode()
+        self.processing_ids = frozenset(name.encode() for name in binding.processing_ids)
 
 
 class Verifier:
-    """Verifies messages against a keyring. Pure apart from the keyring's keys; safe from any thread."""
+    """Verifies the frames of one listener against its keyring. Holds no state: as many threads as one likes."""
+
+    __slots__ = ("_bound", "_keyring", "_mutual_tls")
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
+        self._bound = {trust.environment: _Bound(trust) for trust in keyring}
+        self._mutual_tls = any(trust.authentication == "mutual-tls" for trust in keyring)
 
     def verify(
         self, content: bytes, *, received_at: datetime, peer_thumbprint: str | None = None
@@ -52,179 +78,125 @@ class Verifier:
         """Judge one frame's content. Never raises for any bytes.
 
         Args:
-            received_at: UTC; validity and freshness are judged by it.
-            peer_thumbprint: x5t#S256 of the TLS client certificate, for environments with `authentication: mutual-tls`.
+            content: the bytes between 0x0B and 0x1C 0x0D.
+            received_at: aware, UTC: when the frame was complete. Validity and freshness are judged as of it.
+            peer_thumbprint: x5t#S256 of the connection's TLS client certificate, whose possession TLS has proven.
         """
-        attempt = _Attempt(self._keyring, content, received_at, peer_thumbprint)
+        known = _Known()
         try:
-            return attempt.run()
-        except EnvelopeError as error:
-            return attempt.refusal(error.code, _ERR3[error.code], str(error))
-        except _CheckError as refused:
-            return attempt.refusal(refused.code, refused.err3, refused.text)
+            return self._verify(content, received_at, peer_thumbprint, known)
+        except _RefusedError as refused:
+            return Refusal(
+                code=refused.code,
+                err3=refused.err3,
+                text=refused.text,
+                msh=read_msh(content),
+                environment=known.environment,
+                thumbprint=known.thumbprint[:8] if known.thumbprint is not None else None,
+                digest=hashlib.sha256(content).hexdigest()[:16],
+            )
 
-
-class _Attempt:
-    """One message on its way through the checks; remembers how far it came, for the refusal."""
-
-    def __init__(self, keyring: Keyring, content: bytes, received_at: datetime, peer_thumbprint: str | None) -> None:
-        self._keyring = keyring
-        self._content = content
-        self._received_at = received_at
-        self._peer = peer_thumbprint
-        self._thumbprint: str | None = None
-        self._environment: str | None = None
-
-    def run(self) -> VerifiedMessage:
-        if self._content.startswith(_BATCH):
-            raise _CheckError("BATCH", "199", "batches (FHS, BHS) are not taken; send messages one by one")
-        body = canonical(self._content)
-        if b"MSH" not in body:
-            raise _CheckError("NOHL7", "199", "no MSH segment: this is not an HL7 v2 message")
-        pinned = self._pinned()
-        if pinned is not None and not has_signature(body):
-            entry, payload, leading = pinned, body + b"\r", b""
-            self._name(entry)
-            if not body.startswith(b"MSH"):
-                raise _CheckError("SIG11", "102", "there are bytes before MSH")
+    def _verify(self, content: bytes, received_at: datetime, peer: str | None, known: _Known) -> VerifiedMessage:
+        if content.startswith(_BATCHES):
+            raise _RefusedError("BATCH", "199", "a batch (FHS, BHS): send each message in a block of its own")
+        envelope = split(content)
+        if isinstance(envelope, Fault):
+            if envelope.code == "NOHL7" and content.startswith(_UTF16):
+                raise _RefusedError("NOHL7", "199", "UTF-16: send the message in an 8-bit character set or UTF-8")
+            _refuse(envelope)
+        if isinstance(envelope, Unsigned):
+            trust, held = self._peer(peer, known)
+            _check_validity(held, received_at)
         else:
-            envelope = split(body)
-            self._thumbprint = envelope.header.thumbprint
-            entry = self._entry(envelope, pinned)
-            self._check_signature(envelope, entry)
-            payload, leading = envelope.payload, envelope.leading
+            trust, held = self._signer(envelope, received_at, peer, known)
+        payload = envelope.payload
         msh = read_msh(payload)
-        _check_form(payload, leading, msh)
-        _check_binding(msh, entry.trust)
-        sent_at, offset = _check_freshness(msh, entry.trust, self._received_at)
-        if not msh.control_id:
-            raise _CheckError("SIG10", "205", "MSH-10 is empty")
+        _check_structure(payload, msh, preamble=envelope.preamble)
+        _check_binding(msh, self._bound[trust.environment])
+        sent_at, sent_offset = _sent(msh, trust, received_at)
+        if msh.control_id.strip() in (b"", b'""'):
+            raise _RefusedError("SIG10", "205", "MSH-10 is empty")
         return VerifiedMessage(
             payload=payload,
             digest=hashlib.sha256(payload).digest(),
             msh=msh,
-            environment=entry.trust.environment,
-            thumbprint=entry.thumbprint,
-            received_at=self._received_at,
+            environment=trust.environment,
+            thumbprint=held.certificate.thumbprint,
+            received_at=received_at,
             sent_at=sent_at,
-            sent_offset=offset,
+            sent_offset=sent_offset,
         )
 
-    def refusal(self, code: str, err3: str, text: str) -> Refusal:
-        return Refusal(
-            code=code,
-            err3=err3,
-            text=text,
-            msh=read_msh(self._content),
-            environment=self._environment,
-            thumbprint=None if self._thumbprint is None else self._thumbprint[:8],
-            digest=hashlib.sha256(self._content).hexdigest()[:16],
-        )
+    def _signer(self, signed: Signed, received_at: datetime, peer: str | None, known: _Known) -> tuple[Trust, Held]:
+        """Header, certificate, algorithm fit, validity, signature."""
+        header = read_header(signed.header)
+        if isinstance(header, Fault):
+            _refuse(header)
+        trust, held = self._active(header.thumbprint, "the signing certificate", known)
+        if header.alg not in held.certificate.algorithms:
+            raise _RefusedError("SIG04", "103", _misfit(header.alg, held.certificate.algorithms))
+        _check_validity(held, received_at)
+        if trust.authentication == "mutual-tls":
+            self._check_peer_of(trust, peer, received_at)
+        if not signed.signature:
+            raise _RefusedError("SIG02", "102", "the signature in ZSG-2 is empty")
+        data = signing_input(signed.header, signed.payload)
+        if not holds(header.alg, held.certificate.key, signed.signature, data):
+            raise _RefusedError("SIG07", "207", _diagnose(signed.payload, signed.diagnosis))
+        return trust, held
 
-    def _pinned(self) -> Entry | None:
-        """The TLS client's certificate, where its environment authenticates by it."""
-        entry = self._keyring.find(self._peer) if self._peer is not None else None
-        return entry if entry is not None and entry.trust.authentication == "mutual-tls" else None
+    def _active(self, thumbprint: str, what: str, known: _Known) -> tuple[Trust, Held]:
+        known.thumbprint = thumbprint
+        found = self._keyring.find(thumbprint)
+        if found is None:
+            raise _RefusedError("SIG05", "207", f"{what} {thumbprint[:8]} is not known here")
+        trust, held = found
+        known.environment = trust.environment
+        if held.state is not State.ACTIVE:
+            raise _RefusedError("SIG05", "207", f"{what} {thumbprint[:8]} is {held.state.value}, not active")
+        return trust, held
 
-    def _entry(self, envelope: Envelope, pinned: Entry | None) -> Entry:
-        entry = self._keyring.find(envelope.header.thumbprint)
-        if entry is None:
-            raise _CheckError("SIG05", "207", "the certificate is not active in this environment")
-        if entry.trust.authentication == "mutual-tls" and (pinned is None or pinned.trust is not entry.trust):
-            raise _CheckError("SIG05", "207", "this environment asks for its certificate in TLS")
-        if pinned is not None and pinned.trust is not entry.trust:
-            raise _CheckError("SIG05", "207", "the signature and the TLS connection are of two environments")
-        self._environment = entry.trust.environment
-        if pinned is not None:
-            self._check_validity(pinned)  # a signature does not make up for an expired TLS certificate
-        return entry
+    def _peer(self, peer: str | None, known: _Known) -> tuple[Trust, Held]:
+        """The environment of an unsigned message: the TLS client certificate's, where that is enough."""
+        if not peer or not self._mutual_tls:
+            raise _RefusedError("SIG01", "100", "no ZSG segment: the message is not signed")
+        trust, held = self._active(peer, "the TLS client certificate", known)
+        if trust.authentication != "mutual-tls":
+            raise _RefusedError("SIG01", "100", "no ZSG segment: the message is not signed")
+        return trust, held
 
-    def _name(self, entry: Entry) -> None:
-        self._thumbprint, self._environment = entry.thumbprint, entry.trust.environment
-        self._check_validity(entry)
-
-    def _check_signature(self, envelope: Envelope, entry: Entry) -> None:
-        alg = envelope.header.alg
-        if not fits(alg, entry.key):
-            raise _CheckError("SIG04", "103", "the algorithm is refused or does not fit the certificate's key")
-        self._check_validity(entry)
-        if not envelope.signature:
-            raise _CheckError("SIG02", "102", "the signature is empty")
-        if not holds(alg, entry.key, envelope.signature, envelope.signing_input):
-            raise _CheckError("SIG07", "207", _why_wrong(envelope))
-
-    def _check_validity(self, entry: Entry) -> None:
-        state = entry.state(self._received_at)
-        if state is not State.ACTIVE:
-            words = "has expired" if state is State.EXPIRED else "is not yet valid"
-            raise _CheckError("SIG06", "207", f"the certificate {words}")
-
-
-def _why_wrong(envelope: Envelope) -> str:
-    said, payload = envelope.diagnosis, envelope.payload
-    if said is None:
-        return "the signature is wrong: bytes changed after signing, or another key signed"
-    if (said.length, said.sha256) == (len(payload), hashlib.sha256(payload).hexdigest()):
-        return "the signature is wrong; bytes agree: wrong key"
-    return f"the signature is wrong: bytes changed after signing ({said.length} signed, {len(payload)} received)"
-
-
-def _check_form(payload: bytes, leading: bytes, msh: Msh) -> None:
-    if leading:
-        raise _CheckError("SIG11", "102", "there are bytes before MSH, such as a byte-order mark")
-    unwanted = _CONTROL_BUT_ESCAPE if _JIS.search(msh.character_set) else _CONTROL
-    if len(payload.translate(None, unwanted)) != len(payload):
-        raise _CheckError("SIG11", "102", "the message holds control characters")
-    if msh.separators not in _SEPARATORS:
-        raise _CheckError("SIG11", "102", "MSH-1 must be | and MSH-2 ^~\\& or ^~\\&#")
-    if b"\rMSH" in payload:
-        raise _CheckError("SIG11", "102", "there is a second MSH")
-
-
-def _check_binding(msh: Msh, trust: Trust) -> None:
-    binding = trust.binding
-    if first_component(msh.processing_id, msh) not in binding.processing_ids:
-        raise _CheckError("SIG08", "202", "MSH-11 is not of this environment")
-    if first_component(msh.sending_facility, msh) not in binding.facilities:
-        raise _CheckError("SIG08", "207", "MSH-4 is not a facility of this environment")
-    if first_component(msh.receiving_application, msh) != binding.receiving_application:
-        raise _CheckError("SIG08", "207", "MSH-5 is not this environment's receiving application")
-    if first_component(msh.receiving_facility, msh) != binding.receiving_facility:
-        raise _CheckError("SIG08", "207", "MSH-6 is not this environment's receiving facility")
-
-
-def _check_freshness(msh: Msh, trust: Trust, received_at: datetime) -> tuple[datetime, str | None]:
-    written = first_component(msh.date_time, msh)
-    if not written:
-        raise _CheckError("SIG09", "102", "MSH-7 is missing")
-    try:
-        sent_at, offset = read_dtm(written, trust.zone)
-    except (ValueError, OverflowError):
-        raise _CheckError("SIG09", "102", "MSH-7 is not a date and time") from None
-    if received_at - sent_at > trust.freshness.max_age:
-        raise _CheckError("SIG09", "102", "MSH-7 is too old: the message is stale")
-    if sent_at - received_at > trust.freshness.max_ahead:
-        raise _CheckError("SIG09", "102", "MSH-7 lies in the future: compare the clocks")
-    return sent_at, offset
+    def _check_peer_of(self, trust: Trust, peer: str | None, received_at: datetime) -> None:
+        """A signature does not replace the client certificate that the environment asks for."""
+        if not peer:
+            raise _RefusedError("SIG05", "207", "this environment needs a TLS client certificate")
+        of, held = self._active(peer, "the TLS client certificate", _Known())
+        if of is not trust:
+            raise _RefusedError("SIG05", "207", "the TLS client certificate is another environment's")
+        _check_validity(held, received_at)
 
 
 def unverified(content: bytes, *, environment: str, zone: ZoneInfo, received_at: datetime) -> VerifiedMessage:
-    """A message that nobody vouches for, for `carebell explain` and `carebell plan` alone: they store and send nothing.
+    """A message that nobody vouches for, for `carebell explain` and `carebell plan`, which store and send nothing.
 
-    A ZSG is split off if it is there and not looked at. An MSH-7 that cannot be read counts as `received_at`.
+    The only way round verification. Bytes before MSH are passed over, a ZSG at the end is taken off unread. An MSH-7 that is
+    missing or unreadable counts as `received_at`, with a warning.
 
-    ValueError: there is no MSH at the beginning.
+    Raises:
+        ValueError: there is no MSH segment.
     """
-    body = canonical(content).removeprefix(b"\xef\xbb\xbf")
-    cut = body.rfind(b"\r") + 1
-    payload = body[:cut] if body[cut:].startswith(b"ZSG") else body + b"\r"
-    if not payload.startswith(b"MSH"):
-        raise ValueError("no MSH segment at the beginning: this is not an HL7 v2 message")
+    body = canonical(content)
+    start = body.find(b"MSH")
+    if start < 0:
+        raise ValueError("not an HL7 version 2 message: there is no MSH segment")
+    last = body.rfind(b"\r", start)
+    payload = body[start : last + 1] if body.startswith(b"ZSG|", last + 1) else body[start:] + b"\r"
     msh = read_msh(payload)
+    warnings: tuple[str, ...] = ()
     try:
-        sent_at, offset = read_dtm(first_component(msh.date_time, msh), zone)
-    except (ValueError, OverflowError):
-        sent_at, offset = received_at, None
+        sent_at, sent_offset = read_dtm(msh.date_time, zone)
+    except ValueError as error:
+        sent_at, sent_offset = received_at, None
+        warnings = (f"MSH-7: {error}; taken as the time of receipt",)
     return VerifiedMessage(
         payload=payload,
         digest=hashlib.sha256(payload).digest(),
@@ -233,5 +205,92 @@ def unverified(content: bytes, *, environment: str, zone: ZoneInfo, received_at:
         thumbprint="",
         received_at=received_at,
         sent_at=sent_at,
-        sent_offset=offset,
+        sent_offset=sent_offset,
+        warnings=warnings,
     )
+
+
+def _refuse(fault: Fault) -> NoReturn:
+    raise _RefusedError(fault.code, fault.err3, fault.text)
+
+
+def _misfit(alg: str, fitting: tuple[str, ...]) -> str:
+    wanted = " or ".join(fitting)
+    if alg in ALGORITHMS:
+        return f"{alg} does not fit the certificate's key, which takes {wanted}"
+    return f"this algorithm is refused; the certificate's key takes {wanted}"
+
+
+def _check_validity(held: Held, received_at: datetime) -> None:
+    certificate = held.certificate
+    if received_at > certificate.not_after:
+        raise _RefusedError("SIG06", "207", f"the certificate expired on {certificate.not_after:%Y-%m-%d}")
+    if received_at < certificate.not_before:
+        raise _RefusedError("SIG06", "207", f"the certificate is not valid before {certificate.not_before:%Y-%m-%d}")
+
+
+def _diagnose(payload: bytes, diagnosis: Diagnosis | None) -> str:
+    """What ZSG-3 tells about a wrong signature. It is not authenticated, so this decides nothing."""
+    if diagnosis is None:
+        return "the signature does not fit the message"
+    if (diagnosis.length, diagnosis.sha256) == (len(payload), hashlib.sha256(payload).hexdigest()):
+        return "bytes agree: wrong key"
+    changed = f"bytes changed after signing ({diagnosis.length} signed, {len(payload)} received)"
+    mistakes = {
+        "with CRLF": payload.replace(b"\r", b"\r\n"),
+        "with LF": payload.replace(b"\r", b"\n"),
+        "without the CR before ZSG": payload[:-1],
+    }
+    for how, guess in mistakes.items():
+        if hashlib.sha256(guess).hexdigest() == diagnosis.sha256:
+            return f"{changed}: it was signed {how}"
+    return changed
+
+
+def _check_structure(payload: bytes, msh: Msh, *, preamble: bool) -> None:
+    if preamble:
+        raise _RefusedError("SIG11", "102", "there are bytes before MSH, a byte-order mark perhaps")
+    if len(payload.translate(None, _CONTROLS)) != len(payload):
+        rest = payload.replace(b"\x1b", b"") if _shifts(payload) else payload
+        if len(rest.translate(None, _CONTROLS)) != len(rest):
+            raise _RefusedError("SIG11", "102", "there is a control character in the message")
+    if not payload.startswith(_DELIMITERS):
+        raise _RefusedError("SIG11", "102", "MSH-1 and MSH-2 are not |^~\\& or |^~\\&#")
+    if payload.find(b"\rMSH") >= 0:
+        raise _RefusedError("SIG11", "102", "a second MSH segment")
+
+
+def _shifts(payload: bytes) -> bool:
+    """Whether MSH-18 names a character set of ISO 2022, in which ESC is part of the text."""
+    fields = payload[: payload.find(b"\r")].split(b"|", 18)
+    return len(fields) > 17 and _SHIFTS.search(fields[17]) is not None
+
+
+def _check_binding(msh: Msh, bound: _Bound) -> None:
+    if _first(msh.processing_id) not in bound.processing_ids:
+        raise _RefusedError("SIG08", "202", "MSH-11 is not of this environment")
+    if _first(msh.sending_facility) not in bound.facilities:
+        raise _RefusedError("SIG08", "207", "MSH-4 is not a facility of this environment")
+    if _first(msh.receiving_application) != bound.application:
+        raise _RefusedError("SIG08", "207", "MSH-5 is not this environment's receiving application")
+    if _first(msh.receiving_facility) != bound.facility:
+        raise _RefusedError("SIG08", "207", "MSH-6 is not this environment's receiving facility")
+
+
+def _sent(msh: Msh, trust: Trust, received_at: datetime) -> tuple[datetime, str | None]:
+    if not msh.date_time:
+        raise _RefusedError("SIG09", "102", "MSH-7 is missing")
+    try:
+        sent_at, offset = read_dtm(msh.date_time, trust.zone)
+    except ValueError as error:
+        raise _RefusedError("SIG09", "102", f"MSH-7 cannot be read: {error}") from None
+    age = received_at - sent_at
+    if age > trust.freshness.max_age:
+        raise _RefusedError("SIG09", "102", f"MSH-7 is {age.days} days old, which is too old")
+    if -age > trust.freshness.max_ahead:
+        raise _RefusedError("SIG09", "102", f"MSH-7 is {int(-age.total_seconds() // 60)} minutes ahead of our clock")
+    return sent_at, offset
+
+
+def _first(field: bytes) -> bytes:
+    return field.split(b"^", 1)[0]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from certs.cer import read_upload
-from certs.keyring import Binding, Freshness, Keyring, Trust
+from certs.certificate import SigningCertificate
+from certs.keyring import Binding, Freshness, Held, Keyring, State, Trust
 from certs.message import Refusal, VerifiedMessage
 from certs.verify import Verifier
 
@@ -25,17 +25,19 @@ NOW = datetime.fromisoformat((VECTORS / "CLOCK").read_text().strip())
 ZONE = ZoneInfo("America/Los_Angeles")
 
 PRODUCTION = Binding(
-    facilities=frozenset({b"LAMNA"}),
-    receiving_application=b"APPTSMS",
-    receiving_facility=b"LAMNA",
-    processing_ids=frozenset({b"P"}),
+    facilities=("LAMNA",),
+    receiving_application="APPTSMS",
+    receiving_facility="LAMNA",
+    processing_ids=("P",),
 )
 TEST = Binding(
-    facilities=frozenset({b"LAMNATST"}),
-    receiving_application=b"APPTSMS",
-    receiving_facility=b"LAMNATST",
-    processing_ids=frozenset({b"T", b"D"}),
+    facilities=("LAMNATST",),
+    receiving_application="APPTSMS",
+    receiving_facility="LAMNATST",
+    processing_ids=("T", "D"),
 )
+RETIRED = "accept/14-retired-rsa2048.cer"
+EXPIRED = "refuse/20-expired.cer"
 PRODUCTION_FILES = (
     "accept/01-prod-rsa3072.cer",
     "accept/10-prod-next-rsa3072.cer",
@@ -45,7 +47,7 @@ PRODUCTION_FILES = (
 )
 
 
-def certificate(name: str) -> x509.Certificate:
+def certificate(name: str) -> SigningCertificate:
     """A certificate of the vectors, also one whose dates alone are wrong: behind the upload check, as x39 asks."""
     parsed = read_upload(VECTORS / "certs" / name, NOW).parsed
     assert parsed is not None
@@ -72,25 +74,49 @@ def ed_key() -> ed25519.Ed25519PrivateKey:
 
 def production(
     *files: str,
+    retired: tuple[str, ...] = (),
+    pending: tuple[str, ...] = (),
     freshness: Freshness | None = None,
     authentication: Literal["signature", "mutual-tls"] = "signature",
 ) -> Trust:
     return Trust(
         environment="production",
+        kind="production",
         zone=ZONE,
         binding=PRODUCTION,
-        certificates=tuple(certificate(name) for name in files or PRODUCTION_FILES),
+        certificates=tuple(
+            Held(certificate=certificate(name), state=state)
+            for names, state in (
+                (files or PRODUCTION_FILES, State.ACTIVE),
+                (retired, State.RETIRED),
+                (pending, State.PENDING),
+            )
+            for name in names
+        ),
         freshness=freshness or Freshness(),
         authentication=authentication,
     )
 
 
+def readme_ring(environment: str) -> Keyring:
+    """What a listener of one environment holds in the vectors' README, x39's and x40's certificates behind the upload check."""
+    if environment == "test":
+        return Keyring([trial()])
+    others = (
+        Held(certificate=certificate(RETIRED), state=State.RETIRED),
+        Held(certificate=certificate(EXPIRED)),
+        Held(certificate=future()),
+    )
+    return Keyring([production(others=others)])
+
+
 def trial(*, authentication: Literal["signature", "mutual-tls"] = "signature") -> Trust:
     return Trust(
         environment="test",
+        kind="test",
         zone=ZONE,
         binding=TEST,
-        certificates=(certificate("accept/09-test-rsa2048.cer"),),
+        certificates=(Held(certificate=certificate("accept/09-test-rsa2048.cer")),),
         authentication=authentication,
     )
 

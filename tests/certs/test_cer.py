@@ -33,7 +33,7 @@ ROWS = [tuple(line.split("\t")) for line in (VECTORS / "certs.tsv").read_text(en
 GOOD = (VECTORS / "certs/accept/01-prod-rsa3072.cer").read_bytes()
 SMALL = (VECTORS / "certs/accept/11-ec-p256.cer").read_bytes()
 LEAF = (VECTORS / "certs/accept/13-ca-issued-leaf.cer").read_bytes()
-DER = certificate("accept/01-prod-rsa3072.cer").public_bytes(Encoding.DER)
+DER = certificate("accept/01-prod-rsa3072.cer").der
 CODES = {
     "01-der-binary": "DER",
     "03-private-key-then-cert": "PRIVATE_KEY",
@@ -204,7 +204,7 @@ def test_private_keys_are_found_in_every_wrapping(name: str, data: bytes) -> Non
 @pytest.mark.parametrize("lock", [NoEncryption(), BestAvailableEncryption(b"secret")], ids=["open", "locked"])
 @pytest.mark.parametrize("wrap", [bytes, base64.encodebytes, lambda raw: pem(raw, "PKCS12")], ids=["der", "b64", "pem"])
 def test_pkcs12(lock: NoEncryption | BestAvailableEncryption, wrap: object) -> None:
-    own = certificate("accept/11-ec-p256.cer")
+    own = x509.load_der_x509_certificate(certificate("accept/11-ec-p256.cer").der)
     assert callable(wrap)
     report = look(wrap(pkcs12.serialize_key_and_certificates(b"x", ec_key(), own, None, lock)))
     assert report.code == "PKCS12"
@@ -213,7 +213,7 @@ def test_pkcs12(lock: NoEncryption | BestAvailableEncryption, wrap: object) -> N
 
 
 def _containers() -> dict[str, tuple[bytes, str]]:
-    own = certificate("accept/11-ec-p256.cer")
+    own = x509.load_der_x509_certificate(certificate("accept/11-ec-p256.cer").der)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(ec_key(), hashes.SHA256())
     revoked = (
@@ -430,6 +430,7 @@ def test_size_is_checked_before_reading(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_mutations_are_never_another_certificate() -> None:
+    """Of self-signed uploads: for a certificate whose issuer is unknown, nobody can tell a damaged name from a good one."""
     chance = random.Random(7)
     seen = set()
     for data in (GOOD, SMALL):
@@ -441,6 +442,31 @@ def test_mutations_are_never_another_certificate() -> None:
             if report.verdict == "accept":
                 assert report.thumbprint == look(data).thumbprint
     assert {"OK", "SELF_SIGNATURE", "NOT_BASE64", "TRUNCATED"} <= seen
+
+
+@pytest.mark.parametrize("name", [b"epic-bridges-prod", b"engine-ec"])
+def test_a_damaged_name_does_not_make_an_issuer(name: bytes) -> None:
+    for upload in ("01-prod-rsa3072.cer", "11-ec-p256.cer"):
+        own = certificate(f"accept/{upload}").der
+        for at in (own.find(name), own.rfind(name)):
+            if at >= 0:
+                assert look(pem(own[:at] + b"E" + own[at + 1 :])).code == "SELF_SIGNATURE"
+
+
+def test_an_issuer_of_much_the_same_name_is_an_issuer() -> None:
+    key, name = ec_key(), NameOID.COMMON_NAME
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(name, "lamna-2")]))
+        .issuer_name(x509.Name([x509.NameAttribute(name, "lamna-1")]))
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=90))
+    )
+    issuer = x509.AuthorityKeyIdentifier(b"another key", None, None)
+    issued = builder.add_extension(issuer, critical=False).sign(rsa_key(), hashes.SHA256())
+    assert look(issued.public_bytes(Encoding.PEM)).code == "OK"
 
 
 @settings(max_examples=300, deadline=None)
