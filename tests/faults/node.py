@@ -115,7 +115,8 @@ class Node:
         )
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._said: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         wanted = _LISTENS if "listener" in roles else re.compile("service_started")
         try:
             found = self.wait_for(wanted)
@@ -151,7 +152,7 @@ class Node:
     def kill(self) -> None:
         """As a crash: nothing is finished."""
         self._process.kill()
-        self._process.wait(PATIENCE)
+        self.ended()
 
     def stop(self) -> int:
         """As an administrator; the exit code."""
@@ -161,11 +162,14 @@ class Node:
 
     def ended(self) -> int:
         """Wait until it has ended by itself; the exit code."""
-        return self._process.wait(PATIENCE)
+        code = self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._said = [*self._said[-20:], line.rstrip()]
-            self._lines.put(line)
+        with self._process.stdout as lines:
+            for line in lines:
+                self._said = [*self._said[-20:], line.rstrip()]
+                self._lines.put(line)
         self._lines.put(None)
