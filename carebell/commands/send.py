@@ -121,7 +121,8 @@ class _Sender:
             row = {"file": name, "control_id": control_id, "answer": code, "text": text}
             print_json(row | {"milliseconds": round(answer.milliseconds, 1), "ack": answer.content.decode("latin-1")})
         else:
-            print(f"{name}: {control_id}: {code} {text} ({answer.milliseconds:.1f} ms)", flush=True)
+            words = " ".join(part for part in (code, text) if part)
+            print(f"{name}: {control_id}: {words} ({answer.milliseconds:.1f} ms)", flush=True)
 
 
 def _acknowledged(content: bytes) -> tuple[str, str]:
