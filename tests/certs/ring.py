@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -47,6 +48,7 @@ PRODUCTION_FILES = (
 )
 
 
+@cache
 def certificate(name: str) -> SigningCertificate:
     """A certificate of the vectors, also one whose dates alone are wrong: behind the upload check, as x39 asks."""
     parsed = read_upload(VECTORS / "certs" / name, NOW).parsed
@@ -54,18 +56,21 @@ def certificate(name: str) -> SigningCertificate:
     return parsed
 
 
+@cache
 def rsa_key(name: str = "prod-rsa3072") -> rsa.RSAPrivateKey:
     key = load_pem_private_key((VECTORS / "keys" / f"{name}.key.pem").read_bytes(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return key
 
 
+@cache
 def ec_key() -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key((VECTORS / "keys" / "ec-p256.key.pem").read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 
 
+@cache
 def ed_key() -> ed25519.Ed25519PrivateKey:
     key = load_pem_private_key((VECTORS / "keys" / "ed25519.key.pem").read_bytes(), None)
     assert isinstance(key, ed25519.Ed25519PrivateKey)
@@ -98,18 +103,6 @@ def production(
     )
 
 
-def readme_ring(environment: str) -> Keyring:
-    """What a listener of one environment holds in the vectors' README, x39's and x40's certificates behind the upload check."""
-    if environment == "test":
-        return Keyring([trial()])
-    others = (
-        Held(certificate=certificate(RETIRED), state=State.RETIRED),
-        Held(certificate=certificate(EXPIRED)),
-        Held(certificate=future()),
-    )
-    return Keyring([production(others=others)])
-
-
 def trial(*, authentication: Literal["signature", "mutual-tls"] = "signature") -> Trust:
     return Trust(
         environment="test",
@@ -121,6 +114,7 @@ def trial(*, authentication: Literal["signature", "mutual-tls"] = "signature") -
     )
 
 
+@cache
 def thumbprint(name: str) -> str:
     """x5t#S256 of a certificate of the vectors, from their table: not computed by what is under test."""
     rows = (line.split("\t") for line in (VECTORS / "thumbprints.tsv").read_text().splitlines())

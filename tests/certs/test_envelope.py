@@ -65,7 +65,7 @@ def test_any_bytes_split_or_are_refused_by_code(content: bytes) -> None:
     assert part.preamble == (start > 0)
     assert body[start:].startswith(part.payload[:-1])
     assert part.payload.endswith(b"\r")
-    assert isinstance(part, Signed) == (b"\rZSG" in body and b"ZSG|" in body[len(part.payload) :])
+    assert isinstance(part, Signed) == (b"\rZSG|" in body)
 
 
 def test_the_worked_example_step_by_step() -> None:

@@ -468,7 +468,7 @@ def test_mutual_tls_without_signature() -> None:
     ("message", "peer", "expected"),
     [
         (P, None, "SIG01"),
-        (P, thumbprint("attacker"), "SIG01"),
+        (P, thumbprint("attacker"), "SIG05"),
         (P, "", "SIG01"),
         (signed(P), None, "SIG05"),
         (signed(P), thumbprint("attacker"), "SIG05"),
