@@ -37,8 +37,6 @@ TEST = Binding(
     receiving_facility="LAMNATST",
     processing_ids=("T", "D"),
 )
-RETIRED = "accept/14-retired-rsa2048.cer"
-EXPIRED = "refuse/20-expired.cer"
 PRODUCTION_FILES = (
     "accept/01-prod-rsa3072.cer",
     "accept/10-prod-next-rsa3072.cer",
