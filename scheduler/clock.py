@@ -77,7 +77,7 @@ class Alarm:
         self._scheduler: Any = AsyncIOScheduler(timezone=UTC)
         for tick in ticks:
             self._scheduler.add_job(
-                tick.run,
+                _on_the_loop(tick.run),
                 "interval",
                 id=tick.name,
                 seconds=tick.seconds,
@@ -93,3 +93,12 @@ class Alarm:
         """Ring no more; a tick under way is the caller's to await."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+
+def _on_the_loop(run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """APScheduler awaits only what is written `async def`; any other callable it would put in a thread and never await."""
+
+    async def ring() -> None:
+        await run()
+
+    return ring

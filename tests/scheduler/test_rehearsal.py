@@ -1,0 +1,115 @@
+"""A rehearsal plays whole histories as if the service had been up all along; what it shows is what would have been told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+from parser.event import SchedulingEvent
+from scheduler.appointment import Appointment
+from scheduler.messages import Kind, Reason, State
+from scheduler.rehearsal import Rehearsed, rehearse
+from tests.scheduler.stories import NEW_YORK, event, local, policy
+
+VISIT = "2026-06-20 14:00"
+RULES = policy({"before": "24h"})
+
+
+def played(*events: SchedulingEvent) -> list[Rehearsed]:
+    return rehearse(events, RULES, lambda _: None, zone=NEW_YORK)
+
+
+def outcomes(found: list[Rehearsed]) -> list[tuple[str, str, bool]]:
+    return [(each.appointment.reference, each.row.kind.value, each.leaves) for each in found]
+
+
+def of(reference: str, name: str, at: str, start: str | None) -> SchedulingEvent:
+    return event(name, at, start, reference=reference, aliases=(f"EPIC|LAMNA|filler|{reference}|",))
+
+
+def test_nothing_heard_is_nothing_told() -> None:
+    assert played() == []
+
+
+def test_what_left_before_the_next_message_is_gone_and_the_rest_waits() -> None:
+    found = played(event("S12", "2026-06-01 09:00", VISIT), event("S14", "2026-06-02 09:00", VISIT))
+    assert [(each.row.kind, each.row.state) for each in found] == [
+        (Kind.BOOKED, State.ACCEPTED),
+        (Kind.REMINDER, State.DUE),
+        (Kind.UPDATED, State.SUPPRESSED),
+    ]
+    assert [each.leaves for each in found] == [True, True, False]
+
+
+def test_a_text_due_at_the_very_receipt_of_a_message_has_left_before_it() -> None:
+    booked = event("S12", "2026-06-01 09:00", VISIT)
+    assert outcomes(played(booked, event("S15", "2026-06-01 09:01", None)))[0] == ("900100", "booked", True)
+    assert outcomes(played(booked, event("S15", "2026-06-01 09:00:59", None)))[0] == ("900100", "booked", False)
+
+
+def test_appointments_are_told_apart_and_told_one_after_the_other() -> None:
+    found = played(
+        of("1", "S12", "2026-06-01 09:00", "2026-06-20 14:00"),
+        of("2", "S12", "2026-06-01 09:00:10", "2026-06-10 14:00"),
+        of("1", "S15", "2026-06-01 09:00:20", None),
+    )
+    assert outcomes(found) == [
+        ("1", "booked", False),
+        ("1", "reminder", False),
+        ("2", "booked", True),
+        ("2", "reminder", True),
+    ]
+    first, _, second, _ = found
+    assert first.appointment.id != second.appointment.id
+
+
+def test_an_older_message_changes_nothing_that_was_told() -> None:
+    cancel = event("S15", "2026-06-02 09:00", VISIT)
+    late = event("S12", "2026-06-01 09:00", VISIT, received_at=local("2026-06-02 09:05"))
+    assert outcomes(played(cancel, late)) == outcomes(played(cancel)) == [("900100", "canceled", True)]
+
+
+def test_a_text_that_left_shows_the_state_in_which_it_left() -> None:
+    found = played(event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-06-25 14:00"))
+    starts = {(each.row.kind, each.row.due): each.appointment.start for each in found if each.leaves}
+    assert starts == {
+        (Kind.BOOKED, local("2026-06-01 09:01")): local(VISIT),
+        (Kind.UPDATED, local("2026-06-02 09:01")): local("2026-06-25 14:00"),
+        (Kind.REMINDER, local("2026-06-24 14:00")): local("2026-06-25 14:00"),
+    }
+
+
+def test_why_a_patient_cannot_be_texted_is_asked_of_the_state_then_known() -> None:
+    def only_in_june(appointment: Appointment) -> Reason | None:
+        start = appointment.start
+        return None if start is not None and start < local("2026-07-01 00:00") else Reason.NO_CONSENT
+
+    events = [event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-07-20 14:00")]
+    found = rehearse(events, RULES, only_in_june, zone=NEW_YORK)
+    assert [(each.row.kind, each.row.reason) for each in found] == [
+        (Kind.BOOKED, Reason.BOOKED),
+        (Kind.UPDATED, Reason.NO_CONSENT),
+        (Kind.REMINDER, Reason.SUPERSEDED),
+        (Kind.REMINDER, Reason.NO_CONSENT),
+    ]
+
+
+def test_an_event_without_a_start_is_of_the_environments_zone() -> None:
+    cancel = event("S15", "2026-06-01 09:00", None)
+    move = event("S13", "2026-06-02 09:00", None)
+    found = rehearse([cancel, move], RULES, lambda _: None, zone="America/Phoenix")
+    assert {each.appointment.zone for each in found} == {"America/Phoenix"}
+    assert not any(each.leaves for each in found)
+
+
+def test_rows_stand_in_the_order_of_their_time_and_those_without_one_last() -> None:
+    history = [
+        event("S12", "2026-06-01 09:00", VISIT),
+        event("S14", "2026-06-02 09:00", VISIT, duration=timedelta(minutes=45)),
+        event("S13", "2026-06-03 09:00", "2026-06-25 14:00"),
+    ]
+    dues = [each.row.due for each in played(*history)]
+    assert dues[-1] is None
+    timed = [due for due in dues if due is not None]
+    assert len(timed) == len(dues) - 1
+    assert all(one <= other for one, other in pairwise(timed))
