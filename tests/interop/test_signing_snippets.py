@@ -14,10 +14,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from cryptography import x509
 
 from certs.cer import read_upload
-from certs.keyring import Binding, Keyring, Trust
+from certs.certificate import SigningCertificate
+from certs.keyring import Binding, Held, Keyring, Trust
 from certs.message import VerifiedMessage
 from certs.sign import load_key, sign
 from certs.verify import Verifier
@@ -104,7 +104,7 @@ RUNNERS: dict[str, tuple[Runner, tuple[str, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def certificate() -> x509.Certificate:
+def certificate() -> SigningCertificate:
     report = read_upload(CERTIFICATE, CLOCK)
     assert report.certificate is not None
     return report.certificate
@@ -119,21 +119,24 @@ def header() -> str:
 
 
 @pytest.fixture(scope="module")
-def verifier(certificate: x509.Certificate) -> Verifier:
+def verifier(certificate: SigningCertificate) -> Verifier:
     binding = Binding(
-        facilities=frozenset({b"LAMNA"}),
-        receiving_application=b"APPTSMS",
-        receiving_facility=b"LAMNA",
-        processing_ids=frozenset({b"P"}),
+        facilities=("LAMNA",), receiving_application="APPTSMS", receiving_facility="LAMNA", processing_ids=("P",)
     )
-    trust = Trust(environment="production", zone=ZoneInfo("UTC"), binding=binding, certificates=(certificate,))
+    trust = Trust(
+        environment="production",
+        kind="production",
+        zone=ZoneInfo("UTC"),
+        binding=binding,
+        certificates=(Held(certificate=certificate),),
+    )
     return Verifier(Keyring([trust]))
 
 
 @pytest.mark.parametrize("message", MESSAGES)
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_a_snippet_signs_as_we_do(
-    runner: str, message: str, tmp_path: Path, header: str, certificate: x509.Certificate, verifier: Verifier
+    runner: str, message: str, tmp_path: Path, header: str, certificate: SigningCertificate, verifier: Verifier
 ) -> None:
     run, programs = RUNNERS[runner]
     absent = [program for program in programs if shutil.which(program) is None]
