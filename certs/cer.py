@@ -17,15 +17,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
 from certs.certificate import SigningCertificate, thumbprint_of
-from certs.der import CONTEXT_0, certificate_parts, elements
+from certs.der import certificate_parts, elements
 from certs.reasons import REASONS, UploadError
+from certs.selfsigned import is_damaged
 from certs.unwrap import MAX_BYTES, printable, single_certificate
 
 if TYPE_CHECKING:
@@ -160,9 +160,7 @@ def _judge(certificate: x509.Certificate, der: bytes) -> tuple[str, ...]:
             raise UploadError("KEY_USAGE")
         if extension.oid == ExtensionOID.BASIC_CONSTRAINTS and extension.value.ca:
             notices += ("This is a CA certificate; a certificate made only for signing messages is better.",)
-    if certificate.issuer == certificate.subject:
-        _check_self_signature(certificate)
-    elif _was_self_signed(certificate):
+    if is_damaged(certificate):
         raise UploadError("SELF_SIGNATURE")
     return notices
 
@@ -217,54 +215,6 @@ def _check_signature_algorithm(certificate: x509.Certificate) -> None:
         raise UploadError("SIGNATURE_ALGORITHM") from None
     if isinstance(used, hashes.MD5 | hashes.SHA1):  # RSASSA-PSS names its hash in parameters
         raise UploadError("WEAK_HASH", name=used.name.upper())
-
-
-def _check_self_signature(certificate: x509.Certificate) -> None:
-    try:
-        certificate.verify_directly_issued_by(certificate)
-    except Exception:  # InvalidSignature, or a signature that the certificate's own key could not have made
-        raise UploadError("SELF_SIGNATURE") from None
-
-
-def _was_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether its own signature is right once its two names are the same again: then one of them has been damaged.
-
-    A certificate whose names differ looks like one of an issuer whom we do not know, and whose signature nobody here can
-    check. This tells the damaged copy of a self-signed one from it, without guessing.
-    """
-    signed = next(elements(certificate.tbs_certificate_bytes)).content
-    parts = [element.raw for element in elements(signed)]
-    issuer = (
-        3 if parts[0][0] == CONTEXT_0 else 2
-    )  # RFC 5280 4.1: version?, serial, signature, issuer, validity, subject
-    subject = issuer + 2
-    if len(parts[issuer]) != len(parts[subject]):
-        return False
-    header = certificate.tbs_certificate_bytes[: -len(signed)]
-    for name in (parts[issuer], parts[subject]):
-        parts[issuer], parts[subject], kept = name, name, parts[issuer : subject + 1]
-        if _signs(certificate, header + b"".join(parts)):
-            return True
-        parts[issuer : subject + 1] = kept
-    return False
-
-
-def _signs(certificate: x509.Certificate, signed: bytes) -> bool:
-    """Whether the certificate's signature is its own key's over these bytes."""
-    key, how = certificate.public_key(), certificate.signature_algorithm_parameters
-    try:
-        if isinstance(key, rsa.RSAPublicKey) and isinstance(how, padding.PKCS1v15 | padding.PSS):
-            assert certificate.signature_hash_algorithm is not None
-            key.verify(certificate.signature, signed, how, certificate.signature_hash_algorithm)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(how, ec.ECDSA):
-            key.verify(certificate.signature, signed, how)
-        elif isinstance(key, ed25519.Ed25519PublicKey) and how is None:
-            key.verify(certificate.signature, signed)
-        else:
-            return False  # another kind of key signed it: an issuer's
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _check_dates(facts: Report, at: datetime) -> None:
