@@ -381,3 +381,20 @@ def test_a_day_that_begins_at_one_ends_at_midnight() -> None:
     start = Start(instant=local("2026-09-06 01:00", santiago), zone=santiago, date_only=True)
     seen = first_sight(replace(event("S12", "2026-09-05 10:00", None), start=start), policy(), id="0", zone=santiago)
     assert seen.deadline == local("2026-09-07 00:00", santiago)
+
+
+@pytest.mark.parametrize(
+    ("received", "due", "outcome"),
+    [("20:58:59", "06-19 20:59", "goes"), ("20:59:00", "06-20 07:15", "quiet_hours")],
+)
+def test_the_evening_must_lie_after_the_receipt(received: str, due: str, outcome: str) -> None:
+    history = [event("S12", f"2026-06-19 {received}", "2026-06-20 08:15")]
+    assert ("reminder", "1h", due, outcome) in texts(history, policy({"before": "1h"}, min_gap="0s"))
+
+
+@pytest.mark.parametrize(
+    ("lead", "due", "outcome"), [("676m", "06-19 20:59", "goes"), ("677m", "06-20 07:15", "quiet_hours")]
+)
+def test_the_evening_must_leave_min_lead(lead: str, due: str, outcome: str) -> None:
+    history = [event("S12", BOOKED_AT, "2026-06-20 08:15")]
+    assert ("reminder", "1h", due, outcome) in texts(history, policy({"before": "1h"}, min_lead=lead))
