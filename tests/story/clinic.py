@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -52,6 +53,14 @@ class Clinic:
         client = await self.connect(environment)
         try:
             return [Ack((await client.send(content)).content) for content in contents]
+        finally:
+            await client.close()
+
+    async def send_over(self, tls: ssl.SSLContext, content: bytes) -> Ack:
+        """Send one message over TLS to production, which shows a certificate for carebell.example."""
+        client = await self.connect(tls=tls, server_name="carebell.example")
+        try:
+            return Ack((await client.send(content)).content)
         finally:
             await client.close()
 
