@@ -111,7 +111,7 @@ class Verifier:
             trust, held = self._signer(envelope, received_at, peer, known)
         payload = envelope.payload
         msh = read_msh(payload)
-        _check_structure(payload, msh, preamble=envelope.preamble)
+        _check_structure(payload, preamble=envelope.preamble)
         _check_binding(msh, self._bound[trust.environment])
         sent_at, sent_offset = _sent(msh, trust, received_at)
         if msh.control_id.strip() in (b"", b'""'):
@@ -247,7 +247,7 @@ def _diagnose(payload: bytes, diagnosis: Diagnosis | None) -> str:
     return changed
 
 
-def _check_structure(payload: bytes, msh: Msh, *, preamble: bool) -> None:
+def _check_structure(payload: bytes, *, preamble: bool) -> None:
     if preamble:
         raise _RefusedError("SIG11", "102", "there are bytes before MSH, a byte-order mark perhaps")
     if len(payload.translate(None, _CONTROLS)) != len(payload):

@@ -119,3 +119,10 @@ def test_steps_of_the_worked_example() -> None:
     assert outcome.digest == hashlib.sha256(outcome.payload).digest()
     assert outcome.thumbprint == thumbprint("prod")
     assert outcome.msh.control_id == b"MSG00001"
+
+
+@pytest.mark.parametrize("name", ["f01-one", "f07-crlf-before-start"])
+def test_content_of_a_good_frame(name: str) -> None:
+    frame = (VECTORS / "frames" / f"{name}.mllp").read_bytes()
+    assert frame.endswith(b"\x1c\r")
+    assert isinstance(judge(frame[frame.index(b"\x0b") + 1 : -2]), VerifiedMessage)
