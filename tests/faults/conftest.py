@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults.counts import FAULTS, Fault
 from tests.faults.disk import Disk, NoDisk
+from tests.faults.node import kill_all
 
 RESULTS: Final = "CAREBELL_FAULTS_RESULTS"
 """A file for one JSON object a line: rounds as they pass, and each test's outcome."""
@@ -68,6 +69,12 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     counted = Tally(marker.args[0], request.node.name)
     yield counted
     counted.finish(request.node.stash.get(_OUTCOME, "failed"))
+
+
+@pytest.fixture(autouse=True)
+def _no_node_is_left_behind() -> Iterator[None]:
+    yield
+    kill_all()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -43,8 +44,9 @@ def write_configuration(
     """
     folder.mkdir(exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
-    for number, certificate in enumerate(certificates):
-        (folder / f"sender-{number}.cer").write_bytes(certificate)
+    names = [f"sender-{hashlib.sha256(certificate).hexdigest()[:8]}.cer" for certificate in certificates]
+    for name, certificate in zip(names, certificates, strict=True):
+        (folder / name).write_bytes(certificate)
     if not (folder / "carebell.key").exists():
         create_key_file(folder / "carebell.key")
     texts: dict[str, object] = {
@@ -67,7 +69,7 @@ def write_configuration(
                 "ehr": "generic",
                 "time_zone": "America/Los_Angeles",
                 "listener": {"host": "127.0.0.1", "port": port},
-                "certificates": [f"sender-{number}.cer" for number in range(len(certificates))],
+                "certificates": names,
                 "sender": {
                     "facilities": ["LAMNA"],
                     "receiving_application": "APPTSMS",
@@ -84,6 +86,17 @@ def write_configuration(
         YAML().dump(content, file)
     beside.replace(path)
     return path
+
+
+_STARTED: Final[list[Node]] = []
+
+
+def kill_all() -> None:
+    """No test leaves a node behind, however it ends."""
+    while _STARTED:
+        node = _STARTED.pop()
+        if node.running:
+            node.kill()
 
 
 class Node:
@@ -111,13 +124,15 @@ class Node:
         """
         command = [*before, *program, "-c", str(configuration), "--roles", roles, *more]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment), cwd=configuration.parent
-        )
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment),
+            cwd=configuration.parent, start_new_session=True,
+        )  # fmt: skip
+        _STARTED.append(self)
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._said: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wanted = _LISTENS if "listener" in roles else re.compile("service_started")
+        wanted = _LISTENS if "listener" in roles else re.compile("service started")
         try:
             found = self.wait_for(wanted)
         except BaseException:
@@ -147,17 +162,18 @@ class Node:
                 return found
 
     def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        """To the node and what it runs under: strace hands a signal on to nobody."""
+        os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
         """As a crash: nothing is finished."""
-        self._process.kill()
+        self.signal(signal.SIGKILL)
         self.ended()
 
     def stop(self) -> int:
         """As an administrator; the exit code."""
         if self.running:
-            self._process.terminate()
+            self.signal(signal.SIGTERM)
         return self.ended()
 
     def ended(self) -> int:

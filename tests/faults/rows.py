@@ -1,4 +1,4 @@
-"""What a node's SQLite database holds, read from a copy and without any code of ours: the other side of a sender's ledger."""
+"""What a node's database holds, read without any code of ours (SQLite from a copy): the other side of a sender's ledger."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 FILES = ("carebell.db", "carebell.db-wal")
 
@@ -19,18 +22,18 @@ class Rows:
     """Attributes:
     remembered: control ids whose answer is remembered. complete: those of them whose appointment and texts are there too.
     revisions: appointment number -> its revision. texts: appointment number -> rows in the outbox.
-    states: outbox state -> rows.
+    confirmations: their state -> how many; they are due at once.
     """
 
     remembered: frozenset[str]
     complete: frozenset[str]
     revisions: Mapping[int, int]
     texts: Mapping[int, int]
-    states: Counter[str]
+    confirmations: Counter[str]
 
 
 def read_rows(data: Path) -> Rows:
-    """Of the database in this folder. Its integrity is asserted."""
+    """Of the SQLite database in this folder. Its integrity is asserted."""
     with tempfile.TemporaryDirectory(prefix="carebell-rows-") as copy:
         for name in FILES:
             if (data / name).exists():
@@ -38,18 +41,29 @@ def read_rows(data: Path) -> Rows:
         conn = sqlite3.connect(Path(copy) / FILES[0])
         try:
             assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            remembered = {control_id for (control_id,) in conn.execute("SELECT msh10 FROM messages")}
-            appointments = conn.execute("SELECT reference, revision FROM appointments").fetchall()
-            texts = Counter(_number(found) for (found,) in conn.execute("SELECT reference FROM outbox"))
-            states = Counter(state for (state,) in conn.execute("SELECT state FROM outbox"))
+            return _rows(lambda query: conn.execute(query).fetchall())
         finally:
             conn.close()
+
+
+def read_server_rows(url: str) -> Rows:
+    """Of a PostgreSQL database; `url` as psycopg takes it."""
+    with psycopg.connect(url) as conn:
+        return _rows(lambda query: conn.execute(query.encode()).fetchall())
+
+
+def _rows(ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> Rows:
+    remembered = {control_id for (control_id,) in ask("SELECT msh10 FROM messages")}
+    appointments = ask("SELECT reference, revision FROM appointments")
+    texts = Counter(_number(found) for (found,) in ask("SELECT reference FROM outbox"))
     revisions = {_number(reference): revision for reference, revision in appointments}
     assert len(revisions) == len(appointments), "an appointment is there twice"
     complete = {own for own in remembered if int(own[1:]) in revisions and texts[int(own[1:])] > 0}
+    confirmations = Counter(state for (state,) in ask("SELECT state FROM outbox WHERE kind <> 'reminder'"))
     return Rows(
-        remembered=frozenset(remembered), complete=frozenset(complete), revisions=revisions, texts=texts, states=states
-    )
+        remembered=frozenset(remembered), complete=frozenset(complete), revisions=revisions, texts=texts,
+        confirmations=confirmations,
+    )  # fmt: skip
 
 
 def _number(reference: str) -> int:

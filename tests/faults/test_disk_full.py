@@ -35,7 +35,6 @@ async def _try(port: int, hospital: Hospital, count: int) -> None:
             pass
         finally:
             client.abort()
-    return answered
 
 
 def _fill_and_free(
