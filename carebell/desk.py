@@ -109,7 +109,7 @@ def desk(loaded: Loaded, name: str) -> Desk:
     return Desk(
         name=name,
         environment=environment,
-        rules=rules_for(environment, loaded.field_maps[name]),
+        rules=rules_for(environment, loaded.field_maps[name], wants_name="patient_name" in shown),
         answers=AnswerTable(loaded.answer_rows, environment.answers),
         policy=Policy(sms=sms, shown=tuple(sorted(shown))),
         numbers=numbers,

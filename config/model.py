@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from config.addresses import is_loopback
+from config.fieldmap import Path as Hl7Path
 from config.values import (
     Charset,
     Clock,
@@ -180,7 +181,7 @@ class Consent(Section):
 
     organization_allows_sending: bool = False
     attendees_have_consented: bool = False
-    field: str | None = None
+    field: Hl7Path | None = None
     """A field that carries the patient's own consent, e.g. PD1-12; None: the two switches decide alone."""
     granted: list[str] = Field(default_factory=lambda: ["Y"])
     """Values of `field` that mean yes; any other non-empty value means no, empty means the switches decide."""
@@ -253,7 +254,7 @@ class Languages(Section):
 class JoinLink(Section):
     """The video visit's link in a text."""
 
-    field: str | None = None
+    field: Hl7Path | None = None
     """The field that holds it; null: no links."""
     allowed_hosts: list[str] = Field(default_factory=list)
     """Only links to these hosts are passed on."""
@@ -262,7 +263,7 @@ class JoinLink(Section):
 class VisitModeMap(Section):
     """Which field tells a video or telephone visit from one in person, and its values."""
 
-    field: str = "SCH-8.1"
+    field: Hl7Path = "SCH-8.1"
     video: list[str] = Field(default_factory=lambda: ["VIDEO", "TELE"])
     phone: list[str] = Field(default_factory=lambda: ["PHONE"])
 
