@@ -10,7 +10,9 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -69,7 +71,7 @@ def _node(message: Path, header: str) -> bytes:
 def _rhino(message: Path, header: str) -> bytes:
     charset = "windows-1252" if message.name.startswith("cp1252") else "UTF-8"
     output = message.with_name("signed")
-    _run("rhino", HERE / "mirth_engine.js", SNIPPETS / "mirth.js", message, KEY, header, charset, output)
+    _run("rhino", "-opt", "-1", HERE / "mirth_engine.js", SNIPPETS / "mirth.js", message, KEY, header, charset, output)
     return output.read_bytes()
 
 
@@ -83,8 +85,16 @@ def _cloverleaf(message: Path, header: str) -> bytes:
     return output.read_bytes()
 
 
+@cache
+def _compiled() -> TemporaryDirectory[str]:
+    """Rhapsody.java, compiled once: as a source file it would be compiled anew for every message."""
+    folder = TemporaryDirectory()
+    _run("javac", "-d", folder.name, SNIPPETS / "Rhapsody.java")
+    return folder
+
+
 def _java(message: Path, header: str) -> bytes:
-    return _run("java", SNIPPETS / "Rhapsody.java", message, KEY, header)
+    return _run("java", "-XX:TieredStopAtLevel=1", "-cp", _compiled().name, "Rhapsody", message, KEY, header)
 
 
 def _bash(message: Path, header: str) -> bytes:
@@ -92,7 +102,7 @@ def _bash(message: Path, header: str) -> bytes:
 
 
 Runner = Callable[[Path, str], bytes]
-# Which programs each one needs. `java FILE.java` needs the compiler, so a JDK.
+# Which programs each one needs.
 RUNNERS: dict[str, tuple[Runner, tuple[str, ...]]] = {
     "mirth.js in node": (_node, ("node",)),
     "mirth.js in rhino": (_rhino, ("rhino",)),
@@ -163,3 +173,13 @@ def test_a_snippet_fails_without_its_key(
     file.write_bytes(MESSAGES["cr"])
     with pytest.raises(AssertionError):
         run(file, header)
+
+
+def test_the_java_snippet_runs_as_a_source_file(tmp_path: Path, header: str, certificate: SigningCertificate) -> None:
+    """As the page says: `java Rhapsody.java MESSAGE KEY HEADER`. The source launcher needs the compiler, so a JDK."""
+    if shutil.which("javac") is None:
+        pytest.skip("javac not installed here")
+    file = tmp_path / "message.hl7"
+    file.write_bytes(MESSAGES["cr"])
+    signed = _run("java", SNIPPETS / "Rhapsody.java", file, KEY, header)
+    assert signed == sign(MESSAGES["cr"], key=load_key(KEY), certificate=certificate, alg="RS256")
