@@ -22,7 +22,7 @@ from sqlalchemy.sql import ClauseElement
 
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
-from scheduler.messages import Past, Reason, State
+from scheduler.messages import Kind, Past, Reason, State
 from store.holds import probe, read_blocks
 from store.inbound import load, resave
 from store.optouts import opted_out
@@ -132,7 +132,7 @@ def claim(
     recipient: Callable[[Appointment], PhoneNumber | None] = lambda appointment: appointment.phone,
     probe_every: timedelta = timedelta(minutes=5),
 ) -> Round:
-    """Decide about the rows that are due, the longest waiting first. The commit is the caller's.
+    """Decide about the rows that are due, the longest waiting ones of them. The commit is the caller's.
 
     Args:
         node: who takes them, for people.
@@ -140,13 +140,14 @@ def claim(
         lease: how long the gateway's answer may take; longer than its time-out.
         senders: environment -> sender. Only these environments' rows are looked at, so that one slow sender's queue
             does not keep the others waiting.
-        decide: pure; called once a row, in the order of their times.
+        decide: called once a row: cancellations first, then the other confirmations, then reminders from the one nearest to
+            its visit to the farthest. So where a cap or a sender's rate does not let all of them go, the far ones fall.
         recipient: whom an environment's texts go to (a test environment may force a number).
         probe_every: how long an open breaker waits for its probe's outcome before the next text tries.
     """
     rows = _due(conn, now, tuple(senders), limit)
     found = load(conn, vault, {row.appointment for row in rows}, now, lock="skip")
-    rows = [row for row in rows if row.appointment in found]
+    rows = sorted((row for row in rows if row.appointment in found), key=_precedence)
     to = {row.appointment: recipient(found[row.appointment].appointment) for row in rows}
     keys = {owner: vault.ring.phone_key(number) for owner, number in to.items() if number is not None}
     taken = _Taken.of(conn, set(keys.values()), now)
@@ -196,6 +197,13 @@ def still_ours(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
     ).all()
     same = {(one.row.id, one.row.attempts, one.appointment.revision) for one in claimed}
     return {own_id for own_id, attempts, revision in found if (own_id, attempts, revision) in same}
+
+
+def _precedence(row: OutboxRow) -> tuple[int, timedelta]:
+    """What goes first. Of equals the one that has waited longest: the rows come in that order."""
+    if row.kind is not Kind.REMINDER:
+        return (0 if row.kind is Kind.CANCELED else 1), timedelta()
+    return 2, row.start - row.due if row.start is not None and row.due is not None else timedelta.max
 
 
 class _Outcome:

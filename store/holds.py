@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,6 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from store.tables import breakers, holds
 
 Scope = Literal["all", "environment", "sender"]
+
+LONGEST: Final = timedelta(hours=1)
+"""A probe waits at most this long. One that is further away was set by a clock that has been put back since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ class Blocks:
             if (hold.scope, hold.name) in here:
                 return f"hold: {hold.reason}"
         for breaker in self.breakers:
-            if (breaker.scope, breaker.name) in here and breaker.probe_at > self.now:
+            if (breaker.scope, breaker.name) in here and self.now < breaker.probe_at <= self.now + LONGEST:
                 return f"breaker: {breaker.code}"
         return None
 
@@ -101,6 +104,13 @@ def release(conn: Connection, scope: Scope, name: str = "") -> bool:
 def open_breakers(conn: Connection) -> list[Breaker]:
     """All open ones, oldest first."""
     return [Breaker(**row) for row in conn.execute(select(breakers).order_by(breakers.c.opened_at)).mappings()]
+
+
+def open_breaker(conn: Connection, scope: Scope, name: str) -> Breaker | None:
+    """The breaker, where it is open."""
+    mine = select(breakers).where(breakers.c.scope == scope, breakers.c.name == name)
+    found = conn.execute(mine).mappings().one_or_none()
+    return None if found is None else Breaker(**found)
 
 
 def trip(conn: Connection, scope: Scope, name: str, *, code: int, at: datetime, probe_at: datetime) -> bool:

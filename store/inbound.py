@@ -18,7 +18,7 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from scheduler.appointment import Appointment
-from scheduler.messages import Past, State
+from scheduler.messages import Kind, Past, State
 from store import records
 from store.outbox_row import read_past
 from store.prepared import Prepared, any_of, codec, list_value
@@ -153,10 +153,21 @@ def load(
     listed = list_value(conn, sorted(ids))
     rows = {True: _LOCKED, False: _APPOINTMENTS, "skip": _UNLOCKED}[lock].fetch(conn, (listed,))
     reader = Reader.over(conn, vault, rows, now)
+    read = {row[0]: reader.read(row) for row in rows}
     history: defaultdict[str, list[Past]] = defaultdict(list)
-    for owner, *past in _HISTORY.fetch(conn, (listed,)):
-        history[owner].append(read_past(past, reader.instants))
-    return {row[0]: Found(appointment=reader.read(row), history=tuple(history[row[0]])) for row in rows}
+    for owner, attempts, *past in _HISTORY.fetch(conn, (listed,)):
+        one = read_past(past, reader.instants)
+        if attempts and _is_told(one, read.get(owner)):
+            one = replace(one, state=State.SENDING)
+        history[owner].append(one)
+    return {own_id: Found(appointment=one, history=tuple(history[own_id])) for own_id, one in read.items()}
+
+
+def _is_told(past: Past, of: Appointment | None) -> bool:
+    """Whether this text counts as told although it waits: its delivery failed and is tried again. The claim decides about
+    it; for the plan, which would take it back as no news, it is on its way."""
+    waits = past.state is State.DUE and past.kind is not Kind.REMINDER
+    return waits and of is not None and of.window_revision != past.revision
 
 
 def resave(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> None:
@@ -274,7 +285,7 @@ def _appointments(dialect: str) -> Any:
 def _history(dialect: str) -> ClauseElement:
     wanted = any_of(dialect, outbox.c.appointment, "ids")
     of = outbox.c
-    columns = (of.appointment, of.kind, of.rule, of.revision, of.due, of.expires, of.state, of.reason)
+    columns = (of.appointment, of.attempts, of.kind, of.rule, of.revision, of.due, of.expires, of.state, of.reason)
     return select(*columns).where(wanted).order_by(outbox.c.created_at, outbox.c.revision, outbox.c.due, outbox.c.id)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.tables import leases, nodes
+
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,8 @@ def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: ti
     taken = insert.values(job=job, holder=holder, until=now + lasts).on_conflict_do_update(
         index_elements=["job"],
         set_={"holder": insert.excluded.holder, "until": insert.excluded.until},
-        where=or_(leases.c.holder == holder, leases.c.until <= now),
+        # A lease that ends later than any taken now would was taken by a clock that has been put back since.
+        where=or_(leases.c.holder == holder, leases.c.until <= now, leases.c.until > now + lasts + _CLOCKS_DIFFER),
     )
     return conn.execute(taken.returning(leases.c.job)).first() is not None
 

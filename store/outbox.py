@@ -1,6 +1,6 @@
 """Reading the outbox: how much waits, what happened to whom, what a report needs, and which appointments to plan anew.
 
-Nothing here changes a row: `inbound.save` plans, `claims.claim` takes, `receipts` report back.
+Nothing here changes a row but `hurry`: `inbound.save` plans, `claims.claim` takes, `receipts` report back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, literal_column, or_, select
+from sqlalchemy import Connection, Select, func, literal_column, or_, select, update
 
 from scheduler.messages import State
 from store.inbound import Found, load
@@ -43,6 +43,12 @@ def next_due(conn: Connection) -> datetime | None:
     """When the next row's time comes, or came; None: nothing waits. Reads one entry of an index."""
     at = select(outbox.c.next_attempt_at).where(_IS_DUE).order_by(outbox.c.next_attempt_at).limit(1)
     return conn.execute(at).scalar_one_or_none()
+
+
+def hurry(conn: Connection, now: datetime) -> int:
+    """The clock was put back: what was postponed by the old time is looked at again at its own; how many texts."""
+    late = update(outbox).where(_IS_DUE, outbox.c.next_attempt_at > now, outbox.c.next_attempt_at > outbox.c.due)
+    return conn.execute(late.values(next_attempt_at=outbox.c.due)).rowcount
 
 
 def queue(conn: Connection, now: datetime) -> Queue:

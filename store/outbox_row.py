@@ -36,6 +36,8 @@ class OutboxRow:
         appointment: `Appointment.id`; `reference` is the one that people know.
         due: when the plan wants it to leave, UTC; None: it never had a time.
         start: of the visit, when this was planned.
+        attempts: creates, this one included; what certainly made none at the gateway may be taken off again.
+        doubts: attempts of which nobody knew at first whether the gateway took them.
         next_attempt_at: not before this instant.
         sid, code: the gateway's id and its last error code.
         phone_key: HMAC of the number of the last attempt.
@@ -56,6 +58,7 @@ class OutboxRow:
     state: State
     reason: Reason
     attempts: int
+    doubts: int = 0
     next_attempt_at: datetime | None
     lease_until: datetime | None
     node: str | None

@@ -24,6 +24,11 @@ POLL_AFTER: Final = timedelta(hours=1)
 RESOLVE_AFTER: Final = timedelta(seconds=60)
 """Before this the gateway's own list may not show an ambiguous text yet."""
 
+POLL_FOR: Final = timedelta(days=3)
+RESOLVE_FOR: Final = timedelta(hours=24)
+"""What is not known by then will not become known; asking on would keep newer texts from being asked about."""
+
+_DAY: Final = timedelta(days=1)
 _ATTEMPTED: Final = (State.SENDING, State.UNKNOWN, State.ACCEPTED, State.SENT)
 
 
@@ -53,20 +58,29 @@ def refused(conn: Connection, outbox_id: str, attempt: int, *, code: int, at: da
     )
 
 
-def retry(conn: Connection, outbox_id: str, attempt: int, *, until: datetime, code: int | None = None) -> bool:
+def retry(
+    conn: Connection, outbox_id: str, attempt: int, *, until: datetime, code: int | None = None, spent: bool = True
+) -> bool:
     """Due again at `until`: it certainly did not reach the gateway, or it failed on its way for a passing reason.
 
-    Not after `delivered`. The plan may still suppress it while it waits.
+    Not once the gateway is known to have taken it and has not said that it failed.
+
+    Args:
+        spent: False: it does not count as an attempt, and its number is used again. Only where nothing was created.
     """
-    before = (*_ATTEMPTED, State.UNDELIVERED, State.FAILED)
-    return _settle(
-        conn, outbox_id, attempt, before, state=State.DUE.value, next_attempt_at=until, code=code, final_at=None
-    )
+    before = (State.SENDING, State.UNKNOWN, State.UNDELIVERED, State.FAILED)
+    again = {"state": State.DUE.value, "next_attempt_at": until, "code": code, "final_at": None}
+    return _settle(conn, outbox_id, attempt, before, **again, **({} if spent else {"attempts": attempt - 1}))
+
+
+def resend(conn: Connection, outbox_id: str, attempt: int, *, until: datetime) -> bool:
+    """Due again at `until`, after the gateway's list showed nothing of it; False: a callback settled it meanwhile."""
+    return _settle(conn, outbox_id, attempt, (State.UNKNOWN,), state=State.DUE.value, next_attempt_at=until)
 
 
 def ambiguous(conn: Connection, outbox_id: str, attempt: int) -> bool:
     """Nobody knows whether it was taken: `unknown`, to be looked up and never blindly repeated."""
-    return _settle(conn, outbox_id, attempt, (State.SENDING,), state=State.UNKNOWN.value)
+    return _settle(conn, outbox_id, attempt, (State.SENDING,), state=State.UNKNOWN.value, doubts=outbox.c.doubts + 1)
 
 
 def give_up(conn: Connection, outbox_id: str, attempt: int, *, reason: Reason, at: datetime) -> bool:
@@ -116,19 +130,19 @@ def expire_leases(conn: Connection, now: datetime) -> list[str]:
     return list(conn.execute(
         update(outbox)
         .where(outbox.c.state == State.SENDING.value, outbox.c.lease_until <= now)
-        .values(state=State.UNKNOWN.value, lease_until=null())
+        .values(state=State.UNKNOWN.value, lease_until=null(), doubts=outbox.c.doubts + 1)
         .returning(outbox.c.id)
     ).scalars())  # fmt: skip
 
 
 def to_poll(conn: Connection, now: datetime, *, limit: int) -> list[OutboxRow]:
-    """Accepted texts without a final status after `POLL_AFTER`, asked about at most once in that time."""
-    return _open(conn, (State.ACCEPTED, State.SENT), now, POLL_AFTER, POLL_AFTER, limit)
+    """Accepted texts without a final status after `POLL_AFTER`, asked about at most once in that time, for `POLL_FOR`."""
+    return _open(conn, (State.ACCEPTED, State.SENT), now, (POLL_AFTER, POLL_FOR), POLL_AFTER, limit)
 
 
 def to_resolve(conn: Connection, now: datetime, *, limit: int, every: timedelta = RESOLVE_AFTER) -> list[OutboxRow]:
-    """Texts of unknown fate, `RESOLVE_AFTER` after their attempt, looked up at most once in `every`."""
-    return _open(conn, (State.UNKNOWN,), now, RESOLVE_AFTER, every, limit)
+    """Texts of unknown fate, `RESOLVE_AFTER` after their attempt, looked up at most once in `every`, for `RESOLVE_FOR`."""
+    return _open(conn, (State.UNKNOWN,), now, (RESOLVE_AFTER, RESOLVE_FOR), every, limit)
 
 
 def checked(conn: Connection, ids: Collection[str], now: datetime) -> None:
@@ -141,6 +155,18 @@ def by_id(conn: Connection, outbox_id: str) -> OutboxRow | None:
     """One row."""
     row = conn.execute(select(outbox).where(outbox.c.id == outbox_id)).mappings().one_or_none()
     return None if row is None else as_row(row)
+
+
+def failures(conn: Connection, sender: str, code: int, since: datetime) -> int:
+    """How many of a sender's texts that were claimed since then failed with this code."""
+    of = outbox.c
+    wanted = select(func.count()).where(of.sender == sender, of.code == code, of.claimed_at >= since)
+    return int(conn.execute(wanted).scalar_one())
+
+
+def forget_attempt(conn: Connection, outbox_id: str, sid: str, at: datetime) -> None:
+    """An earlier attempt of this row has come to its end at the gateway: delete it there as well."""
+    _forget_at_gateway(conn, outbox_id, State.DELIVERED, sid, at)
 
 
 def by_sid(conn: Connection, sid: str) -> OutboxRow | None:
@@ -164,6 +190,19 @@ def to_forget(conn: Connection, now: datetime, *, limit: int) -> list[tuple[str,
     of = gateway_forgets.c
     rows = conn.execute(select(of.sid, of.since).where(of.next_at <= now).order_by(of.next_at).limit(limit)).all()
     return [(sid, since) for sid, since in rows]
+
+
+def forget_unfinished(conn: Connection, now: datetime) -> None:
+    """Texts whose final status never came: what is asked about no longer is deleted at the gateway too."""
+    of, owner = outbox.c, gateway_forgets.c.outbox
+    waits = select(owner).where(owner == of.id).exists()
+    stale = select(of.sid, of.id, literal(now, Instant()), literal(now, Instant())).where(
+        of.state.in_([State.ACCEPTED.value, State.SENT.value]), of.sid.is_not(None), of.gateway_forgotten_at.is_(None),
+        of.claimed_at <= now - POLL_FOR, of.claimed_at > now - POLL_FOR - _DAY, ~waits,
+    )  # fmt: skip
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    made = insert(gateway_forgets).from_select(["sid", "outbox", "since", "next_at"], stale)
+    conn.execute(made.on_conflict_do_nothing())
 
 
 def forgotten(conn: Connection, sid: str, at: datetime) -> None:
@@ -210,12 +249,18 @@ def _forget_at_gateway(conn: Connection, outbox_id: str, state: State, sid: str 
 
 
 def _open(
-    conn: Connection, states: Sequence[State], now: datetime, age: timedelta, every: timedelta, limit: int
+    conn: Connection,
+    states: Sequence[State],
+    now: datetime,
+    ages: tuple[timedelta, timedelta],
+    every: timedelta,
+    limit: int,
 ) -> list[OutboxRow]:
-    of = outbox.c
+    of, (youngest, oldest) = outbox.c, ages
     rows = conn.execute(
         select(outbox)
-        .where(of.state.in_([state.value for state in states]), of.claimed_at <= now - age)
+        .where(of.state.in_([state.value for state in states]))
+        .where(of.claimed_at <= now - youngest, of.claimed_at > now - oldest)
         .where(or_(of.checked_at.is_(None), of.checked_at <= now - every))
         .order_by(of.claimed_at)
         .limit(limit)

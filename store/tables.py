@@ -129,6 +129,7 @@ outbox = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("doubts", Integer, nullable=False, server_default=text("0")),  # attempts that may or may not have been taken
     Column("next_attempt_at", Instant),  # earliest next attempt: `due` at first, later after a retry
     Column("lease_until", Instant),  # while `sending`
     Column("node", Text),

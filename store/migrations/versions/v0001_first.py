@@ -198,6 +198,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("doubts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_attempt_at", Instant(), nullable=True),
         sa.Column("lease_until", Instant(), nullable=True),
         sa.Column("node", sa.Text(), nullable=True),
