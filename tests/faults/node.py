@@ -22,6 +22,9 @@ PATIENCE: Final = 60.0
 """Seconds after which a node that does not start, stop or say something is taken for hung: a failure, not a measure."""
 
 _LISTENS: Final = re.compile(r"listening: \S+ \S+:(\d+)")
+_ROOT: Final = Path(__file__).parents[2]
+LAUNCH: Final = (sys.executable, "-m", "tests.faults.launch")
+"""`carebell serve` with what `tests.faults.launch` changes."""
 _SERVE: Final = (sys.executable, "-m", "carebell", "serve")
 
 
@@ -124,7 +127,8 @@ class Node:
         """
         command = [*before, *program, "-c", str(configuration), "--roles", roles, *more]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment),
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**environment, "PYTHONPATH": str(_ROOT)},
             cwd=configuration.parent, start_new_session=True,
         )  # fmt: skip
         _STARTED.append(self)

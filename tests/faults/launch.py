@@ -1,0 +1,97 @@
+"""`carebell serve` with changes that no product build has: exits at named points, and leases that a test can wait for.
+
+    CAREBELL_TEST_EXIT=committed:7 python -m tests.faults.launch -c carebell.yaml --roles listener
+
+The product has no hook for this: the functions are replaced here, before its main begins. A name that is gone is an error.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+EXIT: Final = "CAREBELL_TEST_EXIT"
+LEASE: Final = "CAREBELL_TEST_LEASE"
+CODE: Final = 86
+"""The exit status that says: at the point that was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Attributes:
+    function: module, class and method. when: before or after it runs.
+    counts: of its result: whether this pass counts at all.
+    """
+
+    function: tuple[str, str, str]
+    when: Literal["before", "after"]
+    counts: Callable[[Any], bool] = lambda _: True
+
+
+_RECEPTION: Final = ("carebell.reception", "Reception")
+_DISPATCHER: Final = ("carebell.outbound", "Dispatcher")
+
+POINTS: Final[Mapping[str, Point]] = MappingProxyType({
+    "submitted": Point(function=(*_RECEPTION, "handle"), when="after"),
+    "written": Point(function=("carebell.inbound", "Registry", "commit_group"), when="after"),
+    "committed": Point(function=("store.committer", "_Batches", "commit"), when="after"),
+    "answering": Point(function=(*_RECEPTION, "_answer"), when="before"),
+    "answered": Point(function=(*_RECEPTION, "_answer"), when="after"),
+    "claimed": Point(function=(*_DISPATCHER, "_claim"), when="after", counts=lambda found: bool(found.claimed)),
+    "posted": Point(function=("notifier.file_gateway", "FileGateway", "send"), when="after"),
+    "recorded": Point(function=(*_DISPATCHER, "_record"), when="after"),
+})  # fmt: skip
+
+
+def exit_at(point: Point, passes: int) -> None:
+    """End this process, with nothing tidied up, at the `passes`-th time."""
+    module, owner_name, name = point.function
+    owner = getattr(importlib.import_module(module), owner_name)
+    real, passed = getattr(owner, name), count(1)
+
+    @functools.wraps(real)
+    def watched(*args: Any, **named: Any) -> Any:
+        if point.when == "before" and next(passed) == passes:
+            os._exit(CODE)
+        result = real(*args, **named)
+        if point.when == "after" and point.counts(result) and next(passed) == passes:
+            os._exit(CODE)
+        return result
+
+    setattr(owner, name, watched)
+
+
+def shorten_leases(seconds: float) -> None:
+    """A claim that is not reported back for this long is over; and it is noticed soon."""
+    from carebell import outbound, service
+
+    outbound.LEASE = timedelta(seconds=seconds)  # type: ignore[misc]
+    quick = service.Pace(dispatch=0.2, aftercare=0.5, keep_house=15.0)
+    service.Pace.at_speed = classmethod(lambda cls, speed: quick)  # type: ignore[method-assign,assignment]
+
+
+def main() -> None:
+    """Change what the environment asks for, then serve."""
+    wanted = os.environ.get(EXIT)
+    if wanted is not None:
+        name, _, passes = wanted.partition(":")
+        exit_at(POINTS[name], int(passes))
+    lease = os.environ.get(LEASE)
+    if lease is not None:
+        shorten_leases(float(lease))
+    from carebell.__main__ import main as carebell
+
+    sys.argv = ["carebell", "serve", *sys.argv[1:]]
+    carebell()
+
+
+if __name__ == "__main__":
+    main()
