@@ -43,7 +43,8 @@ class Decider:
         desk = self._desks[candidate.row.environment]
         reason = self._against(candidate, desk)
         if reason is not None:
-            return Suppress(reason=reason, appointment=_settled(candidate, desk))
+            too_late = reason in (Reason.PAST, Reason.EXPIRED)
+            return Suppress(reason=reason, appointment=_settled(candidate, desk, too_late=too_late))
         if candidate.hold is not None:
             return Later(until=self._now + _HELD_FOR)
         text = text_of(candidate.appointment, candidate.row.kind, desk, self._organization)
@@ -88,13 +89,12 @@ class Decider:
 
 def _visit(appointment: Appointment, kind: Kind) -> datetime | None:
     """Until when a text is of use: a cancellation until the time that the patient knows."""
-    if kind is Kind.CANCELED and appointment.told is not None and appointment.told.start is not None:
-        return appointment.told.start
-    return appointment.deadline
+    told = appointment.told_deadline if kind is Kind.CANCELED else None
+    return told or appointment.deadline
 
 
-def _settled(candidate: Candidate, desk: Desk) -> Appointment | None:
-    """The appointment after its confirmation left or was found not to: the patient counts as told."""
+def _settled(candidate: Candidate, desk: Desk, *, too_late: bool = False) -> Appointment | None:
+    """The appointment after its confirmation left or was found not to: the patient counts as told, unless it came too late."""
     if candidate.row.kind is Kind.REMINDER or not candidate.appointment.window_open:
         return None
-    return close_window(candidate.appointment, desk.policy)
+    return close_window(candidate.appointment, desk.policy, too_late=too_late)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from carebell.desk import Desk
 from certs.message import Msh, Refusal, VerifiedMessage
@@ -28,6 +29,7 @@ from parser.siu import Rules
 from scheduler.appointment import Appointment, Life, advance, first_sight, same_visit
 from scheduler.messages import Kind, Past, Reason, State
 from scheduler.plan import diff, plan
+from store import usage
 from store.engine import Transaction
 from store.inbound import Found, MessageKey, Remembered, Save, find, known, save
 from store.vault import Vault
@@ -115,6 +117,8 @@ class Gatekeeper:
 
 # The transaction
 
+_USAGE_PRECISION: Final = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
@@ -150,6 +154,7 @@ class Registry:
         self._vault = vault
         self._desks = desks
         self._new_id = new_id
+        self._noted: dict[tuple[str, str], datetime] = {}
 
     def commit_group(self, conn: Transaction, jobs: Sequence[Judged]) -> list[Effect]:
         """Apply the messages in their order. The caller commits; on any exception nothing of the group is kept."""
@@ -170,9 +175,21 @@ class Registry:
             if remembered is not None:
                 memory[remembered.key] = remembered
                 fresh.append(remembered)
+        self._note_usage(conn, jobs, now)
         newest = {one.key: one for one in fresh}
         save(conn, self._vault, files.saves(desks), list(newest.values()), now, new_id=self._new_id)
         return effects
+
+    def _note_usage(self, conn: Transaction, jobs: Sequence[Judged], now: datetime) -> None:
+        """Remember, to the hour, that these certificates are in use."""
+        for job in jobs:
+            if job.verified is None:
+                continue
+            signer = (job.verified.environment, job.verified.thumbprint)
+            noted = self._noted.get(signer)
+            if noted is None or not noted <= now < noted + _USAGE_PRECISION:
+                usage.note(conn, *signer, now)
+                self._noted[signer] = now
 
     def _apply(
         self, job: Judged, desks: Mapping[str, Desk], memory: Mapping[MessageKey, Remembered], files: _Files

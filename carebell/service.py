@@ -24,6 +24,7 @@ from typing import Final
 
 from carebell import wiring
 from carebell.aftercare import Aftercare
+from carebell.certificates import Rotation
 from carebell.desk import Offices, offices
 from carebell.exits import ConfigurationStop
 from carebell.housekeeping import Housekeeper
@@ -125,6 +126,7 @@ class Service:
     _failure: str | None = None
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _watch: Watch | None = None
+    _rotation: Rotation = field(init=False)
     _busy: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -192,9 +194,13 @@ class Service:
             clock=self.clock, node=self.node, executor=executor, posting=posting, journal=journal, metrics=self.metrics,
             seconds=time.monotonic,
         )  # fmt: skip
+        rotation = self._rotation = Rotation(
+            store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics
+        )
+        rotation.started(now)
         self.housekeeper = Housekeeper(
             store=self.store, vault=self.vault, clock=self.clock, node=self.node, marker=_marker(loaded), journal=journal,
-            certificates=self._look_at_certificates,
+            certificates=rotation.look,
         )  # fmt: skip
         aftercare = Aftercare(
             store=self.store, vault=self.vault, offices=lambda: self.offices, gateway=gateway, settler=settler,
@@ -335,11 +341,6 @@ class Service:
         with self.store.write() as conn:
             leases.beat(conn, node)
 
-    def _look_at_certificates(self, now: datetime) -> None:
-        """Once a day: what is to be said about the senders' certificates."""
-        for finding in wiring.findings(self.loaded, now):
-            self.journal.emit(Event.CONFIGURATION_WARNING, problem=finding.problem.why, file=_place(finding.problem))
-
     # Reload
 
     def _start_watch(self) -> None:
@@ -396,6 +397,7 @@ class Service:
             Event.CONFIGURATION_CHANGED, configuration=loaded.version, previous=previous.version, file=str(loaded.path),
             environments=",".join(force.offices.desks),
         )  # fmt: skip
+        self._rotation.changed(previous, loaded, now)
         if restart:
             self.journal.emit(Event.RESTART_NEEDED, keys=",".join(restart), configuration=loaded.version)
         if loaded.version != previous.version and "dispatcher" in self.roles:

@@ -12,9 +12,9 @@ from scheduler.messages import Kind
 def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Organization) -> Rendered | Unrendered:
     """The text that would leave now. A cancellation names the time that the patient was told last."""
     sms = desk.environment.sms
-    start, date_only = appointment.start, appointment.date_only
+    start, zone, date_only = appointment.start, appointment.zone, appointment.date_only
     if kind is Kind.CANCELED and appointment.told is not None and appointment.told.start is not None:
-        start, date_only = appointment.told.start, appointment.told.date_only
+        start, zone, date_only = appointment.told.start, appointment.told_zone, appointment.told.date_only
     return render(
         desk.templates,
         kind.value,
@@ -22,7 +22,7 @@ def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Orga
         appointment.visit_mode,
         Values(
             start=start,
-            zone=appointment.zone,
+            zone=zone,
             date_only=date_only,
             join_link=appointment.join_link,
             facility=appointment.facility,

@@ -94,6 +94,7 @@ def findings(loaded: Loaded, at: datetime) -> list[Finding]:
             found += _about_texts(loaded, name, environment)
         else:
             found.append(_warning(loaded, ("environments", name, "enabled"), "this environment is switched off"))
+    found += _shared_keys(loaded, at)
     if not any(environment.enabled for environment in loaded.configuration.environments.values()):
         found.append(_warning(loaded, ("environments",), "no environment is enabled: nothing is received or sent"))
     return found
@@ -106,6 +107,19 @@ def require_sound(loaded: Loaded, at: datetime) -> list[Finding]:
     if errors:
         raise ConfigurationStop("\n".join(errors))
     return found
+
+
+def _shared_keys(loaded: Loaded, at: datetime) -> Iterator[Finding]:
+    """One key in two environments, on whichever ports: a test system could speak for production."""
+    trusts = [
+        _trust(name, environment, _certificates(loaded, name, at)[0])
+        for name, environment in loaded.configuration.environments.items()
+        if environment.enabled
+    ]
+    try:
+        Keyring(trusts)
+    except KeyringError as error:
+        yield Finding(problem=loaded.problem(("environments",), str(error)))
 
 
 def _about_texts(loaded: Loaded, name: str, environment: Environment) -> Iterator[Finding]:
