@@ -16,7 +16,7 @@ from typing import Final
 from journal.events import Event
 from journal.logs import Journal
 from scheduler.clock import Clock
-from store import forgetting, leases, restore
+from store import forgetting, leases, receipts, restore
 from store.engine import Store
 from store.vault import Vault
 
@@ -55,6 +55,7 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
             break
     with store.write() as conn:
         swept = forgetting.sweep(conn, vault, now)
+        receipts.forget_unfinished(conn, now)
     settled = forgetting.settle_files(store)
     return Purged(
         appointments=appointments,
@@ -95,17 +96,19 @@ class Housekeeper:
         self._beat_at: datetime | None = None
         self._looked_at: datetime | None = None
         self._unsettled = False
+        self._had_the_job = False
 
     def round(self) -> None:
         """One round, if this node has the job."""
         now = self._clock.now()
         self._beat(now)
-        with self._store.write() as conn:
-            if not leases.acquire(conn, JOB, self._node, now=now, lasts=LEASE):
-                return
+        if not self._holds_the_job(now):
+            return
         if self._due(self._swept_at, SWEEP_EVERY, now) or self._unsettled or self._anything_to_forget(now):
             purged = forget_now(self._store, self._vault, now, self._journal)
             self._swept_at, self._unsettled = now, not purged.files_settled
+            if purged.keys:
+                self._journal.emit(Event.DAY_KEY_DESTROYED, count=purged.keys)
             if purged.appointments or purged.messages:
                 self._journal.emit(
                     Event.PURGE_FINISHED, appointments=purged.appointments, messages=purged.messages, count=purged.keys
@@ -113,6 +116,14 @@ class Housekeeper:
         if self._due(self._looked_at, timedelta(days=1), now):
             self._looked_at = now
             self._certificates(now)
+
+    def _holds_the_job(self, now: datetime) -> bool:
+        with self._store.write() as conn:
+            mine = leases.acquire(conn, JOB, self._node, now=now, lasts=LEASE)
+        if mine is not self._had_the_job:
+            self._journal.emit(Event.LEASE_ACQUIRED if mine else Event.LEASE_LOST, name=JOB, node=self._node)
+            self._had_the_job = mine
+        return mine
 
     def _anything_to_forget(self, now: datetime) -> bool:
         with self._store.read() as conn:

@@ -80,7 +80,13 @@ class Reception:
     def _committed(
         self, judged: Judged, reply: asyncio.Future[Reply], peer: Peer, began: float, stored: asyncio.Future[Effect]
     ) -> None:
-        if reply.done():  # the peer hung up
+        if reply.done():
+            self._journal.emit(
+                Event.ANSWER_UNDELIVERED,
+                environment=judged.environment,
+                control_id=_control_id(judged),
+                peer=peer.address,
+            )
             return
         fault = stored.exception() if not stored.cancelled() else CommitFault("stopped")
         if isinstance(fault, CommitFault):

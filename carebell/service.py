@@ -26,7 +26,7 @@ from carebell import wiring
 from carebell.aftercare import Aftercare
 from carebell.certificates import Rotation
 from carebell.desk import Offices, offices
-from carebell.exits import ConfigurationStop
+from carebell.exits import ConfigurationStop, Stop
 from carebell.housekeeping import Housekeeper
 from carebell.inbound import Effect, Gatekeeper, Judged, Registry
 from carebell.listening import Port, limits_of, make_server, ports, start
@@ -55,7 +55,7 @@ from scheduler.clock import AcceleratedClock, Alarm, Clock, RealClock, Tick
 from store import holds, leases, rehearsed, restore
 from store.committer import Committer
 from store.engine import Store
-from store.faults import StoreFault
+from store.faults import StoreFault, classify
 from store.holds import Hold
 from store.leases import Node
 from store.vault import Vault
@@ -63,6 +63,7 @@ from store.vault import Vault
 ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
 _WORKERS: Final = 50
 """Threads for the gateway: 100 ms an answer makes 500 texts a second, more than any sender may send."""
+_CLOCK_JUMP_SECONDS: Final = 30.0
 _HELD_AFTER_RESTORE: Final = "the database looks like an old backup: look at `carebell outbox`, then `carebell release`"
 
 
@@ -126,6 +127,8 @@ class Service:
     _failure: str | None = None
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _watch: Watch | None = None
+    _down: dict[str, float] = field(default_factory=dict)
+    _clocks: tuple[float, datetime] | None = None
     _rotation: Rotation = field(init=False)
     _busy: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -136,6 +139,10 @@ class Service:
     async def start(self) -> None:
         """Bring everything up, or stop with one sentence and nothing half started."""
         began = time.monotonic()
+        self.journal.emit(
+            Event.CONFIGURATION_LOADED, configuration=self.loaded.version, file=str(self.loaded.path),
+            environments=",".join(self.loaded.configuration.environments),
+        )  # fmt: skip
         try:
             await self._start()
         except BaseException:
@@ -178,7 +185,7 @@ class Service:
             journal.emit(Event.CONFIGURATION_WARNING, problem=problem.why, file=_place(problem))
         self._force = _in_force(loaded, now)
         self.vault = wiring.open_vault(loaded)
-        self.store = wiring.open_database(loaded, upgrade=True)
+        self.store = wiring.open_database(loaded, upgrade=True, told=self._database_upgraded)
         stack.callback(self.store.close)
         gateway = self.gateway or wiring.open_gateway(loaded, self.clock)
         stack.callback(gateway.close)
@@ -212,6 +219,9 @@ class Service:
         await self._start_listeners(posting)
         if self.reloads:
             self._start_watch()
+
+    def _database_upgraded(self, backend: str, version: str) -> None:
+        self.journal.emit(Event.DATABASE_UPGRADED, database=backend, version=version)
 
     def _note_clock(self) -> None:
         """A rehearsal tells the commands what time it is for it."""
@@ -290,7 +300,11 @@ class Service:
                 metrics=self.metrics, seconds=time.monotonic,
             )  # fmt: skip
             server = make_server(self.loaded, port, reception, self.clock, self.journal)
-            number = await start(server, self.loaded, port)
+            try:
+                number = await start(server, self.loaded, port)
+            except Stop as stop:
+                self.journal.emit(Event.LISTENER_FAILED, listener=port.name, reason=str(stop))
+                raise
             self._servers.append((port, server))
             self.ports.append((port, number))
             self._stack.push_async_callback(self._stop_listener, server, port, number)
@@ -309,7 +323,19 @@ class Service:
     # Ticks
 
     async def _dispatch(self) -> None:
+        self._compare_clocks()
         await self.dispatcher.tick()
+
+    def _compare_clocks(self) -> None:
+        """Say so when the machine's clock was set: texts leave by the new time from now on."""
+        if not isinstance(self.clock, RealClock):
+            return
+        here = (time.monotonic(), self.clock.now())
+        before, self._clocks = self._clocks, here
+        if before is not None:
+            shift = (here[1] - before[1]).total_seconds() - (here[0] - before[0])
+            if abs(shift) > _CLOCK_JUMP_SECONDS:
+                self.journal.emit(Event.CLOCK_JUMPED, shift_seconds=round(shift, 1))
 
     def _guarded(self, where: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """A tick whose failure is logged and does not end the next one."""
@@ -321,12 +347,31 @@ class Service:
                 task.add_done_callback(self._busy.discard)
             try:
                 await run()
-            except StoreFault as fault:
-                self.journal.emit(Event.DATABASE_UNAVAILABLE, database=self.store.backend, reason=fault.code)
             except Exception as error:
-                self.journal.emit(Event.INTERNAL_ERROR, where=where, **trace(error))
+                self._tell_failure(where, error)
+            else:
+                self._tell_recovery(where)
 
         return guarded
+
+    def _tell_failure(self, where: str, error: Exception) -> None:
+        fault = classify(error)
+        if fault is not None and fault.transient:
+            if where not in self._down:
+                self._down[where] = time.monotonic()
+                self.journal.emit(Event.DATABASE_UNAVAILABLE, database=self.store.backend, reason=fault.code)
+        elif where == "housekeeping":
+            self.journal.emit(
+                Event.PURGE_FAILED, reason=fault.code if fault is not None else "INTERNAL", **trace(error)
+            )
+        else:
+            self.journal.emit(Event.INTERNAL_ERROR, where=where, **trace(error))
+
+    def _tell_recovery(self, where: str) -> None:
+        since = self._down.pop(where, None)
+        if since is not None:
+            seconds = round(time.monotonic() - since, 1)
+            self.journal.emit(Event.DATABASE_RECOVERED, database=self.store.backend, seconds=seconds)
 
     async def _finish_busy(self) -> None:
         """Let ticks that are under way end: a text handed to the gateway must be recorded."""

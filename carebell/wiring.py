@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -247,10 +247,11 @@ def open_vault(loaded: Loaded) -> Vault:
         raise ConfigurationStop(str(loaded.problem(("storage", "key_file"), str(fault)))) from None
 
 
-def open_database(loaded: Loaded, *, upgrade: bool) -> Store:
+def open_database(loaded: Loaded, *, upgrade: bool, told: Callable[[str, str], None] = lambda *_: None) -> Store:
     """The database, its tables at this version.
 
     Args:
+        told: (backend, version) of an upgrade that was done.
         upgrade: bring an SQLite file's tables up to date; PostgreSQL, which several nodes share, waits for `carebell db upgrade`
             unless it is empty.
     """
@@ -259,7 +260,7 @@ def open_database(loaded: Loaded, *, upgrade: bool) -> Store:
         with store.read() as conn:
             version = schema.current(conn)
         if upgrade and version != schema.head() and (store.backend == "sqlite" or version is None):
-            schema.upgrade(store)
+            told(store.backend, schema.upgrade(store)[1])
         schema.require_current(store)
     except StoreFault as fault:
         raise stop_for(fault) from None

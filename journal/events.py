@@ -111,7 +111,6 @@ class Event(Enum):
         "A measured value has passed its limit.",
         "See docs/reference for the alarm named. `carebell status` shows the present figures.",
     )
-    ALARM_CLEARED = _info("alarm value limit environment", "The value is within its limit again.", _NOTHING)
 
     # Configuration
     CONFIGURATION_LOADED = _info("configuration file environments", "The configuration was read at start-up.", _NOTHING)
@@ -152,8 +151,6 @@ class Event(Enum):
         "listener connections", "A listener takes no new connections and answers what is in flight.", _NOTHING
     )
     LISTENER_STOPPED = _info("listener connections messages seconds", "A listener is closed.", _NOTHING)
-    CONNECTION_OPENED = _debug("peer listener tls connections", "A sender connected.", _NOTHING)
-    CONNECTION_CLOSED = _debug("peer listener messages seconds reason", "A connection ended.", _NOTHING)
     CONNECTION_PROBED = _debug(
         "peer listener", "Somebody connected and left without a byte: a load balancer's probe.", _NOTHING
     )
@@ -182,7 +179,6 @@ class Event(Enum):
         "Messages arrive faster than they can be stored; the listener slows its peers.",
         "Nothing is lost: senders wait. If it stays, look at disk latency and at the number of nodes.",
     )
-    OVERLOAD_ENDED = _info("listener seconds", "The listener reads at full speed again.", _NOTHING)
 
     # Messages: one line each
     MESSAGE_ACCEPTED = _info(

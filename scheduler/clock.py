@@ -6,6 +6,7 @@ APScheduler is the alarm clock alone: periodic ticks from memory, never dropped 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ class Alarm:
     """Runs ticks on the running event loop until closed. A tick that outlasts its period is followed by one run, not by many."""
 
     def __init__(self, ticks: list[Tick]) -> None:
+        # A tick that is still running when its time comes again is skipped, by design: not worth a line each.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler: Any = AsyncIOScheduler(timezone=UTC)
         for tick in ticks:
             self._scheduler.add_job(

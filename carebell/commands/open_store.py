@@ -11,6 +11,8 @@ from pathlib import Path
 
 from carebell.wiring import load, open_database, open_vault, stop_for
 from config.load import Loaded
+from journal.events import Event
+from journal.logs import setup
 from store import rehearsed
 from store.engine import Store
 from store.faults import StoreFault, classify
@@ -25,6 +27,13 @@ class Opened:
     store: Store
     vault: Vault
     actor: str
+
+    def tell(self, event: Event, **fields: object) -> None:
+        """Write a line into the service's log, for whoever tails it."""
+        file = self.loaded.configuration.log.file
+        if file is not None and file.exists():
+            with setup(now=self.now, file=file) as journal:
+                journal.emit(event, **fields)
 
     def now(self) -> datetime:
         """The service's time: the machine's, or a rehearsal's."""

@@ -11,6 +11,7 @@ from carebell.commands.open_store import Opened, opened
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.housekeeping import forget_now
 from carebell.wiring import load, one_environment, stop_for
+from journal.events import Event
 from parser.phone import PhoneNumber
 from store import audit, holds, schema
 from store.engine import open_store
@@ -28,6 +29,7 @@ def hold(config: Path | None, environment: str | None, reason: str) -> None:
         with one.store.write() as conn:
             placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=one.actor, since=now))
             audit.append(conn, actor=one.actor, action="hold.place", subject=name or "all", after=reason, at=now)
+        one.tell(Event.HOLD_STARTED, environment=environment, reason=reason, source=one.actor)
     print(
         f"{environment or 'everything'}: texts are held"
         if placed
@@ -43,6 +45,7 @@ def release(config: Path | None, environment: str | None) -> None:
         with one.store.write() as conn:
             released = holds.release(conn, scope, name)
             audit.append(conn, actor=one.actor, action="hold.release", subject=name or "all", at=now)
+        one.tell(Event.HOLD_RELEASED, environment=environment, source=one.actor)
     print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
 
 
@@ -69,6 +72,7 @@ def purge(config: Path | None, *, at: datetime | None, verify: bool) -> int:
                 after=f"{purged.appointments} appointments",
                 at=now,
             )
+        one.tell(Event.OPERATOR_ACTED, action="purge", actor=one.actor)
         print(
             f"forgotten: {purged.appointments} appointments, {purged.messages} remembered messages, "
             f"{purged.keys} day keys; {purged.suppressed} waiting texts taken back"
@@ -104,6 +108,7 @@ def rotate(config: Path | None) -> None:
             moved = one.vault.rewrap(conn)
             audit.append(conn, actor=one.actor, action="keys.rotate", subject=f"key {one.vault.ring.current}", at=now)
         retire_old_keys(key_file)
+        one.tell(Event.KEY_ROTATED, key=one.vault.ring.current, count=moved, actor=one.actor)
     print(f"key {one.vault.ring.current} is in use, {moved} day keys were moved to it")
     print("restart the service now: a running one still has the old key ring")
 

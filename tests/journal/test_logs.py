@@ -153,7 +153,7 @@ def test_no_value_can_forge_a_line_or_reach_the_terminal(forgery: str, journal: 
 
 def test_levels_below_the_chosen_one_are_left_out(make: Callable[..., Journal], written: Written) -> None:
     journal = make(level=logging.WARNING)
-    journal.emit(Event.CONNECTION_OPENED, peer="127.0.0.1:1")
+    journal.emit(Event.CONNECTION_PROBED, peer="127.0.0.1:1")
     journal.emit(Event.MESSAGE_ACCEPTED)
     journal.emit(Event.MESSAGE_REFUSED)
 
