@@ -10,7 +10,7 @@ def main() -> None:
     from carebell.exits import PERMISSION, REFUSED, Stop
 
     try:
-        app()
+        app(prog_name="carebell")  # also as `python -m carebell`
     except Stop as stop:
         print(f"carebell: {stop}", file=sys.stderr)
         sys.exit(stop.exit_code)

@@ -31,15 +31,15 @@ def logs(
     as_json: bool,
 ) -> None:
     """Print the lines that are wanted, oldest first."""
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise UsageStop(f"--level: {level!r} is none of debug, info, warning, error")
+    wanted = Wanted(appointment=appointment, control_id=control_id, since=_since(since), level=number)
     file = load(config).configuration.log.file
     if file is None:
         raise Stop("log.file is null: the service writes no log file; look where its standard error goes")
     if not file.exists():
         raise Stop(f"{file}: no log yet; the service has not run with this configuration")
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise UsageStop(f"--level: {level!r} is none of debug, info, warning, error")
-    wanted = Wanted(appointment=appointment, control_id=control_id, since=_since(since), level=number)
     colour = wants_colour(sys.stdout, os.environ)
     for line in follow_file(file, wanted, _wait) if follow else read(file, wanted):
         if as_json:

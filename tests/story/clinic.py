@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -161,7 +162,8 @@ async def opened(
 ) -> AsyncIterator[Clinic]:
     """A started service, stopped at the end."""
     clock, terminal, loaded = SteppingClock(at), StringIO(), load(configuration)
-    with setup(now=clock.now, file=loaded.configuration.log.file, terminal=terminal) as journal:
+    level = logging.getLevelNamesMapping()[loaded.configuration.log.level.upper()]
+    with setup(now=clock.now, file=loaded.configuration.log.file, terminal=terminal, level=level) as journal:
         service = Service(
             loaded=loaded, journal=journal, metrics=Metrics(), clock=clock, pace=BY_HAND, reloads=reloads, environ={},
             gateway=gateway,

@@ -1,0 +1,1 @@
+"""The front door: every command as its user meets it, by exit code, output and files."""

@@ -1,0 +1,73 @@
+"""`carebell` as a function: the console script's own `main`, in this process, with what it printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carebell.__main__ import main
+from tests.story.folder import make
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Attributes:
+    code: the exit code. out, err: what it printed.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def sentence(self) -> str:
+        """The one line that says why it ended."""
+        [line] = self.err.splitlines()
+        assert line.startswith("carebell: ")
+        return line.removeprefix("carebell: ")
+
+
+Carebell = Callable[..., Ended]
+
+
+@pytest.fixture
+def carebell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Carebell:
+    """Run `carebell WORDS` in an empty folder, with nothing of this process's environment that it would look at."""
+    nowhere = tmp_path / "nowhere"
+    nowhere.mkdir()
+    monkeypatch.chdir(nowhere)
+    monkeypatch.delenv("CAREBELL_CONFIG", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*words: object, typed: str = "") -> Ended:
+        monkeypatch.setattr(sys, "argv", ["carebell", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", StringIO(typed))
+        capfd.readouterr()
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        said = capfd.readouterr()
+        return Ended(code=code if isinstance(code, int) else int(code is not None), out=said.out, err=said.err)
+
+    return run
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    """A sound configuration in a folder of its own."""
+    return make(tmp_path / "clinic")

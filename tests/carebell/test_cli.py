@@ -1,0 +1,166 @@
+"""The command line itself: help, versions, where the configuration is looked for, and how wrong calls end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.carebell.conftest import Carebell
+from tests.story.folder import VECTORS
+
+COMMANDS = (
+    "init", "demo", "serve", "check-config", "cert", "cert show", "sign", "verify", "send", "explain", "plan", "outbox",
+    "appointments", "logs", "status", "optout", "optout list", "optout add", "optout remove", "hold", "release", "purge",
+    "keys", "keys rotate", "db", "db upgrade",
+)  # fmt: skip
+M01 = VECTORS / "messages/accept/m01-rs256-s12.hl7"
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_the_terminal(
+    command: str, columns: int, carebell: Carebell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERMINAL_WIDTH", str(columns))
+    ended = carebell(*command.split(), "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"Usage: carebell {command}".rstrip())
+    assert [line for line in ended.out.splitlines() if len(line) > columns] == []
+
+
+def test_help_names_every_command(carebell: Carebell) -> None:
+    said = carebell("--help").out
+    for command in {command.split()[0] for command in COMMANDS}:
+        assert f"\n  {command} " in said
+
+
+def test_without_a_command_help_is_shown(carebell: Carebell) -> None:
+    assert "Usage: carebell" in (ended := carebell()).out + ended.err
+    assert ended.code == 2
+
+
+def test_version(carebell: Carebell) -> None:
+    ended = carebell("--version")
+    assert (ended.code, ended.out) == (0, f"{version('carebell')}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("verify", M01),
+        ("verify", M01, "--environment"),
+        ("outbox", "--nonsense"),
+        ("cert", "show"),
+        ("plan", M01, "--environment", "production", "--at", "tomorrow"),
+        ("verify", M01, "--environment", "production", "--at", "2026-13-45"),
+        ("cert", "show", M01, "--at", "noon"),
+        ("serve", "--clock", "yesterday"),
+        ("send", M01, "--to", "127.0.0.1:1", "--repeat", "0"),
+    ],
+    ids=lambda words: "-".join(word.strip("-") for word in words if word is not M01),
+)
+def test_a_wrong_call_is_2(words: tuple[object, ...], carebell: Carebell) -> None:
+    ended = carebell(*words)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    assert ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("outbox", "--state", "vanished"),
+        ("logs", "--level", "loud"),
+        ("serve", "--roles", "cook"),
+        ("serve", "--roles", ","),
+        ("serve", "--speed", "0"),
+        ("verify", M01, "--environment", "moon"),
+        ("explain", M01, "--environment", "moon"),
+        ("plan", M01, "--environment", "moon"),
+        ("hold", "--environment", "moon"),
+        ("optout", "add", "12025550143"),
+        ("optout", "add", "+12025550143", "--sender", "+19995550100"),
+        ("purge", "--at", "2200-01-01T00:00:00Z"),
+    ],
+    ids=lambda words: "-".join(word.strip("-") for word in words[:3] if word is not M01 and "+" not in word),
+)
+def test_what_the_configuration_does_not_know_is_2(
+    words: tuple[object, ...], carebell: Carebell, configuration: Path
+) -> None:
+    carebell("-c", configuration, "db", "upgrade")
+    ended = carebell("-c", configuration, *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.sentence) > 20
+
+
+# Where the configuration is
+
+
+def test_the_configuration_is_looked_for_in_order(
+    carebell: Carebell, configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert carebell("check-config").sentence.startswith("no configuration: there is no ./carebell.yaml")
+    here = Path("carebell.yaml")
+    here.write_text("organization: {}\n")
+    assert "carebell.yaml:1:" in carebell("check-config").err
+    monkeypatch.setenv("CAREBELL_CONFIG", str(configuration))
+    assert carebell("check-config").code == 0
+    # -c wins, before or after the command's name.
+    other = tmp_path / "other.yaml"
+    other.write_text("nonsense: 1\n")
+    for words in (("-c", other, "check-config"), ("check-config", "-c", other), ("check-config", "--config", other)):
+        ended = carebell(*words)
+        assert ended.code == 78
+        assert "other.yaml:1:1: nonsense" in ended.err
+    assert carebell("check-config", "-c", tmp_path / "absent.yaml").code == 78
+
+
+def test_the_environment_overrides_the_file(
+    carebell: Carebell, configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAREBELL_HTTP__PORT", "eighty")
+    ended = carebell("-c", configuration, "check-config")
+    assert ended.code == 78
+    assert "CAREBELL_HTTP__PORT" in ended.err
+
+
+def test_json_before_or_after_the_command(carebell: Carebell) -> None:
+    file = VECTORS / "certs/accept/01-prod-rsa3072.cer"
+    before, after = carebell("--json", "cert", "show", file), carebell("cert", "show", file, "--json")
+    assert before == after
+    assert before.rows[0]["verdict"] == "accept"
+
+
+# As the shell sees it
+
+
+def test_the_console_script_and_the_module_end_alike(configuration: Path) -> None:
+    script = Path(sys.executable).with_name("carebell")
+    for program in ([str(script)], [sys.executable, "-m", "carebell"]):
+        done = subprocess.run(
+            [*program, "-c", str(configuration), "verify", "absent.hl7", "--environment", "production"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "carebell: absent.hl7: no such file\n"
+
+
+def test_a_reader_that_hangs_up_gets_no_traceback(configuration: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "carebell", "cert", "show", *[str(VECTORS / "certs/accept/01-prod-rsa3072.cer")] * 500],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert said == b""
+    assert process.returncode == 1
