@@ -235,11 +235,6 @@ class Event(Enum):
     CERTIFICATE_ROTATED = _info(
         "environment active thumbprint file", "The set of active certificates of an environment changed.", _NOTHING
     )
-    CERTIFICATE_REFUSED = _error(
-        "environment file reason",
-        "A certificate file was refused.",
-        "Run `carebell cert show` on the file: it explains what is wrong and what to ask the sender for.",
-    )
 
     # The database
     DATABASE_UPGRADED = _info(
