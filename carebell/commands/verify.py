@@ -12,7 +12,7 @@ from carebell.commands.output import print_json, print_table
 from carebell.desk import Desk, desk
 from carebell.exits import OK, REFUSED
 from carebell.inbound import Gatekeeper, Judged
-from carebell.wiring import gatekeeper, load, one_environment
+from carebell.wiring import gatekeeper, load, one_environment, read_signer
 from certs.replay import Repeat, ReplayMemory, Reused
 from parser.ack import ACCEPTED, Answer, acknowledgement_code
 
@@ -29,17 +29,18 @@ class Verdict:
 
 
 def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
-    """Print a verdict for each message; 1 unless every one is accepted."""
+    """Print a verdict for each message; 1 unless every one is accepted. With mutual-tls the certificate counts as shown."""
     loaded = load(config)
     one_environment(loaded, environment)
     now = at or datetime.now(UTC)
     keeper = gatekeeper(loaded, [environment], now)
     mine = desk(loaded, environment)
     memory: ReplayMemory[Answer] = ReplayMemory()
+    shown = _shown(mine, now)
     verdicts = []
     for file in files:
         for content in contents(file):
-            verdict = _verdict(str(file), content, keeper, mine, memory, now)
+            verdict = _verdict(str(file), content, keeper, mine, memory, now, shown)
             verdicts.append(verdict)
             if as_json:
                 row = {"file": verdict.file, "answer": verdict.answer, "code": verdict.code, "err3": verdict.err3}
@@ -53,15 +54,29 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
     return OK if verdicts and all(each.answer in ("AA", "CA") for each in verdicts) else REFUSED
 
 
+def _shown(mine: Desk, now: datetime) -> str | None:
+    """Thumbprint of the TLS client certificate that the sender is taken to have shown: the environment's first; None: none."""
+    if mine.environment.authentication != "mutual-tls":
+        return None
+    _, certificate = read_signer(mine.environment.certificates[0], now)
+    return None if certificate is None else certificate.thumbprint
+
+
 def _verdict(
-    file: str, content: bytes | Unreadable, keeper: Gatekeeper, mine: Desk, memory: ReplayMemory[Answer], now: datetime
+    file: str,
+    content: bytes | Unreadable,
+    keeper: Gatekeeper,
+    mine: Desk,
+    memory: ReplayMemory[Answer],
+    now: datetime,
+    shown: str | None,
 ) -> Verdict:
     if isinstance(content, Unreadable):
         return Verdict(file=file, answer="CLOSE", code="FRAME", err3="", text=content.text)
     if len(content) > mine.environment.listener.max_message_bytes:
         judged = keeper.too_long(content, now)
     else:
-        judged = keeper.judge(content, now)
+        judged = keeper.judge(content, now, shown)
     answer = judged.refused or _remembered(judged, mine, memory)
     code = acknowledgement_code(judged.msh, answer, honour_ne=mine.environment.honour_ne)
     return Verdict(file=file, answer=code, code=answer.code, err3=answer.err3, text=answer.text)
