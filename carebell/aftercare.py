@@ -2,7 +2,8 @@
 
 A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A callback settles it; else, a minute later, the
 gateway's own list. If that shows nothing, a cancellation is sent once more, because a patient at a closed door is the greater
-harm; anything else stays `unknown`, is alarmed, and stands in the report.
+harm; anything else stays `unknown`, is alarmed once, and stands in the report. It is looked up again for a day: the list may
+have been slow.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from notifier.gateway import Gateway, GatewayUnavailableError, Sms
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
-from scheduler.messages import Kind, State
+from scheduler.messages import Kind
 from store import receipts
 from store.engine import Store
 from store.inbound import load
@@ -29,12 +30,11 @@ from store.outbox_row import OutboxRow
 from store.vault import Vault
 
 PAGE: Final = 50
-KEEP_ASKING: Final = timedelta(hours=24)
-"""A fate still unknown after this long will not become known."""
 GATEWAY_KEEPS: Final = timedelta(days=14)
 """Twilio refuses to delete what is not final (20009) for at most this long."""
 FORGET_AGAIN: Final = timedelta(hours=1)
 SENT_TWICE: Final = 2
+"""Doubts after which a cancellation is left alone: the first one allowed one create more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,36 +75,42 @@ class Aftercare:
 
     def _resolve(self, now: datetime) -> None:
         with self.store.read() as conn:
-            rows = [row for row in receipts.to_resolve(conn, now, limit=PAGE) if _is_recent(row, now)]
+            rows = receipts.to_resolve(conn, now, limit=PAGE)
             known = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False)
         for row in rows:
             found = known.get(row.appointment)
-            if found is not None:
-                self._resolve_one(row, found.appointment, now)
+            settled = found is not None and self._resolve_one(row, found.appointment, now)
+            if not settled and row.checked_at is None:
+                self.journal.emit(Event.ALARM_RAISED, alarm="sms_unknown", environment=row.environment)
         if rows:
             with self.store.write() as conn:
                 receipts.checked(conn, [row.id for row in rows], now)
 
-    def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> None:
+    def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> bool:
+        """Whether the text's fate is known now, or it is sent once more."""
         sms = self._sms(row, appointment)
         sent = self.gateway.find(sms, row.claimed_at or now) if sms is not None else None
-        if sent is None:  # the gateway cannot tell, or the number is gone: it stays unknown
-            return
-        if len(sent) >= 1:
-            one = sent[0]
+        if sent is None:  # the gateway cannot tell, or the number is gone or another one
+            return False
+        with self.store.read() as conn:
+            strangers = [one for one in sent if (owner := receipts.by_sid(conn, one.sid)) is None or owner.id == row.id]
+        ours = next((one for one in strangers if one.same), None)
+        if ours is not None:
             with self.store.write() as conn:
-                receipts.accepted(conn, row.id, row.attempts, sid=one.sid, at=now)
-                say = self.settler.report(conn, row, one.status, one.error_code, one.sid, now)
-            self.journal.emit(Event.SMS_RESOLVED, **facts(row), state=one.status, sid=one.sid, source="gateway_list")
+                receipts.accepted(conn, row.id, row.attempts, sid=ours.sid, at=now)
+                say = self.settler.report(conn, row, ours.status, ours.error_code, ours.sid, now)
+            self.journal.emit(Event.SMS_RESOLVED, **facts(row), state=ours.status, sid=ours.sid, source="gateway_list")
             say()
-            return
+            return True
         useful = row.expires is not None and now < row.expires
-        if row.kind is Kind.CANCELED and row.attempts < SENT_TWICE and useful and self.retries():
-            with self.store.write() as conn:
-                receipts.retry(conn, row.id, row.attempts, until=now)
+        # A text with other words may be this one, written before the appointment or the templates changed.
+        if strangers or row.kind is not Kind.CANCELED or row.doubts >= SENT_TWICE or not useful or not self.retries():
+            return False
+        with self.store.write() as conn:
+            again = receipts.resend(conn, row.id, row.attempts, until=now)
+        if again:
             self.journal.emit(Event.SMS_RESOLVED, **facts(row), state="due", source="not_in_gateway_list")
-            return
-        self.journal.emit(Event.ALARM_RAISED, alarm="sms_unknown", environment=row.environment)
+        return True
 
     def _sms(self, row: OutboxRow, appointment: Appointment) -> Sms | None:
         """The text as it was posted, to be recognised in the gateway's list."""
@@ -113,7 +119,7 @@ class Aftercare:
         if desk is None or row.due is None or row.sender is None:
             return None
         to, text = self.recipient(appointment, offices), text_of(appointment, row.kind, desk, offices.organization)
-        if to is None or text is None:
+        if to is None or text is None or self.vault.ring.phone_key(to) != row.phone_key:
             return None
         return Sms(
             id=row.id,
@@ -134,18 +140,20 @@ class Aftercare:
     def _poll(self, now: datetime) -> None:
         with self.store.read() as conn:
             rows = receipts.to_poll(conn, now, limit=PAGE)
+        asked = []
         for row in rows:
             try:
                 sent = self.gateway.fetch(row.sid) if row.sid is not None else None
             except GatewayUnavailableError:
                 break
+            asked.append(row.id)
             if sent is not None:
                 with self.store.write() as conn:
                     say = self.settler.report(conn, row, sent.status, sent.error_code, sent.sid, now)
                 say()
-        if rows:
+        if asked:
             with self.store.write() as conn:
-                receipts.checked(conn, [row.id for row in rows], now)
+                receipts.checked(conn, asked, now)
 
     # The gateway's copy
 
@@ -165,7 +173,3 @@ class Aftercare:
                 self.journal.emit(Event.GATEWAY_COPY_DELETED, sid=sid)
             elif now - since > GATEWAY_KEEPS:
                 self.journal.emit(Event.GATEWAY_COPY_KEPT, sid=sid)
-
-
-def _is_recent(row: OutboxRow, now: datetime) -> bool:
-    return row.state is State.UNKNOWN and row.claimed_at is not None and now - row.claimed_at < KEEP_ASKING

@@ -58,8 +58,9 @@ class Decider:
     def _against(self, candidate: Candidate, desk: Desk) -> Reason | None:
         """The first reason why this text must never leave; None: none."""
         row, appointment, now = candidate.row, candidate.appointment, self._now
-        if appointment.life is not (Life.CANCELED if row.kind is Kind.CANCELED else Life.ACTIVE):
-            return Reason.CANCELED
+        outdated = _outdated(row.past, appointment)
+        if outdated is not None:
+            return outdated
         visit = _visit(appointment, row.kind)
         if visit is None or now >= visit:
             return Reason.PAST
@@ -87,6 +88,18 @@ class Decider:
         )
 
 
+def _outdated(row: Past, appointment: Appointment) -> Reason | None:
+    """Why a row is not of the appointment's present state any more: it was under way when a newer message planned anew."""
+    life = appointment.life
+    if life is not (Life.CANCELED if row.kind is Kind.CANCELED else Life.ACTIVE):
+        return {Life.ACTIVE: Reason.SUPERSEDED, Life.ENDED: Reason.PAST}.get(life, Reason.CANCELED)
+    if row.kind is Kind.REMINDER:
+        return Reason.SUPERSEDED if row.revision != appointment.planned_revision else None
+    # A confirmation whose window is closed was told once and is tried again; a newer window has a text of its own.
+    newer = appointment.window_revision is not None and appointment.window_revision != row.revision
+    return Reason.SUPERSEDED if newer else None
+
+
 def _visit(appointment: Appointment, kind: Kind) -> datetime | None:
     """Until when a text is of use: a cancellation until the time that the patient knows."""
     told = appointment.told_deadline if kind is Kind.CANCELED else None
@@ -95,6 +108,7 @@ def _visit(appointment: Appointment, kind: Kind) -> datetime | None:
 
 def _settled(candidate: Candidate, desk: Desk, *, too_late: bool = False) -> Appointment | None:
     """The appointment after its confirmation left or was found not to: the patient counts as told, unless it came too late."""
-    if candidate.row.kind is Kind.REMINDER or not candidate.appointment.window_open:
-        return None
-    return close_window(candidate.appointment, desk.policy, too_late=too_late)
+    row, appointment = candidate.row, candidate.appointment
+    if row.kind is Kind.REMINDER or row.revision != appointment.window_revision:
+        return None  # the window is closed, or is another text's
+    return close_window(appointment, desk.policy, too_late=too_late)

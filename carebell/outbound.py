@@ -4,7 +4,8 @@
 
 At most one create per claim, and none without a committed claim. What the gateway answers is judged by `notifier.outcomes`; an
 answer that leaves doubt makes the row `unknown`, which `carebell.aftercare` resolves by asking, never by sending again. A crash
-between claim and answer ends as `unknown` too, when the lease is over.
+between claim and answer ends as `unknown` too, when the lease is over. Where certainly nothing was created the row is due again
+and its patient was not told (`carebell.returning`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 from carebell.deciding import Budgets, Decider
 from carebell.desk import Offices
 from carebell.posting import Posting
+from carebell.returning import reopen_windows
 from carebell.settling import Settler, facts
 from carebell.texting import text_of
 from journal.events import Event
@@ -31,15 +33,20 @@ from notifier.rates import default_rate
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
-from store import rates, receipts
+from store import outbox, rates
 from store.claims import Claimed, Round, claim, still_ours
 from store.engine import Store, Transaction
 from store.vault import Vault
 
 LEASE: Final = timedelta(seconds=120)
-"""Much longer than the gateway's time-out (10 s) and any queue of the worker threads."""
+"""Much longer than the gateway's time-out (10 s) and any queue of the worker threads. No create starts in its second half: a
+machine that was suspended in between must not send what another node has taken for lost."""
 BATCH: Final = 200
 """Rows claimed at once: enough to keep the worker threads busy, few enough that no lease runs out in their queue."""
+
+_CLOCK_STEP: Final = timedelta(seconds=10)
+"""A clock that goes back by more was set; what it had postponed before is due by the old time."""
+_NOTHING: Final = Round(claimed=(), suppressed=(), postponed=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +95,13 @@ class Dispatcher:
         self._journal = journal
         self._metrics = metrics
         self._seconds = seconds
+        self._last: datetime | None = None
 
     async def tick(self) -> int:
         """Claim and send until nothing more may leave now; how many texts the gateway took."""
-        loop = asyncio.get_running_loop()
         taken = 0
         while True:
-            found = await loop.run_in_executor(self._executor, self._claim)
+            found = await asyncio.to_thread(self._claim)
             for row in found.suppressed:
                 self._settler.log_suppressed(row)
             if found.claimed:
@@ -106,6 +113,8 @@ class Dispatcher:
 
     def _claim(self) -> Round:
         offices, now = self._offices(), self._clock.now()
+        if not self._anything_due(now):
+            return _NOTHING
         senders = {name: desk.environment.sms.sender for name, desk in offices.desks.items()}
         with self._store.write() as conn:
             budgets = _Budgets(conn, offices, set(senders.values()), now)
@@ -125,12 +134,26 @@ class Dispatcher:
             self._posting.enter(one.row.appointment for one in found.claimed)
         return found
 
+    def _anything_due(self, now: datetime) -> bool:
+        """Asked before the claim, so that an idle service writes nothing."""
+        if self._last is not None and now < self._last - _CLOCK_STEP:
+            with self._store.write() as conn:
+                outbox.hurry(conn, now)
+        self._last = now
+        with self._store.read() as conn:
+            due = outbox.next_due(conn)
+        return due is not None and due <= now
+
     # The gateway
 
     async def _post_all(self, claimed: Sequence[Claimed]) -> int:
-        """Post with the worker threads; commit what is finished while others are still under way."""
+        """Post with the worker threads; commit what is finished while others are still under way.
+
+        A database that fails now does not keep the others from being recorded; its first fault is raised at the end. What
+        could not be recorded is `unknown` when its lease is over.
+        """
         loop = asyncio.get_running_loop()
-        ours = await loop.run_in_executor(self._executor, self._still_ours, claimed)
+        ours, failure = await asyncio.to_thread(self._still_ours, claimed)
         pending: set[asyncio.Future[Posted]] = {
             loop.run_in_executor(self._executor, self._post, one, one.row.id in ours) for one in claimed
         }
@@ -138,20 +161,29 @@ class Dispatcher:
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             posted = [future.result() for future in done]
-            await loop.run_in_executor(self._executor, self._record, posted)
+            try:
+                await asyncio.to_thread(self._record, posted)
+            except Exception as error:  # raised below, when every answer had its chance
+                failure = failure or error
             taken += sum(isinstance(one.receipt, Accepted) for one in posted)
+        if failure is not None:
+            raise failure
         return taken
 
-    def _still_ours(self, claimed: Sequence[Claimed]) -> set[str]:
-        with self._store.read() as conn:
-            return still_ours(conn, claimed)
+    def _still_ours(self, claimed: Sequence[Claimed]) -> tuple[set[str], Exception | None]:
+        """Which may be posted; none where the database cannot be asked."""
+        try:
+            with self._store.read() as conn:
+                return still_ours(conn, claimed), None
+        except Exception as error:
+            return set(), error
 
     def _post(self, one: Claimed, ours: bool) -> Posted:
         """One create, on a worker thread. Never raises: an answer nobody foresaw leaves the row `unknown`."""
         began = self._seconds()
         receipt: Receipt | None = None
         try:
-            sms = self._sms(one) if ours else None
+            sms = self._sms(one) if ours and self._in_time(one) else None
             if sms is not None:
                 receipt = self._gateway.send(sms)
         except Exception as error:
@@ -160,6 +192,10 @@ class Dispatcher:
         finally:
             self._posting.leave(one.row.appointment)
         return Posted(claimed=one, receipt=receipt, seconds=self._seconds() - began)
+
+    def _in_time(self, one: Claimed) -> bool:
+        begins, ends = one.row.claimed_at, one.row.lease_until
+        return begins is not None and ends is not None and self._clock.now() - begins < (ends - begins) / 2
 
     def _sms(self, one: Claimed) -> Sms | None:
         offices, row = self._offices(), one.row
@@ -186,14 +222,16 @@ class Dispatcher:
     # What came of it
 
     def _record(self, posted: Sequence[Posted]) -> None:
-        now = self._clock.now()
+        now, returned = self._clock.now(), []
         with self._store.write() as conn:
             for one in posted:
                 row = one.claimed.row
                 if one.receipt is None:
-                    receipts.retry(conn, row.id, row.attempts, until=now)
-                else:
-                    self._settler.settle(conn, row, one.receipt, now)
+                    self._settler.not_posted(conn, row, now)
+                    returned.append(one.claimed)
+                elif self._settler.settle(conn, row, one.receipt, now):
+                    returned.append(one.claimed)
+            reopen_windows(conn, self._vault, self._offices(), returned, now)
         for one in posted:
             if isinstance(one.receipt, Accepted):
                 self._log_sent(one, one.receipt, now)

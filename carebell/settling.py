@@ -6,8 +6,8 @@ The dispatcher, the callbacks and the aftercare all end here, so that a code mea
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from journal.events import Event
 from journal.logs import Journal
@@ -15,13 +15,14 @@ from journal.metrics import Metrics
 from notifier import outcomes
 from notifier.breakers import PROBES
 from notifier.gateway import Accepted, Receipt
-from notifier.outcomes import Action, Context, Outcome, Scope
+from notifier.outcomes import Action, Alert, Context, Outcome, Scope
 from parser.phone import PhoneNumber
 from scheduler.messages import Reason, State
 from store import holds, optouts, receipts
 from store.engine import Transaction
+from store.holds import Breaker
 from store.optouts import Optout
-from store.outbox_row import OutboxRow
+from store.outbox_row import FINAL, OutboxRow
 
 _STATES: Final = {
     "accepted": State.ACCEPTED,
@@ -37,7 +38,18 @@ _STATES: Final = {
 }
 """Twilio's message status -> the row's state; what is not here says nothing new."""
 
+_FIRST_DELIVERY_CODE: Final = 30_000
+"""From here on Twilio's codes tell of a delivery; those below, of a create."""
+_RATE_SPAN: Final = timedelta(hours=1)
+_RATE_ALARM: Final = 5
+"""So many texts of one sender, in that span, that failed with a code which is alarming only in numbers (30007)."""
+
 Scopes = tuple[tuple[holds.Scope, str], ...]
+
+
+def is_final(status: str) -> bool:
+    """Whether Twilio says no more of a text with this status."""
+    return _STATES.get(status) in FINAL
 
 
 def facts(row: OutboxRow) -> dict[str, Any]:
@@ -58,24 +70,23 @@ def _scopes(row: OutboxRow) -> Scopes:
 class Settler:
     """Writes outcomes; the commit is the caller's, and the log line is written after it.
 
-    Args:
-        forget_number: called with an outbox row whose number the gateway calls unusable.
+    Breakers: a text that was claimed after one opened is its probe; what was under way before moves nothing.
     """
 
     def __init__(self, journal: Journal, metrics: Metrics) -> None:
         self._journal = journal
         self._metrics = metrics
 
-    def settle(self, conn: Transaction, row: OutboxRow, receipt: Receipt, now: datetime) -> None:
-        """The answer to a create."""
+    def settle(self, conn: Transaction, row: OutboxRow, receipt: Receipt, now: datetime) -> bool:
+        """The answer to a create; True: nothing was created, and the row is due again."""
         if isinstance(receipt, Accepted):
             receipts.accepted(conn, row.id, row.attempts, sid=receipt.sid, at=now)
             state = _STATES.get(receipt.status)
             if state is not None and state is not State.ACCEPTED:
                 receipts.advance_status(conn, row.id, row.attempts, state, at=now, sid=receipt.sid)
-            self._close_breakers(conn, row)
-            return
-        self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now)
+            self._probe_went_well(conn, row, by="create")
+            return False
+        return self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now)
 
     def report(
         self, conn: Transaction, row: OutboxRow, status: str, code: int | None, sid: str | None, now: datetime
@@ -84,22 +95,33 @@ class Settler:
         state = _STATES.get(status)
         if state is None or not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, sid=sid):
             return _say_nothing
-        retried: Outcome | None = None
+        outcome: Outcome | None = None
+        if state is State.DELIVERED:
+            self._probe_went_well(conn, row, by="delivery")
         if state in (State.UNDELIVERED, State.FAILED) and code is not None:
             outcome = outcomes.policy(code, _context(row, now))
             self._trip(conn, row, outcome, now)
             self._opt_out(conn, row, outcome, now)
             if outcome.action in (Action.RETRY, Action.HOLD):
-                retried = outcome
                 receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
+        often = outcome is not None and outcome.alert is Alert.RATE and self._is_frequent(conn, row, outcome, now)
 
         def say() -> None:
             self._metrics.sms.labels(row.environment, row.kind.value, state.value, str(code or "")).inc()
             self._journal.emit(Event.SMS_STATUS, **facts(row), sid=sid, state=state.value, code=code, source="gateway")
-            if retried is not None:
-                self._log_outcome(row, retried, None)
+            if outcome is not None and outcome.action in (Action.RETRY, Action.HOLD):
+                self._log_outcome(row, outcome, None)
+            elif outcome is not None:
+                self._alert(row, outcome, often=often)
 
         return say
+
+    def not_posted(self, conn: Transaction, row: OutboxRow, now: datetime) -> None:
+        """The claim is given back untried: due again, no attempt counted, and another text may probe in its place."""
+        receipts.retry(conn, row.id, row.attempts, until=now, spent=False)
+        for scope, name in _scopes(row):
+            if self._probes(conn, row, scope, name) is not None:
+                holds.probe_again(conn, scope, name, at=now)
 
     def log_answer(self, row: OutboxRow, receipt: Receipt, to: PhoneNumber, now: datetime) -> None:
         """The line of a create that was not accepted."""
@@ -110,36 +132,80 @@ class Settler:
         self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
         self._journal.emit(Event.SMS_SUPPRESSED, **facts(row), reason=row.reason.value, due=row.due)
 
-    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
+        again = False
         match outcome.action:
             case Action.UNKNOWN:
                 receipts.ambiguous(conn, row.id, row.attempts)
             case Action.RETRY | Action.HOLD:
-                receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=outcome.code)
+                again = receipts.retry(
+                    conn, row.id, row.attempts, until=outcome.at or now, code=outcome.code,
+                    spent=outcome.action is Action.RETRY,
+                )  # fmt: skip
             case Action.EXPIRED:
                 receipts.retry(conn, row.id, row.attempts, until=now, code=outcome.code)
                 receipts.give_up(conn, row.id, row.attempts, reason=Reason.EXPIRED, at=now)
             case Action.FAILED | Action.ACCEPTED:
                 receipts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
+                if outcome.breaker is None:
+                    self._probe_was_refused(conn, row, outcome, now)
         self._trip(conn, row, outcome, now)
         self._opt_out(conn, row, outcome, now)
+        return again
+
+    # Breakers
 
     def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         if outcome.breaker is None:
             return
         scope: holds.Scope = "sender" if outcome.breaker is Scope.SENDER else "environment"
         name = dict(_scopes(row))[scope]
-        probes = next((one.probes for one in holds.open_breakers(conn) if (one.scope, one.name) == (scope, name)), -1)
-        probe_at = now + PROBES[min(probes + 1, len(PROBES) - 1)]
+        known = holds.open_breaker(conn, scope, name)
+        if known is not None and self._probes(conn, row, scope, name) is None:
+            return  # it was under way when the breaker opened, and says nothing new
+        failed = -1 if known is None else known.probes
+        probe_at = now + PROBES[min(failed + 1, len(PROBES) - 1)]
         if holds.trip(conn, scope, name, code=outcome.code or 0, at=now, probe_at=probe_at):
             self._journal.emit(
                 Event.BREAKER_OPENED, scope=scope, environment=row.environment, sender=row.sender, code=outcome.code
             )
 
-    def _close_breakers(self, conn: Transaction, row: OutboxRow) -> None:
+    def _probes(self, conn: Transaction, row: OutboxRow, scope: holds.Scope, name: str) -> Breaker | None:
+        """The open breaker that this text was let through to try; None: it left before, or nothing is open."""
+        known = holds.open_breaker(conn, scope, name)
+        late = known is not None and row.claimed_at is not None and row.claimed_at > known.opened_at
+        return known if late else None
+
+    def _probe_went_well(self, conn: Transaction, row: OutboxRow, *, by: Literal["create", "delivery"]) -> None:
+        """Close what this text tried. Where deliveries failed, that a create is taken proves nothing."""
         for scope, name in _scopes(row):
-            if holds.reset(conn, scope, name):
-                self._journal.emit(Event.BREAKER_CLOSED, scope=scope, environment=row.environment, sender=row.sender)
+            tried = self._probes(conn, row, scope, name)
+            if tried is not None and (by == "delivery" or tried.code < _FIRST_DELIVERY_CODE):
+                self._close(conn, row, scope, name)
+
+    def _probe_was_refused(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+        """A probe was refused for what it is itself: that says who we are was accepted, and by 21610 our sender too.
+
+        A number that is none may be refused before the sender is looked at; then the next text tries.
+        """
+        for scope, name in _scopes(row):
+            tried = self._probes(conn, row, scope, name)
+            if tried is None:
+                continue
+            proven = tried.code < _FIRST_DELIVERY_CODE and (scope == "environment" or outcome.opt_out)
+            if proven:
+                self._close(conn, row, scope, name)
+            else:
+                holds.probe_again(conn, scope, name, at=now)
+
+    def _close(self, conn: Transaction, row: OutboxRow, scope: holds.Scope, name: str) -> None:
+        if holds.reset(conn, scope, name):
+            self._journal.emit(Event.BREAKER_CLOSED, scope=scope, environment=row.environment, sender=row.sender)
+
+    def _is_frequent(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
+        if row.sender is None or outcome.code is None:
+            return False
+        return receipts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN) >= _RATE_ALARM
 
     def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         if not outcome.opt_out or row.phone_key is None or row.sender is None:
@@ -168,10 +234,15 @@ class Settler:
                 Event.SMS_FAILED, **facts(row), to=masked, code=outcome.code, state=State.FAILED.value,
                 attempt=row.attempts,
             )  # fmt: skip
-        if outcome.alert is not None:
-            self._journal.emit(
-                Event.ALARM_RAISED, alarm=f"sms_{outcome.alert.value}", value=outcome.code, environment=row.environment
-            )
+        self._alert(row, outcome)
+
+    def _alert(self, row: OutboxRow, outcome: Outcome, *, often: bool = False) -> None:
+        """For a person. A breaker's alarm is its own line, once; a rate is alarming only in numbers."""
+        if outcome.alert is None or outcome.alert is Alert.BREAKER or (outcome.alert is Alert.RATE and not often):
+            return
+        self._journal.emit(
+            Event.ALARM_RAISED, alarm=f"sms_{outcome.alert.value}", value=outcome.code, environment=row.environment
+        )
 
 
 def _context(row: OutboxRow, now: datetime) -> Context:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from carebell.settling import Settler
+from carebell.settling import Settler, is_final
 from journal.events import Event
 from journal.logs import Journal
 from journal.traces import trace
@@ -45,7 +45,13 @@ class Webhooks:
         now = self._clock.now()
         with self._store.write() as conn:
             row = receipts.by_id(conn, update.outbox_id) if update.outbox_id else receipts.by_sid(conn, update.sid)
-            if row is None or update.attempt not in (None, row.attempts):
+            if row is None:
+                return
+            if update.attempt not in (None, row.attempts):
+                if is_final(
+                    update.status
+                ):  # of an earlier attempt: no news of the text, but the gateway's copy is to go
+                    receipts.forget_attempt(conn, row.id, update.sid, now)
                 return
             say = self._settler.report(conn, row, update.status, update.error_code, update.sid, now)
         say()

@@ -77,6 +77,7 @@ class SentMessage:
 
     Attributes:
         error_code: Twilio's ErrorCode or None.
+        same: of `find`: certainly the text that was asked about. False: between the same numbers, but with other words.
     """
 
     sid: str
@@ -85,6 +86,7 @@ class SentMessage:
     to: PhoneNumber
     body: str | None = field(default=None, repr=False)
     sent_at: datetime | None = None
+    same: bool = True
 
 
 class GatewayUnavailableError(Exception):
@@ -108,7 +110,10 @@ class Gateway(Protocol):
         """
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        """Messages to and from these numbers created since; to settle an ambiguous send. None: it cannot tell."""
+        """Messages to and from these numbers created since, the very text first; to settle an ambiguous send.
+
+        None: it cannot tell. An empty list: there is none, so that nothing was taken.
+        """
 
     def forget(self, sid: str) -> bool:
         """Delete the message at the gateway. False: not yet possible (Twilio 20009), try again later."""

@@ -74,7 +74,7 @@ class TwilioGateway:
             raise GatewayUnavailableError(_word(error)) from None
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        """Texts with this body, to this number, from this sender, made at or after `since`; None: Twilio did not tell.
+        """Texts to this number from this sender made at or after `since`, those with this body first; None: Twilio did not tell.
 
         DateSent narrows the first look. It is empty until a text has left the queue, so a second look takes the newest of
         this number, whatever their state.
@@ -85,7 +85,7 @@ class TwilioGateway:
         try:
             listed = self._client.messages.list(**asked, date_sent_after=earliest)
             found = _matching(listed, sms, earliest)
-            if not found:
+            if not any(each.same for each in found):
                 found = _matching(self._client.messages.list(**asked), sms, earliest)
         except Exception:  # whatever it was: it cannot tell
             return None
@@ -133,7 +133,7 @@ def _word(error: Exception) -> str:
     return f"http_{answer[0]}" if answer else never_left(error) or broken_off(error)
 
 
-def _sent(message: Any) -> SentMessage:
+def _sent(message: Any, *, same: bool = True) -> SentMessage:
     """A message of Twilio's log. AttributeError, TypeError: not one."""
     code = message.error_code
     return SentMessage(
@@ -143,17 +143,18 @@ def _sent(message: Any) -> SentMessage:
         to=PhoneNumber(str(message.to)),
         body=message.body,
         sent_at=message.date_sent,
+        same=same,
     )
 
 
 def _matching(messages: Iterable[Any], sms: Sms, earliest: datetime) -> list[SentMessage]:
-    """Outbound ones of this very text; a trial account puts a sentence of Twilio's before the body."""
+    """Outbound ones to and from these numbers; a trial account puts a sentence of Twilio's before the body."""
     found = []
     for message in messages:
         made = message.date_created or message.date_sent
         ours = str(message.direction or "").startswith("outbound") and message.to == sms.to.e164()
         sender = message.messaging_service_sid if sms.sender.startswith("MG") else message.from_
         same = isinstance(message.body, str) and bool(sms.body) and message.body.endswith(sms.body)
-        if ours and sender == sms.sender and same and (made is None or made >= earliest):
-            found.append(_sent(message))
-    return found
+        if ours and sender == sms.sender and (made is None or made >= earliest):
+            found.append(_sent(message, same=same))
+    return sorted(found, key=lambda each: not each.same)

@@ -130,6 +130,11 @@ def probe(conn: Connection, tried: Collection[Breaker], next_at: datetime) -> No
         conn.execute(mine.values(probe_at=next_at))
 
 
+def probe_again(conn: Connection, scope: Scope, name: str, *, at: datetime) -> None:
+    """The probe proved nothing, and no text is out any more: the next one may try at once."""
+    conn.execute(update(breakers).where(breakers.c.scope == scope, breakers.c.name == name).values(probe_at=at))
+
+
 def reset(conn: Connection, scope: Scope, name: str) -> bool:
     """Close a breaker: a text was accepted, or a person says so; False: it was closed."""
     return conn.execute(delete(breakers).where(breakers.c.scope == scope, breakers.c.name == name)).rowcount > 0

@@ -374,20 +374,26 @@ def test_find_looks_again_for_what_has_not_left_the_queue() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"body": "another text"},
-        {"body": ""},
-        {"body": None},
         {"to": "+12025550144"},
         {"from": "+14255550199"},
         {"direction": "inbound"},
         {"date_created": format_datetime(NOW - timedelta(seconds=6))},
         {"date_created": None, "date_sent": format_datetime(NOW - timedelta(seconds=6))},
     ],
-    ids=["body", "redacted", "no-body", "to", "from", "inbound", "earlier", "sent-earlier"],
+    ids=["to", "from", "inbound", "earlier", "sent-earlier"],
 )
 def test_find_is_not_taken_in_by_other_messages(other: dict[str, object]) -> None:
     with gateway(listing(message(**other))) as (twilio, _):
         assert twilio.find(SMS, NOW) == []
+
+
+@pytest.mark.parametrize("body", ["another text", "", None], ids=["other", "redacted", "none"])
+def test_find_tells_the_very_text_from_others_to_the_number(body: str | None) -> None:
+    other = message(sid="SM" + "3" * 32, body=body)
+    with gateway(listing(other), listing(other, message())) as (twilio, _):
+        found = twilio.find(SMS, NOW)
+    assert found is not None
+    assert [(each.sid, each.same) for each in found] == [(SID, True), ("SM" + "3" * 32, False)]
 
 
 def test_find_allows_for_twilios_clock_and_a_trial_accounts_prefix() -> None:
