@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Literal
 
-import phonenumbers
 from phonenumbers import PhoneNumberType
 
+from parser.numbering import allotment_of
 from parser.phone import PhoneNumber
 from scheduler.messages import Reason
 
@@ -97,38 +96,16 @@ def may_text(
 
 
 def _number_reason(phone: PhoneNumber, rules: NumberRules) -> Reason | None:
-    found = _range(phone.e164())
+    e164 = phone.e164()
+    found = allotment_of(e164) if _E164.fullmatch(e164) is not None else None
     if found is None:
         return Reason.INVALID_PHONE
-    if found.country is None or found.country not in rules.countries:
+    of_no_country = _NO_COUNTRY.match(e164) is not None
+    if found.country in (None, "001") and not found.valid and not of_no_country:
+        return Reason.INVALID_PHONE  # an unassigned area code is a typing error, not a foreign country
+    if of_no_country or found.country not in rules.countries:
         return Reason.COUNTRY_NOT_ALLOWED
     if not found.valid or found.kind in _NO_PERSON:
         return Reason.INVALID_PHONE
     known_landline = phone.kind == "landline" or found.kind == PhoneNumberType.FIXED_LINE
     return Reason.LANDLINE if known_landline and rules.landline == "skip" else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """country: None for numbers of no country; kind: a PhoneNumberType."""
-
-    country: str | None
-    valid: bool
-    kind: int
-
-
-# 80 us uncached. Holds numbers in memory only, and no longer than the process lives.
-@lru_cache(maxsize=4096)
-def _range(e164: str) -> _Range | None:
-    """Where a number belongs; None: not E.164 (extensions, letters and separators included)."""
-    if _E164.fullmatch(e164) is None:
-        return None
-    try:
-        number = phonenumbers.parse(e164, None)
-    except phonenumbers.NumberParseException:
-        return None
-    region = phonenumbers.region_code_for_number(number)
-    country = None if _NO_COUNTRY.match(e164) or region in (None, "001") else region
-    if country is None and not _NO_COUNTRY.match(e164) and not phonenumbers.is_valid_number(number):
-        return None  # an unassigned area code is a typing error, not a foreign country
-    return _Range(country, phonenumbers.is_valid_number(number), phonenumbers.number_type(number))

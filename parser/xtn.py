@@ -19,15 +19,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumberType
 
 from parser.er7 import MAX_REPETITIONS, Field, Message, Place
 from parser.event import FORGET, BadPhone, Candidate, GivenPhone, ParseWarning
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose
+from parser.numbering import allotment_of, e164_of
 from parser.oddity import Oddity, warning
 from parser.phone import PhoneKind, PhoneNumber
 from parser.when import Clocks, read_timestamp
@@ -262,12 +261,8 @@ def read_number(text: str, region: str) -> Reading:
         region: ISO 3166 country of a number without a country code.
     """
     text = text.strip()
-    return _TOO_LONG if len(text) > _MAX_TEXT else _read_number(text, region)
-
-
-# phonenumbers takes 80 us a number. Holds numbers in memory only, and no longer than the process lives.
-@lru_cache(maxsize=4096)
-def _read_number(text: str, region: str) -> Reading:
+    if len(text) > _MAX_TEXT:
+        return _TOO_LONG
     match = _SPELLING.fullmatch(text)
     if match is None:
         return Reading(None, fault="holds no telephone number")
@@ -276,14 +271,13 @@ def _read_number(text: str, region: str) -> Reading:
         return Reading(None, fault=_EXTENSION, final=True)
     if rest and not _REMARK.match(rest):
         return Reading(None, fault="holds more than a telephone number", final=True)
-    try:
-        number = phonenumbers.parse(match["number"], region)
-    except phonenumbers.NumberParseException:
+    e164 = e164_of(match["number"].rstrip(), region)
+    allotment = None if e164 is None else allotment_of(e164)
+    if e164 is None or allotment is None:
         return Reading(None, fault="is not a telephone number")
-    if not phonenumbers.is_valid_number(number):
+    if not allotment.valid:
         return Reading(None, fault="is not a valid number of any country")
-    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    plan = _PLANS.get(phonenumbers.number_type(number))
+    plan = _PLANS.get(allotment.kind)
     if plan is None:
         return Reading(None, fault="is premium, toll-free or another number of no person", final=True)
     return Reading(e164, plan)
