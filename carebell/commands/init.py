@@ -8,9 +8,13 @@ from importlib import resources
 from pathlib import Path
 
 from carebell.exits import Stop
-from carebell.identity import ENVIRONMENTS, placeholder, signing_identity
 from carebell.samples import sample_messages
+from simulator.ehr import make_identity
 from store.keys import create_key_file
+
+_ENVIRONMENTS = ("production", "test")  # of the shipped carebell.yaml
+_TEST_KEY_DAYS = 90
+_PLACEHOLDER_DAYS = 3650
 
 _NEXT = """
 Next:
@@ -49,13 +53,15 @@ def _files(demo: bool) -> dict[str, bytes]:
     """Relative name -> content, in the order they are written."""
     files = {"carebell.yaml": resources.files("config").joinpath("carebell.yaml").read_bytes()}
     now = datetime.now(UTC)
-    for environment in ENVIRONMENTS:
+    for environment in _ENVIRONMENTS:
         if demo:
-            identity = signing_identity(environment, now)
-            files[f"certs/{environment}.cer"] = identity.certificate_pem
-            files[f"keys/{environment}.key.pem"] = identity.key_pem
+            identity = make_identity(f"Carebell test signer ({environment})", now=now, days=_TEST_KEY_DAYS)
+            files[f"certs/{environment}.cer"] = identity.certificate
+            files[f"keys/{environment}.key.pem"] = identity.key
         else:
-            files[f"certs/{environment}.cer"] = placeholder(environment, now)
+            # The key is thrown away: a configuration can name the certificate, and nothing can be signed with it.
+            name = f"Placeholder for {environment}: put your own certificate here"
+            files[f"certs/{environment}.cer"] = make_identity(name, now=now, days=_PLACEHOLDER_DAYS).certificate
     if demo:
         files |= {f"messages/{name}": content for name, content in sample_messages(now).items()}
     return files
