@@ -36,7 +36,7 @@ lock: .venv/dev.ready ## renew both lock files from setup.cfg
 	$(BIN)/uv pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build \
 		--extra postgres --extra speed --extra test --extra dev -o requirements-dev.lock
 	$(BIN)/uv pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build \
-		--extra postgres -c requirements-dev.lock -o requirements.lock
+		--extra postgres --extra speed -c requirements-dev.lock -o requirements.lock
 
 .venv/run.ready: requirements.lock setup.cfg pyproject.toml
 	@PYTHON="$(PYTHON)" sh .ci/set-up requirements.lock && touch $@
