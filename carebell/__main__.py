@@ -26,6 +26,12 @@ def main() -> None:
     except BrokenPipeError:  # `carebell logs | head`
         sys.stderr.close()
         sys.exit(REFUSED)
+    except Exception as error:  # a bug of ours: where it is, without its text, which may hold what a message says
+        from journal.traces import trace
+
+        told = trace(error)
+        print(f"carebell: a bug: {told['exception']} at {told['frames']}; please report this line", file=sys.stderr)
+        sys.exit(REFUSED)
 
 
 if __name__ == "__main__":

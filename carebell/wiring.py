@@ -25,6 +25,7 @@ from config.load import Loaded
 from config.load import load as load_configuration
 from config.model import Environment
 from config.problems import ConfigurationError, Problem
+from listener.tls import ClientCertificates, TlsSetupError, server_context
 from notifier.console import ConsoleGateway
 from notifier.file_gateway import FileGateway
 from notifier.gateway import Gateway
@@ -86,7 +87,9 @@ def one_environment(loaded: Loaded, name: str) -> Environment:
 
 def findings(loaded: Loaded, at: datetime) -> list[Finding]:
     """Everything about the configuration that its author should know: files, certificates, texts, consent."""
-    found = [Finding(problem=problem) for problem in check_files(loaded)]
+    problems = check_files(loaded)
+    found = [Finding(problem=problem) for problem in problems]
+    found += _about_contents(loaded, {problem.key for problem in problems})
     for name, environment in loaded.configuration.environments.items():
         if environment.enabled:
             _, about_certificates = _certificates(loaded, name, at)
@@ -107,6 +110,28 @@ def require_sound(loaded: Loaded, at: datetime) -> list[Finding]:
     if errors:
         raise ConfigurationStop("\n".join(errors))
     return found
+
+
+def _about_contents(loaded: Loaded, known: set[str]) -> Iterator[Finding]:
+    """What only opening a file shows: a damaged key ring, TLS files that are none or do not belong together.
+
+    Args:
+        known: the keys whose files are known to be missing, unreadable or open to others.
+    """
+    if "storage.key_file" not in known:
+        try:
+            read_key_file(loaded.configuration.storage.key_file)
+        except KeyFault as fault:
+            yield Finding(problem=loaded.problem(("storage", "key_file"), str(fault)))
+    for name, environment in loaded.configuration.environments.items():
+        tls, keys = environment.listener.tls, ("environments", name, "listener", "tls")
+        if tls is None or not environment.enabled or any(key.startswith(".".join(keys)) for key in known):
+            continue
+        authorities = None if tls.client_ca is None else ClientCertificates(anchors=(tls.client_ca.read_bytes(),))
+        try:
+            server_context(tls.certificate, tls.key, clients=authorities)
+        except TlsSetupError as error:
+            yield Finding(problem=loaded.problem(keys, str(error)))
 
 
 def _shared_keys(loaded: Loaded, at: datetime) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import Any
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import print_json, print_table
 from carebell.desk import Desk, desk
-from carebell.exits import OK, REFUSED, UsageStop
+from carebell.exits import OK, REFUSED
 from carebell.wiring import load, one_environment
 from certs.message import VerifiedMessage
 from certs.verify import unverified
@@ -32,7 +32,7 @@ class Explained:
 
 
 def explain(config: Path | None, files: Sequence[Path], environment: str, *, conformance: bool, as_json: bool) -> int:
-    """Explain messages one by one, or sum up where a folder is given; 1 if one of them could not be used."""
+    """Explain messages one by one, or sum up where a folder is given; 1 if one of them could not be used, or there is none."""
     loaded = load(config)
     one_environment(loaded, environment)
     mine = desk(loaded, environment)
@@ -49,10 +49,7 @@ def explain(config: Path | None, files: Sequence[Path], environment: str, *, con
 def _explained(file: Path, mine: Desk, conformance: bool) -> Iterator[Explained]:
     now = datetime.now(UTC)
     for content in messages(file):
-        try:
-            message = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=now)
-        except ValueError as error:
-            raise UsageStop(f"{file}: {error}") from None
+        message = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=now)
         received = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=message.sent_at)
         outcome, evidence = siu.explain(received, mine.rules)
         warnings = outcome.warnings if isinstance(outcome, SchedulingEvent) else ()
@@ -133,7 +130,7 @@ def _sum_up(explained: Iterator[Explained], as_json: bool) -> int:
         print_json(
             {"messages": messages_seen, "rejected": dict(rejected), "warnings": dict(warnings), "fields": fields}
         )
-        return REFUSED if rejected else OK
+        return OK if messages_seen and not rejected else REFUSED
     print(f"{messages_seen} messages, {rejected.total()} of them cannot be used")
     for why, count in rejected.most_common():
         print(f"  {count:6} {why}")
@@ -144,4 +141,4 @@ def _sum_up(explained: Iterator[Explained], as_json: bool) -> int:
     ]
     print_table(["What", "Decided by", "Messages", "Share"], rows, empty="no value was found")
     print_table(["Warning", "Messages"], warnings.most_common(), empty="no warnings")
-    return REFUSED if rejected else OK
+    return OK if messages_seen and not rejected else REFUSED

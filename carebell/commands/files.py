@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carebell.exits import UsageStop
+from carebell.exits import Stop
 from listener.framing import START, TRAILER, Decoder, Frame, FramingError, FramingFault, LooksLike, looks_like
 
 _MOST_BYTES = 16 * 1024 * 1024  # the largest max_message_bytes that a listener can be given
@@ -60,23 +60,25 @@ def _why(error: FramingError) -> str:
 
 
 def messages(file: Path) -> Iterator[bytes]:
-    """Each message of a file, bare. UsageStop where its framing is broken."""
+    """Each message of a file, bare. Stop where its framing is broken or a block holds no message."""
     for content in contents(file):
         if isinstance(content, Unreadable):
-            raise UsageStop(f"{file}: {content.text}")
+            raise Stop(f"{file}: {content.text}")
+        if b"MSH" not in content:
+            raise Stop(f"{file}: not an HL7 version 2 message: there is no MSH segment")
         yield content
 
 
 def one_message(file: Path) -> bytes:
-    """The one message in a file. UsageStop where there are several, or none."""
+    """The one message in a file. Stop where there are several, or none."""
     found = list(messages(file))
     if len(found) != 1:
-        raise UsageStop(f"{file}: holds {len(found)} messages; one is wanted")
+        raise Stop(f"{file}: holds {len(found)} messages; one is wanted")
     return found[0]
 
 
 def read(file: Path) -> bytes:
-    """A file's bytes. Raises OSError as the file system does; UsageStop above 16 MiB."""
+    """A file's bytes. Raises OSError as the file system does; Stop above 16 MiB."""
     if file.stat().st_size > _MOST_BYTES:
-        raise UsageStop(f"{file}: over 16 MiB, more than any listener accepts")
+        raise Stop(f"{file}: over 16 MiB, more than any listener accepts")
     return file.read_bytes()

@@ -44,6 +44,8 @@ def send(
     """Send all messages; 1 if any answer is not AA or CA."""
     host, port = _address(to)
     outgoing = [(str(file), content) for file in message_files(files) for content in messages(file)]
+    if not outgoing:
+        raise Stop("there is no message in these files")
     if (key is None) != (cert is None):
         raise UsageStop("--key and --cert go together")
     if key is not None and cert is not None:
@@ -99,8 +101,8 @@ class _Sender:
                 for index in range(min(connections, max(len(outgoing), 1))):
                     group.create_task(self._connection(outgoing[index::connections]))
         except* SendError as errors:
-            first = errors.exceptions[0]
-            raise TransientStop(f"{self._host}:{self._port}: {first}") from None
+            place, why = f"{self._host}:{self._port}", str(errors.exceptions[0])
+            raise TransientStop(why if place in why else f"{place}: {why}") from None
         return REFUSED if self._refused else OK
 
     async def _connection(self, outgoing: Sequence[tuple[str, bytes]]) -> None:
