@@ -27,7 +27,7 @@ from store.holds import probe, read_blocks
 from store.inbound import load, resave
 from store.optouts import opted_out
 from store.outbox_row import COLUMNS, OutboxRow, read_row
-from store.prepared import Prepared, any_of, codec, list_value
+from store.prepared import Given, Prepared, PreparedRows, any_of, codec, list_value
 from store.tables import appointments, outbox
 from store.vault import Vault
 
@@ -304,28 +304,21 @@ def _counts_statement(dialect: str) -> ClauseElement:
     )  # fmt: skip
 
 
-def _set(names: Sequence[str], **fixed: Any) -> ClauseElement:
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-    return outbox.update().where(outbox.c.id == bindparam("row_id")).values(values | fixed)
+def _setting(*names: str, **fixed: Any) -> PreparedRows:
+    """Sets these columns of rows by id, and the fixed ones."""
+
+    def build(_: str, given: Given) -> ClauseElement:
+        values: dict[str, Any] = {name: given[f"new_{name}"] for name in names}
+        return outbox.update().where(outbox.c.id == given["row_id"]).values(values | fixed)
+
+    return PreparedRows(build, {f"new_{name}": outbox.c[name] for name in names} | {"row_id": outbox.c.id})
 
 
-_SENDING_COLUMNS = ("state", "attempts", "lease_until", "node", "sender", "segments", "phone_key", "claimed_at")
 _DUE = Prepared(_due_statement, ("now", "environments", "at_most"))
 _COUNTS = Prepared(_counts_statement, ("day", "keys", "week"))
-_SENDING = Prepared(
-    lambda _: _set(
-        _SENDING_COLUMNS,
-        next_attempt_at=null(),
-        sid=null(),
-        code=null(),
-        sent_at=null(),
-        final_at=null(),
-        checked_at=null(),
-    ),
-    (*(f"new_{name}" for name in _SENDING_COLUMNS), "row_id"),
-)
-_SETTLED = Prepared(
-    lambda _: _set(("state", "reason", "final_at"), next_attempt_at=null()),
-    ("new_state", "new_reason", "new_final_at", "row_id"),
-)
-_POSTPONED = Prepared(lambda _: _set(("next_attempt_at",)), ("new_next_attempt_at", "row_id"))
+_SENDING = _setting(
+    "state", "attempts", "lease_until", "node", "sender", "segments", "phone_key", "claimed_at",
+    next_attempt_at=null(), sid=null(), code=null(), sent_at=null(), final_at=null(), checked_at=null(),
+)  # fmt: skip
+_SETTLED = _setting("state", "reason", "final_at", next_attempt_at=null())
+_POSTPONED = _setting("next_attempt_at")

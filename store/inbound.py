@@ -22,15 +22,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, bindparam, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, Connection, Table, bindparam, literal_column, select
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from scheduler.appointment import Appointment
 from scheduler.messages import Kind, Past, State
 from store import records
 from store.outbox_row import read_past
-from store.prepared import Prepared, any_of, codec, list_value
+from store.prepared import Given, Prepared, PreparedRows, any_of, codec, insert_given, list_value
 from store.records import Reader
 from store.tables import aliases, appointments, messages, outbox
 from store.vault import Vault
@@ -253,14 +252,6 @@ _PLANNED_COLUMNS = (
 _REPLANNED_COLUMNS = ("due", "expires", "start", "state", "reason", "next_attempt_at", "config_version")
 
 
-def _insert(dialect: str, table: Any) -> Any:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
-
-def _values(names: Sequence[str]) -> dict[str, Any]:
-    return {name: bindparam(name) for name in names}
-
-
 def _known(dialect: str) -> ClauseElement:
     columns = messages.c
     return select(*(columns[name] for name in _MESSAGE_COLUMNS[3:])).where(
@@ -289,13 +280,18 @@ def _history(dialect: str) -> ClauseElement:
     return select(*columns).where(wanted).order_by(outbox.c.created_at, outbox.c.revision, outbox.c.due, outbox.c.id)
 
 
-def _update(dialect: str) -> ClauseElement:
-    kept: dict[str, Any] = {name: bindparam(f"new_{name}") for name in records.COLUMNS[1:]}
-    return appointments.update().where(appointments.c.id == bindparam("row_id")).values(kept)
+def _update(_: str, given: Given) -> ClauseElement:
+    kept: dict[str, Any] = {name: given[f"new_{name}"] for name in records.COLUMNS[1:]}
+    return appointments.update().where(appointments.c.id == given["row_id"]).values(kept)
 
 
-def _planned(dialect: str) -> ClauseElement:
-    insert = _insert(dialect, outbox).values(_values(_PLANNED_COLUMNS))
+def _moved(_: str, given: Given) -> ClauseElement:
+    mine = (aliases.c.environment == given["of_environment"]) & (aliases.c.alias == given["of_alias"])
+    return aliases.update().where(mine).values(appointment=given["new_appointment"])
+
+
+def _planned(dialect: str, given: Given) -> ClauseElement:
+    insert = insert_given(dialect, outbox, given)
     return insert.on_conflict_do_update(  # type: ignore[no-any-return]
         index_elements=["appointment", "kind", "rule", "revision"],
         set_={name: insert.excluded[name] for name in _REPLANNED_COLUMNS},
@@ -308,12 +304,22 @@ def _replaceable() -> list[ColumnElement[str]]:
     return [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
 
 
-def _remember_anew(dialect: str) -> ClauseElement:
-    insert = _insert(dialect, messages).values(_values(_MESSAGE_COLUMNS))
+def _remember_anew(dialect: str, given: Given) -> ClauseElement:
+    insert = insert_given(dialect, messages, given)
     return insert.on_conflict_do_update(  # type: ignore[no-any-return]
         index_elements=_MESSAGE_COLUMNS[:4], set_={name: insert.excluded[name] for name in _MESSAGE_COLUMNS[4:]}
     )
 
+
+def _inserted(table: Table) -> Callable[[str, Given], ClauseElement]:
+    return lambda dialect, given: insert_given(dialect, table, given)
+
+
+def _columns(table: Table, names: Sequence[str]) -> dict[str, Column[Any]]:
+    return {name: table.c[name] for name in names}
+
+
+_NEW = {f"new_{name}": appointments.c[name] for name in records.COLUMNS[1:]}
 
 _KNOWN = Prepared(_known, ("environment", "msh3", "msh4", "ids"))
 _OWNERS = Prepared(_owners, ("environment", "aliases"))
@@ -321,20 +327,17 @@ _APPOINTMENTS = Prepared(_appointments, ("ids",))
 _LOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(), ("ids",))
 _UNLOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(skip_locked=True), ("ids",))
 _HISTORY = Prepared(_history, ("ids",))
-_FIRST = Prepared(lambda d: _insert(d, appointments).values(_values(records.COLUMNS)), records.COLUMNS)
-_UPDATE = Prepared(_update, (*(f"new_{name}" for name in records.COLUMNS[1:]), "row_id"))
-_ALIASES = Prepared(
-    lambda d: _insert(d, aliases).values(_values(("environment", "alias", "appointment"))),
-    ("environment", "alias", "appointment"),
+_FIRST = PreparedRows(_inserted(appointments), dict(appointments.c))
+_UPDATE = PreparedRows(_update, {**_NEW, "row_id": appointments.c.id})
+_ALIASES = PreparedRows(_inserted(aliases), dict(aliases.c))
+_MOVED = PreparedRows(
+    _moved,
+    {
+        "new_appointment": aliases.c.appointment,
+        "of_environment": aliases.c.environment,
+        "of_alias": aliases.c.alias,
+    },
 )
-_MOVED = Prepared(
-    lambda _: (
-        aliases.update()
-        .where(aliases.c.environment == bindparam("of_environment"), aliases.c.alias == bindparam("of_alias"))
-        .values(appointment=bindparam("new_appointment"))
-    ),
-    ("new_appointment", "of_environment", "of_alias"),
-)
-_PLANNED = Prepared(_planned, _PLANNED_COLUMNS)
-_REMEMBER = Prepared(lambda d: _insert(d, messages).values(_values(_MESSAGE_COLUMNS)), _MESSAGE_COLUMNS)
-_REMEMBER_ANEW = Prepared(_remember_anew, _MESSAGE_COLUMNS)
+_PLANNED = PreparedRows(_planned, _columns(outbox, _PLANNED_COLUMNS))
+_REMEMBER = PreparedRows(_inserted(messages), dict(messages.c))
+_REMEMBER_ANEW = PreparedRows(_remember_anew, dict(messages.c))
