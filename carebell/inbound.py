@@ -204,7 +204,9 @@ class Registry:
             return Effect(name="repeated", answer=_as_answered(before, desk)), None
         if before is not None and desk.refuses_reuse:
             return Effect(name="reused", answer=desk.reused()), None
-        effect = replace(self._effect(event, desk, files), reused=before is not None)
+        effect = self._effect(event, desk, files)
+        if before is not None:
+            effect = replace(effect, reused=True)
         remembered = Remembered(
             key=key,
             digest=message.digest,

@@ -8,6 +8,7 @@ variable or a clock. Unknown keys are errors everywhere.
 from __future__ import annotations
 
 from datetime import time, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -207,15 +208,15 @@ class Reminder(Section):
     visit_modes: list[VisitMode] = Field(default_factory=list)
     """Only for these; empty: for all."""
 
-    @property
+    @cached_property
     def offset(self) -> timedelta:
         return read_duration(self.before)
 
-    @property
+    @cached_property
     def wall_clock(self) -> bool:
         return self.before[-1] in "dw"
 
-    @property
+    @cached_property
     def rule(self) -> str:
         """Its name in the outbox and in every report: the offset as written, `7d@10:00`, `24h`, `15m`."""
         return self.before if self.at is None else f"{self.before}@{self.at:%H:%M}"

@@ -240,23 +240,25 @@ def first_sight(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -
         zone: the environment's zone, for an event that gives no start.
     """
     now = event.received_at
-    blank = Appointment(
-        id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
-        event_at=event.occurred_at, life=Life.ACTIVE, start=None, zone=zone, changed_at=now, planned_at=now,
-    )  # fmt: skip
     given = _given(event)
-    changes: dict[str, Any] = {} if "life" in given else {"stamps": MappingProxyType({"life": _NEVER})}
+    fields: dict[str, Any] = {"life": Life.ACTIVE, "start": None, "zone": zone}
     for name, value in given.items():
-        changes |= _set(name, value)
-    seen = replace(blank, **changes)
-    if event.action is Action.BOOK and seen.life is Life.ACTIVE:
-        seen = replace(seen, window_revision=1)
-    elif event.action is Action.RESCHEDULE and seen.life is Life.ACTIVE:
-        seen = replace(seen, told=Visible(start=None), window_revision=1)
-    elif event.action in (Action.CANCEL, Action.MODIFY) and seen.life is Life.CANCELED and seen.start is not None:
-        seen = replace(seen, told=replace(seen, life=Life.ACTIVE).visible(policy), window_revision=1)
-    else:
-        seen = replace(seen, told=seen.visible(policy))
+        fields |= _set(name, value)
+    if "life" not in given:
+        fields["stamps"] = MappingProxyType({"life": _NEVER})
+    if fields["life"] is Life.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE):
+        fields["window_revision"] = 1
+        if event.action is Action.RESCHEDULE:
+            fields["told"] = Visible(start=None)
+    seen = Appointment(
+        id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
+        event_at=event.occurred_at, changed_at=now, planned_at=now, **fields,
+    )  # fmt: skip
+    if not seen.window_open:
+        if event.action in (Action.CANCEL, Action.MODIFY) and seen.life is Life.CANCELED and seen.start is not None:
+            seen = replace(seen, told=replace(seen, life=Life.ACTIVE).visible(policy), window_revision=1)
+        else:
+            seen = replace(seen, told=seen.visible(policy))
     return _without_needless_phone(seen, now)
 
 
