@@ -20,6 +20,10 @@ from parser import siu
 from parser.er7 import Message
 from parser.event import Evidence, ParseWarning, Rejection, SchedulingEvent
 
+_NO_LINK = Evidence(
+    name="join_link", value=None, field=None, candidates=(), note="no field is configured: sms.join_link.field"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
@@ -52,6 +56,8 @@ def _explained(file: Path, mine: Desk, conformance: bool) -> Iterator[Explained]
         message = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=now)
         received = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=message.sent_at)
         outcome, evidence = siu.explain(received, mine.rules)
+        if mine.rules.join_link_field is None and isinstance(outcome, SchedulingEvent):
+            evidence = (*evidence, _NO_LINK)
         warnings = outcome.warnings if isinstance(outcome, SchedulingEvent) else ()
         if conformance:
             warnings += _conformance(received, mine)

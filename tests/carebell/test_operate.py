@@ -1,0 +1,240 @@
+"""`init`, `demo` and the operations: hold and release, opt-outs, purge, key rotation, upgrades."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.carebell.conftest import Carebell, Ended
+from tests.story.clinic import Clinic, opened
+from tests.story.ehr import signed, unsigned
+from tests.story.folder import VECTORS, change, texts
+
+PATIENT = "+12025550188"  # stands in no configuration
+TRIAL = {"facility": "LAMNATST", "processing_id": "T"}
+
+
+# init
+
+
+def test_init_writes_what_works_as_it_stands(carebell: Carebell, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    ended = carebell("init", folder)
+    assert (ended.code, ended.err) == (0, "")
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == {"carebell.yaml", "carebell.key", "certs/production.cer", "certs/test.cer"}
+    assert stat.S_IMODE((folder / "carebell.key").stat().st_mode) == 0o400
+    assert all(name in ended.out for name in files)
+    assert carebell("-c", folder / "carebell.yaml", "check-config").code == 0
+    assert carebell("cert", "show", folder / "certs/production.cer").code == 0
+
+
+def test_init_demo_makes_keys_and_messages_that_verify(carebell: Carebell, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert carebell("init", folder, "--demo").code == 0
+    key = folder / "keys/production.key.pem"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    messages = sorted((folder / "messages").iterdir())
+    assert len(messages) == 3
+    for message in messages:
+        signed_file = tmp_path / message.name
+        done = carebell("sign", message, "--key", key, "--cert", folder / "certs/production.cer", "-o", signed_file)
+        assert done.code == 0
+        assert carebell("-c", folder / "carebell.yaml", "verify", "-e", "production", signed_file).code == 0
+
+
+def test_init_never_overwrites(carebell: Carebell, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    carebell("init", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for words in ((folder,), (folder, "--demo")):
+        ended = carebell("init", *words)
+        assert (ended.code, ended.out) == (1, "")
+        assert "nothing was written" in ended.sentence
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    # One file in the way is enough, and the others are not written either.
+    other = tmp_path / "other"
+    (other / "certs").mkdir(parents=True)
+    (other / "certs/test.cer").write_text("mine")
+    assert carebell("init", other).code == 1
+    assert [path.name for path in other.rglob("*") if path.is_file()] == ["test.cer"]
+
+
+def test_the_demo_tells_the_whole_story(carebell: Carebell, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    ended = carebell("demo", "--dir", folder)
+    assert ended.code == 0
+    for seen in ("MSA|AR|DEMO0001|SIG01", "MSA|AA|", "booked", "reminder", "updated", "canceled", "0 traces"):
+        assert seen in ended.out
+    assert "5550143" not in ended.out
+    states = {row["state"] for row in carebell("-c", folder / "carebell.yaml", "outbox", "--json").rows}
+    assert states == {"delivered", "suppressed"}
+    [row] = carebell("-c", folder / "carebell.yaml", "appointments", "--json").rows
+    assert (row["status"], row["phone"]) == ("canceled", None)
+
+
+def test_the_demo_cleans_up_after_itself(carebell: Carebell, tmp_path: Path) -> None:
+    assert carebell("demo").code == 0
+    assert list(Path.cwd().iterdir()) == []
+
+
+# On what a service stored
+
+
+def _live(configuration: Path, *, at: datetime, then: timedelta | None = None, book: bool = True) -> list[str]:
+    """Book A1 in production and T1 in test at `at`, then let time pass; the kinds of texts that left, by environment."""
+
+    async def live() -> list[str]:
+        async with opened(configuration, at=at) as clinic:
+            if book:
+                await _book(clinic, at)
+            left = await clinic.pass_by(then) if then is not None else []
+        return [f"{text['environment']} {text['kind']}" for text in left]
+
+    return asyncio.run(live())
+
+
+async def _book(clinic: Clinic, at: datetime) -> None:
+    visit = at + timedelta(days=18)
+    await clinic.send(signed("S12", "1", sent=at, start=visit, reference="A1", phone=PATIENT))
+    trial = signed("S12", "1", sent=at, start=visit, reference="T1", **TRIAL)
+    await clinic.send(trial, environment="test")
+
+
+def _by_day_and_night(configuration: Path) -> None:
+    """No quiet hours, so that a test's hour of the day does not matter."""
+    quiet = {"quiet_hours": {"from": "00:00", "to": "00:01"}, "max_lateness": "24h"}
+    change(configuration, {"environments": {"production": {"sms": quiet}, "test": {"sms": quiet}}})
+
+
+def test_a_hold_keeps_texts_back_until_release(carebell: Carebell, configuration: Path) -> None:
+    _by_day_and_night(configuration)
+    now = datetime.now(UTC)
+    _live(configuration, at=now)
+    assert carebell("-c", configuration, "hold", "-e", "production", "--reason", "drill").code == 0
+    assert "already" in carebell("-c", configuration, "hold", "-e", "production").out
+    assert _live(configuration, at=now + timedelta(minutes=5), then=timedelta(0), book=False) == ["test booked"]
+    status = carebell("-c", configuration, "status", "--json")
+    assert status.code == 1
+    assert [(each["scope"], each["name"], each["reason"]) for each in status.rows[0]["gateway"]["holds"]] == [
+        ("environment", "production", "drill")
+    ]
+    assert carebell("-c", configuration, "hold").code == 0
+    assert "leave again" in carebell("-c", configuration, "release").out
+    assert "leave again" in carebell("-c", configuration, "release", "-e", "production").out
+    assert "was not held" in carebell("-c", configuration, "release", "-e", "production").out
+    later = now + timedelta(minutes=10)
+    assert _live(configuration, at=later, then=timedelta(0), book=False) == ["production booked"]
+
+
+def test_who_opted_out_is_not_texted(carebell: Carebell, configuration: Path) -> None:
+    _by_day_and_night(configuration)
+    assert "nobody has opted out" in carebell("-c", configuration, "db", "upgrade").out + (
+        carebell("-c", configuration, "optout", "list").out
+    )
+    added = carebell("-c", configuration, "optout", "add", typed=f"{PATIENT}\n")
+    assert (added.code, added.out) == (0, "***0188 will not be texted\n")
+    listed = carebell("-c", configuration, "optout", "list", "--json")
+    assert {(row["sender"], row["source"]) for row in listed.rows} == {("+14255550100", "cli"), ("+14255550101", "cli")}
+    assert PATIENT[2:] not in listed.out
+    now = datetime.now(UTC)
+    assert _live(configuration, at=now, then=timedelta(minutes=2)) == ["test booked"]
+    states = {
+        (row["kind"], row["reason"])
+        for row in carebell("-c", configuration, "outbox", "--appointment", "A1", "--json").rows
+    }
+    assert ("booked", "opted_out") in states
+    sender = ("--sender", "+14255550100")
+    assert carebell("-c", configuration, "optout", "remove", PATIENT, *sender).code == 0
+    assert carebell("-c", configuration, "optout", "remove", PATIENT, *sender).code == 1
+    assert [row["sender"] for row in carebell("-c", configuration, "optout", "list", "--json").rows] == ["+14255550101"]
+
+
+def test_purge_forgets_what_is_due_and_searches_every_file(carebell: Carebell, configuration: Path) -> None:
+    past = datetime.now(UTC) - timedelta(days=20)  # the visit began two days ago, and no service ran
+    _live(configuration, at=past)
+    search = ("-c", configuration, "purge", "--verify")
+    ended = carebell(*search, typed=f"{PATIENT}\n")
+    assert ended.code == 0
+    assert "forgotten: 2 appointments" in ended.out
+    assert ended.out.splitlines()[-1].endswith("files: not found")
+    assert {row["phone"] for row in carebell("-c", configuration, "appointments", "--json").rows} == {None}
+    assert PATIENT[2:] not in ended.out + ended.err
+    # What it would say if a file still held the number.
+    (configuration.with_name("outbox.jsonl")).write_text(f'{{"to": "{PATIENT}"}}\n')
+    found = carebell(*search, typed=f"{PATIENT}\n")
+    assert found.code == 1
+    assert f"{configuration.with_name('outbox.jsonl')}: found at byte " in found.out
+
+
+def test_after_a_rotation_the_service_reads_what_was_stored_before(carebell: Carebell, configuration: Path) -> None:
+    _by_day_and_night(configuration)
+    now = datetime.now(UTC)
+    _live(configuration, at=now)
+    before = configuration.with_name("carebell.key").read_bytes()
+    for _ in range(2):
+        ended = carebell("-c", configuration, "keys", "rotate")
+        assert ended.code == 0
+        assert "restart the service" in ended.out
+    after = configuration.with_name("carebell.key").read_bytes()
+    assert after != before
+    assert stat.S_IMODE(configuration.with_name("carebell.key").stat().st_mode) == 0o400
+    left = _live(configuration, at=now + timedelta(minutes=2), then=timedelta(minutes=1), book=False)
+    assert sorted(left) == ["production booked", "test booked"]
+    assert {text["to"] for text in texts(configuration.parent)} >= {PATIENT}
+    # The old key alone opens nothing any more.
+    key = configuration.with_name("carebell.key")
+    key.unlink()
+    key.write_bytes(before)
+    key.chmod(0o400)
+    assert carebell("-c", configuration, "appointments").code in (1, 78)
+
+
+def test_the_tables_are_brought_up_to_date_once(carebell: Carebell, configuration: Path) -> None:
+    first, second = carebell("-c", configuration, "db", "upgrade"), carebell("-c", configuration, "db", "upgrade")
+    assert (first.code, second.code) == (0, 0)
+    assert "(was empty)" in first.out
+    assert "was" not in second.out.replace("database was", "")
+
+
+# send, against a service
+
+
+async def test_send_prints_each_answer(configuration: Path) -> None:
+    now = datetime.now(UTC)
+    folder = configuration.parent
+    for number, phone in enumerate((PATIENT, "+12025550143")):
+        message = unsigned(
+            "S12", f"S{number}", sent=now, start=now + timedelta(days=9), reference=f"A{number}", phone=phone
+        )
+        (folder / f"{number}.hl7").write_bytes(message)
+    pair = ("--key", VECTORS / "keys/prod-rsa3072.key.pem", "--cert", VECTORS / "certs/accept/01-prod-rsa3072.cer")
+    async with opened(configuration, at=now) as clinic:
+        to = ("--to", f"127.0.0.1:{clinic.port()}")
+        refused = await _shell("send", "--json", folder / "0.hl7", *to)
+        assert [(row["control_id"], row["answer"]) for row in refused.rows] == [("S0", "AR")]
+        assert refused.code == 1
+        sent = await _shell("send", "--json", folder / "0.hl7", folder / "1.hl7", *to, *pair, "--connections", "2")
+        assert sorted((row["control_id"], row["answer"]) for row in sent.rows) == [("S0", "AA"), ("S1", "AA")]
+        assert all(row["milliseconds"] > 0 for row in sent.rows)
+        assert sent.code == 0
+        again = await _shell("send", folder / "0.hl7", *to, *pair, "--repeat", "3")
+        assert again.code == 0
+        assert [line.split(" (")[0] for line in again.out.splitlines()] == [f"{folder / '0.hl7'}: S0: AA"] * 3
+        assert clinic.counts()["appointments"] == 2
+
+
+async def _shell(*words: object) -> Ended:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "carebell",
+        *map(str, words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Ended(code=process.returncode or 0, out=out.decode(), err=err.decode())
