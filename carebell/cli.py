@@ -24,10 +24,16 @@ cert_app = typer.Typer(help="Certificates.", no_args_is_help=True)
 optout_app = typer.Typer(help="Who must not be texted.", no_args_is_help=True)
 keys_app = typer.Typer(help="The data-encryption keys.", no_args_is_help=True)
 db_app = typer.Typer(help="The database.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports.", no_args_is_help=True)
+numbers_app = typer.Typer(help="The organisation's own numbers at Twilio.", no_args_is_help=True)
+simulator_app = typer.Typer(help="The simulated outside world, for rehearsals and load.", no_args_is_help=True)
 app.add_typer(cert_app, name="cert")
 app.add_typer(optout_app, name="optout")
 app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
+app.add_typer(report_app, name="report")
+app.add_typer(numbers_app, name="numbers")
+app.add_typer(simulator_app, name="simulator")
 
 
 def _instant(written: str) -> datetime:
@@ -305,6 +311,163 @@ def status(context: typer.Context, config: Config = None, json: Json = False) ->
     from carebell.commands.status import status as run
 
     raise typer.Exit(run(_config(context, config), as_json=_json(context, json)))
+
+
+@report_app.command("sms")
+def report_sms(
+    context: typer.Context,
+    config: Config = None,
+    begins: Annotated[
+        Optional[str], typer.Option("--from", metavar="ISO", help="Planned at or after this; else 7 days before --to.")
+    ] = None,
+    ends: Annotated[
+        Optional[str], typer.Option("--to", metavar="ISO", help="Planned before this, or on this date; else now.")
+    ] = None,
+    environment: MaybeEnvironment = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Rows for a spreadsheet, without the sums.")] = False,
+    json: Json = False,
+) -> None:
+    """Every text and every silence of a span, and what they come to. Times without an offset are UTC.
+
+    --json prints a line for each, and as its last line the sums: {"tiles": {"delivered_percent", "on_time_percent" (taken by the
+    gateway within a minute of its time), "unknown", "opt_out_percent", "segments", ...}, "from", "to"}.
+    """
+    from carebell.commands.report import report as run
+
+    run(
+        _config(context, config), begins=begins, ends=ends, environment=environment, as_csv=csv,
+        as_json=_json(context, json),
+    )  # fmt: skip
+
+
+# The organisation's numbers at Twilio
+
+
+OwnNumber = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164: one of the organisation's, not a patient's.")]
+Service = Annotated[
+    Optional[str], typer.Option("--service", metavar="MG...", help="Put it into this Messaging Service.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; what costs money too.")]
+
+
+@numbers_app.command("list")
+def numbers_list(context: typer.Context, config: Config = None, json: Json = False) -> None:
+    """The account's numbers, who uses them, and where patients' answers go."""
+    from carebell.commands.numbers import list_all as run
+
+    run(_config(context, config), as_json=_json(context, json))
+
+
+@numbers_app.command("search")
+def numbers_search(
+    context: typer.Context,
+    config: Config = None,
+    country: Annotated[str, typer.Option(help="Two letters: US, CA ...")] = "US",
+    kind: Annotated[str, typer.Option(help="local, toll_free or mobile.")] = "local",
+    area_code: Annotated[Optional[int], typer.Option(help="Of North America: 425.")] = None,
+    contains: Annotated[Optional[str], typer.Option(help="Digits, * for any.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    json: Json = False,
+) -> None:
+    """Numbers for sale that can text. Buys nothing."""
+    from carebell.commands.numbers import search as run
+
+    raise typer.Exit(
+        run(
+            _config(context, config), country=country, kind=kind, area_code=area_code, contains=contains, limit=limit,
+            as_json=_json(context, json),
+        )
+    )  # fmt: skip
+
+
+@numbers_app.command("buy")
+def numbers_buy(
+    context: typer.Context,
+    number: OwnNumber,
+    config: Config = None,
+    service: Service = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Buy a number and link it to our webhook. Shows what it will do and asks; its monthly price begins at once."""
+    from carebell.commands.numbers import buy as run
+
+    raise typer.Exit(run(_config(context, config), number, service=service, yes=yes, dry_run=dry_run))
+
+
+@numbers_app.command("link")
+def numbers_link(
+    context: typer.Context,
+    number: OwnNumber,
+    config: Config = None,
+    service: Service = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Send what patients answer to one of our numbers to our webhook. Shows what it will do and asks."""
+    from carebell.commands.numbers import link as run
+
+    raise typer.Exit(run(_config(context, config), number, service=service, yes=yes, dry_run=dry_run))
+
+
+# The simulated outside world
+
+
+Seed = Annotated[Optional[int], typer.Option(help="The same seed, the same run.")]
+
+
+@simulator_app.command("twilio")
+def simulator_twilio(
+    context: typer.Context,
+    config: Config = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 0,
+    seed: Seed = None,
+    count: Annotated[Optional[int], typer.Option(min=1, help="End after so many texts were asked for.")] = None,
+    json: Json = False,
+) -> None:
+    """Twilio's API on this machine. With -c it has that configuration's senders, account and token."""
+    from carebell.commands.simulated_twilio import twilio as run
+
+    where = _config(context, config)
+    raise typer.Exit(run(where, host=host, port=port, seed=seed, count=count, as_json=_json(context, json)))
+
+
+@simulator_app.command("ehr")
+def simulator_ehr(
+    context: typer.Context,
+    to: Annotated[str, typer.Option(metavar="HOST:PORT", help="The listener.")],
+    config: Config = None,
+    environment: Annotated[
+        Optional[str], typer.Option("--environment", "-e", help="Write as this one of -c wants it; else its first.")
+    ] = None,
+    key: Annotated[Optional[Path], typer.Option(help="Sign each message with this private key.")] = None,
+    cert: Annotated[Optional[Path], typer.Option(help="The certificate of that key.")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Over TLS.")] = False,
+    tls_ca: Annotated[Optional[Path], typer.Option(help="Trust this CA instead of the system's.")] = None,
+    tls_cert: Annotated[Optional[Path], typer.Option(help="Client certificate, PEM.")] = None,
+    tls_key: Annotated[Optional[Path], typer.Option(help="Client key, PEM.")] = None,
+    tls_name: Annotated[Optional[str], typer.Option(help="Expect this name in the server's certificate.")] = None,
+    seed: Seed = None,
+    rate: Annotated[
+        Optional[float], typer.Option(min=0.01, help="Messages a second; else as fast as answers come.")
+    ] = None,
+    count: Annotated[Optional[int], typer.Option(min=1, help="End after so many messages.")] = None,
+    connections: Annotated[int, typer.Option(min=1, help="Over this many connections.")] = 1,
+    json: Json = False,
+) -> None:
+    """A hospital's scheduling feed of people who do not exist: bookings, moves, edits and cancellations."""
+    from carebell.commands.send import Tls
+    from carebell.commands.simulated_ehr import ehr as run
+
+    wanted = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name) if tls or tls_ca or tls_cert else None
+    raise typer.Exit(
+        run(
+            _config(context, config), to, environment=environment, key=key, cert=cert, tls=wanted, seed=seed, rate=rate,
+            count=count, connections=connections, as_json=_json(context, json),
+        )
+    )  # fmt: skip
 
 
 # Operations, all audited

@@ -5,13 +5,14 @@ Everything here raises `Stop`s with one clear sentence for each thing that is wr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from carebell.desk import desk
 from carebell.exits import ConfigurationStop, PermissionStop, Stop, TransientStop, UsageStop
@@ -37,6 +38,12 @@ from store.engine import Store, open_store
 from store.faults import StoreFault
 from store.keys import KeyFault, read_key_file
 from store.vault import Vault
+
+if TYPE_CHECKING:
+    from notifier.twilio_http import BoundedHttpClient
+
+Client = Any
+"""twilio.rest.Client, which has no types."""
 
 _PLACES: Final = (Path("carebell.yaml"), Path("/etc/carebell/carebell.yaml"))
 _WARN_DAYS: Final = 60
@@ -280,15 +287,18 @@ def open_database(loaded: Loaded, *, upgrade: bool, told: Callable[[str, str], N
         upgrade: bring an SQLite file's tables up to date; PostgreSQL, which several nodes share, waits for `carebell db upgrade`
             unless it is empty.
     """
-    try:
-        store = open_store(loaded.configuration.storage.url)
-        with store.read() as conn:
-            version = schema.current(conn)
-        if upgrade and version != schema.head() and (store.backend == "sqlite" or version is None):
-            told(store.backend, schema.upgrade(store)[1])
-        schema.require_current(store)
-    except StoreFault as fault:
-        raise stop_for(fault) from None
+    with contextlib.ExitStack() as on_fault:
+        try:
+            store = open_store(loaded.configuration.storage.url)
+            on_fault.callback(store.close)
+            with store.read() as conn:
+                version = schema.current(conn)
+            if upgrade and version != schema.head() and (store.backend == "sqlite" or version is None):
+                told(store.backend, schema.upgrade(store)[1])
+            schema.require_current(store)
+        except StoreFault as fault:
+            raise stop_for(fault) from None
+        on_fault.pop_all()
     return store
 
 
@@ -307,15 +317,24 @@ def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
         return ConsoleGateway(sys.stdout)
     if section.kind == "file":
         return FileGateway(section.file, clock.now)
-    from notifier.credentials import Credentials
     from notifier.twilio_gateway import TwilioGateway
+
+    client, http = open_twilio(loaded)
+    return TwilioGateway(client, http, section.twilio.public_url)
+
+
+def open_twilio(loaded: Loaded) -> tuple[Client, BoundedHttpClient]:
+    """Twilio's client for the configured account; its connections are closed by the second. ConfigurationStop without one."""
+    from notifier.credentials import Credentials
     from notifier.twilio_http import BoundedHttpClient, make_client
 
-    account = section.twilio
+    account = loaded.configuration.gateway.twilio
     try:
         tokens = tuple(token.get_secret_value() for token in twilio_tokens(loaded))
     except ConfigurationError as error:
         raise ConfigurationStop(str(error)) from None
+    for key, missing in (("account_sid", not account.account_sid), ("auth_token_file", not tokens)):
+        if missing:
+            raise ConfigurationStop(str(loaded.problem(("gateway", "twilio", key), "needed to talk to Twilio")))
     http = BoundedHttpClient(account.api_base_url, account.timeout.total_seconds())
-    client = make_client(Credentials(account_sid=account.account_sid, tokens=tokens), http)
-    return TwilioGateway(client, http, account.public_url)
+    return make_client(Credentials(account_sid=account.account_sid, tokens=tokens), http), http

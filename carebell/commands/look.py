@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from carebell.commands.open_store import opened
 from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.timeline import WHY, Entry, print_timeline, title_of
 from carebell.exits import UsageStop
+from config.load import Loaded
+from notifier.outcomes import rule_of
 from scheduler.messages import State
 from store import appointments as store_appointments
 from store import outbox as store_outbox
@@ -18,7 +23,7 @@ from store.outbox_row import OutboxRow
 def outbox(
     config: Path | None, *, appointment: str | None, state: str | None, environment: str | None, as_json: bool
 ) -> None:
-    """Rows in the order of their time."""
+    """Rows in the order of their time; of one appointment, on a terminal, what happened as a timeline."""
     wanted = _state(state)
     with opened(config) as one:
         now = one.now()
@@ -30,6 +35,9 @@ def outbox(
         for row in shown:
             print_json(row)
         return
+    if appointment is not None:
+        _print_story(rows, masked, one.loaded, empty=_nothing(appointment, "no texts, and no silences, are recorded"))
+        return
     print_table(
         ["Due (UTC)", "Environment", "Appointment", "Text", "State", "Why", "Tries", "To"],
         [
@@ -39,6 +47,41 @@ def outbox(
         ],
         empty=_nothing(appointment, "no texts, and no silences, are recorded"),
     )  # fmt: skip
+
+
+def _print_story(rows: Sequence[OutboxRow], masked: Mapping[str, str], loaded: Loaded, *, empty: str) -> None:
+    """One timeline for each environment that knows the appointment."""
+    environments = loaded.configuration.environments
+    if not rows:
+        print(empty)
+    for name in dict.fromkeys(row.environment for row in rows):
+        mine = [row for row in rows if row.environment == name]
+        print(f"{mine[0].reference} in {name}.", end=" ")
+        zone = environments[name].time_zone if name in environments else "UTC"
+        print_timeline([_entry(row, masked.get(row.appointment), zone) for row in mine], zone, empty=empty)
+
+
+def _entry(row: OutboxRow, to: str | None, zone: str) -> Entry:
+    """A text and what became of it."""
+    verdict = {State.SUPPRESSED: "did not go", State.DUE: "waits"}.get(row.state, row.state.value)
+    notes = [f"{row.reason.value}: {WHY[row.reason]}"]
+    if row.state is not State.SUPPRESSED:
+        told = [f"to {to or 'a number that is forgotten'}"]
+        told += [f"{word} {_clock(at, zone)}" for word, at in (("taken", row.sent_at), ("settled", row.final_at)) if at]
+        told += [f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"] if row.attempts else []
+        told += [f"{row.segments} segment{'' if row.segments == 1 else 's'}"] if row.segments else []
+        notes.append(", ".join(told))
+    if row.code is not None:
+        notes.append(f"the gateway's code {row.code}: {rule_of(row.code).status.value}")
+    if row.state is State.UNKNOWN:
+        notes.append("nobody knows whether the gateway took it; it is looked up there and not sent blindly again")
+    if row.state is State.DUE and row.next_attempt_at is not None and row.next_attempt_at != row.due:
+        notes.append(f"not before {_clock(row.next_attempt_at, zone)}")
+    return Entry(at=row.due, verdict=verdict, title=title_of(row.kind.value, row.rule), notes=tuple(notes))
+
+
+def _clock(at: datetime, zone: str) -> str:
+    return f"{at.astimezone(ZoneInfo(zone)):%a %H:%M:%S}"
 
 
 def _row(row: OutboxRow, to: str | None) -> dict[str, Any]:

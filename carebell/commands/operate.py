@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import sys
 from datetime import datetime
@@ -117,9 +118,8 @@ def upgrade(config: Path | None) -> None:
     """Bring the tables to this version."""
     loaded = load(config)
     try:
-        store = open_store(loaded.configuration.storage.url)
-        before, after = schema.upgrade(store)
-        store.close()
+        with contextlib.closing(open_store(loaded.configuration.storage.url)) as store:
+            before, after = schema.upgrade(store)
     except StoreFault as fault:
         raise stop_for(fault) from None
     print(f"the database is at version {after}" + ("" if before == after else f" (was {before or 'empty'})"))

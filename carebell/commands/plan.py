@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from carebell.commands.files import message_files, messages
-from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.output import iso, print_json
+from carebell.commands.timeline import WHY, Entry, print_timeline, title_of
 from carebell.desk import Desk, desk
 from carebell.exits import OK, REFUSED, Stop
 from carebell.texting import text_of
@@ -72,22 +73,22 @@ def _row(each: Rehearsed, mine: Desk, loaded: Loaded) -> dict[str, Any]:
 
 
 def _print_timeline(rows: Sequence[dict[str, Any]], zone: str) -> None:
-    from zoneinfo import ZoneInfo
-
-    def local(written: str | None) -> str:
-        if written is None:
-            return "-"
-        return datetime.fromisoformat(written).astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M")
-
-    print(f"Times in {zone}.")
-    print_table(
-        ["When", "Appointment", "Text", "", "Why", "To", "What it says"],
-        [
-            (
-                local(row["due"]), row["appointment"], f"{row['kind']} {row['rule']}",
-                "goes" if row["status"] == "planned" else "does not go", row["reason"], row["to"] or "-", row["text"] or "",
-            )
-            for row in rows
-        ],
+    several = len({row["appointment"] for row in rows}) > 1
+    print_timeline(
+        [_entry(row, several=several) for row in rows],
+        zone,
         empty="these messages ask for no text, and there is nothing to be silent about",
-    )  # fmt: skip
+    )
+
+
+def _entry(row: dict[str, Any], *, several: bool) -> Entry:
+    goes = row["status"] == "planned"
+    title = title_of(row["kind"], row["rule"])
+    if several:
+        title += f", appointment {row['appointment']}"
+    notes = [f"{row['reason']}: {WHY[row['reason']]}"]
+    if goes:
+        segments = f", {row['segments']} segment{'' if row['segments'] == 1 else 's'}" if row["segments"] else ""
+        notes.append(f"to {row['to'] or 'nobody'}{segments}: {row['text'] or 'no template gives a text'}")
+    due = None if row["due"] is None else datetime.fromisoformat(row["due"])
+    return Entry(at=due, verdict="goes" if goes else "does not go", title=title, notes=tuple(notes))

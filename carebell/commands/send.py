@@ -42,7 +42,7 @@ def send(
     as_json: bool,
 ) -> int:
     """Send all messages; 1 if any answer is not AA or CA."""
-    host, port = _address(to)
+    host, port = address(to)
     outgoing = [(str(file), content) for file in message_files(files) for content in messages(file)]
     if not outgoing:
         raise Stop("there is no message in these files")
@@ -50,12 +50,13 @@ def send(
         raise UsageStop("--key and --cert go together")
     if key is not None and cert is not None:
         outgoing = _signed(outgoing, key, cert)
-    context = _context(tls) if tls is not None else None
+    context = tls_context(tls) if tls is not None else None
     sender = _Sender(host, port, context, tls.name if tls else None, timedelta(seconds=timeout), as_json)
     return asyncio.run(sender.run(outgoing * repeat, connections))
 
 
-def _address(written: str) -> tuple[str, int]:
+def address(written: str) -> tuple[str, int]:
+    """HOST:PORT. UsageStop where it is not."""
     host, _, port = written.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageStop(f"--to: {written!r} is not HOST:PORT, such as 127.0.0.1:2575")
@@ -76,7 +77,8 @@ def _signed(outgoing: Sequence[tuple[str, bytes]], key_file: Path, cert_file: Pa
         raise Stop(str(error)) from None
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """What to connect with. Stop where a file is not usable."""
     try:
         anchors = [tls.ca.read_bytes()] if tls.ca is not None else None
         return client_context(anchors=anchors, certificate=tls.certificate, key=tls.key)
@@ -117,7 +119,7 @@ class _Sender:
 
     def _show(self, name: str, content: bytes, answer: Answer) -> None:
         control_id = read_msh(content).control_id.decode("ascii", "replace")
-        code, text = _acknowledged(answer.content)
+        code, text = acknowledged(answer.content)
         self._refused = self._refused or code not in ("AA", "CA")
         if self._as_json:
             row = {"file": name, "control_id": control_id, "answer": code, "text": text}
@@ -127,7 +129,7 @@ class _Sender:
             print(f"{name}: {control_id}: {words} ({answer.milliseconds:.1f} ms)", flush=True)
 
 
-def _acknowledged(content: bytes) -> tuple[str, str]:
+def acknowledged(content: bytes) -> tuple[str, str]:
     """MSA-1 and MSA-3 of an answer; `?` where it has no MSA."""
     separator = content[3:4] or b"|"
     for segment in content.replace(b"\n", b"\r").split(b"\r"):

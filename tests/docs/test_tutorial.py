@@ -44,5 +44,5 @@ def test_the_tutorial_leads_to_a_message_that_would_be_accepted(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert re.search(r"^certs/production\.cer: accept$", done.stdout, re.MULTILINE)
     assert re.search(r"signed\.hl7 +AA ", done.stdout)
-    assert re.search(r"booked scheduled +goes +booked", done.stdout)
+    assert re.search(r"goes +booking\n +booked: ", done.stdout)
     assert "2025550143" not in done.stdout + done.stderr

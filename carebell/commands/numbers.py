@@ -1,0 +1,153 @@
+"""`numbers`: the organisation's own numbers at Twilio. What costs money or changes the account is shown first, and asked about."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from carebell.commands.output import print_json, print_table
+from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
+from carebell.wiring import load, open_twilio
+from config.load import Loaded
+from notifier.callbacks import INBOUND_PATH
+from notifier.twilio_numbers import NumberKind, NumbersError, Plan, Step, TwilioNumbers
+
+_KINDS: Final[tuple[NumberKind, ...]] = ("local", "toll_free", "mobile")
+_STOPS: Final[dict[str, type[Stop]]] = {"bad_argument": UsageStop, "not_sent": TransientStop, "unclear": TransientStop}
+
+
+def list_all(config: Path | None, *, as_json: bool) -> None:
+    """The account's numbers, and which environments send from them."""
+    with _numbers(config) as (loaded, numbers):
+        owned = numbers.list()
+    senders = {name: environment.sms.sender for name, environment in loaded.configuration.environments.items()}
+    rows = [
+        {
+            "number": each.number,
+            "sid": each.sid,
+            "name": each.name,
+            "texts": each.sms_capable,
+            "webhook": each.sms_url or None,
+            "environments": [name for name, sender in senders.items() if sender == each.number],
+        }
+        for each in owned
+    ]
+    if as_json:
+        for row in rows:
+            print_json(row)
+        return
+    print_table(
+        ["Number", "Name", "Texts", "Used by", "Answers go to"],
+        [
+            (each.number, each.name, "yes" if each.sms_capable else "no",
+             ", ".join(name for name, sender in senders.items() if sender == each.number) or "-", each.sms_url or "nowhere")
+            for each in owned
+        ],
+        empty="this account has no numbers; `carebell numbers search` shows some that are for sale",
+    )  # fmt: skip
+
+
+def search(
+    config: Path | None,
+    *,
+    country: str,
+    kind: str,
+    area_code: int | None,
+    contains: str | None,
+    limit: int,
+    as_json: bool,
+) -> int:
+    """Numbers for sale that can text; 1 if there are none."""
+    wanted = next((one for one in _KINDS if one == kind), None)
+    if wanted is None:
+        raise UsageStop(f"--kind: {kind!r} is none; there are {', '.join(_KINDS)}")
+    with _numbers(config) as (_, numbers):
+        found = numbers.search(country, wanted, area_code, contains, limit)
+    if as_json:
+        for each in found:
+            print_json(
+                {"number": each.number, "locality": each.locality, "region": each.region, "country": each.country}
+            )
+    else:
+        print_table(
+            ["Number", "Place", "Region", "Country"],
+            [(each.number, each.locality or "-", each.region or "-", each.country) for each in found],
+            empty="nothing is for sale that fits; try another --area-code or --contains",
+        )
+        if found:
+            print("Nothing was bought. `carebell numbers buy NUMBER` shows what buying one would do, and asks.")
+    return OK if found else REFUSED
+
+
+def buy(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool) -> int:
+    """Buy a number and link it; 1 if it was not wanted after all."""
+    with _numbers(config) as (loaded, numbers):
+        return _carry_out(numbers, numbers.plan_buy(number, _webhook(loaded), service), yes=yes, dry_run=dry_run)
+
+
+def link(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool) -> int:
+    """Let a number that the account has answer to us; 1 if it was not wanted after all."""
+    with _numbers(config) as (loaded, numbers):
+        plan = numbers.plan_link(number, _webhook(loaded), service)
+        if not plan.steps:
+            raise UsageStop("there is nothing to link to: set gateway.twilio.public_url, or give --service")
+        return _carry_out(numbers, plan, yes=yes, dry_run=dry_run)
+
+
+@contextmanager
+def _numbers(config: Path | None) -> Iterator[tuple[Loaded, TwilioNumbers]]:
+    loaded = load(config)
+    client, http = open_twilio(loaded)
+    try:
+        yield loaded, TwilioNumbers(client)
+    except NumbersError as error:
+        raise _STOPS.get(error.code, Stop)(str(error)) from None
+    finally:
+        http.close()
+
+
+def _webhook(loaded: Loaded) -> str | None:
+    """Where patients' answers are to go; None: Twilio cannot reach us."""
+    url = loaded.configuration.gateway.twilio.public_url
+    if url is None:
+        return None
+    if not url.startswith("https://"):
+        raise ConfigurationStop(
+            str(loaded.problem(("gateway", "twilio", "public_url"), "Twilio's webhooks need https"))
+        )
+    return url.rstrip("/") + INBOUND_PATH
+
+
+def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool) -> int:
+    """Show the plan; do it after a yes."""
+    for step in plan.steps:
+        print(f"would {_said(step)}")
+    if dry_run:
+        print("Dry run: nothing was done.")
+        return OK
+    if not yes and not sys.stdin.isatty():
+        print("Nothing was done, since nobody can be asked here; --yes does it.")
+        return REFUSED
+    if not yes:
+        question = (
+            "Buy it? Its monthly price begins now. Type the number to buy it: " if plan.costs else "Do it? [y/N] "
+        )
+        answer = input(question).strip()
+        if answer != plan.steps[0].number if plan.costs else answer.lower() not in ("y", "yes"):
+            print("Nothing was done.")
+            return REFUSED
+    numbers.apply(plan, progress=lambda step: print(f"done: {_said(step)}", flush=True))
+    return OK
+
+
+def _said(step: Step) -> str:
+    match step.action:
+        case "buy":
+            return f"buy {step.number}: costs money every month from now on"
+        case "set_webhook":
+            return f"send what patients answer to {step.number} to {step.target}"
+        case "attach_service":
+            return f"put {step.number} into the Messaging Service {step.target}"

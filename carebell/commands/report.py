@@ -1,0 +1,203 @@
+"""`report sms`: every text and every silence of a span in the product's vocabulary, and the tiles that sum it up (sms.md)."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from carebell.commands.open_store import opened
+from carebell.commands.output import iso, print_json, print_table
+from carebell.exits import UsageStop
+from carebell.wiring import one_environment
+from notifier.outcomes import ReportStatus, rule_of
+from scheduler.messages import Kind, Reason, State
+from store import outbox
+from store.outbox_row import OutboxRow
+
+SPAN: Final = timedelta(days=7)
+ON_TIME: Final = timedelta(seconds=60)
+"""A text that the gateway took this soon after its planned minute was on time."""
+
+_TYPES: Final[Mapping[Kind, str]] = {
+    Kind.BOOKED: "Confirmation",
+    Kind.UPDATED: "Update",
+    Kind.CANCELED: "Cancellation",
+    Kind.REMINDER: "Reminder",
+}
+_STATUSES: Final[Mapping[State, str]] = {
+    State.DUE: "Planned",
+    State.SENDING: "Sending",
+    State.ACCEPTED: ReportStatus.SENT,
+    State.SENT: ReportStatus.SENT,
+    State.DELIVERED: ReportStatus.DELIVERED,
+    State.UNKNOWN: "Unknown",
+    State.SUPPRESSED: "Not sent",
+}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+Cell = str | int | None
+COLUMNS: Final[tuple[tuple[str, str, Callable[[OutboxRow], Cell]], ...]] = (
+    ("sent_time", "Sent time (UTC)", lambda row: iso(row.sent_at)),
+    ("sent_from", "Sent from", lambda row: row.sender),
+    ("sms_notification_type", "SMS notification type", lambda row: _TYPES[row.kind]),
+    ("product_type", "Product type", lambda row: "EHR"),
+    ("status", "Status", lambda row: status_of(row)),
+    ("environment", "Environment", lambda row: row.environment),
+    ("rule", "Event or rule", lambda row: row.rule),
+    ("appointment", "Appointment reference", lambda row: row.reference),
+    ("planned_time", "Planned time (UTC)", lambda row: iso(row.due)),
+    ("final_time", "Final time (UTC)", lambda row: iso(row.final_at)),
+    ("lead_seconds", "Lead (seconds before the visit)", lambda row: _seconds(row.start, row.sent_at)),
+    ("seconds_late", "Seconds late", lambda row: _seconds(row.sent_at, row.due)),
+    ("segments", "Segments", lambda row: row.segments if row.sent_at is not None else None),
+    ("attempts", "Attempts", lambda row: row.attempts),
+    ("code", "Code", lambda row: row.code),
+    ("reason", "Reason", lambda row: row.reason.value),
+    ("config_version", "Configuration version", lambda row: row.config_version),
+)
+"""JSON key, CSV heading, value: the product's five columns, then ours."""
+
+
+@dataclass(slots=True)
+class Tiles:
+    """The sums. Shares are percent with one digit; None where there is nothing to share."""
+
+    texts: int = 0
+    taken: int = 0
+    delivered: int = 0
+    on_time: int = 0
+    unknown: int = 0
+    opted_out: int = 0
+    segments: int = 0
+
+    def count(self, row: OutboxRow) -> None:
+        self.texts += 1
+        self.unknown += row.state is State.UNKNOWN
+        self.opted_out += row.reason is Reason.OPTED_OUT or row.code == 21610
+        self.delivered += row.state is State.DELIVERED
+        if row.sent_at is not None:
+            self.taken += 1
+            self.segments += row.segments or 0
+            self.on_time += row.due is not None and row.sent_at - row.due <= ON_TIME
+
+    def shown(self) -> dict[str, int | float | None]:
+        wanted = self.taken + self.unknown + self.opted_out
+        return {
+            "texts_and_silences": self.texts,
+            "taken_by_the_gateway": self.taken,
+            "delivered_percent": _share(self.delivered, self.taken),
+            "on_time_percent": _share(self.on_time, self.taken),
+            "unknown": self.unknown,
+            "opt_out_percent": _share(self.opted_out, wanted),
+            "segments": self.segments,
+        }
+
+
+def report(
+    config: Path | None,
+    *,
+    begins: str | None,
+    ends: str | None,
+    environment: str | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Print the rows planned in `[begins, ends)`; CSV holds rows alone, JSON the tiles as its last object."""
+    if as_csv and as_json:
+        raise UsageStop("--csv and --json exclude each other")
+    with opened(config) as one:
+        if environment is not None:
+            one_environment(one.loaded, environment)
+        now = one.now()
+        until = now if ends is None else _instant("--to", ends, now, last=True)
+        since = until - SPAN if begins is None else _instant("--from", begins, now)
+        if since >= until:
+            raise UsageStop("--from must lie before --to")
+        tiles = Tiles()
+        with one.store.read() as conn:
+            rows = _counted(outbox.report(conn, since, until, environment=environment), tiles)
+            if as_csv:
+                _print_csv(rows)
+            elif as_json:
+                for row in rows:
+                    print_json({key: value(row) for key, _, value in COLUMNS})
+                print_json({"tiles": tiles.shown(), "from": iso(since), "to": iso(until)})
+            else:
+                _print_page(list(rows), tiles, since, until)
+
+
+def status_of(row: OutboxRow) -> str:
+    """The Status column."""
+    if row.state in (State.UNDELIVERED, State.FAILED):
+        return rule_of(row.code or 0).status.value
+    return str(_STATUSES[row.state])
+
+
+def safe(cell: Cell) -> Cell:
+    """A text that a spreadsheet would run as a formula, with an apostrophe before it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _counted(rows: Iterator[OutboxRow], tiles: Tiles) -> Iterator[OutboxRow]:
+    for row in rows:
+        tiles.count(row)
+        yield row
+
+
+def _print_csv(rows: Iterator[OutboxRow]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([heading for _, heading, _ in COLUMNS])
+    for row in rows:
+        writer.writerow([safe(value(row)) for _, _, value in COLUMNS])
+
+
+def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: datetime) -> None:
+    print(f"Texts and silences planned from {iso(since)} to {iso(until)}.")
+    sums = tiles.shown()
+    for name in sums:
+        value = sums[name]
+        unit = " %" if name.endswith("_percent") and value is not None else ""
+        print(f"  {name.removesuffix('_percent').replace('_', ' '):<22}{'-' if value is None else value}{unit}")
+    print()
+    wanted = (
+        "planned_time",
+        "sent_time",
+        "environment",
+        "appointment",
+        "sms_notification_type",
+        "rule",
+        "status",
+        "reason",
+    )
+    columns = [column for name in wanted for column in COLUMNS if column[0] == name]
+    print_table(
+        [heading for _, heading, _ in columns],
+        [[value(row) or "-" for _, _, value in columns] for row in rows],
+        empty="nothing was planned in this span",
+    )
+
+
+def _instant(option: str, written: str, now: datetime, *, last: bool = False) -> datetime:
+    """An ISO date or time; without an offset it is UTC. A date as the end means all of that day."""
+    try:
+        instant = datetime.fromisoformat(written)
+    except ValueError:
+        raise UsageStop(f"{option}: {written!r} is not a date such as 2026-03-02, nor an ISO 8601 time") from None
+    if last and len(written) == len("2026-03-02"):
+        instant += timedelta(days=1)
+    return instant.replace(tzinfo=now.tzinfo) if instant.tzinfo is None else instant
+
+
+def _seconds(later: datetime | None, earlier: datetime | None) -> int | None:
+    if later is None or earlier is None:
+        return None
+    return round((later - earlier).total_seconds())
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 1) if whole else None

@@ -1,0 +1,164 @@
+"""`simulator ehr`: a made-up hospital's scheduling feed, for rehearsals and load. Its patients do not exist."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from carebell.commands.output import print_json
+from carebell.commands.send import Tls, acknowledged, address, tls_context
+from carebell.commands.signals import signalled
+from carebell.exits import OK, REFUSED, Stop, TransientStop, UsageStop
+from carebell.wiring import load, one_environment
+from certs.cer import read_upload
+from certs.sign import SigningError, load_key, sign
+from config.model import Environment
+from listener.client import MllpClient, SendError
+from simulator.ehr import stream
+from simulator.shapes import Feed, ShapeName
+
+_SHAPES: Final[tuple[ShapeName, ...]] = ("epic", "oracle_health")
+_TELL_EVERY: Final = 1.0
+"""Seconds between two lines of progress on a terminal."""
+
+Connect = Callable[[], Awaitable[MllpClient]]
+
+
+def ehr(
+    config: Path | None,
+    to: str,
+    *,
+    environment: str | None,
+    key: Path | None,
+    cert: Path | None,
+    tls: Tls | None,
+    seed: int | None,
+    rate: float | None,
+    count: int | None,
+    connections: int,
+    as_json: bool,
+) -> int:
+    """Send a made-up feed until a signal, or so many messages; 1 if any answer was not AA or CA."""
+    host, port = address(to)
+    if (key is None) != (cert is None):
+        raise UsageStop("--key and --cert go together")
+    feed = Feed()
+    if config is not None or environment is not None:
+        loaded = load(config)
+        name = environment or next(iter(loaded.configuration.environments))
+        feed = _feed(one_environment(loaded, name))
+    rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
+    messages = islice(stream(rng, lambda: datetime.now(UTC), feed=feed), count)
+    hospital = _Hospital(messages=messages, sign=_signer(key, cert), rate=rate, as_json=as_json)
+    context = tls_context(tls) if tls is not None else None
+
+    async def connect() -> MllpClient:
+        return await MllpClient.connect(host, port, tls=context, server_name=tls.name if tls else None)
+
+    try:
+        return asyncio.run(hospital.run(connect, connections))
+    except SendError as error:
+        raise TransientStop(f"{host}:{port}: {error}") from None
+
+
+def _feed(environment: Environment) -> Feed:
+    """A sender as the environment wants it."""
+    sender = environment.sender
+    return Feed(
+        shape=next((shape for shape in _SHAPES if shape == environment.ehr), "generic"),
+        facility=sender.facilities[0],
+        receiving_application=sender.receiving_application,
+        receiving_facility=sender.receiving_facility,
+        processing_id=sender.processing_ids[0],
+        zone=environment.time_zone,
+    )
+
+
+def _signer(key_file: Path | None, cert_file: Path | None) -> Callable[[bytes], bytes]:
+    if key_file is None or cert_file is None:
+        return lambda content: content
+    report = read_upload(cert_file, datetime.now(UTC))
+    certificate = report.certificate
+    if certificate is None:
+        raise Stop(f"{cert_file}: {report.reason}")
+    try:
+        key = load_key(key_file)
+        sign(b"MSH|^~\\&\r", key=key, certificate=certificate)
+    except SigningError as error:
+        raise Stop(str(error)) from None
+    return lambda content: sign(content, key=key, certificate=certificate)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Hospital:
+    """Attributes: rate: messages a second; None: as fast as the answers come. answers: by code."""
+
+    messages: Iterator[bytes]
+    sign: Callable[[bytes], bytes]
+    rate: float | None
+    as_json: bool
+    answers: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    slowest: float = 0.0
+    told_at: float = field(default_factory=time.monotonic)
+
+    async def run(self, connect: Connect, connections: int) -> int:
+        """SendError: a connection broke; what was sent before is summed up first."""
+        began = time.monotonic()
+        with signalled() as ended:
+            senders = [asyncio.create_task(self._connection(connect, began)) for _ in range(connections)]
+            try:
+                await asyncio.wait({ended, *senders}, return_when=asyncio.FIRST_COMPLETED)
+                if not ended.done():
+                    await asyncio.gather(*senders)
+            finally:
+                for sender in senders:
+                    sender.cancel()
+                await asyncio.gather(*senders, return_exceptions=True)
+                self._sum_up(time.monotonic() - began)
+        return OK if set(self.answers) <= {"AA", "CA"} else REFUSED
+
+    async def _connection(self, connect: Connect, began: float) -> None:
+        """Stop and wait, as interface engines do; the messages are dealt out as connections are free."""
+        client = await connect()
+        try:
+            for content in self.messages:
+                number, self.sent = self.sent, self.sent + 1
+                if self.rate is not None:
+                    await asyncio.sleep(max(0.0, began + number / self.rate - time.monotonic()))
+                answer = await client.send(self.sign(content))
+                code, _ = acknowledged(answer.content)
+                self.answers[code] += 1
+                self.slowest = max(self.slowest, answer.milliseconds)
+                self._progress()
+        finally:
+            with contextlib.suppress(SendError):
+                await client.close()
+
+    def _progress(self) -> None:
+        if sys.stdout.isatty() and time.monotonic() - self.told_at > _TELL_EVERY:
+            self.told_at = time.monotonic()
+            print(f"{self.answers.total()} answered", flush=True)
+
+    def _sum_up(self, seconds: float) -> None:
+        answered = self.answers.total()
+        if self.as_json:
+            print_json({
+                "sent": self.sent, "answers": dict(self.answers), "seconds": round(seconds, 2),
+                "slowest_milliseconds": round(self.slowest, 1),
+            })  # fmt: skip
+            return
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(self.answers.items())) or "none"
+        pace = answered / seconds if seconds > 0 else 0.0
+        print(f"{self.sent} sent; answers: {codes}; {pace:.0f} a second, the slowest after {self.slowest:.0f} ms")

@@ -1,0 +1,149 @@
+"""`simulator twilio`: Twilio's API on this machine, for rehearsals and load. No telephone rings and nothing is billed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from carebell.commands.output import iso, print_json
+from carebell.commands.signals import signalled
+from carebell.exits import OK, Stop
+from carebell.wiring import load
+from config.files import twilio_tokens
+from config.load import Loaded
+from notifier.callbacks import INBOUND_PATH
+from parser.phone import PhoneNumber
+from simulator.account import Account, AccountSettings
+from simulator.ledger import Received
+from simulator.twilio_api import serve_simulator
+
+_WATCH: Final = 0.1
+"""Seconds between two looks at the ledger."""
+_ACCOUNT: Final = "AC" + "51b0" * 8
+"""Of the form that a configuration asks for, and nobody's."""
+_FOR_SERVICES: Final = "+14255550109"
+"""What a simulated Messaging Service sends from where the configuration names no number."""
+
+
+def twilio(config: Path | None, *, host: str, port: int, seed: int | None, count: int | None, as_json: bool) -> int:
+    """Serve until a signal, or until so many create requests came."""
+    loaded = load(config) if config is not None else None
+    settings, deliver_to = _account(loaded)
+    rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
+
+    def ready(url: str, account: Account) -> None:
+        numbers = [*settings.numbers, *settings.services]
+        if as_json:
+            print_json(
+                {"url": url, "account_sid": settings.account_sid, "numbers": numbers, "callbacks_to": deliver_to}
+            )
+            return
+        print(f"simulated Twilio at {url}; account {settings.account_sid}; senders {', '.join(numbers)}")
+        print("carebell.yaml: gateway.kind: twilio, and under gateway.twilio")
+        print(f"  api_base_url: {url}\n  account_sid: {settings.account_sid}")
+        print(f"  auth_token_file: {_token_hint(loaded)}")
+        print(
+            f"ledger: GET {url}/simulator/ledger; faults, scripts, patients' texts: docs of the room simulator/",
+            flush=True,
+        )
+
+    return asyncio.run(_serve_twilio(settings, host, port, rng, deliver_to, ready, _Watcher(count, as_json)))
+
+
+def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
+    """The account that a configuration expects, and where its callbacks really go: to the portal on this machine."""
+    if loaded is None:
+        return AccountSettings(account_sid=_ACCOUNT), None
+    section, http = loaded.configuration.gateway, loaded.configuration.http
+    senders = list(dict.fromkeys(one.sms.sender for one in loaded.configuration.environments.values()))
+    numbers = tuple(one for one in senders if not one.startswith("MG"))
+    services = [one for one in senders if one.startswith("MG")]
+    if services and not numbers:
+        numbers = (_FOR_SERVICES,)
+    public, plain = section.twilio.public_url, AccountSettings()
+    tokens = [token.get_secret_value() for token in twilio_tokens(loaded)]
+    settings = AccountSettings(
+        account_sid=section.twilio.account_sid or _ACCOUNT,
+        auth_token=tokens[0] if tokens else plain.auth_token,
+        numbers=numbers,
+        services=dict.fromkeys(services, numbers),
+        inbound_url=public.rstrip("/") + INBOUND_PATH if public is not None else "",
+        segments_per_second=section.segments_per_second,
+    )
+    return settings, f"http://{http.host}:{http.port}" if http.enabled and http.port else None
+
+
+def _token_hint(loaded: Loaded | None) -> str:
+    if loaded is not None and twilio_tokens(loaded):
+        return "as it is: the simulator takes its first line"
+    return f"a file, mode 0400, with the line {AccountSettings().auth_token}"
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """Says what came in, and when it is enough. `count` None: never."""
+
+    count: int | None
+    as_json: bool
+    seen: int = 0
+
+    async def follow(self, account: Account) -> None:
+        while self.count is None or self.seen < self.count:
+            received = account.ledger.received
+            for one in received[self.seen :]:
+                self._say(one)
+            self.seen = len(received)
+            await asyncio.sleep(_WATCH)
+
+    def _say(self, one: Received) -> None:
+        to = PhoneNumber(one.to).masked
+        if self.as_json:
+            print_json({
+                "time": iso(one.time), "to": to, "from": one.sender, "status": one.status, "code": one.code,
+                "fault": one.fault, "sid": one.sid,
+            })  # fmt: skip
+            return
+        became = f"refused with {one.code}" if one.code else "taken" if one.sid else "cut off"
+        fault = f", {one.fault}" if one.fault else ""
+        print(f"{iso(one.time)}  {one.sender} to {to}: {became}{fault}", flush=True)
+
+
+async def _serve_twilio(
+    settings: AccountSettings,
+    host: str,
+    port: int,
+    rng: random.Random,
+    deliver_to: str | None,
+    ready: Callable[[str, Account], None],
+    watcher: _Watcher,
+) -> int:
+    up: asyncio.Future[Account] = asyncio.get_running_loop().create_future()
+
+    def started(url: str, account: Account) -> None:
+        ready(url, account)
+        up.set_result(account)
+
+    serving = asyncio.create_task(
+        serve_simulator(settings, host=host, port=port, rng=rng, deliver_to=deliver_to, ready=started)
+    )
+    try:
+        both: set[asyncio.Future[Any]] = {serving, up}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving
+        with signalled() as ended:
+            following = asyncio.create_task(watcher.follow(up.result()))
+            either: set[asyncio.Future[Any]] = {following, ended}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            following.cancel()
+    except OSError as error:
+        raise Stop(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    return OK

@@ -1,0 +1,104 @@
+"""A timeline for people: texts and silences by day, in lines that wrap to whatever width the terminal has."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from scheduler.messages import Kind, Reason
+
+TITLES: Final[Mapping[str, str]] = {
+    Kind.BOOKED: "booking",
+    Kind.UPDATED: "change",
+    Kind.CANCELED: "cancellation",
+    Kind.REMINDER: "reminder",
+}
+WHY: Final[Mapping[str, str]] = {
+    Reason.BOOKED: "the visit was booked",
+    Reason.UPDATED: "something the patient sees has changed",
+    Reason.CANCELED: "the visit was cancelled",
+    Reason.REMINDER: "a reminder of the configuration",
+    Reason.OPTED_OUT: "the number asked for no more texts",
+    Reason.LATE_BOOKING: "its time had passed when the visit was booked or moved",
+    Reason.QUIET_HOURS: "it fell into quiet hours and could not be moved out of them",
+    Reason.TOO_CLOSE: "too close to a confirmation",
+    Reason.NO_PHONE: "no number was given",
+    Reason.INVALID_PHONE: "the number is not usable",
+    Reason.LANDLINE: "only a landline is known",
+    Reason.COUNTRY_NOT_ALLOWED: "the number's country is not allowed",
+    Reason.NOT_ALLOW_LISTED: "not on the test environment's allow list",
+    Reason.NOT_APPROVED: "sending is not approved",
+    Reason.NO_CONSENT: "there is no consent",
+    Reason.NO_VISIBLE_CHANGE: "nothing that the patient sees has changed",
+    Reason.SUPERSEDED: "a newer text takes its place",
+    Reason.CAP: "the number has had its texts of the day or week",
+    Reason.PAST: "too late: the visit has begun",
+    Reason.EXPIRED: "it could not leave in time",
+    Reason.PURGED: "the number was deleted before",
+    Reason.DECEASED: "the patient has died",
+    Reason.SWITCHED_OFF: "switched off in the configuration",
+    Reason.NO_TEXT: "no template gives a text",
+    Reason.NO_TIME: "the visit has a date but no time",
+}
+_MARGIN: Final = 2
+_CLOCK: Final = len("10:00  ")
+_NARROWEST: Final = 30
+_WIDEST: Final = 110
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the timeline and what hangs below it.
+
+    Attributes:
+        at: UTC; None: it never had a time.
+        verdict: what became or becomes of it, a word or two.
+        title: what it is. notes: below it, one paragraph each.
+    """
+
+    at: datetime | None
+    verdict: str
+    title: str
+    notes: tuple[str, ...] = ()
+
+
+def title_of(kind: str, rule: str) -> str:
+    """`reminder 24h`, `booking`."""
+    return f"{TITLES[kind]} {rule}" if kind == Kind.REMINDER else TITLES[kind]
+
+
+def print_timeline(entries: Iterable[Entry], zone: str, *, empty: str, width: int | None = None) -> None:
+    """By time, a heading for each day; without entries, the sentence `empty`.
+
+    Args:
+        width: None: the terminal's, within reason.
+    """
+    columns = max(_NARROWEST, min(_WIDEST, width or shutil.get_terminal_size().columns))
+    clock = ZoneInfo(zone)
+    timed = sorted((each for each in entries), key=lambda each: (each.at is None, each.at or 0))
+    if not timed:
+        print(empty)
+        return
+    print(f"Times in {zone}.")
+    verdicts = max(len(each.verdict) for each in timed)
+    day = ""
+    for each in timed:
+        local = each.at.astimezone(clock) if each.at is not None else None
+        heading = f"{local:%a %Y-%m-%d}" if local is not None else "Without a time"
+        if heading != day:
+            print(f"\n{heading}")
+            day = heading
+        hour = f"{local:%H:%M}" if local is not None else "  -  "
+        _wrap(f"{hour}  {each.verdict:<{verdicts}}  {each.title}", columns, indent=_MARGIN, hang=_CLOCK)
+        for note in each.notes:
+            _wrap(note, columns, indent=_MARGIN + _CLOCK)
+
+
+def _wrap(text: str, columns: int, *, indent: int, hang: int = 0) -> None:
+    lead = " " * indent
+    print(textwrap.fill(text, columns, initial_indent=lead, subsequent_indent=lead + " " * hang))
