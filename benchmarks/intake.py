@@ -1,0 +1,96 @@
+"""One measurement: a server, the load client beside it, and what both cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.messages import Messages
+from benchmarks.servers import Running, Server, running
+
+_BUSY: Final = 0.85
+"""A share of one core past which a single-threaded program has nothing left to give."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One round. Times in milliseconds, rates a second.
+
+    Attributes:
+        client_idle: share of its time that the load client waited. server_cpu: cores that the server used.
+        accepted, answered, lost: messages.
+        memory: the server's peak, megabytes.
+    """
+
+    rate: float
+    p50: float
+    p99: float
+    client_idle: float
+    server_cpu: float
+    answered: int
+    accepted: int
+    lost: int
+    memory: float
+
+    @property
+    def limit(self) -> str:
+        """What kept it from being faster."""
+        if self.client_idle < 1 - _BUSY:
+            return "the load client"
+        if self.server_cpu > _BUSY:
+            return f"the server's CPU ({self.server_cpu:.2f} cores)"
+        return f"waiting: disk, locks or the other side (server {self.server_cpu:.2f} cores)"
+
+
+def sample(
+    server: Server,
+    messages: Messages,
+    *,
+    connections: int,
+    seconds: float,
+    rate: float | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Sample:
+    """Start the server on nothing, load it, stop it. `Missing` where it cannot run here."""
+    with tempfile.TemporaryDirectory(prefix="carebell-bench-") as place:
+        with running(server, Path(place) / "server", messages, variables) as it:
+            load(it, messages, connections=min(connections, 16), seconds=0.3)  # imports, caches, the first pages
+            return _measured(it, messages, connections, seconds, rate)
+
+
+def _measured(it: Running, messages: Messages, connections: int, seconds: float, rate: float | None) -> Sample:
+    cpu, begun = it.cpu_seconds(), time.perf_counter()
+    found = load(it, messages, connections=connections, seconds=seconds, rate=rate, skip=_WARMED_UP)
+    elapsed = time.perf_counter() - begun
+    del begun
+    return Sample(
+        rate=found["rate"], p50=found["p50"], p99=found["p99"], client_idle=found["idle"],
+        server_cpu=(it.cpu_seconds() - cpu) / min(elapsed, found["seconds"]), answered=int(found["answered"]),
+        accepted=int(found["accepted"]), lost=int(found["lost"]), memory=it.memory("VmHWM"),
+    )  # fmt: skip
+
+
+_WARMED_UP: Final = 2000
+"""Messages at the file's beginning that only the warming up may send."""
+
+
+def load(
+    it: Running, messages: Messages, *, connections: int, seconds: float, rate: float | None = None, skip: int = 0
+) -> dict[str, float]:
+    """The load client's figures."""
+    command = [
+        sys.executable, "-m", "benchmarks.load", "--port", str(it.port), "--connections", str(connections),
+        "--messages", str(messages.file), "--seconds", str(seconds), "--skip", str(skip),
+    ]  # fmt: skip
+    if rate is not None:
+        command += ["--rate", str(rate)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures

@@ -1,0 +1,46 @@
+"""`carebell serve` with one thing changed, to see what that thing is worth; without variables it is the service as shipped.
+
+    CAREBELL_BENCH_BATCH=1          groups of one: a commit for each message
+    CAREBELL_BENCH_COMMIT_MS=5      a slower disk: so much is added to every commit
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def apply(batch: int | None, commit_seconds: float) -> None:
+    """Change this process, before the service begins."""
+    from store import committer, engine
+
+    if batch is not None:
+        committer.Committer.__init__.__kwdefaults__["batch"] = batch
+    if commit_seconds:
+        real = engine.Store.write
+
+        @contextmanager
+        def slower(store: engine.Store) -> Iterator[Any]:
+            with real(store) as conn:
+                yield conn
+                time.sleep(commit_seconds)  # inside, while the lock is held, as a slow fsync would be
+
+        engine.Store.write = slower  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Serve."""
+    batch = os.environ.get("CAREBELL_BENCH_BATCH")
+    apply(int(batch) if batch else None, float(os.environ.get("CAREBELL_BENCH_COMMIT_MS", "0")) / 1000)
+    from carebell.__main__ import main as carebell
+
+    sys.argv = ["carebell", "serve", *sys.argv[1:]]
+    carebell()
+
+
+if __name__ == "__main__":
+    main()
