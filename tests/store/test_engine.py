@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import StatementError
 
 from store import engine
@@ -80,6 +81,27 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
         with pytest.raises(StoreFault) as caught:
             open_store(url)
         assert (url, caught.value.code) == (url, code)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "ports"),
+    [
+        ("postgresql://u@one:5432,two:5433/db?target_session_attrs=read-write", "one,two", "5432,5433"),
+        ("postgresql+psycopg://u@one,two:5433/db?target_session_attrs=read-write", "one,two", ",5433"),
+        ("postgresql://u@[::1]:5432,[fe80::2]/db?target_session_attrs=read-write", "::1,fe80::2", "5432,"),
+        ("postgresql://u@%2Frun%2Fone,%2Frun%2Ftwo/db?target_session_attrs=read-write", "/run/one,/run/two", ","),
+        ("postgresql://u@/db?host=one,two&port=1,2&target_session_attrs=read-write", "one,two", "1,2"),
+    ],
+)
+def test_several_hosts_reach_libpq_as_it_wants_them(url: str, hosts: str, ports: str) -> None:
+    _, given = PGDialect_psycopg().create_connect_args(engine._target(url))  # type: ignore[no-untyped-call]
+    assert given == {"host": hosts, "port": ports, "user": "u", "dbname": "db", "target_session_attrs": "read-write"}
+
+
+@pytest.mark.parametrize("url", ["postgresql://u@host:none/db", "postgresql://u@one:x,two/db"])
+def test_a_url_with_a_port_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(StoreFault, match="is not a database URL"):
+        open_store(url)
 
 
 @pytest.mark.parametrize(
