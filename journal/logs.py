@@ -79,6 +79,7 @@ class Journal:
             if value is None:
                 continue
             text: str | None = None
+            shows = value
             if name in allowed:
                 # The two commonest types here, without a call; everything else in json_value.
                 kind = type(value)
@@ -88,13 +89,14 @@ class Journal:
                     text = str(value)
                 else:
                     text = json_value(name, value)
+                    if self._terminal is not None and text is not None:
+                        shows = json.loads(text)  # as `carebell logs` will show it
             if text is None:
                 self.dropped[event.label, name[:LONGEST_VALUE]] += 1
                 self._on_dropped()
                 continue
             parts += (',"', name, '":', text)
-            if self._terminal is not None:
-                shown[name] = json.loads(text)
+            shown[name] = shows
         if self._file is not None:
             parts.append("}")
             lost = self._file.write("".join(parts))
