@@ -28,6 +28,7 @@ from carebell.certificates import Rotation
 from carebell.desk import Offices, offices
 from carebell.exits import ConfigurationStop, Stop
 from carebell.housekeeping import Housekeeper
+from carebell.ids import RandomIds
 from carebell.inbound import Effect, Gatekeeper, Judged, Registry
 from carebell.listening import Port, limits_of, make_server, ports, start
 from carebell.outbound import Dispatcher, recipient_of
@@ -289,7 +290,7 @@ class Service:
             self.journal.emit(Event.SERVICE_FAILED, reason=fault.code, problem=str(fault))
             loop.call_soon_threadsafe(self.end, str(fault))
 
-        registry = Registry(self.vault, lambda: self.offices.desks, lambda: secrets.token_hex(16))
+        registry = Registry(self.vault, lambda: self.offices.desks, RandomIds())
         committer: Committer[Judged, Effect] = Committer(self.store, registry.commit_group, on_fatal=fatal)
         committer.start()
         self._stack.push_async_callback(committer.stop)
