@@ -30,6 +30,7 @@ from benchmarks.messages import Messages, make_messages
 from benchmarks.page import write_page
 from benchmarks.plot import draw
 from benchmarks.servers import CAREBELL, HAPI, PYTHON_HL7, USUAL, YARDSTICKS, Missing, Server
+from tests.faults.node import write_configuration
 
 _ROOT: Final = Path(__file__).parents[1]
 _RESULTS: Final = _ROOT / "benchmarks" / "results"
@@ -99,7 +100,9 @@ class Run:
 
     def _one_more(self, so_far: Intake, server: Server, connections: int) -> Intake:
         if server.name in _SLOW and connections > _MANY_CONNECTIONS:
-            return replace(so_far, missing=f"not run: one message a connection, so {_MANY_CONNECTIONS} are already too many")
+            return replace(
+                so_far, missing=f"not run: one message a connection, so {_MANY_CONNECTIONS} are already too many"
+            )
         try:
             new = sample(server, self._messages, connections=connections, seconds=self._extent.seconds)
         except Missing as reason:
@@ -114,7 +117,14 @@ class Run:
         shown = " ".join(f"{name}={value}" for name, value in variables.items())
         self._say(f"carebell serve, {connections} connections {f'at {rate:.0f}/s ' if rate else ''}{shown}")
         found = [
-            sample(CAREBELL, self._messages, connections=connections, seconds=self._extent.seconds, rate=rate, variables=variables)
+            sample(
+                CAREBELL,
+                self._messages,
+                connections=connections,
+                seconds=self._extent.seconds,
+                rate=rate,
+                variables=variables,
+            )
             for _ in range(self._extent.rounds)
         ]
         for one in found:
@@ -140,7 +150,9 @@ class Run:
             name="two nodes on PostgreSQL against one", value=None, unit="x", target=1.6, side="at least",
             note="one machine with two cores cannot show it: client, server and database share them",
         )  # fmt: skip
-        yield Figure(name="memory over 1 M messages", value=None, unit="MB", note="half an hour of load; not part of this run")
+        yield Figure(
+            name="memory over 1 M messages", value=None, unit="MB", note="half an hour of load; not part of this run"
+        )
 
     def _efficiency(self, intake: Intake, connections: int) -> Iterator[Figure]:
         self._say("raw costs: verification, four rows through sqlite3")
@@ -149,9 +161,16 @@ class Run:
         judge = inside.judge_seconds(self._folder(), self._messages, count)
         commit = inside.raw_commit_seconds(self._folder(), count)
         micro = 1e6
-        yield Figure(name="verify a signature (RSA-2048)", value=verify * micro, unit="us", note="one thread, nothing else running")
+        yield Figure(
+            name="verify a signature (RSA-2048)",
+            value=verify * micro,
+            unit="us",
+            note="one thread, nothing else running",
+        )
         yield Figure(name="verify and read a message", value=judge * micro, unit="us", note="the same, with the event")
-        yield Figure(name="four raw rows, groups of 100", value=commit * micro, unit="us", note="sqlite3 alone, synchronous=FULL")
+        yield Figure(
+            name="four raw rows, groups of 100", value=commit * micro, unit="us", note="sqlite3 alone, synchronous=FULL"
+        )
         yield Figure(
             name="efficiency E", value=intake.rate * (verify + commit), unit="", target=0.3, side="at least",
             note=f"intake at {connections} connections x (verification + raw rows)",
@@ -169,10 +188,24 @@ class Run:
 
     def _latency(self, by_key: dict[tuple[str, int], Intake]) -> Iterator[Figure]:
         middle, p99 = inside.fdatasync_milliseconds(self._folder())
-        yield Figure(name="fdatasync of 4 KB, p50", value=middle, unit="ms", note=f"p99 {p99:.2f} ms, nothing else running")
+        yield Figure(
+            name="fdatasync of 4 KB, p50", value=middle, unit="ms", note=f"p99 {p99:.2f} ms, nothing else running"
+        )
         alone = by_key[CAREBELL.name, 1].middle
-        yield Figure(name="ACK at 1 connection, p50 in fdatasyncs", value=alone.p50 / middle, unit="x", target=3, note=f"{alone.p50:.2f} ms")
-        yield Figure(name="ACK at 1 connection, p99 in p50s", value=alone.p99 / alone.p50, unit="x", target=10, note=f"{alone.p99:.2f} ms")
+        yield Figure(
+            name="ACK at 1 connection, p50 in fdatasyncs",
+            value=alone.p50 / middle,
+            unit="x",
+            target=3,
+            note=f"{alone.p50:.2f} ms",
+        )
+        yield Figure(
+            name="ACK at 1 connection, p99 in p50s",
+            value=alone.p99 / alone.p50,
+            unit="x",
+            target=10,
+            note=f"{alone.p99:.2f} ms",
+        )
 
     def _open_loop(self, connections: int) -> Iterator[Figure]:
         rate = 2_000.0 if self._messages.count >= FULL.messages else 100.0
@@ -201,12 +234,18 @@ class Run:
         count = self._extent.replanned
         self._say(f"planning {count:,} appointments anew")
         seconds = inside.replanning_seconds(self._folder(), self._messages, count)
-        return Figure(name=f"re-planning {count:,} appointments", value=seconds, unit="s", target=60, note="every one changed; no intake beside it")
+        return Figure(
+            name=f"re-planning {count:,} appointments",
+            value=seconds,
+            unit="s",
+            target=60,
+            note="every one changed; no intake beside it",
+        )
 
     def _commands(self) -> Iterator[Figure]:
         self._say("commands")
         folder = self._folder()
-        configuration = inside.write_configuration(folder, [self._messages.certificate])
+        configuration = write_configuration(folder, [self._messages.certificate])
         yield Figure(name="carebell --help", value=inside.command_seconds("--help"), unit="s", target=0.3)
         check = inside.command_seconds("check-config", "-c", str(configuration))
         yield Figure(name="carebell check-config", value=check, unit="s", target=1)
@@ -224,7 +263,9 @@ def _rate(samples: list[Sample]) -> float:
 def _agree(one: Sample) -> None:
     """Every message is answered, and answered AA: else the figures are of something else."""
     if one.lost or one.accepted != one.answered or not one.answered:
-        raise SystemExit(f"benchmark: {one.answered} answered, {one.accepted} accepted, {one.lost} lost: counts disagree")
+        raise SystemExit(
+            f"benchmark: {one.answered} answered, {one.accepted} accepted, {one.lost} lost: counts disagree"
+        )
 
 
 def _with_ratio(one: Intake, found: dict[tuple[str, int], Intake]) -> Intake:
@@ -259,14 +300,16 @@ def _about(extent: Extent, messages: Messages) -> dict[str, Any]:
     return {
         "when": datetime.now(UTC).strftime("%Y-%m-%d"), "machine": f"{platform.machine()} with {cores} cores, {platform.system()}",
         "python": f"Python {platform.python_version()}", "sqlite": sqlite3.sqlite_version, "messages": messages.count,
-        "bytes": messages.bytes, "rounds": extent.rounds, "seconds": extent.seconds,
+        "bytes": messages.size, "rounds": extent.rounds, "seconds": extent.seconds,
         "load_before": f"{os.getloadavg()[0]:.1f}", "load_after": "",
     }  # fmt: skip
 
 
 def main() -> int:
     """Run, print, and (unless short) write the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("--short", action="store_true", help="show that everything runs; keep nothing")
     parser.add_argument("--rounds", type=int, help="rounds of each server")
     parser.add_argument("--seconds", type=float, help="seconds of each round")
@@ -277,7 +320,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="carebell-bench-") as place, shown.status("signing messages") as status:
         messages = make_messages(Path(place), measured.messages)
         about = _about(measured, messages)
-        run = Run(measured, messages, Path(place), status.update if shown.is_terminal else lambda what: shown.print(what))
+        run = Run(
+            measured, messages, Path(place), status.update if shown.is_terminal else lambda what: shown.print(what)
+        )
         intakes = run.intakes()
         figures = list(run.figures(intakes))
     about["load_after"] = f"{os.getloadavg()[0]:.1f}"

@@ -7,7 +7,8 @@ Takes an empty database and fills it the way the service does: `store.inbound` i
 one appointment with one alias, its sealed number, three texts (a confirmation and two reminders) and the replay memory; verifying,
 parsing and planning are not in here, since they do not know how large the database is. At each size are measured, in
 microseconds a message, the median of the batches' wall clock and, beside it, the mean CPU of this process and of the server's
-one backend that serves it (0 where that is elsewhere), which a loaded machine disturbs less:
+one backend that serves it (0 where that is elsewhere), and the bytes written (SQLite: log and checkpoints; PostgreSQL: its log),
+both of which a loaded machine disturbs less:
 
     booked   appointments seen for the first time
     moved    appointments chosen at random, loaded with their history and planned anew (the cache-unfriendly half of a day)
@@ -64,8 +65,10 @@ class Point:
     pending: int
     booked_us: float
     booked_cpu_us: float
+    booked_bytes: int
     moved_us: float
     moved_cpu_us: float
+    moved_bytes: int
     claim_us: float
     claim_cpu_us: float
     idle_ms: float
@@ -74,10 +77,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of wall clock and of CPU."""
+    """Seconds of wall clock and of CPU; bytes written."""
 
     wall: float
     cpu: float
+    written: float
 
 
 class Clinic:
@@ -188,21 +192,32 @@ def measure(store: Store, vault: Vault, clinic: Clinic, rounds: int = ROUNDS) ->
     return Point(
         backend=store.backend, appointments=size, pending=pending,
         booked_us=_micro(booked.wall, BATCH), booked_cpu_us=_micro(booked.cpu, BATCH),
+        booked_bytes=round(booked.written / BATCH),
         moved_us=_micro(moved.wall, BATCH), moved_cpu_us=_micro(moved.cpu, BATCH),
+        moved_bytes=round(moved.written / BATCH),
         claim_us=_micro(claimed.wall, LIMIT), claim_cpu_us=_micro(claimed.cpu, LIMIT),
         idle_ms=round(idle.wall * 1e3, 2), bytes_each=_size(store) // clinic.count,
     )  # fmt: skip
 
 
 def _cost(store: Store, work: Callable[[], object], rounds: int) -> Cost:
-    """The median round's wall clock and the mean round's CPU."""
-    server = _server_process(store)
+    """The median round's wall clock, the mean round's CPU and bytes."""
+    server, written = _server_process(store), _written(store)
     times, worked = [], time.process_time() + _cpu_of(server)
     for _ in range(rounds):
         began = time.perf_counter()
         work()
         times.append(time.perf_counter() - began)
-    return Cost(statistics.median(times), (time.process_time() + _cpu_of(server) - worked) / rounds)
+    cpu = time.process_time() + _cpu_of(server) - worked
+    return Cost(statistics.median(times), cpu / rounds, (_written(store) - written) / rounds)
+
+
+def _written(store: Store) -> int:
+    """Bytes so far: handed to the kernel by this process, see proc(5), or PostgreSQL's log."""
+    if store.backend == "postgresql":
+        return _count(store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["wchar"])
 
 
 def _micro(seconds: float, of: int) -> float:

@@ -26,10 +26,11 @@ from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Receipt, SentMessage, Sms
 from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment
 from scheduler.clock import RealClock
 from simulator.patients import fictitious_number
 from store.inbound import save
-from tests.faults.node import write_configuration
+from tests.faults.node import environment_of, write_configuration
 from tests.store.samples import appointment, first, reminder
 
 
@@ -126,14 +127,7 @@ def fill(folder: Path, messages: Messages, *, due: int, waiting: int) -> Path:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     try:
         for numbers in (range(at, min(at + 500, due)) for at in range(0, due, 500)):
-            saves = [
-                first(
-                    appointment(n, start=now + timedelta(hours=24), phone=PhoneNumber(fictitious_number(n), "mobile"), changed_at=now,
-                                planned_at=now),
-                    reminder(due=now),
-                )
-                for n in numbers
-            ]  # fmt: skip
+            saves = [first(_due_now(number, now), reminder(due=now)) for number in numbers]
             with store.write() as conn:
                 save(conn, vault, saves, [], now)
         if waiting:
@@ -145,6 +139,11 @@ def fill(folder: Path, messages: Messages, *, due: int, waiting: int) -> Path:
     if waiting > 1:
         _copy(folder / "data" / "carebell.db", f"R{due}", waiting - 1)
     return configuration
+
+
+def _due_now(number: int, now: datetime) -> Appointment:
+    phone = PhoneNumber(fictitious_number(number), "mobile")
+    return appointment(number, start=now + timedelta(hours=24), phone=phone, changed_at=now, planned_at=now)
 
 
 def _copy(file: Path, reference: str, count: int) -> None:
@@ -183,7 +182,7 @@ def _quiet_service(configuration: Path) -> Iterator[Service]:
 def dispatch(configuration: Path, due: int) -> tuple[float, float]:
     """(texts a second claimed, rendered, handed over and recorded; milliseconds of a tick that finds nothing due)."""
 
-    outbound.default_rate = lambda sender: 1e6  # no sender may send so fast; what is measured is ours
+    outbound.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]  # no sender may send so fast; what is measured is ours
 
     async def run(service: Service) -> tuple[float, float]:
         await service.start()
@@ -245,9 +244,20 @@ def fill_future(folder: Path, messages: Messages, count: int) -> Path:
 def start_up(configuration: Path) -> tuple[float, float]:
     """(seconds from the command to the listening port, megabytes resident then)."""
     begun = time.perf_counter()
-    command = [sys.executable, "-m", "carebell", "serve", "-c", str(configuration), "--roles", "listener,dispatcher,housekeeping"]
+    command = [
+        sys.executable,
+        "-m",
+        "carebell",
+        "serve",
+        "-c",
+        str(configuration),
+        "--roles",
+        "listener,dispatcher,housekeeping",
+    ]
     with (configuration.with_name("errors")).open("wb") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment_of(os.environ)
+        )
     assert process.stdout is not None
     line = process.stdout.readline()
     elapsed = time.perf_counter() - begun
@@ -263,9 +273,9 @@ def start_up(configuration: Path) -> tuple[float, float]:
 
 def command_seconds(*words: str, times: int = 5) -> float:
     """The median of running `carebell WORDS`."""
-    took = []
+    took, environment = [], environment_of(os.environ)
     for _ in range(times):
         begun = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "carebell", *words], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "carebell", *words], check=True, capture_output=True, env=environment)
         took.append(time.perf_counter() - begun)
     return statistics.median(took)

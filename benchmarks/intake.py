@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,20 +58,20 @@ def sample(
     variables: Mapping[str, str] | None = None,
 ) -> Sample:
     """Start the server on nothing, load it, stop it. `Missing` where it cannot run here."""
-    with tempfile.TemporaryDirectory(prefix="carebell-bench-") as place:
-        with running(server, Path(place) / "server", messages, variables) as it:
-            load(it, messages, connections=min(connections, 16), seconds=0.3)  # imports, caches, the first pages
-            return _measured(it, messages, connections, seconds, rate)
+    with (
+        tempfile.TemporaryDirectory(prefix="carebell-bench-") as place,
+        running(server, Path(place) / "server", messages, variables) as it,
+    ):
+        load(it, messages, connections=min(connections, 16), seconds=0.3)  # imports, caches, the first pages
+        return _measured(it, messages, connections, seconds, rate)
 
 
 def _measured(it: Running, messages: Messages, connections: int, seconds: float, rate: float | None) -> Sample:
-    cpu, begun = it.cpu_seconds(), time.perf_counter()
+    cpu = it.cpu_seconds()
     found = load(it, messages, connections=connections, seconds=seconds, rate=rate, skip=_WARMED_UP)
-    elapsed = time.perf_counter() - begun
-    del begun
     return Sample(
         rate=found["rate"], p50=found["p50"], p99=found["p99"], client_idle=found["idle"],
-        server_cpu=(it.cpu_seconds() - cpu) / min(elapsed, found["seconds"]), answered=int(found["answered"]),
+        server_cpu=(it.cpu_seconds() - cpu) / found["seconds"], answered=int(found["answered"]),
         accepted=int(found["accepted"]), lost=int(found["lost"]), memory=it.memory("VmHWM"),
     )  # fmt: skip
 

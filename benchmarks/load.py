@@ -168,7 +168,9 @@ async def _open(run: Run, connections: list[Connection], rate: float) -> None:
     await _all_over(run, connections)
 
 
-async def measure(port: int, connections: int, file: Path, seconds: float, rate: float | None, skip: int) -> dict[str, float]:
+async def measure(
+    port: int, connections: int, file: Path, seconds: float, rate: float | None, skip: int
+) -> dict[str, float]:
     """Run once; the figures as printed."""
     loop = asyncio.get_running_loop()
     frames = list(read_messages(file))[skip:]
@@ -210,14 +212,14 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--messages", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--rate", type=float, help="messages a second, sent when due; else each connection waits for its answer")
+    parser.add_argument(
+        "--rate", type=float, help="messages a second, sent when due; else each connection waits for its answer"
+    )
     parser.add_argument("--skip", type=int, default=0, help="messages at the file's beginning to leave out")
     given = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
-    figures = uvloop.run(
-        measure(given.port, given.connections, given.messages, given.seconds, given.rate, given.skip)
-    )
+    figures = uvloop.run(measure(given.port, given.connections, given.messages, given.seconds, given.rate, given.skip))
     print(json.dumps(figures))
 
 

@@ -26,13 +26,13 @@ _PART: Final = 500
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
     """Attributes:
-    file: frames, each behind its length (4 bytes, this machine's order). count: how many. bytes: of a frame, on average.
+    file: frames, each behind its length (4 bytes, this machine's order). count: how many. size: bytes of a frame, on average.
     certificate: the sender's `.cer`.
     """
 
     file: Path
     count: int
-    bytes: int
+    size: int
     certificate: bytes
 
 
@@ -46,7 +46,7 @@ def make_messages(folder: Path, count: int) -> Messages:
             for one in made:
                 out.write(_LENGTH.pack(len(one)) + one)
     size = file.stat().st_size // count - _LENGTH.size
-    return Messages(file=file, count=count, bytes=size, certificate=identity.certificate)
+    return Messages(file=file, count=count, size=size, certificate=identity.certificate)
 
 
 def read_messages(file: Path) -> Iterator[bytes]:

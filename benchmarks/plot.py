@@ -34,12 +34,15 @@ def draw(intakes: Sequence[Intake]) -> str:
     parts, y = [], float(_TOP)
     for server in servers:
         rows = [one for one in ran if one.server == server]
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + _BAR * len(rows) / 2 + 4:.0f}" text-anchor="end">{escape(server)}</text>')
+        parts.append(
+            f'<text x="{_LEFT - 8}" y="{y + _BAR * len(rows) / 2 + 4:.0f}" text-anchor="end">{escape(server)}</text>'
+        )
         for one in rows:
             rates = [sample.rate for sample in one.samples]
             middle = y + _BAR / 2
+            width, colour = x(one.rate) - _LEFT, colours[one.connections]
             parts.append(
-                f'<rect x="{_LEFT}" y="{y:.0f}" width="{x(one.rate) - _LEFT:.1f}" height="{_BAR - 2}" fill="{colours[one.connections]}">'
+                f'<rect x="{_LEFT}" y="{y:.0f}" width="{width:.1f}" height="{_BAR - 2}" fill="{colour}">'
                 f"<title>{escape(server)}, {one.connections} connections: {one.rate:,.0f}/s</title></rect>"
                 f'<path d="M{x(min(rates)):.1f} {middle:.1f}H{x(max(rates)):.1f}" stroke="#000"/>'
                 f'<text x="{x(max(rates)) + 5:.1f}" y="{y + _BAR - 3:.0f}" font-size="10">{one.rate:,.0f}</text>'
@@ -59,6 +62,7 @@ def draw(intakes: Sequence[Intake]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 24:.0f}" font-family="sans-serif" font-size="12">'
         f'<rect width="100%" height="100%" fill="#fff"/>'
-        f'<text x="{_LEFT}" y="18" font-size="14">Acknowledged messages a second (logarithmic; line: slowest to fastest round)</text>'
+        f'<text x="{_LEFT}" y="18" font-size="14">'
+        "Acknowledged messages a second (logarithmic; line: slowest to fastest round)</text>"
         f"{legend}{grid}{''.join(parts)}</svg>\n"
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.messages import Messages
-from tests.faults.node import write_configuration
+from tests.faults.node import environment_of, write_configuration
 
 _HERE: Final = Path(__file__).parent
 _YARDSTICKS: Final = _HERE / "yardsticks"
@@ -62,11 +62,13 @@ class Running:
 
 
 @contextmanager
-def running(server: Server, folder: Path, messages: Messages, variables: Mapping[str, str] | None = None) -> Iterator[Running]:
+def running(
+    server: Server, folder: Path, messages: Messages, variables: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """Start it in an empty `folder`; it is killed at the end."""
     folder.mkdir(parents=True)
     command = server.command(folder, messages)
-    environment = {**os.environ, "PYTHONPATH": str(_HERE.parent), **server.variables, **(variables or {})}
+    environment = {**environment_of(os.environ), **server.variables, **(variables or {})}
     with (folder / "errors").open("wb") as errors:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder, env=environment
@@ -142,9 +144,7 @@ HL7APY: Final = Server(
     name="hl7apy MLLPServer", does="parse, ack; keeps nothing", command=_python("benchmarks.yardsticks.hl7apy_server"),
 )  # fmt: skip
 SIMPLE_HL7: Final = Server(name="simple-hl7 (node)", does="split, ack; keeps nothing", command=_node("simple_hl7.js"))
-NODE_HL7: Final = Server(
-    name="node-hl7-server", does="parse, ack; keeps nothing", command=_node("node_hl7_server.js")
-)
+NODE_HL7: Final = Server(name="node-hl7-server", does="parse, ack; keeps nothing", command=_node("node_hl7_server.js"))
 HAPI: Final = Server(name="HAPI (Java)", does="parse, ack; keeps nothing", command=_hapi)
 
 YARDSTICKS: Final = (USUAL, PYTHON_HL7, HL7APY, SIMPLE_HL7, NODE_HL7, HAPI)

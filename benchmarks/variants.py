@@ -1,7 +1,7 @@
 """`carebell serve` with one thing changed, to see what that thing is worth; without variables it is the service as shipped.
 
-    CAREBELL_BENCH_BATCH=1          groups of one: a commit for each message
-    CAREBELL_BENCH_COMMIT_MS=5      a slower disk: so much is added to every commit
+CAREBELL_BENCH_BATCH=1          groups of one: a commit for each message
+CAREBELL_BENCH_COMMIT_MS=5      a slower disk: so much is added to every commit
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ def apply(batch: int | None, commit_seconds: float) -> None:
     from store import committer, engine
 
     if batch is not None:
-        committer.Committer.__init__.__kwdefaults__["batch"] = batch
+        defaults = committer.Committer.__init__.__kwdefaults__
+        assert defaults is not None
+        defaults["batch"] = batch
     if commit_seconds:
         real = engine.Store.write
 
@@ -29,7 +31,7 @@ def apply(batch: int | None, commit_seconds: float) -> None:
                 yield conn
                 time.sleep(commit_seconds)  # inside, while the lock is held, as a slow fsync would be
 
-        engine.Store.write = slower  # type: ignore[method-assign]
+        engine.Store.write = slower  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:

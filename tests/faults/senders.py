@@ -37,7 +37,9 @@ class Ledger:
     @property
     def refused(self) -> dict[str, list[str]]:
         """Every answer that was not AA."""
-        return {control_id: bad for control_id, codes in self.answers.items() if (bad := [c for c in codes if c != "AA"])}
+        return {
+            control_id: bad for control_id, codes in self.answers.items() if (bad := [c for c in codes if c != "AA"])
+        }
 
     @property
     def in_doubt(self) -> list[str]:

@@ -59,7 +59,9 @@ def _fill_and_free(
 
 def test_no_answer_while_writes_find_no_space(disk: Disk, tally: Tally, tmp_path: Path) -> None:
     hospital = Hospital()
-    configuration = write_configuration(tmp_path, [hospital.identity.certificate], url=f"sqlite:///{disk.folder}/carebell.db")
+    configuration = write_configuration(
+        tmp_path, [hospital.identity.certificate], url=f"sqlite:///{disk.folder}/carebell.db"
+    )
     node = Node(configuration, environment=disk.environment())
     full, heal = partial(disk.fail, "full"), partial(disk.heal, "full")
     assert _fill_and_free(node, hospital, disk.folder, tally, full, heal) == 0
@@ -71,7 +73,9 @@ def _small_disk(place: Path, megabytes: int) -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
     place.mkdir(exist_ok=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "carebell-test", place], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "carebell-test", place], capture_output=True
+    )
     if mounted.returncode != 0:
         pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
     try:

@@ -39,4 +39,6 @@ def test_no_point_to_crash_at_breaks_a_promise(tally: Tally, tmp_path: Path) -> 
     assert set(rows.revisions.values()) == {1}
     sent = texts_sent(tmp_path / "sent.jsonl")
     assert [own for own, times in sent.items() if times > 1] == []
-    tally.seen.update({"points": len(POINTS), "acknowledged": len(ledger.acknowledged), "lost": 0, "texts sent": len(sent)})
+    tally.seen.update(
+        {"points": len(POINTS), "acknowledged": len(ledger.acknowledged), "lost": 0, "texts sent": len(sent)}
+    )

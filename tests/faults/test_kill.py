@@ -40,4 +40,6 @@ def test_what_was_acknowledged_outlives_kill_9(tally: Tally, tmp_path: Path) -> 
     assert set(rows.revisions.values()) == {1}, "a message that was sent again had a second effect"
     sent = texts_sent(tmp_path / "sent.jsonl")
     assert [own for own, times in sent.items() if times > 1] == []
-    tally.seen.update({"acknowledged": len(hospital.ledger.acknowledged), "lost": 0, "texts sent": len(sent), "doubled": 0})
+    tally.seen.update(
+        {"acknowledged": len(hospital.ledger.acknowledged), "lost": 0, "texts sent": len(sent), "doubled": 0}
+    )

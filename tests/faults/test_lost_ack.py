@@ -52,7 +52,9 @@ def test_a_message_sent_again_has_one_effect(tally: Tally, tmp_path: Path) -> No
     assert rows.complete == ledger.sent.keys() == ledger.acknowledged
     assert ledger.refused == {}
     assert set(rows.revisions.values()) == {1}
-    assert set(rows.texts.values()) == {rows.texts[0]}, "a message that came twice planned other texts than one that came once"
+    assert set(rows.texts.values()) == {rows.texts[0]}, (
+        "a message that came twice planned other texts than one that came once"
+    )
     log = (tmp_path / "carebell.log").read_text("utf-8")
     tally.seen.update({"answered again": log.count('"message_repeated"'), "second effects": 0})
     assert tally.seen["answered again"] > 0, "no answer was lost"

@@ -30,7 +30,9 @@ def test_what_a_sender_was_told_outlives_a_power_cut(tally: Tally, tmp_path: Pat
 
 def _one_cut(place: Path, rng: random.Random) -> tuple[int, int]:
     hospital, disk = Hospital(), _disk(place)
-    configuration = write_configuration(place, [hospital.identity.certificate], url=f"sqlite:///{disk.folder}/carebell.db")
+    configuration = write_configuration(
+        place, [hospital.identity.certificate], url=f"sqlite:///{disk.folder}/carebell.db"
+    )
     node = Node(configuration, environment=disk.environment())
 
     async def load() -> None:

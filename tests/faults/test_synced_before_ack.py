@@ -102,5 +102,10 @@ def test_the_judge_notices_an_answer_that_came_too_early() -> None:
     failed = "11 fdatasync(9) = -1 EIO (Input/output error)"
     assert _judge([message, sync, answer]) == {"answers": 1, "too early": 0}
     assert _judge([message, begun, over, answer]) == {"answers": 1, "too early": 0}
-    for early in ([sync, message, answer], [begun, message, over, answer], [message, begun, answer], [message, failed, answer]):
+    for early in (
+        [sync, message, answer],
+        [begun, message, over, answer],
+        [message, begun, answer],
+        [message, failed, answer],
+    ):
         assert _judge(early) == {"answers": 1, "too early": 1}

@@ -32,7 +32,9 @@ def test_a_stop_under_load_answers_what_it_stored(tally: Tally, tmp_path: Path) 
         assert node.ended() == 0
         rows = read_rows(tmp_path / "data")
         unanswered = rows.complete - ledger.acknowledged
-        tally.seen.update({"stored without an answer": len(unanswered), "lost": len(ledger.acknowledged - rows.complete)})
+        tally.seen.update(
+            {"stored without an answer": len(unanswered), "lost": len(ledger.acknowledged - rows.complete)}
+        )
         assert rows.complete == rows.remembered == ledger.acknowledged
     tally.seen["acknowledged"] = len(ledger.acknowledged)
     assert ledger.refused == {}

@@ -57,7 +57,8 @@ async def _store_all(folder: Path, count: int, window: int, synchronous: str | N
         line = f"{word} {what}\n"
         if word == "ack":
             os.write(acks, line.encode())
-        print(line, end="", flush=True)
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
     dead: list[StoreFault] = []
     committer = Committer[int, int](store, work, on_fatal=dead.append)
