@@ -265,7 +265,7 @@ class Service:
         except OSError as error:
             place = self.loaded.where(("http", "port"))
             why = error.strerror or error
-            raise ConfigurationStop(f"{place}: cannot listen on {section.host}:{section.port}: {why}") from None
+            raise Stop(f"{place}: cannot listen on {section.host}:{section.port}: {why}") from None
 
     def _start_ticks(self, aftercare: Aftercare) -> None:
         pace, ticks = self.pace, []
