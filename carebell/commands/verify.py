@@ -19,10 +19,10 @@ from parser.ack import ACCEPTED, Answer, acknowledgement_code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One message's answer as the sender would get it; `answer` None: MSH-15 asks for none."""
+    """One message's answer as the sender would get it; `text` says where MSH-15 asks for none."""
 
     file: str
-    answer: str | None
+    answer: str
     code: str | None
     err3: str
     text: str
@@ -48,7 +48,7 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
     if not as_json:
         print_table(
             ["File", "Answer", "Code", "ERR-3", "Why"],
-            [(each.file, each.answer or "none", each.code, each.err3, each.text) for each in verdicts],
+            [(each.file, each.answer, each.code, each.err3, each.text) for each in verdicts],
             empty="no message in these files",
         )
     return OK if verdicts and all(each.answer in ("AA", "CA") for each in verdicts) else REFUSED
@@ -79,7 +79,10 @@ def _verdict(
         judged = keeper.judge(content, now, shown)
     answer = judged.refused or _remembered(judged, mine, memory)
     code = acknowledgement_code(judged.msh, answer, honour_ne=mine.environment.honour_ne)
-    return Verdict(file=file, answer=code, code=answer.code, err3=answer.err3, text=answer.text)
+    text = answer.text
+    if code is None:  # decided all the same: the sender's mode of answering is the enhanced one
+        code, text = f"C{answer.answer[1]}", f"{text} (no answer is sent: MSH-15)"
+    return Verdict(file=file, answer=code, code=answer.code, err3=answer.err3, text=text)
 
 
 def _remembered(judged: Judged, mine: Desk, memory: ReplayMemory[Answer]) -> Answer:
