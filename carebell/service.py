@@ -30,7 +30,7 @@ from carebell.exits import ConfigurationStop, Stop
 from carebell.housekeeping import Housekeeper
 from carebell.ids import RandomIds
 from carebell.inbound import Effect, Gatekeeper, Judged, Registry
-from carebell.listening import Port, limits_of, make_server, ports, start
+from carebell.listening import Port, limits_of, make_server, ports, start, tls_context
 from carebell.outbound import Dispatcher, recipient_of
 from carebell.posting import Posting
 from carebell.reception import Reception
@@ -74,7 +74,7 @@ class _InForce:
 
     loaded: Loaded
     offices: Offices
-    gatekeepers: dict[tuple[str, ...], Gatekeeper]
+    gatekeepers: dict[str, Gatekeeper]  # by the port's key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +123,7 @@ class Service:
     store: Store = field(init=False)
     vault: Vault = field(init=False)
     _force: _InForce = field(init=False)
+    _started_at: datetime = field(init=False)
     _servers: list[tuple[Port, MllpServer]] = field(default_factory=list)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str | None = None
@@ -194,6 +195,8 @@ class Service:
         stack.callback(executor.shutdown)
         stack.push_async_callback(self._finish_busy)
         self._note_clock()
+        self._started_at = now
+        self._beat()
         self._hold_after_restore(now)
         posting = Posting()
         settler = Settler(journal, self.metrics)
@@ -296,7 +299,7 @@ class Service:
         self._stack.push_async_callback(committer.stop)
         for port in ports(self.loaded):
             reception = Reception(
-                gatekeeper=_later(self, port.environments), offices=lambda: self.offices, committer=committer,
+                gatekeeper=_later(self, port.key), offices=lambda: self.offices, committer=committer,
                 clock=self.clock, new_control_id=_control_ids(), posting=posting, journal=self.journal,
                 metrics=self.metrics, seconds=time.monotonic,
             )  # fmt: skip
@@ -380,10 +383,10 @@ class Service:
             await asyncio.wait(set(self._busy), timeout=10)
 
     def _beat(self) -> None:
-        now = self.clock.now()
         node = Node(
-            name=self.node, roles=",".join(sorted(self.roles)), version=version("carebell"), started_at=now, seen_at=now
-        )
+            name=self.node, roles=",".join(sorted(self.roles)), version=version("carebell"), started_at=self._started_at,
+            seen_at=self.clock.now(),
+        )  # fmt: skip
         with self.store.write() as conn:
             leases.beat(conn, node)
 
@@ -430,15 +433,13 @@ class Service:
             return
         previous, before = self.loaded, self._force
         restart = _needs_restart(previous, loaded)
-        if set(force.gatekeepers) != set(before.gatekeepers):
-            force.gatekeepers = {key: force.gatekeepers.get(key, old) for key, old in before.gatekeepers.items()}
+        for (
+            port,
+            _,
+        ) in self._servers:  # a port whose environments are all gone refuses everything, until a restart closes it
+            force.gatekeepers.setdefault(port.key, wiring.gatekeeper(loaded, (), now))
         self.loaded, self._force = loaded, force
-        for port, server in self._servers:
-            name = port.environments[0]
-            environment = loaded.configuration.environments.get(name)
-            if environment is not None:
-                section = environment.listener
-                server.reconfigure(limits=limits_of(section), allow_from=section.allow_from)
+        self._reconfigure_listeners(loaded)
         self.journal.emit(
             Event.CONFIGURATION_CHANGED, configuration=loaded.version, previous=previous.version, file=str(loaded.path),
             environments=",".join(force.offices.desks),
@@ -449,6 +450,17 @@ class Service:
         if loaded.version != previous.version and "dispatcher" in self.roles:
             for one in force.offices.desks.values():
                 await asyncio.to_thread(replan, self.store, self.vault, self.clock, one, self.journal)
+
+    def _reconfigure_listeners(self, loaded: Loaded) -> None:
+        """Limits, allow-lists and TLS (certificate renewed, client certificates rotated) count for new connections."""
+        now_there = {port.key: port for port in ports(loaded)}
+        for before, server in self._servers:
+            port = now_there.get(before.key)
+            if port is None:
+                continue
+            section = port.section
+            context = tls_context(loaded, port, self.clock) if before.section.tls is not None else None
+            server.reconfigure(limits=limits_of(section), allow_from=section.allow_from, tls=context)
 
     def take_signals(self) -> None:
         """SIGTERM and SIGINT drain, SIGHUP reloads."""
@@ -466,20 +478,22 @@ def _in_force(loaded: Loaded, now: datetime) -> _InForce:
     return _InForce(
         loaded=loaded,
         offices=offices(loaded),
-        gatekeepers={port.environments: wiring.gatekeeper(loaded, port.environments, now) for port in ports(loaded)},
+        gatekeepers={port.key: wiring.gatekeeper(loaded, port.environments, now) for port in ports(loaded)},
     )
 
 
-def _later(service: Service, environments: tuple[str, ...]) -> Callable[[], Gatekeeper]:
+def _later(service: Service, key: str) -> Callable[[], Gatekeeper]:
     """The gatekeeper as configured when it is asked for."""
-    return lambda: service._force.gatekeepers[environments]
+    return lambda: service._force.gatekeepers[key]
 
 
 def _needs_restart(before: Loaded, after: Loaded) -> list[str]:
     """Top-level things that a reload does not change."""
     one, other = before.configuration, after.configuration
     changed = [name for name in ("storage", "gateway", "http", "log") if getattr(one, name) != getattr(other, name)]
-    if [port.address for port in ports(before)] != [port.address for port in ports(after)]:
+    if [(port.key, port.section.tls is None) for port in ports(before)] != [
+        (port.key, port.section.tls is None) for port in ports(after)
+    ]:
         changed.append("listener")
     return changed
 
