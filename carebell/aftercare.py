@@ -160,16 +160,20 @@ class Aftercare:
     def _forget(self, now: datetime) -> None:
         with self.store.read() as conn:
             due = receipts.to_forget(conn, now, limit=PAGE)
-        for sid, since in due:
-            gone = self.gateway.forget(sid)
-            with self.store.write() as conn:
-                if gone:
+        # What is deleted there and not yet written down here is asked for again, and found gone.
+        gone = {sid: self.gateway.forget(sid) for sid, _ in due}
+        if not due:
+            return
+        with self.store.write() as conn:
+            for sid, since in due:
+                if gone[sid]:
                     receipts.forgotten(conn, sid, now)
                 elif now - since > GATEWAY_KEEPS:
                     receipts.stop_forgetting(conn, sid)
                 else:
                     receipts.forget_later(conn, sid, now + FORGET_AGAIN)
-            if gone:
+        for sid, since in due:
+            if gone[sid]:
                 self.journal.emit(Event.GATEWAY_COPY_DELETED, sid=sid)
             elif now - since > GATEWAY_KEEPS:
                 self.journal.emit(Event.GATEWAY_COPY_KEPT, sid=sid)

@@ -6,6 +6,7 @@ Everything between is the service's own: gatekeeper, registry, SQLite, dispatche
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,9 @@ from tests.story.folder import Changes
 BORN: Final = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 """When the throwaway signing key was made; it is valid for a year from the day before."""
 
+RESOLVED: Final = timedelta(minutes=5)
+"""By then the gateway's list was asked more than once."""
+
 
 @cache
 def identity() -> Identity:
@@ -72,7 +76,7 @@ class Pieces:
     aftercare: Aftercare
     housekeeper: Housekeeper
     webhooks: Webhooks
-    terminal: StringIO
+    log: Path
     refused: list[str] = field(default_factory=list)
 
     @property
@@ -122,9 +126,17 @@ class Pieces:
     def count(self, state: State) -> int:
         return sum(row.state is state for row in self.rows())
 
-    def events(self, name: str) -> int:
-        """How many lines the journal said of an event."""
-        return self.terminal.getvalue().count(name)
+    def count_open(self) -> int:
+        """Texts whose fate is unknown and may still be found out."""
+        with self.store.read() as conn:
+            return sum(
+                self.now - row.claimed_at < RESOLVED for row in outbox.rows(conn, state=State.UNKNOWN) if row.claimed_at
+            )
+
+    def events(self, name: str, **fields: str) -> int:
+        """How many lines the journal has of an event with these fields."""
+        lines = [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+        return sum(line["event"] == name and line.items() >= fields.items() for line in lines)
 
 
 def signed(content: bytes) -> bytes:
@@ -163,17 +175,17 @@ def pieces(
         clinic_folder.change(path, changes)
     (folder / "certs" / "hospital.cer").write_bytes(identity().certificate)
     loaded = clinic_folder.load(path)
-    clock, terminal = clock or SteppingClock(at), StringIO()
+    clock, log = clock or SteppingClock(at), folder / "pieces.log"
     desks, vault, store = offices(loaded), wiring.open_vault(loaded), wiring.open_database(loaded, upgrade=True)
-    with setup(now=clock.now, terminal=terminal) as journal, ThreadPoolExecutor(4) as executor:
-        yield _put_together(folder, clock, terminal, desks, vault, store, gateway, journal, executor, loaded)
+    with setup(now=clock.now, file=log, terminal=StringIO()) as journal, ThreadPoolExecutor(4) as executor:
+        yield _put_together(folder, clock, log, desks, vault, store, gateway, journal, executor, loaded)
         store.close()
 
 
 def _put_together(
     folder: Path,
     clock: SteppingClock,
-    terminal: StringIO,
+    log: Path,
     desks: Offices,
     vault: Vault,
     store: Store,
@@ -206,5 +218,5 @@ def _put_together(
             certificates=lambda _: None,
         ),
         webhooks=Webhooks(store=store, vault=vault, settler=settler, clock=clock, journal=journal),
-        terminal=terminal,
+        log=log,
     )  # fmt: skip
