@@ -25,7 +25,6 @@ import argparse
 import json
 import os
 import random
-import secrets
 import statistics
 import sys
 import time
@@ -35,6 +34,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from carebell.ids import RandomIds
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment, Life
 from scheduler.messages import Kind, Past, Reason, State
@@ -95,6 +95,7 @@ class Clinic:
         self._rng = random.Random(seed)
         self.count = 0
         self._messages = 0
+        self.new_id = RandomIds()
 
     def booked(self, count: int) -> tuple[list[Save], list[Remembered]]:
         saves = [self._book(self.count + index) for index in range(count)]
@@ -124,7 +125,7 @@ class Clinic:
     def _book(self, number: int) -> Save:
         start = self._start()
         one = Appointment(
-            id=secrets.token_hex(16), environment="production", reference=str(number), aliases=(_alias(number),), revision=1,
+            id=self.new_id(), environment="production", reference=str(number), aliases=(_alias(number),), revision=1,
             event_at=NOW, life=Life.ACTIVE, start=start, zone="America/Los_Angeles", language="en", changed_at=NOW,
             phone=PhoneNumber(f"+1202555{self._rng.randrange(100, 200):04d}", "mobile"), planned_at=NOW,
         )  # fmt: skip
@@ -169,7 +170,7 @@ def book(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
     with store.write() as conn:
         known(conn, [one.key for one in remembered])
         find(conn, vault, [(one.appointment.environment, one.new_aliases) for one in saves], NOW)
-        save(conn, vault, saves, remembered, NOW)
+        save(conn, vault, saves, remembered, NOW, new_id=clinic.new_id)
 
 
 def move(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
@@ -178,7 +179,8 @@ def move(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
     with store.write() as conn:
         known(conn, [one.key for one in remembered])
         found = find(conn, vault, clinic.some(count), NOW)
-        save(conn, vault, [clinic.moved(one.appointment, one.history) for (one,) in found], remembered, NOW)
+        moved = [clinic.moved(one.appointment, one.history) for (one,) in found]
+        save(conn, vault, moved, remembered, NOW, new_id=clinic.new_id)
 
 
 def measure(store: Store, vault: Vault, clinic: Clinic, rounds: int = ROUNDS) -> Point:

@@ -32,7 +32,7 @@ class OutboxRow:
     """A text in any state. Holds no phone and no content.
 
     Attributes:
-        id: 32 random hex digits.
+        id: 32 hex digits, 20 of them random.
         appointment: `Appointment.id`; `reference` is the one that people know.
         due: when the plan wants it to leave, UTC; None: it never had a time.
         start: of the visit, when this was planned.

@@ -116,7 +116,7 @@ aliases = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", Text, primary_key=True),  # 128 random bits as hex: the only thing of ours in a callback URL
+    Column("id", Text, primary_key=True),  # hex, 80 bits of it random: the only thing of ours in a callback URL
     Column("environment", Text, nullable=False),
     Column("appointment", Text, ForeignKey("appointments.id"), nullable=False),
     Column("reference", Text, nullable=False),
