@@ -25,7 +25,7 @@ def draw(intakes: Sequence[Intake]) -> str:
     connections = sorted({one.connections for one in ran})
     colours = {number: _COLOURS[at % len(_COLOURS)] for at, number in enumerate(connections)}
     most = max((sample.rate for one in ran for sample in one.samples), default=10.0)
-    decades = math.ceil(math.log10(max(most, 10)))
+    decades = max(2, math.ceil(math.log10(max(most, 10))))
     scale = (_WIDTH - _LEFT - _RIGHT) / (decades - 1)
 
     def x(rate: float) -> float:

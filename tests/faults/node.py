@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -104,6 +105,11 @@ def environment_of(base: Mapping[str, str]) -> dict[str, str]:
 _STARTED: Final[list[Node]] = []
 
 
+def _die_with_the_tests() -> None:
+    """In the child: whoever kills the tests ends their nodes too (prctl PR_SET_PDEATHSIG, linux/prctl.h)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def kill_all() -> None:
     """No test leaves a node behind, however it ends."""
     while _STARTED:
@@ -139,7 +145,7 @@ class Node:
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=environment_of(environment),
-            cwd=configuration.parent, start_new_session=True,
+            cwd=configuration.parent, start_new_session=True, preexec_fn=_die_with_the_tests,
         )  # fmt: skip
         _STARTED.append(self)
         self._lines: SimpleQueue[str | None] = SimpleQueue()
