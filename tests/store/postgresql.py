@@ -49,9 +49,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._bin = self._programs(Path(found.origin).parent)
-            self._data.mkdir(mode=0o700)
-            if self._as:
-                shutil.chown(self._data, "nobody", "nogroup")
+            for folder in (self._data, self.socket):
+                folder.mkdir(mode=0o755)
+                if self._as:
+                    shutil.chown(folder, "nobody", "nogroup")
+            self._data.chmod(0o700)
             if standby_of is None:
                 self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
                           "--no-sync", "--no-instructions")  # fmt: skip
@@ -64,17 +66,21 @@ class Server:
             raise
 
     def url(self, database: str) -> str:
-        return f"postgresql+psycopg://postgres@/{database}?host={self._data}"
+        return f"postgresql+psycopg://postgres@/{database}?host={self.socket}"
 
     def run(self, statement: str) -> None:
         """Execute outside any transaction, in the maintenance database."""
-        with psycopg.connect(host=str(self._data), user="postgres", dbname="postgres", autocommit=True) as conn:
+        with psycopg.connect(host=str(self.socket), user="postgres", dbname="postgres", autocommit=True) as conn:
             conn.execute(statement.encode())
 
     @property
     def socket(self) -> Path:
         """The folder of its socket: libpq's `host`."""
-        return self._data
+        return self._root / "socket"
+
+    def has(self, program: str) -> bool:
+        """Whether the wheel brings this program."""
+        return (self._bin / program).exists()
 
     def kill(self) -> None:
         """As when its machine is lost: no process of it finishes anything."""
@@ -107,7 +113,7 @@ class Server:
         return {"cwd": "/", **self._as}
 
     def _run(self, program: str, *arguments: str | Path) -> None:
-        if not (self._bin / program).exists():
+        if not self.has(program):
             raise NoServer(f"the wheel has no {program}")
         done = subprocess.run(
             [self._bin / program, *arguments], capture_output=True, cwd="/", timeout=_PATIENCE, **self._as
@@ -116,7 +122,7 @@ class Server:
             raise NoServer(f"{program} failed: {done.stderr.decode(errors='replace').strip()[-200:]}")
 
     def _start(self, more: Mapping[str, str]) -> None:
-        settings = {"listen_addresses": "", "unix_socket_directories": str(self._data), "shared_buffers": "32MB",
+        settings = {"listen_addresses": "", "unix_socket_directories": str(self.socket), "shared_buffers": "32MB",
                     "max_connections": "60", "autovacuum": "off", **more}  # fmt: skip
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._root / "log").open("wb") as log:
@@ -131,4 +137,5 @@ class Server:
                 time.sleep(0.05)
             else:
                 return
-        raise NoServer("the server did not come up")
+        said = (self._root / "log").read_text(errors="replace").strip().splitlines()
+        raise NoServer(f"the server did not come up: {said[-1:]}")
