@@ -1,0 +1,119 @@
+"""F10 and F11: what Twilio's answers can do, through the real client, against the simulator's ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from notifier.credentials import Credentials
+from notifier.twilio_gateway import TwilioGateway
+from notifier.twilio_http import BoundedHttpClient, make_client
+from scheduler.clock import SteppingClock
+from scheduler.messages import Kind, State
+from simulator.account import AccountSettings
+from simulator.faults import Fault, FaultPlan
+from simulator.patients import fictitious_number
+from simulator.twilio_api import RunningSimulator, running_simulator
+from store.outbox_row import OutboxRow
+from tests.carebell.pieces import Pieces, pieces
+from tests.faults.conftest import Tally
+from tests.faults.playing import SENDER
+from tests.story.ehr import unsigned
+
+NOW: Final = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+VISIT: Final = NOW + timedelta(days=10)
+ACCOUNT: Final = AccountSettings(
+    account_sid="AC" + "1f" * 16, auth_token="t0ken-t0ken", segments_per_second={SENDER: 1000}
+)
+MINUTE: Final = timedelta(minutes=1)
+PASSING: Final = {
+    Fault.TOO_MANY_REQUESTS: 0.35,
+    Fault.ERROR_500_BEFORE: 0.1,
+    Fault.ERROR_500_AFTER: 0.1,
+    Fault.UNAVAILABLE: 0.1,
+}
+UNCLEAR: Final = {
+    Fault.ACCEPT_THEN_RESET: 0.15, Fault.RESET_BEFORE: 0.2, Fault.HALF_RESPONSE: 0.15, Fault.SLOW: 0.1,
+    Fault.ACCEPT_THEN_TIMEOUT: 0.1,
+}  # fmt: skip
+
+
+@contextmanager
+def clinic(folder: Path) -> Iterator[tuple[Pieces, RunningSimulator]]:
+    clock = SteppingClock(NOW)
+    with running_simulator(ACCOUNT, clock=clock.now) as simulator:
+        http = BoundedHttpClient(simulator.url, 0.4)
+        client = make_client(Credentials(account_sid=ACCOUNT.account_sid, tokens=(ACCOUNT.auth_token,)), http)
+        gateway = TwilioGateway(client, http, "https://sms.lamna.example")
+        # The callbacks have nowhere to go: what is not answered must be asked for.
+        with pieces(folder, at=NOW, gateway=gateway, sms={"debounce": "0s"}, clock=clock) as service:
+            yield service, simulator
+        gateway.close()
+
+
+def pass_by(service: Pieces, rounds: int) -> None:
+    for _ in range(rounds):
+        service.step(MINUTE * 1.1)
+        service.aftercare.round()
+        service.tick()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [pytest.param(PASSING, marks=pytest.mark.faults("F10")), pytest.param(UNCLEAR, marks=pytest.mark.faults("F11"))],
+    ids=["F10", "F11"],
+)
+@pytest.mark.timeout(3600)
+def test_no_text_is_doubled_and_none_is_lost_unreported(
+    tally: Tally, tmp_path: Path, faults: Mapping[Fault, float]
+) -> None:
+    """Half of the texts are bookings, half cancellations of visits that were booked before."""
+    count = tally.fault.rounds // 2
+    with clinic(tmp_path / "clinic") as (service, simulator):
+        send(service, "S12", range(count))
+        service.tick()
+        pass_by(service, 2)
+        plan = FaultPlan(rates=faults, seed=count, slow_seconds=0.6, hold_seconds=1.0)
+        simulator.faults(plan)
+        send(service, "S15", range(count))
+        send(service, "S12", range(count, 2 * count))
+        service.tick()
+        pass_by(service, 6)
+        simulator.faults(FaultPlan())
+        pass_by(service, 75)
+        check(tally, service.rows(), simulator)
+    tally.progress(2 * count, 2 * count)
+
+
+def send(service: Pieces, event: str, visits: range) -> None:
+    status = "Cancelled" if event == "S15" else "Scheduled"
+    service.hear(*(
+        unsigned(event, f"{event}-{visit}", sent=service.now, start=VISIT, reference=f"R{visit}", status=status,
+                 phone=fictitious_number(visit))
+        for visit in visits
+    ))  # fmt: skip
+    assert service.refused == []
+
+
+def check(tally: Tally, rows: list[OutboxRow], simulator: RunningSimulator) -> None:
+    taken: dict[str, int] = {}
+    for each in simulator.ledger.accepted:
+        taken[each.marker or ""] = taken.get(each.marker or "", 0) + 1
+    assert [own for own, times in taken.items() if times > 1] == [], "a text left twice"
+    texts = [row for row in rows if row.kind is not Kind.REMINDER]
+    lost = [row for row in texts if row.id not in taken and row.state is not State.SUPPRESSED]
+    assert [row.state for row in lost if row.state is not State.UNKNOWN] == [], "a text is lost and not reported"
+    believed = [row for row in texts if row.state in (State.ACCEPTED, State.SENT, State.DELIVERED)]
+    assert [row for row in believed if row.id not in taken] == [], "we say sent, and Twilio has nothing"
+    assert {row.state for row in texts if row.id in taken} <= {State.ACCEPTED, State.SENT, State.DELIVERED}
+    met = [each.fault for each in simulator.ledger.received if each.fault]
+    assert len(met) > len(texts) // 10
+    tally.seen.update({
+        "creates": len(simulator.ledger.received), "faults met": len(met), "doubled": 0, "lost unreported": 0,
+        "reported unknown": len(lost),
+    })  # fmt: skip
