@@ -78,6 +78,12 @@ class Server:
         """The folder of its socket: libpq's `host`."""
         return self._root / "socket"
 
+    @property
+    def pid(self) -> int:
+        """Of the postmaster, whose children serve."""
+        assert self._process is not None
+        return self._process.pid
+
     def has(self, program: str) -> bool:
         """Whether the wheel brings this program."""
         return (self._bin / program).exists()

@@ -1,0 +1,170 @@
+"""Two nodes on one PostgreSQL against one: `python -m benchmarks.nodes`.
+
+Each round has an empty database, the same number of connections in all, stop and wait, and two load clients; the turns of one and
+of two nodes alternate, so that both meet the same moods of the machine. Server, nodes and clients share this machine's cores:
+what each of them used is in the table, because on two cores the second node mostly takes what the first one had. The last line
+says what the CPU a message cost predicts where every part has a machine of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from benchmarks.messages import Messages, make_messages
+from tests.faults.node import Node, kill_all, write_configuration
+from tests.store.postgresql import Server
+
+SETTINGS: Final = {
+    "shared_buffers": "256MB", "max_wal_size": "4GB", "autovacuum": "on", "max_connections": "60", "wal_compression": "on",
+}  # fmt: skip
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_WARMING: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One measurement.
+
+    Attributes:
+        rate: acknowledged messages a second, of all nodes.
+        p99: milliseconds, of the slower client.
+        nodes_cpu, server_cpu, clients_cpu: cores used. stored: messages that the database remembers.
+    """
+
+    nodes: int
+    rate: float
+    p99: float
+    nodes_cpu: float
+    server_cpu: float
+    clients_cpu: float
+    stored: int
+
+
+def turn(server: Server, messages: Messages, *, nodes: int, connections: int, seconds: float) -> Turn:
+    """Start, warm up, load, look whether everything acknowledged is there."""
+    name = f"turn_{os.urandom(4).hex()}"
+    server.run(f"CREATE DATABASE {name}")
+    url = server.url(name)
+    with tempfile.TemporaryDirectory(prefix="carebell-nodes-") as folder:
+        try:
+            configuration = write_configuration(Path(folder), [messages.certificate], url=url, sms={"debounce": "60s"})
+            started = [Node(configuration, roles="listener") for _ in range(nodes)]
+            ports = [started[client % nodes].port for client in range(2)]
+            warmed = sum(found["accepted"] for found in _load(messages, ports, connections, _WARMING, first=0))
+            with _watched(started, server) as used:
+                found = _load(messages, ports, connections, seconds, first=messages.count // 4)
+            accepted = sum(each["accepted"] for each in found)
+            stored = _stored(url)
+            if stored < accepted + warmed or any(each["refused"] or each["lost"] for each in found):
+                raise SystemExit(f"{accepted + warmed:.0f} acknowledged, {stored} stored: {found}")
+            return Turn(
+                nodes=nodes, rate=sum(each["rate"] for each in found), p99=max(each["p99"] for each in found),
+                nodes_cpu=used[0] / seconds, server_cpu=used[1] / seconds,
+                clients_cpu=sum(1 - each["idle"] for each in found), stored=stored,
+            )  # fmt: skip
+        finally:
+            kill_all()
+            server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _load(
+    messages: Messages, ports: Sequence[int], connections: int, seconds: float, *, first: int
+) -> list[dict[str, float]]:
+    """Both clients at once, each with its own half of the messages."""
+    clients = [
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.load", "--port", str(port), "--connections", str(connections // len(ports)),
+             "--messages", str(messages.file), "--seconds", str(seconds),
+             "--skip", str(first // len(ports) + number * messages.count // len(ports))],
+            stdout=subprocess.PIPE,
+        )
+        for number, port in enumerate(ports)
+    ]  # fmt: skip
+    return [json.loads(client.communicate()[0]) for client in clients]
+
+
+@contextmanager
+def _watched(nodes: Sequence[Node], server: Server) -> Iterator[list[float]]:
+    """CPU seconds of the nodes and of the server's processes, once the block is over."""
+    before = [sum(_cpu(node.pid) for node in nodes), _family_cpu(server.pid)]
+    used: list[float] = []
+    yield used
+    used += [sum(_cpu(node.pid) for node in nodes) - before[0], _family_cpu(server.pid) - before[1]]
+
+
+def _cpu(process: int) -> float:
+    """Seconds so far; see proc(5), fields 14 and 15. 0: it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _family_cpu(parent: int) -> float:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return _cpu(parent) + sum(_cpu(int(child)) for child in children)
+
+
+def _stored(url: str) -> int:
+    with psycopg.connect(url.replace("+psycopg", "")) as conn:
+        row = conn.execute("SELECT count(*) FROM messages").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _median(turns: Sequence[Turn], name: str) -> float:
+    return float(statistics.median(getattr(each, name) for each in turns))
+
+
+def main(arguments: list[str]) -> None:
+    given = argparse.ArgumentParser(prog="python -m benchmarks.nodes", description=__doc__.splitlines()[0])
+    given.add_argument("--rounds", type=int, default=3)
+    given.add_argument("--connections", type=int, default=100)
+    given.add_argument("--seconds", type=float, default=4.0)
+    given.add_argument("--messages", type=int, default=40_000)
+    given.add_argument("-o", "--output", type=Path, help="JSON, a turn a line")
+    chosen = given.parse_args(arguments)
+    turns: list[Turn] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="carebell-nodes-"))
+        server = Server(settings=SETTINGS)
+        stack.callback(server.stop)
+        messages = make_messages(Path(folder), chosen.messages)
+        for number in range(chosen.rounds * 2):
+            turns.append(
+                turn(server, messages, nodes=1 + number % 2, connections=chosen.connections, seconds=chosen.seconds)
+            )
+            print(turns[-1], file=sys.stderr)
+    print("nodes  messages/s  p99 ms  cores: nodes  PostgreSQL  clients")
+    by_nodes = {nodes: [each for each in turns if each.nodes == nodes] for nodes in (1, 2)}
+    for nodes, of in by_nodes.items():
+        rate, p99, own, database, clients = (
+            _median(of, name) for name in ("rate", "p99", "nodes_cpu", "server_cpu", "clients_cpu")
+        )
+        print(f"{nodes:>5}  {rate:>10,.0f}  {p99:>6.0f}  {own:>12.2f}  {database:>10.2f}  {clients:>7.2f}")
+    print(f"two against one: {_median(by_nodes[2], 'rate') / _median(by_nodes[1], 'rate'):.2f}")
+    own, database = (
+        statistics.median(getattr(each, name) / each.rate for each in turns) * 1e6
+        for name in ("nodes_cpu", "server_cpu")
+    )
+    print(f"CPU a message: {own:.0f} us in a node, {database:.0f} us in PostgreSQL")
+    if chosen.output is not None:
+        chosen.output.write_text("".join(json.dumps(asdict(each)) + "\n" for each in turns), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
