@@ -126,7 +126,9 @@ class Effect:
 
     Attributes:
         name: `stored`, `repeated`, `reused`, `older` (a newer message was here before) or `ignored` (S23, S24).
-        appointment: the hospital's reference; None: no appointment. appointment_id: ours.
+        appointment: the hospital's reference; None: no appointment.
+        appointment_ids: ours, of every appointment that the message is about: its answer waits for texts of theirs that are on
+            their way to the gateway, also where the message itself changed nothing (it may repeat one that did).
         reused: the control id had been used for another message, which configuration lets through.
         planned, withdrawn, suppressed: how many texts now wait, were taken back, are recorded as silences.
     """
@@ -134,7 +136,7 @@ class Effect:
     name: str
     answer: Answer
     appointment: str | None = None
-    appointment_id: str | None = None
+    appointment_ids: tuple[str, ...] = ()
     reused: bool = False
     revision: int | None = None
     planned: int = 0
@@ -201,7 +203,7 @@ class Registry:
         key = _key(job)
         before = memory.get(key)
         if before is not None and before.digest == message.digest:
-            return Effect(name="repeated", answer=_as_answered(before, desk)), None
+            return Effect(name="repeated", answer=_as_answered(before, desk), appointment_ids=files.ids(event)), None
         if before is not None and desk.refuses_reuse:
             return Effect(name="reused", answer=desk.reused()), None
         effect = self._effect(event, desk, files)
@@ -233,7 +235,8 @@ class Registry:
         else:
             after = advance(folder.appointment, event, desk.policy)
             if after is None:
-                return Effect(name="older", answer=answer, appointment=folder.appointment.reference)
+                reference = folder.appointment.reference
+                return Effect(name="older", answer=answer, appointment=reference, appointment_ids=files.ids(event))
             folder.appointment = after
         for stranger in strangers:
             folder.take_over(stranger)
@@ -243,7 +246,7 @@ class Registry:
             name="stored",
             answer=answer,
             appointment=folder.appointment.reference,
-            appointment_id=folder.appointment.id,
+            appointment_ids=(folder.appointment.id, *(stranger.appointment.id for stranger in strangers)),
             revision=folder.appointment.revision,
             planned=sum(row.state is State.DUE for row in changed),
             withdrawn=sum(row.state is State.SUPPRESSED and was is State.DUE for row, was in changed.items()),
@@ -341,6 +344,11 @@ class _Files:
             if same_visit((folder := self._folders[owner]).appointment.aliases, event.aliases)
         ]
         return (same[0], same[1:]) if same else (None, [])
+
+    def ids(self, event: SchedulingEvent) -> tuple[str, ...]:
+        """Our ids of the appointments that an event is about."""
+        folder, strangers = self.of(event)
+        return () if folder is None else (folder.appointment.id, *(stranger.appointment.id for stranger in strangers))
 
     def open(self, appointment: Appointment) -> _Folder:
         """A folder for a first sight. An alias that another appointment has stays with that one."""

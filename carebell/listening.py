@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,11 @@ class Port:
         return self.section.host, self.section.port
 
     @property
+    def key(self) -> str:
+        """What it is known by across reloads: its address; with port 0 its environments too."""
+        return self.name if self.section.port else f"{self.name} {'+'.join(self.environments)}"
+
+    @property
     def name(self) -> str:
         return f"{self.section.host}:{self.section.port}"
 
@@ -85,14 +91,7 @@ def limits_of(section: ListenerSection) -> Limits:
 def make_server(loaded: Loaded, port: Port, reception: Reception, clock: Clock, journal: Journal) -> MllpServer:
     """A server for one port, not yet listening. ConfigurationStop where its TLS files cannot be used."""
     section = port.section
-    context = None
-    if section.tls is not None:
-        try:
-            clients = _clients(loaded, port, clock)
-            context = server_context(section.tls.certificate, section.tls.key, clients=clients)
-        except TlsSetupError as error:
-            keys = ("environments", port.environments[0], "listener", "tls")
-            raise ConfigurationStop(str(loaded.problem(keys, str(error)))) from None
+    context = tls_context(loaded, port, clock)
     return MllpServer(
         reception.handle,
         oversize=reception.too_long,
@@ -103,6 +102,18 @@ def make_server(loaded: Loaded, port: Port, reception: Reception, clock: Clock, 
     )
 
 
+def tls_context(loaded: Loaded, port: Port, clock: Clock) -> ssl.SSLContext | None:
+    """The port's TLS; None: plain. ConfigurationStop where its files cannot be used."""
+    tls = port.section.tls
+    if tls is None:
+        return None
+    try:
+        return server_context(tls.certificate, tls.key, clients=_clients(loaded, port, clock))
+    except TlsSetupError as error:
+        keys = ("environments", port.environments[0], "listener", "tls")
+        raise ConfigurationStop(str(loaded.problem(keys, str(error)))) from None
+
+
 def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | None:
     """Whose client certificates TLS asks for: pinned `.cer` files where an environment authenticates by them, else `client_ca`."""
     environments = [loaded.configuration.environments[name] for name in port.environments]
@@ -110,8 +121,12 @@ def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | N
     if pinned:
         signers = [read_signer(path, clock.now())[1] for environment in pinned for path in environment.certificates]
         anchors = tuple(signer.der for signer in signers if signer is not None)
+        ca = port.section.tls.client_ca if port.section.tls is not None else None
+        if ca is not None:
+            anchors += (ca.read_bytes(),)
+        required = ca is not None or len(pinned) == len(environments)
         # Dates are judged for each message, by our clock and with a code: TLS would only break the connection.
-        return ClientCertificates(anchors=anchors, required=len(pinned) == len(environments), check_time=False)
+        return ClientCertificates(anchors=anchors, required=required, check_time=False)
     tls = port.section.tls
     if tls is None or tls.client_ca is None:
         return None

@@ -51,10 +51,12 @@ _NOTHING: Final = Round(claimed=(), suppressed=(), postponed=())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """A create and what the gateway answered; `receipt` None: the row had changed and nothing was posted."""
+    """A create and what the gateway answered; `receipt` None: nothing was posted, because the row had changed or, with a
+    `failure`, because that could not be asked."""
 
     claimed: Claimed
     receipt: Receipt | None
+    failure: Exception | None = None
     seconds: float = 0.0
 
 
@@ -153,14 +155,15 @@ class Dispatcher:
         could not be recorded is `unknown` when its lease is over.
         """
         loop = asyncio.get_running_loop()
-        ours, failure = await asyncio.to_thread(self._still_ours, claimed)
+        failure: Exception | None = None
         pending: set[asyncio.Future[Posted]] = {
-            loop.run_in_executor(self._executor, self._post, one, one.row.id in ours) for one in claimed
+            loop.run_in_executor(self._executor, self._post, one) for one in claimed
         }
         taken = 0
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             posted = [future.result() for future in done]
+            failure = failure or next((one.failure for one in posted if one.failure is not None), None)
             try:
                 await asyncio.to_thread(self._record, posted)
             except Exception as error:  # raised below, when every answer had its chance
@@ -170,20 +173,16 @@ class Dispatcher:
             raise failure
         return taken
 
-    def _still_ours(self, claimed: Sequence[Claimed]) -> tuple[set[str], Exception | None]:
-        """Which may be posted; none where the database cannot be asked."""
-        try:
-            with self._store.read() as conn:
-                return still_ours(conn, claimed), None
-        except Exception as error:
-            return set(), error
-
-    def _post(self, one: Claimed, ours: bool) -> Posted:
-        """One create, on a worker thread. Never raises: an answer nobody foresaw leaves the row `unknown`."""
+    def _post(self, one: Claimed) -> Posted:
+        """One create, on a worker thread, right after the last look. Never raises: an answer nobody foresaw leaves `unknown`."""
         began = self._seconds()
         receipt: Receipt | None = None
         try:
-            sms = self._sms(one) if ours and self._in_time(one) else None
+            sms = self._last_look(one)
+        except Exception as error:  # the database cannot be asked: nothing was posted
+            self._posting.leave(one.row.appointment)
+            return Posted(claimed=one, receipt=None, failure=error)
+        try:
             if sms is not None:
                 receipt = self._gateway.send(sms)
         except Exception as error:
@@ -192,6 +191,14 @@ class Dispatcher:
         finally:
             self._posting.leave(one.row.appointment)
         return Posted(claimed=one, receipt=receipt, seconds=self._seconds() - began)
+
+    def _last_look(self, one: Claimed) -> Sms | None:
+        """The text, if nothing that was committed since the claim is against it; None: to be decided anew."""
+        if not self._in_time(one):
+            return None
+        with self._store.read() as conn:
+            ours = still_ours(conn, [one])
+        return self._sms(one) if ours else None
 
     def _in_time(self, one: Claimed) -> bool:
         begins, ends = one.row.claimed_at, one.row.lease_until

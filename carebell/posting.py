@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from threading import Lock
 
 
@@ -36,10 +37,21 @@ class Posting:
         for call in waiting:
             call()
 
-    def when_clear(self, appointment: str, call: Callable[[], None]) -> bool:
-        """True: nothing is under way. False: `call` will be called, on the dispatcher's thread, when nothing is."""
+    def when_clear(self, appointments: Iterable[str], call: Callable[[], None]) -> bool:
+        """True: nothing is under way. False: `call` will be called, on a dispatcher's thread, when what is now is over."""
         with self._lock:
-            if appointment not in self._under_way:
+            busy = [appointment for appointment in appointments if appointment in self._under_way]
+            if not busy:
                 return True
-            self._waiting.setdefault(appointment, []).append(call)
+            left = set(busy)
+
+            def over(appointment: str) -> None:
+                with self._lock:  # `leave` calls without it
+                    left.discard(appointment)
+                    last = not left
+                if last:
+                    call()
+
+            for appointment in busy:
+                self._waiting.setdefault(appointment, []).append(partial(over, appointment))
             return False

@@ -7,8 +7,10 @@ if it changed an appointment whose text is on its way to the gateway this moment
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from carebell.desk import Offices
 from carebell.inbound import Effect, Gatekeeper, Judged
@@ -21,6 +23,8 @@ from listener.reply import RESET, Reply
 from parser.ack import Answer, acknowledge, acknowledgement_code
 from scheduler.clock import Clock
 from store.committer import CommitFault, Committing, Rejected
+
+_CONTROL_ID: Final = re.compile(rb"[A-Za-z0-9._:/-]{1,64}")
 
 
 class Reception:
@@ -103,7 +107,7 @@ class Reception:
         def later() -> None:
             loop.call_soon_threadsafe(answer)
 
-        if effect.appointment_id is None or self._posting.when_clear(effect.appointment_id, later):
+        if self._posting.when_clear(effect.appointment_ids, later):
             answer()
 
     def _answer(self, judged: Judged, effect: Effect, reply: asyncio.Future[Reply], peer: Peer, began: float) -> None:
@@ -205,6 +209,6 @@ class Reception:
 
 
 def _control_id(judged: Judged) -> str | None:
-    """MSH-10 for the log: printable ASCII only, since an attacker writes it."""
-    raw = judged.msh.control_id[:199]
-    return raw.decode("ascii") if raw.isascii() and raw.decode("ascii").isprintable() else None
+    """MSH-10 for the log, if it looks like an id: anybody who reaches the port can write it, so no words get in."""
+    raw = judged.msh.control_id
+    return raw.decode("ascii") if _CONTROL_ID.fullmatch(raw) else None

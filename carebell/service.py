@@ -431,7 +431,7 @@ class Service:
             first = str(stop).splitlines()[0]
             self.journal.emit(Event.CONFIGURATION_REFUSED, problem=first, configuration=self.loaded.version)
             return
-        previous, before = self.loaded, self._force
+        previous = self.loaded
         restart = _needs_restart(previous, loaded)
         for (
             port,

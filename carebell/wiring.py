@@ -274,7 +274,8 @@ def _trust(name: str, environment: Environment, certificates: tuple[SigningCerti
 def open_vault(loaded: Loaded) -> Vault:
     """The data-encryption key ring. ConfigurationStop where the file is missing, damaged or open to others."""
     try:
-        return Vault(ring=read_key_file(loaded.configuration.storage.key_file))
+        key_file = loaded.configuration.storage.key_file
+        return Vault(ring=read_key_file(key_file), reread=lambda: read_key_file(key_file))
     except KeyFault as fault:
         raise ConfigurationStop(str(loaded.problem(("storage", "key_file"), str(fault)))) from None
 

@@ -64,7 +64,7 @@ class Loaded:
         field_maps: environment -> its field map.
         templates: environment -> its texts.
         answer_rows: config/answers.yaml: failure code -> row; an environment's `answers` go over them.
-        files: every file that was read; a change of one changes the configuration.
+        files: every file that was read or is named; a change of one is a change of the configuration.
         places: where each key of the file, or of an environment variable, stands.
     """
 
@@ -120,9 +120,20 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
         field_maps=reader.field_maps,
         templates=reader.templates,
         answer_rows=reader.answer_rows,
-        files=(path, *dict.fromkeys(reader.files)),
+        files=(path, *dict.fromkeys((*reader.files, *_named_files(configuration)))),
         places=places,
     )
+
+
+def _named_files(configuration: Configuration) -> Iterator[Path]:
+    """Certificates, TLS files and tokens: a new content in place, as Kubernetes and certbot do it, is a change too."""
+    for environment in configuration.environments.values():
+        yield from environment.certificates
+        tls = environment.listener.tls
+        if tls is not None:
+            yield from (path for path in (tls.certificate, tls.key, tls.client_ca) if path is not None)
+    if configuration.gateway.twilio.auth_token_file is not None:
+        yield configuration.gateway.twilio.auth_token_file
 
 
 def _under(keys: Keys, laid: Mapping[Keys, Place]) -> bool:

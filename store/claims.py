@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, func, literal_column, null, select
+from sqlalchemy import Connection, and_, bindparam, case, func, literal_column, null, or_, select
 from sqlalchemy.sql import ClauseElement
 
 from parser.phone import PhoneNumber
@@ -25,10 +25,10 @@ from scheduler.appointment import Appointment
 from scheduler.messages import Kind, Past, Reason, State
 from store.holds import probe, read_blocks
 from store.inbound import load, resave
-from store.optouts import opted_out
+from store.optouts import EVERY_SENDER, opted_out
 from store.outbox_row import COLUMNS, OutboxRow, read_row
 from store.prepared import Given, Prepared, PreparedRows, any_of, codec, list_value
-from store.tables import appointments, outbox
+from store.tables import appointments, holds, optouts, outbox
 from store.vault import Vault
 
 DAY: Final = timedelta(hours=24)
@@ -185,15 +185,27 @@ def claim(
 
 
 def still_ours(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
-    """Which of these may still be posted: to be asked right before the gateway is called, one query for a batch.
+    """Which of these may still be posted: to be asked right before the gateway is called.
 
-    A cancellation that was acknowledged after the claim leaves the row alone (it is `sending`) but not the appointment;
-    a row whose appointment changed since must not be posted: give it back with `receipts.retry`, to be decided anew.
+    A cancellation that was acknowledged after the claim leaves the row alone (it is `sending`) but not the appointment; a STOP
+    or a hold may have come as well. What must not be posted any more: give it back with `receipts.retry`, to be decided anew.
     """
+    of = outbox.c
+    stopped = select(optouts.c.sender).where(
+        optouts.c.phone_key == of.phone_key, optouts.c.sender.in_([of.sender, EVERY_SENDER])
+    )
+    held = select(holds.c.scope).where(
+        or_(
+            holds.c.scope == "all",
+            and_(holds.c.scope == "environment", holds.c.name == of.environment),
+            and_(holds.c.scope == "sender", holds.c.name == of.sender),
+        )
+    )
     found = conn.execute(
-        select(outbox.c.id, outbox.c.attempts, appointments.c.revision)
-        .join(appointments, appointments.c.id == outbox.c.appointment)
-        .where(outbox.c.id.in_([one.row.id for one in claimed]), outbox.c.state == State.SENDING.value)
+        select(of.id, of.attempts, appointments.c.revision)
+        .join(appointments, appointments.c.id == of.appointment)
+        .where(of.id.in_([one.row.id for one in claimed]), of.state == State.SENDING.value)
+        .where(~stopped.exists(), ~held.exists())
     ).all()
     same = {(one.row.id, one.row.attempts, one.appointment.revision) for one in claimed}
     return {own_id for own_id, attempts, revision in found if (own_id, attempts, revision) in same}

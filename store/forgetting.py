@@ -108,8 +108,10 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
         old = delete(messages).where(messages.c.environment == environment, messages.c.forget_after <= now)
         expired += conn.execute(old).rowcount
     of = outbox.c
+    # Whatever a row's state by then: no cap looks back so far, and nobody asks the gateway about it any more.
     useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - _KEEP_PHONE_KEYS)
-    cleared = conn.execute(useless.where(of.state.not_in(_values(_UNSETTLED))).values(phone_key=null())).rowcount
+    waiting = _values((State.DUE, State.SENDING))
+    cleared = conn.execute(useless.where(of.state.not_in(waiting)).values(phone_key=null())).rowcount
     return Swept(keys=keys, messages=expired, phone_keys=cleared)
 
 

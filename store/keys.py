@@ -94,9 +94,14 @@ def rotate_key_file(path: Path) -> KeyRing:
 
 
 def retire_old_keys(path: Path) -> KeyRing:
-    """Drop every master key but the current one; to be called when `Vault.rewrap` has moved everything to it."""
+    """Drop every master key but the current one and the one before it; to be called when `Vault.rewrap` has moved all day keys.
+
+    A service that still runs with the previous ring in memory may wrap the key of a new day under the previous master: it stays
+    until the next rotation.
+    """
     old = read_key_file(path)
-    ring = KeyRing(current=old.current, masters={old.current: old.masters[old.current]}, pepper=old.pepper)
+    kept = {number: master for number, master in old.masters.items() if number >= old.current - 1}
+    ring = KeyRing(current=old.current, masters=kept, pepper=old.pepper)
     _replace(path, ring)
     return ring
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.prepared import Prepared, any_of, list_value
 from store.tables import optouts
+
+EVERY_SENDER: Final = "*"
+"""The sender of an opt-out by hand: it holds for senders that are configured later, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,8 @@ def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple
     if not pairs:
         return set()
     keys = list_value(conn, sorted({key for key, _ in pairs}))
-    return {(key, sender) for key, sender in _FOR.fetch(conn, (keys,)) if (key, sender) in pairs}
+    found = set(_FOR.fetch(conn, (keys,)))
+    return {(key, sender) for key, sender in pairs if (key, sender) in found or (key, EVERY_SENDER) in found}
 
 
 _FOR = Prepared(

@@ -31,11 +31,14 @@ class Vault:
 
     Attributes:
         ring: replace it after `rotate_key_file`.
+        reread: reads the key file again, once for each master key that the ring does not know: somebody rotated the keys while
+            this process ran. None: what the ring does not know is unreadable.
         random: 32 bytes for a new day's key.
     """
 
     ring: KeyRing
     random: Callable[[int], bytes] = secrets.token_bytes
+    reread: Callable[[], KeyRing] | None = None
     _opened: dict[bytes, AESGCM] = field(default_factory=dict, repr=False)
 
     def keys_for(self, conn: Connection, days: Iterable[int], *, create: bool) -> dict[int, AESGCM]:
@@ -91,6 +94,9 @@ class Vault:
 
     def _unwrap(self, day: int, wrapped: bytes) -> bytes:
         master = self.ring.masters.get(_master_number(wrapped))
+        if master is None and self.reread is not None:
+            self.ring = self.reread()
+            master = self.ring.masters.get(_master_number(wrapped))
         if master is None:
             raise Unreadable("day_keys.wrapped")
         try:

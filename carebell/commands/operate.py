@@ -111,7 +111,9 @@ def rotate(config: Path | None) -> None:
         retire_old_keys(key_file)
         one.tell(Event.KEY_ROTATED, key=one.vault.ring.current, count=moved, actor=one.actor)
     print(f"key {one.vault.ring.current} is in use, {moved} day keys were moved to it")
-    print("restart the service now: a running one still has the old key ring")
+    print(
+        "a running service takes the new key up by itself; the one before it stays in the file until the next rotation"
+    )
 
 
 def upgrade(config: Path | None) -> None:

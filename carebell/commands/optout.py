@@ -38,7 +38,7 @@ def add(config: Path | None, number: str | None, sender: str | None) -> None:
     with opened(config) as one:
         key, now = one.vault.ring.phone_key(phone), one.now()
         with one.store.write() as conn:
-            for each in _senders(one, sender):
+            for each in [*_senders(one, sender), *([optouts.EVERY_SENDER] if sender is None else [])]:
                 optouts.add(conn, Optout(phone_key=key, sender=each, source="cli", since=now))
                 audit.append(conn, actor=one.actor, action="optout.add", subject=phone.masked, after=each, at=now)
     print(f"{phone.masked} will not be texted")
@@ -51,7 +51,7 @@ def remove(config: Path | None, number: str | None, sender: str | None) -> int:
     with opened(config) as one:
         key, now = one.vault.ring.phone_key(phone), one.now()
         with one.store.write() as conn:
-            for each in _senders(one, sender):
+            for each in (*_senders(one, sender), optouts.EVERY_SENDER):
                 if optouts.remove(conn, key, each, at=now):
                     removed = True
                     audit.append(
