@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton, format_time
+from babel.dates import format_date, format_datetime, format_time, match_skeleton
 
 from notifier.segments import fold_letters
 
@@ -58,18 +58,26 @@ def date_words(start: datetime, zone: str, locale: Locale) -> dict[str, str]:
     return {**dict(_day_words(local.date(), locale)), "time": _time_word(local.time(), locale)}
 
 
-# CLDR patterns take a third of a millisecond; a clinic's texts share their days and times.
+# A clinic's texts share their days and times.
 @lru_cache(maxsize=2048)
 def _day_words(day: date, locale: Locale) -> tuple[tuple[str, str], ...]:
     weekday = format_date(day, "EEEE", locale=locale)
     # Babel's skeletons take datetimes alone; noon UTC keeps the day whatever it does with the zone.
     noon = datetime.combine(day, time(12), tzinfo=UTC)
     words = {
-        "date": format_skeleton("EEEMMMd", noon, locale=locale),
-        "long_date": f"{weekday}, {format_skeleton('MMMMd', noon, locale=locale)}",
+        "date": format_datetime(noon, _pattern("EEEMMMd", locale), locale=locale),
+        "long_date": f"{weekday}, {format_datetime(noon, _pattern('MMMMd', locale), locale=locale)}",
         "weekday": weekday,
     }
     return tuple((name, fold_letters(word)) for name, word in words.items())
+
+
+# Finding the pattern nearest to a skeleton takes a millisecond, and `longest_date_words` asks for a year's days.
+@lru_cache(maxsize=512)
+def _pattern(skeleton: str, locale: Locale) -> Any:
+    """The locale's pattern for a CLDR skeleton, or for the one nearest to it. KeyError where CLDR has none near it."""
+    patterns = locale.datetime_skeletons
+    return patterns[skeleton if skeleton in patterns else match_skeleton(skeleton, patterns)]
 
 
 @lru_cache(maxsize=4096)
