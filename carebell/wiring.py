@@ -33,7 +33,6 @@ from notifier.gateway import Gateway
 from notifier.text import Severity, TemplateSet, TextSettings, check
 from parser.answers import AnswerTable
 from scheduler.clock import Clock
-from store import schema
 from store.engine import Store, open_store
 from store.faults import StoreFault
 from store.keys import KeyFault, read_key_file
@@ -288,6 +287,8 @@ def open_database(loaded: Loaded, *, upgrade: bool, told: Callable[[str, str], N
         upgrade: bring an SQLite file's tables up to date; PostgreSQL, which several nodes share, waits for `carebell db upgrade`
             unless it is empty.
     """
+    from store import schema  # alembic: 0.15 s that `check-config` and `verify` do not spend
+
     with contextlib.ExitStack() as on_fault:
         try:
             store = open_store(loaded.configuration.storage.url)
