@@ -268,8 +268,9 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
     stale = event.occurred_at < before.event_at
     before = _settled(before, policy, now)
     stamps = dict(before.stamps)
+    given = _given(event)
     changes: dict[str, Any] = {}
-    for name, value in _given(event).items():
+    for name, value in given.items():
         if stale and not _older(before, name, event.occurred_at):
             continue
         changes |= _set(name, value)
@@ -281,7 +282,7 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
         return None
     if not stale:
         for name in ("life", "start", "phone", "deceased", *_KEPT):
-            if name not in _given(event) and _was_given(before, name):
+            if name not in given and _was_given(before, name):
                 stamps.setdefault(name, before.event_at)
     aliases = before.aliases + tuple(alias for alias in event.aliases if alias not in before.aliases)
     after = replace(
