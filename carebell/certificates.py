@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,22 +39,31 @@ def registered(loaded: Loaded, now: datetime) -> Iterator[Registered]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """Says what is to be said about certificates. `loaded`: the configuration in force."""
+    """Says what is to be said about certificates.
+
+    Attributes:
+        loaded: the configuration in force.
+        known: (environment, thumbprint) of the certificates said to be in use: a file may change its content in place.
+    """
 
     store: Store
     loaded: Callable[[], Loaded]
     journal: Journal
     metrics: Metrics
+    known: set[tuple[str, str]] = field(default_factory=set)
 
     def started(self, now: datetime) -> None:
         """At start: which certificates are in use."""
         for one in registered(self.loaded(), now):
+            self.known.add((one.environment, one.certificate.thumbprint))
             self.journal.emit(Event.CERTIFICATE_LOADED, **_facts(one, now))
 
-    def changed(self, before: Loaded, after: Loaded, now: datetime) -> None:
-        """After a reload: the environments whose set of certificates is another one."""
-        old = {(one.environment, one.certificate.thumbprint) for one in registered(before, now)}
-        found = list(registered(after, now))
+    def changed(self, now: datetime) -> None:
+        """After a reload: the certificates that are new."""
+        found = list(registered(self.loaded(), now))
+        old = set(self.known)
+        self.known.clear()
+        self.known.update((one.environment, one.certificate.thumbprint) for one in found)
         for one in found:
             if (one.environment, one.certificate.thumbprint) not in old:
                 active = sum(other.environment == one.environment for other in found)

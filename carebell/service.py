@@ -444,7 +444,7 @@ class Service:
             Event.CONFIGURATION_CHANGED, configuration=loaded.version, previous=previous.version, file=str(loaded.path),
             environments=",".join(force.offices.desks),
         )  # fmt: skip
-        self._rotation.changed(previous, loaded, now)
+        self._rotation.changed(now)
         if restart:
             self.journal.emit(Event.RESTART_NEEDED, keys=",".join(restart), configuration=loaded.version)
         if loaded.version != previous.version and "dispatcher" in self.roles:

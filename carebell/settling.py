@@ -13,7 +13,6 @@ from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier import outcomes
-from notifier.breakers import PROBES
 from notifier.gateway import Accepted, Receipt
 from notifier.outcomes import Action, Alert, Context, Outcome, Scope
 from parser.phone import PhoneNumber
@@ -43,6 +42,9 @@ _FIRST_DELIVERY_CODE: Final = 30_000
 _RATE_SPAN: Final = timedelta(hours=1)
 _RATE_ALARM: Final = 5
 """So many texts of one sender, in that span, that failed with a code which is alarming only in numbers (30007)."""
+
+PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
+"""An open breaker's waits before one text may try, in turn; the last one repeats."""
 
 Scopes = tuple[tuple[holds.Scope, str], ...]
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from pydantic import SecretStr
 
 from config.load import Loaded
 from config.problems import ConfigurationError, Keys, Problem
+
+_TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks; Twilio's have 32 hexadecimal digits today
 
 
 def check_files(loaded: Loaded) -> list[Problem]:
@@ -45,11 +49,16 @@ def twilio_tokens(loaded: Loaded) -> tuple[SecretStr, ...]:
     keys: Keys = ("gateway", "twilio", "auth_token_file")
     path = gateway.twilio.auth_token_file
     try:
-        lines = path.read_text(encoding="ascii").split() if path is not None else []
+        written = path.read_text(encoding="ascii").splitlines() if path is not None else []
+        lines = [line.strip() for line in written if line.strip() and not line.lstrip().startswith("#")]
     except (OSError, ValueError):
         raise ConfigurationError([loaded.problem(keys, "cannot be read")]) from None
     if not lines:
         raise ConfigurationError([loaded.problem(keys, "holds no token; write one a line")])
+    if not all(_TOKEN.fullmatch(line) for line in lines):
+        raise ConfigurationError(
+            [loaded.problem(keys, "must hold one token a line; lines that begin with # do not count")]
+        )
     return tuple(SecretStr(line) for line in lines)
 
 

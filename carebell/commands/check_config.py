@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from carebell.commands.output import print_json
-from carebell.exits import CONFIGURATION, OK, Stop
-from carebell.wiring import findings, gatekeeper, load
+from carebell.exits import CONFIGURATION, OK
+from carebell.wiring import Finding, configuration_path, findings, load
+from config.load import load as load_configuration
+from config.problems import ConfigurationError
 
 
 def check_config(config: Path | None, *, as_json: bool) -> int:
-    """Print what is wrong, then what is odd, then what would run."""
-    now = datetime.now(UTC)
-    loaded = load(config)
-    found = findings(loaded, now)
+    """Print what is wrong, then what is odd, then the verdict."""
+    if as_json:
+        try:
+            loaded = load_configuration(configuration_path(config), os.environ)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                _print_row(Finding(problem=problem))
+            return CONFIGURATION
+    else:
+        loaded = load(config)
+    found = findings(loaded, datetime.now(UTC))
     for each in sorted(found, key=lambda one: one.is_warning):
-        problem = each.problem
         if as_json:
-            print_json(
-                {
-                    "file": problem.file, "line": problem.line, "column": problem.column, "key": problem.key,
-                    "why": problem.why, "warning": each.is_warning,
-                }
-            )  # fmt: skip
+            _print_row(each)
         else:
-            print(f"{'warning: ' if each.is_warning else ''}{problem}")
+            print(f"{'warning: ' if each.is_warning else ''}{each.problem}")
     wrong = any(not each.is_warning for each in found)
-    if not wrong:
-        enabled = [name for name, one in loaded.configuration.environments.items() if one.enabled]
-        for name in enabled:
-            try:
-                gatekeeper(loaded, [name], now)
-            except Stop as stop:
-                print(stop)
-                return CONFIGURATION
-    if not as_json:
+    if not as_json:  # JSON has a line for each finding; without one, the exit code says it all
         verdict = "cannot run" if wrong else f"good, version {loaded.version}"
         print(f"{loaded.path}: {verdict}; environments: {', '.join(loaded.configuration.environments)}")
     return CONFIGURATION if wrong else OK
+
+
+def _print_row(finding: Finding) -> None:
+    problem = finding.problem
+    place = {"file": problem.file, "line": problem.line, "column": problem.column, "key": problem.key}
+    print_json(place | {"why": problem.why, "warning": finding.is_warning})

@@ -12,7 +12,7 @@ from typing import Any
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import print_json, print_table
 from carebell.desk import Desk, desk
-from carebell.exits import OK, REFUSED
+from carebell.exits import OK, REFUSED, Stop
 from carebell.wiring import load, one_environment
 from certs.message import VerifiedMessage
 from certs.verify import unverified
@@ -40,14 +40,24 @@ def explain(config: Path | None, files: Sequence[Path], environment: str, *, con
     loaded = load(config)
     one_environment(loaded, environment)
     mine = desk(loaded, environment)
-    explained = (one for file in message_files(files) for one in _explained(file, mine, conformance))
     if any(path.is_dir() for path in files):
-        return _sum_up(_with_progress(explained, files), as_json)
+        unreadable: list[str] = []
+        explained = _skipping(_with_progress(files), mine, conformance, unreadable)
+        return _sum_up(explained, unreadable, as_json)
     rejected = False
-    for one in explained:
+    for one in (one for file in files for one in _explained(file, mine, conformance)):
         rejected = rejected or isinstance(one.outcome, Rejection)
         (_print_json if as_json else _print_tables)(one)
     return REFUSED if rejected else OK
+
+
+def _skipping(files: Iterator[Path], mine: Desk, conformance: bool, unreadable: list[str]) -> Iterator[Explained]:
+    """As `_explained` for all files; what cannot be read is noted in `unreadable` and does not keep the others from it."""
+    for file in files:
+        try:
+            yield from _explained(file, mine, conformance)
+        except (Stop, ValueError, OSError) as error:
+            unreadable.append(str(error) if isinstance(error, Stop) else f"{file}: {error}")
 
 
 def _explained(file: Path, mine: Desk, conformance: bool) -> Iterator[Explained]:
@@ -107,17 +117,17 @@ def _print_tables(one: Explained) -> None:
         print(f"  warning {warning.code} {warning.field or ''}: {warning.text}")
 
 
-def _with_progress(explained: Iterator[Explained], files: Sequence[Path]) -> Iterator[Explained]:
-    """A progress bar on a terminal's standard error."""
+def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files, with a progress bar on a terminal's standard error."""
     from rich.console import Console
     from rich.progress import track
 
-    total = sum(1 for _ in message_files(files))
+    files = list(message_files(paths))
     console = Console(stderr=True)
-    yield from track(explained, "Explaining", total=total, console=console, disable=not console.is_terminal)
+    yield from track(files, "Explaining", console=console, disable=not console.is_terminal)
 
 
-def _sum_up(explained: Iterator[Explained], as_json: bool) -> int:
+def _sum_up(explained: Iterator[Explained], unreadable: list[str], as_json: bool) -> int:
     messages_seen = 0
     rejected: Counter[str] = Counter()
     deciding: Counter[tuple[str, str]] = Counter()
@@ -132,12 +142,16 @@ def _sum_up(explained: Iterator[Explained], as_json: bool) -> int:
     fields: dict[str, dict[str, int]] = {}
     for (name, field), count in sorted(deciding.items(), key=lambda item: (item[0][0], -item[1])):
         fields.setdefault(name, {})[field] = count
+    good = messages_seen > 0 and not rejected and not unreadable
     if as_json:
-        print_json(
-            {"messages": messages_seen, "rejected": dict(rejected), "warnings": dict(warnings), "fields": fields}
-        )
-        return OK if messages_seen and not rejected else REFUSED
-    print(f"{messages_seen} messages, {rejected.total()} of them cannot be used")
+        summed = {"messages": messages_seen, "rejected": dict(rejected), "unreadable": unreadable}
+        print_json(summed | {"warnings": dict(warnings), "fields": fields})
+        return OK if good else REFUSED
+    print(
+        f"{messages_seen} messages, {rejected.total()} of them cannot be used; {len(unreadable)} files cannot be read"
+    )
+    for line in unreadable:
+        print(f"         {line}")
     for why, count in rejected.most_common():
         print(f"  {count:6} {why}")
     rows = [
@@ -147,4 +161,4 @@ def _sum_up(explained: Iterator[Explained], as_json: bool) -> int:
     ]
     print_table(["What", "Decided by", "Messages", "Share"], rows, empty="no value was found")
     print_table(["Warning", "Messages"], warnings.most_common(), empty="no warnings")
-    return OK if messages_seen and not rejected else REFUSED
+    return OK if good else REFUSED

@@ -12,6 +12,7 @@ from carebell.commands.open_store import opened
 from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.timeline import WHY, Entry, print_timeline, title_of
 from carebell.exits import UsageStop
+from carebell.wiring import one_environment
 from config.load import Loaded
 from notifier.outcomes import rule_of
 from scheduler.messages import State
@@ -26,6 +27,8 @@ def outbox(
     """Rows in the order of their time; of one appointment, on a terminal, what happened as a timeline."""
     wanted = _state(state)
     with opened(config) as one:
+        if environment is not None:
+            one_environment(one.loaded, environment)
         now = one.now()
         with one.store.read() as conn:
             rows = list(store_outbox.rows(conn, environment=environment, appointment=appointment, state=wanted))
@@ -118,6 +121,8 @@ def _state(written: str | None) -> State | None:
 def appointments(config: Path | None, *, appointment: str | None, environment: str | None, as_json: bool) -> None:
     """Appointments as they stand."""
     with opened(config) as one:
+        if environment is not None:
+            one_environment(one.loaded, environment)
         now = one.now()
         with one.store.read() as conn:
             if appointment is not None:

@@ -43,6 +43,9 @@ async def _run(service: Service, hooks: Hooks) -> int:
     gc.collect()
     gc.freeze()  # what starting made stays to the end; looking at it again and again took a tenth of each commit
     service.take_signals()
+    if isinstance(service.clock, AcceleratedClock):
+        print(f"carebell: REHEARSAL: its time is {service.clock.now():%Y-%m-%d %H:%M:%S} UTC and runs x{service.clock.speed:g}; "
+              f"texts are settled and phones forgotten by that time in {service.store.backend}", flush=True)  # fmt: skip
     if service.ports:
         print(f"carebell: listening: {listening_ports(service.ports)}", flush=True)
     if service.http is not None:

@@ -16,7 +16,7 @@ from tests.listener.certificates import Pair
 from tests.listener.certificates import make as make_pair
 from tests.story.clinic import Ack, opened
 from tests.story.ehr import signed, unsigned
-from tests.story.folder import CLOCK, change, make, sign
+from tests.story.folder import CLOCK, VECTORS, change, make, sign
 
 VISIT = datetime(2026, 3, 20, 21, 0, tzinfo=UTC)
 TRIAL = {"facility": "LAMNATST", "processing_id": "T"}
@@ -215,3 +215,37 @@ async def test_a_certificate_can_be_exchanged_while_messages_come(tmp_path: Path
         await clinic.until(lambda: bool(clinic.events("configuration_changed")))
         [known, retired] = await clinic.send(sign(content, **next_one), sign(content))
         assert (known.code, retired.code, retired.failure) == ("AA", "AR", "SIG05")
+
+
+async def test_a_certificate_replaced_in_place_counts_at_once(tmp_path: Path) -> None:
+    path = make(tmp_path, production=("accept/01-prod-rsa3072.cer",))
+    async with opened(path, reloads=True) as clinic:
+        old = signed("S12", "OLD1", sent=CLOCK, start=VISIT)
+        assert (await clinic.send(old))[0].code == "AA"
+        (tmp_path / "certs" / "01-prod-rsa3072.cer").write_bytes(
+            (VECTORS / "certs" / "accept" / "10-prod-next-rsa3072.cer").read_bytes()
+        )
+        await clinic.until(lambda: len(clinic.events("certificate_rotated")) == 1)
+        refused = (await clinic.send(signed("S12", "OLD2", sent=CLOCK, start=VISIT)))[0]
+        assert (refused.code, refused.failure) == ("AR", "SIG05")
+
+
+async def test_leaving_a_shared_port_takes_its_certificates_along(tmp_path: Path) -> None:
+    host = _own_loopback()
+    port = {"listener": {"host": host, "port": 2575}}
+    path = make(tmp_path, {"environments": {"production": port, "test": port}})
+    async with opened(path, reloads=True) as clinic:
+
+        async def send(content: bytes) -> Ack:
+            client = await MllpClient.connect(host, 2575)
+            try:
+                return Ack((await client.send(content)).content)
+            finally:
+                await client.close()
+
+        assert (await send(signed("S12", "T1", sent=CLOCK, start=VISIT, **TRIAL))).code == "AA"
+        change(path, {"environments": {"test": {"enabled": False}}})
+        await clinic.until(lambda: len(clinic.events("configuration_changed")) == 1)
+        refused = await send(signed("S12", "T2", sent=CLOCK, start=VISIT, **TRIAL))
+        assert (refused.code, refused.failure) == ("AR", "SIG05")
+        assert (await send(signed("S12", "P1", sent=CLOCK, start=VISIT))).code == "AA"
