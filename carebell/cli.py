@@ -516,7 +516,7 @@ def hold(
 
 @app.command()
 def release(context: typer.Context, config: Config = None, environment: MaybeEnvironment = None) -> None:
-    """End a hold; what became useless meanwhile is recorded as expired."""
+    """End a hold, and close breakers whose cause is mended; what became useless meanwhile is recorded as expired."""
     from carebell.commands.operate import release as run
 
     run(_config(context, config), environment)

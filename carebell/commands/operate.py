@@ -39,15 +39,28 @@ def hold(config: Path | None, environment: str | None, reason: str) -> None:
 
 
 def release(config: Path | None, environment: str | None) -> None:
-    """Let texts leave again."""
+    """Let texts leave again: end the hold, and close breakers without waiting for their probes."""
     with opened(config) as one:
         scope, name = _scope(one, environment)
         now = one.now()
         with one.store.write() as conn:
             released = holds.release(conn, scope, name)
             audit.append(conn, actor=one.actor, action="hold.release", subject=name or "all", at=now)
+            for breaker in holds.open_breakers(conn):
+                if environment is None or (breaker.scope, breaker.name) in _breakers(one, environment):
+                    released = holds.reset(conn, breaker.scope, breaker.name) or released
+                    audit.append(
+                        conn, actor=one.actor, action="breaker.close", subject=f"{breaker.scope} {breaker.name}",
+                        before=str(breaker.code), at=now,
+                    )  # fmt: skip
         one.tell(Event.HOLD_RELEASED, environment=environment, source=one.actor)
     print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
+
+
+def _breakers(one: Opened, environment: str) -> set[tuple[holds.Scope, str]]:
+    """Those that keep an environment's texts back."""
+    sender = one_environment(one.loaded, environment).sms.sender
+    return {("environment", environment), ("sender", sender)}
 
 
 def _scope(one: Opened, environment: str | None) -> tuple[holds.Scope, str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from carebell.commands.output import iso, print_json
 from carebell.commands.signals import signalled
-from carebell.exits import OK, Stop
+from carebell.exits import OK, ConfigurationStop, Stop
 from carebell.wiring import load
 from config.files import twilio_tokens
 from config.load import Loaded
+from config.problems import ConfigurationError
 from notifier.callbacks import INBOUND_PATH
 from parser.phone import PhoneNumber
 from simulator.account import Account, AccountSettings
@@ -66,7 +69,7 @@ def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
     if services and not numbers:
         numbers = (_FOR_SERVICES,)
     public, plain = section.twilio.public_url, AccountSettings()
-    tokens = [token.get_secret_value() for token in twilio_tokens(loaded)]
+    tokens = [token.get_secret_value() for token in _tokens(loaded)]
     settings = AccountSettings(
         account_sid=section.twilio.account_sid or _ACCOUNT,
         auth_token=tokens[0] if tokens else plain.auth_token,
@@ -78,8 +81,15 @@ def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
     return settings, f"http://{http.host}:{http.port}" if http.enabled and http.port else None
 
 
+def _tokens(loaded: Loaded) -> Sequence[SecretStr]:
+    try:
+        return twilio_tokens(loaded)
+    except ConfigurationError as error:
+        raise ConfigurationStop(str(error)) from None
+
+
 def _token_hint(loaded: Loaded | None) -> str:
-    if loaded is not None and twilio_tokens(loaded):
+    if loaded is not None and _tokens(loaded):
         return "as it is: the simulator takes its first line"
     return f"a file, mode 0400, with the line {AccountSettings().auth_token}"
 

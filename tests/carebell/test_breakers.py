@@ -14,6 +14,7 @@ from simulator.account import AccountSettings
 from simulator.outcomes import Outcome
 from store import holds
 from store.holds import Breaker
+from tests.carebell.conftest import Carebell
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.ehr import unsigned
@@ -184,3 +185,19 @@ def test_a_clock_that_went_a_month_ahead_and_back_shuts_nothing_for_a_month(
     book(service, 1)
     assert service.tick() == 1
     assert service.count(State.ACCEPTED) == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--environment", "production")])
+def test_a_person_who_mended_the_cause_closes_it(
+    service: Pieces, twilio: PocketTwilio, carebell: Carebell, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    twilio.account.otherwise = BLOCKED
+    book(service, 2)
+    service.tick()
+    assert carebell("-c", tmp_path / "clinic" / "carebell.yaml", "release", "-e", "test").code == 0
+    assert opened(service) is not None
+    assert "texts leave again" in carebell("-c", tmp_path / "clinic" / "carebell.yaml", "release", *words).out
+    assert opened(service) is None
+    twilio.account.otherwise = Outcome()
+    service.step(timedelta(seconds=31))
+    assert service.tick() == 2
