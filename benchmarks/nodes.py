@@ -2,8 +2,9 @@
 
 Each round has an empty database, the same number of connections in all, stop and wait, and two load clients; the turns of one and
 of two nodes alternate, so that both meet the same moods of the machine. Server, nodes and clients share this machine's cores:
-what each of them used is in the table, because on two cores the second node mostly takes what the first one had. The last line
-says what the CPU a message cost predicts where every part has a machine of its own.
+what each of them used is in the table, because on two cores the second node mostly takes what the first one had. `--share 0.3`
+gives each node that much of a core and no more, by stopping it when it has had its share: as if each ran on a small machine of
+its own, while the database and the disk stay common. That is the question; without it the cores are.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -39,12 +43,14 @@ class Turn:
     """One measurement.
 
     Attributes:
+        share: of a core that each node might use; None: no limit.
         rate: acknowledged messages a second, of all nodes.
         p99: milliseconds, of the slower client.
         nodes_cpu, server_cpu, clients_cpu: cores used. stored: messages that the database remembers.
     """
 
     nodes: int
+    share: float | None
     rate: float
     p99: float
     nodes_cpu: float
@@ -53,7 +59,9 @@ class Turn:
     stored: int
 
 
-def turn(server: Server, messages: Messages, *, nodes: int, connections: int, seconds: float) -> Turn:
+def turn(
+    server: Server, messages: Messages, *, nodes: int, connections: int, seconds: float, share: float | None = None
+) -> Turn:
     """Start, warm up, load, look whether everything acknowledged is there."""
     name = f"turn_{os.urandom(4).hex()}"
     server.run(f"CREATE DATABASE {name}")
@@ -64,14 +72,14 @@ def turn(server: Server, messages: Messages, *, nodes: int, connections: int, se
             started = [Node(configuration, roles="listener") for _ in range(nodes)]
             ports = [started[client % nodes].port for client in range(2)]
             warmed = sum(found["accepted"] for found in _load(messages, ports, connections, _WARMING, first=0))
-            with _watched(started, server) as used:
+            with _watched(started, server) as used, _limited(started, share):
                 found = _load(messages, ports, connections, seconds, first=messages.count // 4)
             accepted = sum(each["accepted"] for each in found)
             stored = _stored(url)
             if stored < accepted + warmed or any(each["refused"] or each["lost"] for each in found):
                 raise SystemExit(f"{accepted + warmed:.0f} acknowledged, {stored} stored: {found}")
             return Turn(
-                nodes=nodes, rate=sum(each["rate"] for each in found), p99=max(each["p99"] for each in found),
+                nodes=nodes, share=share, rate=sum(each["rate"] for each in found), p99=max(each["p99"] for each in found),
                 nodes_cpu=used[0] / seconds, server_cpu=used[1] / seconds,
                 clients_cpu=sum(1 - each["idle"] for each in found), stored=stored,
             )  # fmt: skip
@@ -94,6 +102,34 @@ def _load(
         for number, port in enumerate(ports)
     ]  # fmt: skip
     return [json.loads(client.communicate()[0]) for client in clients]
+
+
+@contextmanager
+def _limited(nodes: Sequence[Node], share: float | None) -> Iterator[None]:
+    """Each node gets this share of a core: it stands still while it is ahead of it."""
+    if share is None:
+        yield
+        return
+    over = threading.Event()
+
+    def limit(node: Node) -> None:
+        began, used, stopped = time.monotonic(), _cpu(node.pid), False
+        while not over.wait(0.005):
+            ahead = _cpu(node.pid) - used > share * (time.monotonic() - began)
+            if ahead is not stopped:
+                node.signal(signal.SIGSTOP if ahead else signal.SIGCONT)
+                stopped = ahead
+        node.signal(signal.SIGCONT)
+
+    threads = [threading.Thread(target=limit, args=(node,)) for node in nodes]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 @contextmanager
@@ -136,6 +172,7 @@ def main(arguments: list[str]) -> None:
     given.add_argument("--connections", type=int, default=100)
     given.add_argument("--seconds", type=float, default=4.0)
     given.add_argument("--messages", type=int, default=40_000)
+    given.add_argument("--share", type=float, help="of a core, for each node")
     given.add_argument("-o", "--output", type=Path, help="JSON, a turn a line")
     chosen = given.parse_args(arguments)
     turns: list[Turn] = []
@@ -146,7 +183,14 @@ def main(arguments: list[str]) -> None:
         messages = make_messages(Path(folder), chosen.messages)
         for number in range(chosen.rounds * 2):
             turns.append(
-                turn(server, messages, nodes=1 + number % 2, connections=chosen.connections, seconds=chosen.seconds)
+                turn(
+                    server,
+                    messages,
+                    nodes=1 + number % 2,
+                    connections=chosen.connections,
+                    seconds=chosen.seconds,
+                    share=chosen.share,
+                )
             )
             print(turns[-1], file=sys.stderr)
     print("nodes  messages/s  p99 ms  cores: nodes  PostgreSQL  clients")
