@@ -24,6 +24,7 @@ from typing import Final
 
 from carebell import wiring
 from carebell.aftercare import Aftercare
+from carebell.bad_numbers import BadNumbers
 from carebell.certificates import Rotation
 from carebell.desk import Offices, offices
 from carebell.exits import ConfigurationStop, Stop
@@ -199,7 +200,7 @@ class Service:
         self._beat()
         self._hold_after_restore(now)
         posting = Posting()
-        settler = Settler(journal, self.metrics)
+        settler = Settler(journal, self.metrics, BadNumbers(vault=self.vault, offices=lambda: self.offices))
         self.dispatcher = Dispatcher(
             store=self.store, vault=self.vault, offices=lambda: self.offices, gateway=gateway, settler=settler,
             clock=self.clock, node=self.node, executor=executor, posting=posting, journal=journal, metrics=self.metrics,

@@ -73,11 +73,20 @@ class Settler:
     """Writes outcomes; the commit is the caller's, and the log line is written after it.
 
     Breakers: a text that was claimed after one opened is its probe; what was under way before moves nothing.
+
+    Args:
+        drop_number: called, within the transaction, for a settled text whose number the gateway calls unusable.
     """
 
-    def __init__(self, journal: Journal, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        metrics: Metrics,
+        drop_number: Callable[[Transaction, OutboxRow, datetime], None] = lambda conn, row, now: None,
+    ) -> None:
         self._journal = journal
         self._metrics = metrics
+        self._drop_number = drop_number
 
     def settle(self, conn: Transaction, row: OutboxRow, receipt: Receipt, now: datetime) -> bool:
         """The answer to a create; True: nothing was created, and the row is due again."""
@@ -102,8 +111,7 @@ class Settler:
             self._probe_went_well(conn, row, by="delivery")
         if state in (State.UNDELIVERED, State.FAILED) and code is not None:
             outcome = outcomes.policy(code, _context(row, now))
-            self._trip(conn, row, outcome, now)
-            self._opt_out(conn, row, outcome, now)
+            self._consequences(conn, row, outcome, now)
             if outcome.action in (Action.RETRY, Action.HOLD):
                 receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
         often = outcome is not None and outcome.alert is Alert.RATE and self._is_frequent(conn, row, outcome, now)
@@ -151,9 +159,15 @@ class Settler:
                 receipts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
                 if outcome.breaker is None:
                     self._probe_was_refused(conn, row, outcome, now)
+        self._consequences(conn, row, outcome, now)
+        return again
+
+    def _consequences(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+        """For other texts than this one."""
         self._trip(conn, row, outcome, now)
         self._opt_out(conn, row, outcome, now)
-        return again
+        if outcome.number_bad:
+            self._drop_number(conn, row, now)
 
     # Breakers
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from carebell import wiring
 from carebell.aftercare import Aftercare
+from carebell.bad_numbers import BadNumbers
 from carebell.desk import Offices, offices
 from carebell.housekeeping import Housekeeper
 from carebell.inbound import Effect, Gatekeeper, Judged, Registry
@@ -195,7 +196,7 @@ def _put_together(
     loaded: Loaded,
 ) -> Pieces:
     metrics = Metrics()
-    settler = Settler(journal, metrics)
+    settler = Settler(journal, metrics, BadNumbers(vault=vault, offices=lambda: desks))
     return Pieces(
         clock=clock,
         offices=desks,

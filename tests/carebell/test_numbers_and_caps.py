@@ -1,0 +1,139 @@
+"""Numbers that are no use, opt-outs as they arrive, and which texts fall when a number has had its share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from notifier.callbacks import OptIn, OptOut, SignedForm, read_inbound
+from scheduler.messages import State
+from simulator.outcomes import Outcome
+from tests.carebell.pieces import Pieces, pieces
+from tests.carebell.pocket_twilio import PocketTwilio
+from tests.story.ehr import PHONE, unsigned
+
+NOW = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+VISIT = NOW + timedelta(days=10)
+OTHER = "+12025550144"
+
+
+@pytest.fixture
+def twilio() -> PocketTwilio:
+    return PocketTwilio(now=lambda: NOW)
+
+
+@pytest.fixture
+def service(tmp_path: Path, twilio: PocketTwilio) -> Iterator[Pieces]:
+    sms = {"debounce": "0s", "caps": {"per_day": 1, "per_week": 9}, "reminders": [{"before": "48h"}, {"before": "24h"}]}
+    with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms=sms) as made:
+        twilio.now = made.clock.now
+        yield made
+
+
+def book(service: Pieces, reference: str, start: datetime = VISIT, phone: str = PHONE, event: str = "S12") -> None:
+    status = "Cancelled" if event == "S15" else "Scheduled"
+    service.hear(unsigned(
+        event, f"{reference}-{event}-{phone[-2:]}", sent=service.now, start=start,
+        reference=reference, phone=phone, status=status,
+    ))  # fmt: skip
+    assert service.refused == []
+
+
+def reminders(service: Pieces, reference: str) -> dict[str, str]:
+    """Rule -> reason, or the state where it left."""
+    return {
+        row.rule: row.reason.value if row.state is State.SUPPRESSED else row.state.value
+        for row in service.rows(reference)
+        if row.kind.value == "reminder"
+    }
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome(refuse=21614), Outcome(final="failed", error_code=30005)], ids=["create", "delivery"]
+)
+def test_a_number_that_the_gateway_calls_unusable_is_dropped(
+    service: Pieces, twilio: PocketTwilio, outcome: Outcome
+) -> None:
+    twilio.account.script[PHONE] = outcome
+    book(service, "one")
+    service.tick()
+    service.step(timedelta(seconds=10))
+    for update in twilio.mail():
+        service.webhooks._status(update)
+    assert reminders(service, "one") == {"48h": "invalid_phone", "24h": "invalid_phone"}
+    book(service, "one", phone=OTHER, event="S14")  # the hospital corrects it
+    assert reminders(service, "one") == {"48h": "due", "24h": "due"}
+
+
+def test_a_number_that_was_corrected_before_the_bad_news_stays(service: Pieces, twilio: PocketTwilio) -> None:
+    twilio.account.script[PHONE] = Outcome(final="failed", error_code=30005)
+    book(service, "one")
+    service.tick()
+    service.step(timedelta(seconds=10))
+    book(service, "one", phone=OTHER, event="S14")
+    for update in twilio.mail():
+        service.webhooks._status(update)
+    assert reminders(service, "one") == {"48h": "due", "24h": "due"}
+
+
+# Caps
+
+
+def test_the_far_reminder_falls_first(service: Pieces, twilio: PocketTwilio) -> None:
+    """One text a day: of two visits' reminders in one minute the nearer visit's goes."""
+    service.step(to=NOW + timedelta(hours=1))
+    book(service, "far", NOW + timedelta(hours=1 + 72))
+    service.tick()
+    book(service, "near", NOW + timedelta(hours=1 + 48))
+    service.tick()  # the booking of the second visit is over the cap
+    assert [row.reason.value for row in service.rows("near") if row.kind.value == "booked"] == ["cap"]
+    service.step(to=NOW + timedelta(hours=1 + 24))
+    service.tick()
+    assert reminders(service, "near")["24h"] == "accepted"
+    assert reminders(service, "far")["48h"] == "cap"
+
+
+def test_a_cancellation_goes_over_every_cap_and_before_others(service: Pieces, twilio: PocketTwilio) -> None:
+    book(service, "one")
+    service.tick()
+    book(service, "two")
+    book(service, "one", event="S15")
+    service.tick()
+    assert [sms.kind for sms in twilio.asked] == ["booked", "canceled"]
+
+
+# Opt-outs
+
+
+def test_a_stop_is_heard_at_once_and_a_start_restores(service: Pieces, twilio: PocketTwilio) -> None:
+    form = {"From": PHONE, "To": "+14255550100", "Body": "Stop!", "MessageSid": "SM" + "1" * 32}
+    stop, start = (read_inbound(SignedForm(form | {"Body": body}, {})) for body in ("Stop!", "start"))
+    assert isinstance(stop, OptOut)
+    assert isinstance(start, OptIn)
+    book(service, "one")
+    service.webhooks._preference(stop)
+    service.tick()
+    assert [row.reason.value for row in service.rows("one") if row.kind.value == "booked"] == ["opted_out"]
+    service.step(timedelta(minutes=1))
+    service.webhooks._preference(start)
+    book(service, "two")
+    assert service.tick() == 1
+
+
+def test_21610_is_an_opt_out_that_outlives_the_phone(service: Pieces, twilio: PocketTwilio) -> None:
+    twilio.account.script[PHONE] = Outcome(refuse=21610)
+    book(service, "one", NOW + timedelta(days=3))
+    service.tick()
+    service.step(to=NOW + timedelta(days=4))
+    service.housekeeper.round()
+    del twilio.account.script[PHONE]
+    book(service, "two", NOW + timedelta(days=9))
+    assert service.tick() == 0
+    assert [row.reason.value for row in service.rows("two") if row.kind.value == "booked"] == ["opted_out"]
+    assert service.events("opt_out_recorded", source="21610") == 1
