@@ -16,7 +16,7 @@ from sqlalchemy import delete
 
 from scheduler.appointment import Life
 from scheduler.messages import Kind, Reason, State
-from store import holds, optouts, outbox, receipts, tables
+from store import holds, leases, optouts, outbox, receipts, tables
 from store.claims import Candidate, Claimed, Decision, Later, Round, Send, Suppress, claim, still_ours
 from store.engine import Store, open_store
 from store.inbound import find
@@ -286,3 +286,80 @@ def test_replanning_visits_every_page_once(store: Store, vault: Vault) -> None:
         seen += [found.appointment.reference for found in page]
         after = page[-1].appointment.id
     assert sorted(seen) == ["R0", "R1", "R2", "R3", "R4"]
+
+
+def test_the_far_reminder_is_decided_last_and_a_cancellation_first(store: Store, vault: Vault) -> None:
+    """Whatever came first into the queue: what is decided last is what a cap or a sender's rate lets fall."""
+    for number, (kind, days) in enumerate(
+        [(Kind.REMINDER, 7), (Kind.BOOKED, 9), (Kind.REMINDER, 1), (Kind.CANCELED, 3), (Kind.REMINDER, 2)]
+    ):
+        one = appointment(number, start=NOW + timedelta(days=days))
+        put(store, vault, [first(one, reminder(kind=kind, due=NOW - timedelta(minutes=9 - number)))])
+    seen: list[str] = []
+
+    def decide(candidate: Candidate) -> Decision:
+        seen.append(candidate.row.reference)
+        return Send(segments=1)
+
+    _claim(store, vault, decide)
+    assert seen == ["R3", "R1", "R2", "R4", "R0"]
+
+
+def test_a_retry_never_reopens_what_the_gateway_has(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.write() as conn:
+        assert receipts.ambiguous(conn, claimed.row.id, 1)
+        assert receipts.advance_status(conn, claimed.row.id, 1, State.SENT, at=NOW, sid="SM1")  # a callback, meanwhile
+        assert not receipts.resend(conn, claimed.row.id, 1, until=NOW)
+        assert not receipts.retry(conn, claimed.row.id, 1, until=NOW)
+    assert _state(store, claimed.row.id) is State.SENT
+
+
+def test_doubts_are_counted_and_unspent_attempts_are_not(store: Store, vault: Vault) -> None:
+    claimed = _one(store, vault)
+    with store.write() as conn:
+        assert receipts.retry(conn, claimed.row.id, 1, until=NOW, spent=False)
+    (again_claimed,) = _claim(store, vault).claimed
+    assert again_claimed.row.attempts == 1
+    with store.write() as conn:
+        receipts.ambiguous(conn, claimed.row.id, 1)
+        assert receipts.resend(conn, claimed.row.id, 1, until=NOW)
+    (third,) = _claim(store, vault).claimed
+    assert (third.row.attempts, third.row.doubts) == (2, 1)
+
+
+def test_what_an_advanced_clock_postponed_is_looked_at_again(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(), reminder())])
+    ahead = NOW + timedelta(days=30)
+    _claim(store, vault, lambda _: Later(until=ahead + timedelta(seconds=30)), now=ahead)
+    assert _claim(store, vault).empty
+    with store.write() as conn:
+        assert outbox.hurry(conn, NOW) == 1
+    assert len(_claim(store, vault).claimed) == 1
+
+
+def test_a_lease_from_an_advanced_clock_is_no_lease(store: Store, vault: Vault) -> None:
+    with store.write() as conn:
+        assert leases.acquire(conn, "housekeeping", "n1", now=NOW + timedelta(days=30), lasts=LEASE)
+        assert leases.acquire(conn, "housekeeping", "n2", now=NOW, lasts=LEASE)
+        assert not leases.acquire(conn, "housekeeping", "n3", now=NOW, lasts=LEASE)
+
+
+def test_a_confirmation_that_is_tried_again_is_told_to_the_planner_as_under_way(store: Store, vault: Vault) -> None:
+    one = appointment()  # its window is closed: the patient counts as told
+    put(store, vault, [first(one, reminder(kind=Kind.BOOKED, rule="scheduled"), reminder())])
+    with store.write() as conn:
+        for claimed in claim(
+            conn,
+            vault,
+            NOW,
+            node="n1",
+            limit=9,
+            lease=LEASE,
+            senders={"production": SENDER},
+            decide=lambda _: Send(segments=1),
+        ).claimed:
+            receipts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
+    with store.write() as conn:
+        [[found]] = find(conn, vault, [("production", one.aliases)], NOW)
+    assert {past.kind: past.state for past in found.history} == {Kind.BOOKED: State.SENDING, Kind.REMINDER: State.DUE}
