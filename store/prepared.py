@@ -100,13 +100,13 @@ def codec(conn: Connection) -> InstantCodec:
     return CODECS[conn.dialect.name]
 
 
-def any_of(dialect: str, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+def any_of(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """`column` is one of a list whose length the statement's text does not depend on. Fill it with `list_value`."""
     if dialect == "sqlite":
         return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
-    return column == func.any(bindparam(name, type_=ARRAY(Text)))
+    return column == func.any(bindparam(name, type_=ARRAY(column.type)))
 
 
-def list_value(conn: Connection, values: Sequence[str]) -> Any:
+def list_value(conn: Connection, values: Sequence[str] | Sequence[int]) -> Any:
     """The parameter for `any_of`."""
     return json.dumps(values) if conn.dialect.name == "sqlite" else list(values)

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from store.crypto import Unreadable, day_of
 from store.keys import KeyRing
+from store.prepared import Prepared, any_of, list_value
 from store.tables import day_keys
 
 _NONCE_BYTES = 12
@@ -76,7 +77,7 @@ class Vault:
         return moved
 
     def _read(self, conn: Connection, days: set[int]) -> dict[int, AESGCM]:
-        rows = conn.execute(select(day_keys.c.day, day_keys.c.wrapped).where(day_keys.c.day.in_(days))).all()
+        rows = _KEYS.fetch(conn, (list_value(conn, sorted(days)),))
         return {day: self._open(day, wrapped) for day, wrapped in rows}
 
     def _open(self, day: int, wrapped: bytes) -> AESGCM:
@@ -107,3 +108,8 @@ class Vault:
 
 def _master_number(wrapped: bytes) -> int:
     return int.from_bytes(wrapped[:4], "big")
+
+
+_KEYS = Prepared(
+    lambda dialect: select(day_keys.c.day, day_keys.c.wrapped).where(any_of(dialect, day_keys.c.day, "days")), ("days",)
+)
