@@ -11,7 +11,7 @@ from journal.traces import trace
 from notifier.callbacks import Inbound, OptIn, OptOut, StatusUpdate
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock
-from store import audit, optouts, receipts
+from store import audit, optouts, receipts, replies
 from store.engine import Store
 from store.optouts import Optout
 from store.vault import Vault
@@ -62,7 +62,8 @@ class Webhooks:
         stops = isinstance(reply, OptOut)
         changed = []
         with self._store.write() as conn:
-            for sender in reply.senders:
+            known = reply.sid is not None and not replies.first_time(conn, self._vault.ring.reply_key(reply.sid), now)
+            for sender in () if known else reply.senders:
                 if stops:
                     done = optouts.add(conn, Optout(phone_key=key, sender=sender, source="webhook", since=now))
                 else:
@@ -73,6 +74,8 @@ class Webhooks:
                         conn, actor="gateway", action="optout.add" if stops else "optout.remove", subject=reply.phone.masked,
                         after=sender, at=now,
                     )  # fmt: skip
+        if known:
+            self._journal.emit(Event.REPLY_REPEATED, to=reply.phone.masked, sender=reply.senders[0], source="webhook")
         event = Event.OPT_OUT_RECORDED if stops else Event.OPT_OUT_RESTORED
         for sender in changed:
             self._journal.emit(event, sender=sender, to=reply.phone.masked, source="webhook")

@@ -299,6 +299,11 @@ class Event(Enum):
         "environment sender to source", "A number asked for no more texts from this sender.", _NOTHING
     )
     OPT_OUT_RESTORED = _info("environment sender to source", "A number wants texts from this sender again.", _NOTHING)
+    REPLY_REPEATED = _warning(
+        "sender to source",
+        "A STOP or START that was heard before came again, the very same message; it changed nothing this time.",
+        "Once, soon after the first: the gateway repeated it. Later: somebody plays a captured call again; change the token.",
+    )
     WEBHOOK_REFUSED = _warning(
         "path reason peer repeats",
         "A callback was not the gateway's, or could not be proven to be; nothing was changed.",

@@ -244,7 +244,8 @@ def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
     """An inbound message's value; its body is looked at and dropped.
 
     `Unreadable` with code `no_sender` where From is no telephone number (a short code, a WhatsApp address), `no_recipient`
-    where neither To nor MessagingServiceSid is usable.
+    where neither To nor MessagingServiceSid is usable, `no_sid` for a START that could not be told from its repetition. A STOP
+    is heard without one.
     """
     form = signed.form
     phone = form.get("From", "").strip()
@@ -256,7 +257,10 @@ def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
         return Unreadable(code="no_recipient")
     classified = _OPT_OUT_TYPES.get(form.get("OptOutType", "").strip().upper())
     sid = form.get("MessageSid", "")
-    return _INTENTS.get(classified or intent(form.get("Body", "")) or "", Other)(
+    kind = _INTENTS.get(classified or intent(form.get("Body", "")) or "", Other)
+    if kind is OptIn and _SID.fullmatch(sid) is None:
+        return Unreadable(code="no_sid")
+    return kind(
         phone=PhoneNumber(phone),
         senders=senders,
         sid=sid if _SID.fullmatch(sid) else None,

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, l
 
 from scheduler.appointment import Life
 from scheduler.messages import Kind, Reason, State
+from store import replies
 from store.claims import WEEK
 from store.engine import Store
 from store.instants import Instant
@@ -43,11 +44,13 @@ class Forgotten:
 class Swept:
     """Attributes:
     keys: day keys destroyed. messages: replay memories expired. phone_keys: HMACs cleared from old texts.
+    replies: webhooks that could no longer be played again.
     """
 
     keys: int
     messages: int
     phone_keys: int
+    replies: int
 
 
 def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[Forgotten]:
@@ -100,7 +103,7 @@ def next_deadline(conn: Connection) -> datetime | None:
 
 
 def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
-    """Destroy the keys of past days, and forget messages that are too old to be replayed."""
+    """Destroy the keys of past days, and forget messages and replies that are too old to be played again."""
     keys = vault.destroy_before(conn, now)
     environments = conn.execute(select(messages.c.environment).distinct()).scalars().all()
     expired = 0
@@ -112,7 +115,7 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - _KEEP_PHONE_KEYS)
     waiting = _values((State.DUE, State.SENDING))
     cleared = conn.execute(useless.where(of.state.not_in(waiting)).values(phone_key=null())).rowcount
-    return Swept(keys=keys, messages=expired, phone_keys=cleared)
+    return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))
 
 
 def settle_files(store: Store) -> bool:

@@ -54,6 +54,10 @@ class KeyRing:
         """HMAC-SHA256(pepper, E.164) as 64 hex digits: recognises a number without knowing it."""
         return hmac.new(self.pepper, phone.e164().encode("ascii"), hashlib.sha256).hexdigest()
 
+    def reply_key(self, sid: str) -> str:
+        """HMAC-SHA256(pepper, "reply" and the MessageSid) as 64 hex digits: never equal to a number's key."""
+        return hmac.new(self.pepper, f"reply {sid}".encode("ascii"), hashlib.sha256).hexdigest()
+
 
 def create_key_file(path: Path) -> KeyRing:
     """Make a new ring and write it with mode 0400; never over an existing file."""

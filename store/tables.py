@@ -177,6 +177,16 @@ optouts = Table(
     sqlite_with_rowid=False,
 )
 
+replies = Table(
+    "replies",
+    metadata,
+    # Patients' STOP and START that were acted upon, so that none acts twice (docs/decisions/0010).
+    Column("key", Text, primary_key=True),  # HMAC of the MessageSid: leads to nobody, at Twilio neither
+    Column("forget_after", Instant, nullable=False),
+    Index("ix_replies_forget_after", "forget_after"),
+    sqlite_with_rowid=False,
+)
+
 day_keys = Table(
     "day_keys",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +50,14 @@ def reminders(service: Pieces, reference: str) -> dict[str, str]:
         for row in service.rows(reference)
         if row.kind.value == "reminder"
     }
+
+
+def say(service: Pieces, words: str, number: int) -> None:
+    """A patient's text; `number` tells one message from another."""
+    form = {"From": PHONE, "To": "+14255550100", "Body": words, "MessageSid": f"SM{number:032x}"}
+    reply = read_inbound(SignedForm(form, {}))
+    assert isinstance(reply, OptOut | OptIn)
+    asyncio.run(service.webhooks.on_inbound(reply))
 
 
 # Numbers
@@ -112,18 +121,48 @@ def test_a_cancellation_goes_over_every_cap_and_before_others(service: Pieces, t
 
 
 def test_a_stop_is_heard_at_once_and_a_start_restores(service: Pieces, twilio: PocketTwilio) -> None:
-    form = {"From": PHONE, "To": "+14255550100", "Body": "Stop!", "MessageSid": "SM" + "1" * 32}
-    stop, start = (read_inbound(SignedForm(form | {"Body": body}, {})) for body in ("Stop!", "start"))
-    assert isinstance(stop, OptOut)
-    assert isinstance(start, OptIn)
     book(service, "one")
-    service.webhooks._preference(stop)
+    say(service, "Stop!", 1)
     service.tick()
     assert [row.reason.value for row in service.rows("one") if row.kind.value == "booked"] == ["opted_out"]
     service.step(timedelta(minutes=1))
-    service.webhooks._preference(start)
+    say(service, "start", 2)
     book(service, "two")
     assert service.tick() == 1
+
+
+def test_a_start_played_again_after_a_stop_restores_nothing(service: Pieces, twilio: PocketTwilio) -> None:
+    """Its signature is good for as long as the token: it carries no time."""
+    for number, words in enumerate(("STOP", "START", "STOP")):
+        say(service, words, number)
+        service.step(timedelta(days=30))
+    say(service, "START", 1)
+    book(service, "one", service.now + timedelta(days=10))
+    assert service.tick() == 0
+    assert [row.reason.value for row in service.rows("one") if row.kind.value == "booked"] == ["opted_out"]
+    assert (service.events("opt_out_restored"), service.events("reply_repeated", to="***0143")) == (1, 1)
+
+
+def test_a_stop_played_again_after_a_start_silences_nobody(service: Pieces, twilio: PocketTwilio) -> None:
+    for number, words in ((1, "STOP"), (2, "START"), (1, "STOP")):
+        say(service, words, number)
+        service.step(timedelta(minutes=1))
+    book(service, "one")
+    assert service.tick() == 1
+
+
+def test_a_reply_whose_transaction_failed_counts_when_it_comes_again(
+    service: Pieces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr("store.audit.append", fail)
+    with pytest.raises(InterruptedError):
+        say(service, "STOP", 1)
+    monkeypatch.undo()
+    say(service, "STOP", 1)
+    assert (service.events("opt_out_recorded"), service.events("reply_repeated")) == (1, 0)
 
 
 def test_21610_is_an_opt_out_that_outlives_the_phone(service: Pieces, twilio: PocketTwilio) -> None:

@@ -235,11 +235,19 @@ def test_the_words_and_the_number_are_in_no_repr() -> None:
         ({"From": "74505"}, "no_sender"),
         ({"From": f"whatsapp:{PATIENT}"}, "no_sender"),
         ({"To": "", "MessagingServiceSid": "MGx"}, "no_recipient"),
+        ({"Body": "start", "MessageSid": ""}, "no_sid"),
+        ({"Body": "start", "MessageSid": "\u0661" * 34}, "no_sid"),
     ],
-    ids=["missing", "short code", "channel", "no recipient"],
+    ids=["missing", "short code", "channel", "no recipient", "no sid", "odd sid"],
 )
-def test_a_text_from_or_to_nobody_is_unreadable(changed: dict[str, str], code: str) -> None:
+def test_a_text_without_essentials_is_unreadable(changed: dict[str, str], code: str) -> None:
     assert inbound(**changed) == Unreadable(code=code)
+
+
+def test_a_stop_is_heard_even_without_an_id() -> None:
+    reply = inbound(Body="stop", MessageSid="")
+    assert isinstance(reply, OptOut)
+    assert reply.sid is None
 
 
 @pytest.mark.parametrize(

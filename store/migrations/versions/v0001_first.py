@@ -175,6 +175,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sender", name=op.f("pk_rates")),
     )
     op.create_table(
+        "replies",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("forget_after", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_replies")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_replies_forget_after", "replies", ["forget_after"], unique=False)
+    op.create_table(
         "aliases",
         sa.Column("environment", sa.Text(), nullable=False),
         sa.Column("alias", sa.Text(), nullable=False),
