@@ -21,7 +21,8 @@ from benchmarks.messages import Messages, read_messages
 from carebell import outbound, wiring
 from carebell.desk import desk
 from carebell.replanning import replan
-from carebell.service import Pace, Service
+from carebell.service import Service
+from carebell.ticking import Pace
 from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Receipt, SentMessage, Sms

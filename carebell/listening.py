@@ -1,7 +1,11 @@
-"""The listeners of a configuration: which environments share a port, with which limits and TLS, and what is said of their peers."""
+"""The listeners of a configuration: which environments share a port, with which limits and TLS, and what is said of their peers.
+
+`Listeners` opens, reconfigures and drains a node's.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,7 +137,68 @@ def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | N
     return ClientCertificates(anchors=(tls.client_ca.read_bytes(),))
 
 
-async def start(server: MllpServer, loaded: Loaded, port: Port) -> int:
+class Listeners:
+    """A node's listeners.
+
+    Attributes:
+        opened: (port, number it listens on), in the order of opening.
+    """
+
+    def __init__(self, clock: Clock, journal: Journal) -> None:
+        self.opened: list[tuple[Port, int]] = []
+        self._servers: list[MllpServer] = []  # of `opened`, one to one
+        self._clock = clock
+        self._journal = journal
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def keys(self) -> set[str]:
+        return {port.key for port, _ in self.opened}
+
+    def connections(self) -> dict[str, int]:
+        """The port's name -> how many connections are open."""
+        return {
+            port.name: server.statistics().open for (port, _), server in zip(self.opened, self._servers, strict=True)
+        }
+
+    async def open(self, loaded: Loaded, port: Port, reception: Reception) -> None:
+        """Listen on one port. Stops with one sentence, which the log has too, where the address cannot be had."""
+        server = make_server(loaded, port, reception, self._clock, self._journal)
+        try:
+            number = await _start(server, loaded, port)
+        except Stop as stop:
+            self._journal.emit(Event.LISTENER_FAILED, listener=port.name, reason=str(stop))
+            raise
+        self.opened.append((port, number))
+        self._servers.append(server)
+        self._stack.push_async_callback(self._drain, server, f"{port.section.host}:{number}")
+        self._journal.emit(
+            Event.LISTENER_STARTED, listener=f"{port.section.host}:{number}", environments=",".join(port.environments),
+            tls=port.section.tls is not None,
+        )  # fmt: skip
+
+    def reconfigure(self, loaded: Loaded) -> None:
+        """Limits, allow-lists and TLS (certificate renewed, client certificates rotated) count for new connections."""
+        now_there = {port.key: port for port in ports(loaded)}
+        for (before, _), server in zip(self.opened, self._servers, strict=True):
+            port = now_there.get(before.key)
+            if port is None:
+                continue
+            section = port.section
+            context = tls_context(loaded, port, self._clock) if before.section.tls is not None else None
+            server.reconfigure(limits=limits_of(section), allow_from=section.allow_from, tls=context)
+
+    async def close(self) -> None:
+        """Drain each, the last one opened first: what is in flight is committed and answered."""
+        await self._stack.aclose()
+
+    async def _drain(self, server: MllpServer, name: str) -> None:
+        self._journal.emit(Event.LISTENER_DRAINING, listener=name, connections=server.statistics().open)
+        await server.stop()
+        self._journal.emit(Event.LISTENER_STOPPED, listener=name, messages=server.statistics().frames)
+
+
+async def _start(server: MllpServer, loaded: Loaded, port: Port) -> int:
     """Listen; the port. Stops with one sentence where the address cannot be had."""
     host, number = port.address
     try:

@@ -50,8 +50,12 @@ class Problem:
     def at(cls, place: Place, keys: Keys, why: str) -> Problem:
         return cls(place.file, place.line, place.column, key_path(keys), _printable(why))
 
+    @property
+    def place(self) -> Place:
+        return Place(self.file, self.line, self.column)
+
     def __str__(self) -> str:
-        parts = [str(Place(self.file, self.line, self.column)), self.key, self.why]
+        parts = [str(self.place), self.key, self.why]
         return ": ".join(part for part in parts if part)
 
 

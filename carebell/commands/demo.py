@@ -20,7 +20,8 @@ from carebell.commands.init import init
 from carebell.commands.serve import serve
 from carebell.exits import OK, REFUSED, Stop
 from carebell.samples import PHONE, REFERENCE, ZONE, message
-from carebell.service import ROLES, Pace, Service
+from carebell.service import ROLES, Service
+from carebell.ticking import Pace
 from carebell.wiring import load
 from certs.cer import read_upload
 from certs.sign import load_key, sign

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from carebell.exits import OK, REFUSED, ConfigurationStop, PermissionStop, UsageStop
 from carebell.listening import listening_ports
-from carebell.service import ROLES, Pace, Service
+from carebell.service import ROLES, Service
+from carebell.ticking import Pace
 from carebell.wiring import load
 from config.load import Loaded
 from journal.logs import Journal, setup

@@ -71,11 +71,11 @@ def exit_at(point: Point, passes: int) -> None:
 
 def shorten_leases(seconds: float) -> None:
     """A claim that is not reported back for this long is over; and it is noticed soon."""
-    from carebell import outbound, service
+    from carebell import outbound, ticking
 
     outbound.LEASE = timedelta(seconds=seconds)  # type: ignore[misc]
-    quick = service.Pace(dispatch=0.2, aftercare=0.5, keep_house=15.0)
-    service.Pace.at_speed = classmethod(lambda cls, speed: quick)  # type: ignore[method-assign,assignment]
+    quick = ticking.Pace(dispatch=0.2, aftercare=0.5, keep_house=15.0)
+    ticking.Pace.at_speed = classmethod(lambda cls, speed: quick)  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:

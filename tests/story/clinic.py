@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
-from carebell.service import Pace, Service
+from carebell.service import Service
+from carebell.ticking import Pace
 from journal.logs import setup
 from journal.metrics import Metrics
 from listener.client import MllpClient

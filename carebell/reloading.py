@@ -1,0 +1,85 @@
+"""A changed configuration: put in force while everything runs, or refused in a line of the log.
+
+What counts at once: environments, certificates, texts, rules, and a listener's limits, allow-list and TLS files. What does not
+(`carebell.in_force.waits_for_restart`) is said to wait for a restart. Texts that are pending are planned again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from carebell import wiring
+from carebell.certificates import Rotation
+from carebell.exits import ConfigurationStop
+from carebell.in_force import InForce, in_force, waits_for_restart
+from carebell.listening import Listeners
+from carebell.replanning import replan
+from config.load import Loaded
+from config.watch import Watch
+from journal.events import Event
+from journal.logs import Journal
+from journal.metrics import Metrics
+from scheduler.clock import Clock
+from store.engine import Store
+from store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloading:
+    """Attributes:
+    present: what is in force now. put: puts something else in its place.
+    replans: whether this node plans pending texts again.
+    """
+
+    present: Callable[[], InForce]
+    put: Callable[[InForce], None]
+    listeners: Listeners
+    rotation: Rotation
+    store: Store
+    vault: Vault
+    clock: Clock
+    journal: Journal
+    metrics: Metrics
+    replans: bool
+
+    async def follow(self, watch: Watch) -> None:
+        """Until the watch is stopped."""
+        async for outcome in watch:
+            if isinstance(outcome, Loaded):
+                await self.take(outcome)
+            else:
+                first = outcome.problems[0]
+                self._refuse(problem=first.why, problems=len(outcome.problems), file=str(first.place))
+
+    async def take(self, loaded: Loaded) -> None:
+        """Put a changed configuration in force, or keep the old one where it is unsound; then plan pending texts again."""
+        now = self.clock.now()
+        try:
+            await asyncio.to_thread(wiring.require_sound, loaded, now)
+            force = await asyncio.to_thread(in_force, loaded, now)
+        except ConfigurationStop as stop:
+            self._refuse(problem=str(stop).splitlines()[0])
+            return
+        previous = self.present().loaded
+        restart = waits_for_restart(previous, loaded)
+        # A port whose environments are all gone refuses everything, until a restart closes it.
+        gone = {key: wiring.gatekeeper(loaded, (), now) for key in self.listeners.keys - force.gatekeepers.keys()}
+        self.put(replace(force, gatekeepers={**force.gatekeepers, **gone}))
+        self.listeners.reconfigure(loaded)
+        self.journal.emit(
+            Event.CONFIGURATION_CHANGED, configuration=loaded.version, previous=previous.version, file=str(loaded.path),
+            environments=",".join(force.offices.desks),
+        )  # fmt: skip
+        self.rotation.changed(now)
+        if restart:
+            self.journal.emit(Event.RESTART_NEEDED, keys=",".join(restart), configuration=loaded.version)
+        if loaded.version != previous.version and self.replans:
+            for one in force.offices.desks.values():
+                await asyncio.to_thread(replan, self.store, self.vault, self.clock, one, self.journal)
+
+    def _refuse(self, **facts: object) -> None:
+        """The old one stays in force."""
+        self.metrics.configuration_refused.inc()
+        self.journal.emit(Event.CONFIGURATION_REFUSED, **facts, configuration=self.present().loaded.version)
