@@ -1,0 +1,52 @@
+"""The command line: names, options and help; every command's work is in `carebell.commands`, imported when it is called.
+
+Nothing heavy is imported here: `carebell --help` must answer within 0.3 s.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from carebell.cli import asking, numbers, operating, setting_up, signing, simulating
+from carebell.cli.options import Config, Json
+
+app = typer.Typer(
+    name="carebell",
+    help="Signed HL7v2 scheduling messages in, appointment text messages out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for section in (setting_up, signing, asking, operating):  # in the order of the help
+    app.add_typer(section.commands)
+app.add_typer(signing.cert, name="cert")
+app.add_typer(operating.optout, name="optout")
+app.add_typer(operating.keys, name="keys")
+app.add_typer(operating.db, name="db")
+app.add_typer(asking.report, name="report")
+app.add_typer(numbers.numbers, name="numbers")
+app.add_typer(simulating.simulator, name="simulator")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("carebell"))
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    context: typer.Context,
+    config: Config = None,
+    json: Json = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    context.obj = (config, json)

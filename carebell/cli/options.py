@@ -1,0 +1,61 @@
+"""Options that several commands share, and what a command makes of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from carebell.commands.send import Tls
+
+
+def instant(written: str) -> datetime:
+    """`2026-03-02T15:04:05Z`: an ISO 8601 instant; without an offset it is UTC."""
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        raise typer.BadParameter(f"{written!r} is not an ISO 8601 time such as 2026-03-02T15:04:05Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+Config = Annotated[
+    Optional[Path],
+    typer.Option(
+        "-c", "--config", help="The configuration; else $CAREBELL_CONFIG, ./carebell.yaml, /etc/carebell/carebell.yaml."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Files = Annotated[list[Path], typer.Argument(help="Files, taken in order.", show_default=False)]
+EnvironmentName = Annotated[str, typer.Option("--environment", "-e", help="An environment of the configuration.")]
+MaybeEnvironment = Annotated[Optional[str], typer.Option("--environment", "-e", help="Only this environment.")]
+MaybeAppointment = Annotated[
+    Optional[str], typer.Option("--appointment", help="An appointment's id, as the EHR knows it.")
+]
+At = Annotated[
+    Optional[datetime], typer.Option("--at", parser=instant, metavar="ISO", help="As seen at this time; else now.")
+]
+Seed = Annotated[Optional[int], typer.Option(help="The same seed, the same run.")]
+OverTls = Annotated[bool, typer.Option("--tls", help="Over TLS.")]
+TlsCa = Annotated[Optional[Path], typer.Option(help="Trust this CA instead of the system's.")]
+TlsCertificate = Annotated[Optional[Path], typer.Option(help="Client certificate, PEM.")]
+TlsKey = Annotated[Optional[Path], typer.Option(help="Client key, PEM.")]
+TlsName = Annotated[Optional[str], typer.Option(help="Expect this name in the server's certificate.")]
+
+
+def config_of(context: typer.Context, config: Path | None) -> Path | None:
+    """`-c` may stand before or after the command's name."""
+    return config or context.obj[0]
+
+
+def wants_json(context: typer.Context, json: bool) -> bool:
+    return json or context.obj[1]
+
+
+def tls_of(tls: bool, *, ca: Path | None, certificate: Path | None, key: Path | None, name: str | None) -> Tls | None:
+    """How to speak TLS; None: plain. A CA or a certificate asks for it without `--tls`."""
+    from carebell.commands.send import Tls
+
+    return Tls(ca=ca, certificate=certificate, key=key, name=name) if tls or ca or certificate else None

@@ -1,0 +1,63 @@
+"""`init`, `demo`, `serve` and `check-config`, as they are called."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from carebell.cli.options import Config, Json, config_of, instant, wants_json
+
+commands = typer.Typer()
+
+
+@commands.command()
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if absent; nothing in it is overwritten.")],
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Also test signing keys, their .cer and sample messages.")
+    ] = False,
+) -> None:
+    """Write a commented carebell.yaml that works as it stands, the data key and certs/."""
+    from carebell.commands.init import init as run
+
+    run(directory, demo=demo)
+
+
+@commands.command()
+def demo(
+    directory: Annotated[Optional[Path], typer.Option("--dir", metavar="DIR", help="Keep its files here.")] = None,
+    stay: Annotated[bool, typer.Option("--stay", help="Go on serving when the story is told.")] = False,
+) -> None:
+    """The main job in one go: signed messages in over MLLP, ACKs and SMS out, on a fast clock."""
+    from carebell.commands.demo import demo as run
+
+    raise typer.Exit(run(directory, stay=stay))
+
+
+@commands.command()
+def serve(
+    context: typer.Context,
+    config: Config = None,
+    roles: Annotated[
+        str, typer.Option(help="Any of listener,dispatcher,portal,housekeeping.")
+    ] = "listener,dispatcher,portal,housekeeping",
+    clock: Annotated[
+        Optional[datetime], typer.Option(parser=instant, metavar="ISO", help="Start its time here, to rehearse.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Run its time this many times as fast, to rehearse.")] = 1.0,
+) -> None:
+    """The service."""
+    from carebell.commands.serve import serve as run
+
+    raise typer.Exit(run(config_of(context, config), roles=roles, clock=clock, speed=speed))
+
+
+@commands.command("check-config")
+def checkconfig_of(context: typer.Context, config: Config = None, json: Json = False) -> None:
+    """Check the configuration: file:line:column: key: why."""
+    from carebell.commands.check_config import check_config as run
+
+    raise typer.Exit(run(config_of(context, config), as_json=wants_json(context, json)))
