@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from carebell.clock_doubt import ClockDoubt
 from journal.events import Event
 from journal.logs import Journal
 from scheduler.clock import Clock
@@ -71,6 +72,7 @@ class Housekeeper:
 
     Args:
         marker: the restore marker's file, beside the key ring.
+        doubt: of a clock that jumps ahead; None: the clock is a rehearsal's and always right.
         certificates: called once a day with `now`: emits what is to be said about the senders' certificates.
     """
 
@@ -84,6 +86,7 @@ class Housekeeper:
         marker: Path,
         journal: Journal,
         certificates: Callable[[datetime], None],
+        doubt: ClockDoubt | None = None,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -92,6 +95,7 @@ class Housekeeper:
         self._marker = marker
         self._journal = journal
         self._certificates = certificates
+        self._doubt = doubt
         self._swept_at: datetime | None = None
         self._beat_at: datetime | None = None
         self._looked_at: datetime | None = None
@@ -101,12 +105,13 @@ class Housekeeper:
     def round(self) -> None:
         """One round, if this node has the job."""
         now = self._clock.now()
+        certain = now if self._doubt is None else self._doubt.time(now)
         self._beat(now)
         if not self._holds_the_job(now):
             return
-        if self._due(self._swept_at, SWEEP_EVERY, now) or self._unsettled or self._anything_to_forget(now):
-            purged = forget_now(self._store, self._vault, now, self._journal)
-            self._swept_at, self._unsettled = now, not purged.files_settled
+        if self._due(self._swept_at, SWEEP_EVERY, certain) or self._unsettled or self._anything_to_forget(certain):
+            purged = forget_now(self._store, self._vault, certain, self._journal)
+            self._swept_at, self._unsettled = certain, not purged.files_settled
             if purged.keys:
                 self._journal.emit(Event.DAY_KEY_DESTROYED, count=purged.keys)
             if purged.appointments or purged.messages:

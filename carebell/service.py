@@ -28,6 +28,7 @@ from carebell import wiring
 from carebell.aftercare import Aftercare
 from carebell.bad_numbers import BadNumbers
 from carebell.certificates import Rotation
+from carebell.clock_doubt import doubt_of
 from carebell.desk import Offices
 from carebell.exits import Stop
 from carebell.housekeeping import Housekeeper
@@ -183,7 +184,7 @@ class Service:
         rotation.started(now)
         self.housekeeper = Housekeeper(
             store=self.store, vault=self.vault, clock=self.clock, node=self.node, marker=_marker(loaded), journal=journal,
-            certificates=rotation.look,
+            certificates=rotation.look, doubt=doubt_of(self.clock, self.store, journal),
         )  # fmt: skip
         aftercare = Aftercare(
             store=self.store, vault=self.vault, offices=lambda: self.offices, gateway=gateway, settler=settler,

@@ -97,6 +97,16 @@ class Event(Enum):
         "The system clock moved by more than it should have.",
         "Check time synchronisation (chrony, ntpd, the hypervisor). Texts are planned again by the new time.",
     )
+    CLOCK_DOUBTED = _error(
+        "shift_seconds seconds",
+        "The clock jumped ahead; for `seconds` nothing is forgotten by the new time, only by the time that passed.",
+        "If the new time is wrong, set it right within that time: what is forgotten after it cannot be brought back.",
+    )
+    CLOCK_BELIEVED = _info(
+        "reason seconds",
+        "Forgetting goes by the clock again: it was put right (`put_right`), or has stayed and counts (`stayed`).",
+        _NOTHING,
+    )
     LEASE_ACQUIRED = _info("name node", "This node now does a job that only one node may do.", _NOTHING)
     LEASE_LOST = _warning(
         "name node",

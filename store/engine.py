@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
@@ -78,6 +79,14 @@ class Store:
         """A transaction that may read and then write what it decided; committed at the end, rolled back on any exception."""
         with self.writing.connect() as conn, conn.begin():
             yield conn
+
+    def server_time(self) -> datetime | None:
+        """What time it is for the database server, UTC; None on SQLite, which has no other clock than ours."""
+        if self.file is not None:
+            return None
+        with self.read() as conn:
+            told: datetime = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return told.astimezone(UTC)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -192,3 +192,13 @@ def test_a_naive_instant_is_refused(store: Store) -> None:
         conn.execute(leases.insert().values(job="j", holder="h", until=naive))
     with pytest.raises(NaiveInstant):
         to_microseconds(naive)
+
+
+def test_a_server_has_a_clock_of_its_own_and_a_file_has_none(store: Store, backend: str) -> None:
+    told = store.server_time()
+    if backend == "sqlite":
+        assert told is None
+    else:  # the server of the tests runs on this machine; a day allows for one that is suspended in between
+        assert told is not None
+        assert told.tzinfo is UTC
+        assert abs(told - datetime.now(UTC)) < timedelta(days=1)
