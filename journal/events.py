@@ -175,9 +175,9 @@ class Event(Enum):
         "Once: nothing. Often: the network between, or a stuck interface engine.",
     )
     FRAMING_ERROR = _warning(
-        "peer listener reason text looks_like bytes repeats",
+        "peer listener reason text repeats",
         "A peer sent something that is not MLLP; its connection was closed and nothing was stored.",
-        "Check that the peer's port and protocol are meant for this listener; `looks_like` says what arrived.",
+        "Check that the peer's port and protocol are meant for this listener; `text` says what arrived.",
     )
     CONNECTION_LOST = _warning(
         "peer listener reason text repeats",

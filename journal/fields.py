@@ -45,7 +45,6 @@ FIELDS: Final[dict[str, str]] = {
     "lines_lost": "log lines that could not be written meanwhile",
     "listener": "address and port of a listener, `host:port`",
     "logger": "name of the library's logger",
-    "looks_like": "what the bytes look like: `TLS ClientHello`, `HTTP request`, `HL7 without MLLP framing`, ...",
     "messages": "how many messages",
     "milliseconds": "for a message: from its last byte to its answer; for a text: the gateway's answering time",
     "name": "name of a lease or a job",

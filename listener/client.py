@@ -179,7 +179,7 @@ class MllpClient(asyncio.Protocol):
         self._decoder.receive(data)
         while (event := self._decoder.next_event()) is not None:
             if isinstance(event, FramingError):
-                self._fail(SendFault.NOT_MLLP, f"the answer is not MLLP: {event.looks_like or event.kind}")
+                self._fail(SendFault.NOT_MLLP, f"the answer is not MLLP: {event.why}")
                 self.abort()
             else:
                 self._answered(event)

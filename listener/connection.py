@@ -5,6 +5,8 @@ room (read-ahead, overload, a peer that reads its answers) and calls the handler
 once, a Future joins the queue; `_flush` writes what stands finished at the head of the queue. All answers that are
 ready together leave in one write, so an answer is never split over two.
 
+One file on purpose: messages in, answers out and endings share one small state, and a seam would cost a call for each message.
+
 No task is created for a message. Nothing grows without bound: the queue is limited by `max_pipelined`, the decoder by
 `max_message` plus one chunk, the transport's buffer by those two and the write time-out.
 """
@@ -248,18 +250,15 @@ class Connection(asyncio.Protocol):
         answer = None
         if error.kind is FramingFault.TOO_LONG:
             kind = Kind.TOO_LONG
-            text = f"over {self._limits.max_message} bytes"
             try:
                 answer = self._server.oversize(error.head, self.peer)
             except Exception as failure:  # the close below is all that is left to do
                 self._server.report(Kind.HANDLER_FAILED, self.peer, type(failure).__name__, failure)
         elif error.kind is FramingFault.JUNK:
             kind = Kind.JUNK
-            text = f"looks like {error.looks_like}"
         else:
             kind = Kind.BAD_FRAMING
-            text = f"{error.kind} at byte {error.offset} of the block"
-        self._report(kind, text)
+        self._report(kind, error.why)
         self._ending = True
         self._queue.append(_End(kind, answer))
         self._flush()

@@ -109,6 +109,19 @@ class FramingError:
     looks_like: LooksLike | None = field(default=None, compare=False)
     head: bytes = field(default=b"", repr=False)
 
+    @property
+    def why(self) -> str:
+        """What is wrong, in words for an administrator; no byte of the peer's stands in it."""
+        match self.kind:
+            case FramingFault.JUNK:
+                return f"looks like {self.looks_like}"
+            case FramingFault.START_INSIDE:
+                return f"a second start byte (0x0B) at byte {self.offset} of a message: the one before it was not ended"
+            case FramingFault.END_WITHOUT_CR:
+                return f"an end byte (0x1C) at byte {self.offset} of a message, without the 0x0D that belongs behind it"
+            case FramingFault.TOO_LONG:
+                return f"over {self.offset} bytes"
+
 
 Event = Frame | FramingError
 

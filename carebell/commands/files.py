@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carebell.exits import Stop
-from listener.framing import START, TRAILER, Decoder, Frame, FramingError, FramingFault, LooksLike, looks_like
+from listener.framing import START, TRAILER, Decoder, Frame, FramingError, LooksLike, looks_like
 
 _MOST_BYTES = 16 * 1024 * 1024  # the largest max_message_bytes that a listener can be given
 _BETWEEN = b"\r\n\0 "
@@ -51,12 +51,7 @@ class Unreadable:
 
 
 def _why(error: FramingError) -> str:
-    if error.looks_like is not None:
-        return f"not MLLP: {error.looks_like.value}"
-    return {
-        FramingFault.START_INSIDE: f"0x0B inside the block, at byte {error.offset}",
-        FramingFault.END_WITHOUT_CR: f"0x1C without 0x0D inside the block, at byte {error.offset}",
-    }.get(error.kind, error.kind.value)
+    return error.why if error.looks_like is None else f"not MLLP: {error.looks_like}"
 
 
 def messages(file: Path) -> Iterator[bytes]:

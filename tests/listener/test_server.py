@@ -225,8 +225,8 @@ async def test_a_half_closed_peer_still_gets_its_answers(listen: Listen) -> None
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Kind.JUNK, "an HTTP request"),
         (bytes.fromhex("16030102000100 01fc0303") + bytes(200), Kind.JUNK, "a TLS ClientHello"),
         (b"MSH|^~\\&|\r", Kind.JUNK, "without the MLLP start byte"),
-        (b"\x0b\x0bMSH\x1c\r", Kind.BAD_FRAMING, "start_inside at byte 0"),
-        (b"\x0bMSH\x1cX", Kind.BAD_FRAMING, "end_without_cr at byte 3"),
+        (b"\x0b\x0bMSH\x1c\r", Kind.BAD_FRAMING, "a second start byte (0x0B) at byte 0 of a message"),
+        (b"\x0bMSH\x1cX", Kind.BAD_FRAMING, "an end byte (0x1C) at byte 3 of a message"),
     ],
 )
 async def test_junk_is_closed_and_reported_in_words(listen: Listen, data: bytes, kind: Kind, words: str) -> None:

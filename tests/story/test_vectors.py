@@ -163,7 +163,7 @@ async def test_a_whole_block_is_answered(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["f04-http", "f05-double-start", "f09-tls-hello-on-plain-port"])
 async def test_what_is_no_block_ends_the_connection(name: str, tmp_path: Path) -> None:
-    says = {"f04-http": "HTTP", "f05-double-start": "start_inside", "f09-tls-hello-on-plain-port": "TLS"}
+    says = {"f04-http": "HTTP", "f05-double-start": "a second start byte", "f09-tls-hello-on-plain-port": "TLS"}
     async with opened(make(tmp_path)) as clinic:
         before = clinic.counts()
         assert await _raw(clinic, (VECTORS / "frames" / f"{name}.mllp").read_bytes()) == b""
