@@ -87,13 +87,19 @@ def read_upload(path: Path, at: datetime) -> Report:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a FIFO or a device would block or never end
-            return _refusal(UploadError("UNREADABLE"))
+            return _refusal(UploadError("UNREADABLE", why="it is a folder or a device, not a file"))
         if status.st_size > MAX_BYTES:
             return _refusal(UploadError("TOO_LARGE"))
         with path.open("rb") as file:
             return inspect(file.read(MAX_BYTES + 1), at)
-    except (OSError, ValueError):  # ValueError: a NUL in the path
-        return _refusal(UploadError("UNREADABLE"))
+    except FileNotFoundError:
+        return _refusal(UploadError("UNREADABLE", why="there is none by this name"))
+    except PermissionError:
+        return _refusal(UploadError("UNREADABLE", why="this account may not open it"))
+    except OSError as error:
+        return _refusal(UploadError("UNREADABLE", why=error.strerror or "the file system does not say why"))
+    except ValueError:  # a NUL in the path
+        return _refusal(UploadError("UNREADABLE", why="no file can have this name"))
 
 
 def inspect(data: bytes, at: datetime) -> Report:

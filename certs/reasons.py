@@ -7,7 +7,7 @@ _EXPOSED = "That key is now exposed: make a new key and certificate, and stop us
 
 REASONS: dict[str, str] = {
     "TOO_LARGE": "The file is larger than 64 KiB; one certificate is about 2 KiB. " + _EXPORT,
-    "UNREADABLE": "The file cannot be read: it does not exist, is not an ordinary file, or may not be opened.",
+    "UNREADABLE": "The file cannot be read: {why}.",
     "EMPTY": "The file is empty.",
     "PRIVATE_KEY": "The file contains a private key. " + _EXPOSED,
     "PKCS12": "The file is a PKCS#12 (.pfx, .p12) container, which carries the private key. " + _EXPOSED,

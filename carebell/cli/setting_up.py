@@ -56,7 +56,7 @@ def serve(
 
 
 @commands.command("check-config")
-def checkconfig_of(context: typer.Context, config: Config = None, json: Json = False) -> None:
+def check_config(context: typer.Context, config: Config = None, json: Json = False) -> None:
     """Check the configuration: file:line:column: key: why."""
     from carebell.commands.check_config import check_config as run
 

@@ -45,6 +45,10 @@ def _folder_for_certificate(path: Path) -> None:
     (path.parent / "certs/01-prod-rsa3072.cer").mkdir()
 
 
+def _text_for_certificate(path: Path) -> None:
+    (path.parent / "certs/01-prod-rsa3072.cer").write_text("a letter", encoding="utf-8")
+
+
 def _private_key_for_certificate(path: Path) -> None:
     source = VECTORS / "certs/refuse/04-private-key-pkcs8.cer"
     (path.parent / "certs/01-prod-rsa3072.cer").write_bytes(source.read_bytes())
@@ -97,8 +101,9 @@ WRONG: list[tuple[Callable[[Path], None], str]] = [
     (_no_key, "carebell.key"),
     (_open_key, "carebell.key"),
     (_damaged_key, "carebell.key"),
-    (_no_certificate, "01-prod-rsa3072.cer"),
-    (_folder_for_certificate, "01-prod-rsa3072.cer"),
+    (_no_certificate, "01-prod-rsa3072.cer: The file cannot be read: there is none by this name."),
+    (_folder_for_certificate, "01-prod-rsa3072.cer: The file cannot be read: it is a folder or a device, not a file."),
+    (_text_for_certificate, "01-prod-rsa3072.cer: The file contains no certificate in Base64."),
     (_private_key_for_certificate, "private key"),
     (_unknown_key, "did you mean"),
     (_bad_value, "time_zone"),

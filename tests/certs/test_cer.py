@@ -415,6 +415,21 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         assert (report.verdict, report.code) == ("refuse", "UNREADABLE")
 
 
+def test_why_a_file_cannot_be_read_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def why(path: Path) -> str | None:
+        return read_upload(path, NOW).reason
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    assert why(tmp_path / "absent.cer") == "The file cannot be read: there is none by this name."
+    assert why(tmp_path) == "The file cannot be read: it is a folder or a device, not a file."
+    file = tmp_path / "shut.cer"
+    file.write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", forbidden)
+    assert why(file) == "The file cannot be read: this account may not open it."
+
+
 def test_size_is_checked_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "large.cer"
     file.write_bytes(b"x" * (64 * 1024 + 1))
