@@ -18,21 +18,8 @@ _TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks; Twilio's ha
 
 
 def check_files(loaded: Loaded) -> list[Problem]:
-    """What the service cannot start without: missing, unreadable or open to others. Senders' certificates are apart."""
+    """What the service cannot start without: missing, unreadable or open to others. `certs` judges certificates."""
     return sorted(loaded.problem(keys, why) for keys, why in _findings(loaded))
-
-
-def check_certificates(loaded: Loaded) -> list[Problem]:
-    """Senders' certificates that are not there or cannot be read; what is in them is judged by `certs`.
-
-    A new installation starts without: until the file arrives, its environment refuses every message.
-    """
-    return sorted(
-        loaded.problem(keys, why)
-        for name, environment in loaded.configuration.environments.items()
-        for index, path in enumerate(environment.certificates)
-        for keys, why in _readable(("environments", name, "certificates", index), path)
-    )
 
 
 def twilio_tokens(loaded: Loaded) -> tuple[SecretStr, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -379,6 +379,3 @@ class Configuration(Section):
     log: Log = Log()
     environments: dict[Name, Environment] = Field(min_length=1)
     """By name: letters, digits, `_`, `.` and `-`."""
-
-    def json_schema(self) -> dict[str, Any]:
-        return type(self).model_json_schema()

@@ -160,10 +160,6 @@ class RunningSimulator:
         """What texts to this number meet from now on."""
         self._on_loop(lambda: self._simulator.account.script.update({number: outcome}))
 
-    def script_all(self, outcome: Outcome) -> None:
-        """What texts to every number without a script of its own meet."""
-        self._on_loop(lambda: setattr(self._simulator.account, "otherwise", outcome))
-
     def faults(self, plan: FaultPlan) -> None:
         self._on_loop(lambda: setattr(self._simulator.account, "faults", plan))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -44,11 +44,6 @@ class Place:
 def day_of(instant: datetime) -> int:
     """The UTC day of an instant, counted from 1970-01-01."""
     return (instant.astimezone(UTC).date() - _EPOCH).days
-
-
-def day_ends(day: int) -> datetime:
-    """The first instant after a day: from here on its key must not exist."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day + 1)
 
 
 def seal(key: AESGCM, day: int, place: Place, column: str, plain: bytes) -> bytes:

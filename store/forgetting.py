@@ -96,12 +96,6 @@ def anything_due(conn: Connection, now: datetime) -> bool:
     return conn.execute(select(of.id).where(or_(of.forget_at <= now, may_go)).limit(1)).first() is not None
 
 
-def next_deadline(conn: Connection) -> datetime | None:
-    """When the next visit begins whose data is still kept; None: nothing is."""
-    earliest: datetime | None = conn.execute(select(func.min(appointments.c.forget_at))).scalar_one()
-    return earliest
-
-
 def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     """Destroy the keys of past days, and forget messages and replies that are too old to be played again."""
     keys = vault.destroy_before(conn, now)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.files import check_certificates, check_files, twilio_tokens
+from config.files import check_files, twilio_tokens
 from config.load import load
 from config.problems import ConfigurationError
 from tests.config.conftest import Write
@@ -22,19 +22,8 @@ def secret(path: Path, content: str = "x\n", mode: int = 0o400) -> None:
 
 def test_nothing_to_say_when_all_is_there(write: Write, tmp_path: Path) -> None:
     secret(tmp_path / "carebell.key")
-    for name in ("prod.cer", "test.cer"):
-        (tmp_path / name).write_text("x", encoding="utf-8")
-    loaded = load(write(), {})
 
-    assert check_files(loaded) == []
-    assert check_certificates(loaded) == []
-
-
-def test_missing_certificates_are_told_at_their_place(write: Write, tmp_path: Path) -> None:
-    assert [str(problem) for problem in check_certificates(load(write(), {}))] == [
-        f"carebell.yaml:14:20: environments.prod.certificates[0]: there is no file prod.cer in {tmp_path}",
-        f"carebell.yaml:30:20: environments.test.certificates[0]: there is no file test.cer in {tmp_path}",
-    ]
+    assert check_files(load(write(), {})) == []
 
 
 def test_missing_files_and_folders_are_told_at_their_place(write: Write, tmp_path: Path) -> None:

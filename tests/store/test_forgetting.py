@@ -15,7 +15,7 @@ from scheduler.messages import Kind, Reason, State
 from store import outbox
 from store.appointments import listed, masked_phones, named
 from store.engine import Store, open_store
-from store.forgetting import forget_due, next_deadline, settle_files, sweep
+from store.forgetting import forget_due, settle_files, sweep
 from store.tables import appointments, messages
 from store.tables import outbox as outbox_table
 from store.traces import scan_files
@@ -35,7 +35,6 @@ def test_a_phone_goes_at_the_start_and_takes_waiting_texts_with_it(store: Store,
     put(store, vault, [first(one, reminder())])
     assert one.start is not None
     with store.write() as conn:
-        assert next_deadline(conn) == one.start
         assert forget_due(conn, one.start - timedelta(microseconds=1)) == []
         (gone,) = forget_due(conn, one.start)
         assert (gone.reference, gone.suppressed, forget_due(conn, one.start)) == ("R1", 1, [])
