@@ -168,7 +168,7 @@ def book(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
     """One batch of first sights, as the way in does it."""
     saves, remembered = clinic.booked(count)
     with store.write() as conn:
-        known(conn, [one.key for one in remembered])
+        known(conn, [(one.key, one.digest) for one in remembered])
         find(conn, vault, [(one.appointment.environment, one.new_aliases) for one in saves], NOW)
         save(conn, vault, saves, remembered, NOW, new_id=clinic.new_id)
 
@@ -177,7 +177,7 @@ def move(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
     """One batch of changes to appointments that are there."""
     remembered = clinic.remembered(count)
     with store.write() as conn:
-        known(conn, [one.key for one in remembered])
+        known(conn, [(one.key, one.digest) for one in remembered])
         found = find(conn, vault, clinic.some(count), NOW)
         moved = [clinic.moved(one.appointment, one.history) for (one,) in found]
         save(conn, vault, moved, remembered, NOW, new_id=clinic.new_id)

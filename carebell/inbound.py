@@ -162,7 +162,7 @@ class Registry:
         """Apply the messages in their order. The caller commits; on any exception nothing of the group is kept."""
         desks = self._desks()
         now = max(job.received_at for job in jobs)
-        memory = known(conn, [_key(job) for job in jobs])
+        memory = known(conn, [(_key(job), job.verified.digest) for job in jobs if job.verified is not None])
         wanted = [
             (job.event.environment, job.event.aliases)
             for job in jobs
@@ -175,11 +175,10 @@ class Registry:
             effect, remembered = self._apply(job, desks, memory, files)
             effects.append(effect)
             if remembered is not None:
-                memory[remembered.key] = remembered
+                memory.setdefault(remembered.key, []).append(remembered)
                 fresh.append(remembered)
         self._note_usage(conn, jobs, now)
-        newest = {one.key: one for one in fresh}
-        save(conn, self._vault, files.saves(desks), list(newest.values()), now, new_id=self._new_id)
+        save(conn, self._vault, files.saves(desks), fresh, now, new_id=self._new_id)
         return effects
 
     def _note_usage(self, conn: Transaction, jobs: Sequence[Judged], now: datetime) -> None:
@@ -194,20 +193,21 @@ class Registry:
                 self._noted[signer] = now
 
     def _apply(
-        self, job: Judged, desks: Mapping[str, Desk], memory: Mapping[MessageKey, Remembered], files: _Files
+        self, job: Judged, desks: Mapping[str, Desk], memory: Mapping[MessageKey, Sequence[Remembered]], files: _Files
     ) -> tuple[Effect, Remembered | None]:
         event, message = job.event, job.verified
         assert event is not None
         assert message is not None
         desk = desks[event.environment]
         key = _key(job)
-        before = memory.get(key)
-        if before is not None and before.digest == message.digest:
-            return Effect(name="repeated", answer=_as_answered(before, desk), appointment_ids=files.ids(event)), None
-        if before is not None and desk.refuses_reuse:
+        before = memory.get(key, ())
+        for one in before:
+            if one.digest == message.digest:
+                return Effect(name="repeated", answer=_as_answered(one, desk), appointment_ids=files.ids(event)), None
+        if before and desk.refuses_reuse:
             return Effect(name="reused", answer=desk.reused()), None
         effect = self._effect(event, desk, files)
-        if before is not None:
+        if before:
             effect = replace(effect, reused=True)
         remembered = Remembered(
             key=key,
@@ -218,7 +218,7 @@ class Registry:
             text=effect.answer.text,
             received_at=job.received_at,
             forget_after=job.received_at + desk.remembers_for,
-            replaces=before is not None,
+            reuses=bool(before),
         )
         return effect, remembered
 

@@ -8,6 +8,7 @@ clocks' difference: what comes later is stale anyway.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -63,17 +64,18 @@ class Reused:
     """Other bytes under a known control id: SIG10, 205."""
 
 
-def decide(remembered: Record[A] | None, digest: bytes, reuse: Reuse) -> Fresh | Repeat[A] | Reused:
-    """What to do with a message, given what is remembered under its key.
+def decide(remembered: Collection[Record[A]], digest: bytes, reuse: Reuse) -> Fresh | Repeat[A] | Reused:
+    """What to do with a message, given everything that is remembered under its key.
 
     Args:
         digest: SHA-256 of P.
         reuse: the environment's `reuse_of_control_id`; some engines use an appointment id as MSH-10.
     """
-    if remembered is None:
+    if not remembered:
         return Fresh()
-    if hmac.compare_digest(remembered.digest, digest):
-        return Repeat(remembered.answer)
+    for one in remembered:
+        if hmac.compare_digest(one.digest, digest):
+            return Repeat(one.answer)
     return Fresh(reused=True) if reuse == "warn" else Reused()
 
 
@@ -81,12 +83,12 @@ class ReplayMemory(Generic[A]):
     """Remembers in this process and forgets with it."""
 
     def __init__(self) -> None:
-        self._records: dict[ReplayKey, Record[A]] = {}
+        self._records: dict[ReplayKey, list[Record[A]]] = {}
 
     def look(self, message: VerifiedMessage, *, reuse: Reuse) -> Fresh | Repeat[A] | Reused:
         """What to do with `message`; remembers nothing."""
-        return decide(self._records.get(ReplayKey.of(message)), message.digest, reuse)
+        return decide(self._records.get(ReplayKey.of(message), ()), message.digest, reuse)
 
     def keep(self, message: VerifiedMessage, answer: A) -> None:
-        """Remember the answer, in place of an earlier one under the same key."""
-        self._records[ReplayKey.of(message)] = Record(message.digest, answer)
+        """Remember the answer, beside those of other bytes under the same key."""
+        self._records.setdefault(ReplayKey.of(message), []).append(Record(message.digest, answer))

@@ -1,6 +1,6 @@
 """The way in: what one transaction reads and writes for a batch of verified messages.
 
-    remembered = known(conn, keys)                  # replays: answer again, no second effect
+    remembered = known(conn, messages)              # replays: answer again, no second effect
     found = find(conn, vault, wanted, now)          # appointments and their rows, locked until the commit
     save(conn, vault, saves, memories, now)         # final states, once per appointment
 
@@ -52,7 +52,7 @@ class Remembered:
         digest: SHA-256 of the signed bytes.
         answer: AA, AE or AR. code: our failure code, None when accepted. err3: HL7 table 0357. text: MSA-3.
         forget_after: received_at + window + skew, UTC.
-        replaces: a reused control id that configuration lets through: overwrite what is remembered.
+        reuses: a control id that stood on another content before, which configuration lets through: remember both.
     """
 
     key: MessageKey
@@ -64,7 +64,7 @@ class Remembered:
     warning: str | None = None
     received_at: datetime
     forget_after: datetime
-    replaces: bool = False
+    reuses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,22 +96,38 @@ class Save:
     config_version: str
 
 
-def known(conn: Connection, keys: Collection[MessageKey]) -> dict[MessageKey, Remembered]:
-    """Which of these messages were answered before."""
-    groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for key in map(_clean_key, keys):
-        groups[key[:3]].append(key.msh10)
+def known(conn: Connection, wanted: Collection[tuple[MessageKey, bytes]]) -> dict[MessageKey, list[Remembered]]:
+    """What was answered before under the control ids of these messages, each given with its digest.
+
+    For each control id that is known: the first content it stood on, and this one, where that is another and was answered too.
+    """
+    found: dict[MessageKey, list[Remembered]] = defaultdict(list)
+    asked = [(_clean_key(key), digest) for key, digest in wanted]
+    _look_up(conn, [(key, "") for key, _ in asked], found)
+    others = [(key, digest.hex()) for key, digest in asked if key in found and found[key][0].digest != digest]
+    _look_up(conn, others, found)
+    return {key: found[clean] for key, _ in wanted if (clean := _clean_key(key)) in found} if found else {}
+
+
+def _look_up(
+    conn: Connection, wanted: Sequence[tuple[MessageKey, str]], found: dict[MessageKey, list[Remembered]]
+) -> None:
+    """Add to `found` what is remembered of these control ids' variants."""
+    groups: defaultdict[tuple[str, str, str], dict[str, dict[str, None]]] = defaultdict(
+        lambda: {"ids": {}, "variants": {}}
+    )
+    for key, variant in wanted:
+        groups[key[:3]]["ids"][key.msh10] = groups[key[:3]]["variants"][variant] = None
     instants = codec(conn)
-    found = {}
-    for group, ids in groups.items():
-        for row in _KNOWN.fetch(conn, (*map(_storable, group), list_value(conn, ids))):
-            msh10, digest, answer, code, err3, text, warning, received_at, forget_after = row
+    for group, of in groups.items():
+        lists = (list_value(conn, list(of["ids"])), list_value(conn, list(of["variants"])))
+        for row in _KNOWN.fetch(conn, (*group, *lists)):
+            msh10, _, digest, answer, code, err3, text, warning, received_at, forget_after = row
             key = MessageKey(*group, msh10)
-            found[key] = Remembered(
+            found[key].append(Remembered(
                 key=key, digest=bytes(digest), answer=answer, code=code, err3=err3, text=text, warning=warning,
                 received_at=instants.get(received_at), forget_after=instants.get(forget_after),
-            )  # fmt: skip
-    return {key: found[clean] for key in keys if (clean := _clean_key(key)) in found} if found else {}
+            ))  # fmt: skip
 
 
 def find(
@@ -223,14 +239,18 @@ def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Call
 
 def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
     put = codec(conn).put
-    rows: dict[bool, list[tuple[Any, ...]]] = {False: [], True: []}
-    for one in remembered:
-        rows[one.replaces].append((
-            *map(_storable, one.key), one.digest, one.answer, one.code, one.err3, one.text, one.warning,
-            put(one.received_at), put(one.forget_after),
-        ))  # fmt: skip
-    _REMEMBER.run(conn, sorted(rows[False], key=lambda row: row[:4]))
-    _REMEMBER_ANEW.run(conn, sorted(rows[True], key=lambda row: row[:4]))
+    rows: list[tuple[Any, ...]] = []
+    outlived: dict[MessageKey, tuple[Any, ...]] = {}
+    for one in sorted(remembered, key=lambda one: (one.key, one.reuses, one.forget_after)):
+        key = _clean_key(one.key)
+        row = (
+            one.digest, one.answer, one.code, one.err3, one.text, one.warning, put(one.received_at), put(one.forget_after)
+        )  # fmt: skip
+        rows.append((*key, one.digest.hex() if one.reuses else "", *row))
+        if one.reuses:
+            outlived[key] = (*key, "", *row)
+    _REMEMBER.run(conn, rows)
+    _REMEMBER_LONGER.run(conn, list(outlived.values()))
 
 
 def _storable(name: str) -> str:
@@ -259,6 +279,7 @@ def _known(dialect: str) -> ClauseElement:
         columns.msh3 == bindparam("msh3"),
         columns.msh4 == bindparam("msh4"),
         any_of(dialect, columns.msh10, "ids"),
+        any_of(dialect, columns.variant, "variants"),
     )
 
 
@@ -304,11 +325,13 @@ def _replaceable() -> list[ColumnElement[str]]:
     return [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
 
 
-def _remember_anew(dialect: str, given: Given) -> ClauseElement:
+def _remember_longer(dialect: str, given: Given) -> ClauseElement:
+    """The first content under a control id stays as long as the last one: it is how the others are found."""
     insert = insert_given(dialect, messages, given)
     return insert.on_conflict_do_update(  # type: ignore[no-any-return]
-        index_elements=_MESSAGE_COLUMNS[:4], set_={name: insert.excluded[name] for name in _MESSAGE_COLUMNS[4:]}
-    )
+        index_elements=_MESSAGE_COLUMNS[:5], set_={"forget_after": insert.excluded.forget_after},
+        where=messages.c.forget_after < insert.excluded.forget_after,
+    )  # fmt: skip
 
 
 def _inserted(table: Table) -> Callable[[str, Given], ClauseElement]:
@@ -321,7 +344,7 @@ def _columns(table: Table, names: Sequence[str]) -> dict[str, Column[Any]]:
 
 _NEW = {f"new_{name}": appointments.c[name] for name in records.COLUMNS[1:]}
 
-_KNOWN = Prepared(_known, ("environment", "msh3", "msh4", "ids"))
+_KNOWN = Prepared(_known, ("environment", "msh3", "msh4", "ids", "variants"))
 _OWNERS = Prepared(_owners, ("environment", "aliases"))
 _APPOINTMENTS = Prepared(_appointments, ("ids",))
 _LOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(), ("ids",))
@@ -340,4 +363,4 @@ _MOVED = PreparedRows(
 )
 _PLANNED = PreparedRows(_planned, _columns(outbox, _PLANNED_COLUMNS))
 _REMEMBER = PreparedRows(_inserted(messages), dict(messages.c))
-_REMEMBER_ANEW = PreparedRows(_remember_anew, dict(messages.c))
+_REMEMBER_LONGER = PreparedRows(_remember_longer, dict(messages.c))

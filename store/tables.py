@@ -44,6 +44,8 @@ messages = Table(
     Column("msh3", Text, primary_key=True),
     Column("msh4", Text, primary_key=True),
     Column("msh10", Text, primary_key=True),
+    # Empty: the first content under this control id. The digest in hex: another one, where `reuse_of_control_id: warn`.
+    Column("variant", Text, primary_key=True),
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of the signed bytes
     Column("answer", Text, nullable=False),  # AA, AE, AR
     Column("code", Text),  # our failure code; NULL: accepted

@@ -39,12 +39,13 @@ def test_other_bytes_under_the_same_control_id() -> None:
     assert memory.look(OTHER_BYTES, reuse="warn") == Fresh(reused=True)
 
 
-def test_after_a_reuse_the_later_message_is_remembered() -> None:
+def test_after_a_reuse_both_messages_are_remembered() -> None:
     memory: ReplayMemory[str] = ReplayMemory()
     memory.keep(FIRST, "one")
     memory.keep(OTHER_BYTES, "two")
     assert memory.look(OTHER_BYTES, reuse="warn") == Repeat("two")
-    assert memory.look(FIRST, reuse="warn") == Fresh(reused=True)
+    assert memory.look(FIRST, reuse="warn") == Repeat("one")
+    assert memory.look(message(body=b"NTE|1||y\r"), reuse="warn") == Fresh(reused=True)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from scheduler.appointment import Appointment, Life, Visible
 from scheduler.messages import Reason, State
 from store import records
 from store.engine import Store
+from store.forgetting import sweep
 from store.inbound import MessageKey, find, known
 from store.tables import appointments, outbox
 from store.vault import Vault
@@ -112,7 +113,7 @@ def test_a_large_batch_is_stored_whole(store: Store, vault: Vault) -> None:
     put(store, vault, [first(appointment(number)) for number in range(205)], [memory(number) for number in range(205)])
     with store.read() as conn:
         assert len(conn.execute(select(appointments.c.id)).all()) == 205
-        assert len(known(conn, [memory(number).key for number in range(300)])) == 205
+        assert len(known(conn, [(memory(number).key, memory(number).digest) for number in range(300)])) == 205
 
 
 def test_answers_are_remembered_per_sender(store: Store, vault: Vault) -> None:
@@ -120,18 +121,47 @@ def test_answers_are_remembered_per_sender(store: Store, vault: Vault) -> None:
     put(store, vault, [], [one, odd])
     other = one.key._replace(environment="test")
     with store.read() as conn:
-        found = known(conn, [one.key, other, odd.key])
-    assert found[one.key] == one
-    assert (set(found), found[odd.key].digest) == ({one.key, odd.key}, odd.digest)
+        found = known(conn, [(one.key, one.digest), (other, one.digest), (odd.key, odd.digest)])
+    assert found[one.key] == [one]
+    assert (set(found), found[odd.key][0].digest) == ({one.key, odd.key}, odd.digest)
 
 
-def test_a_reused_control_id_overwrites_only_where_it_says_so(store: Store, vault: Vault) -> None:
-    put(store, vault, [], [memory(1)])
+def test_every_content_of_a_reused_control_id_is_remembered_where_reuse_is_let_through(
+    store: Store, vault: Vault
+) -> None:
+    old, new, newer = (memory(1, digest=letter * 32, text=letter.decode()) for letter in (b"a", b"b", b"c"))
+    put(store, vault, [], [old])
     with pytest.raises(IntegrityError):
-        put(store, vault, [], [memory(1, digest=b"o" * 32)])
-    put(store, vault, [], [memory(1, digest=b"n" * 32, replaces=True)])
+        put(store, vault, [], [new])
+    put(store, vault, [], [replace(new, reuses=True)])
+    with pytest.raises(IntegrityError):  # two nodes that handle the same content at once
+        put(store, vault, [], [replace(new, reuses=True)])
     with store.read() as conn:
-        assert known(conn, [memory(1).key])[memory(1).key].digest == b"n" * 32
+        assert known(conn, [(old.key, old.digest)]) == {old.key: [old]}
+        assert known(conn, [(old.key, one.digest) for one in (newer, new, old)]) == {old.key: [old, new]}
+        assert known(conn, [(old.key, newer.digest)]) == {old.key: [old]}
+
+
+def test_a_batch_may_reuse_a_control_id_again_and_again(store: Store, vault: Vault) -> None:
+    contents = [memory(1, digest=bytes([letter]) * 32, reuses=letter > 0) for letter in range(5)]
+    put(store, vault, [], contents)
+    with store.read() as conn:
+        found = known(conn, [(one.key, one.digest) for one in contents])
+    assert sorted(one.digest for one in found[contents[0].key]) == [one.digest for one in contents]
+
+
+def test_the_last_content_of_a_control_id_keeps_the_first_remembered(store: Store, vault: Vault) -> None:
+    """Or the last one, whose first is gone, would be new again."""
+    late = NOW + timedelta(days=6)
+    first_one, last = memory(1, digest=b"a" * 32), memory(1, digest=b"b" * 32, reuses=True)
+    last = replace(last, received_at=late, forget_after=late + timedelta(days=8))
+    put(store, vault, [], [first_one])
+    put(store, vault, [], [last])
+    with store.write() as conn:
+        sweep(conn, vault, NOW + timedelta(days=9))
+        assert [one.digest for one in known(conn, [(last.key, last.digest)])[last.key]] == [b"a" * 32, b"b" * 32]
+        sweep(conn, vault, last.forget_after)
+        assert known(conn, [(last.key, last.digest)]) == {}
 
 
 def test_two_first_sights_of_one_appointment_do_not_both_succeed(store: Store, vault: Vault) -> None:

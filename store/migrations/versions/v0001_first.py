@@ -131,6 +131,7 @@ def upgrade() -> None:
         sa.Column("msh3", sa.Text(), nullable=False),
         sa.Column("msh4", sa.Text(), nullable=False),
         sa.Column("msh10", sa.Text(), nullable=False),
+        sa.Column("variant", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=True),
@@ -139,7 +140,7 @@ def upgrade() -> None:
         sa.Column("warning", sa.Text(), nullable=True),
         sa.Column("received_at", Instant(), nullable=False),
         sa.Column("forget_after", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("environment", "msh3", "msh4", "msh10", name=op.f("pk_messages")),
+        sa.PrimaryKeyConstraint("environment", "msh3", "msh4", "msh10", "variant", name=op.f("pk_messages")),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_messages_expiry", "messages", ["environment", "forget_after"], unique=False)
