@@ -15,7 +15,7 @@ from typing import Final
 
 from carebell.desk import Offices
 from carebell.settling import Settler, facts
-from carebell.texting import text_of
+from carebell.texting import sms_of
 from journal.events import Event
 from journal.logs import Journal
 from notifier.gateway import Gateway, GatewayUnavailableError, Sms
@@ -116,24 +116,12 @@ class Aftercare:
         """The text as it was posted, to be recognised in the gateway's list."""
         offices = self.offices()
         desk = offices.desks.get(row.environment)
-        if desk is None or row.due is None or row.sender is None:
+        if desk is None or row.sender is None:
             return None
-        to, text = self.recipient(appointment, offices), text_of(appointment, row.kind, desk, offices.organization)
-        if to is None or text is None or self.vault.ring.phone_key(to) != row.phone_key:
+        to = self.recipient(appointment, offices)
+        if to is None or self.vault.ring.phone_key(to) != row.phone_key:
             return None
-        return Sms(
-            id=row.id,
-            attempt=row.attempts,
-            environment=row.environment,
-            appointment=row.reference,
-            kind=row.kind.value,
-            to=to,
-            sender=row.sender,
-            body=text.text,
-            segments=text.segments,
-            valid_for=timedelta(),
-            due=row.due,
-        )
+        return sms_of(row, appointment, desk, offices.organization, to=to, valid_for=timedelta())
 
     # Lost callbacks
 

@@ -23,7 +23,7 @@ from carebell.desk import Offices
 from carebell.posting import Posting
 from carebell.returning import reopen_windows
 from carebell.settling import Settler, facts
-from carebell.texting import text_of
+from carebell.texting import sms_of
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
@@ -207,24 +207,10 @@ class Dispatcher:
     def _sms(self, one: Claimed) -> Sms | None:
         offices, row = self._offices(), one.row
         desk = offices.desks.get(row.environment)
-        if desk is None or row.due is None or row.expires is None:
+        if desk is None or row.expires is None:
             return None
-        text = text_of(one.appointment, row.kind, desk, offices.organization)
-        if text is None:
-            return None
-        return Sms(
-            id=row.id,
-            attempt=row.attempts,
-            environment=row.environment,
-            appointment=row.reference,
-            kind=row.kind.value,
-            to=one.recipient,
-            sender=row.sender or desk.environment.sms.sender,
-            body=text.text,
-            segments=text.segments,
-            valid_for=row.expires - self._clock.now(),
-            due=row.due,
-        )
+        valid_for = row.expires - self._clock.now()
+        return sms_of(row, one.appointment, desk, offices.organization, to=one.recipient, valid_for=valid_for)
 
     # What came of it
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from carebell.desk import Desk
 from config.model import Organization
+from notifier.gateway import Sms
 from notifier.text import Rendered, TextSettings, Unrendered, Values, render
+from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.messages import Kind
+from store.outbox_row import OutboxRow
 
 
 def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Organization) -> Rendered | Unrendered:
@@ -45,3 +50,31 @@ def text_of(appointment: Appointment, kind: Kind, desk: Desk, organization: Orga
     """As `compose`; None where there is no text."""
     text = compose(appointment, kind, desk, organization)
     return text if isinstance(text, Rendered) else None
+
+
+def sms_of(
+    row: OutboxRow,
+    appointment: Appointment,
+    desk: Desk,
+    organization: Organization,
+    *,
+    to: PhoneNumber,
+    valid_for: timedelta,
+) -> Sms | None:
+    """An outbox row's text as the gateway takes it; None where there is no text, or the row never had a time."""
+    text = text_of(appointment, row.kind, desk, organization)
+    if text is None or row.due is None:
+        return None
+    return Sms(
+        id=row.id,
+        attempt=row.attempts,
+        environment=row.environment,
+        appointment=row.reference,
+        kind=row.kind.value,
+        to=to,
+        sender=row.sender or desk.environment.sms.sender,
+        body=text.text,
+        segments=text.segments,
+        valid_for=valid_for,
+        due=row.due,
+    )
