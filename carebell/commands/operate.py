@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import sys
 from datetime import datetime
 from pathlib import Path
 
 from carebell.commands.open_store import Opened, opened
+from carebell.commands.typed import typed_number
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.housekeeping import forget_now
 from carebell.wiring import load, one_environment, stop_for
@@ -72,6 +71,7 @@ def _scope(one: Opened, environment: str | None) -> tuple[holds.Scope, str]:
 
 def purge(config: Path | None, *, at: datetime | None, verify: bool) -> int:
     """Forget what is due; with `verify`, search every file for a number. 1 if it is found, or the files could not be cut."""
+    sought = typed_number("Number to search for") if verify else None
     with opened(config) as one:
         now = at or one.now()
         if at is not None and at > one.now():
@@ -94,18 +94,15 @@ def purge(config: Path | None, *, at: datetime | None, verify: bool) -> int:
         if not purged.files_settled:
             print("the database's log could not be cut now, because somebody is reading; run purge again")
             return REFUSED
-        return _verify(one) if verify else OK
+        return OK if sought is None else _verify(one, sought)
 
 
-def _verify(one: Opened) -> int:
+def _verify(one: Opened, number: PhoneNumber) -> int:
     """Where a number stands in the database's files and the log."""
-    number = (
-        getpass.getpass("Number to search for (E.164, not shown): ") if sys.stdin.isatty() else sys.stdin.readline()
-    )
     log, gateway = one.loaded.configuration.log.file, one.loaded.configuration.gateway
     files = [*one.store.files, *([log] if log is not None else []), *([gateway.file] if gateway.kind == "file" else [])]
     present = [file for file in files if file.exists()]
-    found = scan_files(present, PhoneNumber(number.strip()))
+    found = scan_files(present, number)
     for trace in found:
         print(f"{trace.path}: found at byte {trace.offset} ({trace.spelling})")
     print(f"searched {len(present)} files: {'found' if found else 'not found'}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from pathlib import Path
 
 from carebell.commands.open_store import Opened, opened
 from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
-from parser.phone import PhoneNumber
 from store import audit, optouts
 from store.optouts import Optout
 
@@ -34,7 +32,7 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
 
 def add(config: Path | None, number: str | None, sender: str | None) -> None:
     """Record an opt-out."""
-    phone = _number(number)
+    phone = read_number(number) if number is not None else typed_number("Number")
     with opened(config) as one:
         key, now = one.vault.ring.phone_key(phone), one.now()
         with one.store.write() as conn:
@@ -46,7 +44,7 @@ def add(config: Path | None, number: str | None, sender: str | None) -> None:
 
 def remove(config: Path | None, number: str | None, sender: str | None) -> int:
     """Take an opt-out back; 1 if there was none."""
-    phone = _number(number)
+    phone = read_number(number) if number is not None else typed_number("Number")
     removed = False
     with opened(config) as one:
         key, now = one.vault.ring.phone_key(phone), one.now()
@@ -59,15 +57,6 @@ def remove(config: Path | None, number: str | None, sender: str | None) -> int:
                     )
     print(f"{phone.masked} may be texted again" if removed else f"{phone.masked} had not opted out")
     return OK if removed else REFUSED
-
-
-def _number(written: str | None) -> PhoneNumber:
-    if written is None:
-        written = getpass.getpass("Number (E.164, not shown): ") if sys.stdin.isatty() else sys.stdin.readline()
-    digits = written.strip()
-    if not digits.startswith("+") or not digits[1:].isdecimal() or not 8 <= len(digits) <= 16:
-        raise UsageStop("a number is written in E.164, such as +12025550143")
-    return PhoneNumber(digits)
 
 
 def _senders(one: Opened, sender: str | None) -> list[str]:

@@ -172,6 +172,14 @@ def test_purge_forgets_what_is_due_and_searches_every_file(carebell: Carebell, c
     assert f"{configuration.with_name('outbox.jsonl')}: found at byte " in found.out
 
 
+def test_purge_asks_for_a_usable_number_before_it_forgets(carebell: Carebell, configuration: Path) -> None:
+    _live(configuration, at=datetime.now(UTC) - timedelta(days=20))
+    for typed in ("", "0143\n", "+1202555014x\n"):
+        ended = carebell("-c", configuration, "purge", "--verify", typed=typed)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.sentence == "a number is written in E.164, such as +12025550143"
+
+
 def test_after_a_rotation_the_service_reads_what_was_stored_before(carebell: Carebell, configuration: Path) -> None:
     _by_day_and_night(configuration)
     now = datetime.now(UTC)

@@ -1,0 +1,23 @@
+"""A patient's number, asked for at the terminal so that it stands in no history and no list of processes."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+
+from carebell.exits import UsageStop
+from parser.phone import PhoneNumber
+
+
+def typed_number(prompt: str) -> PhoneNumber:
+    """Typed unseen at a terminal, else the first line of standard input. UsageStop unless it is E.164."""
+    asked = f"{prompt} (E.164, not shown): "
+    return read_number(getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline())
+
+
+def read_number(written: str) -> PhoneNumber:
+    """UsageStop, which does not repeat it, unless it is E.164."""
+    digits = written.strip()
+    if not digits.startswith("+") or not digits[1:].isdecimal() or not 8 <= len(digits) <= 16:
+        raise UsageStop("a number is written in E.164, such as +12025550143")
+    return PhoneNumber(digits)
