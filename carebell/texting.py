@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from carebell.desk import Desk
 from config.model import Organization
+from config.model import Sms as SmsSection
 from notifier.gateway import Sms
 from notifier.text import Rendered, TextSettings, Unrendered, Values, render
 from parser.phone import PhoneNumber
@@ -35,14 +36,19 @@ def compose(appointment: Appointment, kind: Kind, desk: Desk, organization: Orga
             provider=appointment.provider,
             patient_name=appointment.patient_name,
         ),
-        TextSettings(
-            organization=organization.name,
-            contact=organization.contact,
-            fallback_language=sms.languages.fallback,
-            max_segments=sms.max_segments,
-            link_hosts=tuple(sms.join_link.allowed_hosts),
-            territory=sms.countries[0],
-        ),
+        text_settings(organization, sms),
+    )
+
+
+def text_settings(organization: Organization, sms: SmsSection) -> TextSettings:
+    """What the configuration says about every text."""
+    return TextSettings(
+        organization=organization.name,
+        contact=organization.contact,
+        fallback_language=sms.languages.fallback,
+        max_segments=sms.max_segments,
+        link_hosts=tuple(sms.join_link.allowed_hosts),
+        territory=sms.countries[0],
     )
 
 

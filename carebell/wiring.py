@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from carebell.desk import desk
 from carebell.exits import ConfigurationStop, PermissionStop, Stop, TransientStop, UsageStop
 from carebell.inbound import Gatekeeper
+from carebell.texting import text_settings
 from certs.cer import Report, read_upload
 from certs.certificate import SigningCertificate
 from certs.keyring import Binding, Freshness, Held, Keyring, KeyringError, Trust
@@ -30,7 +31,7 @@ from listener.tls import ClientCertificates, TlsSetupError, server_context
 from notifier.console import ConsoleGateway
 from notifier.file_gateway import FileGateway
 from notifier.gateway import Gateway
-from notifier.text import Severity, TemplateSet, TextSettings, check
+from notifier.text import Severity, TemplateSet, check
 from parser.answers import AnswerTable
 from scheduler.clock import Clock
 from store.engine import Store, open_store
@@ -155,14 +156,7 @@ def _shared_keys(loaded: Loaded, at: datetime) -> Iterator[Finding]:
 
 def _about_texts(loaded: Loaded, name: str, environment: Environment) -> Iterator[Finding]:
     templates, sms = loaded.templates[name], environment.sms
-    settings = TextSettings(
-        organization=loaded.configuration.organization.name,
-        contact=loaded.configuration.organization.contact,
-        fallback_language=sms.languages.fallback,
-        max_segments=sms.max_segments,
-        link_hosts=tuple(sms.join_link.allowed_hosts),
-        territory=sms.countries[0],
-    )
+    settings = text_settings(loaded.configuration.organization, sms)
     for finding in check(TemplateSet.build(templates.texts), settings):
         problem = Problem.at(templates.where(finding.path), finding.path, finding.message)
         yield Finding(problem=problem, is_warning=finding.severity is Severity.WARNING)

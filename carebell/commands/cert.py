@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from carebell.commands.files import one_message
-from carebell.commands.output import print_json
+from carebell.commands.output import iso, print_json
 from carebell.exits import OK, REFUSED, Stop, UsageStop
 
 
@@ -28,8 +28,8 @@ def show(files: Sequence[Path], *, at: datetime | None, as_json: bool) -> int:
             "reason": report.reason,
             "notices": list(report.notices),
             "subject": report.subject,
-            "not_before": _iso(report.not_before),
-            "not_after": _iso(report.not_after),
+            "not_before": iso(report.not_before),
+            "not_after": iso(report.not_after),
             "thumbprint": report.thumbprint,
             "algorithms": list(report.algorithms),
             "header": report.header,
@@ -55,10 +55,6 @@ def _print_report(row: dict[str, Any]) -> None:
     print(f"  algorithms  {', '.join(row['algorithms'])}")
     if row["header"]:
         print(f"  header      {row['header']}")
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | None) -> None:
