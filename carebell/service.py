@@ -238,7 +238,9 @@ class Service:
             report=webhooks.report,
         )
         try:
-            self.http = await self._stack.enter_async_context(serve_http(app, section.host, section.port))
+            self.http = await self._stack.enter_async_context(
+                serve_http(app, section.host, section.port, webhooks.closed)
+            )
         except OSError as error:
             place = self.loaded.where(("http", "port"))
             why = error.strerror or error

@@ -9,6 +9,7 @@ from journal.events import Event
 from journal.logs import Journal
 from journal.traces import trace
 from notifier.callbacks import Inbound, OptIn, OptOut, StatusUpdate
+from portal.door import Closed
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock
 from store import audit, optouts, receipts, replies
@@ -40,6 +41,10 @@ class Webhooks:
             self._journal.emit(Event.INTERNAL_ERROR, where="webhook", **trace(event.error))
         elif event.code != "ok":
             self._journal.emit(Event.WEBHOOK_REFUSED, path=event.webhook, reason=event.code, peer=event.peer)
+
+    def closed(self, one: Closed) -> None:
+        """What did not get as far as a webhook."""
+        self._journal.emit(Event.HTTP_CLOSED, peer=one.peer, reason=one.reason, repeats=one.repeats or None)
 
     def _status(self, update: StatusUpdate) -> None:
         now = self._clock.now()

@@ -319,6 +319,12 @@ class Event(Enum):
         "A callback was not the gateway's, or could not be proven to be; nothing was changed.",
         "After a change of token or address check `gateway.twilio.public_url` and the token file; else it is a stranger.",
     )
+    HTTP_CLOSED = _warning(
+        "peer reason repeats",
+        "A connection to the HTTP port was closed without an answer: TLS on the plain port (`tls`), no HTTP (`not_http`), a "
+        "request that did not end (`too_slow`), or one of too many (`crowded_out`, `too_many`). At most a line a minute for each.",
+        "Nothing once. Often: let only the reverse proxy reach the port, and look at what `peer` is.",
+    )
 
     # Forgetting
     PHONE_FORGOTTEN = _info(

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from portal.door import Closed, DoorConfig, DoorLimits
 
 GRACE_SECONDS = 5
 """Open requests may finish this long at the end; the service as a whole has 10 s."""
@@ -24,8 +26,17 @@ class _QuietServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    closed: Callable[[Closed], None] = lambda _: None,
+    limits: DoorLimits | None = None,
+) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` while the block runs; yields the bound address, for port 0 the one that was free.
+
+    Args:
+        closed: told of connections that were closed without an answer of the application's.
 
     Raises:
         OSError: the port is taken or the address is not ours; before anything is served.
@@ -33,18 +44,18 @@ async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[tuple[str, 
     bound = _bind(host, port)
     # `access_log=False` alone is undone by whoever sets the logger's level or handlers later; its lines hold callback queries
     logging.getLogger("uvicorn.access").disabled = True
-    config = uvicorn.Config(
+    config = DoorConfig(
         app,
+        limits or DoorLimits(),
+        closed,
         access_log=False,
         log_config=None,
         lifespan="off",
-        http="h11",
         ws="none",
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        limit_concurrency=200,
         h11_max_incomplete_event_size=16_384,
     )
     server = _QuietServer(config)

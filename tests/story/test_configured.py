@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -174,6 +175,19 @@ async def test_a_reused_control_id_is_refused_or_let_through_with_a_warning(tmp_
         assert [line["environment"] for line in clinic.events("control_id_reused")] == ["test"]
         assert [line["revision"] for line in clinic.events("message_accepted")] == [1, 1, 2]
         assert len(clinic.events("message_repeated")) == 3
+
+
+async def test_tls_on_the_plain_http_port_is_one_line_of_our_own(tmp_path: Path) -> None:
+    async with opened(make(tmp_path, {"http": {"enabled": True, "port": 0}})) as clinic:
+        assert clinic.service.http is not None
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                await asyncio.open_connection(
+                    *clinic.service.http, ssl=ssl.create_default_context(), server_hostname="x"
+                )
+        [line] = clinic.events("http_closed")
+        assert (line["level"], line["reason"], line["peer"]) == ("warning", "tls", "127.0.0.1")
+        assert clinic.events("library") == []
 
 
 # Reload
