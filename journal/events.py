@@ -92,6 +92,11 @@ class Event(Enum):
         "The log file can be written again; the lines in between are lost.",
         "Find out why it could not be written (disk full, permissions). The service itself went on.",
     )
+    LOG_OPEN_TO_OTHERS = _warning(
+        "file",
+        "The log file can be read by more than its owner and group, and belongs to somebody else: its mode was not changed.",
+        "Give the file to the service's user, or run: chmod 0640 on it. It holds nothing of a patient, but who sends what when.",
+    )
     CLOCK_JUMPED = _warning(
         "shift_seconds",
         "The system clock moved by more than it should have.",

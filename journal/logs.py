@@ -148,7 +148,7 @@ def setup(
     if screen is not None:
         screen.setFormatter(_formatter(now, lambda *parts: people_line(*parts, colour=colour)))
         handlers.append(screen)
-    return Journal(
+    journal = Journal(
         now=now,
         level=level,
         file=log_file,
@@ -157,6 +157,9 @@ def setup(
         on_dropped=on_dropped,
         undo=_attach(handlers or [logging.NullHandler()]),
     )
+    if log_file is not None and log_file.open_to_others:
+        journal.emit(Event.LOG_OPEN_TO_OTHERS, file=log_file.path.name)
+    return journal
 
 
 def _attach(handlers: list[logging.Handler]) -> Callable[[], None]:

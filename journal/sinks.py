@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TextIO
@@ -26,6 +27,7 @@ class LogFile(logging.Handler):
     Attributes:
         failures: lines lost since the start.
         lost: lines lost since the last one that was written.
+        open_to_others: the file's mode is wider than `MODE` and not ours to change.
     """
 
     def __init__(self, path: Path, on_failure: Callable[[], None]) -> None:
@@ -34,6 +36,7 @@ class LogFile(logging.Handler):
         self.path = path
         self.failures = 0
         self.lost = 0
+        self.open_to_others = False
         self._on_failure = on_failure
         self._torn = False
         self._descriptor = -1
@@ -83,6 +86,16 @@ class LogFile(logging.Handler):
         self._descriptor = os.open(self.path, flags, MODE)
         status = os.fstat(self._descriptor)
         self._identity = (status.st_dev, status.st_ino)
+        self._narrow(status)
+
+    def _narrow(self, status: os.stat_result) -> None:
+        """A file that was there before may be open to more (logrotate's `create`, an old umask). A pipe stays as it is."""
+        if not stat.S_ISREG(status.st_mode) or not stat.S_IMODE(status.st_mode) & ~MODE:
+            return
+        try:
+            os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode) & MODE)
+        except PermissionError:  # somebody else's
+            self.open_to_others = True
 
     def _follow_rotation(self) -> None:
         try:

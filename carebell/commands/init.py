@@ -38,8 +38,9 @@ def init(directory: Path, *, demo: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        _write(path, content, secret=path.suffix == ".pem")
+        secret = path.suffix == ".pem"
+        path.parent.mkdir(exist_ok=True, mode=0o700 if secret else 0o777)
+        _write(path, content, secret=secret)
         print(f"wrote {path}")
     create_key_file(key_file)
     print(

@@ -36,7 +36,7 @@ def test_init_demo_makes_keys_and_messages_that_verify(carebell: Carebell, tmp_p
     folder = tmp_path / "new"
     assert carebell("init", folder, "--demo").code == 0
     key = folder / "keys/production.key.pem"
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (key, key.parent)] == [0o600, 0o700]
     messages = sorted((folder / "messages").iterdir())
     assert len(messages) == 3
     for message in messages:

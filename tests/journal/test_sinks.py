@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,46 @@ def test_a_new_file_is_for_its_group_at_most(path: Path) -> None:
         os.umask(before)
 
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o666, 0o640), (0o644, 0o640), (0o600, 0o600)])
+def test_a_file_that_is_there_is_narrowed_and_never_widened(path: Path, before: int, after: int) -> None:
+    path.touch()
+    path.chmod(before)
+    LogFile(path, nothing).close()
+    assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+def test_a_file_that_logrotate_made_is_narrowed(path: Path) -> None:
+    file = LogFile(path, nothing)
+    path.rename(path.with_suffix(".1"))
+    path.touch()
+    path.chmod(0o644)
+    file.write("one")
+    file.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_pipe_stays_as_it_is(path: Path) -> None:
+    os.mkfifo(path)
+    path.chmod(0o666)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    LogFile(path, nothing).close()
+    os.close(reader)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+
+def test_somebody_elses_file_is_written_and_said_to_be_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "not ours")
+
+    path.touch()
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with setup(now=lambda: NOW, file=path):
+        pass
+    [line] = map(json.loads, path.read_text("utf-8").splitlines())
+    assert (line["event"], line["level"], line["file"]) == ("log_open_to_others", "warning", path.name)
 
 
 def test_it_appends(path: Path) -> None:
