@@ -76,7 +76,7 @@ class Aftercare:
     def _resolve(self, now: datetime) -> None:
         with self.store.read() as conn:
             rows = receipts.to_resolve(conn, now, limit=PAGE)
-            known = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False)
+            known = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
         for row in rows:
             found = known.get(row.appointment)
             settled = found is not None and self._resolve_one(row, found.appointment, now)

@@ -106,6 +106,12 @@ class Dispatcher:
             found = await asyncio.to_thread(self._claim)
             for row in found.suppressed:
                 self._settler.log_suppressed(row)
+            if found.unreadable:
+                first = found.unreadable[0]
+                self._journal.emit(
+                    Event.NUMBER_UNREADABLE, environment=first.environment, appointment=first.reference,
+                    count=len(found.unreadable), next_at=first.next_attempt_at,
+                )  # fmt: skip
             if found.claimed:
                 taken += await self._post_all(found.claimed)
             if len(found.claimed) + len(found.suppressed) + len(found.postponed) < BATCH:

@@ -278,6 +278,11 @@ class Event(Enum):
         "A text will not reach the patient; it is not tried again.",
         "Look `code` up in docs/reference. A wrong number is corrected in the hospital's own system.",
     )
+    NUMBER_UNREADABLE = _critical(
+        "environment appointment count next_at",
+        "Sealed numbers do not open with the keys there are (`count` texts, the first one's appointment named); the others leave.",
+        "Put the key file right (`storage.key_file`): restored from a backup it may lack the newest key. Texts wait for it.",
+    )
     SMS_RETRY = _info(
         "environment appointment kind rule sms code reason attempt next_at",
         "The gateway could not take a text now; it is tried again at `next_at`.",

@@ -33,6 +33,8 @@ from store.vault import Vault
 
 DAY: Final = timedelta(hours=24)
 WEEK: Final = timedelta(days=7)
+UNREADABLE_AGAIN: Final = timedelta(minutes=5)
+"""A key file can be put right; what stays unreadable is taken back when its visit begins (`forgetting`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +110,16 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one claim did; `suppressed` rows carry their reason already, `postponed` their next time."""
+    """What one claim did; `suppressed` rows carry their reason already, `postponed` their next time.
+
+    Attributes:
+        unreadable: those of `postponed` whose appointment's sealed values do not open with the keys that there are.
+    """
 
     claimed: tuple[Claimed, ...]
     suppressed: tuple[OutboxRow, ...]
     postponed: tuple[OutboxRow, ...]
+    unreadable: tuple[OutboxRow, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -146,7 +153,9 @@ def claim(
         probe_every: how long an open breaker waits for its probe's outcome before the next text tries.
     """
     rows = _due(conn, now, tuple(senders), limit)
-    found = load(conn, vault, {row.appointment for row in rows}, now, lock="skip")
+    shut: set[str] = set()
+    found = load(conn, vault, {row.appointment for row in rows}, now, lock="skip", unreadable=shut)
+    unreadable = [replace(row, next_attempt_at=now + UNREADABLE_AGAIN) for row in rows if row.appointment in shut]
     rows = sorted((row for row in rows if row.appointment in found), key=_precedence)
     to = {row.appointment: recipient(found[row.appointment].appointment) for row in rows}
     keys = {owner: vault.ring.phone_key(number) for owner, number in to.items() if number is not None}
@@ -178,10 +187,12 @@ def claim(
             present[row.appointment] = after
             outcome.closed[row.appointment] = after
         outcome.take(candidate, decision, present[row.appointment], key)
+    outcome.postponed += unreadable
     outcome.write(conn, vault)
     return Round(
-        claimed=tuple(outcome.claimed), suppressed=tuple(outcome.suppressed), postponed=tuple(outcome.postponed)
-    )
+        claimed=tuple(outcome.claimed), suppressed=tuple(outcome.suppressed), postponed=tuple(outcome.postponed),
+        unreadable=tuple(unreadable),
+    )  # fmt: skip
 
 
 def still_ours(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:

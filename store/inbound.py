@@ -28,6 +28,7 @@ from sqlalchemy.sql import ClauseElement, ColumnElement
 from scheduler.appointment import Appointment
 from scheduler.messages import Kind, Past, State
 from store import records
+from store.crypto import Unreadable
 from store.outbox_row import read_past
 from store.prepared import Given, Prepared, PreparedRows, any_of, codec, insert_given, list_value
 from store.records import Reader
@@ -156,19 +157,34 @@ def find(
 
 
 def load(
-    conn: Connection, vault: Vault, ids: Collection[str], now: datetime, *, lock: bool | Literal["skip"]
+    conn: Connection,
+    vault: Vault,
+    ids: Collection[str],
+    now: datetime,
+    *,
+    lock: bool | Literal["skip"],
+    unreadable: set[str] | None = None,
 ) -> dict[str, Found]:
     """Appointments by id with their rows.
 
     Args:
         lock: they stay as they are until the commit; "skip" leaves out those that another transaction holds.
+        unreadable: those whose sealed values do not open are left out and noted in it; None: the first one raises
+            `crypto.Unreadable`.
     """
     if not ids:
         return {}
     listed = list_value(conn, sorted(ids))
     rows = {True: _LOCKED, False: _APPOINTMENTS, "skip": _UNLOCKED}[lock].fetch(conn, (listed,))
     reader = Reader.over(conn, vault, rows, now)
-    read = {row[0]: reader.read(row) for row in rows}
+    read = {}
+    for row in rows:
+        try:
+            read[row[0]] = reader.read(row)
+        except Unreadable:
+            if unreadable is None:
+                raise
+            unreadable.add(row[0])
     history: defaultdict[str, list[Past]] = defaultdict(list)
     for owner, attempts, *past in _HISTORY.fetch(conn, (listed,)):
         one = read_past(past, reader.instants)

@@ -7,7 +7,8 @@ The tuple's order is `COLUMNS`, which is the order of `tables.appointments` (a t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 
 from parser.phone import PhoneKind, PhoneNumber
 from scheduler.appointment import Appointment, Life, Visible
-from store.crypto import Place, day_of, seal, sealed_day, unseal
+from store.crypto import Place, Unreadable, day_of, seal, sealed_day, unseal
 from store.instants import InstantCodec, from_microseconds, to_microseconds
 from store.prepared import codec
 from store.tables import appointments
@@ -80,22 +81,29 @@ class Reader:
     """Turns rows of `COLUMNS` into appointments; what is past its deadline stays closed, even before the sweep came.
 
     Attributes:
-        keys: the day keys that still exist.
+        keys: the day keys that still exist and open.
+        shut: days whose key exists and does not open; reading what it sealed raises.
         now: UTC.
     """
 
     keys: Mapping[int, AESGCM]
     instants: InstantCodec
     now: datetime
+    shut: Collection[int] = ()
 
     @classmethod
     def over(cls, conn: Connection, vault: Vault, rows: Iterable[Sequence[Any]], now: datetime) -> Reader:
         """A reader with the keys that these rows need."""
-        days = {sealed_day(row[at]) for row in rows for at in _SEALED if row[at] is not None}
-        return cls(keys=vault.keys_for(conn, days, create=False), instants=codec(conn), now=now)
+        days: set[int] = set()
+        for row in rows:
+            with suppress(Unreadable):  # of no known form: its own row's trouble, when that is read
+                days.update(sealed_day(row[at]) for at in _SEALED if row[at] is not None)
+        shut: set[int] = set()
+        keys = vault.keys_for(conn, days, create=False, unreadable=shut)
+        return cls(keys=keys, instants=codec(conn), now=now, shut=shut)
 
     def read(self, row: Sequence[Any]) -> Appointment:
-        """One appointment. Unreadable (`crypto`) where a sealed value was tampered with; a destroyed key only empties it."""
+        """One appointment. Unreadable (`crypto`) where a seal or its day's key does not open; a destroyed key only empties it."""
         maybe = self.instants.get_maybe
         (
             own_id, environment, reference, aliases, revision, event_at, life, start, zone, date_only, duration,
@@ -127,7 +135,10 @@ class Reader:
     def _unseal(self, place: Place, column: str, sealed: bytes | None, forget_at: datetime | None) -> str | None:
         if sealed is None or forget_at is None or forget_at <= self.now:
             return None
-        key = self.keys.get(sealed_day(sealed))
+        day = sealed_day(sealed)
+        if day in self.shut:
+            raise Unreadable(column)
+        key = self.keys.get(day)
         return None if key is None else unseal(key, place, column, bytes(sealed)).decode()
 
 

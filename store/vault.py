@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.crypto import Unreadable, day_of
-from store.keys import KeyRing
+from store.keys import KeyFault, KeyRing
 from store.prepared import Prepared, any_of, list_value
 from store.tables import day_keys
 
@@ -42,22 +43,27 @@ class Vault:
     reread: Callable[[], KeyRing] | None = None
     _opened: dict[bytes, AESGCM] = field(default_factory=dict, repr=False)
 
-    def keys_for(self, conn: Connection, days: Iterable[int], *, create: bool) -> dict[int, AESGCM]:
+    def keys_for(
+        self, conn: Connection, days: Iterable[int], *, create: bool, unreadable: set[int] | None = None
+    ) -> dict[int, AESGCM]:
         """The keys of these days, read in this transaction; with `create` missing ones are made in it.
 
         Without `create` a day whose key was destroyed (or never made) is absent from the answer.
+
+        Args:
+            unreadable: days whose key is there and does not open are noted in it; None: the first one raises Unreadable.
         """
         wanted = set(days)
         if not wanted:
             return {}
-        found = self._read(conn, wanted)
+        found = self._read(conn, wanted, unreadable)
         missing = wanted - found.keys() if create else set()
         if missing:
             rows = [{"day": day, "wrapped": self._wrap(day, self.random(32))} for day in sorted(missing)]
             dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
             # Another node may have made the same day's key a moment ago: the first one stays and both use it.
             conn.execute(dialect.insert(day_keys).on_conflict_do_nothing(), rows)
-            found |= self._read(conn, missing)
+            found |= self._read(conn, missing, unreadable)
         return found
 
     def destroy_before(self, conn: Connection, now: datetime) -> int:
@@ -76,9 +82,16 @@ class Vault:
                 moved += 1
         return moved
 
-    def _read(self, conn: Connection, days: set[int]) -> dict[int, AESGCM]:
-        rows = _KEYS.fetch(conn, (list_value(conn, sorted(days)),))
-        return {day: self._open(day, wrapped) for day, wrapped in rows}
+    def _read(self, conn: Connection, days: set[int], unreadable: set[int] | None) -> dict[int, AESGCM]:
+        found = {}
+        for day, wrapped in _KEYS.fetch(conn, (list_value(conn, sorted(days)),)):
+            try:
+                found[day] = self._open(day, wrapped)
+            except Unreadable:
+                if unreadable is None:
+                    raise
+                unreadable.add(day)
+        return found
 
     def _open(self, day: int, wrapped: bytes) -> AESGCM:
         """Cached by the wrapped bytes, so that a key made in a transaction that rolled back is never mistaken."""
@@ -96,7 +109,8 @@ class Vault:
     def _unwrap(self, day: int, wrapped: bytes) -> bytes:
         master = self.ring.masters.get(_master_number(wrapped))
         if master is None and self.reread is not None:
-            self.ring = self.reread()
+            with suppress(KeyFault):  # the file is being replaced, or somebody shut it: this key stays unknown for now
+                self.ring = self.reread()
             master = self.ring.masters.get(_master_number(wrapped))
         if master is None:
             raise Unreadable("day_keys.wrapped")

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from notifier.callbacks import OptIn, OptOut, SignedForm, read_inbound
 from scheduler.messages import State
 from simulator.outcomes import Outcome
+from store.crypto import day_of
+from store.tables import day_keys
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.ehr import PHONE, unsigned
@@ -115,6 +118,28 @@ def test_a_cancellation_goes_over_every_cap_and_before_others(service: Pieces, t
     book(service, "one", event="S15")
     service.tick()
     assert [sms.kind for sms in twilio.asked] == ["booked", "canceled"]
+
+
+# A number that cannot be read
+
+
+def test_a_number_that_does_not_open_keeps_no_other_text_from_leaving(service: Pieces, twilio: PocketTwilio) -> None:
+    book(service, "one")
+    book(service, "two", start=VISIT + timedelta(days=3), phone=OTHER)
+    with service.store.write() as conn:
+        of = day_keys.c.day == day_of(VISIT + timedelta(days=3))
+        wrapped = conn.execute(select(day_keys.c.wrapped).where(of)).scalar_one()
+        conn.execute(day_keys.update().where(of).values(wrapped=wrapped[:-1] + bytes([wrapped[-1] ^ 1])))
+    service.vault._opened.clear()  # as after a restart
+    assert service.tick() == 1
+    assert service.events("number_unreadable", appointment="two", level="critical") == 1
+    assert service.tick() == 0
+    assert service.events("number_unreadable") == 1, "once for each time it is tried"
+    with service.store.write() as conn:
+        conn.execute(day_keys.update().where(of).values(wrapped=wrapped))
+    service.step(timedelta(minutes=5))
+    assert service.tick() == 1
+    assert service.events("internal_error") == 0
 
 
 # Opt-outs

@@ -10,16 +10,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
-from scheduler.appointment import Life
+from scheduler.appointment import Appointment, Life
 from scheduler.messages import Kind, Reason, State
 from store import holds, leases, optouts, outbox, receipts, tables
-from store.claims import Candidate, Claimed, Decision, Later, Round, Send, Suppress, claim, still_ours
+from store.claims import UNREADABLE_AGAIN, Candidate, Claimed, Decision, Later, Round, Send, Suppress, claim, still_ours
+from store.crypto import day_of
 from store.engine import Store, open_store
 from store.inbound import find
+from store.keys import KeyFault, KeyRing
 from store.optouts import Optout
 from store.outbox_row import RANK
 from store.vault import Vault
@@ -71,6 +74,53 @@ def test_a_decision_is_written_with_its_reason(store: Store, vault: Vault) -> No
         rows = {row.reference: row for row in outbox.rows(conn)}
     assert (rows["R1"], rows["R2"]) == (done.suppressed[0], done.postponed[0])
     assert (rows["R2"].state, rows["R2"].next_attempt_at, rows["R2"].attempts) == (State.DUE, until, 0)
+
+
+def _break_day_key(conn: Any, of: Appointment) -> None:
+    assert of.start is not None
+    other = tables.day_keys.update().where(tables.day_keys.c.day == day_of(of.start))
+    conn.execute(other.values(wrapped=(1).to_bytes(4, "big") + b"x" * 60))
+
+
+def _alter_seal(conn: Any, of: Appointment) -> None:
+    mine = tables.appointments.c.id == of.id
+    phone = conn.execute(select(tables.appointments.c.phone).where(mine)).scalar_one()
+    conn.execute(tables.appointments.update().where(mine).values(phone=phone[:-1] + bytes([phone[-1] ^ 1])))
+
+
+def _cut_seal(conn: Any, of: Appointment) -> None:
+    conn.execute(tables.appointments.update().where(tables.appointments.c.id == of.id).values(phone=b"?"))
+
+
+@pytest.mark.parametrize("harm", [_break_day_key, _alter_seal, _cut_seal], ids=["day key", "altered", "cut"])
+def test_one_unreadable_number_waits_and_the_others_leave(store: Store, vault: Vault, harm: Any) -> None:
+    good, bad = appointment(1), appointment(2, start=NOW + timedelta(days=5))
+    put(store, vault, [first(good, reminder()), first(bad, reminder())])
+    with store.write() as conn:
+        harm(conn, bad)
+    fresh = Vault(vault.ring)  # it has not opened the key before
+    done = _claim(store, fresh)
+    assert [one.row.reference for one in done.claimed] == ["R1"]
+    assert [row.reference for row in done.unreadable] == ["R2"]
+    assert done.postponed == done.unreadable
+    with store.read() as conn:
+        [row] = outbox.rows(conn, state=State.DUE)
+    assert (row.reference, row.attempts, row.next_attempt_at) == ("R2", 0, NOW + UNREADABLE_AGAIN)
+    assert _claim(store, fresh).empty
+    assert [row.reference for row in _claim(store, fresh, now=NOW + UNREADABLE_AGAIN).unreadable] == ["R2"]
+
+
+def test_a_key_file_that_is_put_right_lets_the_text_go(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(), reminder())])
+    restored = KeyRing(current=7, masters={7: b"7" * 32}, pepper=vault.ring.pepper)
+
+    def shut() -> KeyRing:
+        raise KeyFault("KEY_FILE_OPEN_TO_OTHERS", "others can read it")
+
+    node = Vault(restored, reread=shut)
+    assert len(_claim(store, node).unreadable) == 1
+    node.reread = lambda: vault.ring
+    assert len(_claim(store, node, now=NOW + UNREADABLE_AGAIN).claimed) == 1
 
 
 def test_the_decision_sees_optouts_caps_and_holds(store: Store, vault: Vault) -> None:
