@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -29,6 +29,8 @@ LEVELS: Final[dict[int, str]] = {
     logging.CRITICAL: "critical",
 }
 _MASKED = re.compile(r"\*\*\*[0-9]{0,4}")
+_EVENT: Final = 22
+_HEAD: Final = len("2026-03-09 19:00:00 WARNING  ") + _EVENT
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
 
 Value = str | int | float | bool | None | datetime | date | timedelta | Enum | Iterable[str]
@@ -108,23 +110,42 @@ def _text(name: str, value: str) -> str:
     return encode_basestring_ascii(value)
 
 
-def people_line(time: str, level: str, event: str, fields: Mapping[str, object], *, colour: bool) -> str:
+def people_line(
+    time: str, level: str, event: str, fields: Mapping[str, object], *, colour: bool, columns: int | None = None
+) -> str:
     """One line for people: local reading order, `2026-03-09 19:00:00 WARNING message refused  code=SIG07 ...`.
 
     Args:
         time: as in the JSON line.
         fields: values as they come out of a JSON line: text, numbers, booleans, lists of text.
         colour: ANSI colours for the level and the names.
+        columns: what does not fit goes on in indented lines, broken between fields alone; None: one line, however long.
     """
     clock = time[:19].replace("T", " ")
     words = plain(event.replace("_", " "))
     shown = [(plain(name), _shown(value)) for name, value in fields.items() if value is not None]
+    breaks = _breaks(shown, columns)
+    if breaks and breaks[0] == " ":
+        words = f"{words:<{_EVENT}}"
     if not colour:
-        pairs = " ".join(f"{name}={value}" for name, value in shown)
-        return f"{plain(clock)} {level.upper():<8} {words:<22} {pairs}".rstrip()
-    pairs = " ".join(f"\x1b[36m{name}=\x1b[0m{value}" for name, value in shown)
+        pairs = "".join(f"{gap}{name}={value}" for gap, (name, value) in zip(breaks, shown, strict=True))
+        return f"{plain(clock)} {level.upper():<8} {words}{pairs}".rstrip()
+    pairs = "".join(f"{gap}\x1b[36m{name}=\x1b[0m{value}" for gap, (name, value) in zip(breaks, shown, strict=True))
     mark = f"\x1b[{_COLOURS.get(level, '0')}m{plain(level.upper()):<8}\x1b[0m"
-    return f"\x1b[2m{plain(clock)}\x1b[0m {mark} \x1b[1m{words:<22}\x1b[0m {pairs}".rstrip()
+    return f"\x1b[2m{plain(clock)}\x1b[0m {mark} \x1b[1m{words}\x1b[0m{pairs}".rstrip()
+
+
+def _breaks(shown: Sequence[tuple[str, str]], columns: int | None) -> Sequence[str]:
+    """What stands before each field: a blank, or a new line and its indent."""
+    if columns is None:
+        return (" ",) * len(shown)
+    breaks, used = [], _HEAD
+    for name, value in shown:
+        width = len(name) + 1 + len(value)
+        fits = used + 1 + width <= columns
+        breaks.append(" " if fits else "\n    ")
+        used = used + 1 + width if fits else 4 + width
+    return breaks
 
 
 def _shown(value: object) -> str:

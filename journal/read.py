@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -21,6 +22,8 @@ from journal.lines import LEVELS, people_line
 LONGEST_LINE: Final = 64 * 1024
 """Bytes; our own lines have at most some ten kilobytes."""
 
+_CLOCK: Final = "%Y-%m-%d %H:%M:%S"
+_AN_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _NUMBERS: Final = {name: number for number, name in LEVELS.items()}
 _HEAD: Final = ("time", "level", "event")
 
@@ -38,8 +41,11 @@ class Line:
     event: str
     fields: Mapping[str, Any]
 
-    def pretty(self, *, colour: bool) -> str:
-        return people_line(self.time, self.level, self.event, self.fields, colour=colour)
+    def pretty(self, *, colour: bool, zone: tzinfo = UTC, columns: int | None = None) -> str:
+        """For people: every instant as a clock in this zone shows it; `columns` as in `journal.lines.people_line`."""
+        fields = {name: _local(value, zone) for name, value in self.fields.items()}
+        time = _instant(self.time).astimezone(zone).strftime(_CLOCK)
+        return people_line(time, self.level, self.event, fields, colour=colour, columns=columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +166,12 @@ def _instant(written: str) -> datetime:
     if time.tzinfo is None:
         raise ValueError("a time without an offset")
     return time
+
+
+def _local(value: object, zone: tzinfo) -> object:
+    if not isinstance(value, str) or _AN_INSTANT.fullmatch(value) is None:
+        return value
+    try:
+        return datetime.fromisoformat(value).astimezone(zone).strftime(_CLOCK)
+    except (ValueError, OverflowError):  # no such day, or at the end of time
+        return value

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from carebell.commands.open_store import opened
+from carebell.commands.open_store import ALIVE, opened
 from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.timeline import WHY, Entry, print_timeline, title_of
+from carebell.commands.waiting import Lookout, Waiting
+from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from carebell.wiring import one_environment
 from config.load import Loaded
 from notifier.outcomes import rule_of
 from scheduler.messages import State
 from store import appointments as store_appointments
+from store import holds, leases
 from store import outbox as store_outbox
+from store.engine import Transaction
 from store.outbox_row import OutboxRow
 
 
@@ -33,39 +38,75 @@ def outbox(
         with one.store.read() as conn:
             rows = list(store_outbox.rows(conn, environment=environment, appointment=appointment, state=wanted))
             masked = store_appointments.masked_phones(conn, one.vault, {row.appointment for row in rows}, now)
-    shown = [_row(row, masked.get(row.appointment)) for row in rows]
+            zones = Zones(one.loaded)
+            lookout = _lookout(conn, zones, now)
+    shown = [
+        _Shown(row=row, to=masked.get(row.appointment), waiting=_waiting(row, one.loaded, lookout)) for row in rows
+    ]
     if as_json:
-        for row in shown:
-            print_json(row)
+        for each in shown:
+            print_json(_row(each))
         return
+    empty = _nothing(appointment, "no texts, and no silences, are recorded")
     if appointment is not None:
-        _print_story(rows, masked, one.loaded, empty=_nothing(appointment, "no texts, and no silences, are recorded"))
+        _print_story(shown, zones, empty=empty)
         return
+    if shown:
+        print(zones.sentence({row.environment for row in rows}))
     print_table(
-        ["Due (UTC)", "Environment", "Appointment", "Text", "State", "Why", "Tries", "To"],
+        ["Due", "Environment", "Appointment", "Text", "State", "Why", "Tries", "To"],
         [
-            (row["due"] or "-", row["environment"], row["appointment"], f"{row['kind']} {row['rule']}", row["state"],
-             row["reason"], row["attempts"], row["to"] or "-")
-            for row in shown
+            (zones.clock(each.row.due, each.row.environment), each.row.environment, each.row.reference,
+             title_of(each.row.kind.value, each.row.rule), each.row.state.value, each.why, each.row.attempts, each.to or "-")
+            for each in shown
         ],
-        empty=_nothing(appointment, "no texts, and no silences, are recorded"),
+        empty=empty,
+        first="Appointment",
     )  # fmt: skip
 
 
-def _print_story(rows: Sequence[OutboxRow], masked: Mapping[str, str], loaded: Loaded, *, empty: str) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """A row of the outbox, whom it goes to (masked) and, where it is due, what it waits for."""
+
+    row: OutboxRow
+    to: str | None
+    waiting: Waiting | None
+
+    @property
+    def why(self) -> str:
+        return self.row.reason.value if self.waiting is None else self.waiting.text
+
+
+def _lookout(conn: Transaction, zones: Zones, now: datetime) -> Lookout:
+    alive = [node for node in leases.seen(conn, since=now - ALIVE) if "dispatcher" in node.roles]
+    rehearsed = abs(now - datetime.now(UTC)) > ALIVE  # its clock runs on when its service does not
+    return Lookout(
+        now=now, holds=holds.held(conn), breakers=holds.open_breakers(conn),
+        dispatching=None if rehearsed else bool(alive), clock=zones.clock,
+    )  # fmt: skip
+
+
+def _waiting(row: OutboxRow, loaded: Loaded, lookout: Lookout) -> Waiting | None:
+    if row.state is not State.DUE:
+        return None
+    return lookout.why(row, loaded.configuration.environments.get(row.environment))
+
+
+def _print_story(shown: Sequence[_Shown], zones: Zones, *, empty: str) -> None:
     """One timeline for each environment that knows the appointment."""
-    environments = loaded.configuration.environments
-    if not rows:
+    if not shown:
         print(empty)
-    for name in dict.fromkeys(row.environment for row in rows):
-        mine = [row for row in rows if row.environment == name]
-        print(f"{mine[0].reference} in {name}.", end=" ")
-        zone = environments[name].time_zone if name in environments else "UTC"
-        print_timeline([_entry(row, masked.get(row.appointment), zone) for row in mine], zone, empty=empty)
+    for name in dict.fromkeys(each.row.environment for each in shown):
+        mine = [each for each in shown if each.row.environment == name]
+        print(f"{mine[0].row.reference} in {name}.", end=" ")
+        zone = zones.of(name)
+        print_timeline([_entry(each, zone) for each in mine], zone, empty=empty)
 
 
-def _entry(row: OutboxRow, to: str | None, zone: str) -> Entry:
+def _entry(each: _Shown, zone: str) -> Entry:
     """A text and what became of it."""
+    row, to = each.row, each.to
     verdict = {State.SUPPRESSED: "did not go", State.DUE: "waits"}.get(row.state, row.state.value)
     notes = [f"{row.reason.value}: {WHY[row.reason]}"]
     if row.state is not State.SUPPRESSED:
@@ -78,8 +119,8 @@ def _entry(row: OutboxRow, to: str | None, zone: str) -> Entry:
         notes.append(f"the gateway's code {row.code}: {rule_of(row.code).status.value}")
     if row.state is State.UNKNOWN:
         notes.append("nobody knows whether the gateway took it; it is looked up there and not sent blindly again")
-    if row.state is State.DUE and row.next_attempt_at is not None and row.next_attempt_at != row.due:
-        notes.append(f"not before {_clock(row.next_attempt_at, zone)}")
+    if each.waiting is not None:
+        notes.append(each.waiting.text)
     return Entry(at=row.due, verdict=verdict, title=title_of(row.kind.value, row.rule), notes=tuple(notes))
 
 
@@ -87,7 +128,8 @@ def _clock(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%a %H:%M:%S}"
 
 
-def _row(row: OutboxRow, to: str | None) -> dict[str, Any]:
+def _row(each: _Shown) -> dict[str, Any]:
+    row = each.row
     return {
         "id": row.id,
         "environment": row.environment,
@@ -100,7 +142,8 @@ def _row(row: OutboxRow, to: str | None) -> dict[str, Any]:
         "reason": row.reason.value,
         "attempts": row.attempts,
         "sid": row.sid,
-        "to": to,
+        "to": each.to,
+        "waits": None if each.waiting is None else each.waiting.wait.value,
         "code": row.code,
         "expires": iso(row.expires),
         "sent_at": iso(row.sent_at),
@@ -131,30 +174,32 @@ def appointments(config: Path | None, *, appointment: str | None, environment: s
                 )
             else:
                 found = list(store_appointments.listed(conn, one.vault, now, environment=environment))
-    rows = [
-        {
-            "environment": each.environment,
-            "appointment": each.reference,
-            "start": iso(each.start),
-            "status": each.life,
-            "revision": each.revision,
-            "phone": each.phone,
-            "purged_at": iso(each.purged_at),
-        }
-        for each in found
-    ]
     if as_json:
-        for row in rows:
-            print_json(row)
+        for each in found:
+            print_json(
+                {
+                    "environment": each.environment,
+                    "appointment": each.reference,
+                    "start": iso(each.start),
+                    "status": each.life,
+                    "revision": each.revision,
+                    "phone": each.phone,
+                    "purged_at": iso(each.purged_at),
+                }
+            )
         return
+    zones = Zones(one.loaded)
+    if found:
+        print(zones.sentence({each.environment for each in found}))
     print_table(
-        ["Start (UTC)", "Environment", "Appointment", "Status", "Revision", "Phone", "Forgotten (UTC)"],
+        ["Start", "Environment", "Appointment", "Status", "Revision", "Phone", "Forgotten"],
         [
-            (row["start"] or "-", row["environment"], row["appointment"], row["status"], row["revision"], row["phone"] or "-",
-             row["purged_at"] or "-")
-            for row in rows
+            (zones.clock(each.start, each.environment), each.environment, each.reference, each.life, each.revision,
+             each.phone or "-", zones.clock(each.purged_at, each.environment))
+            for each in found
         ],
         empty=_nothing(appointment, "no appointment is known"),
+        first="Appointment",
     )  # fmt: skip
 
 

@@ -6,8 +6,9 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from carebell.wiring import load, open_database, open_vault, stop_for
 from config.load import Loaded
@@ -17,6 +18,9 @@ from store import rehearsed
 from store.engine import Store
 from store.faults import StoreFault, classify
 from store.vault import Vault
+
+ALIVE: Final = timedelta(minutes=1)
+"""A node that gave a sign of life this recently runs; it gives one every 15 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from carebell.commands.open_store import Opened, opened
 from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.typed import read_number, typed_number
+from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED, UsageStop
 from store import audit, optouts
 from store.optouts import Optout
@@ -15,17 +16,18 @@ from store.optouts import Optout
 def list_all(config: Path | None, *, as_json: bool) -> None:
     """Every opt-out: sender, source and time; the number is a keyed hash."""
     with opened(config) as one, one.store.read() as conn:
-        rows = [
-            {"sender": each.sender, "source": each.source, "since": iso(each.since), "phone_key": each.phone_key}
-            for each in optouts.listed(conn)
-        ]
+        found, zones = list(optouts.listed(conn)), Zones(one.loaded)
     if as_json:
-        for row in rows:
-            print_json(row)
+        for each in found:
+            print_json(
+                {"sender": each.sender, "source": each.source, "since": iso(each.since), "phone_key": each.phone_key}
+            )
         return
+    if found:
+        print(zones.sentence({None}))
     print_table(
-        ["Sender", "Source", "Since (UTC)", "Number (keyed hash)"],
-        [(row["sender"], row["source"], row["since"], str(row["phone_key"])[:16]) for row in rows],
+        ["Sender", "Source", "Since", "Number (keyed hash)"],
+        [(each.sender, each.source, zones.clock(each.since), each.phone_key[:16]) for each in found],
         empty="nobody has opted out",
     )
 

@@ -1,13 +1,18 @@
-"""How results are printed: JSON lines for programs, tables for people."""
+"""How results are printed: JSON lines for programs; for people a table, or a block for each row where the terminal is narrow."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from journal.lines import plain
+
+_GAP = "  "
 
 
 def print_json(row: Mapping[str, Any]) -> None:
@@ -26,20 +31,80 @@ def iso(instant: datetime | None) -> str | None:
     return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """A table that fits the terminal: the last column wraps; without rows, the sentence `empty`."""
+def terminal_columns() -> int | None:
+    """How wide the terminal is; None: the output goes into a pipe or a file, where a line may have any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str, first: str = "") -> None:
+    """A table that never breaks a cell, so that an id can be copied whole; without rows, the sentence `empty`.
+
+    Where the terminal is narrower than the table, what is the same in all rows is told once above it. If that does not help
+    either, each row is a block: what stands first, then all else by its heading.
+
+    Args:
+        first: the heading of what a block begins with; else the first one.
+    """
     if not rows:
         print(empty)
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    columns = [
+        (heading, ["" if cell is None else plain(str(cell)) for cell in column])
+        for heading, column in zip(headings, zip(*rows, strict=True), strict=True)
+    ]
+    terminal = terminal_columns()
+    if terminal is not None and _table_width(columns) > terminal and len(rows) > 1:
+        shared = [each for each in columns if len(set(each[1])) == 1 and each[0] != first]
+        columns = [each for each in columns if each not in shared]
+        _print_words("All: ", _named((heading, cells[0]) for heading, cells in shared), terminal)
+    if terminal is None or _table_width(columns) <= terminal:
+        _print_rows(columns)
+    else:
+        _print_blocks(columns, first or headings[0], terminal)
 
-    width = None if sys.stdout.isatty() else max(shutil.get_terminal_size().columns, 160)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console(width=width, highlight=False).print(table)
+
+_Column = tuple[str, list[str]]
+"""A heading and the cells below it."""
+
+
+def _print_rows(columns: Sequence[_Column]) -> None:
+    widths = [_column_width(column) for column in columns]
+    heads, cells = [heading for heading, _ in columns], [cells for _, cells in columns]
+    for row in (heads, ["─" * width for width in widths], *zip(*cells, strict=True)):
+        print(_GAP.join(text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_blocks(columns: Sequence[_Column], first: str, terminal: int) -> None:
+    lead = next((each for each in columns if each[0] == first), columns[0])
+    others = [each for each in columns if each is not lead]
+    for index, title in enumerate(lead[1]):
+        print(title)
+        _print_words("    ", _named((heading, cells[index]) for heading, cells in others), terminal)
+
+
+def _named(pairs: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{heading.lower()} {cell}" for heading, cell in pairs if cell not in ("", "-"))
+
+
+def _print_words(lead: str, text: str, terminal: int) -> None:
+    """Broken between words alone."""
+    if text:
+        broken = textwrap.wrap(text, terminal - len(lead), break_long_words=False, break_on_hyphens=False)
+        print("\n".join(f"{lead if number == 0 else ' ' * len(lead)}{line}" for number, line in enumerate(broken)))
+
+
+def _table_width(columns: Sequence[_Column]) -> int:
+    return sum(_column_width(column) for column in columns) + len(_GAP) * (len(columns) - 1)
+
+
+def _column_width(column: _Column) -> int:
+    return max(_width(text) for text in (column[0], *column[1]))
+
+
+def _width(text: str) -> int:
+    """Terminal columns: wide characters (CJK) take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

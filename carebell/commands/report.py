@@ -12,6 +12,7 @@ from typing import Final
 
 from carebell.commands.open_store import opened
 from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from carebell.wiring import one_environment
 from notifier.outcomes import ReportStatus, rule_of
@@ -128,7 +129,7 @@ def report(
                     print_json({key: value(row) for key, _, value in COLUMNS})
                 print_json({"tiles": tiles.shown(), "from": iso(since), "to": iso(until)})
             else:
-                _print_page(list(rows), tiles, since, until)
+                _print_page(list(rows), tiles, since, until, Zones(one.loaded))
 
 
 def status_of(row: OutboxRow) -> str:
@@ -156,7 +157,7 @@ def _print_csv(rows: Iterator[OutboxRow]) -> None:
         writer.writerow([safe(value(row)) for _, _, value in COLUMNS])
 
 
-def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: datetime) -> None:
+def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: datetime, zones: Zones) -> None:
     print(f"Texts and silences planned from {iso(since)} to {iso(until)}.")
     sums = tiles.shown()
     for name in sums:
@@ -164,22 +165,18 @@ def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: dat
         unit = " %" if name.endswith("_percent") and value is not None else ""
         print(f"  {name.removesuffix('_percent').replace('_', ' '):<22}{'-' if value is None else value}{unit}")
     print()
-    wanted = (
-        "planned_time",
-        "sent_time",
-        "environment",
-        "appointment",
-        "sms_notification_type",
-        "rule",
-        "status",
-        "reason",
-    )
-    columns = [column for name in wanted for column in COLUMNS if column[0] == name]
+    if rows:
+        print(zones.sentence({row.environment for row in rows}))
     print_table(
-        [heading for _, heading, _ in columns],
-        [[value(row) or "-" for _, _, value in columns] for row in rows],
+        ["Planned", "Sent", "Environment", "Appointment", "Type", "Event or rule", "Status", "Reason"],
+        [
+            (zones.clock(row.due, row.environment), zones.clock(row.sent_at, row.environment), row.environment,
+             row.reference, _TYPES[row.kind], row.rule, status_of(row), row.reason.value)
+            for row in rows
+        ],
         empty="nothing was planned in this span",
-    )
+        first="Appointment",
+    )  # fmt: skip
 
 
 def _instant(option: str, written: str, now: datetime, *, last: bool = False) -> datetime:

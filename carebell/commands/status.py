@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import socket
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from carebell.commands.open_store import Opened, opened
+from carebell.commands.open_store import ALIVE, Opened, opened
 from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED
 from carebell.listening import ports
 from carebell.wiring import days_left
 from certs.cer import read_upload
 from store import holds, leases, outbox
 
-_ALIVE = timedelta(minutes=1)
 _CONNECT_SECONDS = 1.0
 
 
@@ -35,7 +35,7 @@ def status(config: Path | None, *, as_json: bool) -> int:
     if as_json:
         print_json(found)
     else:
-        _print(found)
+        _print(found, Zones(one.loaded))
     return OK if _is_well(found) else REFUSED
 
 
@@ -110,7 +110,7 @@ def _environments(one: Opened) -> list[dict[str, Any]]:
 
 def _nodes(one: Opened, now: datetime) -> list[dict[str, Any]]:
     with one.store.read() as conn:
-        seen = leases.seen(conn, since=now - _ALIVE)
+        seen = leases.seen(conn, since=now - ALIVE)
     return [
         {"node": each.name, "roles": each.roles, "version": each.version, "seen": iso(each.seen_at)} for each in seen
     ]
@@ -126,7 +126,7 @@ def _is_well(found: dict[str, Any]) -> bool:
     )
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], zones: Zones) -> None:
     queue, gateway = found["queue"], found["gateway"]
     for row in found["listeners"]:
         state = "listening" if row["listening"] else "NOT LISTENING: is the service running?"
@@ -136,30 +136,45 @@ def _print(found: dict[str, Any]) -> None:
     print(f"queue     {queue['ready']} ready, {queue['waiting']} waiting, oldest {queue['lag_seconds']} s late")
     print(f"gateway   {gateway['kind']}{' (live)' if gateway['live'] else ''}")
     for held in gateway["holds"]:
-        print(f"          HELD since {held['since']}: {held['scope']} {held['name']} {held['reason']}")
+        print(f"          HELD since {_clock(held['since'], zones)}: {_scope(held)}: {held['reason']}")
     for breaker in gateway["breakers"]:
-        print(
-            f"          STOPPED since {breaker['since']}: {breaker['scope']} {breaker['name']}, code {breaker['code']}"
-        )
+        since = _clock(breaker["since"], zones)
+        print(f"          STOPPED since {since}: {_scope(breaker)}: the gateway refuses, code {breaker['code']}")
+    print(f"\n{zones.sentence({None, *(row['environment'] for row in found['environments'])})}\n")
     print_table(
-        ["Environment", "Certificate", "State", "Days left", "Expires (UTC)"],
+        ["Environment", "Certificate", "State", "Days left", "Expires"],
         [
             (
                 row["environment"],
                 Path(row["file"]).name,
                 row["reason"] or row["verdict"],
                 row["days_left"],
-                row["not_after"],
+                _clock(row["not_after"], zones, row["environment"]),
             )
             for row in found["certificates"]
         ],
         empty="no certificates",
+        first="Certificate",
     )
+    print()
     print_table(
-        ["Environment", "Enabled", "Last message (UTC)"],
+        ["Environment", "Enabled", "Last message"],
         [
-            (row["environment"], "yes" if row["enabled"] else "no", row["last_message"] or "none")
+            (
+                row["environment"],
+                "yes" if row["enabled"] else "no",
+                _clock(row["last_message"], zones, row["environment"]) if row["last_message"] else "none",
+            )
             for row in found["environments"]
         ],
         empty="no environments",
     )
+
+
+def _clock(written: str | None, zones: Zones, environment: str | None = None) -> str:
+    """An instant of the JSON, as a clinic reads it."""
+    return zones.clock(None if written is None else datetime.fromisoformat(written), environment)
+
+
+def _scope(row: dict[str, Any]) -> str:
+    return "everything" if row["scope"] == "all" else f"{row['scope']} {row['name']}"

@@ -6,9 +6,11 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from carebell.commands import logs as carebell_logs
 from tests.carebell.conftest import Carebell
 from tests.story.clinic import opened
 from tests.story.ehr import PHONE, signed, unsigned
@@ -186,6 +188,33 @@ def test_outbox_filters(carebell: Carebell, lived: Path) -> None:
     assert (nothing.code, "A9" in nothing.out) == (0, True)
 
 
+def test_outbox_says_why_a_text_waits(carebell: Carebell, lived: Path) -> None:
+    def waits() -> set[str | None]:
+        return {row["waits"] for row in carebell("-c", lived, "outbox", "--appointment", "A1", "--json").rows}
+
+    assert waits() == {"time"}
+    assert "waits for its time" in carebell("-c", lived, "outbox").out
+    assert "waits for its time" in carebell("-c", lived, "outbox", "--appointment", "A1").out
+    change(lived, {"environments": {"production": {"enabled": False}}})
+    assert waits() == {"switched_off"}
+    assert {row["waits"] for row in carebell("-c", lived, "outbox", "--state", "suppressed", "--json").rows} == {None}
+
+
+def test_times_are_the_clinics_and_its_zone_is_named(carebell: Carebell, lived: Path) -> None:
+    [row] = carebell("-c", lived, "outbox", "--json", "--appointment", "T1", "--state", "due").rows[:1]
+    local = datetime.fromisoformat(row["due"]).astimezone(ZoneInfo("America/Los_Angeles"))
+    for command in ("outbox", "appointments", "status"):
+        assert "Times in America/Los_Angeles." in carebell("-c", lived, command).out.splitlines()
+    assert f"{local:%Y-%m-%d %H:%M}" in carebell("-c", lived, "outbox").out
+    change(lived, {"environments": {"test": {"time_zone": "Europe/Berlin"}}})
+    said = carebell("-c", lived, "outbox").out
+    assert said.splitlines()[0] == (
+        "Times in each environment's zone: production America/Los_Angeles, test Europe/Berlin."
+    )
+    assert f"{local.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M}" in said
+    assert carebell("-c", lived, "logs").err == "Times in UTC.\n"
+
+
 def test_appointments_have_the_keys_of_the_contract(carebell: Carebell, lived: Path) -> None:
     ended = carebell("-c", lived, "appointments", "--json")
     assert ended.code == 0
@@ -225,6 +254,28 @@ def test_logs_for_people_are_one_line_an_event(carebell: Carebell, lived: Path) 
     ended = carebell("-c", lived, "logs")
     assert (ended.code, len(ended.out.splitlines())) == (0, len(wanted))
     assert "\x1b" not in ended.out
+    assert ended.err == "Times in America/Los_Angeles.\n"
+    first = datetime.fromisoformat(json.loads(wanted[0])["time"]).astimezone(ZoneInfo("America/Los_Angeles"))
+    assert ended.out.startswith(f"{first:%Y-%m-%d %H:%M:%S} INFO ")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_on_a_terminal_log_lines_break_between_fields(
+    columns: int, carebell: Carebell, lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carebell_logs, "terminal_columns", lambda: columns)
+    ended = carebell("-c", lived, "logs", "--control-id", "C4")
+    [refused] = carebell("-c", lived, "logs", "--control-id", "C4", "--json").rows
+    assert f"digest={refused['digest']}" in ended.out.split()
+    assert [line for line in ended.out.splitlines() if len(line) > columns] == []
+
+
+def test_logs_without_a_match_say_so(carebell: Carebell, lived: Path) -> None:
+    for words in ((), ("--json",)):
+        ended = carebell("-c", lived, "logs", "--appointment", "A9", "--since", "1h", *words)
+        assert (ended.code, ended.out) == (0, "")
+        said = ended.err.splitlines()[-1]
+        assert said.startswith("carebell: no line matches --appointment A9 --since 1h --level info in ")
 
 
 def test_without_a_log_it_says_so(carebell: Carebell, configuration: Path) -> None:

@@ -1,0 +1,43 @@
+"""The clinics' clocks: every time that people read is their clinic's, and the zone is named beside it; JSON stays in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from config.load import Loaded
+
+
+class Zones:
+    """Environment -> zone, as configured; an environment that the configuration has lost is shown in UTC."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._known = {name: one.time_zone for name, one in loaded.configuration.environments.items()}
+
+    def of(self, environment: str | None) -> str:
+        """The zone's name. Without an environment the one that all of them share; else UTC."""
+        if environment is None:
+            shared = set(self._known.values())
+            return shared.pop() if len(shared) == 1 else "UTC"
+        return self._known.get(environment, "UTC")
+
+    def clock(self, instant: datetime | None, environment: str | None = None) -> str:
+        """`2026-03-02 08:00`; `-` for none."""
+        return "-" if instant is None else f"{self._local(instant, environment):%Y-%m-%d %H:%M}"
+
+    def second(self, instant: datetime, environment: str | None = None) -> str:
+        """`2026-03-02 08:00:00`."""
+        return f"{self._local(instant, environment):%Y-%m-%d %H:%M:%S}"
+
+    def sentence(self, environments: Collection[str | None]) -> str:
+        """Which zone the times of these environments' rows are in; None stands for what belongs to none of them."""
+        zones = {self.of(name) for name in environments} or {self.of(None)}
+        if len(zones) == 1:
+            return f"Times in {zones.pop()}."
+        each = [f"{name} {self.of(name)}" for name in sorted(name for name in environments if name is not None)]
+        others = [f"all else {self.of(None)}"] if None in environments else []
+        return f"Times in each environment's zone: {', '.join(each + others)}."
+
+    def _local(self, instant: datetime, environment: str | None) -> datetime:
+        return instant.astimezone(ZoneInfo(self.of(environment)))
