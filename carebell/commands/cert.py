@@ -59,18 +59,15 @@ def _print_report(row: dict[str, Any]) -> None:
 
 def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | None) -> None:
     """Append ZSG to one message; the result is bare, as it was given, never framed."""
-    from certs.cer import read_upload
-    from certs.sign import SigningError, load_key
-    from certs.sign import sign as append_signature
+    from carebell.commands.signer import signer
+    from certs.sign import SigningError
 
     if output is not None and output.resolve() == file.resolve():
         raise UsageStop("the output would overwrite the message; name another file")
     content = one_message(file)
-    report = read_upload(cert, datetime.now(UTC))
-    if report.certificate is None:
-        raise Stop(f"{cert}: {report.reason}")
+    append_signature = signer(key, cert, alg=alg)
     try:
-        signed = append_signature(content, key=load_key(key), certificate=report.certificate, alg=alg)
+        signed = append_signature(content)
     except SigningError as error:
         raise Stop(f"{file}: {error}") from None
     if output is None:

@@ -6,15 +6,15 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import print_json
+from carebell.commands.signer import signer
 from carebell.exits import OK, REFUSED, Stop, TransientStop, UsageStop
-from certs.cer import read_upload
 from certs.msh import read_msh
-from certs.sign import SigningError, load_key, sign
+from certs.sign import SigningError
 from listener.client import Answer, MllpClient, SendError
 from listener.tls import TlsSetupError, client_context
 
@@ -49,7 +49,11 @@ def send(
     if (key is None) != (cert is None):
         raise UsageStop("--key and --cert go together")
     if key is not None and cert is not None:
-        outgoing = _signed(outgoing, key, cert)
+        append_signature = signer(key, cert)
+        try:
+            outgoing = [(name, append_signature(content)) for name, content in outgoing]
+        except SigningError as error:
+            raise Stop(str(error)) from None
     context = tls_context(tls) if tls is not None else None
     sender = _Sender(host, port, context, tls.name if tls else None, timedelta(seconds=timeout), as_json)
     return asyncio.run(sender.run(outgoing * repeat, connections))
@@ -61,20 +65,6 @@ def address(written: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageStop(f"--to: {written!r} is not HOST:PORT, such as 127.0.0.1:2575")
     return host.strip("[]"), int(port)
-
-
-def _signed(outgoing: Sequence[tuple[str, bytes]], key_file: Path, cert_file: Path) -> list[tuple[str, bytes]]:
-    report = read_upload(cert_file, datetime.now(UTC))
-    if report.certificate is None:
-        raise Stop(f"{cert_file}: {report.reason}")
-    try:
-        key = load_key(key_file)
-    except SigningError as error:
-        raise Stop(str(error)) from None
-    try:
-        return [(name, sign(content, key=key, certificate=report.certificate)) for name, content in outgoing]
-    except SigningError as error:
-        raise Stop(str(error)) from None
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

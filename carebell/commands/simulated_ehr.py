@@ -19,10 +19,9 @@ from typing import Final
 from carebell.commands.output import print_json
 from carebell.commands.send import Tls, acknowledged, address, tls_context
 from carebell.commands.signals import signalled
-from carebell.exits import OK, REFUSED, Stop, TransientStop, UsageStop
+from carebell.commands.signer import Sign, signer
+from carebell.exits import OK, REFUSED, TransientStop, UsageStop
 from carebell.wiring import load, one_environment
-from certs.cer import read_upload
-from certs.sign import SigningError, load_key, sign
 from config.model import Environment
 from listener.client import MllpClient, SendError
 from simulator.ehr import stream
@@ -60,7 +59,8 @@ def ehr(
         feed = _feed(one_environment(loaded, name))
     rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
     messages = islice(stream(rng, lambda: datetime.now(UTC), feed=feed), count)
-    hospital = _Hospital(messages=messages, sign=_signer(key, cert), rate=rate, as_json=as_json)
+    sign = signer(key, cert) if key is not None and cert is not None else _unsigned
+    hospital = _Hospital(messages=messages, sign=sign, rate=rate, as_json=as_json)
     context = tls_context(tls) if tls is not None else None
 
     async def connect() -> MllpClient:
@@ -85,19 +85,8 @@ def _feed(environment: Environment) -> Feed:
     )
 
 
-def _signer(key_file: Path | None, cert_file: Path | None) -> Callable[[bytes], bytes]:
-    if key_file is None or cert_file is None:
-        return lambda content: content
-    report = read_upload(cert_file, datetime.now(UTC))
-    certificate = report.certificate
-    if certificate is None:
-        raise Stop(f"{cert_file}: {report.reason}")
-    try:
-        key = load_key(key_file)
-        sign(b"MSH|^~\\&\r", key=key, certificate=certificate)
-    except SigningError as error:
-        raise Stop(str(error)) from None
-    return lambda content: sign(content, key=key, certificate=certificate)
+def _unsigned(content: bytes) -> bytes:
+    return content
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +94,7 @@ class _Hospital:
     """Attributes: rate: messages a second; None: as fast as the answers come. answers: by code."""
 
     messages: Iterator[bytes]
-    sign: Callable[[bytes], bytes]
+    sign: Sign
     rate: float | None
     as_json: bool
     answers: Counter[str] = field(default_factory=Counter)

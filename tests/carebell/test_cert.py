@@ -121,6 +121,24 @@ def test_a_message_that_cannot_be_signed_so(message: Path, carebell: Carebell, t
         assert "TESTPATIENT" not in ended.err
 
 
+@pytest.mark.parametrize("command", ["sign", "send", "simulator"])
+def test_swapped_files_are_called_swapped(command: str, message: Path, carebell: Carebell) -> None:
+    key, certificate = _pair("RS256")[1], _pair("RS256")[3]
+    words: dict[str, tuple[object, ...]] = {
+        "sign": ("sign", message),
+        "send": ("send", message, "--to", "127.0.0.1:1"),
+        "simulator": ("simulator", "ehr", "--to", "127.0.0.1:1", "--count", "1"),
+    }
+    ended = carebell(*words[command], "--key", certificate, "--cert", key)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.sentence == f"--key and --cert are swapped: {certificate} is a certificate, {key} a private key"
+    ended = carebell(*words[command], "--key", key, "--cert", key)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.sentence == f"--cert wants the key's certificate (.cer); {key} is a private key"
+    ended = carebell(*words[command], "--key", key, "--cert", _pair("ES256")[3])
+    assert (ended.code, ended.sentence) == (1, "the key is not the one the certificate was made for")
+
+
 def test_the_message_itself_is_never_overwritten(message: Path, carebell: Carebell) -> None:
     before = message.read_bytes()
     ended = carebell("sign", message, *_pair("RS256"), "-o", message)
