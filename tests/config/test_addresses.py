@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from config.addresses import e164, https_or_loopback, is_loopback, network, public_https
@@ -68,6 +70,22 @@ def test_public_addresses_are_taken(url: str) -> None:
 def test_everything_else_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"must|has|is not"):
         public_https(url)
+
+
+def test_nothing_asks_the_ehrs_fhir_server() -> None:
+    """The address is checked and kept; so no name is resolved and no redirect followed that could lead inside.
+
+    Whoever writes a client must refuse both first: docs/explanation/security.md.
+    """
+    root = Path(__file__).parents[2]
+    rooms = ("carebell", "certs", "config", "journal", "listener", "notifier", "parser", "portal", "scheduler", "store")
+    users = [
+        str(file.relative_to(root))
+        for room in rooms
+        for file in sorted((root / room).rglob("*.py"))
+        if "fhir_base_url" in file.read_text("utf-8")
+    ]
+    assert users == ["config/model.py"]
 
 
 def test_plain_http_is_for_this_machine_alone() -> None:

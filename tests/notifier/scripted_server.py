@@ -66,6 +66,19 @@ def answer(status: int, body: object = "", *, raw: bytes | None = None, length: 
     return act
 
 
+def redirect(status: int, to: Callable[[], str]) -> Act:
+    """Send the caller elsewhere."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Location", to())
+        handler.send_header("Content-Length", "0")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+
+    return act
+
+
 def reset(handler: BaseHTTPRequestHandler) -> None:
     """Read the request, then reset the connection."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import string
 from typing import Any
 from urllib.parse import urlencode
@@ -124,6 +125,25 @@ def test_the_port_may_be_signed_or_not(configured: str, signed_over: str) -> Non
 )
 def test_anything_else_is_not_a_webhook(fields: dict[str, str], given: str | None, query: str) -> None:
     assert accept(fields, given, query) is None
+
+
+@pytest.mark.parametrize("token", ["token-of-today", "old-token", "stolen"], ids=["first", "second", "none"])
+def test_a_signature_is_compared_in_constant_time_with_every_token_and_spelling(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of them held, or how much of one, is not told by how long it takes."""
+    compared: list[bytes] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(other)
+        return real(one, other)
+
+    real = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    check = SignatureCheck(public_url=PUBLIC, tokens=("token-of-today", "old-token"))
+    given = sign_webhook(f"{PUBLIC}/twilio/status?{QUERY}", list(STATUS.items()), token)
+    assert (accept(STATUS, given, check=check) is not None) == (token != "stolen")
+    assert compared == [given.encode()] * 4  # two tokens; the address with and without its port
 
 
 def test_bytes_that_are_no_form_and_an_account_without_token_are_refused() -> None:

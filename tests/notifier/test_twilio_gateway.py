@@ -37,6 +37,7 @@ from tests.notifier.scripted_server import (
     Script,
     answer,
     hang_up,
+    redirect,
     refused_url,
     reset,
     self_signed,
@@ -262,6 +263,21 @@ def test_plain_http_speaking_server_behind_https_never_gets_the_text() -> None:
         receipt = gateway_at(script.url.replace("http:", "https:").replace("127.0.0.1", "localhost")).send(SMS)
     assert isinstance(receipt, NotSent | Ambiguous)
     assert script.seen == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_answer_sends_a_text_or_the_token_elsewhere(status: int) -> None:
+    with (
+        serving(answer(200, message())) as elsewhere,
+        gateway(redirect(status, lambda: f"{elsewhere.url}/inside")) as (twilio, script),
+    ):
+        assert twilio.send(SMS) == Ambiguous(why=f"http_{status}")
+        with pytest.raises(GatewayUnavailableError):
+            twilio.fetch(SID)
+        assert twilio.find(SMS, NOW) is None
+        assert not twilio.forget(SID)
+        assert len(script.seen) == 4
+        assert elsewhere.seen == []
 
 
 @pytest.mark.parametrize("url", ["http://api.twilio.com", "http://127.example", "ftp://localhost", "api.twilio.com"])
