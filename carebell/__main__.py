@@ -8,20 +8,21 @@ import sys
 def main() -> None:
     from carebell.cli import app
     from carebell.exits import PERMISSION, REFUSED, Stop
+    from journal.lines import plain
 
     try:
         app(prog_name="carebell")  # also as `python -m carebell`
     except Stop as stop:
-        print(f"carebell: {stop}", file=sys.stderr)
+        print("\n".join(map(plain, f"carebell: {stop}".split("\n"))), file=sys.stderr)
         sys.exit(stop.exit_code)
     except PermissionError as error:
-        print(f"carebell: {error.filename or 'a file'}: permission denied", file=sys.stderr)
+        print(f"carebell: {plain(str(error.filename or 'a file'))}: permission denied", file=sys.stderr)
         sys.exit(PERMISSION)
     except FileNotFoundError as error:
-        print(f"carebell: {error.filename or 'a file'}: no such file", file=sys.stderr)
+        print(f"carebell: {plain(str(error.filename or 'a file'))}: no such file", file=sys.stderr)
         sys.exit(REFUSED)
     except IsADirectoryError as error:
-        print(f"carebell: {error.filename or 'the path'}: is a folder, a file is wanted", file=sys.stderr)
+        print(f"carebell: {plain(str(error.filename or 'the path'))}: is a folder, a file is wanted", file=sys.stderr)
         sys.exit(REFUSED)
     except BrokenPipeError:  # `carebell logs | head`
         sys.stderr.close()

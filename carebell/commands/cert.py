@@ -11,6 +11,7 @@ from typing import Any
 from carebell.commands.files import one_message
 from carebell.commands.output import iso, print_json
 from carebell.exits import OK, REFUSED, Stop, UsageStop
+from journal.lines import plain
 
 
 def show(files: Sequence[Path], *, at: datetime | None, as_json: bool) -> int:
@@ -42,7 +43,7 @@ def show(files: Sequence[Path], *, at: datetime | None, as_json: bool) -> int:
 
 
 def _print_report(row: dict[str, Any]) -> None:
-    print(f"{row['file']}: {row['verdict']}")
+    print(f"{plain(row['file'])}: {row['verdict']}")
     if row["reason"]:
         print(f"  why         {row['reason']}")
     for notice in row["notices"]:

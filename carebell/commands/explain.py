@@ -16,6 +16,7 @@ from carebell.exits import OK, REFUSED, Stop
 from carebell.wiring import load, one_environment
 from certs.message import VerifiedMessage
 from certs.verify import unverified
+from journal.lines import plain
 from parser import siu
 from parser.er7 import Message
 from parser.event import Evidence, ParseWarning, Rejection, SchedulingEvent
@@ -101,9 +102,9 @@ def _print_json(one: Explained) -> None:
 def _print_tables(one: Explained) -> None:
     outcome = one.outcome
     if isinstance(outcome, Rejection):
-        print(f"{one.file}: cannot be used: {outcome.code}: {outcome.text}")
+        print(f"{plain(str(one.file))}: cannot be used: {outcome.code}: {outcome.text}")
     else:
-        print(f"{one.file}: {outcome.event}, {outcome.action.value}")
+        print(f"{plain(str(one.file))}: {outcome.event}, {outcome.action.value}")
     rows: list[tuple[object, ...]] = []
     for evidence in one.evidence:
         value = evidence.value if evidence.value is not None else "-"
@@ -151,7 +152,7 @@ def _sum_up(explained: Iterator[Explained], unreadable: list[str], as_json: bool
         f"{messages_seen} messages, {rejected.total()} of them cannot be used; {len(unreadable)} files cannot be read"
     )
     for line in unreadable:
-        print(f"         {line}")
+        print(f"         {plain(line)}")
     for why, count in rejected.most_common():
         print(f"  {count:6} {why}")
     rows = [

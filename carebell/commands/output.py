@@ -16,8 +16,9 @@ _GAP = "  "
 
 
 def print_json(row: Mapping[str, Any]) -> None:
-    """One object on one line; instants as ISO 8601 in UTC."""
-    print(json.dumps(row, default=_plain, ensure_ascii=False), flush=True)
+    """One object on one line; instants as ISO 8601 in UTC. Letters of any language stay, what a terminal could act on does not."""
+    line = json.dumps(row, default=_plain, ensure_ascii=False)
+    print(line if line.isprintable() else json.dumps(row, default=_plain), flush=True)
 
 
 def _plain(value: object) -> str:

@@ -39,7 +39,8 @@ _STATUSES: Final[Mapping[State, str]] = {
     State.UNKNOWN: "Unknown",
     State.SUPPRESSED: "Not sent",
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What makes a spreadsheet run a cell (OWASP, "CSV Injection"); the last four are the signs' full-width forms."""
 
 Cell = str | int | None
 COLUMNS: Final[tuple[tuple[str, str, Callable[[OutboxRow], Cell]], ...]] = (

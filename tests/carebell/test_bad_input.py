@@ -308,3 +308,29 @@ def test_a_second_configuration_beside(carebell: Carebell, tmp_path: Path) -> No
     assert one.with_name("carebell.db").exists()
     assert not other.with_name("carebell.db").exists()
     assert list(Path.cwd().iterdir()) == []
+
+
+HOSTILE = "a\x1b[2J\x9b31m\u202eb"
+"""The name of a file somebody sends in: it would clear the screen, colour it, and turn the rest around."""
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("words", ["cert show", "explain -e production", "plan -e production", "verify -e production"])
+def test_a_files_name_cannot_write_to_the_terminal(
+    carebell: Carebell, tmp_path: Path, words: str, there: bool, as_json: bool
+) -> None:
+    file = tmp_path / f"{HOSTILE}.hl7"
+    if there:
+        file.write_bytes((VECTORS / "certs/accept/01-prod-rsa3072.cer" if "cert" in words else M01).read_bytes())
+    ended = carebell("-c", make(tmp_path / "clinic"), *words.split(), *(("--json",) if as_json else ()), file)
+    assert "a bug" not in ended.err
+    for said in (ended.out, ended.err):
+        assert all(line.isprintable() for line in said.split("\n")), ascii(said)
+
+
+def test_a_name_that_is_not_utf_8_is_shown_all_the_same(carebell: Carebell, tmp_path: Path) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.cer"))
+    file.write_bytes((VECTORS / "certs/accept/01-prod-rsa3072.cer").read_bytes())
+    assert "b\\udcff.cer: accept" in carebell("cert", "show", file).out
+    assert carebell("cert", "show", "--json", file).rows[0]["file"] == str(file)

@@ -85,7 +85,9 @@ def test_no_cell_of_the_csv_is_a_formula(carebell: Carebell, clinic: Path) -> No
     assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20A"]
+)
 def test_a_cell_is_neutralised(cell: str) -> None:
     assert safe(cell) == f"'{cell}"
     assert (safe(-1), safe(None), safe("plain")) == (-1, None, "plain")
