@@ -63,6 +63,8 @@ def test_an_alias_bomb_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match=f"aliases make more than {MOST_NODES} values"):
         parse_document("\n".join(lines).encode(), "f")
+    with pytest.raises(ConfigurationError, match=f"aliases make more than {MOST_NODES} values"):
+        parse_value(f"{{{', '.join(lines)}}}")  # as in an environment variable
 
 
 @pytest.mark.parametrize(

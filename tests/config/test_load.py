@@ -147,6 +147,30 @@ def test_a_field_map_of_ones_own_is_read_and_its_mistakes_are_told_at_their_plac
     assert f"{tmp_path}/own.yaml:1:1: zebra: unknown key" in str(raised.value).split("\n")
 
 
+def bomb() -> str:
+    """A billion values in ten lines."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    return "\n".join([*lines, *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10))])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "file"),
+    [
+        ("ehr: generic", "ehr: own.yaml", "own.yaml"),
+        ("      reminders:", "      templates: own.yaml\n      reminders:", "own.yaml"),
+        (None, "", "carebell.yaml"),
+    ],
+    ids=["field map", "texts", "configuration"],
+)
+def test_an_alias_bomb_is_refused_in_every_file(
+    write: Write, tmp_path: Path, old: str | None, new: str, file: str
+) -> None:
+    path = write(old, new)
+    (tmp_path / file).write_text(bomb(), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="aliases make more than"):
+        load(path, {})
+
+
 def test_the_version_follows_what_is_configured_and_nothing_else(write: Write, tmp_path: Path) -> None:
     versions = {
         "same": load(write(), {}).version,
