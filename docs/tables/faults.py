@@ -9,19 +9,23 @@ from typing import Final
 from docs.tables.markdown import code, table
 
 RESULTS: Final = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.json"
+_HEADINGS: Final = ("#", "fault", "what must hold", "asked for", "rounds run", "seen", "verdict", "date")
 
 
 def seen(results: Path = RESULTS) -> str:
     """The table, or the sentence that there is none yet.
 
-    The file is `{"when": ISO 8601, "machine": text, "faults": [{"id": "F1", "fault": text, "rounds": number, "held": number,
-    "seen": text}]}`; KeyError or ValueError where it is not.
+    The file is `{"machine": text, "faults": [row, ...]}`, a row of texts `id`, `fault`, `promise`, `asked`, `rounds`, `seen`,
+    `verdict`, `why` and `when`, written by tests/faults/outcomes.py; KeyError or ValueError where it is not.
     """
     if not results.exists():
         return "No full run is recorded yet: `make faults` runs the rounds and writes this table.\n"
     run = json.loads(results.read_text("utf-8"))
     rows = [
-        (code(each["id"]), each["fault"], str(each["rounds"]), str(each["held"]), each["seen"])
+        (
+            code(each["id"]), each["fault"], each["promise"], each["asked"], each["rounds"], each["seen"],
+            f"{each['verdict']}: {each['why']}" if each["why"] else each["verdict"], each["when"],
+        )
         for each in run["faults"]
-    ]
-    return f"Run of {run['when']} on {run['machine']}.\n\n{table(['#', 'fault', 'rounds', 'held', 'seen'], rows)}"
+    ]  # fmt: skip
+    return f"Run on {run['machine']}.\n\n{table(_HEADINGS, rows)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from datetime import time, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -232,99 +231,6 @@ def test_no_secret_stands_in_what_is_printed(write: Write) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(write("port: 8080", "port: x"), environ | {"CAREBELL_STORAGE__KEY_FIL": "canary-value"})
     assert "canary" not in str(raised.value)
-
-
-class TestFuzz:
-    """2,000 damaged files: always a Loaded or a ConfigurationError with a place, whatever was done to them."""
-
-    PIECES = (
-        *(
-            "\t",
-            "\n",
-            " ",
-            ":",
-            "-",
-            "[",
-            "]",
-            "{",
-            "}",
-            "&a ",
-            "*a",
-            "!",
-            "!!set ",
-            "|",
-            ">",
-            "%",
-            "@",
-            "`",
-            "#",
-            "'",
-            '"',
-        ),
-        *(
-            "\x00",
-            "\x1b",
-            "\ufeff",
-            "\u2028",
-            "\U0001f600",
-            "<<: ",
-            "---\n",
-            "...\n",
-            "? ",
-            "~",
-            "null",
-            ".nan",
-            "0x",
-            "1e999",
-        ),
-        *(
-            "true",
-            "9" * 30,
-            "-1",
-            "{}",
-            "[]",
-            "&a [*a]",
-            '"\\UFFFFFFFF"',
-            '"\\xZZ"',
-            "a: b: c",
-            "[[[[[[[[[[[[[[[[[[[[[[[[",
-        ),
-    )
-
-    @pytest.mark.parametrize("seed", range(8))
-    def test_damaged_text(self, seed: int, tmp_path: Path) -> None:
-        chance = random.Random(seed)
-        path = tmp_path / "carebell.yaml"
-        outcomes = {True: 0, False: 0}
-        for _ in range(200):
-            text = list(SMALL)
-            for _ in range(chance.randint(1, 4)):
-                start = chance.randrange(len(text))
-                text[start : start + chance.choice((0, 0, 1, 5, 40))] = chance.choice(self.PIECES)
-            path.write_bytes("".join(text).encode("utf-8", "surrogatepass"))
-            outcomes[self._outcome(path)] += 1
-        assert outcomes[False] > 100, "the damage is too small to test anything"
-
-    @pytest.mark.parametrize("seed", range(2))
-    def test_damaged_bytes(self, seed: int, tmp_path: Path) -> None:
-        chance = random.Random(seed)
-        path = tmp_path / "carebell.yaml"
-        for _ in range(200):
-            content = bytearray(SMALL.encode())
-            for _ in range(chance.randint(1, 3)):
-                content[chance.randrange(len(content))] = chance.randrange(256)
-            path.write_bytes(content)
-            self._outcome(path)
-
-    @staticmethod
-    def _outcome(path: Path) -> bool:
-        """Whether it loaded. Anything but a ConfigurationError fails the test by itself."""
-        problems = _problems(path)
-        if problems is None:
-            return True
-        assert problems
-        assert all(problem.file and problem.why and str(problem).isprintable() for problem in problems)
-        return False
 
 
 def _problems(path: Path) -> tuple[Problem, ...] | None:

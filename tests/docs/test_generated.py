@@ -64,12 +64,15 @@ def test_the_command_line_page_shows_every_command() -> None:
 
 
 def test_the_table_of_faults_is_read_from_a_run(tmp_path: Path) -> None:
-    one = {"id": "F1", "fault": "kill -9 under load", "rounds": 500, "held": 500, "seen": "0 of 81,000 lost"}
+    kept = {"id": "F1", "fault": "kill -9 under load", "promise": "nothing lost", "asked": "500 kills", "rounds": "500",
+            "seen": "lost: 0", "verdict": "kept", "why": "", "when": "2026-03-02"}  # fmt: skip
+    skipped = kept | {"id": "F3", "rounds": "0", "seen": "", "verdict": "skipped", "why": "no compiler"}
     results = tmp_path / "faults.json"
-    results.write_text(json.dumps({"when": "2026-03-02T15:04:05Z", "machine": "two cores", "faults": [one]}), "utf-8")
+    results.write_text(json.dumps({"machine": "two cores", "faults": [kept, skipped]}), "utf-8")
     table = faults.seen(results)
-    assert "Run of 2026-03-02T15:04:05Z on two cores." in table
-    assert "| `F1` | kill -9 under load | 500 | 500 | 0 of 81,000 lost |" in table
+    assert "Run on two cores." in table
+    assert "| `F1` | kill -9 under load | nothing lost | 500 kills | 500 | lost: 0 | kept | 2026-03-02 |" in table
+    assert "| 0 |  | skipped: no compiler | 2026-03-02 |" in table
 
 
 def test_without_a_run_the_table_says_so(tmp_path: Path) -> None:

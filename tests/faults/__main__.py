@@ -1,151 +1,173 @@
 """`python -m tests.faults`, or `make faults`: the full column of every fault provoked here, with a progress display.
 
-Writes benchmarks/results/faults.json and the generated table in docs/explanation/promises.md. `--ci` runs the short column
-instead and writes nothing; words after `--` go to pytest (`-- -k F3`).
+    python -m tests.faults --only F3,F4     these alone; the others keep the rows that they have
+    python -m tests.faults --share 0.4      less than the full counts; the table says how many rounds there were
+    python -m tests.faults --ci             the short column; nothing is written
+    python -m tests.faults -- -x            words for pytest; nothing is written
+
+Writes benchmarks/results/faults.json and the table of docs/explanation/promises.md. Ctrl-C ends everything that was started, and
+keeps what was finished.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
-from tests.faults.conftest import RESULTS
-from tests.faults.counts import FAULTS, FULL
+from docs.generate import DOCS, with_block
+from docs.tables import faults
+from tests.faults.conftest import ONLY
+from tests.faults.conftest import RESULTS as LINES
+from tests.faults.counts import FAULTS, FULL, number_of
+from tests.faults.outcomes import RESULTS, Outcome, merge, read_lines, rows, show, summary
 
 _ROOT: Final = Path(__file__).parents[2]
-_RESULTS: Final = _ROOT / "benchmarks" / "results" / "faults.json"
-_PAGE: Final = _ROOT / "docs" / "explanation" / "promises.md"
-_BEGIN: Final = "<!-- begin: written by `make faults` -->"
-_END: Final = "<!-- end: written by `make faults` -->"
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What is known of one fault. `tests`: name -> passed, skipped or failed; `seen`: summed over them."""
-
-    tests: dict[str, str] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
-
-    def take(self, line: Mapping[str, Any]) -> None:
-        self.tests[line["test"]] = line["outcome"]
-        for what, count in line["seen"].items():
-            self.seen[what] = self.seen.get(what, 0) + count
-
-    @property
-    def verdict(self) -> str:
-        """Skipped tests prove nothing: only what passed counts."""
-        if not self.tests:
-            return "not run"
-        if "failed" in self.tests.values():
-            return "BROKEN"
-        return "kept" if "passed" in self.tests.values() else "not run (skipped)"
+_PAGE: Final = DOCS / "explanation" / "promises.md"
+_GRACE: Final = 30.0
+"""Seconds for pytest to stop its nodes and servers when it is interrupted."""
+_INTERRUPTED: Final = 130
 
 
 def main() -> int:
     """Run, show, write; pytest's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Provoke every fault, the full counts.")
-    parser.add_argument("--ci", action="store_true", help="the short counts; keep nothing")
-    parser.add_argument("pytest", nargs="*", help="after `--`: for pytest")
-    given = parser.parse_args()
+    given = _arguments()
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    found = {row: Outcome() for row in FAULTS}
+    began, when = time.monotonic(), datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="carebell-faults-") as place:
-        lines = Path(place) / "lines"
-        lines.touch()
-        said = Path(place) / "pytest"
-        code = _run(lines, said, full=not given.ci, words=given.pytest)
-        found = _outcomes(lines)
-        if code != 0:
-            sys.stdout.write(said.read_text("utf-8", errors="replace")[-8000:])
-    sys.stdout.write(_table(found, full=not given.ci) + "\n")
+        code, said = _run(Path(place), given, found)
+    if code not in (0, _INTERRUPTED):
+        sys.stdout.write(said[-8000:])
+    finished = rows(found, when)
+    console = Console()
+    console.print(show(finished))
+    console.print(summary(finished, time.monotonic() - began), highlight=False)
     if not given.ci and not given.pytest:
-        _write(found)
-        sys.stdout.write(f"wrote {_RESULTS.relative_to(_ROOT)} and {_PAGE.relative_to(_ROOT)}\n")
+        merge(finished)
+        _PAGE.write_text(with_block(_PAGE.read_text("utf-8"), "faults", faults.seen()), "utf-8")
+        console.print(f"{RESULTS.relative_to(_ROOT)} and {_PAGE.relative_to(_ROOT)} hold it.", highlight=False)
     return code
 
 
-def _run(lines: Path, said: Path, *, full: bool, words: Sequence[str]) -> int:
-    environment = {**os.environ, RESULTS: str(lines), **({FULL: "full"} if full else {})}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--timeout",
-        "7200",
-        "tests/faults",
-        *words,
-    ]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with said.open("wb") as out, Progress(*columns, console=Console(stderr=True)) as progress:
-        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
-        bars: dict[str, TaskID] = {}
-        with lines.open(encoding="utf-8") as file:
-            running = True
-            while running:
-                running = process.poll() is None
-                for line in _whole_lines(file.readlines()):
-                    if "done" in line:
-                        bar = bars.get(line["test"])
-                        if bar is None:
-                            name = f"{line['fault']:>4} {FAULTS[line['fault']].name}"
-                            bar = bars[line["test"]] = progress.add_task(name, total=line["of"])
-                        progress.update(bar, completed=line["done"])
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Provoke every fault, the full counts.")
+    parser.add_argument("--ci", action="store_true", help="the short counts; keep nothing")
+    parser.add_argument("--only", metavar="F3,F4", default="", help="these faults; the others keep their rows")
+    parser.add_argument("--share", metavar="0.4", type=float, help="less than the full counts, and the table says so")
+    parser.add_argument("pytest", nargs="*", help="after `--`: for pytest; keep nothing")
+    given = parser.parse_args()
+    unknown = set(filter(None, given.only.split(","))) - {number_of(row) for row in FAULTS}
+    if unknown:
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    return given
+
+
+def _as_ctrl_c(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(place: Path, given: argparse.Namespace, found: dict[str, Outcome]) -> tuple[int, str]:
+    """pytest's exit code and output; `found` holds what it reported."""
+    lines, said = place / "lines", place / "pytest"
+    lines.touch()
+    environment = {**os.environ, LINES: str(lines)}
+    if not given.ci:
+        environment[FULL] = "full" if given.share is None else str(given.share)
+    if given.only:
+        environment[ONLY] = given.only
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "7200", "tests/faults"]
+    with said.open("wb") as out, _Display(found) as display, lines.open(encoding="utf-8") as file:
+        # A session of its own: Ctrl-C reaches it once, from here, and does not interrupt its tidying up.
+        process = subprocess.Popen(
+            [*command, *given.pytest], cwd=_ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=_end_with_parent,
+        )  # fmt: skip
+        try:
+            while process.poll() is None:
+                display.show(file.read())
                 time.sleep(0.2)
-        return process.returncode
+            code = process.returncode
+        except KeyboardInterrupt:
+            _end(process)
+            code = _INTERRUPTED
+        display.show(file.read())
+    return code, said.read_text("utf-8", errors="replace")
 
 
-def _whole_lines(read: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for line in read:
-        if line.endswith("\n"):
-            yield json.loads(line)
+def _end_with_parent() -> None:
+    """In the child: whoever kills this program interrupts the tests (prctl PR_SET_PDEATHSIG, linux/prctl.h)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
 
-def _outcomes(lines: Path) -> dict[str, Outcome]:
-    found = {number: Outcome() for number in FAULTS}
-    for line in _whole_lines(lines.read_text("utf-8").splitlines(keepends=True)):
-        if "outcome" in line:
-            found[line["fault"]].take(line)
-    return found
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt the tests, which stop what they started; a second Ctrl-C, or no end, kills them."""
+    process.send_signal(signal.SIGINT)
+    with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+        return
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def _table(found: Mapping[str, Outcome], *, full: bool) -> str:
-    rows = ["| # | fault | asked for | seen | promise |", "|---|---|---|---|---|"]
-    for number, outcome in found.items():
-        fault = FAULTS[number]
-        seen = ", ".join(f"{what}: {count:,}" for what, count in outcome.seen.items())
-        asked = f"{fault.full if full else fault.ci:,} {fault.unit}"
-        rows.append(f"| {number} | {fault.name} | {asked} | {seen} | {fault.promise}: **{outcome.verdict}** |")
-    return "\n".join(rows)
+class _Display:
+    """One line a fault: rounds done of all, and the time it takes. Without a terminal: a line when it is over."""
 
+    def __init__(self, found: dict[str, Outcome]) -> None:
+        self._found = found
+        self._console = Console(stderr=True)
+        name = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        columns = (name, BarColumn(bar_width=12), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal, expand=True)
+        self._bars: dict[str, TaskID] = {}
+        self._over: set[str] = set()
+        self._begun = ""  # a line whose end is still to come
 
-def _write(found: Mapping[str, Outcome]) -> None:
-    when = datetime.now(UTC).strftime("%Y-%m-%d")
-    content = {
-        number: {"fault": FAULTS[number].name, "verdict": one.verdict, "tests": one.tests, "seen": one.seen}
-        for number, one in found.items()
-    }
-    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    _RESULTS.write_text(json.dumps({"when": when, "faults": content}, indent=1) + "\n", "utf-8")
-    block = f"{_BEGIN}\nRun on {when}.\n\n{_table(found, full=True)}\n{_END}"
-    page = _PAGE.read_text("utf-8") if _PAGE.exists() else f"# Promises\n\n{_BEGIN}\n{_END}\n"
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    _PAGE.parent.mkdir(parents=True, exist_ok=True)
-    _PAGE.write_text(before + block + after, "utf-8")
+    def __enter__(self) -> _Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, more: str) -> None:
+        """Learn from what was written since, and show what changed."""
+        whole, newline, self._begun = (self._begun + more).rpartition("\n")
+        read_lines(whole + newline, self._found)
+        for row, outcome in self._found.items():
+            if outcome.of:
+                self._move(row, outcome)
+            if outcome.is_over and row not in self._over:
+                self._over.add(row)
+                self._finish(row, outcome)
+
+    def _move(self, row: str, outcome: Outcome) -> None:
+        if row not in self._bars:
+            self._bars[row] = self._progress.add_task(f"{row:<4} {FAULTS[row].name}", total=None)
+        done, of = sum(outcome.done.values()), sum(outcome.of.values())
+        self._progress.update(self._bars[row], completed=done, total=of)
+
+    def _finish(self, row: str, outcome: Outcome) -> None:
+        if row in self._bars:
+            self._progress.stop_task(self._bars[row])
+        if not self._console.is_terminal or outcome.verdict != "kept":
+            why = f" ({'; '.join(outcome.why)})" if outcome.why else ""
+            of = f"{sum(outcome.done.values()):,}/{sum(outcome.of.values()):,}"
+            said = f"{row:<4} {FAULTS[row].name}: {of}, {outcome.seconds:.0f} s, {outcome.verdict}{why}"
+            self._progress.console.print(said, highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The faults of docs/explanation/promises.md that are provoked here, and how often: in CI and by `make faults`.
 
-A test says which fault it is with `@pytest.mark.faults("F3")` and takes the fixture `tally` for its number of rounds.
+A test says which fault it is with `@pytest.mark.faults("F3")` and takes the fixture `tally` for its number of rounds. One that
+proves that a harness would notice says so: `@pytest.mark.faults("F3", proof=True)`; its rounds do not count.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 FULL: Final = "CAREBELL_FAULTS"
-"""Set to `full` for the counts of `make faults`."""
+"""Set to `full` for the counts of `make faults`, or to a share of them such as 0.4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,23 @@ class Fault:
 
     @property
     def rounds(self) -> int:
-        return self.full if os.environ.get(FULL) == "full" else self.ci
+        """As many as this run asks for; a share of the full count is never less than CI's."""
+        wanted = os.environ.get(FULL)
+        if wanted is None:
+            return self.ci
+        return self.full if wanted == "full" else max(self.ci, round(self.full * float(wanted)))
 
 
-def _fault(number: str, name: str, promise: str, unit: str, ci: int, full: int) -> tuple[str, Fault]:
-    return number, Fault(name=name, promise=promise, unit=unit, ci=ci, full=full)
+def number_of(row: str) -> str:
+    """The fault that a row is about: `F16` of `F16 frames`."""
+    return row.split()[0]
 
+
+def _fault(row: str, name: str, promise: str, unit: str, ci: int, full: int) -> tuple[str, Fault]:
+    return row, Fault(name=name, promise=promise, unit=unit, ci=ci, full=full)
+
+
+_FUZZ: Final = "no traceback, no hang, nothing stored that nobody signed"
 
 FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("F1", "kill -9 under load", "no acknowledged message is lost, no text doubled", "kills", 30, 500),
@@ -48,6 +60,10 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("F12", "ACK lost, message sent again", "one effect each, the same answer again", "messages", 300, 2000),
     _fault("F13", "cancel races the due time", "no create starts after the cancel's ACK", "races", 500, 5000),
     _fault("F14", "messages reordered and doubled", "the newest message's state, whatever the order", "histories", 2000, 10_000),
+    _fault("F15", "half-open, slow and stuck peers", "a good peer is answered; nothing is held after them", "peers", 50, 500),
+    _fault("F16 frames", "damaged frames", _FUZZ, "frames", 20_000, 200_000),
+    _fault("F16 headers", "damaged signature headers", _FUZZ, "headers", 5000, 50_000),
+    _fault("F16 YAML", "damaged configurations", "loaded, or refused with a place; no traceback, no hang", "files", 2000, 20_000),
     _fault("F17", "webhooks doubled, reversed, early, forged", "the right state; forged ones change nothing", "texts", 500, 5000),
     _fault("F18", "SIGTERM under load", "what was read is committed and answered, exit 0", "stops", 10, 100),
     _fault("F19", "certificate rotation and reload under load", "no good message is refused", "rotations", 10, 100),

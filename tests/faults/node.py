@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -102,12 +104,33 @@ def environment_of(base: Mapping[str, str]) -> dict[str, str]:
     return {**base, "PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": ""}
 
 
+class FastTime:
+    """Time that runs `speed` times as fast, through one node's end and the next one's start: a text waits for a whole minute."""
+
+    def __init__(self, speed: float = 30.0) -> None:
+        self._speed = speed
+        self._begun, self._began = datetime.now(UTC), time.monotonic()
+
+    def now(self) -> datetime:
+        return self._begun + timedelta(seconds=(time.monotonic() - self._began) * self._speed)
+
+    def options(self) -> tuple[str, ...]:
+        """For a node that starts now: `Node(more=...)`."""
+        return "--clock", self.now().isoformat(timespec="seconds"), "--speed", str(self._speed)
+
+
 _STARTED: Final[list[Node]] = []
 
 
 def _die_with_the_tests() -> None:
     """In the child: whoever kills the tests ends their nodes too (prctl PR_SET_PDEATHSIG, linux/prctl.h)."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+_LEASH: Final = (
+    sys.executable, "-c", "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])",
+)  # fmt: skip
+"""The same for a node under another program, such as strace, which lets go of what it traced when it is killed."""
 
 
 def kill_all() -> None:
@@ -141,7 +164,8 @@ class Node:
             before: words in front of the command, such as strace and its options.
             program: what to run instead of `carebell serve`, with the same arguments.
         """
-        command = [*before, *program, "-c", str(configuration), "--roles", roles, *more]
+        leash = _LEASH if before else ()
+        command = [*before, *leash, *program, "-c", str(configuration), "--roles", roles, *more]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=environment_of(environment),

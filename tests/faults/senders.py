@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -62,8 +63,11 @@ class Signer:
     def sign(self, content: bytes) -> bytes:
         """`content`: segments ended by CR."""
         signed = self._header + b"." + _base64url(content)
-        signature = self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-        return b"%bZSG|1|%b..%b\r" % (content, self._header, _base64url(signature))
+        return b"%bZSG|1|%b..%b\r" % (content, self._header, _base64url(self.signature(signed)))
+
+    def signature(self, data: bytes) -> bytes:
+        """RS256 over any bytes."""
+        return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
 def _base64url(data: bytes) -> bytes:
@@ -109,9 +113,13 @@ async def send_one(client: MllpClient, ledger: Ledger, control_id: str) -> str:
     return code.decode()
 
 
-async def send_until_cut_off(port: int, hospital: Hospital, connections: int) -> None:
-    """Stop and wait on each connection, until the service is gone from all of them."""
-    messages = hospital.messages()
+async def send_until_cut_off(port: int, hospital: Hospital, connections: int, most: int = 1000) -> None:
+    """Stop and wait on each connection, until the service is gone from all of them.
+
+    Args:
+        most: messages as fast as they are answered; from then on ten a second on each connection.
+    """
+    sent = count(1)
 
     async def one() -> None:
         try:
@@ -121,9 +129,12 @@ async def send_until_cut_off(port: int, hospital: Hospital, connections: int) ->
         try:
             for control_id in messages:
                 await send_one(client, hospital.ledger, control_id)
+                if next(sent) > most:
+                    await asyncio.sleep(0.1)
         except SendError:
             client.abort()
 
+    messages = hospital.messages()
     await asyncio.gather(*(one() for _ in range(connections)))
 
 

@@ -53,7 +53,7 @@ def _fill_and_free(
         asyncio.run(send_all(node.port, hospital, ledger.in_doubt))
     assert node.stop() == 0
     assert read_rows(data).complete == ledger.sent.keys() == ledger.acknowledged
-    tally.seen.update({"sent while full": _BAD * tally.seen["rounds"], "answered while full": answered})
+    tally.seen.update({"sent while full": _BAD * tally.done, "answered while full": answered})
     return answered
 
 

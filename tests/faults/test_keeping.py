@@ -6,6 +6,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -139,4 +140,6 @@ async def test_an_old_backup_waits_for_a_person(tally: Tally, tmp_path: Path) ->
             await clinic.service.dispatcher.tick()
             assert len(twilio.ledger.received) == 6
             assert {row[3] for row in clinic.outbox() if row[0] == "booked"} == {"expired"}
-        tally.seen["texts doubled"] = 0
+        got = Counter(taken.to for taken in twilio.ledger.accepted)
+        assert got == {fictitious_number(one): 1 for one in range(6)}
+        tally.seen.update({"texts in the ledger": got.total(), "doubled": 0})

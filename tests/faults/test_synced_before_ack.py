@@ -16,7 +16,7 @@ from tests.faults.conftest import Tally
 from tests.faults.node import Node, write_configuration
 from tests.faults.senders import Hospital, send_all
 
-_CALL = re.compile(r"^(?P<thread>\d+) (?:<\.\.\. )?(?P<name>\w+)(?: resumed>|\((?P<file>\d+))")
+_CALL = re.compile(r"^(?P<thread>\d+) +(?:<\.\.\. )?(?P<name>\w+)(?: resumed>|\((?P<file>\d+))")
 _IN, _OUT, _SYNC = {"read", "recvfrom", "recvmsg"}, {"write", "sendto", "sendmsg", "writev"}, {"fdatasync", "fsync"}
 
 
@@ -95,12 +95,14 @@ def test_each_answer_leaves_after_a_sync(tally: Tally, tmp_path: Path) -> None:
     assert (tally.seen["answers"], tally.seen["too early"]) == (len(messages), 0)
 
 
+@pytest.mark.faults("F4", proof=True)
 def test_the_judge_notices_an_answer_that_came_too_early() -> None:
     message, sync = '10 read(7, "\\vMSH|^~\\\\"..., 4096) = 900', "11 fdatasync(9) = 0"
     answer = '10 write(7, "\\vMSH|^~\\\\"..., 200) = 200'
     begun, over = "11 fdatasync(9 <unfinished ...>", "11 <... fdatasync resumed>) = 0"
     failed = "11 fdatasync(9) = -1 EIO (Input/output error)"
     assert _judge([message, sync, answer]) == {"answers": 1, "too early": 0}
+    assert _judge([line.replace(" ", "    ", 1) for line in (message, sync, answer)]) == {"answers": 1, "too early": 0}
     assert _judge([message, begun, over, answer]) == {"answers": 1, "too early": 0}
     for early in (
         [sync, message, answer],

@@ -6,19 +6,30 @@ import asyncio
 import os
 import random
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from listener.client import MllpClient, SendError
+from simulator.account import AccountSettings
+from simulator.ledger import Taken
+from simulator.patients import fictitious_number
+from simulator.twilio_api import running_simulator
 from tests.faults.conftest import Tally
 from tests.faults.launch import LEASE
-from tests.faults.node import LAUNCH, PATIENCE, Node, write_configuration
-from tests.faults.rows import Rows, read_server_rows, texts_sent
-from tests.faults.senders import Hospital, send_one
+from tests.faults.node import LAUNCH, PATIENCE, FastTime, Node, write_configuration
+from tests.faults.playing import SENDER
+from tests.faults.rows import Rows, read_server_rows
+from tests.faults.senders import Hospital, Ledger, send_one
 from tests.store.postgresql import NoServer, Server
 
 _UNDER_WAY = ("due", "sending")
+ACCOUNT, TOKEN = "AC" + "1f" * 16, "t0ken-t0ken"
+PUBLIC = "https://sms.lamna.example"
+NOWHERE = "http://127.0.0.1:9"
+"""The simulator's webhooks reach nobody: what is not answered must be asked for."""
 
 
 @pytest.mark.faults("F22")
@@ -35,33 +46,53 @@ def test_one_of_two_nodes_dies(tally: Tally, tmp_path: Path) -> None:
 
 
 def _kill_by_turns(server: Server, tally: Tally, folder: Path) -> None:
-    hospital, rng = Hospital(), random.Random(22)
-    url = server.url("postgres")
-    configuration = write_configuration(folder, [hospital.identity.certificate], url=url)
+    settings = AccountSettings(account_sid=ACCOUNT, auth_token=TOKEN, segments_per_second={SENDER: 1000})
+    fast = FastTime()
+    with running_simulator(settings, clock=fast.now, deliver_to=NOWHERE) as twilio:
+        hospital, rng = Hospital(), random.Random(22)
+        url = server.url("postgres")
+        configuration = _configured(folder, hospital, url, twilio.url)
 
-    def start() -> Node:
-        environment = {**os.environ, LEASE: "2"}
-        return Node(configuration, roles="listener,dispatcher", environment=environment, program=LAUNCH)
+        def start() -> Node:
+            environment = {**os.environ, LEASE: "60"}  # two seconds of the machine
+            more = fast.options()
+            return Node(configuration, roles="listener,dispatcher", more=more, environment=environment, program=LAUNCH)
 
-    nodes = [start(), start()]
-    for number in tally.rounds():
-        asyncio.run(_send_and_kill(nodes, number % 2, hospital, rng.uniform(0.05, 0.5)))
-        assert hospital.ledger.refused == {}
-        assert hospital.ledger.acknowledged - _rows(url).complete == set()
-        nodes[number % 2] = start()
-    rows = _settled(url)
-    assert [node.stop() for node in nodes] == [0, 0]
-    ledger, sent = hospital.ledger, texts_sent(folder / "sent.jsonl")
+        nodes = [start(), start()]
+        for number in tally.rounds():
+            asyncio.run(_send_and_kill(nodes, number % 2, hospital, rng.uniform(0.05, 0.5)))
+            assert hospital.ledger.refused == {}
+            assert hospital.ledger.acknowledged - _rows(url).complete == set()
+            nodes[number % 2] = start()
+        rows = _settled(url)
+        assert [node.stop() for node in nodes] == [0, 0]
+        _check(hospital.ledger, rows, twilio.ledger.accepted, tally)
+
+
+def _check(ledger: Ledger, rows: Rows, accepted: Sequence[Taken], tally: Tally) -> None:
+    """The hospital's ledger says which texts there should be, the simulated Twilio's which there were."""
     assert rows.complete == ledger.sent.keys() == ledger.acknowledged
     assert set(rows.revisions.values()) == {1}
-    assert [own for own, times in sent.items() if times > 1] == []
-    # The gateway's own ledger: what is said to have left did, and what is not in it has no better word than unknown.
-    assert len(sent) >= rows.confirmations["delivered"]
-    assert rows.confirmations.keys() <= {"delivered", "unknown"}
+    wanted = Counter(fictitious_number(int(own[1:])) for own in ledger.sent)
+    got = Counter(taken.to for taken in accepted)
+    assert got - wanted == Counter(), "a text left twice"
+    assert max(Counter(taken.marker for taken in accepted).values()) == 1, "a text left twice"
+    assert rows.confirmations.keys() <= {"accepted", "sent", "delivered", "unknown"}
+    missing = (wanted - got).total()
+    assert missing <= rows.confirmations["unknown"], "a text is lost and not reported"
     tally.seen.update({
-        "acknowledged": len(ledger.acknowledged), "lost": 0, "texts sent": len(sent), "doubled": 0,
-        "of unknown fate": rows.confirmations["unknown"],
+        "acknowledged": len(ledger.acknowledged), "lost": 0, "texts in the ledger": len(accepted), "doubled": 0,
+        "not sent and reported as unknown": missing,
     })  # fmt: skip
+
+
+def _configured(folder: Path, hospital: Hospital, url: str, api: str) -> Path:
+    token = folder / "twilio.token"
+    token.write_text(f"{TOKEN}\n")
+    token.chmod(0o400)
+    account = {"account_sid": ACCOUNT, "auth_token_file": token.name, "api_base_url": api, "public_url": PUBLIC}
+    gateway = {"kind": "twilio", "twilio": account}
+    return write_configuration(folder, [hospital.identity.certificate], url=url, gateway=gateway)
 
 
 def _rows(url: str) -> Rows:
@@ -70,11 +101,14 @@ def _rows(url: str) -> Rows:
 
 def _settled(url: str) -> Rows:
     """When no text waits or is under way any more; those of unknown fate stay so, and are counted."""
-    begun = time.monotonic()
+    left, begun = -1, time.monotonic()
     while time.monotonic() - begun < PATIENCE:
         rows = _rows(url)
-        if not any(rows.confirmations[state] for state in _UNDER_WAY):
+        now = sum(rows.confirmations[state] for state in _UNDER_WAY)
+        if now == 0:
             return rows
+        if now != left:
+            left, begun = now, time.monotonic()
         time.sleep(0.2)
     raise AssertionError("texts still wait although a node lives")
 
