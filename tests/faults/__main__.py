@@ -148,7 +148,7 @@ class _Display:
         whole, newline, self._begun = (self._begun + more).rpartition("\n")
         read_lines(whole + newline, self._found)
         for row, outcome in self._found.items():
-            if outcome.of:
+            if outcome.has_begun:
                 self._move(row, outcome)
             if outcome.is_over and row not in self._over:
                 self._over.add(row)
@@ -158,7 +158,7 @@ class _Display:
         if row not in self._bars:
             self._bars[row] = self._progress.add_task(f"{row:<4} {FAULTS[row].name}", total=None)
         done, of = sum(outcome.done.values()), sum(outcome.of.values())
-        self._progress.update(self._bars[row], completed=done, total=of)
+        self._progress.update(self._bars[row], completed=done, total=of or None)
 
     def _finish(self, row: str, outcome: Outcome) -> None:
         if row in self._bars:

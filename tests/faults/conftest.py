@@ -3,6 +3,7 @@
 With RESULTS set, each of these is a line of JSON in that file, with `fault` and `test`:
 
     {"planned": true}                                          before anything runs, for each test that will
+    {"begun": true}                                            when it begins
     {"done": 3, "of": 30}                                      after a round
     {"outcome": "passed", "why": "", "seconds": 4.2, "proof": false, "rounds": 30, "seen": {...}}    at its end
 """
@@ -42,6 +43,7 @@ class Tally:
         self.seen: Counter[str] = Counter()
         self.done = 0
         self._about = {"fault": row, "test": test}
+        _report({**self._about, "begun": True})
 
     def rounds(self, share: float = 1.0) -> Iterator[int]:
         """0, 1, ... as often as the fault's row says, or a share of it, once at least."""

@@ -29,7 +29,7 @@ class Outcome:
     """What is known of one row of `counts.FAULTS`.
 
     Attributes:
-        planned: tests that will run. ended: test -> passed, skipped or failed.
+        planned: tests that will run. ended: test -> passed, skipped or failed. has_begun: the first of them has.
         done, of: test -> rounds; of those that prove a harness too, for the display.
         rounds: of the tests that count, one after the other.
         seen: summed over all tests. why: of those skipped. seconds: of all.
@@ -42,6 +42,7 @@ class Outcome:
     rounds: list[int] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     why: list[str] = field(default_factory=list)
+    has_begun: bool = False
     seconds: float = 0.0
 
     def take(self, line: Mapping[str, Any]) -> None:
@@ -49,6 +50,8 @@ class Outcome:
         test = line["test"]
         if "planned" in line:
             self.planned.add(test)
+        elif "begun" in line:
+            self.has_begun = True
         elif "done" in line:
             self.done[test], self.of[test] = line["done"], line["of"]
         else:

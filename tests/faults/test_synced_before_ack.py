@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,18 +13,10 @@ import pytest
 from tests.faults.conftest import Tally
 from tests.faults.node import Node, write_configuration
 from tests.faults.senders import Hospital, send_all
+from tests.faults.tracing import NoTrace, strace
 
 _CALL = re.compile(r"^(?P<thread>\d+) +(?:<\.\.\. )?(?P<name>\w+)(?: resumed>|\((?P<file>\d+))")
 _IN, _OUT, _SYNC = {"read", "recvfrom", "recvmsg"}, {"write", "sendto", "sendmsg", "writev"}, {"fdatasync", "fsync"}
-
-
-def _strace() -> str:
-    found = shutil.which("strace")
-    if found is None:
-        pytest.skip("strace is not installed")
-    if subprocess.run([found, "-f", "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
-        pytest.skip("strace may not trace here")
-    return found
 
 
 def _calls(lines: Iterable[str]) -> Iterator[tuple[str, str, str, bool, bool]]:
@@ -81,11 +71,15 @@ def _paired(lines: Iterable[str]) -> Iterator[tuple[str, tuple[str, str, str, bo
 @pytest.mark.faults("F4")
 @pytest.mark.timeout(600)
 def test_each_answer_leaves_after_a_sync(tally: Tally, tmp_path: Path) -> None:
+    try:
+        program = strace()
+    except NoTrace as reason:
+        pytest.skip(str(reason))
     trace = tmp_path / "trace"
     calls = "trace=" + ",".join(sorted(_IN | _OUT | _SYNC))
-    strace = (_strace(), "-f", "-s", "8", "-o", str(trace), "-e", calls, "-e", "signal=none")
+    tracing = (program, "-f", "-s", "8", "-o", str(trace), "-e", calls, "-e", "signal=none")
     hospital = Hospital()
-    node = Node(write_configuration(tmp_path, [hospital.identity.certificate]), before=strace)
+    node = Node(write_configuration(tmp_path, [hospital.identity.certificate]), before=tracing)
     messages = [hospital.write(number) for number in tally.rounds()]
     asyncio.run(send_all(node.port, hospital, messages))
     assert node.stop() == 0
