@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -209,7 +210,14 @@ async def _start(server: MllpServer, loaded: Loaded, port: Port) -> int:
         ) from None
     except OSError as error:
         place = loaded.where(("environments", port.environments[0], "listener", "port"))
-        raise Stop(f"{place}: cannot listen on {port.name}: {error.strerror or error}") from None
+        raise Stop(f"{place}: cannot listen on {port.name}: {why_not(error)}") from None
+
+
+def why_not(error: OSError) -> str:
+    """Why a port cannot be had, with what to do about the usual cause."""
+    if error.errno == errno.EADDRINUSE:
+        return "another program has it, perhaps a carebell that runs already; `ss -ltnp` names it"
+    return str(error.strerror or error)
 
 
 def reporter(journal: Journal, name: str) -> Callable[[Incident], None]:

@@ -35,7 +35,7 @@ from carebell.housekeeping import Housekeeper
 from carebell.ids import RandomIds, control_ids
 from carebell.in_force import InForce, in_force
 from carebell.inbound import Effect, Gatekeeper, Judged, Registry
-from carebell.listening import Listeners, Port, ports
+from carebell.listening import Listeners, Port, ports, why_not
 from carebell.outbound import Dispatcher, recipient_of
 from carebell.posting import Posting
 from carebell.reception import Reception
@@ -243,8 +243,7 @@ class Service:
             )
         except OSError as error:
             place = self.loaded.where(("http", "port"))
-            why = error.strerror or error
-            raise Stop(f"{place}: cannot listen on {section.host}:{section.port}: {why}") from None
+            raise Stop(f"{place}: cannot listen on {section.host}:{section.port}: {why_not(error)}") from None
 
     def _start_ticks(self, aftercare: Aftercare) -> None:
         pace, tick, ticks = self.pace, self._ticking.tick, []

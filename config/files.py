@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from config.load import Loaded
 from config.problems import ConfigurationError, Keys, Problem
 
+_FROM_A_BACKUP: Final = "; restore it from its backup; a new installation gets one from `carebell init`"
 _TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks; Twilio's have 32 hexadecimal digits today
 
 
@@ -39,7 +40,8 @@ def twilio_tokens(loaded: Loaded) -> tuple[SecretStr, ...]:
         written = path.read_text(encoding="ascii").splitlines() if path is not None else []
         lines = [line.strip() for line in written if line.strip() and not line.lstrip().startswith("#")]
     except (OSError, ValueError):
-        raise ConfigurationError([loaded.problem(keys, "cannot be read")]) from None
+        found = [why for _, why in _readable(keys, path)] if path is not None else []
+        raise ConfigurationError([loaded.problem(keys, found[0] if found else "cannot be read")]) from None
     if not lines:
         raise ConfigurationError([loaded.problem(keys, "holds no token; write one a line")])
     if not all(_TOKEN.fullmatch(line) for line in lines):
@@ -51,7 +53,7 @@ def twilio_tokens(loaded: Loaded) -> tuple[SecretStr, ...]:
 
 def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
     configuration = loaded.configuration
-    yield from _secret(("storage", "key_file"), configuration.storage.key_file, "; `carebell init` makes one")
+    yield from _secret(("storage", "key_file"), configuration.storage.key_file, _FROM_A_BACKUP)
     if configuration.storage.url.startswith("sqlite:///"):
         database = Path(configuration.storage.url.removeprefix("sqlite:///"))
         yield from _folder(("storage", "url"), database)

@@ -19,6 +19,12 @@ from carebell.cli.options import (
 )
 
 commands = typer.Typer()
+MaybeState = Annotated[
+    Optional[str],
+    typer.Option(
+        help="Only rows that are due, sending, accepted, sent, delivered, undelivered, failed, unknown or suppressed."
+    ),
+]
 report = typer.Typer(help="Reports.", no_args_is_help=True)
 
 
@@ -59,7 +65,7 @@ def outbox(
     context: typer.Context,
     config: Config = None,
     appointment: MaybeAppointment = None,
-    state: Annotated[Optional[str], typer.Option(help="Only rows in this state.")] = None,
+    state: MaybeState = None,
     environment: MaybeEnvironment = None,
     json: Json = False,
 ) -> None:

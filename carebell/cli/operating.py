@@ -47,7 +47,7 @@ def hold(
     context: typer.Context,
     config: Config = None,
     environment: MaybeEnvironment = None,
-    reason: Annotated[str, typer.Option(help="For the audit log.")] = "by hand",
+    reason: Annotated[str, typer.Option(help="For `status`, `outbox` and the audit log.")] = "by hand",
 ) -> None:
     """Send nothing until `release`; messages are still received."""
     from carebell.commands.operate import hold as run

@@ -1,4 +1,7 @@
-"""Options that several commands share, and what a command makes of them."""
+"""Options that several commands share, and what a command makes of them.
+
+No path is checked here (`readable=False`): the command says what is wrong with a file, with the exit code for it.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,14 @@ def instant(written: str) -> datetime:
 Config = Annotated[
     Optional[Path],
     typer.Option(
-        "-c", "--config", help="The configuration; else $CAREBELL_CONFIG, ./carebell.yaml, /etc/carebell/carebell.yaml."
+        "-c",
+        "--config",
+        readable=False,
+        help="The configuration; else $CAREBELL_CONFIG, ./carebell.yaml, /etc/carebell/carebell.yaml.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Files = Annotated[list[Path], typer.Argument(help="Files, taken in order.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(readable=False, help="Files, taken in order.", show_default=False)]
 EnvironmentName = Annotated[str, typer.Option("--environment", "-e", help="An environment of the configuration.")]
 MaybeEnvironment = Annotated[Optional[str], typer.Option("--environment", "-e", help="Only this environment.")]
 MaybeAppointment = Annotated[
@@ -39,9 +45,9 @@ At = Annotated[
 ]
 Seed = Annotated[Optional[int], typer.Option(help="The same seed, the same run.")]
 OverTls = Annotated[bool, typer.Option("--tls", help="Over TLS.")]
-TlsCa = Annotated[Optional[Path], typer.Option(help="Trust this CA instead of the system's.")]
-TlsCertificate = Annotated[Optional[Path], typer.Option(help="Client certificate, PEM.")]
-TlsKey = Annotated[Optional[Path], typer.Option(help="Client key, PEM.")]
+TlsCa = Annotated[Optional[Path], typer.Option(readable=False, help="Trust this CA instead of the system's.")]
+TlsCertificate = Annotated[Optional[Path], typer.Option(readable=False, help="Client certificate, PEM.")]
+TlsKey = Annotated[Optional[Path], typer.Option(readable=False, help="Client key, PEM.")]
 TlsName = Annotated[Optional[str], typer.Option(help="Expect this name in the server's certificate.")]
 
 
@@ -57,5 +63,10 @@ def wants_json(context: typer.Context, json: bool) -> bool:
 def tls_of(tls: bool, *, ca: Path | None, certificate: Path | None, key: Path | None, name: str | None) -> Tls | None:
     """How to speak TLS; None: plain. A CA or a certificate asks for it without `--tls`."""
     from carebell.commands.send import Tls
+    from carebell.exits import UsageStop
 
-    return Tls(ca=ca, certificate=certificate, key=key, name=name) if tls or ca or certificate else None
+    if tls or ca or certificate:
+        return Tls(ca=ca, certificate=certificate, key=key, name=name)
+    if key or name:
+        raise UsageStop("--tls-key and --tls-name go with --tls; nothing was sent")
+    return None

@@ -15,7 +15,9 @@ commands = typer.Typer()
 
 @commands.command()
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if absent; nothing in it is overwritten.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", readable=False, help="Made if absent; nothing in it is overwritten.")
+    ],
     demo: Annotated[
         bool, typer.Option("--demo", help="Also test signing keys, their .cer and sample messages.")
     ] = False,
@@ -28,7 +30,9 @@ def init(
 
 @commands.command()
 def demo(
-    directory: Annotated[Optional[Path], typer.Option("--dir", metavar="DIR", help="Keep its files here.")] = None,
+    directory: Annotated[
+        Optional[Path], typer.Option("--dir", metavar="DIR", readable=False, help="Keep its files here.")
+    ] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Go on serving when the story is told.")] = False,
 ) -> None:
     """The main job in one go: signed messages in over MLLP, ACKs and SMS out, on a fast clock."""
@@ -42,7 +46,7 @@ def serve(
     context: typer.Context,
     config: Config = None,
     roles: Annotated[
-        str, typer.Option(help="Any of listener,dispatcher,portal,housekeeping.")
+        str, typer.Option(show_default="all", help="Any of listener, dispatcher, portal, housekeeping; commas between.")
     ] = "listener,dispatcher,portal,housekeeping",
     clock: Annotated[
         Optional[datetime], typer.Option(parser=instant, metavar="ISO", help="Start its time here, to rehearse.")

@@ -37,11 +37,13 @@ def cert_show(context: typer.Context, files: Files, at: At = None, json: Json = 
 
 @commands.command()
 def sign(
-    file: Annotated[Path, typer.Argument(help="A message, bare or framed.")],
-    key: Annotated[Path, typer.Option(help="The private key, PEM.")],
-    cert: Annotated[Path, typer.Option(help="Its certificate, .cer.")],
+    file: Annotated[Path, typer.Argument(readable=False, help="A message, bare or framed.")],
+    key: Annotated[Path, typer.Option(readable=False, help="The private key, PEM.")],
+    cert: Annotated[Path, typer.Option(readable=False, help="Its certificate, .cer.")],
     alg: Annotated[Optional[str], typer.Option(help="RS256, PS256, ES256 or EdDSA; else what fits the key.")] = None,
-    output: Annotated[Optional[Path], typer.Option("-o", "--output", help="Where to; else standard output.")] = None,
+    output: Annotated[
+        Optional[Path], typer.Option("-o", "--output", readable=False, help="Where to; else standard output.")
+    ] = None,
 ) -> None:
     """Append ZSG, the signature segment."""
     from carebell.commands.cert import sign as run
@@ -69,8 +71,10 @@ def send(
     context: typer.Context,
     files: Files,
     to: Annotated[str, typer.Option(metavar="HOST:PORT", help="The listener.")],
-    key: Annotated[Optional[Path], typer.Option(help="Sign each message with this private key first.")] = None,
-    cert: Annotated[Optional[Path], typer.Option(help="The certificate of that key.")] = None,
+    key: Annotated[
+        Optional[Path], typer.Option(readable=False, help="Sign each message with this private key first.")
+    ] = None,
+    cert: Annotated[Optional[Path], typer.Option(readable=False, help="The certificate of that key.")] = None,
     tls: OverTls = False,
     tls_ca: TlsCa = None,
     tls_cert: TlsCertificate = None,

@@ -49,8 +49,10 @@ def simulator_ehr(
     environment: Annotated[
         Optional[str], typer.Option("--environment", "-e", help="Write as this one of -c wants it; else its first.")
     ] = None,
-    key: Annotated[Optional[Path], typer.Option(help="Sign each message with this private key.")] = None,
-    cert: Annotated[Optional[Path], typer.Option(help="The certificate of that key.")] = None,
+    key: Annotated[
+        Optional[Path], typer.Option(readable=False, help="Sign each message with this private key.")
+    ] = None,
+    cert: Annotated[Optional[Path], typer.Option(readable=False, help="The certificate of that key.")] = None,
     tls: OverTls = False,
     tls_ca: TlsCa = None,
     tls_cert: TlsCertificate = None,

@@ -163,7 +163,7 @@ def test_a_port_in_use_is_one_sentence(carebell: Carebell, configuration: Path) 
         change(configuration, {"environments": {"production": {"listener": {"port": port}}}})
         ended = carebell("-c", configuration, "serve")
         assert (ended.code, ended.out) == (1, "")
-        assert f"cannot listen on 127.0.0.1:{port}: " in ended.err
+        assert f"cannot listen on 127.0.0.1:{port}: another program has it, perhaps a carebell that runs" in ended.err
         assert "Traceback" not in ended.err
         change(configuration, {"environments": {"production": {"listener": {"port": 0}}}})
         change(configuration, {"http": {"enabled": True, "port": port}})
@@ -205,6 +205,27 @@ def test_what_the_system_forbids_is_77(
     monkeypatch.setattr(Path, "read_bytes", forbidden)
     ended = carebell("sign", M01, "--key", M01, "--cert", M01)
     assert (ended.code, ended.sentence) == (77, f"{M01}: permission denied")
+
+
+def test_a_file_where_a_folder_should_be_is_one_sentence(carebell: Carebell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ended = carebell("init", tmp_path / "file" / "clinic")
+    assert (ended.code, ended.sentence) == (1, f"{tmp_path / 'file' / 'clinic'}: not a directory")
+
+
+def test_tls_options_without_tls_send_nothing(carebell: Carebell) -> None:
+    for words in (("--tls-name", "mllp.example"), ("--tls-key", M01)):
+        ended = carebell("send", M01, "--to", "127.0.0.1:1", *words)
+        assert (ended.code, ended.sentence) == (2, "--tls-key and --tls-name go with --tls; nothing was sent")
+
+
+def test_a_token_file_that_is_missing_is_said_to_be(carebell: Carebell, configuration: Path) -> None:
+    account = {"account_sid": "AC" + "0" * 32, "auth_token_file": "absent.token"}
+    change(configuration, {"gateway": {"kind": "twilio", "twilio": account}})
+    for command in (("serve",), ("check-config",), ("numbers", "list")):
+        ended = carebell("-c", configuration, *command)
+        assert ended.code == 78
+        assert "gateway.twilio.auth_token_file: there is no file absent.token in " in ended.out + ended.err
 
 
 def test_a_database_that_is_none(carebell: Carebell, configuration: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -37,6 +38,30 @@ def test_help_names_every_command(carebell: Carebell) -> None:
     said = carebell("--help").out
     for command in {command.split()[0] for command in COMMANDS}:
         assert f"\n  {command} " in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-c", M01, "outbox"),
+        ("outbox", "-c", M01),
+        ("cert", "show", M01),
+        ("sign", M01, "--key", M01, "--cert", M01),
+        ("verify", M01, "--environment", "production"),
+        ("send", M01, "--to", "127.0.0.1:1", "--key", M01, "--cert", M01),
+        ("send", M01, "--to", "127.0.0.1:1", "--tls", "--tls-ca", M01, "--tls-cert", M01, "--tls-key", M01),
+        ("explain", M01, "-e", "production"),
+        ("plan", M01, "-e", "production"),
+        ("simulator", "ehr", "--to", "127.0.0.1:1", "--key", M01, "--cert", M01),
+    ],
+    ids=lambda words: "-".join(word.strip("-") for word in words if word is not M01),
+)
+def test_a_file_that_may_not_be_read_is_no_wrong_call(
+    words: tuple[object, ...], carebell: Carebell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser of the command line would say 2 for it, where the contract has 77."""
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    assert carebell(*words).code in (1, 75, 77, 78)
 
 
 def test_without_a_command_help_is_shown(carebell: Carebell) -> None:

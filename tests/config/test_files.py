@@ -34,7 +34,8 @@ def test_missing_files_and_folders_are_told_at_their_place(write: Write, tmp_pat
     loaded = load(path, environ | {"CAREBELL_GATEWAY__KIND": "file"})
 
     assert [str(problem) for problem in check_files(loaded)] == [
-        f"carebell.yaml:2:1: storage.key_file: there is no file carebell.key in {tmp_path}; `carebell init` makes one",
+        f"carebell.yaml:2:1: storage.key_file: there is no file carebell.key in {tmp_path}; restore it from its backup; "
+        "a new installation gets one from `carebell init`",
         f"carebell.yaml:13:34: environments.prod.listener.tls.certificate: there is no file a.pem in {tmp_path}",
         f"carebell.yaml:13:54: environments.prod.listener.tls.key: there is no file b.pem in {tmp_path}",
         f"carebell.yaml:13:66: environments.prod.listener.tls.client_ca: {tmp_path.name} is not a file",
@@ -70,7 +71,9 @@ def test_no_tokens_without_twilio(write: Write) -> None:
     assert twilio_tokens(load(write(), {})) == ()
 
 
-@pytest.mark.parametrize(("content", "why"), [(None, "cannot be read"), ("\n", "holds no token; write one a line")])
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "there is no file token in "), ("\n", "holds no token; write one a line")]
+)
 def test_a_missing_or_empty_token_file_is_told(content: str | None, why: str, write: Write, tmp_path: Path) -> None:
     secret(tmp_path / "carebell.key")
     if content is not None:
@@ -80,8 +83,9 @@ def test_a_missing_or_empty_token_file_is_told(content: str | None, why: str, wr
     with pytest.raises(ConfigurationError) as raised:
         twilio_tokens(loaded)
 
-    assert [problem.why for problem in raised.value.problems] == [why]
-    assert [problem.key for problem in check_files(loaded)] == ["gateway.twilio.auth_token_file"]
+    [problem] = raised.value.problems
+    assert problem.why.startswith(why)
+    assert check_files(loaded) == [problem]
 
 
 @pytest.mark.parametrize(
