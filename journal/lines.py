@@ -113,15 +113,15 @@ def _text(name: str, value: str) -> str:
 def people_line(
     time: str, level: str, event: str, fields: Mapping[str, object], *, colour: bool, columns: int | None = None
 ) -> str:
-    """One line for people: local reading order, `2026-03-09 19:00:00 WARNING message refused  code=SIG07 ...`.
+    """One line for people: local reading order, `2026-03-09 19:00:00Z WARNING message refused  code=SIG07 ...`.
 
     Args:
-        time: as in the JSON line.
+        time: as in the JSON line, UTC, or without its `Z` and of a zone that is named elsewhere.
         fields: values as they come out of a JSON line: text, numbers, booleans, lists of text.
         colour: ANSI colours for the level and the names.
         columns: what does not fit goes on in indented lines, broken between fields alone; None: one line, however long.
     """
-    clock = time[:19].replace("T", " ")
+    clock = time[:19].replace("T", " ") + ("Z" if time.endswith("Z") else "")
     words = plain(event.replace("_", " "))
     shown = [(plain(name), _shown(value)) for name, value in fields.items() if value is not None]
     breaks = _breaks(shown, columns)

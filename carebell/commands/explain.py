@@ -108,11 +108,12 @@ def _print_tables(one: Explained) -> None:
     rows: list[tuple[object, ...]] = []
     for evidence in one.evidence:
         value = evidence.value if evidence.value is not None else "-"
-        note = " ".join(part for part in (evidence.zone, evidence.note) if part)
+        note = "; ".join(part for part in (evidence.zone, evidence.note) if part)
         rows.append((evidence.name, value, evidence.field or "-", note))
         for candidate in evidence.candidates:
             if candidate.why_not is not None:
-                rows.append(("", f"  not {candidate.value or 'empty'}", candidate.field, candidate.why_not))
+                lost = candidate.why_not if candidate.value is None else f"passed over: {candidate.why_not}"
+                rows.append(("", candidate.value or "-", candidate.field, lost))
     print_table(["What", "Value", "Field", "Remark"], rows, empty="no value was found")
     for warning in one.warnings:
         print(f"  warning {warning.code} {warning.field or ''}: {warning.text}")

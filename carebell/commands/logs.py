@@ -62,9 +62,13 @@ def _show_json(line: Line) -> None:
 def _for_people(zone: str, *, flush: bool) -> Callable[[Line], None]:
     """At the clinics' clock, or in UTC where theirs differ; which, goes to standard error, beside what may be piped on."""
     colour, columns, clock = wants_colour(sys.stdout, os.environ), terminal_columns(), ZoneInfo(zone)
-    print(f"Times in {zone}.", file=sys.stderr, flush=True)
+    named = False
 
     def show(line: Line) -> None:
+        nonlocal named
+        if not named:
+            print(f"Times in {zone}.", file=sys.stderr, flush=True)
+            named = True
         print(line.pretty(colour=colour, zone=clock, columns=columns), flush=flush)
 
     return show

@@ -79,7 +79,8 @@ def _print_blocks(columns: Sequence[_Column], first: str, terminal: int) -> None
     lead = next((each for each in columns if each[0] == first), columns[0])
     others = [each for each in columns if each is not lead]
     for index, title in enumerate(lead[1]):
-        print(title)
+        if title:
+            print(title)
         _print_words("    ", _named((heading, cells[index]) for heading, cells in others), terminal)
 
 

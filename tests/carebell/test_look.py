@@ -69,7 +69,9 @@ def test_explain_names_the_field_and_the_losers(carebell: Carebell, configuratio
     for row in ended.rows:
         assert {"name", "value", "field", "candidates"} <= set(row)
         assert all(set(candidate) == {"field", "value", "why_not"} for candidate in row["candidates"])
-    for said in (ended.out, carebell("-c", configuration, "explain", "-e", "production", M01).out):
+    people = carebell("-c", configuration, "explain", "-e", "production", M01).out
+    assert "passed over: " in people
+    for said in (ended.out, people):
         assert "5550143" not in said
         assert "TESTPATIENT" not in said
 
@@ -274,8 +276,7 @@ def test_logs_without_a_match_say_so(carebell: Carebell, lived: Path) -> None:
     for words in ((), ("--json",)):
         ended = carebell("-c", lived, "logs", "--appointment", "A9", "--since", "1h", *words)
         assert (ended.code, ended.out) == (0, "")
-        said = ended.err.splitlines()[-1]
-        assert said.startswith("carebell: no line matches --appointment A9 --since 1h --level info in ")
+        assert ended.sentence.startswith("no line matches --appointment A9 --since 1h --level info in ")
 
 
 def test_without_a_log_it_says_so(carebell: Carebell, configuration: Path) -> None:

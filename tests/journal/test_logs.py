@@ -73,7 +73,7 @@ def test_an_event_is_one_json_line_with_its_fields(journal: Journal, written: Wr
         }
     ]
     assert written.terminal.getvalue() == (
-        "2026-03-09 19:00:00 INFO     message accepted       "
+        "2026-03-09 19:00:00Z INFO     message accepted       "
         "environment=test control_id=1 answer=AA planned=3 milliseconds=1.235\n"
     )
 
