@@ -2,6 +2,7 @@
 
 CAREBELL_BENCH_BATCH=1          groups of one: a commit for each message
 CAREBELL_BENCH_COMMIT_MS=5      a slower disk: so much is added to every commit
+CAREBELL_BENCH_APART=1          a group's work on the committer's thread too, not only its waiting
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def apply(batch: int | None, commit_seconds: float) -> None:
+def apply(batch: int | None, commit_seconds: float, *, apart: bool) -> None:
     """Change this process, before the service begins."""
     from store import committer, engine
 
+    defaults = committer.Committer.__init__.__kwdefaults__
+    assert defaults is not None
+    if apart:
+        defaults["apart"] = True
     if batch is not None:
-        defaults = committer.Committer.__init__.__kwdefaults__
-        assert defaults is not None
         defaults["batch"] = batch
     if commit_seconds:
         real = engine.Store.write
@@ -37,7 +40,8 @@ def apply(batch: int | None, commit_seconds: float) -> None:
 def main() -> None:
     """Serve."""
     batch = os.environ.get("CAREBELL_BENCH_BATCH")
-    apply(int(batch) if batch else None, float(os.environ.get("CAREBELL_BENCH_COMMIT_MS", "0")) / 1000)
+    apart = bool(os.environ.get("CAREBELL_BENCH_APART"))
+    apply(int(batch) if batch else None, float(os.environ.get("CAREBELL_BENCH_COMMIT_MS", "0")) / 1000, apart=apart)
     from carebell.__main__ import main as carebell
 
     sys.argv = ["carebell", "serve", *sys.argv[1:]]

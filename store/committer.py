@@ -1,7 +1,12 @@
 """Group commit: whatever queued while the last fsync ran goes into the next transaction; an answer leaves only after it.
 
-One thread writes. There is no timer: an idle committer takes a job at once, a busy one finds many. A job that cannot be stored
-must not take its batch with it, so a batch that fails for a reason of its own is rolled back and done again job by job.
+There is no timer: an idle committer takes a job at once, a busy one finds many. What waits - for the lock at BEGIN, for the
+disk at COMMIT - waits on a thread of its own, so a stuck disk stops no connection. The work in between runs on the loop's thread
+where the database is in this process: a second thread of Python code makes both slower, since one at a time holds the
+interpreter (docs/decisions, hot path). PostgreSQL answers over a socket, so there the whole transaction is the thread's.
+
+A job that cannot be stored must not take its batch with it, so a batch that fails for a reason of its own is rolled back and
+done again job by job.
 A passing fault of the database fails the whole batch at once - nothing of it is stored, the senders try again. A failed
 write or fsync is the end: what the disk holds is no longer known, and nothing more may be acknowledged.
 
@@ -16,9 +21,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
-from typing import Final, Generic, Protocol, TypeVar
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -28,6 +35,7 @@ from store.faults import StoreFault, classify, is_fatal, is_transient
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 JobIn = TypeVar("JobIn", contravariant=True)
 ResultOut = TypeVar("ResultOut", covariant=True)
 
@@ -71,81 +79,64 @@ class Work(Protocol[JobIn, ResultOut]):
 
 
 class Committing(Protocol[JobIn, Result]):
-    """What a caller sees of `Committer` and `InlineCommitter`. All methods belong to the event loop's thread."""
+    """What a caller sees of `Committer`. All methods belong to the event loop's thread."""
 
     @property
     def full(self) -> bool: ...
-    def start(self) -> None: ...
     def submit(self, job: JobIn) -> asyncio.Future[Result]: ...
-    async def stop(self) -> None: ...
 
 
-class _Batches(Generic[Job, Result]):
-    """Commits batches and says what became of each job; knows no thread and no loop."""
+class _Aside:
+    """A thread of its own for calls that wait: for a lock, for the disk, for a server."""
 
-    def __init__(self, store: Store, work: Work[Job, Result], on_fatal: Callable[[StoreFault], None]) -> None:
-        self._store = store
-        self._work = work
-        self._on_fatal = on_fatal
-        self.dead = False
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Callable[[], object], asyncio.Future[Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
 
-    def commit(self, jobs: Sequence[Job]) -> list[Result | CommitFault]:
-        """One outcome per job. Never raises."""
-        if self.dead:
-            return [_stopped() for _ in jobs]
-        try:
-            return list(self._transaction(jobs))
-        except Exception as fault:
-            if len(jobs) == 1 and not _worth_another_try(fault):
-                return [self._fault(fault)]
-            if _fails_all(fault):
-                return [self._fault(fault) for _ in jobs]
-        return [outcome for job in jobs for outcome in self._alone(job)]
+    def call(self, function: Callable[[], Value]) -> asyncio.Future[Value]:
+        """What the function gives or raises."""
+        future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
+        self._calls.put((function, future))
+        return future
 
-    def _alone(self, job: Job) -> list[Result | CommitFault]:
-        """One job in a transaction of its own; twice where another node may have been first."""
-        if self.dead:
-            return [_stopped()]
-        for attempt in (1, 2):
+    async def end(self) -> None:
+        """End the thread after the call it is in."""
+        self._calls.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            function, future = call
             try:
-                return list(self._transaction([job]))
-            except Exception as fault:
-                if attempt == 1 and _worth_another_try(fault):
-                    continue
-                return [self._fault(fault)]
-        raise AssertionError("the second attempt returns")
+                settle = partial(_succeed, future, function())
+            except BaseException as fault:
+                settle = partial(_fail, future, fault)
+            try:
+                future.get_loop().call_soon_threadsafe(settle)
+            except RuntimeError:  # the loop was closed: nobody waits any more
+                return
+            del call, function, future, settle  # nothing of a job stays here while the thread waits
 
-    def _transaction(self, jobs: Sequence[Job]) -> Sequence[Result]:
-        with self._store.write() as conn:
-            results = self._work(conn, jobs)
-            if len(results) != len(jobs):
-                raise ValueError("the work must give one result per job")
-        return results
 
-    def _fault(self, fault: Exception) -> CommitFault:
-        found = classify(fault)
-        if is_fatal(fault):
-            if not self.dead:
-                self.dead = True
-                self._on_fatal(found or StoreFault("STORE_IO"))
-            return _stopped()
-        if found is not None and found.transient:
-            transient = Transient(str(found))
-            transient.__cause__ = found
-            return transient
-        rejected = Rejected(f"the work failed with {type(fault).__name__}")
-        if not isinstance(fault, DBAPIError):  # a driver's message may quote the row
-            rejected.__cause__ = fault
-        return rejected
+def _succeed(future: asyncio.Future[Value], value: Value) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], fault: BaseException) -> None:
+    if not future.done():
+        future.set_exception(fault)
 
 
 class Committer(Generic[Job, Result]):
-    """Commits on a thread of its own.
+    """Commits what the loop submits, one group after the other.
 
     Args:
-        work: see `Work`; runs on the writer thread.
-        on_fatal: called once, on the writer thread, after a failed write or fsync: end the process.
+        work: see `Work`; runs on the loop's thread, on PostgreSQL on the committer's.
+        on_fatal: called once after a failed write or fsync: end the process.
         capacity: jobs waiting or being committed; at `full` stop reading from the peers.
+        apart: run the work on the committer's thread too.
     """
 
     def __init__(
@@ -156,140 +147,144 @@ class Committer(Generic[Job, Result]):
         on_fatal: Callable[[StoreFault], None],
         batch: int = BATCH,
         capacity: int = CAPACITY,
+        apart: bool | None = None,
     ) -> None:
-        self._batches = _Batches(store, work, on_fatal)
+        self._store = store
+        self._work = work
+        self._on_fatal = on_fatal
         self._batch = batch
         self._capacity = capacity
-        self._queue: SimpleQueue[tuple[Job, asyncio.Future[Result]] | None] = SimpleQueue()
-        self._pending = 0  # touched by the loop's thread alone
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._apart = store.backend != "sqlite" if apart is None else apart
+        self._waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
+        self._under_way = 0
+        self._dead = False
+        self._woken = asyncio.Event()
+        self._aside: _Aside | None = None
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def full(self) -> bool:
         """Whether `submit` would refuse."""
-        return self._pending >= self._capacity
+        return self.pending >= self._capacity
 
     @property
     def pending(self) -> int:
         """Jobs submitted and not answered yet."""
-        return self._pending
+        return len(self._waiting) + self._under_way
 
     def start(self) -> None:
-        """Start the thread; to be called in the loop that will submit."""
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self._thread.start()
+        """Start; to be called in the loop that will submit."""
+        self._aside = _Aside()
+        self._task = asyncio.get_running_loop().create_task(self._run(self._aside), name="committer")
 
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """Queue a job; the future holds its result after the commit, or a `CommitFault`."""
-        if self._loop is None or self._thread is None:
+        if self._task is None:
             raise Stopped("the committer is not running")
         if self.full:
             raise Overloaded("the commit queue is full")
-        future: asyncio.Future[Result] = self._loop.create_future()
-        self._pending += 1
-        self._queue.put((job, future))
+        future: asyncio.Future[Result] = self._task.get_loop().create_future()
+        self._waiting.append((job, future))
+        self._woken.set()
         return future
 
     async def stop(self) -> None:
         """Commit what is queued, answer it, and end the thread."""
-        thread, self._thread = self._thread, None
-        if thread is None:
+        task, self._task = self._task, None
+        if task is None or self._aside is None:
             return
-        self._queue.put(None)
-        await asyncio.to_thread(thread.join)
-        # The last answers were handed to this loop before the thread ended: they run before what is scheduled now.
-        drained = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(drained.set_result, None)
-        await drained
+        self._woken.set()
+        await task
+        await self._aside.end()
 
-    def _run(self) -> None:
-        assert self._loop is not None
-        going = True
-        while going:
-            taken = [self._queue.get()]
-            try:
-                while len(taken) < self._batch:
-                    taken.append(self._queue.get_nowait())
-            except Empty:
-                pass
-            going = None not in taken
-            entries = [entry for entry in taken if entry is not None]
-            if entries:
-                outcomes = self._batches.commit([job for job, _ in entries])
-                try:
-                    self._loop.call_soon_threadsafe(self._deliver, [future for _, future in entries], outcomes)
-                except RuntimeError:  # the loop was closed without `stop`: nobody waits for these answers any more
-                    return
+    async def _run(self, aside: _Aside) -> None:
+        while self._waiting or self._task is not None:
+            if not self._waiting:
+                self._woken.clear()
+                await self._woken.wait()
+                continue
+            group = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
+            self._under_way = len(group)
+            outcomes = await self._commit(aside, [job for job, _ in group])
+            self._under_way = 0
+            self._deliver([future for _, future in group], outcomes)
+            await asyncio.sleep(0)  # what has come meanwhile belongs to the next group
 
     def _deliver(self, futures: Sequence[asyncio.Future[Result]], outcomes: Sequence[Result | CommitFault]) -> None:
-        self._pending -= len(futures)
-        _answer(futures, outcomes)
+        for future, outcome in zip(futures, outcomes, strict=True):
+            if future.done():  # its peer hung up; the work is stored all the same and will be repeated as a replay
+                continue
+            if isinstance(outcome, CommitFault):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
 
+    async def _commit(self, aside: _Aside, jobs: Sequence[Job]) -> list[Result | CommitFault]:
+        """One outcome per job. Raises nothing."""
+        if self._dead:
+            return [_stopped() for _ in jobs]
+        try:
+            return list(await self._transaction(aside, jobs))
+        except Exception as fault:
+            if len(jobs) == 1 and not _worth_another_try(fault):
+                return [self._fault(fault)]
+            if _fails_all(fault):
+                return [self._fault(fault) for _ in jobs]
+        return [await self._alone(aside, job) for job in jobs]
 
-class InlineCommitter(Generic[Job, Result]):
-    """Commits on the event loop's thread what was submitted in one round of it. Fastest, but a slow disk stalls the loop."""
+    async def _alone(self, aside: _Aside, job: Job) -> Result | CommitFault:
+        """One job in a transaction of its own; twice where another node may have been first."""
+        if self._dead:
+            return _stopped()
+        for attempt in (1, 2):
+            try:
+                [result] = await self._transaction(aside, [job])
+            except Exception as fault:
+                if attempt == 1 and _worth_another_try(fault):
+                    continue
+                return self._fault(fault)
+            else:
+                return result
+        raise AssertionError("the second attempt returns")
 
-    def __init__(
-        self,
-        store: Store,
-        work: Work[Job, Result],
-        *,
-        on_fatal: Callable[[StoreFault], None],
-        batch: int = BATCH,
-        capacity: int = CAPACITY,
-    ) -> None:
-        self._batches = _Batches(store, work, on_fatal)
-        self._batch = batch
-        self._capacity = capacity
-        self._waiting: list[tuple[Job, asyncio.Future[Result]]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
+    async def _transaction(self, aside: _Aside, jobs: Sequence[Job]) -> Sequence[Result]:
+        if self._apart:
+            return await aside.call(partial(self._whole, jobs))
+        transaction = self._store.write()
+        conn = await aside.call(transaction.__enter__)
+        try:
+            results = self._worked(conn, jobs)
+        except Exception as fault:
+            await aside.call(partial(transaction.__exit__, type(fault), fault, fault.__traceback__))
+            raise
+        await aside.call(partial(transaction.__exit__, None, None, None))
+        return results
 
-    @property
-    def full(self) -> bool:
-        return len(self._waiting) >= self._capacity
+    def _whole(self, jobs: Sequence[Job]) -> Sequence[Result]:
+        with self._store.write() as conn:
+            return self._worked(conn, jobs)
 
-    @property
-    def pending(self) -> int:
-        return len(self._waiting)
+    def _worked(self, conn: Connection, jobs: Sequence[Job]) -> Sequence[Result]:
+        results = self._work(conn, jobs)
+        if len(results) != len(jobs):
+            raise ValueError("the work must give one result per job")
+        return results
 
-    def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-
-    def submit(self, job: Job) -> asyncio.Future[Result]:
-        """As `Committer.submit`."""
-        if self._loop is None:
-            raise Stopped("the committer is not running")
-        if self.full:
-            raise Overloaded("the commit queue is full")
-        future: asyncio.Future[Result] = self._loop.create_future()
-        if not self._waiting:
-            self._loop.call_soon(self._run)
-        self._waiting.append((job, future))
-        return future
-
-    async def stop(self) -> None:
-        """As `Committer.stop`."""
-        self._loop = None
-        while self._waiting:
-            self._run()
-
-    def _run(self) -> None:
-        entries, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-        if self._waiting and self._loop is not None:
-            self._loop.call_soon(self._run)
-        _answer([future for _, future in entries], self._batches.commit([job for job, _ in entries]))
-
-
-def _answer(futures: Sequence[asyncio.Future[Result]], outcomes: Sequence[Result | CommitFault]) -> None:
-    for future, outcome in zip(futures, outcomes, strict=True):
-        if future.done():  # its peer hung up; the work is stored all the same and will be repeated as a replay
-            continue
-        if isinstance(outcome, CommitFault):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
+    def _fault(self, fault: Exception) -> CommitFault:
+        found = classify(fault)
+        if is_fatal(fault):
+            if not self._dead:
+                self._dead = True
+                self._on_fatal(found or StoreFault("STORE_IO"))
+            return _stopped()
+        if found is not None and found.transient:
+            transient = Transient(str(found))
+            transient.__cause__ = found
+            return transient
+        rejected = Rejected(f"the work failed with {type(fault).__name__}")
+        if not isinstance(fault, DBAPIError):  # a driver's message may quote the row
+            rejected.__cause__ = fault
+        return rejected
 
 
 def _stopped() -> Stopped:

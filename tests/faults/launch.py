@@ -45,7 +45,7 @@ _DISPATCHER: Final = ("carebell.outbound", "Dispatcher")
 POINTS: Final[Mapping[str, Point]] = MappingProxyType({
     "submitted": Point(function=(*_RECEPTION, "handle"), when="after"),
     "written": Point(function=("carebell.inbound", "Registry", "commit_group"), when="after"),
-    "committed": Point(function=("store.committer", "_Batches", "commit"), when="after"),
+    "committed": Point(function=("store.committer", "Committer", "_deliver"), when="before"),
     "answering": Point(function=(*_RECEPTION, "_answer"), when="before"),
     "answered": Point(function=(*_RECEPTION, "_answer"), when="after"),
     "claimed": Point(function=(*_DISPATCHER, "_claim"), when="after", counts=lambda found: bool(found.claimed), within=2),
