@@ -241,16 +241,16 @@ class Registry:
         for stranger in strangers:
             folder.take_over(stranger)
         files.settle(folder)
-        changed = folder.replan(desk, event.received_at)
+        planned, withdrawn, suppressed = folder.replan(desk, event.received_at)
         return Effect(
             name="stored",
             answer=answer,
             appointment=folder.appointment.reference,
             appointment_ids=(folder.appointment.id, *(stranger.appointment.id for stranger in strangers)),
             revision=folder.appointment.revision,
-            planned=sum(row.state is State.DUE for row in changed),
-            withdrawn=sum(row.state is State.SUPPRESSED and was is State.DUE for row, was in changed.items()),
-            suppressed=sum(row.state is State.SUPPRESSED and was is not State.DUE for row, was in changed.items()),
+            planned=planned,
+            withdrawn=withdrawn,
+            suppressed=suppressed,
         )
 
 
@@ -280,18 +280,24 @@ class _Folder:
         self.first = first
         self.touched = first
 
-    def replan(self, desk: Desk, now: datetime) -> dict[Past, State | None]:
-        """Plan anew; each changed row with the state it had before."""
+    def replan(self, desk: Desk, now: datetime) -> tuple[int, int, int]:
+        """Plan anew; how many texts now wait, were taken back, are recorded as silences."""
         self.touched = True
         history = list(self.rows.values())
         found = plan(self.appointment, desk.policy, history, now, desk.blocked(self.appointment))
         self.appointment = found.appointment
-        changed = {}
+        planned = withdrawn = suppressed = 0
         for row in diff(found.desired, history):
-            old = self.rows.get(row.identity)
-            changed[row] = old.state if old is not None else None
-            self.rows[row.identity] = self.changes[row.identity] = row
-        return changed
+            identity = row.identity
+            old = self.rows.get(identity)
+            self.rows[identity] = self.changes[identity] = row
+            if row.state is State.DUE:
+                planned += 1
+            elif old is not None and old.state is State.DUE:
+                withdrawn += 1
+            else:
+                suppressed += 1
+        return planned, withdrawn, suppressed
 
     def take_over(self, other: _Folder) -> None:
         """Two identities turned out to be one appointment: this one stays, the other ends and its waiting texts are taken back."""
@@ -309,7 +315,8 @@ class _Folder:
                 other.rows[row.identity] = other.changes[row.identity] = taken
 
     def save(self, config_version: str) -> Save:
-        new = tuple(alias for alias in self.appointment.aliases if alias not in self.known_aliases | self.moved_aliases)
+        known_aliases = self.known_aliases | self.moved_aliases
+        new = tuple(alias for alias in self.appointment.aliases if alias not in known_aliases)
         return Save(
             appointment=self.appointment,
             changes=list(self.changes.values()),

@@ -30,6 +30,9 @@ from parser.event import ParseWarning, Rejection
 
 MAX_SEGMENTS: Final = 2000
 MAX_REPETITIONS: Final = 20
+_KEPT_COMPONENTS: Final = (
+    20  # no type of the standard has more than 23; those behind are split off when they are asked for
+)
 
 
 class Null(enum.Enum):
@@ -113,7 +116,9 @@ class Message:
             ValueError: `path` is not of that form. Paths come from code and field maps, never from a message.
         """
         place = Place.of(path)
-        found = self.segments(place.segment)
+        found = self._segments.get(place.segment)
+        if found is None:
+            found = self.segments(place.segment)
         if len(found) < place.occurrence:
             return None
         return found[place.occurrence - 1].value(place.field, place.component, place.subcomponent, place.repetition)
@@ -156,13 +161,16 @@ class Segment:
 
     def value(self, number: int, component: int = 1, sub: int = 1, repetition: int = 1) -> Value:
         """One value of the segment, by numbers."""
-        raw = self.field(number)
+        fields = self._fields
+        raw = self.field(number) if fields is None else fields[number] if number < len(fields) else ""
         if not raw:
             return None
-        if self.name == "MSH" and number <= 2:
+        if number <= 2 and self.name == "MSH":
             return raw if component == sub == repetition == 1 else None
-        raw = _part(raw, self._delimiters.repetition, repetition)
-        return _value(raw, self._delimiters, component, sub)
+        delimiters = self._delimiters
+        if repetition != 1 or delimiters.repetition in raw:
+            raw = _part(raw, delimiters.repetition, repetition)
+        return _value(raw, delimiters, component, sub)
 
     def __repr__(self) -> str:
         return f"<Segment {self.name}>"
@@ -175,15 +183,18 @@ class Field:
         raw: as sent, escapes and all.
     """
 
-    __slots__ = ("_delimiters", "raw")
+    __slots__ = ("_components", "_delimiters", "raw")
 
     def __init__(self, raw: str, delimiters: Delimiters) -> None:
         self.raw = raw
         self._delimiters = delimiters
+        self._components: list[str] | None = None
 
     def value(self, number: int = 1, sub: int = 1) -> Value:
         """A component's text, DELETE, or None where the message is silent."""
-        return _value(self.raw, self._delimiters, number, sub)
+        if self.raw == _DELETED:
+            return DELETE
+        return _component_value(self.raw_component(number), self._delimiters, sub)
 
     def component(self, number: int, sub: int = 1) -> str:
         """A component's text; "" where it is empty, absent or deleted."""
@@ -192,7 +203,13 @@ class Field:
 
     def raw_component(self, number: int) -> str:
         """A component as sent, subcomponents and escapes included; "" where absent."""
-        return _part(self.raw, self._delimiters.component, number)
+        if number > _KEPT_COMPONENTS:
+            return _part(self.raw, self._delimiters.component, number)
+        components = self._components
+        if components is None:
+            components = self.raw.split(self._delimiters.component, _KEPT_COMPONENTS)[:_KEPT_COMPONENTS]
+            self._components = components
+        return components[number - 1] if 0 < number <= len(components) else ""
 
     @property
     def text(self) -> str:
@@ -220,7 +237,14 @@ def _value(raw: str, delimiters: Delimiters, component: int, sub: int) -> Value:
     """A subcomponent of one repetition; a deleted whole deletes its parts."""
     if raw == _DELETED:
         return DELETE
-    raw = _part(raw, delimiters.component, component)
+    if component != 1 or delimiters.component in raw:
+        raw = _part(raw, delimiters.component, component)
+    return _component_value(raw, delimiters, sub)
+
+
+def _component_value(raw: str, delimiters: Delimiters, sub: int) -> Value:
+    if not raw:
+        return None
     if raw == _DELETED:
         return DELETE
     if sub != 1 or delimiters.subcomponent in raw:

@@ -8,7 +8,7 @@ down what each held and why it lost. There is no second implementation for expla
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -134,7 +134,7 @@ class Spot(NamedTuple):
     value: Value
 
 
-def everywhere(message: Message, path: str, *, active_only: bool = False) -> Iterator[Spot]:
+def everywhere(message: Message, path: str, *, active_only: bool = False) -> Sequence[Spot]:
     """The value at `path` in every segment of its name and every repetition of its field, at most 20 of each.
 
     A path that numbers its segment (`AIS[2]-4`) or repetition means just that one.
@@ -143,8 +143,11 @@ def everywhere(message: Message, path: str, *, active_only: bool = False) -> Ite
         active_only: leave out resource segments (AIS, AIG, AIL, AIP) whose action code, field 2, is D.
     """
     place = Place.of(path)
-    one_segment, one_repetition = _numbered(path)
     segments = message.segments(place.segment)
+    if not segments:
+        return ()
+    spots: list[Spot] = []
+    one_segment, one_repetition = _numbered(path)
     if one_segment:
         segments = segments[place.occurrence - 1 : place.occurrence]
     separator = message.delimiters.repetition
@@ -156,7 +159,7 @@ def everywhere(message: Message, path: str, *, active_only: bool = False) -> Ite
             continue
         if separator not in raw and place.repetition == 1:  # nearly always
             label = path if at == place.occurrence else _label(path, at, 1)
-            yield Spot(label, segment.value(place.field, place.component, place.subcomponent))
+            spots.append(Spot(label, segment.value(place.field, place.component, place.subcomponent)))
             continue
         repetitions = segment.repetitions(place.field)
         if one_repetition:
@@ -164,7 +167,8 @@ def everywhere(message: Message, path: str, *, active_only: bool = False) -> Ite
         for nth, repetition in enumerate(repetitions, place.repetition):
             first = at == place.occurrence and nth == place.repetition
             label = path if first else _label(path, at, nth)
-            yield Spot(label, repetition.value(place.component, place.subcomponent))
+            spots.append(Spot(label, repetition.value(place.component, place.subcomponent)))
+    return spots
 
 
 @lru_cache(maxsize=1024)

@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo
 
 _OFFSET: Final = r"(?P<offset>Z|[+-][0-9]{2}:?[0-5][0-9])?"
 _TIMESTAMP: Final = re.compile(r"(?P<digits>[0-9]{8,24})(?:\.[0-9]{0,9})?" + _OFFSET)
+_MOST_CHARACTERS: Final = 64  # the longest sensible time and some spaces: what is cached stays small
 _FURTHEST: Final = timedelta(hours=14)  # Line Islands; further is no offset of any place
 _YEARS: Final = range(1900, 2200)  # keeps every conversion to UTC inside what datetime can hold
 
@@ -70,8 +71,11 @@ class Instant:
     overlap: bool = False
 
 
+@lru_cache(maxsize=4096)  # a message writes its start in two or three places, and a clinic's day has few starts
 def read_timestamp(text: str) -> Timestamp | None:
     """The time that `text` writes, at least to the day; None: it writes none."""
+    if len(text) > _MOST_CHARACTERS:
+        return None
     match = _TIMESTAMP.fullmatch(text.strip())
     if match is None:
         return None
@@ -165,6 +169,7 @@ def _fixed(wall: datetime, offset: timedelta) -> datetime:
     return (wall - offset).replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def _on_the_clock(wall: datetime, zone: tzinfo, *, date_only: bool) -> Instant:
     # fold=0 is what we want both times: in a gap it counts with the offset before the change, which lands behind the gap;
     # in an overlap it is the first of the two.

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from config.model import Reminder
@@ -213,10 +214,14 @@ def reminder_due(rule: Reminder, start: datetime, zone: ZoneInfo) -> datetime:
     """When a reminder leaves by its own rule, before any quiet hours. UTC, whole minute."""
     if not rule.wall_clock:
         return whole_minute(start - rule.offset)
+    return _days_before(start, rule.offset, rule.at, zone)
+
+
+@lru_cache(maxsize=4096)  # many visits begin at one time
+def _days_before(start: datetime, offset: timedelta, at: time | None, zone: ZoneInfo) -> datetime:
     local = start.astimezone(zone)
-    day = local.date() - rule.offset
-    clock = rule.at if rule.at is not None else local.time()
-    return whole_minute(datetime.combine(day, clock, tzinfo=zone).astimezone(UTC))
+    clock = at if at is not None else local.time()
+    return whole_minute(datetime.combine(local.date() - offset, clock, tzinfo=zone).astimezone(UTC))
 
 
 def _move_out_of_quiet(each: _Reminding, appointment: Appointment, policy: Policy, since: datetime) -> None:
