@@ -1,0 +1,96 @@
+"""`python -m benchmarks.steps`: what each step of a booking costs, in CPU time of one thread, without sockets.
+
+CPU time and the best of several passes, because the machine may be busy: what remains is the code's own cost. In the service the
+steps take half as much again: there two threads hand the interpreter to and fro, and the caches are cold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.messages import Messages, make_messages, read_messages
+from carebell import wiring
+from carebell.desk import offices
+from carebell.ids import RandomIds
+from carebell.inbound import Judged, Registry
+from config.load import load
+from journal.events import Event
+from journal.logs import setup
+from parser import siu
+from parser.ack import ACCEPTED, acknowledge
+from tests.faults.node import write_configuration
+
+_PASSES = 5
+_ENVIRONMENT = "production"
+
+
+def cheapest(step: Callable[[Any], object], items: Sequence[Any]) -> float:
+    """CPU microseconds an item, of the cheapest pass."""
+    best = float("inf")
+    for _ in range(_PASSES):
+        before = time.process_time()
+        for item in items:
+            step(item)
+        best = min(best, time.process_time() - before)
+    return best / len(items) * 1e6
+
+
+def steps(folder: Path, messages: Messages) -> Iterable[tuple[str, float]]:
+    """Each step's name and cost."""
+    loaded = load(write_configuration(folder / "site", [messages.certificate]), {})
+    now = datetime.now(UTC)
+    keeper, desks = wiring.gatekeeper(loaded, [_ENVIRONMENT], now), offices(loaded).desks
+    rules = desks[_ENVIRONMENT].rules
+    contents = [frame[1:-2] for frame in read_messages(messages.file)]
+    sample = contents[:400]
+    yield "verify", cheapest(lambda one: keeper.verifier.verify(one, received_at=now), sample)
+    verified = [message for one in sample if (message := keeper.judge(one, now).verified) is not None]
+    yield "parse", cheapest(lambda one: siu.read(one, rules), verified)
+    judged = [keeper.judge(one, now) for one in contents]
+    store, vault = wiring.open_database(loaded, upgrade=True), wiring.open_vault(loaded)
+    registry, at = Registry(vault, lambda: desks, RandomIds()), 0
+    for group, share in ((100, 0.5), (10, 0.35), (1, 0.1)):
+        jobs = judged[at : (at := at + int(len(judged) * share))]
+        before = time.process_time()
+        for first in range(0, len(jobs), group):
+            _commit(store.write, registry, jobs[first : first + group])
+        yield f"plan and commit, groups of {group}", (time.process_time() - before) / len(jobs) * 1e6
+    store.close()
+    answered = partial(acknowledge, answer=ACCEPTED, now=now, control_id="1")
+    yield "answer", cheapest(lambda one: answered(one.msh), verified)
+    with setup(now=lambda: now, file=folder / "log", terminal=io.StringIO()) as journal:
+        yield "log line, file and terminal", cheapest(
+            lambda one: journal.emit(
+                Event.MESSAGE_ACCEPTED, environment=_ENVIRONMENT, control_id="B1", trigger="S12", appointment="1",
+                revision=1, effect="stored", answer="AA", planned=3, withdrawn=0, suppressed=0, milliseconds=9.5,
+                peer="127.0.0.1", thumbprint=one.thumbprint[:8],
+            ),
+            verified,
+        )  # fmt: skip
+
+
+def _commit(write: Callable[[], Any], registry: Registry, jobs: Sequence[Judged]) -> None:
+    with write() as conn:
+        registry.commit_group(conn, jobs)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.steps")
+    parser.add_argument("--messages", type=int, default=8000)
+    count = parser.parse_args().messages
+    with tempfile.TemporaryDirectory() as folder:
+        for name, microseconds in steps(Path(folder), make_messages(Path(folder), count)):
+            print(f"{name:<36} {microseconds:7.1f} us", flush=True)
+
+
+if __name__ == "__main__":
+    main()
