@@ -22,14 +22,14 @@ def _insert(dialect: str, given: Given) -> ClauseElement:
 
 def test_many_rows_keep_their_order_their_types_and_their_absences(store: Store) -> None:
     rows: list[tuple[Any, ...]] = [
-        ("e", "3", "4", f"{number}", bytes(range(256)), 'A"{},\\', None if number else "SIG10", "0", "ünï \U0001f600", None,
+        ("e", "3", "4", f"{number}", "", bytes(range(256)), 'A"{},\\', None if number else "SIG10", "0", "ünï \U0001f600", None,
          NOW + timedelta(microseconds=number), NOW)
         for number in range(3)
     ]  # fmt: skip
     insert = PreparedRows(_insert, dict(messages.c))
     with store.write() as conn:
         put = codec(conn).put
-        insert.run(conn, [(*row[:10], *map(put, row[10:])) for row in rows])
+        insert.run(conn, [(*row[:11], *map(put, row[11:])) for row in rows])
         insert.run(conn, [])
         assert [tuple(row) for row in conn.execute(select(messages).order_by(messages.c.received_at))] == rows
 
