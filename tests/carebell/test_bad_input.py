@@ -220,7 +220,7 @@ def test_tls_options_without_tls_send_nothing(carebell: Carebell) -> None:
 
 
 def test_a_token_file_that_is_missing_is_said_to_be(carebell: Carebell, configuration: Path) -> None:
-    account = {"account_sid": "AC" + "0" * 32, "auth_token_file": "absent.token"}
+    account = {"account_sid": "AC" + "1f" * 16, "auth_token_file": "absent.token"}
     change(configuration, {"gateway": {"kind": "twilio", "twilio": account}})
     for command in (("serve",), ("check-config",), ("numbers", "list")):
         ended = carebell("-c", configuration, *command)
