@@ -71,4 +71,21 @@ def booking(number: int, rng: random.Random, now: datetime) -> bytes:
         reference=f"{number}", patient=make_patient(rng, number), start=start, minutes=30, provider="Adams",
         location="NORTH", video=number % 5 == 0, status="Booked",
     )  # fmt: skip
-    return write_siu(Feed(), visit, event="S12", control_id=f"B{number}", sent_at=now)
+    message = write_siu(Feed(), visit, event="S12", control_id=f"B{number}", sent_at=now)
+    return message.replace(b"\rRGS|", _BESIDE + b"\rRGS|") + _AFTER
+
+
+# What engines send with a booking and nobody here reads: with it a signed message has the 1.6 KB of a real one.
+_BESIDE: Final = "".join(
+    f"\r{segment}"
+    for segment in (
+        "PD1||||1002^Baker^Ruth^^^DR^MD^^NPI",
+        "NK1|1|Example^Robin|SPO^Spouse^HL70063|12 Example Street^^Exampletown^WA^98052^USA||||EC^Emergency contact^HL70131",
+        "PV2|||V70.0^Routine medical examination^I9C|||||20260101|||||||||||||N",
+        "OBX|1|NM|8302-2^Body height^LN||170|cm^centimeter^UCUM|||||F|||20260101101500",
+        "OBX|2|NM|29463-7^Body weight^LN||70|kg^kilogram^UCUM|||||F|||20260101101500",
+        "DG1|1||Z00.00^Encounter for general adult medical examination without abnormal findings^I10||20260101|W",
+        "IN1|1|PLAN1^Example Health Plan|77001|Example Insurance|1 Example Plaza^^Exampletown^WA^98052|||G123456||||20250101",
+    )
+).encode("ascii")
+_AFTER: Final = b"NTE|1||Please arrive 15 minutes early and bring your insurance card and a list of your medication.\r"
