@@ -79,7 +79,10 @@ def read_key_file(path: Path) -> KeyRing:
         mode = path.stat().st_mode
         content = path.read_text("utf-8")
     except FileNotFoundError:
-        raise KeyFault("KEY_FILE_MISSING", f"{path} is missing: restore it from its backup; a new installation gets one from `carebell init`.") from None
+        raise KeyFault(
+            "KEY_FILE_MISSING",
+            f"{path} is missing: restore it from its backup; a new installation gets one from `carebell init`.",
+        ) from None
     except (OSError, UnicodeDecodeError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else "it is not a text file"
         raise KeyFault("KEY_FILE_UNREADABLE", f"{path} cannot be read: {why}.") from None
