@@ -112,7 +112,7 @@ def _print_tables(one: Explained) -> None:
         rows.append((evidence.name, value, evidence.field or "-", note))
         for candidate in evidence.candidates:
             if candidate.why_not is not None:
-                lost = candidate.why_not if candidate.value is None else f"passed over: {candidate.why_not}"
+                lost = f"passed over: {candidate.why_not}" if candidate.value else candidate.why_not
                 rows.append(("", candidate.value or "-", candidate.field, lost))
     print_table(["What", "Value", "Field", "Remark"], rows, empty="no value was found")
     for warning in one.warnings:
