@@ -18,6 +18,8 @@ Key = tuple[str, str, str, datetime]
 """An appointment's reference, kind, rule and due: one text."""
 
 SENDER: Final = "+14255550100"
+NOWHERE: Final = "http://127.0.0.1:9"
+"""For a simulator's webhooks that reach nobody: what is not answered must be asked for."""
 
 
 def play(service: Pieces, twilio: PocketTwilio, sendings: Sequence[Sending], feed: Feed) -> list[SchedulingEvent]:

@@ -20,7 +20,7 @@ from simulator.twilio_api import running_simulator
 from tests.faults.conftest import Tally
 from tests.faults.launch import LEASE
 from tests.faults.node import LAUNCH, PATIENCE, FastTime, Node, write_configuration
-from tests.faults.playing import SENDER
+from tests.faults.playing import NOWHERE, SENDER
 from tests.faults.rows import Rows, read_server_rows
 from tests.faults.senders import Hospital, Ledger, send_one
 from tests.store.postgresql import NoServer, Server
@@ -28,8 +28,6 @@ from tests.store.postgresql import NoServer, Server
 _UNDER_WAY = ("due", "sending")
 ACCOUNT, TOKEN = "AC" + "1f" * 16, "t0ken-t0ken"
 PUBLIC = "https://sms.lamna.example"
-NOWHERE = "http://127.0.0.1:9"
-"""The simulator's webhooks reach nobody: what is not answered must be asked for."""
 
 
 @pytest.mark.faults("F22")
