@@ -109,7 +109,11 @@ def _run(place: Path, given: argparse.Namespace, found: dict[str, Outcome]) -> t
 
 
 def _end_with_parent() -> None:
-    """In the child: whoever kills this program interrupts the tests (prctl PR_SET_PDEATHSIG, linux/prctl.h)."""
+    """In the child: whoever kills this program interrupts the tests (prctl PR_SET_PDEATHSIG, linux/prctl.h).
+
+    A shell lets what it runs in the background ignore SIGINT, and an ignored signal is inherited: the tests must hear it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
 

@@ -44,8 +44,9 @@ def test_a_killed_run_leaves_no_process(number: signal.Signals, tmp_path: Path) 
     mark = {"CAREBELL_TEST_MARK": str(tmp_path), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "tests.faults", "--ci", "--only", fault]
     run = subprocess.Popen(
-        command, env={**os.environ, **mark}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
+        command, env={**os.environ, **mark}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        preexec_fn=_as_in_the_background if number is signal.SIGTERM else None,
+    )  # fmt: skip
     assert run.stdout is not None
     try:
         _until(lambda: any("--roles" in words for words in _marked(str(tmp_path)).values()) or run.poll() is not None)
@@ -58,6 +59,11 @@ def test_a_killed_run_leaves_no_process(number: signal.Signals, tmp_path: Path) 
         run.kill()
         run.stdout.close()
     assert run.returncode == {signal.SIGKILL: -9}.get(number, 130)
+
+
+def _as_in_the_background() -> None:
+    """As a shell starts what stands before `&`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _marked(mark: str) -> dict[int, list[str]]:
