@@ -80,7 +80,7 @@ _BESIDE: Final = "".join(
     f"\r{segment}"
     for segment in (
         "PD1||||1002^Baker^Ruth^^^DR^MD^^NPI",
-        "NK1|1|Example^Robin|SPO^Spouse^HL70063|12 Example Street^^Exampletown^WA^98052^USA||||EC^Emergency contact^HL70131",
+        "NK1|1|Example^Robin|SPO^Spouse^HL70063|12 Example Street^^Exampletown^WA^98052^USA|||EC^Emergency contact^HL70131",
         "PV2|||V70.0^Routine medical examination^I9C|||||20260101|||||||||||||N",
         "OBX|1|NM|8302-2^Body height^LN||170|cm^centimeter^UCUM|||||F|||20260101101500",
         "OBX|2|NM|29463-7^Body weight^LN||70|kg^kilogram^UCUM|||||F|||20260101101500",
