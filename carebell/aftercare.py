@@ -27,6 +27,7 @@ from store import receipts
 from store.engine import Store
 from store.inbound import load
 from store.outbox_row import OutboxRow
+from store.receipts import Acceptance
 from store.vault import Vault
 
 PAGE: Final = 50
@@ -97,7 +98,7 @@ class Aftercare:
         ours = next((one for one in strangers if one.same), None)
         if ours is not None:
             with self.store.write() as conn:
-                receipts.accepted(conn, row.id, row.attempts, sid=ours.sid, at=now)
+                receipts.accepted(conn, [Acceptance(row.id, row.attempts, ours.sid)], at=now)
                 say = self.settler.report(conn, row, ours.status, ours.error_code, ours.sid, now)
             self.journal.emit(Event.SMS_RESOLVED, **facts(row), state=ours.status, sid=ours.sid, source="gateway_list")
             say()

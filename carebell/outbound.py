@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 from typing import Final
 
 from carebell.deciding import Budgets, Decider
@@ -113,7 +114,7 @@ class Dispatcher:
                     count=len(found.unreadable), next_at=first.next_attempt_at,
                 )  # fmt: skip
             if found.claimed:
-                taken += await self._post_all(found.claimed)
+                taken += await asyncio.to_thread(self._post_all, found.claimed)
             if len(found.claimed) + len(found.suppressed) + len(found.postponed) < BATCH:
                 return taken
 
@@ -154,30 +155,34 @@ class Dispatcher:
 
     # The gateway
 
-    async def _post_all(self, claimed: Sequence[Claimed]) -> int:
+    def _post_all(self, claimed: Sequence[Claimed]) -> int:
         """Post with the worker threads; commit what is finished while others are still under way.
 
         A database that fails now does not keep the others from being recorded; its first fault is raised at the end. What
         could not be recorded is `unknown` when its lease is over.
         """
-        loop = asyncio.get_running_loop()
+        finished: SimpleQueue[Posted] = SimpleQueue()
+        for one in claimed:
+            self._executor.submit(self._post_into, finished, one)
         failure: Exception | None = None
-        pending: set[asyncio.Future[Posted]] = {
-            loop.run_in_executor(self._executor, self._post, one) for one in claimed
-        }
-        taken = 0
-        while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            posted = [future.result() for future in done]
+        taken, left = 0, len(claimed)
+        while left:
+            posted = [finished.get()]
+            while len(posted) < left and not finished.empty():
+                posted.append(finished.get())
+            left -= len(posted)
             failure = failure or next((one.failure for one in posted if one.failure is not None), None)
             try:
-                await asyncio.to_thread(self._record, posted)
+                self._record(posted)
             except Exception as error:  # raised below, when every answer had its chance
                 failure = failure or error
             taken += sum(isinstance(one.receipt, Accepted) for one in posted)
         if failure is not None:
             raise failure
         return taken
+
+    def _post_into(self, finished: SimpleQueue[Posted], one: Claimed) -> None:
+        finished.put(self._post(one))
 
     def _post(self, one: Claimed) -> Posted:
         """One create, on a worker thread, right after the last look. Never raises: an answer nobody foresaw leaves `unknown`."""
@@ -221,15 +226,14 @@ class Dispatcher:
     # What came of it
 
     def _record(self, posted: Sequence[Posted]) -> None:
-        now, returned = self._clock.now(), []
+        now = self._clock.now()
         with self._store.write() as conn:
             for one in posted:
-                row = one.claimed.row
                 if one.receipt is None:
-                    self._settler.not_posted(conn, row, now)
-                    returned.append(one.claimed)
-                elif self._settler.settle(conn, row, one.receipt, now):
-                    returned.append(one.claimed)
+                    self._settler.not_posted(conn, one.claimed.row, now)
+            answers = [(one.claimed.row, one.receipt) for one in posted if one.receipt is not None]
+            again = {row.id for row in self._settler.settle(conn, answers, now)}
+            returned = [one.claimed for one in posted if one.receipt is None or one.claimed.row.id in again]
             reopen_windows(conn, self._vault, self._offices(), returned, now)
         for one in posted:
             if isinstance(one.receipt, Accepted):

@@ -5,7 +5,7 @@ The dispatcher, the callbacks and the aftercare all end here, so that a code mea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -22,6 +22,7 @@ from store.engine import Transaction
 from store.holds import Breaker
 from store.optouts import Optout
 from store.outbox_row import FINAL, OutboxRow
+from store.receipts import Acceptance
 
 _STATES: Final = {
     "accepted": State.ACCEPTED,
@@ -88,16 +89,23 @@ class Settler:
         self._metrics = metrics
         self._drop_number = drop_number
 
-    def settle(self, conn: Transaction, row: OutboxRow, receipt: Receipt, now: datetime) -> bool:
-        """The answer to a create; True: nothing was created, and the row is due again."""
-        if isinstance(receipt, Accepted):
-            receipts.accepted(conn, row.id, row.attempts, sid=receipt.sid, at=now)
+    def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
+        """The answers to creates; those rows for which nothing was created and that are due again."""
+        taken = [(row, receipt) for row, receipt in answers if isinstance(receipt, Accepted)]
+        receipts.accepted(conn, [Acceptance(row.id, row.attempts, receipt.sid) for row, receipt in taken], at=now)
+        for row, receipt in taken:
             state = _STATES.get(receipt.status)
             if state is not None and state is not State.ACCEPTED:
                 receipts.advance_status(conn, row.id, row.attempts, state, at=now, sid=receipt.sid)
-            self._probe_went_well(conn, row, by="create")
-            return False
-        return self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now)
+        if taken and holds.open_breakers(conn):
+            for row, _ in taken:
+                self._probe_went_well(conn, row, by="create")
+        return [
+            row
+            for row, receipt in answers
+            if not isinstance(receipt, Accepted)
+            and self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now)
+        ]
 
     def report(
         self, conn: Transaction, row: OutboxRow, status: str, code: int | None, sid: str | None, now: datetime

@@ -201,25 +201,30 @@ def still_ours(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
     A cancellation that was acknowledged after the claim leaves the row alone (it is `sending`) but not the appointment; a STOP
     or a hold may have come as well. What must not be posted any more: give it back with `receipts.retry`, to be decided anew.
     """
+    found = _STILL.fetch(conn, (list_value(conn, [one.row.id for one in claimed]),))
+    same = {(one.row.id, one.row.attempts, one.appointment.revision) for one in claimed}
+    return {own_id for own_id, attempts, revision in found if (own_id, attempts, revision) in same}
+
+
+def _still_statement(dialect: str) -> ClauseElement:
     of = outbox.c
     stopped = select(optouts.c.sender).where(
-        optouts.c.phone_key == of.phone_key, optouts.c.sender.in_([of.sender, EVERY_SENDER])
+        optouts.c.phone_key == of.phone_key,
+        or_(optouts.c.sender == of.sender, optouts.c.sender == literal_column(f"'{EVERY_SENDER}'")),
     )
     held = select(holds.c.scope).where(
         or_(
-            holds.c.scope == "all",
-            and_(holds.c.scope == "environment", holds.c.name == of.environment),
-            and_(holds.c.scope == "sender", holds.c.name == of.sender),
+            holds.c.scope == literal_column("'all'"),
+            and_(holds.c.scope == literal_column("'environment'"), holds.c.name == of.environment),
+            and_(holds.c.scope == literal_column("'sender'"), holds.c.name == of.sender),
         )
     )
-    found = conn.execute(
+    return (
         select(of.id, of.attempts, appointments.c.revision)
         .join(appointments, appointments.c.id == of.appointment)
-        .where(of.id.in_([one.row.id for one in claimed]), of.state == State.SENDING.value)
+        .where(any_of(dialect, of.id, "ids"), of.state == literal_column(f"'{State.SENDING.value}'"))
         .where(~stopped.exists(), ~held.exists())
-    ).all()
-    same = {(one.row.id, one.row.attempts, one.appointment.revision) for one in claimed}
-    return {own_id for own_id, attempts, revision in found if (own_id, attempts, revision) in same}
+    )
 
 
 def _precedence(row: OutboxRow) -> tuple[int, timedelta]:
@@ -338,6 +343,7 @@ def _setting(*names: str, **fixed: Any) -> PreparedRows:
 
 
 _DUE = Prepared(_due_statement, ("now", "environments", "at_most"))
+_STILL = Prepared(_still_statement, ("ids",))
 _COUNTS = Prepared(_counts_statement, ("day", "keys", "week"))
 _SENDING = _setting(
     "state", "attempts", "lease_until", "node", "sender", "segments", "phone_key", "claimed_at",

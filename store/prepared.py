@@ -96,18 +96,23 @@ class PreparedRows:
     def __init__(self, build: Callable[[str, Given], ClauseElement], columns: Mapping[str, Column[Any]]) -> None:
         self._statements = {size: Prepared(*_sized(build, columns, size)) for size in (*_SIZES, _ALL)}
 
-    def run(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Write all rows; nothing where there is none. No two may be about the same row of the table."""
+    def run(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Write all rows; nothing where there is none. No two may be about the same row of the table.
+
+        What a statement with RETURNING gives, in no order, values as the driver has them.
+        """
         if not rows:
-            return
+            return []
         dialect = conn.dialect.name
         if dialect == "sqlite":
-            for some in _chunks(rows):
-                sql = self._statements[len(some)].sql(dialect)
-                _execute(conn, sql, tuple(chain.from_iterable(some)))
-        else:
-            columns = tuple(map(list, zip(*rows, strict=True)))
-            _execute(conn, self._statements[_ALL].sql(dialect), columns)
+            done = (
+                _execute(conn, self._statements[len(some)].sql(dialect), tuple(chain.from_iterable(some)))
+                for some in _chunks(rows)
+            )
+            return [row for cursor in done for row in cursor.fetchall()]
+        columns = tuple(map(list, zip(*rows, strict=True)))
+        result = _execute(conn, self._statements[_ALL].sql(dialect), columns)
+        return list(result.fetchall()) if result.returns_rows else []
 
 
 def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import Connection, case, delete, func, literal, literal_column, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ClauseElement
 
 from scheduler.messages import Reason, State
 from store.instants import Instant
 from store.outbox_row import COLUMNS, FINAL, KINDS, RANK, REASONS, STATES, OutboxRow
+from store.prepared import Given, PreparedRows, codec
 from store.tables import gateway_forgets, outbox
 
 POLL_AFTER: Final = timedelta(hours=1)
@@ -32,23 +34,22 @@ _DAY: Final = timedelta(days=1)
 _ATTEMPTED: Final = (State.SENDING, State.UNKNOWN, State.ACCEPTED, State.SENT)
 
 
-def accepted(conn: Connection, outbox_id: str, attempt: int, *, sid: str, at: datetime) -> bool:
-    """The gateway took it. A callback may have come first: then only what it did not know is filled in."""
-    lower = [state.value for state in (State.SENDING, State.UNKNOWN)]
-    changed = conn.execute(
-        update(outbox)
-        .where(_attempt(outbox_id, attempt), outbox.c.state.in_([state.value for state in (*_ATTEMPTED, *FINAL)]))
-        .values(
-            state=case((outbox.c.state.in_(lower), State.ACCEPTED.value), else_=outbox.c.state),
-            sid=func.coalesce(outbox.c.sid, sid),
-            sent_at=func.coalesce(outbox.c.sent_at, literal(at, Instant())),
-            lease_until=null(),
-        )
-        .returning(outbox.c.state, outbox.c.sid)
-    ).all()
-    for state, known_sid in changed:
+class Acceptance(NamedTuple):
+    """The gateway took this attempt of a row, and calls it `sid`."""
+
+    outbox_id: str
+    attempt: int
+    sid: str
+
+
+def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> int:
+    """The gateway took these; how many rows changed. A callback may have come first: then only what it did not know is
+    filled in."""
+    put = codec(conn).put
+    changed = _ACCEPTED.run(conn, [(one.outbox_id, one.attempt, one.sid, put(at)) for one in taken])
+    for outbox_id, state, known_sid in changed:
         _forget_at_gateway(conn, outbox_id, State(state), known_sid, at)
-    return bool(changed)
+    return len(changed)
 
 
 def refused(conn: Connection, outbox_id: str, attempt: int, *, code: int, at: datetime) -> bool:
@@ -266,3 +267,28 @@ def _open(
         .limit(limit)
     ).mappings()  # fmt: skip
     return [as_row(row) for row in rows]
+
+
+def _accepted_statement(_: str, given: Given) -> ClauseElement:
+    of = outbox.c
+    lower, known = (
+        of.state.in_([literal_column(f"'{state.value}'") for state in states])
+        for states in ((State.SENDING, State.UNKNOWN), (*_ATTEMPTED, *FINAL))
+    )
+    return (
+        update(outbox)
+        .where(of.id == given["row_id"], of.attempts == given["attempt"], known)
+        .values(
+            state=case((lower, literal_column(f"'{State.ACCEPTED.value}'")), else_=of.state),
+            sid=func.coalesce(of.sid, given["new_sid"]),
+            sent_at=func.coalesce(of.sent_at, given["at"]),
+            lease_until=null(),
+        )
+        .returning(of.id, of.state, of.sid)
+    )
+
+
+_ACCEPTED = PreparedRows(
+    _accepted_statement,
+    {"row_id": outbox.c.id, "attempt": outbox.c.attempts, "new_sid": outbox.c.sid, "at": outbox.c.sent_at},
+)

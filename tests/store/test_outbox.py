@@ -25,6 +25,7 @@ from store.inbound import find
 from store.keys import KeyFault, KeyRing
 from store.optouts import Optout
 from store.outbox_row import RANK
+from store.receipts import Acceptance
 from store.vault import Vault
 from tests.store.samples import NOW, PHONE, again, appointment, first, put, reminder
 
@@ -240,7 +241,7 @@ def test_any_order_of_callbacks_ends_at_the_highest_rank(store: Store, vault: Va
     for number, report in enumerate(reports):
         with store.write() as conn:
             if report is State.ACCEPTED:
-                receipts.accepted(conn, claimed.row.id, 1, sid="SM1", at=NOW)
+                receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
             else:
                 receipts.advance_status(conn, claimed.row.id, 1, report, at=NOW + timedelta(seconds=number))
     assert RANK[_state(store, claimed.row.id)] == max(RANK[report] for report in reports)
@@ -250,7 +251,7 @@ def test_a_callback_before_the_sid_s_commit_keeps_its_state_and_gets_the_sid(sto
     claimed = _one(store, vault)
     with store.write() as conn:
         assert receipts.advance_status(conn, claimed.row.id, 1, State.DELIVERED, at=NOW)
-        assert receipts.accepted(conn, claimed.row.id, 1, sid="SM1", at=NOW)
+        assert receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
         row = receipts.by_sid(conn, "SM1")
         assert row is not None
         assert (row.state, row.final_at) == (State.DELIVERED, NOW)
@@ -303,7 +304,7 @@ def test_a_delivery_that_was_reported_late_stops_the_waiting_retry(store: Store,
 def test_what_is_not_final_after_an_hour_is_polled(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        receipts.accepted(conn, claimed.row.id, 1, sid="SM1", at=NOW)
+        receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
         assert receipts.to_poll(conn, NOW + timedelta(minutes=59), limit=9) == []
         assert [row.sid for row in receipts.to_poll(conn, NOW + timedelta(hours=1), limit=9)] == ["SM1"]
 
