@@ -16,7 +16,7 @@ from config.fieldmap import folded
 from parser.er7 import Field, Message, Place
 from parser.escapes import unescape
 from parser.event import ParseWarning
-from parser.evidence import DELETED, EMPTY, Offer, Trace, choose, everywhere, offered, showable
+from parser.evidence import DELETED, EMPTY, Offer, Trace, choose, everywhere, offered
 from parser.oddity import Oddity, warning
 
 _MOST_CHARACTERS: Final = 60
@@ -127,21 +127,12 @@ def find_link(
             offer = Offer(path, text, None, "no plain https link")
         elif match["host"].lower() not in hosts:
             offer = Offer(path, text, None, "the host is not in join_link.allowed_hosts")
-    choice = choose((offer,), trace, _shown_link)
+    choice = choose((offer,), trace)
     link = choice.winner.value if choice.winner is not None else None
     refused = link is None and text not in ("", '""')
     if trace is not None:
         trace.note("join_link", link, path if link else None, choice.candidates)
     return link, (warning(Oddity.JOIN_LINK_REFUSED, path),) if refused else ()
-
-
-def _shown_link(held: str) -> str:
-    """Of what stands in the link's field: its host; where it is no link, that it was something."""
-    if not held or held == '""':
-        return held
-    first, *more = held.split()
-    shown = showable(first) if "://" in first else "***"
-    return f"{shown} ***" if more else shown
 
 
 def _unsplit(message: Message, path: str) -> str:

@@ -112,7 +112,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """How one value was decided; phones and links are masked already.
+    """How one value was decided; phones are masked already.
 
     Attributes:
         name: key, aliases, start, duration, status, phone, language, visit_mode, join_link, facility, ...

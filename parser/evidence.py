@@ -21,7 +21,6 @@ EMPTY: Final = "empty"
 DELETED: Final = 'deleted by the sender ("")'
 _RESOURCES: Final = frozenset({"AIS", "AIG", "AIL", "AIP"})
 _SHOWN: Final = 80
-_LINK: Final = re.compile(r"\b(?P<scheme>\w{1,20}://)(?P<user>(?:[^/?#\s@]*@)*)(?P<host>[^/?#\s@]*)(?P<rest>\S*)")
 _UNPRINTABLE: Final = re.compile(r"[^ -~\u00a1-\u00ac\u00ae-\u024f\u0370-\u1fff\u3040-\ud7ff]")
 
 
@@ -35,7 +34,7 @@ class Offer(NamedTuple, Generic[Meaning]):
 
 
 class Trace:
-    """What was decided, in order. Values in it are fit for a screen: short, printable, telephones and links masked."""
+    """What was decided, in order. Values in it are fit for a screen: short, printable, telephones masked."""
 
     __slots__ = ("evidence",)
 
@@ -95,20 +94,12 @@ def choose(
 
 
 def showable(text: str, limit: int = _SHOWN) -> str:
-    """`text` as one short line that cannot move a terminal's cursor; of a link scheme and host."""
-    shown = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", masked_link(text[:limit]))
-    return shown if len(text) <= limit else f"{shown}..."
-
-
-def masked_link(text: str) -> str:
-    """`text` with every link in it cut to scheme and host: path and query open a visit to whoever reads them."""
-    return _LINK.sub(_host_alone, text)
-
-
-def _host_alone(link: re.Match[str]) -> str:
-    user = "***@" if link["user"] else ""
-    rest = link["rest"] if link["rest"] in ("", "/") else "/***"
-    return f"{link['scheme']}{user}{link['host']}{rest}"
+    """`text` as one short line that cannot move a terminal's cursor."""
+    return (
+        _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text[: limit + 1])
+        if len(text) <= limit
+        else (_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text[:limit]) + "...")
+    )
 
 
 def texts(message: Message, paths: Iterable[str]) -> Iterator[Offer[str]]:

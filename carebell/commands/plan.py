@@ -18,7 +18,6 @@ from certs.verify import unverified
 from config.load import Loaded
 from parser import siu
 from parser.event import Action, Rejection, SchedulingEvent
-from parser.evidence import masked_link
 from scheduler.rehearsal import Rehearsed, rehearse
 
 
@@ -66,16 +65,11 @@ def _row(each: Rehearsed, mine: Desk, loaded: Loaded) -> dict[str, Any]:
         "expires": iso(each.row.expires),
         "status": "planned" if each.leaves else "suppressed",
         "reason": each.row.reason.value,
-        "text": _shown(text.text, each.appointment.join_link) if text else None,
+        "text": text.text if text else None,
         "segments": text.segments if text else None,
         "to": phone.masked if phone else None,
         "revision": each.row.revision,
     }
-
-
-def _shown(text: str, join_link: str | None) -> str:
-    """The text, without what would let a reader into the visit; its segments are counted with it."""
-    return text if join_link is None else text.replace(join_link, masked_link(join_link))
 
 
 def _print_timeline(rows: Sequence[dict[str, Any]], zone: str) -> None:
