@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +18,7 @@ import hl7
 import pytest
 
 from tests.faults.node import Node
+from tests.interop.npm import installed
 from tests.story.ehr import signed, unsigned
 from tests.story.folder import make
 
@@ -28,7 +26,6 @@ pytestmark = pytest.mark.interop
 
 HERE = Path(__file__).parent
 NODE_CLIENTS = ("simple-hl7", "@medplum/hl7", "node-hl7-client")
-OLDEST_NODE = 20
 PATIENCE = 240.0
 """Seconds for an installation or a client; after them it is taken for hung."""
 
@@ -96,40 +93,8 @@ def test_python_hl7_mllp_send(service: Node, messages: dict[str, Path], tmp_path
 
 @pytest.fixture(scope="module")
 def modules() -> Path:
-    """A folder with the pinned clients in node_modules; skips with the reason where they cannot be had."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not installed")
-    version = subprocess.run(
-        [node, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True
-    ).stdout.strip()
-    if int(version.removeprefix("v").split(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"node {version} is older than the clients need ({OLDEST_NODE})")
-    pins = (HERE / "package-lock.json").read_bytes()
-    cache = Path(tempfile.gettempdir()) / f"carebell-interop-{os.getuid()}-{hashlib.sha256(pins).hexdigest()[:12]}"
-    if not cache.exists():
-        _install(npm, cache)
-    return cache
-
-
-def _install(npm: str, cache: Path) -> None:
-    """Beside it first, then in one step: two workers may come at the same time."""
-    beside = Path(tempfile.mkdtemp(prefix="carebell-interop-", dir=cache.parent))
-    try:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, beside)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=beside, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        if done.returncode != 0:
-            pytest.skip(
-                f"npm could not install the pinned clients: {(done.stderr.splitlines() or ['no reason given'])[0]}"
-            )
-        beside.rename(cache)
-    except OSError:
-        if not cache.exists():
-            raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    """A folder with the pinned clients in node_modules."""
+    return installed()
 
 
 @pytest.mark.parametrize("client", NODE_CLIENTS)

@@ -3,17 +3,14 @@
 Two independent readings of Twilio's API agreeing is worth more than one agreeing with itself. `emulate` knows no opt-outs,
 rates, faults or final-status rule, its pages overlap, and it refuses other things with other codes; none of that is asked here.
 
-Needs node and the package: `npm install --no-save emulate@0.8.0` in the repository, or its folder's parent in NODE_PATH.
+Needs node; npm installs the package, pinned (`tests.interop.npm`), or the tests skip with the reason.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +18,7 @@ from twilio.base.exceptions import TwilioRestException
 
 from simulator.account import AccountSettings
 from simulator.twilio_api import running_simulator
+from tests.interop.npm import installed
 from tests.simulator.client import twilio_client
 from tests.simulator.conftest import PATIENT, HandClock
 
@@ -31,20 +29,6 @@ const { createEmulator } = await import(process.argv[1]);
 const emulator = await createEmulator({ service: "twilio", port: Number(process.argv[2]) });
 console.log(emulator.url);
 """
-
-
-def emulate_module() -> Path:
-    """Where the package's entry is, or a skip that says what is missing."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    folders = [
-        Path(__file__).parents[2] / "node_modules",
-        *map(Path, os.environ.get("NODE_PATH", "").split(os.pathsep)),
-    ]
-    for folder in folders:
-        if (entry := folder / "emulate" / "dist" / "api.js").is_file():
-            return entry.resolve()
-    pytest.skip("npm package emulate@0.8.0 is not in node_modules or NODE_PATH")
 
 
 def free_port() -> int:
@@ -60,7 +44,8 @@ def base(request: pytest.FixtureRequest) -> Iterator[str]:
         with running_simulator(AccountSettings(account_sid=ACCOUNT, auth_token=TOKEN), clock=HandClock()) as simulator:
             yield simulator.url
         return
-    command = ["node", "--input-type=module", "-e", START, emulate_module().as_uri(), str(free_port())]
+    module = installed() / "node_modules" / "emulate" / "dist" / "api.js"
+    command = ["node", "--input-type=module", "-e", START, module.as_uri(), str(free_port())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
