@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 
 _OFFSET: Final = r"(?P<offset>Z|[+-][0-9]{2}:?[0-5][0-9])?"
 _TIMESTAMP: Final = re.compile(r"(?P<digits>[0-9]{8,24})(?:\.[0-9]{0,9})?" + _OFFSET)
-_MOST_CHARACTERS: Final = 64  # the longest sensible time and some spaces: what is cached stays small
+_MOST_CHARACTERS: Final = 64  # the longest sensible time and some spaces: what the cache holds stays small
 _FURTHEST: Final = timedelta(hours=14)  # Line Islands; further is no offset of any place
 _YEARS: Final = range(1900, 2200)  # keeps every conversion to UTC inside what datetime can hold
 
@@ -71,11 +71,13 @@ class Instant:
     overlap: bool = False
 
 
-@lru_cache(maxsize=4096)  # a message writes its start in two or three places, and a clinic's day has few starts
 def read_timestamp(text: str) -> Timestamp | None:
     """The time that `text` writes, at least to the day; None: it writes none."""
-    if len(text) > _MOST_CHARACTERS:
-        return None
+    return None if len(text) > _MOST_CHARACTERS else _read(text)
+
+
+@lru_cache(maxsize=4096)  # a message writes its start in two or three places, and a clinic's day has few starts
+def _read(text: str) -> Timestamp | None:
     match = _TIMESTAMP.fullmatch(text.strip())
     if match is None:
         return None

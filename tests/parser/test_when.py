@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -54,6 +55,17 @@ def test_times_of_every_precision(text: str, wall: tuple[int, ...], offset: int 
 )  # fmt: skip
 def test_what_is_no_time(text: str) -> None:
     assert read_timestamp(text) is None
+
+
+def test_a_long_text_is_not_kept() -> None:
+    class Text(str):
+        __slots__ = ("__weakref__",)
+
+    text = Text("9" * 100_000)
+    kept = weakref.ref(text)
+    assert read_timestamp(text) is None
+    del text
+    assert kept() is None
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[0-9]{6,18}(\.[0-9]*)?([+-][0-9]{4}|Z)?", fullmatch=True))
