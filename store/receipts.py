@@ -257,13 +257,14 @@ def _open(
     every: timedelta,
     limit: int,
 ) -> list[OutboxRow]:
+    """Who has waited longest for a look comes first: many that are never found would keep the others from being found."""
     of, (youngest, oldest) = outbox.c, ages
     rows = conn.execute(
         select(outbox)
         .where(of.state.in_([state.value for state in states]))
         .where(of.claimed_at <= now - youngest, of.claimed_at > now - oldest)
         .where(or_(of.checked_at.is_(None), of.checked_at <= now - every))
-        .order_by(of.claimed_at)
+        .order_by(of.checked_at.nulls_first(), of.claimed_at)
         .limit(limit)
     ).mappings()  # fmt: skip
     return [as_row(row) for row in rows]

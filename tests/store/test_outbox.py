@@ -282,6 +282,20 @@ def test_an_expired_lease_is_unknown_and_never_due_again(store: Store, vault: Va
     assert _claim(store, vault, now=NOW + timedelta(days=1)).empty
 
 
+def test_a_text_that_was_never_looked_up_comes_before_those_that_were(store: Store, vault: Vault) -> None:
+    """More of unknown fate than one round looks up: the ones that are never found must not keep the others waiting."""
+    put(store, vault, [first(appointment(number), reminder()) for number in range(3)])
+    assert len(_claim(store, vault).claimed) == 3
+    at = NOW + timedelta(seconds=60)
+    with store.write() as conn:
+        everyone = set(receipts.expire_leases(conn, NOW + LEASE))
+        seen = [row.id for row in receipts.to_resolve(conn, at, limit=2)]
+        receipts.checked(conn, seen, at)
+        again = [row.id for row in receipts.to_resolve(conn, at + timedelta(seconds=60), limit=2)]
+    assert {again[0]} == everyone - set(seen)
+    assert again[1] in seen
+
+
 def test_a_retry_waits_and_counts_a_second_attempt(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     until = NOW + timedelta(minutes=1)
