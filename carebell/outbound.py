@@ -11,9 +11,10 @@ and its patient was not told (`carebell.returning`).
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import SimpleQueue
@@ -99,11 +100,16 @@ class Dispatcher:
         self._metrics = metrics
         self._seconds = seconds
         self._last: datetime | None = None
+        self._ending = threading.Event()
+
+    def end(self) -> None:
+        """Claim no more. A tick under way records what the gateway was asked for, and gives back what it was not."""
+        self._ending.set()
 
     async def tick(self) -> int:
         """Claim and send until nothing more may leave now; how many texts the gateway took."""
         taken = 0
-        while True:
+        while not self._ending.is_set():
             found = await asyncio.to_thread(self._claim)
             for row in found.suppressed:
                 self._settler.log_suppressed(row)
@@ -116,7 +122,8 @@ class Dispatcher:
             if found.claimed:
                 taken += await asyncio.to_thread(self._post_all, found.claimed)
             if len(found.claimed) + len(found.suppressed) + len(found.postponed) < BATCH:
-                return taken
+                break
+        return taken
 
     # The claim
 
@@ -161,31 +168,28 @@ class Dispatcher:
         A database that fails now does not keep the others from being recorded; its first fault is raised at the end. What
         could not be recorded is `unknown` when its lease is over.
         """
-        finished: SimpleQueue[Posted] = SimpleQueue()
+        finished: SimpleQueue[Future[Posted]] = SimpleQueue()
         for one in claimed:
-            self._executor.submit(self._post_into, finished, one)
-        failure: Exception | None = None
+            self._executor.submit(self._post, one).add_done_callback(finished.put)
+        failures: list[Exception] = []
         taken, left = 0, len(claimed)
         while left:
-            posted = [finished.get()]
-            while len(posted) < left and not finished.empty():
-                posted.append(finished.get())
-            left -= len(posted)
-            failure = failure or next((one.failure for one in posted if one.failure is not None), None)
+            done = [finished.get()]
+            while len(done) < left and not finished.empty():
+                done.append(finished.get())
+            left -= len(done)
+            posted = [known for future in done if (known := _posted(future, failures)) is not None]
             try:
                 self._record(posted)
             except Exception as error:  # raised below, when every answer had its chance
-                failure = failure or error
+                failures.append(error)
             taken += sum(isinstance(one.receipt, Accepted) for one in posted)
-        if failure is not None:
-            raise failure
+        if failures:
+            raise failures[0]
         return taken
 
-    def _post_into(self, finished: SimpleQueue[Posted], one: Claimed) -> None:
-        finished.put(self._post(one))
-
     def _post(self, one: Claimed) -> Posted:
-        """One create, on a worker thread, right after the last look. Never raises: an answer nobody foresaw leaves `unknown`."""
+        """One create, on a worker thread, right after the last look. An answer nobody foresaw leaves `unknown`."""
         began = self._seconds()
         receipt: Receipt | None = None
         try:
@@ -204,8 +208,8 @@ class Dispatcher:
         return Posted(claimed=one, receipt=receipt, seconds=self._seconds() - began)
 
     def _last_look(self, one: Claimed) -> Sms | None:
-        """The text, if nothing that was committed since the claim is against it; None: to be decided anew."""
-        if not self._in_time(one):
+        """The text, if nothing that was committed since the claim is against it; None: to be decided anew, perhaps elsewhere."""
+        if self._ending.is_set() or not self._in_time(one):
             return None
         with self._store.read() as conn:
             ours = still_ours(conn, [one])
@@ -262,6 +266,18 @@ class Dispatcher:
             milliseconds=round(one.seconds * 1000, 1),
             sender=row.sender,
         )
+
+
+def _posted(future: Future[Posted], failures: list[Exception]) -> Posted | None:
+    """What a worker thread gives back; None where it failed for a reason nobody foresaw: its text becomes `unknown`."""
+    try:
+        posted = future.result()
+    except Exception as error:
+        failures.append(error)
+        return None
+    if posted.failure is not None:
+        failures.append(posted.failure)
+    return posted
 
 
 def recipient_of(appointment: Appointment, offices: Offices) -> PhoneNumber | None:

@@ -262,6 +262,7 @@ class Service:
         alarm = Alarm(ticks)
         alarm.start()
         self._stack.callback(alarm.close)
+        self._stack.callback(self.dispatcher.end)
 
     def _beat(self) -> None:
         node = Node(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 
@@ -77,7 +78,7 @@ class Alarm:
     def __init__(self, ticks: list[Tick]) -> None:
         # A tick that is still running when its time comes again is skipped, by design: not worth a line each.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        self._scheduler: Any = AsyncIOScheduler(timezone=UTC)
+        self._scheduler: Any = AsyncIOScheduler(timezone=UTC, executors={"default": _CancelsNothing()})
         for tick in ticks:
             self._scheduler.add_job(
                 _on_the_loop(tick.run),
@@ -96,6 +97,13 @@ class Alarm:
         """Ring no more; a tick under way is the caller's to await."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+
+class _CancelsNothing(AsyncIOExecutor):  # type: ignore[misc]  # APScheduler has no types
+    """APScheduler's own cancels at its end what runs; a tick that has claimed texts must come to its own."""
+
+    def shutdown(self, wait: bool = True) -> None:
+        """Nothing to do: the ticks under way are the caller's."""
 
 
 def _on_the_loop(run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.messages import State
+from carebell.outbound import Posted
+from scheduler.messages import Kind, State
 from simulator.faults import Fault, FaultPlan
 from simulator.outcomes import Outcome
-from store.claims import Round
+from store.claims import Claimed, Round
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.ehr import PHONE, unsigned
@@ -101,6 +102,40 @@ def test_a_change_taken_back_between_claim_and_post_is_no_news(
     assert service.tick() == 0
     assert kinds(twilio) == [("booked", "12")]
     assert ("updated", "suppressed", "no_visible_change") in service.told()
+
+
+def test_what_was_claimed_when_the_service_ends_is_due_again_untried(
+    service: Pieces, twilio: PocketTwilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(service, "S12", 1)
+    service.step(MINUTE)
+    after_the_claim(service, monkeypatch, service.dispatcher.end)
+    assert service.tick() == 0
+    [booked] = [row for row in service.rows() if row.kind is Kind.BOOKED]
+    assert (booked.state, booked.attempts, twilio.asked) == (State.DUE, 0, [])
+    assert service.tick() == 0, "it claims no more"
+
+
+def test_a_worker_that_breaks_keeps_no_other_text_from_being_recorded(
+    service: Pieces, twilio: PocketTwilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(service, "S12", 1)
+    service.hear(unsigned("S12", "other", sent=service.now, start=VISIT, reference="other"))
+    service.step(MINUTE)
+    post = service.dispatcher._post
+
+    def break_once(one: Claimed) -> Posted:
+        if one.row.reference == "other":
+            raise RuntimeError("nobody foresaw this")
+        return post(one)
+
+    monkeypatch.setattr(service.dispatcher, "_post", break_once)
+    with pytest.raises(RuntimeError, match="foresaw"):
+        service.tick()
+    assert {row.reference: row.state for row in service.rows() if row.kind is Kind.BOOKED} == {
+        "900100": State.ACCEPTED,
+        "other": State.SENDING,  # `unknown` when its lease is over
+    }
 
 
 def test_an_unseen_edit_between_claim_and_post_only_delays(

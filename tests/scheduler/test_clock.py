@@ -135,6 +135,28 @@ async def test_a_tick_that_outlasts_its_period_is_never_two_at_a_time() -> None:
     assert most == 1
 
 
+async def test_a_tick_under_way_comes_to_its_end_when_the_alarm_is_closed() -> None:
+    go_on, ended = asyncio.Event(), asyncio.Event()
+
+    async def linger(_: int) -> None:
+        await go_on.wait()
+        ended.set()
+
+    slow, witness = Counted(linger), Counted()
+    alarm = Alarm([Tick(name="slow", seconds=PERIOD, run=slow)])
+    clock = Alarm([Tick(name="witness", seconds=PERIOD, run=witness)])
+    alarm.start()
+    clock.start()
+    await slow.wait_for(1)
+    alarm.close()
+    await witness.wait_for(witness.runs + 2)  # by then it is closed
+    go_on.set()
+    async with asyncio.timeout(PATIENCE):
+        await ended.wait()
+    clock.close()
+    assert slow.runs == 1
+
+
 async def test_a_tick_that_fails_rings_again() -> None:
     async def stumble(run: int) -> None:
         if run == 1:

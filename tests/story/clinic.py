@@ -159,14 +159,19 @@ class Ack:
 
 @asynccontextmanager
 async def opened(
-    configuration: Path, *, at: datetime = CLOCK, reloads: bool = False, gateway: Gateway | None = None
+    configuration: Path,
+    *,
+    at: datetime = CLOCK,
+    reloads: bool = False,
+    gateway: Gateway | None = None,
+    pace: Pace = BY_HAND,
 ) -> AsyncIterator[Clinic]:
     """A started service, stopped at the end."""
     clock, terminal, loaded = SteppingClock(at), StringIO(), load(configuration)
     level = logging.getLevelNamesMapping()[loaded.configuration.log.level.upper()]
     with setup(now=clock.now, file=loaded.configuration.log.file, terminal=terminal, level=level) as journal:
         service = Service(
-            loaded=loaded, journal=journal, metrics=Metrics(), clock=clock, pace=BY_HAND, reloads=reloads, environ={},
+            loaded=loaded, journal=journal, metrics=Metrics(), clock=clock, pace=pace, reloads=reloads, environ={},
             gateway=gateway,
         )  # fmt: skip
         await service.start()

@@ -7,13 +7,18 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from listener.client import MllpClient, SendError, SendFault
+from notifier.gateway import Sms
+from tests.carebell.pocket_twilio import PocketTwilio
 from tests.faults.node import Node
-from tests.story.clinic import PATIENCE, Ack, Clinic, opened
+from tests.story.clinic import BY_HAND, PATIENCE, Ack, Clinic, opened
 from tests.story.ehr import signed
 from tests.story.folder import CLOCK, make
 
@@ -75,6 +80,30 @@ async def test_sigterm_under_load_answers_what_it_stored_and_ends_well(tmp_path:
         [appointments] = database.execute("SELECT count(*) FROM appointments").fetchone()
     assert stored == answered
     assert appointments == len(answered)
+
+
+async def test_a_text_at_the_gateway_is_recorded_at_the_end_and_those_behind_it_are_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carebell.service._WORKERS", 1)
+    twilio = PocketTwilio(now=lambda: CLOCK)
+    at_the_gateway, loop = asyncio.Event(), asyncio.get_running_loop()
+    async with opened(make(tmp_path), gateway=twilio, pace=replace(BY_HAND, dispatch=0.02)) as clinic:
+
+        def answer_late(_: Sms) -> None:
+            loop.call_soon_threadsafe(at_the_gateway.set)
+            assert clinic.service.dispatcher._ending.wait(PATIENCE)
+
+        twilio.before, twilio.now = answer_late, clinic.clock.now
+        for name in "ABC":
+            await clinic.send(signed("S12", name, sent=CLOCK, start=VISIT, reference=name))
+        clinic.clock.move_to(CLOCK + timedelta(hours=1))  # the quiet hours are over
+        async with asyncio.timeout(PATIENCE):
+            await at_the_gateway.wait()
+    with closing(sqlite3.connect(tmp_path / "carebell.db")) as database:
+        booked = database.execute("SELECT state, attempts FROM outbox WHERE kind = 'booked' ORDER BY state").fetchall()
+    assert booked == [("accepted", 1), ("due", 0), ("due", 0)]
+    assert len(twilio.ledger.accepted) == 1
 
 
 class _Engine:
