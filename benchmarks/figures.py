@@ -1,11 +1,11 @@
-"""What a run found, as values: rows of the two tables, and their JSON."""
+"""What a run found, as values: rows of the two tables."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from benchmarks.intake import Sample
 
@@ -79,27 +79,24 @@ class Figure:
         factor = self.target / self.value if self.side == "at least" else self.value / self.target
         return f"missed by {factor:.1f}x"
 
+    def short_cells(self) -> list[str]:
+        """Without target and verdict."""
+        return [*self.cells()[:2], self.note]
+
     def cells(self) -> list[str]:
-        value = "" if self.value is None else f"{self.value:,.2f} {self.unit}"
-        target = "" if self.target is None else f"{self.side} {self.target:g} {self.unit}"
+        digits = 0 if self.value is not None and float(self.value).is_integer() else 2
+        value = "" if self.value is None else f"{self.value:,.{digits}f} {self.unit}".rstrip()
+        target = "" if self.target is None else f"{self.side} {self.target:,g} {self.unit}".rstrip()
         return [self.name, value, target, self.verdict, self.note]
 
 
 FIGURE_HEAD = ("what", "measured", "target", "verdict", "note")
-
-
-def as_json(intakes: Sequence[Intake], figures: Sequence[Figure], about: dict[str, Any]) -> dict[str, Any]:
-    """Everything, with every sample."""
-    return {
-        "about": about,
-        "intake": [asdict(one) for one in intakes],
-        "figures": [asdict(one) | {"verdict": one.verdict} for one in figures],
-    }
+SHORT_HEAD = ("what", "measured", "note")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, columns aligned so that it reads well in a terminal too."""
-    widths = [max(len(line[at]) for line in (head, *rows)) for at in range(len(head))]
+    """Markdown, columns aligned so that it reads well in a terminal too; the last, often long, as it is."""
+    widths = [max(len(line[at]) for line in (head, *rows)) for at in range(len(head) - 1)] + [3]
 
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"

@@ -73,6 +73,8 @@ class Point:
     claim_cpu_us: float
     idle_ms: float
     bytes_each: int
+    when: str
+    load: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ def measure(store: Store, vault: Vault, clinic: Clinic, rounds: int = ROUNDS) ->
         moved_bytes=round(moved.written / BATCH),
         claim_us=_micro(claimed.wall, LIMIT), claim_cpu_us=_micro(claimed.cpu, LIMIT),
         idle_ms=round(idle.wall * 1e3, 2), bytes_each=_size(store) // clinic.count,
+        when=datetime.now(UTC).strftime("%Y-%m-%d"), load=round(os.getloadavg()[0], 1),
     )  # fmt: skip
 
 

@@ -1,10 +1,10 @@
-"""What is measured without a load client: the disk, the raw costs, dispatching, starting and re-planning with many rows."""
+"""What is measured without a load client: the disk, the raw costs, dispatching and starting with many rows."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
-import random
 import secrets
 import sqlite3
 import statistics
@@ -17,20 +17,22 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
 from benchmarks.messages import Messages, read_messages
 from carebell import outbound, wiring
-from carebell.desk import desk
-from carebell.replanning import replan
 from carebell.service import Service
 from carebell.ticking import Pace
 from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Receipt, SentMessage, Sms
 from parser.phone import PhoneNumber
-from scheduler.appointment import Appointment
 from scheduler.clock import RealClock
 from simulator.patients import fictitious_number
-from store.inbound import save
+from store.inbound import Save, save
 from tests.faults.node import environment_of, write_configuration
 from tests.store.samples import appointment, first, reminder
 
@@ -47,6 +49,26 @@ def fdatasync_milliseconds(folder: Path, count: int = 200) -> tuple[float, float
     os.close(file)
     times.sort()
     return statistics.median(times), times[int(count * 0.99)]
+
+
+def signature_seconds(messages: Messages, count: int) -> float:
+    """Of one signature's check, by the library's call alone."""
+    key = x509.load_pem_x509_certificate(messages.certificate).public_key()
+    assert isinstance(key, RSAPublicKey)
+    signed = []
+    for frame in islice(read_messages(messages.file), count):
+        content, _, values = frame[1:-3].rpartition(b"ZSG|1|")
+        header, _, signature = values.partition(b"..")
+        signed.append((base64.urlsafe_b64decode(signature + b"=="), header + b"." + _base64url(content)))
+    padding, digest = PKCS1v15(), SHA256()
+    begun = time.perf_counter()
+    for signature, data in signed:
+        key.verify(signature, data, padding, digest)
+    return (time.perf_counter() - begun) / len(signed)
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def verify_seconds(folder: Path, messages: Messages, count: int) -> float:
@@ -128,7 +150,7 @@ def fill(folder: Path, messages: Messages, *, due: int, waiting: int) -> Path:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     try:
         for numbers in (range(at, min(at + 500, due)) for at in range(0, due, 500)):
-            saves = [first(_due_now(number, now), reminder(due=now)) for number in numbers]
+            saves = [due_at(number, now, now) for number in numbers]
             with store.write() as conn:
                 save(conn, vault, saves, [], now)
         if waiting:
@@ -142,9 +164,11 @@ def fill(folder: Path, messages: Messages, *, due: int, waiting: int) -> Path:
     return configuration
 
 
-def _due_now(number: int, now: datetime) -> Appointment:
+def due_at(number: int, due: datetime, now: datetime) -> Save:
+    """Appointment `number`, stored now, and its only text."""
     phone = PhoneNumber(fictitious_number(number), "mobile")
-    return appointment(number, start=now + timedelta(hours=24), phone=phone, changed_at=now, planned_at=now)
+    one = appointment(number, start=due + timedelta(hours=24), phone=phone, changed_at=now, planned_at=now)
+    return first(one, reminder(due=due))
 
 
 def _copy(file: Path, reference: str, count: int) -> None:
@@ -180,10 +204,19 @@ def _quiet_service(configuration: Path) -> Iterator[Service]:
         )  # fmt: skip
 
 
+@contextmanager
+def unlimited() -> Iterator[None]:
+    """No sender may send as fast as this lets it; what is measured is ours."""
+    real = outbound.default_rate  # type: ignore[attr-defined]
+    outbound.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        outbound.default_rate = real  # type: ignore[attr-defined]
+
+
 def dispatch(configuration: Path, due: int) -> tuple[float, float]:
     """(texts a second claimed, rendered, handed over and recorded; milliseconds of a tick that finds nothing due)."""
-
-    outbound.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]  # no sender may send so fast; what is measured is ours
 
     async def run(service: Service) -> tuple[float, float]:
         await service.start()
@@ -202,44 +235,8 @@ def dispatch(configuration: Path, due: int) -> tuple[float, float]:
         finally:
             await service.stop()
 
-    with _quiet_service(configuration) as service:
+    with unlimited(), _quiet_service(configuration) as service:
         return asyncio.run(run(service))
-
-
-def replanning_seconds(folder: Path, messages: Messages, count: int) -> float:
-    """From a changed rule to the last of `count` appointments planned anew, nothing else running."""
-    configuration = fill_future(folder, messages, count)
-    sms = {"reminders": [{"before": "48h"}]}
-    write_configuration(folder, [messages.certificate], sms=sms)
-    loaded = wiring.load(configuration)
-    vault, store = wiring.open_vault(loaded), wiring.open_database(loaded, upgrade=False)
-    with setup(now=RealClock().now, file=folder / "bench.log") as journal:
-        begun = time.perf_counter()
-        changed = replan(store, vault, RealClock(), desk(loaded, "production"), journal)
-        elapsed = time.perf_counter() - begun
-    store.close()
-    if changed != count:
-        raise RuntimeError(f"{changed} appointments changed, {count} were to")
-    return elapsed
-
-
-def fill_future(folder: Path, messages: Messages, count: int) -> Path:
-    """`count` real appointments in three weeks, each with a reminder of the rule `24h` that waits."""
-    configuration = write_configuration(folder, [messages.certificate])
-    loaded = wiring.load(configuration)
-    vault, store = wiring.open_vault(loaded), wiring.open_database(loaded, upgrade=True)
-    now, rng = datetime.now(UTC), random.Random(5)
-    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=20)
-    for at in range(0, count, 500):
-        saves = []
-        for number in range(at, min(at + 500, count)):
-            begins = start + timedelta(minutes=15 * rng.randrange(500))
-            one = appointment(number, start=begins, changed_at=now, planned_at=now)
-            saves.append(first(one, reminder(due=begins - timedelta(hours=24))))
-        with store.write() as conn:
-            save(conn, vault, saves, [], now)
-    store.close()
-    return configuration
 
 
 def start_up(configuration: Path) -> tuple[float, float]:
@@ -272,7 +269,7 @@ def start_up(configuration: Path) -> tuple[float, float]:
     return elapsed, int(memory.split()[1]) / 1024
 
 
-def command_seconds(*words: str, times: int = 5) -> float:
+def command_seconds(*words: str, times: int) -> float:
     """The median of running `carebell WORDS`."""
     took, environment = [], environment_of(os.environ)
     for _ in range(times):

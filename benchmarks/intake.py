@@ -62,7 +62,8 @@ def sample(
         tempfile.TemporaryDirectory(prefix="carebell-bench-") as place,
         running(server, Path(place) / "server", messages, variables) as it,
     ):
-        load(it, messages, connections=min(connections, 16), seconds=0.3)  # imports, caches, the first pages
+        # imports, caches, the first pages
+        load(it, messages, connections=min(connections, 16), seconds=server.warming)
         return _measured(it, messages, connections, seconds, rate)
 
 
@@ -80,16 +81,35 @@ _WARMED_UP: Final = 2000
 """Messages at the file's beginning that only the warming up may send."""
 
 
-def load(
-    it: Running, messages: Messages, *, connections: int, seconds: float, rate: float | None = None, skip: int = 0
-) -> dict[str, float]:
-    """The load client's figures."""
-    command = [
-        sys.executable, "-m", "benchmarks.load", "--port", str(it.port), "--connections", str(connections),
-        "--messages", str(messages.file), "--seconds", str(seconds), "--skip", str(skip),
+CHECKOUT: Final = Path(__file__).parents[1]
+
+
+def client_command(
+    port: int, messages: Messages, *, connections: int, seconds: float, skip: int = 0, outstanding: int = 1
+) -> list[str]:
+    """The load client's command line, to be run in `CHECKOUT`."""
+    return [
+        sys.executable, "-m", "benchmarks.load", "--port", str(port), "--connections", str(connections),
+        "--messages", str(messages.file), "--seconds", str(seconds), "--skip", str(skip), "--outstanding", str(outstanding),
     ]  # fmt: skip
+
+
+def load(
+    it: Running,
+    messages: Messages,
+    *,
+    connections: int,
+    seconds: float,
+    rate: float | None = None,
+    skip: int = 0,
+    outstanding: int = 1,
+) -> dict[str, float]:
+    """The load client's figures; see `benchmarks.load`."""
+    command = client_command(
+        it.port, messages, connections=connections, seconds=seconds, skip=skip, outstanding=outstanding
+    )
     if rate is not None:
         command += ["--rate", str(rate)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CHECKOUT)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures

@@ -1,18 +1,23 @@
 """The load client, a process of its own: `python -m benchmarks.load OPTIONS`, one JSON object on standard output.
 
-Closed loop: each connection sends, waits for the answer, sends the next. Open loop (`--rate`): messages leave when they are
-due whether or not answers have come, and a latency counts from when the message was due, so that a stalled server is charged
-for everyone it kept waiting. The client says what share of its time it was idle: near nothing means that it, not the server,
-was measured.
+Closed loop: each connection sends, waits for the answer, sends the next; with `--outstanding K` it has up to K messages
+without an answer under way, and a latency counts from the message's own write. Open loop (`--rate`): messages leave when they
+are due whether or not answers have come, and a latency counts from when the message was due, so that a stalled server is
+charged for everyone it kept waiting. With `--held` it connects, begins at a line on standard input, and ends when that is
+closed. The client says what share of its time it was idle: near nothing means that it, not the server, was measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import json
 import math
 import resource
+import struct
+import sys
+import termios
 import time
 from array import array
 from collections import deque
@@ -31,7 +36,11 @@ _PATIENCE = 60.0
 
 @dataclass(slots=True)
 class Run:
-    """What is to be sent, and what came of it. Times are of `time.perf_counter`, seconds."""
+    """What is to be sent, and what came of it. Times are of `time.perf_counter`, seconds.
+
+    Attributes:
+        outstanding: messages that a connection may have under way, in a closed loop.
+    """
 
     frames: Iterator[bytes]
     until: float = math.inf
@@ -40,6 +49,7 @@ class Run:
     refused: int = 0
     lost: int = 0
     connections_again: int = 0
+    outstanding: int = 1
 
     def next_frame(self) -> bytes | None:
         return None if time.perf_counter() >= self.until else next(self.frames, None)
@@ -55,9 +65,10 @@ class Connection(asyncio.Protocol):
     def __init__(self, run: Run, port: int, *, closed_loop: bool) -> None:
         self._run = run
         self._port = port
-        self._last = b""
         self._closed_loop = closed_loop
+        self._finishing = False
         self._since: deque[float] = deque()
+        self._under_way: deque[bytes] = deque()  # in a closed loop: what is sent again on a new connection
         self._partial = b""
         self._transport: asyncio.Transport | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,22 +81,40 @@ class Connection(asyncio.Protocol):
         """Connected, with nothing under way; one that is just connecting again begins by itself."""
         return self._transport is not None and not self._transport.is_closing() and not self._since
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the server's side has not taken: here, and in this side's kernel (SIOCOUTQ, see tcp(7))."""
+        if self._transport is None or self._transport.is_closing():
+            return 0
+        raw = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        return self._transport.get_write_buffer_size() + int(struct.unpack("i", raw)[0])
+
     def send(self, content: bytes, due: float) -> None:
         assert self._transport is not None
         self._since.append(due)
-        self._last = content
+        if self._closed_loop:
+            self._under_way.append(content)
         self._transport.write(content)
 
     def send_next(self) -> None:
-        content = self._run.next_frame()
-        if content is None:
+        """As much as may be under way."""
+        assert self._transport is not None
+        some = []
+        while len(self._since) < self._run.outstanding:
+            content = self._run.next_frame()
+            if content is None:
+                break
+            some.append(content)
+            self._since.append(time.perf_counter())
+        self._under_way += some
+        if some:
+            self._transport.write(b"".join(some))
+        elif len(self._since) < self._run.outstanding:
             self.finish()
-        else:
-            self.send(content, time.perf_counter())
 
     def finish(self) -> None:
         """Nothing more will be sent; over when the answers are in."""
-        self._closed_loop = False
+        self._closed_loop, self._finishing = False, True
         if not self._since and not self.over.done():
             self.over.set_result(None)
 
@@ -95,6 +124,8 @@ class Connection(asyncio.Protocol):
         now = time.perf_counter()
         for answer in answers:
             self._run.latencies.append(now - self._since.popleft())
+            if self._under_way:
+                self._under_way.popleft()
             if b"MSA|AA" in answer or b"MSA|CA" in answer:
                 self._run.accepted += 1
             else:
@@ -105,7 +136,7 @@ class Connection(asyncio.Protocol):
             self.finish_if_told()
 
     def finish_if_told(self) -> None:
-        if time.perf_counter() >= self._run.until:
+        if self._finishing or time.perf_counter() >= self._run.until:
             self.finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,6 +148,11 @@ class Connection(asyncio.Protocol):
         self._since.clear()
         if not self.over.done():
             self.over.set_result(None)
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def give_up(self) -> None:
         self._closed_loop = False
@@ -132,7 +168,7 @@ class Connection(asyncio.Protocol):
         self._run.connections_again += 1
         if self._since:
             assert self._transport is not None
-            self._transport.write(self._last)
+            self._transport.write(b"".join(self._under_way))
         else:
             self.send_next()
 
@@ -168,24 +204,58 @@ async def _open(run: Run, connections: list[Connection], rate: float) -> None:
     await _all_over(run, connections)
 
 
+async def _watch_backlog(run: Run, connections: list[Connection], count: int) -> float:
+    """Megabytes that all peers together still hold back when a tenth of `count` messages is answered."""
+    while len(run.latencies) < count // 10:  # noqa: ASYNC110  # asked often enough; an event would cost every answer
+        await asyncio.sleep(0.005)
+    return sum(connection.unsent for connection in connections) / 1024**2
+
+
+async def _told(run: Run) -> asyncio.Future[None]:
+    """Wait for a line on standard input; the future ends the run when it is closed."""
+    await asyncio.to_thread(sys.stdin.readline)
+
+    async def until_closed() -> None:
+        await asyncio.to_thread(sys.stdin.read)
+        run.until = time.perf_counter()
+
+    return asyncio.ensure_future(until_closed())
+
+
 async def measure(
-    port: int, connections: int, file: Path, seconds: float, rate: float | None, skip: int
+    port: int,
+    connections: int,
+    file: Path,
+    seconds: float,
+    rate: float | None,
+    skip: int,
+    outstanding: int,
+    *,
+    held: bool,
 ) -> dict[str, float]:
     """Run once; the figures as printed."""
     loop = asyncio.get_running_loop()
     frames = list(read_messages(file))[skip:]
-    run = Run(frames=iter(frames))
+    run = Run(frames=iter(frames), outstanding=outstanding)
     opened = []
     for _ in range(connections):
         opened.append(await _connected(loop, lambda: Connection(run, port, closed_loop=rate is None), port))
+    ending = await _told(run) if held else None
     begun, worked = time.perf_counter(), time.process_time()
     run.until = begun + seconds
+    backlog = asyncio.ensure_future(_watch_backlog(run, opened, len(frames))) if outstanding > 1 else None
     await (_closed(run, opened) if rate is None else _open(run, opened, rate))
     elapsed, worked = time.perf_counter() - begun, time.process_time() - worked
+    if ending is not None:
+        await ending
+    for connection in opened:
+        connection.close()
+    await asyncio.sleep(0)
     times = sorted(run.latencies)
     return {
         "connections": connections, "answered": len(times), "accepted": run.accepted, "refused": run.refused, "lost": run.lost,
         "connections_again": run.connections_again,
+        "held_back": backlog.result() if backlog is not None and backlog.done() else 0.0,
         "seconds": elapsed, "rate": len(times) / elapsed, "idle": max(0.0, 1 - worked / elapsed),
         **{name: _quantile(times, share) * 1000 for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))},
     }  # fmt: skip
@@ -216,10 +286,19 @@ def main() -> None:
         "--rate", type=float, help="messages a second, sent when due; else each connection waits for its answer"
     )
     parser.add_argument("--skip", type=int, default=0, help="messages at the file's beginning to leave out")
+    parser.add_argument(
+        "--outstanding", type=int, default=1, help="messages under way on each connection; not with --rate"
+    )
+    parser.add_argument("--held", action="store_true", help="begin at a line on standard input, end when it is closed")
     given = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
-    figures = uvloop.run(measure(given.port, given.connections, given.messages, given.seconds, given.rate, given.skip))
+    figures = uvloop.run(
+        measure(
+            given.port, given.connections, given.messages, given.seconds, given.rate, given.skip, given.outstanding,
+            held=given.held,
+        )
+    )  # fmt: skip
     print(json.dumps(figures))
 
 

@@ -39,14 +39,18 @@ class Messages:
 def make_messages(folder: Path, count: int) -> Messages:
     """Sign `count` messages, on all cores: about 1 ms each on one."""
     identity, now = make_identity("Load", now=datetime.now(UTC), bits=2048), datetime.now(UTC)
-    parts = [range(first, min(first + _PART, count)) for first in range(0, count, _PART)]
-    file = folder / "messages"
-    with ProcessPoolExecutor(os.cpu_count()) as pool, file.open("wb") as out:
+    return sign(folder / "messages", range(count), identity, now, workers=os.cpu_count() or 1)
+
+
+def sign(file: Path, numbers: range, identity: Identity, now: datetime, *, workers: int) -> Messages:
+    """The messages of appointments `numbers` into `file`; another range of the same identity's makes other messages."""
+    parts = [numbers[at : at + _PART] for at in range(0, len(numbers), _PART)]
+    with ProcessPoolExecutor(workers) as pool, file.open("wb") as out:
         for made in pool.map(_make, parts, repeat(identity), repeat(now)):
             for one in made:
                 out.write(_LENGTH.pack(len(one)) + one)
-    size = file.stat().st_size // count - _LENGTH.size
-    return Messages(file=file, count=count, size=size, certificate=identity.certificate)
+    size = file.stat().st_size // len(numbers) - _LENGTH.size
+    return Messages(file=file, count=len(numbers), size=size, certificate=identity.certificate)
 
 
 def read_messages(file: Path) -> Iterator[bytes]:

@@ -1,43 +1,64 @@
-"""docs/reference/benchmarks.md, written from a run's figures and from nothing else."""
+"""docs/reference/benchmarks.md, written from what runs have found and from nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
 
-from benchmarks.figures import FIGURE_HEAD, HEAD, Figure, Intake, table
+from benchmarks.figures import FIGURE_HEAD, HEAD, table
+from benchmarks.record import Record, dated
 
-_TEXT = """# Benchmarks
+_HEAD = """# Benchmarks
 
 <!-- Written by `make bench`; edits are overwritten. -->
 
-Measured {when} on {machine}, with {python} and SQLite {sqlite}; load average {load_before} before and {load_after} after the run.
-Every server ran in the same run, started anew for each round on an empty folder, with the same {messages:,} messages (RSA-2048
-signed, {bytes} bytes on average, no two alike) from the same load client: stop and wait on each connection, {rounds} rounds of
-{seconds} s by turns. Absolute figures drift by a third on shared machines; the ratios inside one run do not. Only Carebell and
-"the usual design" keep anything: the others answer and forget.
-
+{summary}. What a missed one was limited by stands beside it. Absolute figures drift by a third on shared machines; the ratios
+inside one run do not. The figures of every round are in [benchmarks/results/figures.json](../../benchmarks/results/figures.json).
+"""
+_INTAKE = """
 ## Intake
+
+Every server ran in the same run, started anew for each round on an empty folder, with the same {messages:,} messages (RSA-2048
+signed, {bytes:,} bytes on average, no two alike) from the same load client: stop and wait on each connection, {rounds} rounds of
+{seconds:g} s by turns. Only Carebell and "the usual design" keep anything: the others answer and forget.
 
 ![Messages a second by server and number of connections](../../benchmarks/results/intake.svg)
 
-{intake}
+{table}
 
-"Carebell is" says how many times as many messages a second Carebell acknowledged. The client's idle share is of the round with
-the median rate: near 0 % the client would have been measured.
-
+"Carebell is" says how many times as many messages a second Carebell acknowledged. p99, the client's idle share and the limit are
+of the round with the median rate: near 0 % idle the client would have been measured.
+"""
+_TARGETS = """
 ## Targets
 
-{figures}
+{table}
 
-The figures of every round are in [benchmarks/results/figures.json](../../benchmarks/results/figures.json).
+## Runs
+
+Themes may be measured apart (`make bench ARGS="--only NAME,..."`); load is the machine's load average over a minute.
+
+{runs}
 """
+_RUNS_HEAD = ("theme", "measured on", "load before", "after", "minutes", "machine", "with")
 
 
-def write_page(intakes: Sequence[Intake], figures: Sequence[Figure], about: Mapping[str, Any]) -> str:
+def write_page(record: Record) -> str:
     """The page's text."""
-    return _TEXT.format(
-        intake=table(HEAD, [one.cells() for one in intakes]),
-        figures=table(FIGURE_HEAD, [one.cells() for one in figures]),
-        **about,
-    )
+    parts = [_HEAD.format(summary=record.summary())]
+    if "intake" in record.parts:
+        intake = table(dated(HEAD), record.intake_rows())
+        parts.append(_INTAKE.format(table=intake, **asdict(record.parts["intake"].conditions)))
+    targets = table(dated(FIGURE_HEAD), record.figure_rows())
+    parts.append(_TARGETS.format(table=targets, runs=table(_RUNS_HEAD, _runs(record))))
+    return "".join(parts)
+
+
+def _runs(record: Record) -> list[list[str]]:
+    rows = []
+    for name, part in record.parts.items():
+        one = part.conditions
+        rows.append(
+            [name, one.when, f"{one.load_before:.1f}", f"{one.load_after:.1f}", f"{one.minutes:.1f}", one.machine,
+             f"{one.python}, SQLite {one.sqlite}"]
+        )  # fmt: skip
+    return rows

@@ -33,7 +33,8 @@ class Server:
     """Attributes:
     does: what it does with a message, for the table.
     command: (folder, messages) -> its command line; Missing where it cannot run here.
-    variables: over the environment. fastest: connections to ask of it at most; None: any.
+    variables: over the environment. most: connections to ask of it at most; None: any.
+    warming: seconds of load before it is measured.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Server:
     command: Callable[[Path, Messages], Sequence[str]]
     variables: Mapping[str, str] = field(default_factory=dict)
     most: int | None = None
+    warming: float = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,10 @@ def _hapi(folder: Path, messages: Messages) -> Sequence[str]:
     if java is None:
         raise Missing("no JVM is installed")
     if jars is None or not list(Path(jars).glob("hapi-base-*.jar")):
-        raise Missing("a JVM is here, HAPI's jars are not: name their folder in HAPI_JARS")
+        raise Missing(
+            "a JVM is here, HAPI's jars are not, and no package of this system brings them: name their folder in HAPI_JARS "
+            "(hapi-base, hapi-structures-v251, slf4j-api, commons-lang3)"
+        )
     return [java, "-cp", f"{jars}/*", str(_YARDSTICKS / "HapiServer.java")]
 
 
@@ -142,9 +147,13 @@ PYTHON_HL7: Final = Server(
 )
 HL7APY: Final = Server(
     name="hl7apy MLLPServer", does="parse, ack; keeps nothing", command=_python("benchmarks.yardsticks.hl7apy_server"),
+    most=16,  # one message a connection and 20 a second: more than this only queues
 )  # fmt: skip
 SIMPLE_HL7: Final = Server(name="simple-hl7 (node)", does="split, ack; keeps nothing", command=_node("simple_hl7.js"))
 NODE_HL7: Final = Server(name="node-hl7-server", does="parse, ack; keeps nothing", command=_node("node_hl7_server.js"))
-HAPI: Final = Server(name="HAPI (Java)", does="parse, ack; keeps nothing", command=_hapi)
+HAPI: Final = Server(
+    name="HAPI (Java)", does="parse, ack; keeps nothing", command=_hapi,
+    warming=3.0,  # a JVM compiles what it has seen often
+)  # fmt: skip
 
 YARDSTICKS: Final = (USUAL, PYTHON_HL7, HL7APY, SIMPLE_HL7, NODE_HL7, HAPI)

@@ -1,0 +1,78 @@
+"""What every figure is measured with: the extent, the signed messages, a place for files, and a word about what is under way."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+
+from benchmarks.extent import FULL, Extent
+from benchmarks.intake import Sample, sample
+from benchmarks.messages import Messages, make_messages
+from benchmarks.servers import CAREBELL
+
+
+class Bench:
+    """One run's means.
+
+    Args:
+        place: an empty folder, removed after the run.
+        say: shows what is under way.
+    """
+
+    def __init__(self, extent: Extent, place: Path, say: Callable[[str], None]) -> None:
+        self.extent = extent
+        self.say = say
+        self._place = place
+        self._folders = count()
+
+    @property
+    def full(self) -> bool:
+        """Not the short form: what is measured may be as large as the target asks for."""
+        return self.extent.messages >= FULL.messages
+
+    @property
+    def size(self) -> int:
+        """Bytes of a message on average; 0: none was asked for."""
+        return self.messages.size if "messages" in self.__dict__ else 0
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Signed when they are first asked for."""
+        self.say(f"signing {self.extent.messages:,} messages")
+        return make_messages(self.folder(), self.extent.messages)
+
+    def folder(self) -> Path:
+        """A new one."""
+        folder = self._place / f"{next(self._folders)}"
+        folder.mkdir()
+        return folder
+
+    def carebell(self, connections: int, *, rate: float | None = None, **variables: str) -> list[Sample]:
+        """Every round of the service as shipped, or with `benchmarks.variants` changed; SystemExit where its counts disagree."""
+        shown = " ".join(f"{name}={value}" for name, value in variables.items())
+        self.say(f"carebell serve, {connections} connections {f'at {rate:.0f}/s ' if rate else ''}{shown}")
+        found = [
+            sample(
+                CAREBELL, self.messages, connections=connections, seconds=self.extent.seconds, rate=rate, variables=variables
+            )
+            for _ in range(self.extent.rounds)
+        ]  # fmt: skip
+        for one in found:
+            agree(one)
+        return found
+
+
+def agree(one: Sample) -> None:
+    """Every message is answered, and answered AA: else the figures are of something else."""
+    if one.lost or one.accepted != one.answered or not one.answered:
+        raise SystemExit(
+            f"benchmark: {one.answered} answered, {one.accepted} accepted, {one.lost} lost: counts disagree"
+        )
+
+
+def middle_rate(samples: Sequence[Sample]) -> float:
+    """Messages a second, of the median round."""
+    return statistics.median(one.rate for one in samples)

@@ -1,0 +1,126 @@
+"""Intake beside other servers, round by round in turns, and the targets that these rounds answer."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+from benchmarks import inside
+from benchmarks.bench import Bench, agree
+from benchmarks.figures import Figure, Intake
+from benchmarks.intake import sample
+from benchmarks.servers import CAREBELL, HAPI, PYTHON_HL7, USUAL, Missing, Server
+
+_ByServer = dict[tuple[str, int], Intake]
+
+
+def intakes(bench: Bench) -> list[Intake]:
+    """Every server at every number of connections."""
+    extent = bench.extent
+    servers = (CAREBELL, *extent.yardsticks)
+    found = {
+        (server.name, number): Intake(server=server.name, does=server.does, connections=number)
+        for number in extent.connections
+        for server in servers
+    }
+    for number in extent.connections:
+        for turn in range(extent.rounds):
+            for server in servers:
+                key = (server.name, number)
+                if found[key].missing:
+                    continue
+                bench.say(f"{server.name}, {number} connections, round {turn + 1} of {extent.rounds}")
+                found[key] = _one_more(bench, found[key], server, number)
+    return [_with_ratio(one, found) for one in found.values()]
+
+
+def _one_more(bench: Bench, so_far: Intake, server: Server, connections: int) -> Intake:
+    if server.most is not None and connections > server.most:
+        return replace(so_far, missing=f"not run: one message a connection, so {server.most} are already too many")
+    try:
+        new = sample(server, bench.messages, connections=connections, seconds=bench.extent.seconds)
+    except Missing as reason:
+        return replace(so_far, missing=f"not run: {reason}")
+    except subprocess.CalledProcessError as failed:
+        return replace(so_far, missing=f"failed under load: {failed.stderr.strip().splitlines()[-1][:120]}")
+    if server is CAREBELL:
+        agree(new)
+    elif new.answered and not new.accepted:
+        return replace(so_far, missing="it refuses these messages, which is another work than accepting them")
+    return replace(so_far, samples=(*so_far.samples, new))
+
+
+def _with_ratio(one: Intake, found: _ByServer) -> Intake:
+    ours = found[CAREBELL.name, one.connections]
+    if one is ours or not one.samples or not ours.samples:
+        return one
+    return replace(one, ratio=ours.rate / one.rate)
+
+
+def figures(bench: Bench, found: list[Intake]) -> Iterator[Figure]:
+    """What the targets ask of these rounds, beside the raw costs on the same machine in the same minutes."""
+    by_server = {(one.server, one.connections): one for one in found}
+    most = max(number for number in bench.extent.connections if number <= 100)
+    yield from _efficiency(bench, by_server[CAREBELL.name, most], most)
+    yield from _against(by_server, bench.extent.connections)
+    yield from _latency(bench, by_server)
+    yield from _memory(by_server)
+
+
+def _efficiency(bench: Bench, intake: Intake, connections: int) -> Iterator[Figure]:
+    bench.say("raw costs: verification, four rows through sqlite3")
+    messages, count = bench.messages, min(2_000, bench.extent.messages)
+    signature = inside.signature_seconds(messages, count)
+    verify = inside.verify_seconds(bench.folder(), messages, count)
+    judge = inside.judge_seconds(bench.folder(), messages, count)
+    commit = inside.raw_commit_seconds(bench.folder(), count)
+    micro = 1e6
+    yield Figure(
+        name="check an RSA-2048 signature", value=signature * micro, unit="us",
+        note="the library's call alone; one thread, nothing else running",
+    )  # fmt: skip
+    yield Figure(
+        name="verify a message", value=verify * micro, unit="us", note="signature and every other check up to parsing"
+    )
+    yield Figure(name="verify and read a message", value=judge * micro, unit="us", note="the same, and its event")
+    yield Figure(
+        name="four raw rows, groups of 100", value=commit * micro, unit="us", note="sqlite3 alone, synchronous=FULL"
+    )
+    yield Figure(
+        name="efficiency E", value=intake.rate * (signature + commit), unit="", target=0.3, side="at least",
+        note=f"intake at {connections} connections x (the signature check alone + raw rows); with all that verifying a message "
+        f"takes: {intake.rate * (verify + commit):.2f}",
+    )  # fmt: skip
+
+
+def _latency(bench: Bench, by_server: _ByServer) -> Iterator[Figure]:
+    middle, p99 = inside.fdatasync_milliseconds(bench.folder())
+    yield Figure(name="fdatasync of 4 KB, p50", value=middle, unit="ms", note=f"p99 {p99:.2f} ms, nothing else running")
+    alone = by_server[CAREBELL.name, 1].middle
+    yield Figure(
+        name="ACK at 1 connection, p50 in fdatasyncs", value=alone.p50 / middle, unit="x", target=3, note=f"{alone.p50:.2f} ms",
+    )  # fmt: skip
+    yield Figure(
+        name="ACK at 1 connection, p99 in p50s", value=alone.p99 / alone.p50, unit="x", target=10, note=f"{alone.p99:.2f} ms",
+    )  # fmt: skip
+
+
+def _against(by_server: _ByServer, connections: tuple[int, ...]) -> Iterator[Figure]:
+    for server, wanted in ((USUAL, {16: 10.0, 100: 15.0}), (PYTHON_HL7, {100: 5.5}), (HAPI, {100: 1.5})):
+        for number, target in wanted.items():
+            one = by_server.get((server.name, number))
+            if number in connections and one is not None:
+                yield Figure(
+                    name=f"intake against {server.name}, {number} connections", value=one.ratio, unit="x", target=target,
+                    side="at least", note=one.missing,
+                )  # fmt: skip
+
+
+def _memory(by_server: _ByServer) -> Iterator[Figure]:
+    at = max(number for server, number in by_server if server == CAREBELL.name)
+    ours = by_server[CAREBELL.name, at]
+    most = max(one.memory for one in ours.samples)
+    yield Figure(name=f"peak memory at {at} connections", value=most, unit="MB", target=150)
+    if at == 500:
+        yield Figure(name="ACK p99 at 500 connections", value=ours.middle.p99, unit="ms", target=150)

@@ -1,0 +1,60 @@
+"""What is under way, which theme of how many, and about how long is left; on a terminal in place, else a line each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+from benchmarks.themes import Theme
+
+
+class Progress:
+    """Of a run's themes.
+
+    Args:
+        show: takes the line.
+        scale: of the themes' minutes; 0 where they say nothing about this run.
+        seconds: a monotonic counter.
+    """
+
+    def __init__(
+        self, themes: Sequence[Theme], show: Callable[[str], None], *, scale: float, seconds: Callable[[], float] = time.monotonic
+    ) -> None:  # fmt: skip
+        self._themes = themes
+        self._show = show
+        self._scale = scale
+        self._seconds = seconds
+        self._at = 0
+        self._begun = seconds()
+
+    def begin(self, theme: Theme) -> None:
+        """The next one."""
+        self._at = self._themes.index(theme)
+        self._begun = self._seconds()
+
+    def say(self, what: str) -> None:
+        """Something of the present theme is under way."""
+        theme = self._themes[self._at]
+        left = f", {self._left(theme)}" if self._scale else ""
+        self._show(f"[{self._at + 1}/{len(self._themes)} {theme.name}{left}] {what}")
+
+    def _left(self, theme: Theme) -> str:
+        spent = (self._seconds() - self._begun) / 60
+        present = max(0.0, theme.minutes * self._scale - spent)
+        minutes = present + sum(one.minutes for one in self._themes[self._at + 1 :]) * self._scale
+        return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
+
+
+@contextmanager
+def shown(themes: Sequence[Theme], *, scale: float) -> Iterator[Progress]:
+    """On standard error."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Progress(themes, lambda what: console.print(what, markup=False, soft_wrap=True), scale=scale)
+        return
+    with console.status("") as status:
+        yield Progress(themes, lambda what: status.update(escape(what)), scale=scale)

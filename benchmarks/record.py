@@ -1,0 +1,117 @@
+"""What runs have found so far, theme by theme: read from benchmarks/results/figures.json, put together with a new run, written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.figures import Figure, Intake
+from benchmarks.intake import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Under which a theme was measured.
+
+    Attributes:
+        when: the date, UTC. load_before, load_after: the machine's load average. minutes: that it took.
+        messages, bytes: how many were signed, and how long one is on average; rounds, seconds: of each server.
+    """
+
+    when: str
+    machine: str
+    python: str
+    sqlite: str
+    load_before: float
+    load_after: float
+    minutes: float
+    messages: int
+    bytes: int
+    rounds: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One theme's rows."""
+
+    conditions: Conditions
+    intakes: Sequence[Intake] = ()
+    figures: Sequence[Figure] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Attributes: parts: theme -> its last run."""
+
+    parts: Mapping[str, Part]
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Empty where there is no file. ValueError: it is of another make."""
+        if not file.exists():
+            return cls({})
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        if "themes" not in content:
+            raise ValueError(f"{file.name} is not of this benchmark's make: remove it, or run everything")
+        return cls({name: _part(found) for name, found in content["themes"].items()})
+
+    def write(self, file: Path) -> None:
+        """Everything, with every sample and verdict."""
+        themes = {
+            name: {
+                "conditions": asdict(part.conditions),
+                "intake": [asdict(one) for one in part.intakes],
+                "figures": [asdict(one) | {"verdict": one.verdict} for one in part.figures],
+            }
+            for name, part in self.parts.items()
+        }
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"themes": themes}, indent=1) + "\n", "utf-8")
+
+    def with_parts(self, parts: Mapping[str, Part], order: Sequence[str]) -> Record:
+        """The new ones in place of the old; themes that are no more are left out."""
+        merged = {**self.parts, **parts}
+        return Record({name: merged[name] for name in order if name in merged})
+
+    @property
+    def intakes(self) -> list[Intake]:
+        return [one for part in self.parts.values() for one in part.intakes]
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [one for part in self.parts.values() for one in part.figures]
+
+    def intake_rows(self) -> list[list[str]]:
+        """Cells of the first table."""
+        return [_dated(one.cells(), part) for part in self.parts.values() for one in part.intakes]
+
+    def figure_rows(self) -> list[list[str]]:
+        """Cells of the second table."""
+        return [_dated(one.cells(), part) for part in self.parts.values() for one in part.figures]
+
+    def summary(self) -> str:
+        """How many targets are met, missed and not run."""
+        verdicts = [one.verdict for one in self.figures if one.target is not None]
+        met, not_run = verdicts.count("met"), verdicts.count("not run")
+        return f"{met} targets met, {len(verdicts) - met - not_run} missed, {not_run} not run"
+
+
+def dated(head: Sequence[str]) -> list[str]:
+    """A table's head with a column for the date, before the last one, which is long."""
+    return [*head[:-1], "measured on", head[-1]]
+
+
+def _dated(cells: Sequence[str], part: Part) -> list[str]:
+    return [*cells[:-1], part.conditions.when, cells[-1]]
+
+
+def _part(found: dict[str, Any]) -> Part:
+    intakes = [
+        Intake(**{**one, "samples": tuple(Sample(**each) for each in one["samples"])}) for one in found["intake"]
+    ]
+    figures = [Figure(**{name: value for name, value in one.items() if name != "verdict"}) for one in found["figures"]]
+    return Part(conditions=Conditions(**found["conditions"]), intakes=intakes, figures=figures)

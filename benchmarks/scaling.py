@@ -1,0 +1,107 @@
+"""Two nodes on one PostgreSQL against one, and what a message costs the store while the database grows."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure
+from benchmarks.nodes import SETTINGS, Turn, turn
+from tests.store.postgresql import NoServer, Server
+
+GROWTH: Final = Path(__file__).parent / "results" / "growth-sqlite.json"
+SIZES: Final = (10_000, 1_000_000)
+"""Appointments stored; what a message costs at the second is compared with the first."""
+_CONNECTIONS: Final = 100
+_NAME: Final = "two nodes on PostgreSQL against one"
+
+
+def two_nodes(bench: Bench) -> Iterator[Figure]:
+    """By turns, each turn on an empty database; with each node held to a share of a core, and without."""
+    if not bench.extent.shares:
+        yield Figure(
+            name=_NAME, value=None, unit="x", target=1.6, side="at least", note="not run: not in the short form"
+        )
+        return
+    try:
+        server = Server(settings=SETTINGS)
+    except NoServer as reason:
+        yield Figure(name=_NAME, value=None, unit="x", target=1.6, side="at least", note=f"not run: {reason}")
+        return
+    try:
+        for share in bench.extent.shares:
+            yield _compared(share, _turns(bench, server, share))
+    finally:
+        server.stop()
+
+
+def _turns(bench: Bench, server: Server, share: float | None) -> dict[int, list[Turn]]:
+    found: dict[int, list[Turn]] = {1: [], 2: []}
+    rounds = bench.extent.nodes_rounds
+    held = "" if share is None else f", {share:g} of a core each"
+    for number in range(rounds):
+        for nodes, turns in found.items():
+            bench.say(f"{nodes} node{'s' if nodes > 1 else ''} on PostgreSQL{held}, round {number + 1} of {rounds}")
+            turns.append(
+                turn(
+                    server, bench.messages, nodes=nodes, connections=_CONNECTIONS, seconds=bench.extent.nodes_seconds, share=share
+                )
+            )  # fmt: skip
+    return found
+
+
+def _compared(share: float | None, turns: dict[int, list[Turn]]) -> Figure:
+    one, two = (statistics.median(each.rate for each in turns[nodes]) for nodes in (1, 2))
+    last = turns[2][-1]
+    used = f"{one:,.0f}/s, {two:,.0f}/s; with two, the nodes used {last.nodes_cpu:.2f} cores, PostgreSQL {last.server_cpu:.2f}"
+    if share is None:
+        return Figure(
+            name=f"{_NAME}, all on the same cores", value=two / one, unit="x",
+            note=f"{used}; without a target: nodes, database and load client share this machine's cores, which one node fills",
+        )  # fmt: skip
+    return Figure(
+        name=_NAME, value=two / one, unit="x", target=1.6, side="at least",
+        note=f"{used}; simulated: each node has {share:g} of a core, because it is stopped while it is ahead of that; database and "
+        "disk are shared as they are",
+    )  # fmt: skip
+
+
+def growth(bench: Bench) -> Iterator[Figure]:
+    """Read, not run: `python -m benchmarks.growth` takes some minutes and gigabytes of its own."""
+    bench.say("growth: reading its last run")
+    yield from grown(GROWTH)
+
+
+def grown(file: Path) -> Iterator[Figure]:
+    """From such a file, one point a line."""
+    small, large = SIZES
+    names = {"booked": "a first booking", "moved": "a change of one"}
+    points = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+    by_size: dict[int, dict[str, Any]] = {point["appointments"]: point for point in points}
+    for kind, name in names.items():
+        title = f"store's CPU for {name}, {large:,} against {small:,} appointments"
+        if small not in by_size or large not in by_size:
+            reason = f"not run: python -m benchmarks.growth sqlite:///FILE --sizes {small},{large} -o {file.name}"
+            yield Figure(name=title, value=None, unit="x", target=1.15, note=reason)
+            continue
+        before, after = by_size[small], by_size[large]
+        wall, written = (after[f"{kind}_{what}"] / before[f"{kind}_{what}"] for what in ("us", "bytes"))
+        yield Figure(
+            name=title, value=after[f"{kind}_cpu_us"] / before[f"{kind}_cpu_us"], unit="x", target=1.15,
+            note=f"{before[f'{kind}_cpu_us']:.0f} us, {after[f'{kind}_cpu_us']:.0f} us, SQLite, groups of 100; wall clock "
+            f"{wall:.2f}x, bytes written {written:.1f}x; verifying, parsing and planning do not depend on the size and are not "
+            f"in it; {_origin(file, after)}",
+        )  # fmt: skip
+
+
+def _origin(file: Path, point: dict[str, Any]) -> str:
+    if "when" in point:
+        return f"measured {point['when']}, load average {point['load']:.1f} then"
+    asked = ["git", "log", "-1", "--format=%cs", "--", file.name]
+    when = subprocess.run(asked, cwd=file.parent, capture_output=True, text=True).stdout.strip()
+    return f"measured {f'by {when}' if when else 'at an unknown time'}, at an unknown load"
