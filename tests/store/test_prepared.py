@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql import ClauseElement
 
 from store.engine import Store
 from store.prepared import Given, Prepared, PreparedRows, codec, insert_given
-from store.tables import leases, messages
+from store.tables import leases, messages, meta
 from tests.store.samples import NOW
 
 
@@ -53,6 +55,17 @@ def test_a_batch_is_one_statement_on_postgresql() -> None:
 
 def _arrays() -> Given:
     return {name: bindparam(name, type_=like.type) for name, like in messages.c.items()}
+
+
+@pytest.mark.parametrize("rows", [("no json",), ("1", "no json")], ids=["first", "later"])
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_a_driver_s_fault_is_sqlalchemy_s_at_whichever_row_it_comes(store: Store, rows: Sequence[str]) -> None:
+    read = Prepared(lambda _: select(func.json(meta.c.value)).where(meta.c.name > bindparam("name")), ("name",))
+    with store.write() as conn:
+        conn.execute(meta.insert(), [{"name": f"n{nth}", "value": row} for nth, row in enumerate(rows)])
+        with pytest.raises(OperationalError) as caught:
+            read.fetch(conn, ("n",))
+    assert caught.value.hide_parameters
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
