@@ -125,8 +125,10 @@ def _succeed(future: asyncio.Future[Value], value: Value) -> None:
 
 
 def _fail(future: asyncio.Future[Any], fault: BaseException) -> None:
-    if not future.done():
-        future.set_exception(fault)
+    if future.done():
+        return
+    # No future takes a StopIteration, and one that stays open would stop everything.
+    future.set_exception(RuntimeError(repr(fault)) if isinstance(fault, StopIteration) else fault)
 
 
 class Committer(Generic[Job, Result]):
@@ -208,6 +210,7 @@ class Committer(Generic[Job, Result]):
             outcomes = await self._commit(aside, [job for job, _ in group])
             self._under_way = 0
             self._deliver([future for _, future in group], outcomes)
+            del group, outcomes  # no message stays here while the next one is waited for
             await asyncio.sleep(0)  # what has come meanwhile belongs to the next group
 
     def _deliver(self, futures: Sequence[asyncio.Future[Result]], outcomes: Sequence[Result | CommitFault]) -> None:

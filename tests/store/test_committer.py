@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -100,6 +102,32 @@ async def test_a_poisoned_job_does_not_take_its_batch_with_it(store: Store, kind
     assert isinstance(outcomes[2], Rejected)
     assert isinstance(outcomes[2].__cause__, ValueError)
     assert _stored(store) == {"a", "b", "c"}
+
+
+@BOTH
+async def test_work_that_stops_an_iteration_is_a_fault_like_any_other(store: Store, kind: Kind) -> None:
+    """asyncio's futures do not take a StopIteration: a stray `next()` must not leave a group without its answers."""
+    outcomes, _ = await _run(store, kind, Writing(faults={"bad": StopIteration}), ["a", "bad", "b"])
+    assert [isinstance(outcome, Rejected) for outcome in outcomes] == [False, True, False]
+    assert _stored(store) == {"a", "b"}
+
+
+@BOTH
+async def test_what_is_committed_is_not_kept(store: Store, kind: Kind) -> None:
+    class Letter(str):
+        __slots__ = ("__weakref__",)
+
+    committer = kind(store, lambda _, jobs: ["A"] * len(jobs), on_fatal=lambda _: None)
+    committer.start()
+    letter = Letter("a")
+    kept = weakref.ref(letter)
+    assert await committer.submit(letter) == "A"
+    del letter
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert kept() is None
+    await committer.stop()
 
 
 @BOTH
