@@ -38,8 +38,12 @@ def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: da
 
 
 def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[SchedulingEvent]:
-    """The files' messages as events in the order of their receipt: at their MSH-7, or all at `at` when that is earlier."""
+    """The files' messages as events in the order of their receipt: at their MSH-7, or all at `at` when that is earlier.
+
+    The same bytes again are a repetition, which has no second effect.
+    """
     events = []
+    seen: set[bytes] = set()
     for file in message_files(files):
         for content in messages(file):
             sent = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=at)
@@ -49,8 +53,9 @@ def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[Scheduling
             read = siu.read(received, mine.rules)
             if isinstance(read, Rejection):
                 raise Stop(f"{file}: {read.code}: {read.text}")
-            if read.action is not Action.SLOT:
+            if read.action is not Action.SLOT and received.digest not in seen:
                 events.append(read)
+            seen.add(received.digest)
     return sorted(events, key=lambda event: event.received_at)
 
 

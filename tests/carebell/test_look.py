@@ -135,6 +135,12 @@ def test_plan_tells_of_every_silence(carebell: Carebell, configuration: Path, tm
     assert "does not go" in for_people.out
 
 
+def test_plan_takes_a_message_sent_twice_as_one(carebell: Carebell, configuration: Path) -> None:
+    again = VECTORS / "messages/accept/m21-identical-resend.hl7"
+    once = carebell("-c", configuration, "plan", "-e", "production", *AT, "--json", M01)
+    assert carebell("-c", configuration, "plan", "-e", "production", *AT, "--json", M01, again).rows == once.rows
+
+
 def test_plan_neither_stores_nor_sends(carebell: Carebell, configuration: Path) -> None:
     before = sorted(configuration.parent.iterdir())
     carebell("-c", configuration, "plan", "-e", "production", *AT, M01)
