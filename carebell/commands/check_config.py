@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from carebell.commands.output import print_json
 from carebell.exits import CONFIGURATION, OK
-from carebell.wiring import Finding, configuration_path, findings, load
+from carebell.wiring import Finding, configuration_path, findings
 from config.load import load as load_configuration
 from config.problems import ConfigurationError
+from journal.lines import plain
 
 
 def check_config(config: Path | None, *, as_json: bool) -> int:
     """Print what is wrong, then what is odd, then the verdict."""
-    if as_json:
-        try:
-            loaded = load_configuration(configuration_path(config), os.environ)
-        except ConfigurationError as error:
-            for problem in error.problems:
+    try:
+        loaded = load_configuration(configuration_path(config), os.environ)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            if as_json:
                 _print_row(Finding(problem=problem))
-            return CONFIGURATION
-    else:
-        loaded = load(config)
+            else:  # nothing before it: editors jump to `file:line:column:` at the beginning of a line
+                print(plain(str(problem)), file=sys.stderr)
+        return CONFIGURATION
     found = findings(loaded, datetime.now(UTC))
     for each in sorted(found, key=lambda one: one.is_warning):
         if as_json:

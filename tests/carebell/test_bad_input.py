@@ -131,6 +131,8 @@ def test_a_wrong_configuration_never_starts(
     checked = carebell("-c", configuration, "check-config")
     assert checked.code == 78
     assert says in checked.out + checked.err
+    # An editor can jump to each line as it stands.
+    assert all(PLACE.match(line) for line in checked.err.splitlines())
 
 
 def test_one_key_in_two_environments_never_starts(carebell: Carebell, configuration: Path) -> None:
