@@ -183,8 +183,13 @@ class Identity:
     certificate: bytes
 
 
-def make_identity(name: str = "Simulated EHR", *, now: datetime, days: int = 365, bits: int = 3072) -> Identity:
-    """A throwaway RSA key with a self-signed certificate, valid from a day before `now`. For demos and tests alone."""
+def make_identity(
+    name: str = "Simulated EHR", *, now: datetime, days: int = 365, days_before: int = 1, bits: int = 3072
+) -> Identity:
+    """A throwaway RSA key with a self-signed certificate, valid from `days_before` before `now` to `days` after it.
+
+    For demos and tests alone.
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = x509.KeyUsage(
@@ -204,7 +209,7 @@ def make_identity(name: str = "Simulated EHR", *, now: datetime, days: int = 365
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
+        .not_valid_before(now - timedelta(days=days_before))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())

@@ -13,8 +13,7 @@ from simulator.ehr import make_identity
 from store.keys import create_key_file
 
 _ENVIRONMENTS = ("production", "test")  # of the shipped carebell.yaml
-_TEST_KEY_DAYS = 90
-_PLACEHOLDER_DAYS = 3650
+_DAYS = 3650  # a certificate made here is good this long
 
 _NEXT = """
 Next:
@@ -56,13 +55,15 @@ def _files(demo: bool) -> dict[str, bytes]:
     now = datetime.now(UTC)
     for environment in _ENVIRONMENTS:
         if demo:
-            identity = make_identity(f"Carebell test signer ({environment})", now=now, days=_TEST_KEY_DAYS)
+            # Ten years either way: `serve --clock` may start a rehearsal anywhere.
+            name = f"Carebell test signer ({environment})"
+            identity = make_identity(name, now=now, days=_DAYS, days_before=_DAYS)
             files[f"certs/{environment}.cer"] = identity.certificate
             files[f"keys/{environment}.key.pem"] = identity.key
         else:
             # The key is thrown away: a configuration can name the certificate, and nothing can be signed with it.
             name = f"Placeholder for {environment}: put your own certificate here"
-            files[f"certs/{environment}.cer"] = make_identity(name, now=now, days=_PLACEHOLDER_DAYS).certificate
+            files[f"certs/{environment}.cer"] = make_identity(name, now=now, days=_DAYS).certificate
     if demo:
         files |= {f"messages/{name}": content for name, content in sample_messages(now).items()}
     return files

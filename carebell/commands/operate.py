@@ -38,12 +38,16 @@ def hold(config: Path | None, environment: str | None, reason: str) -> None:
 
 
 def release(config: Path | None, environment: str | None) -> None:
-    """Let texts leave again: end the hold, and close breakers without waiting for their probes."""
+    """Let texts leave again: end every hold, or an environment's own, and close breakers without waiting for their probes."""
     with opened(config) as one:
         scope, name = _scope(one, environment)
         now = one.now()
         with one.store.write() as conn:
-            released = holds.release(conn, scope, name)
+            standing = holds.held(conn)
+            ended = [each for each in standing if environment is None or (each.scope, each.name) == (scope, name)]
+            released = bool(ended)
+            for each in ended:
+                holds.release(conn, each.scope, each.name)
             audit.append(conn, actor=one.actor, action="hold.release", subject=name or "all", at=now)
             for breaker in holds.open_breakers(conn):
                 if environment is None or (breaker.scope, breaker.name) in _breakers(one, environment):
@@ -53,7 +57,10 @@ def release(config: Path | None, environment: str | None) -> None:
                         before=str(breaker.code), at=now,
                     )  # fmt: skip
         one.tell(Event.HOLD_RELEASED, environment=environment, source=one.actor)
-    print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
+    if any(each.scope == "all" for each in standing if each not in ended):
+        print(f"{environment}: still held, since everything is; `carebell release` ends that")
+    else:
+        print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
 
 
 def _breakers(one: Opened, environment: str) -> set[tuple[holds.Scope, str]]:

@@ -46,6 +46,14 @@ def test_init_demo_makes_keys_and_messages_that_verify(carebell: Carebell, tmp_p
         assert carebell("-c", folder / "carebell.yaml", "verify", "-e", "production", signed_file).code == 0
 
 
+def test_a_demonstration_key_is_good_wherever_a_rehearsal_starts(carebell: Carebell, tmp_path: Path) -> None:
+    assert carebell("init", tmp_path / "new", "--demo").code == 0
+    for years in (-5, 5):
+        at = datetime.now(UTC) + timedelta(days=365 * years)
+        shown = carebell("cert", "show", tmp_path / "new/certs/production.cer", "--at", at.isoformat(), "--json")
+        assert [row["verdict"] for row in shown.rows] == ["accept"]
+
+
 def test_init_never_overwrites(carebell: Carebell, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     carebell("init", folder)
@@ -123,8 +131,15 @@ def test_a_hold_keeps_texts_back_until_release(carebell: Carebell, configuration
         ("environment", "production", "drill")
     ]
     assert carebell("-c", configuration, "hold").code == 0
+    # One environment's release leaves the hold over everything, and says so.
+    assert carebell("-c", configuration, "release", "-e", "production").out == (
+        "production: still held, since everything is; `carebell release` ends that\n"
+    )
+    assert carebell("-c", configuration, "hold", "-e", "production").code == 0
+    # Without a name it ends every hold there is, the environments' own too.
     assert "leave again" in carebell("-c", configuration, "release").out
-    assert "leave again" in carebell("-c", configuration, "release", "-e", "production").out
+    assert carebell("-c", configuration, "status", "--json").rows[0]["gateway"]["holds"] == []
+    assert "was not held" in carebell("-c", configuration, "release").out
     assert "was not held" in carebell("-c", configuration, "release", "-e", "production").out
     later = now + timedelta(minutes=10)
     assert _live(configuration, at=later, then=timedelta(0), book=False) == ["production booked"]
