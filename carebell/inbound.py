@@ -5,9 +5,9 @@
                                                      transaction per group
 
 `judge()` is everything up to the database and touches nothing: `carebell verify` is `judge()` with a replay memory of its own.
-`commit_group()` runs on the writer's thread with what queued while the last group was being synced: replay memory, appointments
-and outbox rows go into one transaction, and only after it do the answers leave. A fault of ours gets no answer at all: the
-connection is reset and the sender's engine sends again (signing.md, section 9).
+`commit_group()` is given what queued while the last group was being synced: replay memory, appointments and outbox rows go into one
+transaction, and only after it do the answers leave. Where it runs is the committer's business (docs/decisions/0012). A fault of
+ours gets no answer at all: the connection is reset and the sender's engine sends again (signing.md, section 9).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The service: everything one node runs, started and stopped as a whole. The one wiring file; tests build the same with fakes.
 
-    listener ─> reception ─> committer (one writer thread)      portal: webhooks, health, metrics
+    listener ─> reception ─> committer (store)                  portal: webhooks, health, metrics
     alarm ─> dispatcher, aftercare, housekeeping (threads)      watch: configuration changes
 
 What is a theme of its own stands beside it: `listening` (ports and listeners), `ticking`, `reloading` and `in_force`.

@@ -3,7 +3,9 @@
 There is no timer: an idle committer takes a job at once, a busy one finds many. What waits - for the lock at BEGIN, for the
 disk at COMMIT - waits on a thread of its own, so a stuck disk stops no connection. The work in between runs on the loop's thread
 where the database is in this process: a second thread of Python code makes both slower, since one at a time holds the
-interpreter (docs/decisions, hot path). PostgreSQL answers over a socket, so there the whole transaction is the thread's.
+interpreter (docs/decisions/0012). PostgreSQL answers over a socket, so there the whole transaction is the thread's.
+
+So on SQLite nothing else on the loop's thread may write while a committer runs: it would wait for a lock whose holder waits for it.
 
 A job that cannot be stored must not take its batch with it, so a batch that fails for a reason of its own is rolled back and
 done again job by job.
