@@ -50,7 +50,7 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("F2", "exit at named points", "no acknowledged message is lost, no text doubled", "exits a point", 3, 20),
     _fault("F3", "power cut", "no acknowledged message is lost", "cuts", 20, 200),
     _fault("F4", "fsync before ACK", "the disk confirmed before each answer left", "messages", 1000, 1000),
-    _fault("F5", "disk full", "no answer and no row while full; goes on when there is room", "times full", 5, 20),
+    _fault("F5", "disk full", "nothing is answered that is not stored; goes on when there is room", "times full", 5, 20),
     _fault("F6", "database locked", "no answer without a commit; goes on when free", "locks", 10, 50),
     _fault("F7", "EIO on fsync", "ends itself and acknowledges nothing more", "failures", 5, 20),
     _fault("F8", "clock jumps", "no text doubled, each sent or recorded with its reason; goes on by itself", "jumps", 10, 100),
