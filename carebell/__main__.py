@@ -28,9 +28,8 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(REFUSED)
     except OSError as error:  # a full disk, a file where a folder should be
-        print(
-            f"carebell: {error.filename or 'the system says'}: {(error.strerror or 'failed').lower()}", file=sys.stderr
-        )
+        said = (error.strerror or "failed").lower()
+        print(f"carebell: {plain(str(error.filename or 'the system says'))}: {said}", file=sys.stderr)
         sys.exit(REFUSED)
     except Exception as error:  # a bug of ours: where it is, without its text, which may hold what a message says
         from journal.traces import trace

@@ -352,6 +352,14 @@ def test_a_files_name_cannot_write_to_the_terminal(
         assert all(line.isprintable() for line in said.split("\n")), ascii(said)
 
 
+def test_nor_can_the_name_of_a_file_where_a_folder_should_be(carebell: Carebell, tmp_path: Path) -> None:
+    file = tmp_path / HOSTILE
+    file.touch()
+    ended = carebell("init", file / "clinic")
+    assert ended.code == 1
+    assert ended.sentence.isprintable()
+
+
 def test_a_name_that_is_not_utf_8_is_shown_all_the_same(carebell: Carebell, tmp_path: Path) -> None:
     file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.cer"))
     file.write_bytes((VECTORS / "certs/accept/01-prod-rsa3072.cer").read_bytes())
