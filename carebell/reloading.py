@@ -1,14 +1,15 @@
 """A changed configuration: put in force while everything runs, or refused in a line of the log.
 
 What counts at once: environments, certificates, texts, rules, and a listener's limits, allow-list and TLS files. What does not
-(`carebell.in_force.waits_for_restart`) is said to wait for a restart. Texts that are pending are planned again.
+(`carebell.in_force.waits_for_restart`) is said to wait for a restart. Texts that are pending are planned again; where that fails
+(the database is away) it is made up for after the next change or SIGHUP.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from carebell import wiring
 from carebell.certificates import Rotation
@@ -21,6 +22,7 @@ from config.watch import Watch
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
+from journal.traces import trace
 from scheduler.clock import Clock
 from store.engine import Store
 from store.vault import Vault
@@ -43,12 +45,16 @@ class Reloading:
     journal: Journal
     metrics: Metrics
     replans: bool
+    _to_replan: set[str] = field(default_factory=set, init=False)  # environments planned by an older one
 
     async def follow(self, watch: Watch) -> None:
         """Until the watch is stopped."""
         async for outcome in watch:
             if isinstance(outcome, Loaded):
-                await self.take(outcome)
+                try:
+                    await self.take(outcome)
+                except Exception as error:  # later changes, a renewed certificate say, must be heard all the same
+                    self.journal.emit(Event.INTERNAL_ERROR, where="reload", **trace(error))
             else:
                 first = outcome.problems[0]
                 self._refuse(problem=first.why, problems=len(outcome.problems), file=str(first.place))
@@ -76,8 +82,11 @@ class Reloading:
         if restart:
             self.journal.emit(Event.RESTART_NEEDED, keys=",".join(restart), configuration=loaded.version)
         if loaded.version != previous.version and self.replans:
-            for one in force.offices.desks.values():
-                await asyncio.to_thread(replan, self.store, self.vault, self.clock, one, self.journal)
+            self._to_replan.update(force.offices.desks)
+        for name, desk in force.offices.desks.items():
+            if name in self._to_replan:
+                await asyncio.to_thread(replan, self.store, self.vault, self.clock, desk, self.journal)
+                self._to_replan.discard(name)
 
     def _refuse(self, **facts: object) -> None:
         """The old one stays in force."""

@@ -219,6 +219,26 @@ async def test_a_wrong_change_keeps_the_old_configuration_and_a_right_one_plans_
         ]  # fmt: skip
 
 
+async def test_a_replanning_that_fails_is_told_and_made_up_for_and_later_changes_are_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path)
+    async with opened(path, reloads=True) as clinic:
+        await clinic.send(signed("S12", "1", sent=CLOCK, start=VISIT))
+        with monkeypatch.context() as broken:
+            broken.setattr("carebell.reloading.replan", _fail)
+            change(path, {"environments": {"production": {"sms": {"reminders": [{"before": "48h"}]}}}})
+            await clinic.until(lambda: bool(clinic.events("internal_error")))
+        assert [line["where"] for line in clinic.events("internal_error")] == ["reload"]
+        clinic.service.reload()  # SIGHUP, and nothing has changed since
+        await clinic.until(lambda: len(clinic.events("replanned")) == 2)
+        assert [rule for kind, rule, state, _ in clinic.outbox() if (kind, state) == ("reminder", "due")] == ["48h"]
+
+
+def _fail(*_: object) -> None:
+    raise RuntimeError("the database went away")
+
+
 async def test_a_certificate_can_be_exchanged_while_messages_come(tmp_path: Path) -> None:
     path = make(tmp_path, production=("accept/01-prod-rsa3072.cer",))
     next_one = {"key": "prod-next-rsa3072", "certificate": "accept/10-prod-next-rsa3072.cer"}
