@@ -38,6 +38,7 @@ from scheduler.clock import Clock
 from store import outbox, rates
 from store.claims import Claimed, Round, claim, still_ours
 from store.engine import Store, Transaction
+from store.faults import is_transient
 from store.vault import Vault
 
 LEASE: Final = timedelta(seconds=120)
@@ -179,10 +180,7 @@ class Dispatcher:
                 done.append(finished.get())
             left -= len(done)
             posted = [known for future in done if (known := _posted(future, failures)) is not None]
-            try:
-                self._record(posted)
-            except Exception as error:  # raised below, when every answer had its chance
-                failures.append(error)
+            failures += self._record_all(posted)  # raised below, when every answer had its chance
             taken += sum(isinstance(one.receipt, Accepted) for one in posted)
         if failures:
             raise failures[0]
@@ -228,6 +226,22 @@ class Dispatcher:
         return sms_of(row, one.appointment, desk, offices.organization, to=one.recipient, valid_for=valid_for)
 
     # What came of it
+
+    def _record_all(self, posted: Sequence[Posted]) -> list[Exception]:
+        """Record together; what that met with. A deadlock passes: once more. An answer that cannot be written fails alone."""
+        try:
+            self._record(posted)
+        except Exception as error:
+            groups = [posted] if is_transient(error) else [[one] for one in posted]
+        else:
+            return []
+        failures = []
+        for group in groups:
+            try:
+                self._record(group)
+            except Exception as error:
+                failures.append(error)
+        return failures
 
     def _record(self, posted: Sequence[Posted]) -> None:
         now = self._clock.now()

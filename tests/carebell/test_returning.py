@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from carebell.outbound import Posted
+from notifier.gateway import Receipt
 from scheduler.messages import Kind, State
 from simulator.faults import Fault, FaultPlan
 from simulator.outcomes import Outcome
 from store.claims import Claimed, Round
+from store.faults import StoreFault
+from store.outbox_row import OutboxRow
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.ehr import PHONE, unsigned
@@ -136,6 +140,52 @@ def test_a_worker_that_breaks_keeps_no_other_text_from_being_recorded(
         "900100": State.ACCEPTED,
         "other": State.SENDING,  # `unknown` when its lease is over
     }
+
+
+def two_due(service: Pieces) -> None:
+    say(service, "S12", 1)
+    service.hear(unsigned("S12", "other", sent=service.now, start=VISIT, reference="other"))
+    service.step(MINUTE)
+
+
+def booked(service: Pieces) -> dict[str, State]:
+    return {row.reference: row.state for row in service.rows() if row.kind is Kind.BOOKED}
+
+
+def test_an_answer_that_cannot_be_recorded_keeps_no_other_from_being_recorded(
+    service: Pieces, twilio: PocketTwilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_due(service)
+    settle = service.settler.settle
+
+    def refuse_other(conn: Any, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
+        found = settle(conn, answers, now)
+        if any(row.reference == "other" for row, _ in answers):
+            raise ValueError("this row cannot be written")
+        return found
+
+    monkeypatch.setattr(service.settler, "settle", refuse_other)
+    with pytest.raises(ValueError, match="cannot be written"):
+        service.tick()
+    assert booked(service) == {"900100": State.ACCEPTED, "other": State.SENDING}  # the latter `unknown` after its lease
+
+
+def test_answers_that_met_a_deadlock_are_recorded_all_the_same(
+    service: Pieces, twilio: PocketTwilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_due(service)
+    settle, met = service.settler.settle, []
+
+    def deadlock_once(conn: Any, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
+        found = settle(conn, answers, now)
+        if not met:
+            met.append(answers)
+            raise StoreFault("STORE_LOCKED")
+        return found
+
+    monkeypatch.setattr(service.settler, "settle", deadlock_once)
+    assert (service.tick(), len(met)) == (2, 1)
+    assert booked(service) == {"900100": State.ACCEPTED, "other": State.ACCEPTED}
 
 
 def test_an_unseen_edit_between_claim_and_post_only_delays(
