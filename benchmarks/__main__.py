@@ -39,7 +39,7 @@ def main() -> int:
     """Run, print, and (unless short) write the results."""
     given = _arguments()
     extent = _extent(given)
-    before = Record({}) if given.short or given.only is None else Record.read(_FIGURES)
+    before = Record({}) if given.short or given.only is None else _before()
     themes: tuple[Theme, ...] = given.only or THEMES
     parts = {}
     with (
@@ -68,6 +68,13 @@ def _arguments() -> argparse.Namespace:
         "--soak", type=int, metavar="MESSAGES", help=f"over which memory is watched, else {FULL.soak:,}"
     )
     return parser.parse_args()
+
+
+def _before() -> Record:
+    try:
+        return Record.read(_FIGURES)
+    except ValueError as wrong:
+        raise SystemExit(f"benchmark: {wrong}") from None
 
 
 def _themes(names: str) -> tuple[Theme, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks.extent import FULL, Extent
 from benchmarks.intake import Sample, sample
 from benchmarks.messages import Messages, make_messages
 from benchmarks.servers import CAREBELL
+from simulator.ehr import make_identity
 
 
 class Bench:
@@ -37,6 +39,11 @@ class Bench:
     def size(self) -> int:
         """Bytes of a message on average; 0: none was asked for."""
         return self.messages.size if "messages" in self.__dict__ else 0
+
+    @cached_property
+    def certificate(self) -> bytes:
+        """A sender's, for a configuration whose service gets no messages."""
+        return make_identity("Nobody", now=datetime.now(UTC), bits=2048).certificate
 
     @cached_property
     def messages(self) -> Messages:

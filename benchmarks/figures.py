@@ -58,6 +58,7 @@ class Figure:
     Attributes:
         value: in `unit`; None: not run, and `note` says why.
         target: the bound; `side` says on which side of it `value` should be.
+        when: the date it was measured, where that was not in this run.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Figure:
     target: float | None = None
     side: Literal["at least", "at most"] = "at most"
     note: str = ""
+    when: str = ""
 
     @property
     def verdict(self) -> str:

@@ -138,13 +138,13 @@ class Instant:
         """Nothing is open."""
 
 
-def fill(folder: Path, messages: Messages, *, due: int, waiting: int) -> Path:
+def fill(folder: Path, certificate: bytes, *, due: int, waiting: int) -> Path:
     """A database with `due` reminders due now and `waiting` in the future, each of an appointment of its own; the configuration.
 
     Those due are real in every column. Of those that wait, all but the first are copies whose sealed columns nobody can open:
     nothing opens them before they are due.
     """
-    configuration = write_configuration(folder, [messages.certificate], gateway={"segments_per_second": {}})
+    configuration = write_configuration(folder, [certificate], gateway={"segments_per_second": {}})
     loaded = wiring.load(configuration)
     vault, store = wiring.open_vault(loaded), wiring.open_database(loaded, upgrade=True)
     now = datetime.now(UTC).replace(second=0, microsecond=0)

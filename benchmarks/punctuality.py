@@ -19,7 +19,6 @@ from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Receipt, Sms
 from scheduler.clock import RealClock
-from simulator.ehr import make_identity
 from store.inbound import save
 from tests.faults.node import write_configuration
 
@@ -72,11 +71,10 @@ class _Noting(Instant):
 def _late(bench: Bench, offsets: Sequence[float]) -> list[float]:
     """Seconds late, ascending, of a text for each offset (seconds after the first may be due). SystemExit: one is missing."""
     with unlimited():
-        return sorted(asyncio.run(_served(bench.folder(), offsets)))
+        return sorted(asyncio.run(_served(bench.folder(), bench.certificate, offsets)))
 
 
-async def _served(folder: Path, offsets: Sequence[float]) -> list[float]:
-    certificate = make_identity("Nobody", now=datetime.now(UTC), bits=2048).certificate
+async def _served(folder: Path, certificate: bytes, offsets: Sequence[float]) -> list[float]:
     configuration = write_configuration(folder, [certificate], gateway={"segments_per_second": {}})
     gateway = _Noting(len(offsets))
     with setup(now=RealClock().now, file=folder / "bench.log") as journal:

@@ -87,11 +87,15 @@ class Record:
 
     def intake_rows(self) -> list[list[str]]:
         """Cells of the first table."""
-        return [_dated(one.cells(), part) for part in self.parts.values() for one in part.intakes]
+        return [_dated(one.cells(), part.conditions.when) for part in self.parts.values() for one in part.intakes]
 
     def figure_rows(self) -> list[list[str]]:
         """Cells of the second table."""
-        return [_dated(one.cells(), part) for part in self.parts.values() for one in part.figures]
+        return [
+            _dated(one.cells(), one.when or part.conditions.when)
+            for part in self.parts.values()
+            for one in part.figures
+        ]
 
     def summary(self) -> str:
         """How many targets are met, missed and not run."""
@@ -105,8 +109,8 @@ def dated(head: Sequence[str]) -> list[str]:
     return [*head[:-1], "measured on", head[-1]]
 
 
-def _dated(cells: Sequence[str], part: Part) -> list[str]:
-    return [*cells[:-1], part.conditions.when, cells[-1]]
+def _dated(cells: Sequence[str], when: str) -> list[str]:
+    return [*cells[:-1], when, cells[-1]]
 
 
 def _part(found: dict[str, Any]) -> Part:

@@ -90,18 +90,21 @@ def grown(file: Path) -> Iterator[Figure]:
             yield Figure(name=title, value=None, unit="x", target=1.15, note=reason)
             continue
         before, after = by_size[small], by_size[large]
+        when, load = _origin(file, after)
         wall, written = (after[f"{kind}_{what}"] / before[f"{kind}_{what}"] for what in ("us", "bytes"))
         yield Figure(
             name=title, value=after[f"{kind}_cpu_us"] / before[f"{kind}_cpu_us"], unit="x", target=1.15,
             note=f"{before[f'{kind}_cpu_us']:.0f} us, {after[f'{kind}_cpu_us']:.0f} us, SQLite, groups of 100; wall clock "
             f"{wall:.2f}x, bytes written {written:.1f}x; verifying, parsing and planning do not depend on the size and are not "
-            f"in it; {_origin(file, after)}",
+            f"in it; {load}",
+            when=when,
         )  # fmt: skip
 
 
-def _origin(file: Path, point: dict[str, Any]) -> str:
+def _origin(file: Path, point: dict[str, Any]) -> tuple[str, str]:
+    """(the date it was measured, or by which it was committed; the load average then, as the note says it)."""
     if "when" in point:
-        return f"measured {point['when']}, load average {point['load']:.1f} then"
+        return point["when"], f"load average {point['load']:.1f} then"
     asked = ["git", "log", "-1", "--format=%cs", "--", file.name]
     when = subprocess.run(asked, cwd=file.parent, capture_output=True, text=True).stdout.strip()
-    return f"measured {f'by {when}' if when else 'at an unknown time'}, at an unknown load"
+    return when or "unknown", "load average not known"

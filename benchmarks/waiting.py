@@ -15,7 +15,7 @@ def pending(bench: Bench) -> Iterator[Figure]:
     due = bench.extent.due
     for waiting in bench.extent.pending:
         bench.say(f"dispatching with {waiting:,} texts pending")
-        configuration = inside.fill(bench.folder(), bench.messages, due=due, waiting=waiting)
+        configuration = inside.fill(bench.folder(), bench.certificate, due=due, waiting=waiting)
         rate, idle = inside.dispatch(configuration, due)
         yield Figure(
             name=f"texts dispatched, {waiting:,} pending", value=rate, unit="/s", target=5_000, side="at least",
@@ -34,7 +34,7 @@ def commands(bench: Bench) -> Iterator[Figure]:
     """Whole processes."""
     bench.say("commands")
     times = bench.extent.commands
-    configuration = write_configuration(bench.folder(), [bench.messages.certificate])
+    configuration = write_configuration(bench.folder(), [bench.certificate])
     note = f"median of {times}"
     shown = inside.command_seconds("--help", times=times)
     yield Figure(name="carebell --help", value=shown, unit="s", target=0.3, note=note)

@@ -70,6 +70,12 @@ def test_a_file_of_another_make_is_not_mixed_in(tmp_path: Path) -> None:
         Record.read(tmp_path / "figures.json")
 
 
+def test_a_row_that_was_read_and_not_run_keeps_its_own_date() -> None:
+    read = Figure(name="read", value=1.0, unit="s", when="2026-01-31")
+    rows = Record({"burst": part("2026-03-05", read, figure("run"))}).figure_rows()
+    assert [cells[4] for cells in rows] == ["2026-01-31", "2026-03-05"]
+
+
 def test_the_summary_counts_targets_and_nothing_else() -> None:
     plain = Figure(name="without a target", value=1.0, unit="us")
     rows = (figure("met"), figure("met too"), figure("missed", 3.0), figure("not run", None), plain)
