@@ -11,6 +11,7 @@ from config.model import Configuration, Environment, ListenerSection
 from config.problems import Keys, Place, Problem
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
+_EXAMPLE_SID = "ac" + 32 * "x"  # the shipped file's
 
 Where = Callable[[Keys], Place]
 
@@ -87,7 +88,7 @@ def _gateway(configuration: Configuration, where: Where) -> Iterator[tuple[Keys,
         return
     if not account.account_sid:
         yield (*keys, "account_sid"), "is missing; gateway.kind: twilio needs it"
-    elif len(set(account.account_sid[2:])) == 1:
+    elif account.account_sid.lower() == _EXAMPLE_SID:
         yield (*keys, "account_sid"), "is still the example; write your account's"
     if account.auth_token_file is None and account.auth_token is None:
         yield (*keys, "auth_token_file"), "is missing; gateway.kind: twilio needs it"

@@ -67,8 +67,11 @@ def nearest(places: Mapping[Keys, Place], keys: Keys, otherwise: Place) -> Place
     return otherwise
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, *, if_empty: str = "is empty") -> Document:
     """The file's one document, whose top must be a mapping.
+
+    Args:
+        if_empty: what an empty file is told.
 
     Raises:
         ConfigurationError: unreadable, too large, not UTF-8, not YAML, or beyond what is supported; one problem.
@@ -81,17 +84,17 @@ def read_document(path: Path) -> Document:
         raise _error(Place(file), "there is no such file") from None
     except OSError as error:
         raise _error(Place(file), f"cannot be read: {(error.strerror or 'input error').lower()}") from None
-    return parse_document(content, file)
+    return parse_document(content, file, if_empty=if_empty)
 
 
-def parse_document(content: bytes, file: str) -> Document:
+def parse_document(content: bytes, file: str, *, if_empty: str = "is empty") -> Document:
     """As `read_document`, for a file's content."""
     if len(content) > MOST_BYTES:
         raise _error(Place(file), f"is larger than {MOST_BYTES // 1024} KiB; a configuration is not")
     text = _decode(content, file)
     document = _Builder(file).build(text)
     if document.values is None:
-        raise _error(Place(file), "is empty; `carebell init` writes a file that works as it stands")
+        raise _error(Place(file), if_empty)
     if not isinstance(document.values, dict):
         raise _error(Place(file, 1, 1), "must be a mapping of sections (`environments:` ...) at its top")
     return document

@@ -127,6 +127,27 @@ def test_broken_texts_are_told_at_their_own_place(write: Write, tmp_path: Path) 
     assert str(raised.value) == f"{tmp_path}/texts.yaml:3:3: en.booked: stands twice; it is already in line 2"
 
 
+def test_an_empty_file_of_texts_is_not_taken_for_the_configuration(write: Write, tmp_path: Path) -> None:
+    path = write("      reminders:", "      templates: texts.yaml\n      reminders:")
+    (tmp_path / "texts.yaml").write_text("# none yet\n", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError) as raised:
+        load(path, {})
+
+    assert str(raised.value) == f"{tmp_path}/texts.yaml: is empty"
+
+
+@pytest.mark.parametrize(("digit", "is_example"), [("x", True), ("0", False)])
+def test_the_shipped_account_is_the_example_and_no_other(digit: str, is_example: bool, write: Write) -> None:
+    account = f"{{account_sid: AC{digit * 32}, auth_token_file: twilio.token}}"
+    path = write("kind: console\n  twilio: {public_url: https://sms.example}", f"kind: twilio\n  twilio: {account}")
+    if is_example:
+        with pytest.raises(ConfigurationError, match="account_sid: is still the example"):
+            load(path, {})
+    else:
+        assert load(path, {}).configuration.gateway.twilio.account_sid == "AC" + "0" * 32
+
+
 def test_an_unknown_field_map_is_told_with_those_there_are(write: Write) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(write("ehr: generic", "ehr: generik"), {})
