@@ -66,14 +66,15 @@ def release(context: typer.Context, config: Config = None, environment: MaybeEnv
 @commands.command()
 def purge(
     context: typer.Context,
+    number: Number = None,
     config: Config = None,
     at: At = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Ask for a number and search every file for it.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Search every file for a number.")] = False,
 ) -> None:
     """Forget now what is due to be forgotten."""
     from carebell.commands.operate import purge as run
 
-    raise typer.Exit(run(config_of(context, config), at=at, verify=verify))
+    raise typer.Exit(run(config_of(context, config), number, at=at, verify=verify))
 
 
 @keys.command("rotate")

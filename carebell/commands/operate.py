@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from carebell.commands.open_store import Opened, opened
-from carebell.commands.typed import typed_number
+from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.housekeeping import forget_now
 from carebell.wiring import load, one_environment, stop_for
@@ -76,9 +76,13 @@ def _scope(one: Opened, environment: str | None) -> tuple[holds.Scope, str]:
     return "environment", environment
 
 
-def purge(config: Path | None, *, at: datetime | None, verify: bool) -> int:
+def purge(config: Path | None, number: str | None, *, at: datetime | None, verify: bool) -> int:
     """Forget what is due; with `verify`, search every file for a number. 1 if it is found, or the files could not be cut."""
-    sought = typed_number("Number to search for") if verify else None
+    if number is not None and not verify:
+        raise UsageStop("a number goes with --verify; nothing was done")
+    sought = None
+    if verify:
+        sought = read_number(number) if number is not None else typed_number("Number to search for")
     with opened(config) as one:
         now = at or one.now()
         if at is not None and at > one.now():

@@ -185,6 +185,10 @@ def test_purge_forgets_what_is_due_and_searches_every_file(carebell: Carebell, c
     found = carebell(*search, typed=f"{PATIENT}\n")
     assert found.code == 1
     assert f"{configuration.with_name('outbox.jsonl')}: found at byte " in found.out
+    # The number may stand in the call, as it may for `optout`: then it is not asked for.
+    assert carebell(*search, PATIENT).out == found.out
+    without = carebell("-c", configuration, "purge", PATIENT)
+    assert (without.code, without.sentence) == (2, "a number goes with --verify; nothing was done")
 
 
 def test_purge_asks_for_a_usable_number_before_it_forgets(carebell: Carebell, configuration: Path) -> None:
