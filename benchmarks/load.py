@@ -181,11 +181,15 @@ async def _closed(run: Run, connections: list[Connection]) -> None:
 
 
 async def _all_over(run: Run, connections: list[Connection]) -> None:
-    """Wait for the last answers; what has none after a minute is lost."""
-    _, late = await asyncio.wait([connection.over for connection in connections], timeout=_PATIENCE)
-    if late:
-        for connection in connections:
-            connection.give_up()
+    """Wait for the last answers; when none has come for a minute, what is under way is lost."""
+    waiting, before = [connection.over for connection in connections], -1
+    while len(run.latencies) != before:
+        before = len(run.latencies)
+        _, late = await asyncio.wait(waiting, timeout=_PATIENCE)
+        if not late:
+            return
+    for connection in connections:
+        connection.give_up()
 
 
 async def _open(run: Run, connections: list[Connection], rate: float) -> None:

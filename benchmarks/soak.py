@@ -67,7 +67,8 @@ def _points(bench: Bench, count: int) -> Iterator[tuple[int, float]]:
 def _send(it: Running, messages: Messages) -> None:
     found = load(it, messages, connections=min(CONNECTIONS, messages.count), seconds=3600)
     if found["accepted"] != messages.count:
-        raise SystemExit(f"benchmark: {messages.count} sent, {found['accepted']:.0f} accepted: counts disagree")
+        became = ", ".join(f"{found[what]:.0f} {what}" for what in ("accepted", "refused", "lost", "connections_again"))
+        raise SystemExit(f"benchmark: {messages.count} sent, {became}: counts disagree")
 
 
 def slope(points: Sequence[tuple[int, float]]) -> float:
