@@ -64,6 +64,11 @@ class Desk:
         allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
         return allowed if isinstance(allowed, Reason) else None
 
+    def recipient(self, appointment: Appointment) -> PhoneNumber | None:
+        """Whose number a text really goes to; of one that cannot be texted, the patient's, where it is known."""
+        allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
+        return appointment.phone if isinstance(allowed, Reason) else allowed.to
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offices:

@@ -18,6 +18,7 @@ from carebell.exits import UsageStop
 from carebell.wiring import one_environment
 from config.load import Loaded
 from notifier.outcomes import rule_of
+from parser.phone import PhoneNumber
 from scheduler.messages import State
 from store import appointments as store_appointments
 from store import holds, leases
@@ -41,7 +42,12 @@ def outbox(
             zones = Zones(one.loaded)
             lookout = _lookout(conn, zones, now)
     shown = [
-        _Shown(row=row, to=masked.get(row.appointment), waiting=_waiting(row, one.loaded, lookout)) for row in rows
+        _Shown(
+            row=row,
+            to=_recipient(row, masked.get(row.appointment), one.loaded),
+            waiting=_waiting(row, one.loaded, lookout),
+        )
+        for row in rows
     ]
     if as_json:
         for each in shown:
@@ -85,6 +91,15 @@ def _lookout(conn: Transaction, zones: Zones, now: datetime) -> Lookout:
         now=now, holds=holds.held(conn), breakers=holds.open_breakers(conn),
         dispatching=None if rehearsed else bool(alive), clock=zones.clock,
     )  # fmt: skip
+
+
+def _recipient(row: OutboxRow, patient: str | None, loaded: Loaded) -> str | None:
+    """Where the text goes, masked: a test environment may send everything to one number. None: forgotten, or never known."""
+    environment = loaded.configuration.environments.get(row.environment)
+    forced = None if environment is None else environment.sms.force_to
+    if patient is None or forced is None or row.state is State.SUPPRESSED:
+        return patient
+    return PhoneNumber(forced).masked
 
 
 def _waiting(row: OutboxRow, loaded: Loaded, lookout: Lookout) -> Waiting | None:

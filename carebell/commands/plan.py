@@ -61,7 +61,7 @@ def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[Scheduling
 
 def _row(each: Rehearsed, mine: Desk, loaded: Loaded) -> dict[str, Any]:
     text = text_of(each.appointment, each.row.kind, mine, loaded.configuration.organization) if each.leaves else None
-    phone = each.appointment.phone
+    phone = mine.recipient(each.appointment)
     return {
         "appointment": each.appointment.reference,
         "kind": each.row.kind.value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,9 +32,14 @@ class Verdict:
 def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
     """Print a verdict for each message; 1 unless every one is accepted. With mutual-tls the certificate counts as shown."""
     loaded = load(config)
-    one_environment(loaded, environment)
+    enabled = one_environment(loaded, environment).enabled
     now = at or datetime.now(UTC)
-    keeper = gatekeeper(loaded, [environment], now)
+    keeper = gatekeeper(loaded, [environment] if enabled else [], now)
+    if not enabled:
+        print(
+            f"carebell: environment {environment} is switched off (enabled: false): all its messages are refused",
+            file=sys.stderr,
+        )
     mine = desk(loaded, environment)
     memory: ReplayMemory[Answer] = ReplayMemory()
     shown = _shown(mine, now)

@@ -14,7 +14,7 @@ from carebell.commands import logs as carebell_logs
 from tests.carebell.conftest import Carebell
 from tests.story.clinic import opened
 from tests.story.ehr import PHONE, signed, unsigned
-from tests.story.folder import CLOCK, VECTORS, change
+from tests.story.folder import CLOCK, VECTORS, change, null
 
 M01 = VECTORS / "messages/accept/m01-rs256-s12.hl7"
 AT = ("--at", "2026-03-02T15:04:05Z")
@@ -139,6 +139,18 @@ def test_plan_takes_a_message_sent_twice_as_one(carebell: Carebell, configuratio
     again = VECTORS / "messages/accept/m21-identical-resend.hl7"
     once = carebell("-c", configuration, "plan", "-e", "production", *AT, "--json", M01)
     assert carebell("-c", configuration, "plan", "-e", "production", *AT, "--json", M01, again).rows == once.rows
+
+
+def test_a_trial_that_is_forced_to_one_number_says_which(carebell: Carebell, lived: Path) -> None:
+    change(lived, {"environments": {"test": {"sms": {"force_to": "+12025550199"}}}})
+    null(lived, "environments", "test", "sms", "allow_list")
+    file = lived.with_name("trial.hl7")
+    trial = {"facility": "LAMNATST", "processing_id": "T"}
+    file.write_bytes(unsigned("S12", "1", sent=CLOCK, start=CLOCK + timedelta(days=7), **trial))
+    planned = carebell("-c", lived, "plan", "-e", "test", *AT, "--json", file)
+    assert {row["to"] for row in planned.rows if row["status"] == "planned"} == {"***0199"}
+    rows = carebell("-c", lived, "outbox", "-e", "test", "--json").rows
+    assert {row["to"] for row in rows if row["state"] != "suppressed"} == {"***0199"}
 
 
 def test_plan_neither_stores_nor_sends(carebell: Carebell, configuration: Path) -> None:
