@@ -40,7 +40,7 @@ def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: da
 def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[SchedulingEvent]:
     """The files' messages as events in the order of their receipt: at their MSH-7, or all at `at` when that is earlier.
 
-    The same bytes again are a repetition, which has no second effect.
+    What comes at one instant keeps the order of its sending. The same bytes again are a repetition, which has no second effect.
     """
     events = []
     seen: set[bytes] = set()
@@ -56,7 +56,7 @@ def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[Scheduling
             if read.action is not Action.SLOT and received.digest not in seen:
                 events.append(read)
             seen.add(received.digest)
-    return sorted(events, key=lambda event: event.received_at)
+    return sorted(events, key=lambda event: (event.received_at, event.occurred_at))
 
 
 def _row(each: Rehearsed, mine: Desk, loaded: Loaded) -> dict[str, Any]:

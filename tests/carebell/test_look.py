@@ -153,6 +153,18 @@ def test_a_trial_that_is_forced_to_one_number_says_which(carebell: Carebell, liv
     assert {row["to"] for row in rows if row["state"] != "suppressed"} == {"***0199"}
 
 
+def test_plan_takes_what_comes_at_once_in_the_order_of_its_sending(
+    carebell: Carebell, configuration: Path, tmp_path: Path
+) -> None:
+    booked, moved = tmp_path / "b.hl7", tmp_path / "a.hl7"
+    visit = CLOCK + timedelta(days=20)
+    booked.write_bytes(unsigned("S12", "1", sent=CLOCK + timedelta(hours=1), start=visit))
+    moved.write_bytes(unsigned("S13", "2", sent=CLOCK + timedelta(hours=2), start=visit + timedelta(days=1)))
+    in_order = carebell("-c", configuration, "plan", "-e", "production", *AT, "--json", booked, moved)
+    assert [row["kind"] for row in in_order.rows if row["rule"] in ("scheduled", "updated")] == ["booked"]
+    assert carebell("-c", configuration, "plan", "-e", "production", *AT, "--json", moved, booked).rows == in_order.rows
+
+
 def test_plan_neither_stores_nor_sends(carebell: Carebell, configuration: Path) -> None:
     before = sorted(configuration.parent.iterdir())
     carebell("-c", configuration, "plan", "-e", "production", *AT, M01)
