@@ -14,7 +14,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from store.faults import StoreFault, classify
+from store.turns import Turns
 
 _BUSY_MS: Final = 5000
 """Longer than any commit of ours; a lock that is held longer is somebody's mistake and answered as a transient fault."""
@@ -57,11 +58,13 @@ class Store:
     Attributes:
         engine: for reading; `write()` is the only way to change something.
         file: SQLite's file; None on PostgreSQL.
+        turns: of SQLite's writers in this process; other processes meet at SQLite's own lock. None on PostgreSQL.
     """
 
     engine: Engine
     writing: Engine
     file: Path | None
+    turns: Turns | None
 
     @property
     def backend(self) -> str:
@@ -77,7 +80,8 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may read and then write what it decided; committed at the end, rolled back on any exception."""
-        with self.writing.connect() as conn, conn.begin():
+        turn = self.turns.turn() if self.turns is not None else nullcontext()
+        with turn, self.writing.connect() as conn, conn.begin():
             yield conn
 
     def server_time(self) -> datetime | None:
@@ -164,7 +168,9 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
     engine = create_engine(target, echo=echo, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    store = Store(engine=engine, writing=engine.execution_options(carebell_writes=True), file=file)
+    store = Store(
+        engine=engine, writing=engine.execution_options(carebell_writes=True), file=file, turns=Turns(_BUSY_MS / 1000)
+    )
     try:
         with store.read():
             return store
@@ -201,7 +207,7 @@ def _open_postgresql(target: URL, echo: bool) -> Store:
             "client_encoding": "UTF8",
         },
     )
-    store = Store(engine=engine, writing=engine, file=None)
+    store = Store(engine=engine, writing=engine, file=None, turns=None)
     try:
         with store.read() as conn:
             check_server(conn)
