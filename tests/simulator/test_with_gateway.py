@@ -60,7 +60,6 @@ def settle(gateway: TwilioGateway, asked: Sms, receipt: Receipt) -> set[str] | N
             return set()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("sender", [SENDER, SERVICE], ids=["number", "service"])
 def test_no_receipt_contradicts_the_ledger(
     gateway: TwilioGateway, simulator: RunningSimulator, clock: HandClock, sender: str
