@@ -44,9 +44,7 @@ def test_one_of_two_nodes_dies(tally: Tally, tmp_path: Path) -> None:
 
 
 def _kill_by_turns(server: Server, tally: Tally, folder: Path) -> None:
-    settings = AccountSettings(
-        account_sid=ACCOUNT, auth_token=TOKEN, numbers=(SENDER,), segments_per_second={SENDER: 1000}
-    )
+    settings = AccountSettings(account_sid=ACCOUNT, auth_token=TOKEN, segments_per_second={SENDER: 1000})
     fast = FastTime()
     with running_simulator(settings, clock=fast.now, deliver_to=NOWHERE) as twilio:
         hospital, rng = Hospital(), random.Random(22)
