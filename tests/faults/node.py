@@ -31,10 +31,6 @@ LAUNCH: Final = (sys.executable, "-m", "tests.faults.launch")
 _SERVE: Final = (sys.executable, "-m", "carebell", "serve")
 
 
-SENDER: Final = "+15645550100"
-"""In an area of which no simulated patient is, however many there are: nobody may be texted from their own number."""
-
-
 def write_configuration(
     folder: Path,
     certificates: Sequence[bytes],
@@ -60,7 +56,7 @@ def write_configuration(
     if not (folder / "carebell.key").exists():
         create_key_file(folder / "carebell.key")
     texts: dict[str, object] = {
-        "from": SENDER,
+        "from": "+14255550100",
         "consent": {"organization_allows_sending": True, "attendees_have_consented": True},
         "confirmation": {"scheduled": True, "updated": True, "canceled": True},
         "reminders": [{"before": "7d", "at": "10:00"}, {"before": "24h"}],
@@ -73,7 +69,7 @@ def write_configuration(
         "gateway": {
             "kind": "file",
             "file": "sent.jsonl",
-            "segments_per_second": {SENDER: 1000},
+            "segments_per_second": {"+14255550100": 1000},
             **(gateway or {}),
         },
         "http": {"enabled": False},

@@ -19,8 +19,8 @@ from simulator.patients import fictitious_number
 from simulator.twilio_api import running_simulator
 from tests.faults.conftest import Tally
 from tests.faults.launch import LEASE
-from tests.faults.node import LAUNCH, PATIENCE, SENDER, FastTime, Node, write_configuration
-from tests.faults.playing import NOWHERE
+from tests.faults.node import LAUNCH, PATIENCE, FastTime, Node, write_configuration
+from tests.faults.playing import NOWHERE, SENDER
 from tests.faults.rows import Rows, read_server_rows
 from tests.faults.senders import Hospital, Ledger, send_one
 from tests.store.postgresql import NoServer, Server
