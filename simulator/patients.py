@@ -9,11 +9,11 @@ _IN_USE = """
     201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 219 225 228 229 231 234 239 240 248
     251 252 253 254 256 260 262 267 269 270 276 281 301 302 303 304 305 307 308 309 310 312 313 314 315
     316 317 318 319 320 321 323 330 334 336 352 360 361 386 401 402 404 405 406 407 408 409 410 412 413
-    414 415 417 419 423 425 432 434 435 440 478 479 480 501 502 503 504 505 507 508 509 510 512 513 515
+    414 415 417 419 423 432 434 435 440 478 479 480 501 502 503 504 505 507 508 509 510 512 513 515
     516 517 518 520 530 540 541 559 561 562 563 570 573 574 580 585 586 601 602 603
 """
 AREA_CODES = tuple(_IN_USE.split())
-"""Area codes in service, so that the numbers count as valid; 100 numbers each."""
+"""Area codes in service, so that the numbers count as valid; 100 numbers each. Not 425, where the organisation's own are."""
 _GIVEN = ["Ana", "Beatriz", "Chen", "Daniel", "Ewa", "Farid", "Grace", "Hugo", "Iñés", "Jamal", "Keiko", "Liam"]
 _FAMILY = [
     "Alvarez",

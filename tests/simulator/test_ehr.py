@@ -16,6 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from simulator.account import AccountSettings
 from simulator.ehr import Mix, Sending, histories, make_identity, stream
 from simulator.patients import AREA_CODES, fictitious_number
 from simulator.shapes import Feed, ShapeName
@@ -115,6 +116,9 @@ def test_a_stream_is_stamped_by_its_clock_and_looks_ahead_of_it() -> None:
 def test_no_number_is_anybodys_and_all_are_valid() -> None:
     numbers = [fictitious_number(i) for i in range(100 * len(AREA_CODES))]
     assert len(set(numbers)) == len(numbers) == 100 * len(set(AREA_CODES))
+    assert set(AccountSettings().numbers).isdisjoint(numbers), (
+        "Twilio refuses a text to the number that it leaves from (21266)"
+    )
     assert all(re.fullmatch(r"\+1[2-9][0-9]{2}55501[0-9]{2}", number) for number in numbers)
     assert all(phonenumbers.is_valid_number(phonenumbers.parse(number)) for number in numbers[::100])
     assert not any(re.search("0143", repr(s)) for s in rehearsal(count=200))
