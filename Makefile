@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+COMPILE := $(BIN)/uv pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--group build --extra postgres --extra speed
 
-.PHONY: run test lint types contracts bench faults docs wheel lock clean
+.PHONY: run test lint types contracts bench faults docs wheel lock renew clean
 
 run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
@@ -30,13 +32,17 @@ docs: .venv/dev.ready ## the generated pages of docs/reference
 	$(BIN)/python -m docs.generate
 
 wheel: .venv/dev.ready
-	rm -rf build dist && $(BIN)/python -m build --wheel --outdir dist . >/dev/null && ls dist
+	rm -rf build dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null && ls dist
 
-lock: .venv/dev.ready ## renew both lock files from setup.cfg
-	$(BIN)/uv pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build \
-		--extra postgres --extra speed --extra test --extra dev -o requirements-dev.lock
-	$(BIN)/uv pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build \
-		--extra postgres --extra speed -c requirements-dev.lock -o requirements.lock
+lock: .venv/dev.ready ## both lock files from setup.cfg, keeping the versions that they name
+	$(COMPILE) $(UPGRADE) --extra test --extra dev -o requirements-dev.lock
+	$(COMPILE) $(UPGRADE) -c requirements-dev.lock -o requirements.lock
+
+renew: ## every dependency's newest release that setup.cfg allows, then the whole gate
+	$(MAKE) lock UPGRADE=--upgrade
+	bash .ci/run
+	@git --no-pager diff --stat -- requirements.lock requirements-dev.lock
+	@echo "The gate is green with these versions: commit both lock files. (To go back: git checkout requirements.lock requirements-dev.lock)"
 
 .venv/run.ready: requirements.lock setup.cfg pyproject.toml
 	@PYTHON="$(PYTHON)" sh .ci/set-up requirements.lock && touch $@
