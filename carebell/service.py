@@ -223,7 +223,10 @@ class Service:
         section = self.loaded.configuration.http
         if "portal" not in self.roles or not section.enabled:
             return
-        webhooks = Webhooks(store=self.store, vault=self.vault, settler=settler, clock=self.clock, journal=self.journal)
+        webhooks = Webhooks(
+            store=self.store, vault=self.vault, settler=settler, clock=self.clock, journal=self.journal,
+            metrics=self.metrics,
+        )  # fmt: skip
         vitals = Vitals(
             store=self.store, clock=self.clock, metrics=self.metrics,
             connections=self._listeners.connections,

@@ -1,4 +1,4 @@
-"""What Twilio tells us: delivery statuses, and patients' STOP and START."""
+"""What Twilio tells us: delivery statuses, and patients' STOP, START and what may be a STOP."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import asyncio
 from carebell.settling import Settler, is_final
 from journal.events import Event
 from journal.logs import Journal
+from journal.metrics import Metrics
 from journal.traces import trace
-from notifier.callbacks import Inbound, OptIn, OptOut, StatusUpdate
+from notifier.callbacks import Help, Inbound, OptIn, OptOut, StatusUpdate, Unclear
 from portal.door import Closed
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock
@@ -21,19 +22,25 @@ from store.vault import Vault
 class Webhooks:
     """Takes genuine webhooks in. Idempotent, in any order; database work in threads."""
 
-    def __init__(self, *, store: Store, vault: Vault, settler: Settler, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, *, store: Store, vault: Vault, settler: Settler, clock: Clock, journal: Journal, metrics: Metrics
+    ) -> None:
         self._store = store
         self._vault = vault
         self._settler = settler
         self._clock = clock
         self._journal = journal
+        self._metrics = metrics
 
     async def on_status(self, update: StatusUpdate) -> None:
         await asyncio.to_thread(self._status, update)
 
     async def on_inbound(self, reply: Inbound) -> None:
+        self._metrics.replies.labels(_asked_for(reply)).inc()
         if isinstance(reply, OptOut | OptIn):
             await asyncio.to_thread(self._preference, reply)
+        elif isinstance(reply, Unclear):
+            await asyncio.to_thread(self._unclear, reply)
 
     def report(self, event: WebhookEvent) -> None:
         """Refused webhooks and our own faults, for the log."""
@@ -65,12 +72,13 @@ class Webhooks:
         now = self._clock.now()
         key = self._vault.ring.phone_key(reply.phone)
         stops = isinstance(reply, OptOut)
+        source = _source(reply)
         changed = []
         with self._store.write() as conn:
             known = reply.sid is not None and not replies.first_time(conn, self._vault.ring.reply_key(reply.sid), now)
             for sender in () if known else reply.senders:
                 if stops:
-                    done = optouts.add(conn, Optout(phone_key=key, sender=sender, source="webhook", since=now))
+                    done = optouts.add(conn, Optout(phone_key=key, sender=sender, source=source, since=now))
                 else:
                     done = optouts.remove(conn, key, sender, at=now)
                 if done:
@@ -83,4 +91,34 @@ class Webhooks:
             self._journal.emit(Event.REPLY_REPEATED, to=reply.phone.masked, sender=reply.senders[0], source="webhook")
         event = Event.OPT_OUT_RECORDED if stops else Event.OPT_OUT_RESTORED
         for sender in changed:
-            self._journal.emit(event, sender=sender, to=reply.phone.masked, source="webhook")
+            self._journal.emit(event, sender=sender, to=reply.phone.masked, source=source)
+
+    def _unclear(self, reply: Unclear) -> None:
+        """A line for staff, once for each text; nothing of it is kept but its id at the gateway."""
+        if reply.sid is not None:
+            with self._store.write() as conn:
+                if not replies.first_time(conn, self._vault.ring.reply_key(reply.sid), self._clock.now()):
+                    return
+        self._journal.emit(
+            Event.REPLY_UNCLEAR, sender=reply.senders[0], to=reply.phone.masked, sid=reply.sid, source="webhook"
+        )
+
+
+def _asked_for(reply: Inbound) -> str:
+    """The metric's label."""
+    match reply:
+        case OptOut():
+            return "stop_in_words" if reply.in_words else "stop"
+        case OptIn():
+            return "start"
+        case Help():
+            return "help"
+        case Unclear():
+            return "unclear"
+        case _:
+            return "other"
+
+
+def _source(reply: OptOut | OptIn) -> str:
+    """Where an opt-out comes from. Staff can look at those that we heard among other words."""
+    return "words" if isinstance(reply, OptOut) and reply.in_words else "webhook"

@@ -324,6 +324,11 @@ class Event(Enum):
         "A STOP or START that was heard before came again, the very same message; it changed nothing this time.",
         "Once, soon after the first: the gateway repeated it. Later: somebody plays a captured call again; change the token.",
     )
+    REPLY_UNCLEAR = _warning(
+        "sender to sid source",
+        "A patient's text holds a word of STOP among others and was not taken for a STOP; the text itself is not kept.",
+        "Read it at the gateway by its `sid`. If the patient wants no more texts, record it with `carebell optout add`.",
+    )
     WEBHOOK_REFUSED = _warning(
         "path reason peer repeats",
         "A callback was not the gateway's, or could not be proven to be; nothing was changed.",

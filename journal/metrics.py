@@ -101,6 +101,12 @@ class Metrics:
             "carebell_breaker_open", "1 while sending is stopped.", ("scope", "name"), registry=registry
         )
         self.opt_outs = Counter("carebell_opt_outs", "Opt-outs recorded.", ("source",), registry=registry)
+        self.replies = Counter(
+            "carebell_replies",
+            "Patients' texts by what they ask for: stop, stop_in_words, start, help, unclear, other.",
+            ("intent",),
+            registry=registry,
+        )
         self.webhooks_refused = Counter(
             "carebell_webhooks_refused", "Callbacks that were not the gateway's.", ("reason",), registry=registry
         )

@@ -8,8 +8,8 @@ The rules of this file:
   with a shared key (`X-Twilio-Webhooks-Signature-Settings`) is not supported and fails the check.
 - Nothing is read from a form before its signature held: `read_status` and `read_inbound` take a `SignedForm`, which only
   `SignatureCheck.accept` makes.
-- A patient's words are reduced to one of four intents and dropped. Twilio answers STOP, START and HELP itself, so the answer
-  to every webhook is the empty `TWIML`: anything else would text the patient twice.
+- A patient's words are reduced to an intent (`notifier.intent`) and dropped. Twilio answers STOP, START and HELP itself, so the
+  answer to every webhook is the empty `TWIML`: anything else would text the patient twice.
 - A missing field, an unknown status or a strange number is a value here, never an exception.
 """
 
@@ -19,12 +19,14 @@ import base64
 import hashlib
 import hmac
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+from notifier.intent import Intent, intent
+from notifier.reply_words import reply_words
 from parser.phone import PhoneNumber
 
 TWIML: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -36,30 +38,6 @@ INBOUND_PATH: Final = "/twilio/inbound"
 MAX_FIELDS: Final = 200
 """Twilio sends about 25 fields, with add-ons 60; a form beyond this is not Twilio's."""
 
-STOP_WORDS: Final = frozenset(
-    [
-        "stop",
-        "stopall",
-        "unsubscribe",
-        "cancel",
-        "end",
-        "quit",
-        "revoke",
-        "optout",
-        "alto",
-        "parar",
-        "pare",
-        "basta",
-        "detener",
-        "cancelar",
-        "terminar",
-        "baja",
-        "salir",
-    ]
-)
-START_WORDS: Final = frozenset(["start", "yes", "unstop", "iniciar", "inicio", "comenzar", "empezar", "reanudar"])
-HELP_WORDS: Final = frozenset(["help", "info", "ayuda"])
-
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{5,6}")
 _SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
@@ -68,7 +46,7 @@ _STATUS = re.compile(r"[a-z_-]{1,32}")
 _MARKER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DIGITS = re.compile(r"[0-9]{1,6}")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_OPT_OUT_TYPES: Final = {"STOP": "stop", "START": "start", "HELP": "help"}
+_OPT_OUT_TYPES: Final = {"STOP": Intent.STOP, "START": Intent.START, "HELP": Intent.HELP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +196,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOut(Reply):
-    """Text this number no more (STOP)."""
+    """Text this number no more (STOP).
+
+    Attributes:
+        in_words: we found it among other words, and may be wrong.
+    """
+
+    in_words: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,12 +216,24 @@ class Help(Reply):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear(Reply):
+    """Holds a word of STOP and was not taken for a STOP: a person looks at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Other(Reply):
     """Anything else: counted, not kept."""
 
 
-Inbound = OptOut | OptIn | Help | Other
-_INTENTS: Final[dict[str, type[OptOut | OptIn | Help | Other]]] = {"stop": OptOut, "start": OptIn, "help": Help}
+Inbound = OptOut | OptIn | Help | Unclear | Other
+_REPLIES: Final[dict[Intent, Callable[..., Inbound]]] = {
+    Intent.STOP: OptOut,
+    Intent.STOP_IN_WORDS: partial(OptOut, in_words=True),
+    Intent.START: OptIn,
+    Intent.HELP: Help,
+    Intent.UNCLEAR: Unclear,
+    Intent.OTHER: Other,
+}
 
 
 def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
@@ -257,28 +253,12 @@ def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
         return Unreadable(code="no_recipient")
     classified = _OPT_OUT_TYPES.get(form.get("OptOutType", "").strip().upper())
     sid = form.get("MessageSid", "")
-    kind = _INTENTS.get(classified or intent(form.get("Body", "")) or "", Other)
-    if kind is OptIn and _SID.fullmatch(sid) is None:
+    asked = classified or intent(form.get("Body", ""), reply_words())
+    if asked is Intent.START and _SID.fullmatch(sid) is None:
         return Unreadable(code="no_sid")
-    return kind(
+    return _REPLIES[asked](
         phone=PhoneNumber(phone),
         senders=senders,
         sid=sid if _SID.fullmatch(sid) else None,
         opt_out_type=classified is not None,
     )
-
-
-def intent(body: str) -> str | None:
-    """`stop`, `start`, `help` or None: whether the whole message is one keyword, English or Spanish.
-
-    Case, accents, spaces, hyphens and surrounding punctuation do not matter ("Stop!", "opt out", "STOP ALL"). Wider than
-    Twilio's own list on purpose: a wish to be left alone that Twilio did not understand must still be heard. A keyword
-    inside a sentence ("please don't stop") is not one.
-    """
-    if len(body) > 64:
-        return None
-    plain = "".join(c for c in unicodedata.normalize("NFKD", body).casefold() if c.isalnum())
-    for words, name in ((STOP_WORDS, "stop"), (START_WORDS, "start"), (HELP_WORDS, "help")):
-        if plain in words:
-            return name
-    return None

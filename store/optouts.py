@@ -25,7 +25,7 @@ class Optout:
     """Attributes:
     phone_key: `KeyRing.phone_key` of the number.
     sender: E.164 number, short code or Messaging Service SID.
-    source: webhook, keyword, 21610, cli or portal.
+    source: webhook, words (a STOP found among other words), 21610, cli or portal.
     since: UTC.
     """
 

@@ -174,7 +174,7 @@ optouts = Table(
     metadata,
     Column("phone_key", Text, primary_key=True),
     Column("sender", Text, primary_key=True),
-    Column("source", Text, nullable=False),  # webhook, keyword, 21610, cli, portal
+    Column("source", Text, nullable=False),  # webhook, words, 21610, cli, portal
     Column("since", Instant, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -23,6 +23,9 @@ ROOMS = (
 DATA = (
     "config/answers.yaml",
     "config/carebell.yaml",
+    "config/reply_words/en.yaml",
+    "config/reply_words/es.yaml",
+    "config/reply_words/fr.yaml",
     "config/schema.json",
     "config/templates/en.yaml",
     "config/templates/es.yaml",

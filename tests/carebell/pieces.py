@@ -77,6 +77,7 @@ class Pieces:
     aftercare: Aftercare
     housekeeper: Housekeeper
     webhooks: Webhooks
+    metrics: Metrics
     log: Path
     refused: list[str] = field(default_factory=list)
 
@@ -218,6 +219,9 @@ def _put_together(
             store=store, vault=vault, clock=clock, node="n1", marker=folder / ".pulse", journal=journal,
             certificates=lambda _: None,
         ),
-        webhooks=Webhooks(store=store, vault=vault, settler=settler, clock=clock, journal=journal),
+        webhooks=Webhooks(
+            store=store, vault=vault, settler=settler, clock=clock, journal=journal, metrics=metrics
+        ),
+        metrics=metrics,
         log=log,
     )  # fmt: skip

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from notifier.callbacks import OptIn, OptOut, SignedForm, read_inbound
+from notifier.callbacks import SignedForm, Unreadable, read_inbound
 from scheduler.messages import State
 from simulator.outcomes import Outcome
+from store import optouts
 from store.crypto import day_of
 from store.tables import day_keys
 from tests.carebell.pieces import Pieces, pieces
@@ -59,7 +60,7 @@ def say(service: Pieces, words: str, number: int) -> None:
     """A patient's text; `number` tells one message from another."""
     form = {"From": PHONE, "To": "+14255550100", "Body": words, "MessageSid": f"SM{number:032x}"}
     reply = read_inbound(SignedForm(form, {}))
-    assert isinstance(reply, OptOut | OptIn)
+    assert not isinstance(reply, Unreadable)
     asyncio.run(service.webhooks.on_inbound(reply))
 
 
@@ -188,6 +189,31 @@ def test_a_reply_whose_transaction_failed_counts_when_it_comes_again(
     monkeypatch.undo()
     say(service, "STOP", 1)
     assert (service.events("opt_out_recorded"), service.events("reply_repeated")) == (1, 0)
+
+
+@pytest.mark.parametrize(("words", "source"), [("Please stop", "webhook"), ("Stop, I moved away", "words")])
+def test_an_opt_out_says_whether_it_was_heard_among_other_words(service: Pieces, words: str, source: str) -> None:
+    say(service, words, 1)
+    with service.store.read() as conn:
+        assert [optout.source for optout in optouts.listed(conn)] == [source]
+    assert service.events("opt_out_recorded", source=source, to="***0143") == 1
+
+
+def test_a_text_that_may_be_a_stop_is_shown_to_staff_once_and_silences_nobody(service: Pieces) -> None:
+    for _ in range(2):  # the gateway repeats what it believes was not heard
+        say(service, "Shall I stop my zoloft before the visit on Monday, or only after it?", 1)
+    assert service.events("reply_unclear", level="warning", to="***0143", sid=f"SM{1:032x}") == 1
+    assert "zoloft" not in service.log.read_text("utf-8").casefold()
+    book(service, "one")
+    assert service.tick() == 1
+
+
+def test_every_answer_is_counted_by_what_it_asks_for(service: Pieces) -> None:
+    for number, words in enumerate(("stop", "Stop, I moved", "start", "help", "bus stop", "See you then")):
+        say(service, words, number)
+    shown = service.metrics.render().decode()
+    for asked in ("stop", "stop_in_words", "start", "help", "unclear", "other"):
+        assert f'carebell_replies_total{{intent="{asked}"}} 1.0' in shown
 
 
 def test_21610_is_an_opt_out_that_outlives_the_phone(service: Pieces, twilio: PocketTwilio) -> None:
