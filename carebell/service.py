@@ -51,8 +51,8 @@ from config.watch import Watch
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
-from notifier.callbacks import SignatureCheck
 from notifier.gateway import Gateway
+from notifier.twilio.webhooks import SignatureCheck
 from portal.app import build
 from portal.server import serve as serve_http
 from scheduler.clock import AcceleratedClock, Alarm, Clock, RealClock

@@ -9,7 +9,7 @@ from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.traces import trace
-from notifier.callbacks import Help, Inbound, OptIn, OptOut, StatusUpdate, Unclear
+from notifier.twilio.webhooks import Help, Inbound, OptIn, OptOut, StatusUpdate, Unclear
 from portal.door import Closed
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock

@@ -40,7 +40,7 @@ from store.keys import KeyFault, read_key_file
 from store.vault import Vault
 
 if TYPE_CHECKING:
-    from notifier.twilio_http import BoundedHttpClient
+    from notifier.twilio.http import BoundedHttpClient
 
 Client = Any
 """twilio.rest.Client, which has no types."""
@@ -313,7 +313,7 @@ def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
         return ConsoleGateway(sys.stdout)
     if section.kind == "file":
         return FileGateway(section.file, clock.now)
-    from notifier.twilio_gateway import TwilioGateway
+    from notifier.twilio.gateway import TwilioGateway
 
     client, http = open_twilio(loaded)
     return TwilioGateway(client, http, section.twilio.public_url)
@@ -321,8 +321,8 @@ def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
 
 def open_twilio(loaded: Loaded) -> tuple[Client, BoundedHttpClient]:
     """Twilio's client for the configured account; its connections are closed by the second. ConfigurationStop without one."""
-    from notifier.credentials import Credentials
-    from notifier.twilio_http import BoundedHttpClient, make_client
+    from notifier.twilio.credentials import Credentials
+    from notifier.twilio.http import BoundedHttpClient, make_client
 
     account = loaded.configuration.gateway.twilio
     try:

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from notifier.callbacks import (
+from notifier.twilio.webhooks import (
     INBOUND_PATH,
     STATUS_PATH,
     Inbound,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from notifier.callbacks import TWIML, SignatureCheck, SignedForm, Unreadable
+from notifier.twilio.webhooks import TWIML, SignatureCheck, SignedForm, Unreadable
 
 LARGEST_FORM = 65_536
 """A webhook is 1-2 KB; with a text of 1600 four-byte characters, percent-encoded, 20 KB."""

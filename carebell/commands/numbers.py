@@ -12,8 +12,8 @@ from carebell.commands.output import print_json, print_table
 from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
 from carebell.wiring import load, open_twilio
 from config.load import Loaded
-from notifier.callbacks import INBOUND_PATH
-from notifier.twilio_numbers import NumberKind, NumbersError, Plan, Step, TwilioNumbers
+from notifier.twilio.numbers import NumberKind, NumbersError, Plan, Step, TwilioNumbers
+from notifier.twilio.webhooks import INBOUND_PATH
 
 _KINDS: Final[tuple[NumberKind, ...]] = ("local", "toll_free", "mobile")
 _STOPS: Final[dict[str, type[Stop]]] = {"bad_argument": UsageStop, "not_sent": TransientStop, "unclear": TransientStop}

@@ -19,7 +19,7 @@ from carebell.wiring import load
 from config.files import twilio_tokens
 from config.load import Loaded
 from config.problems import ConfigurationError
-from notifier.callbacks import INBOUND_PATH
+from notifier.twilio.webhooks import INBOUND_PATH
 from parser.phone import PhoneNumber
 from simulator.account import Account, AccountSettings
 from simulator.ledger import Received

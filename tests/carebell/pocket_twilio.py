@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from notifier.callbacks import SignedForm, StatusUpdate, read_status
 from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused, SentMessage, Sms
+from notifier.twilio.webhooks import SignedForm, StatusUpdate, read_status
 from parser.phone import PhoneNumber
 from simulator.account import Account, AccountSettings, Webhook
 from simulator.faults import Fault

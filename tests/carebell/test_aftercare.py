@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.callbacks import StatusUpdate
+from notifier.twilio.webhooks import StatusUpdate
 from scheduler.messages import State
 from simulator.faults import Fault, FaultPlan
 from simulator.outcomes import Outcome

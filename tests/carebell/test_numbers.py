@@ -124,8 +124,8 @@ def test_the_simulated_twilio_has_the_configurations_numbers_and_ends_by_itself(
 
 
 def _create(url: str) -> None:
-    from notifier.credentials import Credentials
-    from notifier.twilio_http import BoundedHttpClient, make_client
+    from notifier.twilio.credentials import Credentials
+    from notifier.twilio.http import BoundedHttpClient, make_client
 
     http = BoundedHttpClient(url, 20.0)
     client = make_client(Credentials(account_sid=ACCOUNT, tokens=(TOKEN,)), http)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from notifier.callbacks import SignedForm, Unreadable, read_inbound
+from notifier.twilio.webhooks import SignedForm, Unreadable, read_inbound
 from scheduler.messages import State
 from simulator.outcomes import Outcome
 from store import optouts

@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from notifier.credentials import Credentials
-from notifier.twilio_gateway import TwilioGateway
-from notifier.twilio_http import BoundedHttpClient, make_client
+from notifier.twilio.credentials import Credentials
+from notifier.twilio.gateway import TwilioGateway
+from notifier.twilio.http import BoundedHttpClient, make_client
 from scheduler.clock import SteppingClock
 from scheduler.messages import Kind, State
 from simulator.account import AccountSettings

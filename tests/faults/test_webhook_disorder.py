@@ -12,10 +12,10 @@ from typing import Final
 
 import pytest
 
-from notifier.credentials import Credentials
 from notifier.gateway import Gateway, Receipt, SentMessage, Sms
-from notifier.twilio_gateway import TwilioGateway
-from notifier.twilio_http import BoundedHttpClient, make_client
+from notifier.twilio.credentials import Credentials
+from notifier.twilio.gateway import TwilioGateway
+from notifier.twilio.http import BoundedHttpClient, make_client
 from scheduler.messages import State
 from simulator.account import AccountSettings
 from simulator.outcomes import CallbackMode, Outcome

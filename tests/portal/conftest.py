@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 
-from notifier.callbacks import Inbound, SignatureCheck, StatusUpdate
+from notifier.twilio.webhooks import Inbound, SignatureCheck, StatusUpdate
 from portal.app import build
 from portal.health import Health, Part
 from portal.server import serve

@@ -10,7 +10,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 import portal.app
-from notifier.callbacks import TWIML, OptOut, StatusUpdate
+from notifier.twilio.webhooks import TWIML, OptOut, StatusUpdate
 from portal.app import build
 from portal.health import Health, Part
 from portal.server import serve

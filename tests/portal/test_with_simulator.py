@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from starlette.applications import Starlette
 
-from notifier.callbacks import Help, OptIn, OptOut, Other, SignatureCheck
+from notifier.twilio.webhooks import Help, OptIn, OptOut, Other, SignatureCheck
 from portal.app import build
 from portal.server import serve
 from simulator.account import AccountSettings

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from notifier.credentials import Credentials
 from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused, Sms
-from notifier.twilio_gateway import TwilioGateway
-from notifier.twilio_http import BoundedHttpClient, make_client
+from notifier.twilio.credentials import Credentials
+from notifier.twilio.gateway import TwilioGateway
+from notifier.twilio.http import BoundedHttpClient, make_client
 from parser.phone import PhoneNumber
 from simulator.account import AccountSettings
 from simulator.faults import Fault, FaultPlan

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from twilio.base.values import unset
 from twilio.rest import Client
 
-from notifier.twilio_http import answered, broken_off, never_left
+from notifier.twilio.http import answered, broken_off, never_left
 
 NumberKind = Literal["local", "toll_free", "mobile"]
 

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from twilio.http.response import Response
 
-from notifier.credentials import Credentials
 from notifier.gateway import (
     Accepted,
     Ambiguous,
@@ -28,8 +27,9 @@ from notifier.gateway import (
     Refused,
     SentMessage,
 )
-from notifier.twilio_gateway import TwilioGateway
-from notifier.twilio_http import BoundedHttpClient, InsecureBaseUrlError, make_client
+from notifier.twilio.credentials import Credentials
+from notifier.twilio.gateway import TwilioGateway
+from notifier.twilio.http import BoundedHttpClient, InsecureBaseUrlError, make_client
 from parser.phone import PhoneNumber
 from tests.notifier.samples import NOW, SMS, sms
 from tests.notifier.scripted_server import (

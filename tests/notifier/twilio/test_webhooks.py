@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from notifier.callbacks import (
+from notifier.twilio.webhooks import (
     Help,
     OptIn,
     OptOut,

@@ -24,7 +24,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
-from notifier.credentials import Credentials
+from notifier.twilio.credentials import Credentials
 
 PUBLIC_API: Final = "https://api.twilio.com"
 # As many as the dispatcher has threads: a smaller pool closes and reopens TLS connections under load.

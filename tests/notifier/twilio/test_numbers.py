@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from notifier.credentials import Credentials
-from notifier.twilio_http import BoundedHttpClient, make_client
-from notifier.twilio_numbers import AvailableNumber, NumbersError, OwnedNumber, Plan, Step, TwilioNumbers
+from notifier.twilio.credentials import Credentials
+from notifier.twilio.http import BoundedHttpClient, make_client
+from notifier.twilio.numbers import AvailableNumber, NumbersError, OwnedNumber, Plan, Step, TwilioNumbers
 from tests.notifier.scripted_server import Act, Script, answer, hang_up, refused_url, serving
-from tests.notifier.test_twilio_gateway import ACCOUNT, SERVICE, TOKEN, error
+from tests.notifier.twilio.test_gateway import ACCOUNT, SERVICE, TOKEN, error
 
 NUMBER, NUMBER_SID = "+14255550100", "PN" + "5" * 32
 WEBHOOK = "https://sms.lamna.example/twilio/inbound"

@@ -18,9 +18,9 @@ from urllib.parse import urlencode
 from twilio.base.values import unset
 from twilio.rest import Client
 
-from notifier.callbacks import STATUS_PATH
 from notifier.gateway import Accepted, Ambiguous, GatewayUnavailableError, NotSent, Receipt, Refused, SentMessage, Sms
-from notifier.twilio_http import BoundedHttpClient, answered, broken_off, never_left
+from notifier.twilio.http import BoundedHttpClient, answered, broken_off, never_left
+from notifier.twilio.webhooks import STATUS_PATH
 from parser.phone import PhoneNumber
 
 VALIDITY: Final = (6, 36_000)
@@ -37,7 +37,7 @@ class TwilioGateway:
     """The port over one account.
 
     Args:
-        client: from `twilio_http.make_client`, over `http`.
+        client: from `notifier.twilio.http.make_client`, over `http`.
         public_url: where Twilio's callbacks reach us, without a path; None: no callbacks are asked for.
     """
 
