@@ -21,6 +21,7 @@ from journal.metrics import Metrics
 from listener.incidents import Peer
 from listener.reply import RESET, Reply
 from parser.ack import Answer, acknowledge, acknowledgement_code
+from parser.event import BadPhone, UnreadablePhone
 from scheduler.clock import Clock
 from store.committer import CommitFault, Committing, Rejected
 
@@ -139,6 +140,7 @@ class Reception:
         warnings = [warning.code for warning in judged.event.warnings] if judged.event is not None else []
         for warning in warnings:
             metrics.parse_warnings.labels(environment, warning).inc()
+        phone = judged.event.phone if judged.event is not None else None
         self._journal.emit(
             Event.MESSAGE_ACCEPTED,
             environment=environment,
@@ -155,6 +157,7 @@ class Reception:
             peer=peer.address,
             thumbprint=judged.thumbprint,
             warnings=",".join(warnings) or None,
+            number_fault=phone.why if isinstance(phone, BadPhone | UnreadablePhone) else None,
         )
         reply.set_result(content)
 

@@ -198,9 +198,10 @@ class Event(Enum):
     # Messages: one line each
     MESSAGE_ACCEPTED = _info(
         "environment control_id trigger appointment revision effect answer planned withdrawn suppressed "
-        "milliseconds peer thumbprint warnings",
+        "milliseconds peer thumbprint warnings number_fault",
         "A message was verified, stored for good and answered.",
-        "Nothing to do. `warnings` name what was odd; `carebell explain` shows it on a copy of the message.",
+        "Nothing to do. `warnings` name what was odd; `carebell explain` shows it on a copy of the message. `number_fault`: "
+        "correct the number in the hospital's own system; where junk was sent (`UNKNOWN`), a number that was known stays in use.",
     )
     MESSAGE_REFUSED = _warning(
         "environment control_id code err3 answer text peer thumbprint digest milliseconds",

@@ -50,6 +50,7 @@ FIELDS: Final[dict[str, str]] = {
     "next_at": "when it is tried again, UTC",
     "node": "which process or machine, where several share one database",
     "not_after": "end of a certificate's validity, UTC",
+    "number_fault": "of a message without a usable telephone: the field that was given and what speaks against it; never a number",
     "path": "path of the HTTP request, without its query",
     "peer": "address and port of the other side",
     "planned": "how many texts are now planned",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from parser.phone import PhoneNumber
 
@@ -58,17 +58,31 @@ FORGET: Final = _Forget.FORGET
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadPhone:
-    """A telephone was given but none is usable.
+    """Real numbers were given, and none may be used: what was known is given up, for the patient has no other any more.
 
     Attributes:
-        reason: `invalid_phone`, or `landline` where the configuration skips those.
+        reason: `landline` where the configuration skips those; `invalid_phone`: expired (XTN.14) or protected (XTN.16).
+        why: the first such field and what speaks against it, for the log; no content.
     """
 
     reason: str
+    why: str = field(default="", compare=False)
 
 
-GivenPhone: TypeAlias = PhoneNumber | BadPhone | _Forget | None
-"""What a message says of the patient's telephone. None: nothing; FORGET: delete it now; BadPhone: given and unusable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadablePhone:
+    """Only junk was given (`UNKNOWN`, `9999999999`, an e-mail address, a fax): no silence and no delete. What was known stays.
+
+    Attributes:
+        why: the first such field and what speaks against it, for the log; no content.
+    """
+
+    reason: ClassVar[str] = "invalid_phone"
+    why: str = field(default="", compare=False)
+
+
+GivenPhone: TypeAlias = PhoneNumber | BadPhone | UnreadablePhone | _Forget | None
+"""What a message says of the patient's telephone. None: nothing; FORGET: delete it now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +156,7 @@ class SchedulingEvent:
             `filler`, `placer` or `visit`; the first is the key. Two events that share one are the same appointment.
         occurred_at: MSH-7, UTC: the order of events.
         start: None: not given.
-        phone: None: keep; FORGET: delete now; BadPhone: given and unusable.
+        phone: None or UnreadablePhone: keep; FORGET: delete now; BadPhone: given up.
         consent: None: not given.
         facility, provider, location: display names for templates that ask for them; already cleaned to one short line.
         patient_name: only where the environment's templates use it, cleaned; else None.

@@ -109,6 +109,7 @@ def rules_for(environment: Environment, field_map: FieldMap, *, wants_name: bool
             landline=_codes(codes.landline),
             never=_codes(codes.never),
             region=sms.countries[0],
+            countries=frozenset(sms.countries),
             skip_landlines=sms.landline == "skip",
         ),
     )

@@ -15,7 +15,18 @@ from certs.message import VerifiedMessage
 from parser.ack import condition_warnings
 from parser.display import find_link, find_mode, find_person, find_text
 from parser.er7 import Message, Place
-from parser.event import FORGET, Action, BadPhone, Evidence, ParseWarning, Rejection, SchedulingEvent, Status
+from parser.event import (
+    FORGET,
+    Action,
+    BadPhone,
+    Evidence,
+    GivenPhone,
+    ParseWarning,
+    Rejection,
+    SchedulingEvent,
+    Status,
+    UnreadablePhone,
+)
 from parser.evidence import Trace
 from parser.identity import Ids, find_ids
 from parser.oddity import Oddity, warning
@@ -227,21 +238,23 @@ class _Reader:
         return Rejection(code="FIELD", err3="101", text=text, location=_location(location, components=False))
 
     def _phone(self, clocks: Clocks) -> PhoneFinding:
-        found = find_phone(self._message, self._rules.phones, clocks, self._verified.received_at, self._trace)
-        self._warnings += found.warnings
+        finding = find_phone(self._message, self._rules.phones, clocks, self._verified.received_at, self._trace)
+        self._warnings += finding.warnings
         if self._trace is not None:
-            phone = found.phone
-            note = None
-            if isinstance(phone, BadPhone):
-                shown, note = None, f"given, but none is usable: {phone.reason}"
-            elif phone is FORGET:
-                shown, note = None, "deleted by the sender: forget the number now"
-            elif phone is None:
-                shown, note = None, "not given: keep what is known"
-            else:
-                shown, note = phone.masked, phone.kind
-            self._trace.note("phone", shown, found.field, found.candidates, note=note)
-        return found
+            shown, note = _about_phone(finding.phone)
+            self._trace.note("phone", shown, finding.field, finding.candidates, note=note)
+        return finding
+
+
+def _about_phone(phone: GivenPhone) -> tuple[str | None, str]:
+    """What `explain` shows of the telephone, and its remark."""
+    if isinstance(phone, BadPhone):
+        return None, f"given, but none may be used: {phone.reason}; what is known is given up"
+    if isinstance(phone, UnreadablePhone):
+        return None, f"given, but none can be texted: {phone.reason}; keep what is known"
+    if phone is FORGET:
+        return None, "deleted by the sender: forget the number now"
+    return (None, "not given: keep what is known") if phone is None else (phone.masked, phone.kind)
 
 
 def _word(message: Message, path: str) -> str:

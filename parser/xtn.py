@@ -1,8 +1,9 @@
 """Which of a message's telephone fields is the patient's mobile: XTN (HL7 v2.9 chapter 2A, 2A.3.91) as senders fill it.
 
-Every repetition of the map's fields is looked at, at most 20 a field. A number may stand in XTN.12, .4, .5 to .7, .1 or .8;
-the first of these that is a valid number counts. What then speaks against a repetition is said in its offer: expired
-(XTN.14), protected (XTN.16), an extension, a fax. Of the rest:
+Every repetition of the map's fields is looked at, at most 20 a field. A number may stand in XTN.12, .4, .5 to .7 (or whole in
+one of these), .1 or .8; the first of these that is a valid number counts. What then speaks against a repetition is said in its
+offer: expired (XTN.14), protected (XTN.16), an extension, a fax. Of the rest a number of a country that the environment texts
+comes before any other, so that the number chosen is one that may be texted wherever there is one. Then:
 
 1. what the sender calls a mobile (`CP` or a local word in XTN.2, .3 or .4), unless the numbering plan knows it as a landline;
 2. what the numbering plan knows as a mobile;
@@ -15,7 +16,6 @@ inside a `PhoneNumber`; traces get the last four.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,23 +24,33 @@ from typing import Final, Literal, NamedTuple
 from phonenumbers import PhoneNumberType
 
 from parser.er7 import MAX_REPETITIONS, Field, Message, Place
-from parser.event import FORGET, BadPhone, Candidate, GivenPhone, ParseWarning
+from parser.event import FORGET, BadPhone, Candidate, GivenPhone, ParseWarning, UnreadablePhone
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose
 from parser.numbering import allotment_of, e164_of
 from parser.oddity import Oddity, warning
 from parser.phone import PhoneKind, PhoneNumber
+from parser.spelling import (
+    EXTENSION,
+    LEAST_DIGITS,
+    NO_NUMBER,
+    NO_TEXTS,
+    Use,
+    digits_in,
+    is_extension,
+    plain,
+    spelled,
+    uses_of,
+)
 from parser.when import Clocks, read_timestamp
 
 LANDLINE: Final = "a landline, and the environment skips those"
-_EXTENSION: Final = "an extension cannot be texted"
-_LEAST_DIGITS: Final = 7
-_MAX_TEXT: Final = 64  # the longest sensible spelling of 15 digits, with room for a remark
+EXPIRED: Final = "expired (XTN.14)"
+PROTECTED: Final = "protected (XTN.16)"
+_WITHDRAWN: Final = (LANDLINE, EXPIRED, PROTECTED)
+"""What is said against a number that was read: unlike junk it tells that the patient has no other any more."""
+_WHOLE: Final = 10  # digits from which one component alone is taken for a whole number
+_SHORTEST_WORD: Final = 3  # of a code that is read as words ("Cell Phone"); shorter codes are the field map's
 _UNRANKED_PREFERENCE: Final = 1000
-
-_SPELLING: Final = re.compile(r"\s*(?P<number>\+?[0-9(][0-9()\s./-]*)(?P<rest>.*)", re.DOTALL)
-# TN (2A.3.79): [NN] [(999)]999-9999[X99999][B99999][C any text]
-_REMARK: Final = re.compile(r"c|m(obile)?\b", re.IGNORECASE)
-_DIGIT: Final = re.compile("[0-9]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +59,7 @@ class PhoneRules:
 
     Attributes:
         region: ISO 3166 country of numbers written without a country code.
+        countries: ISO 3166 countries that are texted.
     """
 
     fields: tuple[str, ...]
@@ -58,6 +69,7 @@ class PhoneRules:
     landline: frozenset[str]
     never: frozenset[str]
     region: str
+    countries: frozenset[str]
     skip_landlines: bool
 
 
@@ -70,20 +82,40 @@ class Reading(NamedTuple):
     Attributes:
         e164: None: it is none, and `fault` says why.
         plan: what the numbering plan knows.
+        country: ISO 3166, by the numbering plan; None: of no country.
+        uses: what words around the number say of the line.
         final: the fault condemns the whole repetition, not just this spelling of the number.
     """
 
     e164: str | None
     plan: Plan = "other"
+    country: str | None = None
+    uses: frozenset[Use] = frozenset()
     fault: str | None = None
     final: bool = False
 
 
-class Ranked(NamedTuple):
-    """A usable telephone and its place in the order: rank, preference, not marked Y, position."""
+class Order(NamedTuple):
+    """A usable telephone's place; the least comes first.
 
-    order: tuple[int, int, bool, int]
+    Attributes:
+        abroad: of a country that the environment does not text.
+        preference: XTN.18. unmarked: XTN.9 is not Y. position: in the message.
+    """
+
+    abroad: bool
+    rank: int
+    preference: int
+    unmarked: bool
+    position: int
+
+
+class Ranked(NamedTuple):
+    """A usable telephone, its place in the order, and its country (None: none)."""
+
+    order: Order
     phone: PhoneNumber
+    country: str | None
 
 
 class PhoneFinding(NamedTuple):
@@ -115,23 +147,34 @@ def find_phone(
             offers.append(_offer(f"{name}[{nth}]", xtn, rules, clocks, now, len(offers)))
         if not repetitions:
             offers.append(Offer(name, "", None, EMPTY))
-    usable = sorted((offer for offer in offers if offer.why_not is None), key=_order)
-    best = usable[0] if usable else None
-    chosen = choose(_judged(offers, best), trace, masked)
+    best = min((offer for offer in offers if offer.why_not is None), key=_order, default=None)
+    chosen = choose(_judged(offers, best, rules), trace, masked)
     if best is not None and best.value is not None:
         return PhoneFinding(best.value.phone, best.field, chosen.candidates, tuple(warnings))
-    given = [offer for offer in offers if offer.why_not is not EMPTY]
-    if not any(offer.field.partition("[")[0] in rules.fields for offer in given):
-        return PhoneFinding(None, None, chosen.candidates, tuple(warnings))
-    if all(offer.why_not is DELETED for offer in given):
-        return PhoneFinding(FORGET, given[0].field, chosen.candidates, tuple(warnings))
-    warnings.append(warning(Oddity.PHONE_UNUSABLE, next(o.field for o in given if o.why_not is not DELETED)))
-    landline = any(offer.why_not is LANDLINE for offer in given)
-    bad = BadPhone(reason="landline" if landline else "invalid_phone")
-    return PhoneFinding(bad, None, chosen.candidates, tuple(warnings))
+    phone, field = _unusable([offer for offer in offers if offer.why_not is not EMPTY], rules)
+    if isinstance(phone, BadPhone | UnreadablePhone):
+        warnings.append(warning(Oddity.PHONE_UNUSABLE, field))
+        field = None
+    return PhoneFinding(phone, field, chosen.candidates, tuple(warnings))
 
 
-def _order(offer: Offer[Ranked]) -> tuple[int, int, bool, int]:
+def _unusable(given: list[Offer[Ranked]], rules: PhoneRules) -> tuple[GivenPhone, str | None]:
+    """What a message says in which no telephone can be texted, and the field that says it."""
+    own = [offer for offer in given if offer.field.partition("[")[0] in rules.fields]
+    if not own:
+        return None, None
+    withdrawn = next((offer for offer in given if offer.why_not in _WITHDRAWN), None)
+    if withdrawn is not None:
+        landline = any(offer.why_not is LANDLINE for offer in given)
+        why = f"{withdrawn.field} {withdrawn.why_not}"
+        return BadPhone(reason="landline" if landline else "invalid_phone", why=why), withdrawn.field
+    deleted = next((offer for offer in own if offer.why_not is DELETED), None)
+    if deleted is not None:  # what else was given is junk, and says nothing
+        return FORGET, deleted.field
+    return UnreadablePhone(why=f"{own[0].field} {own[0].why_not}"), own[0].field
+
+
+def _order(offer: Offer[Ranked]) -> Order:
     assert offer.value is not None
     return offer.value.order
 
@@ -144,15 +187,21 @@ _RANKS: Final = {
 }
 
 
-def _judged(offers: Iterable[Offer[Ranked]], best: Offer[Ranked] | None) -> Iterator[Offer[Ranked]]:
+def _judged(offers: Iterable[Offer[Ranked]], best: Offer[Ranked] | None, rules: PhoneRules) -> Iterator[Offer[Ranked]]:
     """The offers, the best one without anything against it."""
     for offer in offers:
         if best is None or offer is best or offer.value is None or best.value is None:
             yield offer
+            continue
+        order, winning = offer.value.order, best.value.order
+        if order.abroad != winning.abroad:
+            country = f"a number of {offer.value.country}" if offer.value.country else "a number of no country"
+            why = f"may be texted, {country} may not (sms.countries: {', '.join(sorted(rules.countries))})"
+        elif order.rank != winning.rank:
+            why = f"ranks higher: {_RANKS[winning.rank]}"
         else:
-            rank, winning = offer.value.order[0], best.value.order[0]
-            why = "is preferred within the same rank" if rank == winning else f"ranks higher: {_RANKS[winning]}"
-            yield offer._replace(why_not=f"{best.field} {why}")
+            why = "is preferred within the same rank"
+        yield offer._replace(why_not=f"{best.field} {why}")
 
 
 def _repetitions(message: Message, name: str) -> list[Field]:
@@ -174,84 +223,111 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
     if not held and xtn.raw_component(1) == '""':  # `""^BUSINESS`
         return Offer(field, '""', None, DELETED)
     held = held or "?"
-    against = _against(xtn, codes, rules, clocks, now) or reading.fault
+    uses = reading.uses | _uses_in(codes, rules)
+    against = _against(xtn, codes, uses, rules, clocks, now) or reading.fault
     if against is not None:
         return Offer(field, held, None, against)
-    rank, kind = _rank(codes, xtn.component(2).strip().casefold(), reading.plan, rules)
+    rank, kind = _rank(codes, uses, xtn.component(2).strip().casefold(), reading.plan, rules)
     if rank is None:
         return Offer(field, held, None, "neither a mobile nor the patient's own line")
     if kind == "landline" and rules.skip_landlines:
         return Offer(field, held, None, LANDLINE)
     preference = xtn.component(18).strip()
-    order = int(preference) if preference.isascii() and preference.isdigit() and len(preference) < 4 else None
-    first = xtn.component(9).strip().casefold() == "y"
-    place = (rank, _UNRANKED_PREFERENCE if order is None else order, not first, position)
-    return Offer(field, held, Ranked(place, PhoneNumber(held, kind)), None)
+    ranked = preference.isascii() and preference.isdigit() and len(preference) < 4
+    order = Order(
+        abroad=reading.country not in rules.countries,
+        rank=rank,
+        preference=int(preference) if ranked else _UNRANKED_PREFERENCE,
+        unmarked=xtn.component(9).strip().casefold() != "y",
+        position=position,
+    )
+    return Offer(field, held, Ranked(order, PhoneNumber(held, kind), reading.country), None)
 
 
-def _against(xtn: Field, codes: set[str], rules: PhoneRules, clocks: Clocks, now: datetime) -> str | None:
+def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:
+    """What the words of codes say that the field map does not list (`Cell Phone`, `Fax Number`)."""
+    uses: frozenset[Use] = frozenset()
+    for code in codes - rules.cell - rules.personal - rules.landline - rules.never:
+        uses |= uses_of(code, _SHORTEST_WORD) or frozenset()
+    return uses
+
+
+def _against(
+    xtn: Field, codes: set[str], uses: frozenset[Use], rules: PhoneRules, clocks: Clocks, now: datetime
+) -> str | None:
     """What the other components say against the whole repetition."""
     refused = codes & rules.never
     if refused:
         return f"{min(refused).upper()} cannot be texted, or is not the patient's"
+    if "never" in uses:
+        return NO_TEXTS
     if xtn.raw_component(16) and xtn.component(16).strip().upper() not in ("", "LI"):  # table 0618: LI is listed
-        return "protected (XTN.16)"
+        return PROTECTED
     if xtn.raw_component(14):
         expiry = read_timestamp(xtn.component(14))
         if expiry is not None:
             gone = clocks.instant(expiry).utc + (timedelta(days=1) if expiry.date_only else timedelta(0))
             if gone <= now:
-                return "expired (XTN.14)"
-    if 0 < _digits(xtn.raw_component(8)) < _LEAST_DIGITS:
-        return _EXTENSION
-    return None
+                return EXPIRED
+    extension = xtn.component(8) if xtn.raw_component(8) else ""
+    return EXTENSION if extension and digits_in(extension) < LEAST_DIGITS and is_extension(extension) else None
 
 
-def _rank(codes: set[str], use: str, plan: Plan, rules: PhoneRules) -> tuple[int | None, PhoneKind]:
-    """The rank of a valid number, and what is known of its kind."""
-    own = not use or use in rules.personal or bool(codes & rules.personal)
+def _rank(
+    codes: set[str], uses: frozenset[Use], use: str, plan: Plan, rules: PhoneRules
+) -> tuple[int | None, PhoneKind]:
+    """The rank of a valid number, and what is known of its kind.
+
+    Args:
+        uses: what words beside the number say.
+        use: XTN.2 in small letters.
+    """
+    cell = bool(codes & rules.cell) or "cell" in uses
+    own = (not use and "work" not in uses) or use in rules.personal or bool(codes & rules.personal) or "own" in uses
     if plan == "landline":
-        return (4 if own or codes & rules.cell else None), "landline"
-    if codes & rules.cell:
+        return (4 if own or cell else None), "landline"
+    if cell:
         return 1, "mobile"
     if plan == "mobile":
         return 2, "mobile"
-    kind: PhoneKind = "landline" if codes & rules.landline else "unknown"
+    kind: PhoneKind = "landline" if codes & rules.landline or "landline" in uses else "unknown"
     if plan == "either":
         return (3 if own else None), kind
     return (4 if own else None), kind
 
 
 def _number(xtn: Field, region: str) -> Reading:
-    """The repetition's number: the first valid one of XTN.12, .4, .5 to .7, .1 and .8; else the first fault."""
+    """The repetition's number: the first valid one of its spellings; else the first fault."""
     first_fault: Reading | None = None
     for text in _spellings(xtn):
         reading = read_number(text, region)
         if reading.fault is None or reading.final:
             return reading
         first_fault = first_fault or reading
-    return first_fault or Reading(None, fault="holds no telephone number")
+    return first_fault or Reading(None, fault=NO_NUMBER)
 
 
 def _spellings(xtn: Field) -> Iterator[str]:
+    """Everything in a repetition that can be a number, in order: XTN.12, .4, .5 to .7 together, each of these whole, .1, .8."""
     for n in (12, 4):
-        if _digits(xtn.raw_component(n)) >= _LEAST_DIGITS:
-            yield xtn.component(n)
-    if xtn.raw_component(7):
+        yield from _long_enough(xtn, n, LEAST_DIGITS)
+    if xtn.raw_component(6) or xtn.raw_component(7):
         country, area, local = (xtn.component(n).strip() for n in (5, 6, 7))
-        country = country.lstrip("+0 ")
-        if _digits(area + local) >= _LEAST_DIGITS:
-            yield f"+{country} {area} {local}" if country else f"{area} {local}"
+        code = "".join(character for character in plain(country) if character.isdigit()).lstrip("0")
+        if digits_in(area) + digits_in(local) >= LEAST_DIGITS:
+            yield f"+{code} {area} {local}" if code else f"{area} {local}"
+    for n in (7, 6, 5):
+        yield from _long_enough(xtn, n, _WHOLE)
     for n in (1, 8):
-        if _digits(xtn.raw_component(n)) >= _LEAST_DIGITS:
-            yield xtn.component(n)
+        yield from _long_enough(xtn, n, LEAST_DIGITS)
 
 
-def _digits(text: str) -> int:
-    return len(_DIGIT.findall(text)) if text else 0
-
-
-_TOO_LONG: Final = Reading(None, fault="is too long for a telephone number")
+def _long_enough(xtn: Field, number: int, digits: int) -> Iterator[str]:
+    """A component if it has so many digits."""
+    if xtn.raw_component(number):
+        text = xtn.component(number)
+        if digits_in(text) >= digits:
+            yield text
 
 
 def read_number(text: str, region: str) -> Reading:
@@ -260,18 +336,10 @@ def read_number(text: str, region: str) -> Reading:
     Args:
         region: ISO 3166 country of a number without a country code.
     """
-    text = text.strip()
-    if len(text) > _MAX_TEXT:
-        return _TOO_LONG
-    match = _SPELLING.fullmatch(text)
-    if match is None:
-        return Reading(None, fault="holds no telephone number")
-    rest = match["rest"].strip()
-    if re.match(r"x|e?xt|;|,|#|ext", rest, re.IGNORECASE):
-        return Reading(None, fault=_EXTENSION, final=True)
-    if rest and not _REMARK.match(rest):
-        return Reading(None, fault="holds more than a telephone number", final=True)
-    e164 = e164_of(match["number"].rstrip(), region)
+    spelling = spelled(text)
+    if spelling.fault is not None:
+        return Reading(None, fault=spelling.fault, final=spelling.final)
+    e164 = e164_of(spelling.number, region)
     allotment = None if e164 is None else allotment_of(e164)
     if e164 is None or allotment is None:
         return Reading(None, fault="is not a telephone number")
@@ -280,7 +348,7 @@ def read_number(text: str, region: str) -> Reading:
     plan = _PLANS.get(allotment.kind)
     if plan is None:
         return Reading(None, fault="is premium, toll-free or another number of no person", final=True)
-    return Reading(e164, plan)
+    return Reading(e164, plan, allotment.country, spelling.uses)
 
 
 _PLANS: Final[dict[int, Plan]] = {
@@ -295,5 +363,5 @@ def masked(held: str) -> str:
     """What a trace may show of what a telephone field held: the last four of a number's digits, or that it was something."""
     if not held or held == '""':
         return held
-    digits = "".join(_DIGIT.findall(held))
-    return f"***{digits[-4:]}" if len(digits) >= _LEAST_DIGITS else "***"
+    digits = "".join(character for character in plain(held) if character.isdecimal())
+    return f"***{digits[-4:]}" if len(digits) >= LEAST_DIGITS else "***"

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Status
+from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Status, UnreadablePhone
 from parser.phone import PhoneNumber
 from scheduler.policy import Policy
 
@@ -178,11 +178,11 @@ _KEPT = (
 
 
 def _given(event: SchedulingEvent) -> dict[str, Any]:
-    """The appointment fields that this event speaks about; silence keeps what is there."""
+    """The appointment fields that this event speaks about; silence keeps what is there, and so does a junk telephone."""
     given: dict[str, Any] = {name: value for name in _KEPT if (value := getattr(event, name)) is not None}
     if event.start is not None:
         given["start"] = event.start
-    if event.phone is not None:
+    if event.phone is not None and not isinstance(event.phone, UnreadablePhone):
         given["phone"] = event.phone
     if event.deceased:
         given["deceased"] = True
@@ -216,7 +216,7 @@ def _life(event: SchedulingEvent) -> Life | None:
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""The stamp of a life that no message has spoken of: any that does is newer."""
+"""The stamp of a value that no message has really given (a life not spoken of, a junk telephone): any that is given is newer."""
 
 
 def _set(name: str, value: Any) -> dict[str, Any]:
@@ -244,8 +244,11 @@ def first_sight(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -
     fields: dict[str, Any] = {"life": Life.ACTIVE, "start": None, "zone": zone}
     for name, value in given.items():
         fields |= _set(name, value)
-    if "life" not in given:
-        fields["stamps"] = MappingProxyType({"life": _NEVER})
+    stamps = {} if "life" in given else {"life": _NEVER}
+    if isinstance(event.phone, UnreadablePhone):
+        fields["phone_fault"] = event.phone.reason
+        stamps["phone"] = _NEVER
+    fields["stamps"] = MappingProxyType(stamps)
     if fields["life"] is Life.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE):
         fields["window_revision"] = 1
         if event.action is Action.RESCHEDULE:
@@ -278,6 +281,9 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
             stamps[name] = event.occurred_at
         else:
             stamps.pop(name, None)
+    if isinstance(event.phone, UnreadablePhone) and not _was_given(before, "phone"):
+        changes["phone_fault"] = event.phone.reason
+        stamps["phone"] = _NEVER
     if stale and not changes and set(event.aliases) <= set(before.aliases):
         return None
     if not stale:

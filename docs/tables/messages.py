@@ -154,7 +154,10 @@ warning `STATUS_UNKNOWN`.
 {table(["status", *MAPS], statuses)}
 ## Telephone codes
 
-Looked for in XTN.2, XTN.3 and XTN.4.
+Looked for in XTN.2, XTN.3 and XTN.4. A number may stand in XTN.12, XTN.4, XTN.5 to XTN.7 or whole in one of these, XTN.1 or XTN.8.
+Invisible marks, any kind of dash, space or decimal digit, `tel:` and `sms:` addresses and known words beside the number
+(`Cell: ...`, `... (home)`) are read; a fax's word or an unknown one (`mother`) speaks against the number. An extension cannot be
+texted; `0`, `000` and `N/A` in its place are none. Of several numbers one of a country in `sms.countries` comes first.
 
 {table(["kind", *MAPS], phones)}"""
 

@@ -15,7 +15,7 @@ from certs.message import Msh, VerifiedMessage
 from config.document import read_document
 from config.fieldmap import FieldMap
 from config.model import Environment
-from parser.event import FORGET, BadPhone, Evidence, Rejection, SchedulingEvent
+from parser.event import FORGET, BadPhone, Evidence, Rejection, SchedulingEvent, UnreadablePhone
 from parser.siu import Rules, explain, read, rules_for
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -112,61 +112,61 @@ class Reading:
 
     @property
     def odd(self) -> list[str]:
-        return sorted({each.code for each in self.event.warnings})
+        return sorted({warning.code for warning in self.event.warnings})
 
     def why_not(self, name: str) -> dict[str, str | None]:
         """What each candidate of a value lost by."""
-        return {each.field: each.why_not for each in self.evidence[name].candidates}
+        return {candidate.field: candidate.why_not for candidate in self.evidence[name].candidates}
 
 
 def reading(message: VerifiedMessage, by: Rules) -> Reading:
     result, evidence = explain(message, by)
     assert read(message, by) == result, "explain and read disagree"
-    assert len({each.name for each in evidence}) == len(evidence)
-    return Reading(result, {each.name: each for each in evidence})
+    assert len({value.name for value in evidence}) == len(evidence)
+    return Reading(result, {value.name: value for value in evidence})
 
 
-def in_words(one: Reading) -> dict[str, Any]:
+def in_words(read: Reading) -> dict[str, Any]:
     """A reading as the corpus' files write it: what is absent is left out."""
-    if isinstance(one.result, Rejection):
-        return {"reject": f"{one.result.code} {one.result.err3} {one.result.location}"}
-    event = one.event
+    if isinstance(read.result, Rejection):
+        return {"reject": f"{read.result.code} {read.result.err3} {read.result.location}"}
+    event = read.event
     words: dict[str, Any] = {
-        "status": _from(one, "status", event.status.value),
-        "key": _from(one, "key", event.reference) if event.reference else "none",
+        "status": _from(read, "status", event.status.value),
+        "key": _from(read, "key", event.reference) if event.reference else "none",
         "aliases": "; ".join(" ".join(alias.split("|")[2:]).strip() for alias in event.aliases),
-        "start": "none" if event.start is None else _from(one, "start", f"{event.start.instant:%Y-%m-%dT%H:%MZ}"),
-        "phone": _phone(one),
+        "start": "none" if event.start is None else _from(read, "start", f"{event.start.instant:%Y-%m-%dT%H:%MZ}"),
+        "phone": _phone(read),
     }
     if event.start is not None:
         words["zone"] = event.start.zone
         if event.start.date_only:
             words["date_only"] = True
     if event.duration is not None:
-        words["minutes"] = _from(one, "duration", f"{event.duration.total_seconds() / 60:g}")
+        words["minutes"] = _from(read, "duration", f"{event.duration.total_seconds() / 60:g}")
     if event.deceased:
-        words["deceased"] = one.evidence["deceased"].field
+        words["deceased"] = read.evidence["deceased"].field
     names = {"mode": "visit_mode", "link": "join_link"}
     for name in ("language", "consent", "mode", "link", "facility", "location", "provider", "patient_name"):
         value = getattr(event, names.get(name, name))
         if value is not None:
             words[name] = value
-    if one.odd:
-        words["odd"] = one.odd
+    if read.odd:
+        words["odd"] = read.odd
     return words
 
 
-def _from(one: Reading, name: str, value: str) -> str:
-    field = one.evidence[name].field if name in one.evidence else None
+def _from(read: Reading, name: str, value: str) -> str:
+    field = read.evidence[name].field if name in read.evidence else None
     return value if field is None else f"{field}={value}"
 
 
-def _phone(one: Reading) -> str:
-    phone = one.event.phone
+def _phone(read: Reading) -> str:
+    phone = read.event.phone
     if phone is None:
         return "keep"
     if phone is FORGET:
         return "forget"
-    if isinstance(phone, BadPhone):
+    if isinstance(phone, BadPhone | UnreadablePhone):
         return phone.reason
-    return f"{one.evidence['phone'].field}={phone.e164()}"
+    return f"{read.evidence['phone'].field}={phone.e164()}"

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parser.er7 import Message
-from parser.event import FORGET, BadPhone
+from parser.event import FORGET, BadPhone, UnreadablePhone
 from parser.evidence import Trace
 from parser.phone import PhoneNumber
 from parser.when import Clocks
@@ -23,6 +23,23 @@ from tests.parser.reading import rules
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 CLOCKS = Clocks.of(NOW, None, None, "America/Chicago")
+PLACEHOLDERS = (
+    "0",
+    "000",
+    "00000",
+    "0-0",
+    "N/A",
+    "n/a",
+    "NA",
+    "NONE",
+    "NULL",
+    "-",
+    "x0",
+    "x",
+    "ext. 0",
+    "Ext:",
+    "\uff10",
+)
 CELL = "(202)555-0143^PRN^CP"
 
 
@@ -58,11 +75,30 @@ def e164(finding: PhoneFinding) -> str:
         "999^PRN^CP^^1^202^5550143",
         '""^PRN^CP^^1^202^5550143',
         "not given^PRN^CP^alex@test.example^1^202^5550143",
+        # whole in a component that is made for a part
+        "^PRN^CP^^1^2025550143",
+        "^PRN^CP^^^2025550143",
+        "^PRN^CP^^^+12025550143",
+        "^PRN^CP^^1^202^2025550143",
+        "^PRN^CP^^1^^+1 (202) 555-0143",
+        "^PRN^CP^^1^^12025550143",
+        "^PRN^CP^^1^2025550143^5550143",
+        "^PRN^CP^^+12025550143",
+        "^PRN^CP^^001^(202)^555-0143",
+        "^PRN^CP^^USA^202^5550143",
+        # a placeholder is no extension
+        *(
+            f"^PRN^CP^^1^202^5550143^{placeholder}"
+            for placeholder in ("0", "000", "00000", "N/A", "n/a", "NONE", "-", "x0", "ext. 0")
+        ),
+        "2025550143x0^PRN^CP",
+        "(202)555-0143 ext. 000^PRN^CP",
+        "2025550143 ext N/A^PRN^CP",
     ],
 )
 def test_a_number_in_any_component(xtn: str) -> None:
-    found = find(xtn)
-    assert (e164(found), found.field) == ("+12025550143", "PID-13[1]")
+    finding = find(xtn)
+    assert (e164(finding), finding.field) == ("+12025550143", "PID-13[1]")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +107,7 @@ def test_a_number_in_any_component(xtn: str) -> None:
         "(202)555-0143x12^PRN^CP",
         "(202)555-0143 ext. 12^PRN^CP",
         "+1 (202) 555-0143;ext=9",
+        "tel:+12025550143;ext=9^PRN^CP",
         "^PRN^CP^^1^202^5550143^77",
         "(202)555-0143B12345^PRN^CP",
         "(202)555-0143 mother^PRN^CP",
@@ -87,14 +124,19 @@ def test_a_number_in_any_component(xtn: str) -> None:
         "2025550143^ASN^CP",
         "2025550143^EMR^CP",
         "^PRN^CP^^1^800^5550143",
-        "２０２５５５０１４３^PRN^CP",
+        "Fax 2025550143^PRN^PH",
+        "2025550143 fax^PRN^PH",
+        "2025550143^PRN^Fax Number",
+        "Mom 2025550143^PRN^CP",
+        "No text 2025550143^PRN^CP",
+        "202-555-0143 or 202-555-0150^PRN^CP",
         "2" * 5000,
     ],
 )
 def test_what_cannot_be_texted(xtn: str) -> None:
-    found = find(xtn)
-    assert found.phone == BadPhone(reason="invalid_phone")
-    assert [each.code for each in found.warnings] == ["PHONE_UNUSABLE"]
+    finding = find(xtn)
+    assert finding.phone == UnreadablePhone()
+    assert [warning.code for warning in finding.warnings] == ["PHONE_UNUSABLE"]
 
 
 @pytest.mark.parametrize("use", ["MOBILE", "M", "MC", "C", "CELL", "Cell", "mobile"])
@@ -120,9 +162,10 @@ RANKED = [
 def test_rank_beats_position(order: list[int], count: int) -> None:
     """Whatever the order in the field, the best rank wins; RANKED is best first."""
     chosen = order[:count]
-    found = find("~".join(RANKED[index] for index in chosen))
-    alone = find(RANKED[min(chosen)])
-    assert e164(found) == e164(alone)
+    countries = ["US", "GB", "GG"]
+    finding = find("~".join(RANKED[index] for index in chosen), countries=countries)
+    alone = find(RANKED[min(chosen)], countries=countries)
+    assert e164(finding) == e164(alone)
 
 
 def test_within_one_rank_the_order_of_fields_decides_and_pid_40_comes_first() -> None:
@@ -161,7 +204,13 @@ def test_under_skip_a_landline_does_not_hide_a_line_of_unknown_kind() -> None:
         ('""', "", FORGET),
         ('""^PRN^CP', "", FORGET),
         ('""', '""', FORGET),
-        ('""', "2025550150^WPN^PH", BadPhone(reason="invalid_phone")),
+        ('""', "2025550150^WPN^PH", FORGET),  # the work line says nothing about the number that was deleted
+        ('""~UNKNOWN', "", FORGET),
+        ('""~2025550150^PRN^CP^^^^^^^^^^^20250101', "", BadPhone(reason="invalid_phone")),
+        ("2025550150^PRN^CP^^^^^^^^^^^20250101", "", BadPhone(reason="invalid_phone")),
+        ("2025550150^PRN^CP^^^^^^^^^^^^^UL", "", BadPhone(reason="invalid_phone")),
+        ("UNKNOWN", "", UnreadablePhone()),
+        ("alex@test.example^NET^Internet~9999999999^PRN^PH", "", UnreadablePhone()),
         ("", '""', None),
         ("", "2025550150^WPN^PH", None),
         ("~~", "", None),
@@ -192,7 +241,28 @@ def test_twenty_repetitions_are_looked_at() -> None:
 
 def test_a_national_number_belongs_to_the_first_country() -> None:
     assert e164(find("07911 123456^PRN^CP", countries=["GB", "US"])) == "+447911123456"
-    assert isinstance(find("07911 123456^PRN^CP", countries=["US", "GB"]).phone, BadPhone)
+    assert isinstance(find("07911 123456^PRN^CP", countries=["US", "GB"]).phone, UnreadablePhone)
+
+
+ABROAD = ["+61491570156^PRN^CP", "+447911123456^PRN^CP", "+17875550143^PRN^CP", "+13065550143^PRN^CP^^^^^^Y"]
+
+
+@pytest.mark.parametrize("first", ABROAD)
+def test_a_number_of_a_country_that_is_not_texted_hides_none_that_is(first: str) -> None:
+    for home in (f"{first}~2025550143^PRN^CP", f"{first}~2025550143^PRN^PH", f"{first}~~FAX~2025550143"):
+        trace = Trace()
+        finding = find(home, trace=trace, countries=["US"])
+        assert e164(finding) == "+12025550143"
+        [why] = [candidate.why_not for candidate in finding.candidates if candidate.field == "PID-13[1]"]
+        assert why is not None
+        assert why.startswith(f"{finding.field} may be texted, a number of ")
+        assert why.endswith(" may not (sms.countries: US)")
+
+
+@pytest.mark.parametrize("first", ABROAD)
+def test_a_number_abroad_is_still_the_patients_where_there_is_no_other(first: str) -> None:
+    """Who may be texted is asked later; the silence then says `country_not_allowed`, and a changed configuration is obeyed."""
+    assert e164(find(f"FAX~{first}", countries=["US"])) == first.partition("^")[0]
 
 
 ANY = st.text(st.sampled_from('0123456789+()-. ^~&\\xXCP"NRMB') | st.characters(codec="utf-8"), max_size=80)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Start, Status
+from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Start, Status, UnreadablePhone
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment, Life, advance, close_window, first_sight, same_visit
 from tests.scheduler.stories import NEW_YORK, event, local, policy
@@ -26,6 +26,7 @@ ENDINGS = {
     Status.ARRIVED: Life.ENDED,
     Status.COMPLETED: Life.ENDED,
 }
+JUNK = BadPhone(reason="invalid_phone")
 KEPT = ("duration", "language", "consent", "visit_mode", "facility", "provider")
 
 
@@ -58,6 +59,10 @@ def final(events: list[SchedulingEvent]) -> dict[str, Any]:
     newest: dict[str, Any] = dict.fromkeys((*KEPT, "start", "phone")) | {"life": Life.ACTIVE, "deceased": False}
     for each in sorted(events, key=lambda one: one.occurred_at):
         said = {name: getattr(each, name) for name in (*KEPT, "start", "phone")} | {"life": life_in(each)}
+        if isinstance(each.phone, UnreadablePhone):  # junk replaces nothing but silence
+            said["phone"] = newest["phone"] or JUNK
+        elif each.phone is not None and newest["phone"] is JUNK:
+            newest["phone"] = None
         newest |= {name: value for name, value in said.items() if value is not None}
         newest["deceased"] |= each.deceased
     return newest | {"aliases": {alias for each in events for alias in each.aliases}}
@@ -80,7 +85,8 @@ def random_history(random: Random) -> list[SchedulingEvent]:
     history = [random_event(random, random.choice(names.split()), n) for n in range(random.randint(2, 8))]
     if any(life_in(each) not in (Life.ACTIVE, None) for each in history):
         # An end forgets the phone for good: only what is said later can bring it back (sms.md, Forgetting).
-        history = [each if each.phone is not None else replace(each, phone=random_phone(random)) for each in history]
+        silent = (None, UnreadablePhone())
+        history = [each if each.phone not in silent else replace(each, phone=random_phone(random)) for each in history]
     return history
 
 
@@ -94,7 +100,7 @@ def random_event(random: Random, name: str, number: int) -> SchedulingEvent:
         "facility": random.choice((None, "North", "South")),
         "provider": random.choice((None, "East", "West")),
         "deceased": random.random() < 0.03,
-        "phone": random_phone(random) if random.random() < 0.6 else None,
+        "phone": random_phone(random) if random.random() < 0.6 else random.choice((None, UnreadablePhone())),
         "aliases": tuple(
             f"EPIC|LAMNA|{kind}|1|" for kind in random.sample(("filler", "placer", "visit"), random.randint(1, 3))
         ),
@@ -133,6 +139,31 @@ def test_the_final_state_is_the_newest_events_whatever_the_order(shard: int) -> 
             assert found == expected, f"history {number}"
         with_phone += ahead and isinstance(expected["phone"], PhoneNumber)
     assert with_phone > 40, "too few of these histories keep a phone"
+
+
+NUMBER = PhoneNumber("+12025550143")
+
+
+@pytest.mark.parametrize(
+    ("given", "phone", "fault"),
+    [
+        ((NUMBER, UnreadablePhone()), NUMBER, None),
+        ((UnreadablePhone(), NUMBER), NUMBER, None),
+        ((UnreadablePhone(), None), None, "invalid_phone"),
+        ((None, UnreadablePhone()), None, "invalid_phone"),
+        ((FORGET, UnreadablePhone()), None, "no_phone"),
+        ((BadPhone(reason="landline"), UnreadablePhone()), None, "landline"),
+        ((NUMBER, BadPhone(reason="invalid_phone")), None, "invalid_phone"),
+        ((NUMBER, BadPhone(reason="invalid_phone"), UnreadablePhone()), None, "invalid_phone"),
+        ((NUMBER, UnreadablePhone(), FORGET), None, "no_phone"),
+    ],
+)
+def test_a_junk_telephone_is_no_silence_and_no_delete(given: tuple[Any, ...], phone: object, fault: str | None) -> None:
+    """It says why there is no number where none was given, and takes nothing away; in any order of delivery."""
+    history = [event("S14", f"2026-06-01 09:0{minute}", VISIT, phone=said) for minute, said in enumerate(given)]
+    for delivery in (history, history[::-1]):
+        state = told_in(delivery)
+        assert (state.phone, state.phone_fault) == (phone, fault)
 
 
 def test_an_older_message_that_adds_nothing_is_none() -> None:

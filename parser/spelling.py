@@ -1,0 +1,219 @@
+"""A telephone number as people and systems write it: what stands around the digits is taken off, and what it says is kept.
+
+Sources: HL7 v2.5.1 TN (2A.3.79): `[NN] [(999)]999-9999[X99999][B99999][C any text]`; RFC 3966 (`tel:` with `ext` and
+`phone-context`), RFC 5724 (`sms:`); Unicode's general categories and default-ignorable characters. The rules of the file:
+
+- Invisible characters (direction and width marks, byte order mark, soft hyphen) count for nothing, every kind of space is a
+  space, every kind of dash a hyphen, every decimal digit its value, full-width forms are their ASCII twins.
+- Words may stand before or behind the number (`Cell: ...`, `... (home)`, `tel:...`) if all of them are known here. They say
+  what kind of line it is. An unknown word (`mother`) makes it somebody else's number.
+- `0`, `000`, `N/A` as extension are placeholders: there is none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+from urllib.parse import unquote
+
+Use = Literal["cell", "own", "work", "landline", "never", "plain"]
+"""What a word says of a line; `plain`: nothing (`tel`, `phone`), `never`: a fax, a pager or another that takes no texts."""
+
+LEAST_DIGITS: Final = 7
+EXTENSION: Final = "an extension cannot be texted"
+NO_NUMBER: Final = "holds no telephone number"
+NOT_ALONE: Final = "holds more than a telephone number"
+TOO_LONG: Final = "is too long for a telephone number"
+NO_TEXTS: Final = "is labelled as a line that takes no texts"
+_MAX_TEXT: Final = 160  # a spelling of 15 digits with a URI's parameters or a remark; bounds what the patterns can cost
+
+
+class Spelling(NamedTuple):
+    """A text taken apart.
+
+    Attributes:
+        number: digits with `+`, parentheses, spaces, `.`, `/` and `-` between them; "": `fault` says why there is none.
+        uses: what the words around it say of the line.
+        final: the fault condemns the whole repetition of the field, not just this text.
+    """
+
+    number: str
+    uses: frozenset[Use] = frozenset()
+    fault: str | None = None
+    final: bool = False
+
+
+def spelled(text: str) -> Spelling:
+    """The number that a text holds, and what is said of it."""
+    text = " ".join(plain(text).split())
+    if len(text) > _MAX_TEXT:
+        return Spelling("", fault=TOO_LONG)
+    uri = _SCHEME.match(text) is not None
+    if uri:
+        text = " ".join(plain(unquote(text)).split())
+    match = _SPELLING.fullmatch(text)
+    if match is None:
+        return Spelling("", fault=NO_NUMBER)
+    number, rest = match["number"], match["rest"]
+    if uri:
+        number, rest = _without_parameters(number, rest)
+    label = uses_of(match["label"])
+    if label is None:
+        return Spelling("", fault=NOT_ALONE, final=True)
+    remark = _remark(rest)
+    if isinstance(remark, str):
+        return Spelling("", fault=remark, final=True)
+    uses = label | remark
+    if "never" in uses:
+        return Spelling("", fault=NO_TEXTS, final=True)
+    return Spelling(number, uses)
+
+
+def digits_in(text: str) -> int:
+    """How many decimal digits a text holds, in any script."""
+    return 0 if not text else len(_DIGIT.findall(text))
+
+
+def is_extension(text: str) -> bool:
+    """Whether what stands in an extension's place is one, and no placeholder."""
+    return digits_in(text) > 0 and _PLACEHOLDER.fullmatch(plain(text)) is None
+
+
+def uses_of(text: str, shortest: int = 1) -> frozenset[Use] | None:
+    """What the words of a text say of a line; None: it holds a word that is not known here, or an address.
+
+    Args:
+        shortest: words of fewer letters are not known: where a code may stand, `F` is not fax.
+    """
+    if not text or text.isspace():
+        return frozenset()
+    if "@" in text:
+        return None
+    words = _words(text)
+    if len(words) > 1 and words[-1] == "no" and _WORDS.get(words[-2]) is not None:
+        words.pop()  # "phone no. 202-555-0143"; any other "no" forbids something
+    uses = [_WORDS.get(word) if len(word) >= shortest else None for word in words]
+    return None if None in uses else frozenset(use for use in uses if use is not None and use != "plain")
+
+
+def plain(text: str) -> str:
+    """The text in ASCII as far as it can be a number: invisible characters gone, spaces, dashes and digits the usual ones."""
+    return text if text.isascii() else "".join(map(_plain_character, text))
+
+
+_DIGIT: Final = re.compile(r"\d")
+# A number of the label, as in "Cell 2:", is no part of the telephone number.
+_SPELLING: Final = re.compile(
+    r"(?P<label>[^0-9]*?(?:[0-9]\s*[:)]\s?[^0-9]*?)?)"
+    r"(?P<number>(?:\+\s*)?[(\[]?\s*[0-9](?:[()\[\]\s./-]*[0-9]){6,})"
+    r"(?P<rest>.*)",
+    re.DOTALL,
+)
+_SCHEME: Final = re.compile(r"(?:tel|sms|smsto|mms|mmsto|callto|fax):", re.IGNORECASE)
+_PARAMETER: Final = re.compile(r";\s*([A-Za-z-]+)\s*=([^;?]*)")
+_MARK: Final = re.compile(r"[\s(]*(?:ext(?:ension|n)?|xt|x(?![A-Za-z])|[;,#])(?P<tail>.*)", re.IGNORECASE | re.DOTALL)
+_PLACEHOLDER: Final = re.compile(
+    r"[\W_]*(?:ext(?:ension|n)?|x)?[\W_]*(?:0[0\W_]*|n[\W_]*a|none|null|nil|unk(?:nown)?)?[\W_]*", re.IGNORECASE
+)
+_WORD: Final = re.compile(r"[^\W\d_]+")
+
+
+def _without_parameters(number: str, rest: str) -> tuple[str, str]:
+    """A URI's number with its context before it; of its parameters only an extension is left."""
+    context, kept = "", ""
+    for name, value in _PARAMETER.findall(rest.partition("?")[0]):
+        if name.lower() == "phone-context" and value.strip().startswith("+"):
+            context = value.strip()
+        elif name.lower() in ("ext", "postd"):
+            kept += f" ext {value}"
+    if not rest.startswith((";", "?")):
+        kept = rest + kept
+    return (number if number.startswith("+") or not context else f"{context} {number}"), kept
+
+
+def _remark(rest: str) -> frozenset[Use] | str:
+    """What stands behind the number: what it says of the line, or the fault that it is."""
+    if not rest or rest.isspace():
+        return frozenset()
+    if rest[0] in "cC" and _words(rest)[0] not in _WORDS:
+        return frozenset()  # TN: `C any text`
+    mark = _MARK.match(rest)
+    if mark is not None:
+        tail = mark["tail"]
+        if digits_in(tail) >= LEAST_DIGITS:
+            return NOT_ALONE
+        if is_extension(tail):
+            return EXTENSION
+        return frozenset() if _PLACEHOLDER.fullmatch(tail) is not None else _uses_or_fault(tail)
+    uses = uses_of(rest)
+    if uses is not None and not digits_in(rest):
+        return uses
+    words = _words(rest)
+    return frozenset() if words and words[0] in ("c", "call") else NOT_ALONE
+
+
+def _uses_or_fault(text: str) -> frozenset[Use] | str:
+    uses = uses_of(text)
+    return NOT_ALONE if uses is None else uses
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text in small letters without accents."""
+    if not text.isascii():
+        text = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
+    return _WORD.findall(text.casefold())
+
+
+def _plain_characters() -> Iterator[tuple[str, str]]:
+    for characters, written in (
+        ("\u034f\u115f\u1160\u17b4\u17b5\u20e3\u3164\uffa0", ""),  # ignorable beside category Cf; the keycap's frame
+        ("\u02d7\u2043\u2053\u2212\u223c\u30fc\uff5e\uff70", "-"),  # dashes beside category Pd
+        ("\u00b7\u2022\u2024\u2027\u2219\u22c5\u30fb\uff65\u3002", "."),
+        ("\u2044\u2215", "/"),
+        ("\u2795\ufb29", "+"),
+    ):
+        for character in characters:
+            yield character, written
+
+
+_PLAIN: Final = dict(_plain_characters())
+_VARIATION_SELECTORS: Final = (*range(0xFE00, 0xFE10), *range(0x180B, 0x1810), *range(0xE0100, 0xE01F0))
+
+
+@lru_cache(maxsize=2048)
+def _plain_character(character: str) -> str:
+    if character.isascii():
+        return character
+    written = _PLAIN.get(character)
+    if written is not None:
+        return written
+    category = unicodedata.category(character)
+    if category == "Cf" or ord(character) in _VARIATION_SELECTORS:
+        return ""
+    if category[0] in "ZC":
+        return " "
+    if category == "Pd":
+        return "-"
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    twin = unicodedata.normalize("NFKC", character)
+    return twin if len(twin) == 1 and twin.isascii() and category != "No" else character
+
+
+# What people write before or behind a number, in the languages of the shipped texts and of their neighbours.
+_USES: Final[dict[Use, str]] = {
+    "cell": """cell cellular cellphone cel celular celulaire mobile mobil mob mobiltelefon movil cellulaire portable natel handy
+        gsm smartphone iphone android sms smsto mms mmsto text texts txt m c""",
+    "own": """home hm house h personal personnel private priv own self patient pt residence residential res casa domicilio
+        domicile maison particular pers""",
+    "work": "work wk wrk w business bus office off ofc job trabajo oficina travail bureau employer",
+    "landline": "landline land fixed fijo fixe",
+    "never": "fax facsimile telefax f pager beeper pgr modem tdd tty teletype voicemail vm email mail",
+    "plain": """tel tele telephone telefono telefon phone phones ph fon fone tlf callto p t number num nr nbr numero n type value
+        uri voice pref preferred primary best main contact day daytime evening eve night us usa ca international intl and or the
+        my only please is verified""",
+}
+_WORDS: Final[dict[str, Use]] = {word: use for use, words in _USES.items() for word in words.split()}

@@ -1,0 +1,93 @@
+"""Every case of INDEX.tsv through the command that showed its fault, held against its right value."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.carebell.conftest import Carebell, carebell, configuration  # noqa: F401  (fixtures)
+from tests.story.clinic import opened
+from tests.story.folder import sign
+
+CASES = Path(__file__).parent
+SENT = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
+"""MSH-7 of most of these messages."""
+
+
+class Commands:
+    """`carebell explain` and `carebell plan` on files of this folder, in the shipped configuration's production environment."""
+
+    def __init__(self, run: Carebell, config: Path) -> None:
+        self._run = run
+        self._words = ("-c", config, "-e", "production", "--json")
+
+    def explain(self, *names: str) -> dict[str, dict[str, Any]]:
+        """What the last of the messages says, by the name of the value; warnings by their code."""
+        rows = self._run("explain", *self._words, *map(_file, names)).rows
+        return {row["value"] if row["name"] == "warning" else row["name"]: row for row in rows}
+
+    def plan(self, *names: str) -> list[dict[str, Any]]:
+        return self._run("plan", *self._words, *map(_file, names)).rows
+
+
+def _file(name: str) -> Path:
+    [path] = CASES.glob(f"{name}-*.hl7")
+    return path
+
+
+@pytest.fixture
+def commands(carebell: Carebell, configuration: Path) -> Commands:  # noqa: F811
+    return Commands(carebell, configuration)
+
+
+def test_the_index_names_every_file() -> None:
+    rows = [line.split("\t") for line in (CASES / "INDEX.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    assert all(len(row) == 4 for row in rows)
+    assert sorted(name for row in rows for name in row[0].split()) == sorted(
+        path.name.partition("-")[0] for path in CASES.glob("*.hl7")
+    )
+
+
+@pytest.mark.parametrize("name", ["p04", "p06", "p40", "r01"])
+def test_a_number_is_read_however_it_was_written(name: str, commands: Commands) -> None:
+    said = commands.explain(name)
+    assert (said["phone"]["value"], said["phone"]["field"]) == ("***0143", "PID-13[1]")
+    assert "PHONE_UNUSABLE" not in said
+
+
+def test_r02_a_foreign_cell_does_not_hide_one_that_may_be_texted(commands: Commands) -> None:
+    phone = commands.explain("r02")["phone"]
+    assert (phone["value"], phone["field"]) == ("***0143", "PID-13[2]")
+    [lost] = [candidate for candidate in phone["candidates"] if candidate["field"] == "PID-13[1]"]
+    assert lost["value"] == "***0156"
+    assert lost["why_not"] == "PID-13[2] may be texted, a number of AU may not (sms.countries: CA, US)"
+    going = [row for row in commands.plan("r02") if row["status"] == "planned"]
+    assert {row["kind"] for row in going} == {"booked", "reminder"}
+    assert {row["to"] for row in going} == {"***0143"}
+
+
+def test_d05_junk_in_the_telephone_field_throws_no_known_number_away(commands: Commands) -> None:
+    before, after = commands.plan("d05a"), commands.plan("d05a", "d05b")
+    assert {row["to"] for row in after} == {"***0143"}
+    assert [row for row in after if row["kind"] == "reminder"] == [row for row in before if row["kind"] == "reminder"]
+    said = commands.explain("d05b")
+    assert said["phone"]["note"] == "given, but none can be texted: invalid_phone; keep what is known"
+    assert said["PHONE_UNUSABLE"]["field"] == "PID-13[1]"
+
+
+async def test_d05_the_log_says_why_and_the_text_goes_to_the_known_number(configuration: Path) -> None:  # noqa: F811
+    async with opened(configuration, at=SENT) as clinic:
+        first, second = (sign(_file(name).read_bytes()) for name in ("d05a", "d05b"))
+        acks = await clinic.send(first)
+        clinic.clock.move_to(SENT + timedelta(minutes=5))
+        acks += await clinic.send(second)
+        assert [ack.code for ack in acks] == ["AA", "AA"]
+        line = clinic.events("message_accepted")[-1]
+        assert line["warnings"] == "PHONE_UNUSABLE"
+        assert line["number_fault"] == "PID-13[1] holds no telephone number"
+        texts = await clinic.pass_by(timedelta(days=9))
+    assert texts
+    assert {text["to"] for text in texts} == {"+12025550143"}
