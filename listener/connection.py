@@ -45,6 +45,7 @@ class Owner(Protocol):
     def settled(self, size: int) -> None: ...
     def buffers(self, connection: Connection, held: int, before: int) -> None: ...
     def closed(self, connection: Connection, kind: Kind) -> None: ...
+    def evict(self, connection: Connection) -> None: ...
 
 
 class _End:
@@ -73,6 +74,7 @@ class Connection(asyncio.Protocol):
         "_heard",
         "_idle_deadline",
         "_kind",
+        "_last_block",
         "_limits",
         "_linger_deadline",
         "_loop",
@@ -110,11 +112,21 @@ class Connection(asyncio.Protocol):
         self._yielded = False  # more frames stand ready, for the next turn of the loop
         self.held = 0  # bytes of input in memory
         self._discarded = 0
+        self._last_block = (
+            loop.time()
+        )  # when the last whole one was taken; before any, when the connection was accepted
         self._frame_deadline = Deadline(loop, limits.frame_timeout, self._frame_late)
         self._write_deadline = Deadline(loop, limits.write_timeout, self._write_late)
         self._linger_deadline = Deadline(loop, limits.linger, self._linger_over)
         idle = limits.idle_timeout
         self._idle_deadline = Deadline(loop, idle, self._idle) if idle is not None else None
+
+    @property
+    def quiet_since(self) -> tuple[bool, float] | None:
+        """(whether a block has begun, loop time of the last whole one); None: an answer is owed."""
+        if self._queue or self._decoder.unread:
+            return None
+        return self._decoder.mid_block, self._last_block
 
     # --- asyncio.Protocol
 
@@ -227,6 +239,7 @@ class Connection(asyncio.Protocol):
     def _take(self, content: bytes) -> None:
         server = self._server
         server.frames += 1
+        self._last_block = self._loop.time()
         self._frame_deadline.stop()  # the next block, if it has begun already, gets a time of its own
         if self._idle_deadline is not None:
             self._idle_deadline.restart()
@@ -375,6 +388,13 @@ class Connection(asyncio.Protocol):
         if not self._lost:
             self._report(kind, text)
             self._reset(kind)
+
+    def crowd_out(self, text: str) -> None:
+        """Reset to make room for another peer; at once, also in the TLS handshake."""
+        if not self._lost:
+            self._report(Kind.CROWDED_OUT, text)
+            self._reset(Kind.CROWDED_OUT)
+        self._server.evict(self)
 
     def _report(self, kind: Kind, text: str = "", error: BaseException | None = None) -> None:
         """Report, and remember the first reason as the one the connection ended for."""

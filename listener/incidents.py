@@ -14,6 +14,8 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final
 
+from listener.sources import source_of
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
@@ -30,6 +32,11 @@ class Peer:
     port: int
     local_port: int
     thumbprint: str | None = None
+
+    @property
+    def source(self) -> str:
+        """What limits count it as: its IPv4 address, or the /64 of its IPv6 address."""
+        return source_of(self.address)
 
 
 class Kind(Enum):
@@ -53,6 +60,11 @@ class Kind(Enum):
         "too_many_from_peer",
         logging.WARNING,
         "The limit of connections from one address is reached.",
+    )
+    CROWDED_OUT = (
+        "crowded_out",
+        logging.WARNING,
+        "Closed to make room: the quietest connection of the address that holds most.",
     )
     HANDLER_FAILED = ("handler_failed", logging.ERROR, "The message could not be handled; reset without an answer.")
     RESET = ("reset", 0, "Reset without an answer, so that the peer sends again.")

@@ -24,16 +24,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from listener.accepting import BACKLOG, Acceptor
 from listener.connection import Connection
 from listener.incidents import Incident, Kind, Peer, Reporter
 from listener.limits import Limits
 from listener.reply import Handler, Oversize, no_answer
+from listener.sources import ConnectionRegister
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_BACKLOG = 512  # connections waiting to be accepted: every peer of a restarted service comes back at once
-_ACCEPT_PAUSE = 1.0  # s
+_AFTER_RESET = 1.0  # s; the loop's next turn ends a connection that was reset
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))  # a dead peer is found in 2 minutes
 _USER_TIMEOUT_MS = 120_000  # the same for an answer that is never acknowledged: the kernel would try for 15 minutes
 
@@ -80,6 +81,7 @@ class MllpServer:
         oversize: may answer a block over the size limit, from its first bytes.
         tls: a server context (listener/tls.py); None: plain TCP.
         allow_from: source addresses or CIDR networks; none: everybody. ValueError for what is neither.
+        shared: the connections of all the process's listeners, with the bounds that hold for them together; None: no others.
         report: gets every incident, rate-limited, on the event loop.
     """
 
@@ -92,6 +94,7 @@ class MllpServer:
         limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
         allow_from: Iterable[str] = (),
+        shared: ConnectionRegister[Connection] | None = None,
     ) -> None:
         self.handler = handler
         self.oversize = oversize
@@ -102,15 +105,19 @@ class MllpServer:
         self._incident = report
         self._accepted = 0
         self._connections: set[Connection] = set()
-        self._beginning: set[asyncio.Task[None]] = set()  # one task for each connection until its handshake is over
-        self._per_peer: Counter[str] = Counter()
+        self._beginning: dict[Connection, asyncio.Task[None]] = {}  # until the connection's handshake is over
+        own = ConnectionRegister[Connection](
+            limit=self._limits.max_connections, limit_per_source=self._limits.max_connections_per_peer
+        )
+        self._own = own
+        self._registers = (own,) if shared is None else (own, shared)
         self._closes: Counter[str] = Counter()
         self._messages = 0
         self._bytes = 0
         self._buffered = 0
         self._waiting: deque[Connection] = deque()
         self._is_waiting: set[Connection] = set()
-        self._listening: list[socket.socket] = []
+        self._acceptor: Acceptor | None = None
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -124,17 +131,18 @@ class MllpServer:
         """
         self._loop = asyncio.get_running_loop()
         self.report = Reporter(self._incident, self._loop.time)
-        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        entries = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listening: list[socket.socket] = []
         try:
-            for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
-                self._listening.append(socket.create_server(address, family=family, backlog=_BACKLOG))
+            for family, address in dict.fromkeys((entry[0], entry[4]) for entry in entries):
+                listening.append(socket.create_server(address, family=family, backlog=BACKLOG))
         except OSError:
-            self._stop_listening()
+            for sock in listening:
+                sock.close()
             raise
-        for listening in self._listening:
-            listening.setblocking(False)
-            self._listen(listening)
-        bound: int = self._listening[0].getsockname()[1]
+        bound: int = listening[0].getsockname()[1]
+        self._acceptor = Acceptor(self._loop, self._admit, self._cannot_accept)
+        self._acceptor.open(listening)
         return bound
 
     def reconfigure(
@@ -148,6 +156,8 @@ class MllpServer:
         if tls is not None and self._tls is None:
             raise ValueError("a plain listener cannot become a TLS listener while it runs")
         self._limits = limits or self._limits
+        self._own.limit = self._limits.max_connections
+        self._own.limit_per_source = self._limits.max_connections_per_peer
         self._tls = tls or self._tls
         if allow_from is not None:
             self._allowed = networks(allow_from)
@@ -159,8 +169,9 @@ class MllpServer:
             How many connections had to be reset; a sender of an unanswered message will send it again.
         """
         self._draining = True
-        self._stop_listening()
-        for task in tuple(self._beginning):
+        if self._acceptor is not None:
+            self._acceptor.close()
+        for task in tuple(self._beginning.values()):
             task.cancel()
         for connection in tuple(self._connections):
             connection.drain()
@@ -174,7 +185,9 @@ class MllpServer:
                 left = list(self._connections)
                 for connection in left:
                     connection.abort(Kind.DRAIN_TIMEOUT)
-                await self._empty.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_AFTER_RESET):
+                        await self._empty.wait()
         return len(left)
 
     def statistics(self) -> Statistics:
@@ -191,30 +204,9 @@ class MllpServer:
 
     # --- accepting
 
-    # Not `loop.create_server`: it would let any number of peers sit in TLS handshakes before a limit could see them.
-
-    def _listen(self, listening: socket.socket) -> None:
-        if not self._draining:
-            self._loop.add_reader(listening, self._accept, listening)
-
-    def _stop_listening(self) -> None:
-        for listening in self._listening:
-            self._loop.remove_reader(listening)
-            listening.close()
-        self._listening.clear()
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_BACKLOG):
-            try:
-                sock, address = listening.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:  # no descriptors or no memory: to try again at once would only spin
-                self.report(Kind.TOO_MANY, None, f"cannot accept: {error.strerror}")
-                self._loop.remove_reader(listening)
-                self._loop.call_later(_ACCEPT_PAUSE, self._listen, listening)
-                return
-            self._admit(sock, address)
+    def _cannot_accept(self, error: OSError) -> None:
+        """No descriptors or no memory; the acceptor tries again."""
+        self.report(Kind.TOO_MANY, None, f"cannot accept: {error.strerror}")
 
     def _admit(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """A socket was accepted: refuse it before it costs anything, or begin."""
@@ -231,22 +223,32 @@ class MllpServer:
         _tune(sock)
         connection = Connection(self, self._limits, peer, self._loop)
         self._connections.add(connection)
-        self._per_peer[peer.address] += 1
+        for register in self._registers:
+            register.add(peer.source, connection)
         task = self._loop.create_task(self._begin(connection, sock, peer, self._tls))
-        self._beginning.add(task)
+        self._beginning[connection] = task
         task.add_done_callback(partial(self._begun, connection, sock))
 
     def _refusal(self, peer: Peer) -> tuple[Kind, str] | None:
-        limits = self._limits
         if self._draining:
             return Kind.DRAINED, ""
         if self._allowed and not any(_contains(network, peer.address) for network in self._allowed):
             return Kind.ADDRESS_REFUSED, ""
-        if len(self._connections) >= limits.max_connections:
-            return Kind.TOO_MANY, f"{limits.max_connections} are open"
-        if self._per_peer[peer.address] >= limits.max_connections_per_peer:
-            return Kind.TOO_MANY_FROM_PEER, f"{limits.max_connections_per_peer} are open"
+        for register in self._registers:
+            if register.source_is_full(peer.source):
+                return Kind.TOO_MANY_FROM_PEER, f"{register.limit_per_source} are open"
+        for register in self._registers:
+            if register.full and not self._make_room(register, peer):
+                return Kind.TOO_MANY, f"{register.limit} are open"
         return None
+
+    def _make_room(self, register: ConnectionRegister[Connection], peer: Peer) -> bool:
+        """Close the quietest connection of the source that holds most, which may be another port's, for one of this peer's."""
+        quietest = register.makes_room_for(peer.source)
+        if quietest is None:
+            return False
+        quietest.crowd_out(f"{register.held_by(quietest.peer.source)} of {register.limit} connections were from there")
+        return True
 
     async def _begin(
         self, connection: Connection, sock: socket.socket, peer: Peer, context: ssl.SSLContext | None
@@ -279,8 +281,8 @@ class MllpServer:
         self.closed(connection, kind)
 
     def _begun(self, connection: Connection, sock: socket.socket, task: asyncio.Task[None]) -> None:
-        self._beginning.discard(task)
-        if task.cancelled():  # by stop(), perhaps before it ran at all
+        del self._beginning[connection]
+        if task.cancelled():  # by stop() or evict(), perhaps before it ran at all
             sock.close()
             self.closed(connection, Kind.DRAINED)
 
@@ -291,13 +293,18 @@ class MllpServer:
             return
         self._connections.discard(connection)
         self._closes[kind.code] += 1
-        address = connection.peer.address
-        self._per_peer[address] -= 1
-        if not self._per_peer[address]:
-            del self._per_peer[address]
+        for register in self._registers:
+            register.remove(connection.peer.source, connection)
         self._is_waiting.discard(connection)
         if not self._connections:
             self._empty.set()
+
+    def evict(self, connection: Connection) -> None:
+        """Its place is free from now on; its descriptor, in the loop's next turn."""
+        self.closed(connection, Kind.CROWDED_OUT)
+        task = self._beginning.get(connection)
+        if task is not None:
+            task.cancel()
 
     def saturated(self) -> bool:
         limits = self._limits
@@ -327,7 +334,7 @@ class MllpServer:
         """A connection's buffered input changed; past the limit the largest goes, which is never a well-behaved one."""
         self._buffered += held - before
         if held > before and self._buffered > self._limits.max_buffered:
-            largest = max(self._connections, key=lambda each: each.held)
+            largest = max(self._connections, key=lambda connection: connection.held)
             largest.abort(Kind.SHED, f"it held {largest.held} bytes")
 
 

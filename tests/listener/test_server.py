@@ -12,12 +12,13 @@ from datetime import timedelta
 import hl7.client
 import pytest
 
-from listener.connection import reset
+from listener.connection import Connection, reset
 from listener.framing import frame
 from listener.incidents import Kind, Peer
 from listener.limits import Limits
 from listener.reply import RESET, Close, Reply
 from listener.server import MllpServer, networks
+from listener.sources import ConnectionRegister
 from tests.listener.conftest import SHORT, SOON, Later, Listen, ask, echo, eventually, read_block, read_to_end
 
 
@@ -389,6 +390,70 @@ async def test_the_limit_of_connections_from_one_address(listen: Listen) -> None
     again, again_writer = await listening.connect()
     assert await ask(again, again_writer, b"three") == frame(b"ACK three")
     assert listening.kinds() == [Kind.TOO_MANY_FROM_PEER]
+
+
+async def test_another_address_gets_in_where_one_holds_everything(listen: Listen) -> None:
+    """Idle and half-spoken connections of one address make room, the quietest first; one that is owed an answer stays."""
+    later = Later()
+    listening = await listen(later, limits=Limits(max_connections=3, max_connections_per_peer=3))
+    owed, owed_writer = await listening.connect()
+    owed_writer.write(frame(b"owed"))
+    await later.until(1)
+    _, half = await listening.connect()
+    half.write(b"\x0bhalf")
+    await eventually(lambda: listening.server.statistics().buffered_bytes > 0)
+    idle, _ = await listening.connect()
+    for number in (2, 3):
+        _, writer = await listening.connect(local_addr=(f"127.0.0.{number}", 0))
+        writer.write(frame(b"%d" % number))
+        await later.until(number)
+        assert listening.kinds() == [Kind.CROWDED_OUT]
+    for index in range(3):
+        later.answer(index)
+    assert await read_block(owed) == frame(b"ACK owed")
+    with pytest.raises(ConnectionResetError):
+        await read_to_end(idle)
+    assert listening.server.statistics().open == 3
+    assert listening.server.statistics().closes == {"crowded_out": 2}
+
+
+async def test_what_one_address_holds_on_one_port_makes_room_on_another(listen: Listen) -> None:
+    shared = ConnectionRegister[Connection](limit=4, limit_per_source=4)
+    first, second = await listen(shared=shared), await listen(shared=shared)
+    for _ in range(4):
+        await first.connect()
+    await eventually(lambda: first.server.statistics().open == 4)
+    reader, writer = await second.connect(local_addr=("127.0.0.2", 0))
+    assert await ask(reader, writer, b"in") == frame(b"ACK in")
+    assert first.server.statistics().closes == {"crowded_out": 1}
+    assert len(shared) == 4
+
+
+async def test_the_bound_of_one_address_holds_over_all_ports(listen: Listen) -> None:
+    shared = ConnectionRegister[Connection](limit=10, limit_per_source=2)
+    first, second = await listen(shared=shared), await listen(shared=shared)
+    await first.connect()
+    await first.connect()
+    await eventually(lambda: len(shared) == 2)
+    refused, _ = await second.connect()
+    assert await read_to_end(refused) == b""
+    assert second.kinds() == [Kind.TOO_MANY_FROM_PEER]
+    first.writers[0].close()
+    await eventually(lambda: len(shared) == 1)
+    reader, writer = await second.connect()
+    assert await ask(reader, writer, b"in") == frame(b"ACK in")
+
+
+async def test_connections_of_every_end_leave_the_register(listen: Listen) -> None:
+    shared = ConnectionRegister[Connection](limit=100, limit_per_source=100)
+    listening = await listen(shared=shared, limits=Limits(frame_timeout=SHORT))
+    for said in (b"", b"junk", frame(b"whole"), b"\x0bnever done"):
+        _, writer = await listening.connect()
+        writer.write(said)
+    listening.writers[0].close()
+    listening.writers[2].close()
+    await eventually(lambda: listening.server.statistics().open == 0)
+    assert len(shared) == 0
 
 
 async def test_the_allow_list(listen: Listen) -> None:

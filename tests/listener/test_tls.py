@@ -202,6 +202,21 @@ async def test_limits_hold_before_the_handshake(listen: Listen, server_pair: Pai
     assert listening.kinds() == [Kind.TOO_MANY]
 
 
+async def test_silent_handshakes_of_one_address_make_room_for_another(listen: Listen, server_pair: Pair) -> None:
+    listening = await listen(tls=plain_server(server_pair), limits=Limits(max_connections=2))
+    silent, _ = await listening.connect()
+    await listening.connect()
+    await eventually(lambda: listening.server.statistics().open == 2)
+    reader, writer = await listening.connect(
+        local_addr=("127.0.0.2", 0), ssl=client_context(anchors=[server_pair.pem], verify=False)
+    )
+    assert await ask(reader, writer, b"in") == frame(b"ACK in")
+    assert await read_to_end(silent) == b""
+    assert listening.kinds() == [Kind.CROWDED_OUT]
+    assert listening.server.statistics().open == 2
+    writer.close()
+
+
 async def test_stop_drops_handshakes_and_answers_what_is_in_flight(listen: Listen, server_pair: Pair) -> None:
     later = Later()
     listening = await listen(later, tls=plain_server(server_pair))
