@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import errno
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from carebell.exits import ConfigurationStop, PermissionStop, Stop
 from carebell.reception import Reception
@@ -19,11 +21,16 @@ from config.model import ListenerSection
 from journal.events import Event
 from journal.logs import Journal
 from journal.traces import trace
+from listener.connection import Connection
 from listener.incidents import Incident, Kind
 from listener.limits import Limits
 from listener.server import MllpServer
+from listener.sources import ConnectionRegister
 from listener.tls import ClientCertificates, TlsSetupError, server_context
 from scheduler.clock import Clock
+
+_DRAIN: Final = timedelta(seconds=5)
+"""As long as a writer of ours waits for the database; with the HTTP port's 3 s after it the service ends within its 10 s."""
 
 _EVENTS = {
     Kind.JUNK: Event.FRAMING_ERROR,
@@ -41,6 +48,7 @@ _EVENTS = {
     Kind.ADDRESS_REFUSED: Event.CONNECTION_REFUSED,
     Kind.TOO_MANY: Event.CONNECTION_REFUSED,
     Kind.TOO_MANY_FROM_PEER: Event.CONNECTION_REFUSED,
+    Kind.CROWDED_OUT: Event.CONNECTION_LOST,
     Kind.BARE_CONNECT: Event.CONNECTION_PROBED,
     Kind.OVERLOAD: Event.OVERLOAD_STARTED,
 }
@@ -90,10 +98,18 @@ def limits_of(section: ListenerSection) -> Limits:
         max_connections=section.max_connections,
         max_connections_per_peer=section.max_connections_per_peer,
         max_pipelined=section.max_pipelined,
+        drain=_DRAIN,
     )
 
 
-def make_server(loaded: Loaded, port: Port, reception: Reception, clock: Clock, journal: Journal) -> MllpServer:
+def make_server(
+    loaded: Loaded,
+    port: Port,
+    reception: Reception,
+    clock: Clock,
+    journal: Journal,
+    shared: ConnectionRegister[Connection] | None = None,
+) -> MllpServer:
     """A server for one port, not yet listening. ConfigurationStop where its TLS files cannot be used."""
     section = port.section
     context = tls_context(loaded, port, clock)
@@ -104,6 +120,7 @@ def make_server(loaded: Loaded, port: Port, reception: Reception, clock: Clock, 
         tls=context,
         allow_from=section.allow_from,
         report=reporter(journal, port.name),
+        shared=shared,
     )
 
 
@@ -145,12 +162,12 @@ class Listeners:
         opened: (port, number it listens on), in the order of opening.
     """
 
-    def __init__(self, clock: Clock, journal: Journal) -> None:
+    def __init__(self, clock: Clock, journal: Journal, shared: ConnectionRegister[Connection]) -> None:
         self.opened: list[tuple[Port, int]] = []
         self._servers: list[MllpServer] = []  # of `opened`, one to one
         self._clock = clock
         self._journal = journal
-        self._stack = contextlib.AsyncExitStack()
+        self._shared = shared
 
     @property
     def keys(self) -> set[str]:
@@ -164,7 +181,7 @@ class Listeners:
 
     async def open(self, loaded: Loaded, port: Port, reception: Reception) -> None:
         """Listen on one port. Stops with one sentence, which the log has too, where the address cannot be had."""
-        server = make_server(loaded, port, reception, self._clock, self._journal)
+        server = make_server(loaded, port, reception, self._clock, self._journal, self._shared)
         try:
             number = await _start(server, loaded, port)
         except Stop as stop:
@@ -172,7 +189,6 @@ class Listeners:
             raise
         self.opened.append((port, number))
         self._servers.append(server)
-        self._stack.push_async_callback(self._drain, server, f"{port.section.host}:{number}")
         self._journal.emit(
             Event.LISTENER_STARTED, listener=f"{port.section.host}:{number}", environments=",".join(port.environments),
             tls=port.section.tls is not None,
@@ -190,8 +206,9 @@ class Listeners:
             server.reconfigure(limits=limits_of(section), allow_from=section.allow_from, tls=context)
 
     async def close(self) -> None:
-        """Drain each, the last one opened first: what is in flight is committed and answered."""
-        await self._stack.aclose()
+        """Drain all at once: what is in flight is committed and answered, and who is stuck at one port costs the others nothing."""
+        names = [f"{port.section.host}:{number}" for port, number in self.opened]
+        await asyncio.gather(*map(self._drain, self._servers, names))
 
     async def _drain(self, server: MllpServer, name: str) -> None:
         self._journal.emit(Event.LISTENER_DRAINING, listener=name, connections=server.statistics().open)

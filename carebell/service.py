@@ -29,6 +29,7 @@ from carebell.aftercare import Aftercare
 from carebell.bad_numbers import BadNumbers
 from carebell.certificates import Rotation
 from carebell.clock_doubt import doubt_of
+from carebell.descriptors import Descriptors, raise_limit, share_out, too_large
 from carebell.desk import Offices
 from carebell.exits import Stop
 from carebell.housekeeping import Housekeeper
@@ -51,9 +52,12 @@ from config.watch import Watch
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
+from listener.connection import Connection
+from listener.sources import ConnectionRegister
 from notifier.gateway import Gateway
 from notifier.twilio.webhooks import SignatureCheck
 from portal.app import build
+from portal.door import DoorLimits
 from portal.server import serve as serve_http
 from scheduler.clock import AcceleratedClock, Alarm, Clock, RealClock
 from store import holds, leases, rehearsed, restore
@@ -65,8 +69,6 @@ from store.leases import Node
 from store.vault import Vault
 
 ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
-_WORKERS: Final = 50
-"""Threads for the gateway: 100 ms an answer makes 500 texts a second, more than any sender may send."""
 _HELD_AFTER_RESTORE: Final = "the database looks like an old backup: look at `carebell outbox`, then `carebell release`"
 
 
@@ -159,13 +161,14 @@ class Service:
         for finding in wiring.require_sound(loaded, now):
             problem = finding.problem
             journal.emit(Event.CONFIGURATION_WARNING, problem=problem.why, file=str(problem.place))
+        descriptors = self._share_descriptors()
         self._force = in_force(loaded, now)
         self.vault = wiring.open_vault(loaded)
         self.store = wiring.open_database(loaded, upgrade=True, told=self._database_upgraded)
         stack.callback(self.store.close)
         gateway = self.gateway or wiring.open_gateway(loaded, self.clock)
         stack.callback(gateway.close)
-        executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="worker")
+        executor = ThreadPoolExecutor(descriptors.gateway, thread_name_prefix="worker")
         stack.callback(executor.shutdown)
         ticking = self._ticking = Ticking(journal=journal, database=self.store.backend, seconds=time.monotonic)
         stack.push_async_callback(ticking.finish)
@@ -191,12 +194,24 @@ class Service:
             clock=self.clock, journal=journal, recipient=recipient_of,
             retries=lambda: self.loaded.configuration.gateway.twilio.on_ambiguous == "verify_then_retry",
         )  # fmt: skip
-        self._listeners = Listeners(self.clock, journal)
-        await self._start_portal(settler)
+        shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
+        self._listeners = Listeners(self.clock, journal, shared)
+        await self._start_portal(settler, descriptors)
         self._start_ticks(aftercare)
         await self._start_listeners(posting)
         if self.reloads:
             self._start_watch(rotation)
+
+    def _share_descriptors(self) -> Descriptors:
+        """What this process may open, and what that leaves for connections, in words."""
+        descriptors = share_out(raise_limit(), len(ports(self.loaded)))
+        self.journal.emit(
+            Event.DESCRIPTORS_SHARED, limit=descriptors.limit, kept=descriptors.kept, connections=descriptors.connections,
+            per_peer=descriptors.per_source,
+        )  # fmt: skip
+        for problem in too_large(self.loaded, descriptors):
+            self.journal.emit(Event.CONFIGURATION_WARNING, problem=problem.why, file=str(problem.place))
+        return descriptors
 
     def _database_upgraded(self, backend: str, version: str) -> None:
         self.journal.emit(Event.DATABASE_UPGRADED, database=backend, version=version)
@@ -219,7 +234,7 @@ class Service:
             if holds.hold(conn, held):
                 self.journal.emit(Event.HOLD_STARTED, reason=finding, source="restore")
 
-    async def _start_portal(self, settler: Settler) -> None:
+    async def _start_portal(self, settler: Settler, descriptors: Descriptors) -> None:
         section = self.loaded.configuration.http
         if "portal" not in self.roles or not section.enabled:
             return
@@ -240,9 +255,10 @@ class Service:
             metrics=vitals.render,
             report=webhooks.report,
         )
+        limits = DoorLimits(connections=descriptors.http)
         try:
             self.http = await self._stack.enter_async_context(
-                serve_http(app, section.host, section.port, webhooks.closed)
+                serve_http(app, section.host, section.port, webhooks.closed, limits)
             )
         except OSError as error:
             place = self.loaded.where(("http", "port"))

@@ -146,9 +146,9 @@ class ListenerSection(Section):
     write_timeout: Duration = timedelta(seconds=10)
     """For a peer to take an answer of some 200 bytes."""
     max_connections: int = Field(default=1000, ge=1, le=100_000)
-    """In all: an EHR holds one to twenty; each costs about 50 KB."""
+    """In all: an EHR holds one to twenty; each costs about 50 KB. What the process may open bounds all listeners together."""
     max_connections_per_peer: int = Field(default=600, ge=1, le=100_000)
-    """From one address."""
+    """From one address, or one /64 network of IPv6. All listeners together give it half of what they have."""
     max_pipelined: int = Field(default=64, ge=1, le=10_000)
     """Messages read ahead of their answers on one connection; then reading pauses."""
     allow_from: list[Network] = Field(default_factory=list)

@@ -156,6 +156,12 @@ class Event(Enum):
     )
 
     # Listeners and connections
+    DESCRIPTORS_SHARED = _info(
+        "limit kept connections per_peer",
+        "How many files and connections the process may open: `limit` in all, of which `kept` are for the database, the gateway "
+        "and HTTP; HL7 connections get `connections` in all and `per_peer` from one address.",
+        "Nothing to do. For more connections raise `ulimit -n` or the unit's LimitNOFILE, then restart.",
+    )
     LISTENER_STARTED = _info("listener environments tls", "A listener accepts connections.", _NOTHING)
     LISTENER_FAILED = _critical(
         "listener environments problem",

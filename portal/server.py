@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from portal.door import Closed, DoorConfig, DoorLimits
 
-GRACE_SECONDS = 5
+GRACE_SECONDS = 3
 """Open requests may finish this long at the end; the service as a whole has 10 s."""
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from carebell.commands.output import print_json
+from carebell.descriptors import would_not_fit
 from carebell.exits import CONFIGURATION, OK
 from carebell.wiring import Finding, configuration_path, findings
 from config.load import load as load_configuration
@@ -27,6 +28,7 @@ def check_config(config: Path | None, *, as_json: bool) -> int:
                 print(plain(str(problem)), file=sys.stderr)
         return CONFIGURATION
     found = findings(loaded, datetime.now(UTC))
+    found += [Finding(problem=problem, is_warning=True) for problem in would_not_fit(loaded)]
     for each in sorted(found, key=lambda one: one.is_warning):
         if as_json:
             _print_row(each)
