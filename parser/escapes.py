@@ -5,6 +5,7 @@ Source: HL7 v2.9 chapter 2, sections 2.5.4 (delimiters), 2.5.5.2 (truncation) an
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,7 +54,8 @@ def unescape(raw: str, delimiters: Delimiters) -> str:
     """Decode section 2.7's escape sequences, once: what they decode to is not read again.
 
     - `\\F\\ \\S\\ \\T\\ \\R\\ \\E\\ \\L\\`: field, component, subcomponent, repetition, escape, truncation character.
-    - `\\Xhh..\\`: bytes in the message's character set; where they are none, one character a byte.
+    - `\\Xhh..\\`: bytes in the message's character set; those of neighbouring sequences are one text, for many senders write a
+      sequence for each byte of a character. Where bytes are no character, each is one of Latin-1.
     - `\\.br\\`, `\\.sp\\`, `\\.ce\\`: one LF, whatever count they carry; `\\.sk\\`: one space; other formatting: nothing.
     - `\\H\\ \\N\\` (highlighting), `\\C..\\ \\M..\\` (other character sets), `\\Z..\\` (local): known, without meaning here:
       dropped.
@@ -65,25 +67,74 @@ def unescape(raw: str, delimiters: Delimiters) -> str:
         return raw
     parts = raw.split(escape)
     last = len(parts) - 1
-    out = [parts[0]]
+    text = _Text(delimiters.codec)
+    text.add(parts[0])
     at = 1
     while at <= last:
         body = parts[at]
         # The last part has no closing escape character, so it cannot be a sequence.
         decoded = _decoded(body, delimiters) if body and at < last else None
         if decoded is None:
-            out.append(escape)
-            out.append(body)
+            text.add(escape + body)
             at += 1
         else:
-            out.append(decoded)
-            out.append(parts[at + 1])
+            text.add(decoded)
+            text.add(parts[at + 1])
             at += 2
-    return "".join(out)
+    return text.all()
 
 
-def _decoded(body: str, delimiters: Delimiters) -> str | None:
-    """What one sequence stands for; None: `body` is none."""
+class _Text:
+    """A value being put together: octets of neighbouring `\\Xhh\\` sequences meet before they are decoded."""
+
+    __slots__ = ("_codec", "_octets", "_out")
+
+    def __init__(self, codec: str) -> None:
+        self._codec = codec
+        self._octets = bytearray()
+        self._out: list[str] = []
+
+    def add(self, part: str | bytes) -> None:
+        if isinstance(part, bytes):
+            self._octets += part
+            return
+        # The second byte of a character may be ASCII, which a sender need not escape: Shift-JIS, GBK, Big5, GB 18030.
+        while self._octets and part and "0" <= part[0] <= "~" and _is_unfinished(bytes(self._octets), self._codec):
+            self._octets += part[0].encode("ascii")
+            part = part[1:]
+        if part:
+            self._decode()
+            self._out.append(part)
+
+    def all(self) -> str:
+        self._decode()
+        return "".join(self._out)
+
+    def _decode(self) -> None:
+        octets = bytes(self._octets)
+        self._octets.clear()
+        while octets:
+            try:
+                self._out.append(octets.decode(self._codec))
+                return
+            except UnicodeDecodeError as error:
+                self._out.append(octets[: error.start].decode(self._codec))
+                self._out.append(octets[error.start : error.end].decode("latin-1"))
+                octets = octets[error.end :]
+
+
+def _is_unfinished(octets: bytes, codec: str) -> bool:
+    """Whether octets end within a character."""
+    try:
+        decoder = codecs.getincrementaldecoder(codec)()
+        decoder.decode(octets)
+    except (LookupError, UnicodeDecodeError):  # a codec without one, or octets that are no character
+        return False
+    return decoder.getstate()[0] != b""
+
+
+def _decoded(body: str, delimiters: Delimiters) -> str | bytes | None:
+    """What one sequence stands for, bytes for `\\Xhh..\\`; None: `body` is none."""
     if len(body) == 1:
         name = _DELIMITER_NAMES.get(body)
         if name is not None:
@@ -92,11 +143,7 @@ def _decoded(body: str, delimiters: Delimiters) -> str | None:
         return "" if body in "HN" else None
     match = _HEX.fullmatch(body)
     if match is not None:
-        octets = bytes.fromhex(match[1])
-        try:
-            return octets.decode(delimiters.codec)
-        except UnicodeDecodeError:
-            return octets.decode("latin-1")
+        return bytes.fromhex(match[1])
     match = _FORMATTING.fullmatch(body)
     if match is not None:
         if match[1] in _LINE_BREAKS:

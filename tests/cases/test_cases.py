@@ -78,6 +78,11 @@ def test_d05_junk_in_the_telephone_field_throws_no_known_number_away(commands: C
     assert said["PHONE_UNUSABLE"]["field"] == "PID-13[1]"
 
 
+def test_q11_a_character_written_as_a_hex_escape_for_each_byte_is_one_character(commands: Commands) -> None:
+    location = commands.explain("q11")["location"]
+    assert (location["value"], location["field"]) == ("SALA Ñ UNO", "PV1-3.1")
+
+
 async def test_d05_the_log_says_why_and_the_text_goes_to_the_known_number(configuration: Path) -> None:  # noqa: F811
     async with opened(configuration, at=SENT) as clinic:
         first, second = (sign(_file(name).read_bytes()) for name in ("d05a", "d05b"))
