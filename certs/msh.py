@@ -1,4 +1,4 @@
-"""The header segment, read without trusting it, and its time: HL7 v2.9 chapter 2, sections 2.13.10 (MSH) and 2A.3.22 (DTM).
+"""The header segment, read without trusting it, and its time: HL7 v2.9 chapter 2, section 2.13.10 (MSH).
 
 Pure. `read_msh` runs before anything is verified, because even a refusal names the message it refuses; nothing it
 returns is to be believed until `certs.verify` has vouched for the bytes.
@@ -6,18 +6,15 @@ returns is to be believed until `certs.verify` has vouched for the bytes.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from certs import dtm
 from certs.message import Msh
 
 _MOST_BYTES: Final = 16_384  # 18 fields of 250 characters are 4.5 KB; a longer header is nobody's
 _MSH_18: Final = 17  # index after splitting: MSH-1 is the separator itself, so MSH-n is at n-1
-_FURTHEST: Final = timedelta(hours=14)  # Line Islands; further is no offset of any place
-_DTM: Final = re.compile(rb"([0-9]{12,24})(?:\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-5][0-9])?")
 
 
 def read_msh(content: bytes) -> Msh:
@@ -64,11 +61,9 @@ def read_msh(content: bytes) -> Msh:
 
 
 def read_dtm(value: bytes, zone: ZoneInfo) -> tuple[datetime, str | None]:
-    """The instant of a DTM or TS (first component) that is given at least to the minute.
+    """The instant of a DTM or TS (first component) that is given at least to the minute; how it is read, `certs.dtm` says.
 
-    The standard has 12 or 14 digits. Epic's published example has 16: the first 14 count. `.ffff` is kept to the
-    microsecond. `24:00` is the midnight at the day's end; `Z` and `+hh:mm` are taken as offsets. Without an offset the
-    time is the zone's wall clock: in a gap shifted forward, in an overlap the earlier of the two.
+    Without an offset the time is the zone's wall clock: in a gap shifted forward, in an overlap the earlier of the two.
 
     Returns:
         The instant in UTC, and the offset as `+hhmm` or None where there was none.
@@ -77,45 +72,14 @@ def read_dtm(value: bytes, zone: ZoneInfo) -> tuple[datetime, str | None]:
         ValueError: it is no such time. The text says why without repeating the value.
     """
     written = value.split(b"^", 1)[0]
-    match = _DTM.fullmatch(written)
-    if match is None:
-        raise ValueError("not YYYYMMDDHHMM[SS[.SSSS]][+/-ZZZZ]")
-    digits = match[1][:14].decode("ascii")
-    if len(digits) == 13:
-        raise ValueError("seconds of one digit")
-    wall = _wall_clock(digits.ljust(14, "0"))
-    dot = written.find(b".")
-    if dot >= 0:
-        fraction = written[dot + 1 : match.start(2) if match[2] else len(written)]
-        wall += timedelta(microseconds=int(fraction.ljust(6, b"0")[:6]))
     try:
-        if match[2] is None:
-            return wall.replace(tzinfo=zone).astimezone(UTC), None
-        offset, text = _offset(match[2])
-        return (wall - offset).replace(tzinfo=UTC), text
-    except OverflowError:
-        raise ValueError("out of the calendar") from None
-
-
-def _wall_clock(digits: str) -> datetime:
-    """Naive: 14 digits as a date and time."""
-    midnight = digits[8:] == "240000"
-    hour = 0 if midnight else int(digits[8:10])
-    try:
-        wall = datetime(  # noqa: DTZ001  # the digits alone; their zone comes next
-            int(digits[:4]), int(digits[4:6]), int(digits[6:8]), hour, int(digits[10:12]), int(digits[12:])
-        )
-        return wall + timedelta(days=1) if midnight else wall
-    except (ValueError, OverflowError):
-        raise ValueError("no such date or time of day") from None
-
-
-@lru_cache(maxsize=64)
-def _offset(written: bytes) -> tuple[timedelta, str]:
-    if written == b"Z":
-        return timedelta(0), "+0000"
-    text = written.decode("ascii").replace(":", "")
-    size = timedelta(hours=int(text[1:3]), minutes=int(text[3:]))
-    if size > _FURTHEST:
-        raise ValueError("no offset of any place")
-    return (-size if text.startswith("-") else size), text
+        time = dtm.read(written.decode("utf-8"))
+    except UnicodeDecodeError:
+        time = dtm.read(written.decode("latin-1"))
+    if time.precision < dtm.Precision.MINUTE:
+        raise ValueError("not given to the minute")
+    if time.offset is None:
+        return time.wall.replace(tzinfo=zone).astimezone(UTC), None
+    minutes = abs(time.offset) // timedelta(minutes=1)
+    sign = "-" if time.offset < timedelta(0) else "+"
+    return (time.wall - time.offset).replace(tzinfo=UTC), f"{sign}{minutes // 60:02}{minutes % 60:02}"

@@ -278,7 +278,7 @@ def _check_binding(msh: Msh, bound: _Bound) -> None:
 
 
 def _sent(msh: Msh, trust: Trust, received_at: datetime) -> tuple[datetime, str | None]:
-    if not msh.date_time:
+    if not msh.date_time.strip():
         raise _RefusedError("SIG09", "102", "MSH-7 is missing")
     try:
         sent_at, offset = read_dtm(msh.date_time, trust.zone)

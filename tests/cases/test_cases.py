@@ -29,6 +29,13 @@ class Commands:
         rows = self._run("explain", *self._words, *map(_file, names)).rows
         return {row["value"] if row["name"] == "warning" else row["name"]: row for row in rows}
 
+    def verify(self, tmp_path: Path, name: str) -> dict[str, Any]:
+        """The answer that the message would get, signed, at its MSH-7."""
+        signed = tmp_path / f"{name}.hl7"
+        signed.write_bytes(sign(_file(name).read_bytes()))
+        [row] = self._run("verify", *self._words, "--at", SENT.isoformat(), signed).rows
+        return row
+
     def plan(self, *names: str) -> list[dict[str, Any]]:
         return self._run("plan", *self._words, *map(_file, names)).rows
 
@@ -81,6 +88,14 @@ def test_d05_junk_in_the_telephone_field_throws_no_known_number_away(commands: C
 def test_q11_a_character_written_as_a_hex_escape_for_each_byte_is_one_character(commands: Commands) -> None:
     location = commands.explain("q11")["location"]
     assert (location["value"], location["field"]) == ("SALA Ñ UNO", "PV1-3.1")
+
+
+def test_p22_a_padded_time_is_read_as_without_its_spaces(commands: Commands, tmp_path: Path) -> None:
+    said = commands.explain("p22")
+    assert (said["start"]["value"], said["start"]["field"]) == ("2026-12-07T22:00:00Z", "SCH-11.4")
+    assert (said["duration"]["value"], said["duration"]["field"]) == ("30", "SCH-11.5")
+    verdict = commands.verify(tmp_path, "p22")
+    assert (verdict["answer"], verdict["code"]) == ("AA", None)
 
 
 async def test_d05_the_log_says_why_and_the_text_goes_to_the_known_number(configuration: Path) -> None:  # noqa: F811

@@ -82,6 +82,15 @@ def test_any_bytes(content: bytes) -> None:
         (b"20260302150405+0000^S", datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC), "+0000"),
         (b"2026030215040599+0000", datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC), "+0000"),
         (b"2026030207040512", datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC), None),
+        (b"20260302150405+0000 ", datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC), "+0000"),
+        (b" 20260302070405\t", datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC), None),
+        (b"20260302150405 +0000", datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC), "+0000"),
+        (
+            b"\xa020260302150405Z\xa0",
+            datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC),
+            "+0000",
+        ),
+        (b"20260302150405 ^S", datetime(2026, 3, 2, 23, 4, 5, tzinfo=UTC), None),
         (b"20260308023000", datetime(2026, 3, 8, 10, 30, tzinfo=UTC), None),  # in the gap: forward by an hour
         (b"20261101013000", datetime(2026, 11, 1, 8, 30, tzinfo=UTC), None),  # twice: the earlier
     ],
@@ -93,9 +102,9 @@ def test_instants(written: bytes, instant: datetime, offset: str | None) -> None
 @pytest.mark.parametrize(
     "written",
     [b"", b"2026", b"202603", b"now", b"20260230", b"20261302", b"20260302250000", b"20260302150460", b"2026-03-02",
-     b"20260302150405 ", b"20260302", b"2026030215040", b"20260302150405+2500", b"20260302150405+0060", b"00010001",
-     "２０２６０３０２".encode(), b"20260302150405+0000\n"],
-    ids=range(17),
+     b"20260302", b"2026030215", b"2026030215040", b"20260302150405+2500", b"20260302150405+0060", b"00010001",
+     "２０２６０３０２".encode(), b"2026 0302150405", b" ", b"20260302150405\x00"],
+    ids=range(19),
 )  # fmt: skip
 def test_what_is_no_time(written: bytes) -> None:
     with pytest.raises(ValueError, match=r".") as caught:

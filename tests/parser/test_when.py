@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parser.when import Basis, Clocks, Timestamp, offset_text, read_offset, read_timestamp
+from certs.dtm import read_offset
+from parser.when import Basis, Clocks, Timestamp, offset_text, read_timestamp
 
 ZONES = (
     "America/Chicago",
@@ -44,7 +45,9 @@ SENT = datetime(2026, 3, 2, 15, tzinfo=UTC)
 )
 def test_times_of_every_precision(text: str, wall: tuple[int, ...], offset: int | None, date_only: bool) -> None:
     minutes = None if offset is None else timedelta(minutes=offset)
-    assert read_timestamp(text) == Timestamp(datetime(*wall), minutes, date_only)  # type: ignore[arg-type]  # noqa: DTZ001
+    timestamp = read_timestamp(text)
+    assert timestamp is not None
+    assert (timestamp.wall, timestamp.offset, timestamp.date_only) == (datetime(*wall), minutes, date_only)  # type: ignore[arg-type]  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""HL7's date and time as senders write it: the one reader for MSH-7 and for every other time of a message; pure.
+
+Source: HL7 v2.9 chapter 2A, DTM (2A.3.22) and TS: `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`. Where real senders differ:
+
+- Spaces before and behind the value, and before its offset, count for nothing.
+- More digits than the standard has (Epic's published example of MSH-7 has 16): the first 14 count.
+- `24:00` is the midnight at the end of its day. `Z` and `+hh:mm` are offsets too.
+
+What a time without an offset means is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from functools import lru_cache
+from typing import Final
+
+_DTM: Final = re.compile(
+    r"(?P<digits>[0-9]{8,24})(?:\.(?P<fraction>[0-9]{0,9}))?[ \t]*(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+_MOST_CHARACTERS: Final = 64  # the longest sensible time and some spaces: what a cache holds stays small
+_FURTHEST: Final = timedelta(hours=14)  # Line Islands; further is no offset of any place
+_YEARS: Final = range(1900, 2200)  # keeps every conversion to UTC inside what datetime can hold
+
+
+class Precision(IntEnum):
+    """To what a time is given, as the number of its digits."""
+
+    DAY = 8
+    HOUR = 10
+    MINUTE = 12
+    SECOND = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Dtm:
+    """A time as written.
+
+    Attributes:
+        wall: naive: the digits themselves, what is not given at its least; to the microsecond.
+        precision: to what it is given; a fraction of a second counts as SECOND.
+        offset: what was written behind it; None: nothing was.
+    """
+
+    wall: datetime
+    precision: Precision
+    offset: timedelta | None = None
+
+
+def read(text: str) -> Dtm:
+    """The time that a text writes, at least to the day.
+
+    Raises:
+        ValueError: it writes none. The text says why without repeating the value.
+    """
+    text = text.strip()
+    match = _DTM.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
+    if match is None:
+        raise ValueError("not YYYYMMDD[HH[MM[SS[.SSSS]]]][+/-ZZZZ]")
+    digits = match["digits"][: Precision.SECOND]
+    if len(digits) % 2:
+        raise ValueError("half a number of two digits")
+    offset = None
+    if match["offset"] is not None:
+        offset = read_offset(match["offset"])
+        if offset is None:
+            raise ValueError("no offset of any place")
+    wall = _wall_clock(digits.ljust(Precision.SECOND, "0"))
+    if match["fraction"]:
+        wall += timedelta(microseconds=int(match["fraction"].ljust(6, "0")[:6]))
+    return Dtm(wall, Precision(len(digits)), offset)
+
+
+@lru_cache(maxsize=256)
+def read_offset(text: str) -> timedelta | None:
+    """`+hhmm`, `+hh:mm` or `Z` as a timedelta; None: no offset of any place."""
+    if text == "Z":
+        return timedelta(0)
+    digits = text[1:].replace(":", "")
+    if text[:1] not in ("+", "-") or len(digits) != 4 or not (digits.isascii() and digits.isdigit()):
+        return None
+    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    if size > _FURTHEST or int(digits[2:]) > 59:
+        return None
+    return -size if text.startswith("-") else size
+
+
+def _wall_clock(digits: str) -> datetime:
+    """Naive: 14 digits as a date and time."""
+    midnight = digits[8:] == "240000"
+    try:
+        wall = datetime(  # noqa: DTZ001  # the digits alone; their zone is another question
+            int(digits[:4]), int(digits[4:6]), int(digits[6:8]),
+            0 if midnight else int(digits[8:10]), int(digits[10:12]), int(digits[12:]),
+        )  # fmt: skip
+    except ValueError:
+        raise ValueError("no such date or time of day") from None
+    if wall.year not in _YEARS:
+        raise ValueError("out of the calendar")
+    return wall + timedelta(days=1) if midnight else wall
