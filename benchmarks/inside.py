@@ -28,7 +28,7 @@ from carebell.service import Service
 from carebell.ticking import Pace
 from journal.logs import setup
 from journal.metrics import Metrics
-from notifier.gateway import Accepted, Receipt, SentMessage, Sms
+from notifier.gateway import Accepted, Receipt, Resend, SentMessage, Sms
 from parser.phone import PhoneNumber
 from scheduler.clock import RealClock
 from simulator.patients import fictitious_number
@@ -122,16 +122,18 @@ def batched_rows(rows: list[tuple[str, bytes]], size: int) -> Iterator[list[tupl
 class Instant:
     """A gateway that takes everything at once: what is measured is ours."""
 
-    def send(self, sms: Sms) -> Receipt:
-        return Accepted(sid=f"instant-{sms.id}", status="queued")
+    resends = Resend.CANCELLATIONS
 
-    def fetch(self, sid: str) -> SentMessage | None:
+    def send(self, sms: Sms) -> Receipt:
+        return Accepted(message_id=f"instant-{sms.id}")
+
+    def fetch(self, message_id: str) -> SentMessage | None:
         return None
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
         return []
 
-    def forget(self, sid: str) -> bool:
+    def forget(self, message_id: str) -> bool:
         return True
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 """After the POST: unknown fates are resolved by asking, lost callbacks are polled, the gateway forgets too.
 
-A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A callback settles it; else, a minute later, the
-gateway's own list. If that shows nothing, a cancellation is sent once more, because a patient at a closed door is the greater
-harm; anything else stays `unknown`, is alarmed once, and stands in the report. It is looked up again for a day: the list may
-have been slow.
+A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A webhook settles it; else, a minute later, the
+gateway's own list. If that shows nothing, what `Gateway.resends` allows is sent once more: with most gateways a cancellation
+alone, because a patient at a closed door is the greater harm. Anything else stays `unknown`, is alarmed once, and stands in the
+report. It is looked up again for a day: the list may have been slow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from carebell.settling import Settler, facts
 from carebell.texting import sms_of
 from journal.events import Event
 from journal.logs import Journal
-from notifier.gateway import Gateway, GatewayUnavailableError, Sms
+from notifier.gateway import DeliveryStatus, Gateway, GatewayUnavailableError, Resend, Sms
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
@@ -32,7 +32,7 @@ from store.vault import Vault
 
 PAGE: Final = 50
 GATEWAY_KEEPS: Final = timedelta(days=14)
-"""Twilio refuses to delete what is not final (20009) for at most this long."""
+"""For so long a gateway may refuse to delete a text; then it is left there, and said so."""
 FORGET_AGAIN: Final = timedelta(hours=1)
 SENT_TWICE: Final = 2
 """Doubts after which a cancellation is left alone: the first one allowed one create more."""
@@ -44,7 +44,6 @@ class Aftercare:
 
     Attributes:
         recipient: whom an appointment's texts go to, as the dispatcher has it.
-        retries: `on_ambiguous: verify_then_retry`.
     """
 
     store: Store
@@ -55,7 +54,6 @@ class Aftercare:
     clock: Clock
     journal: Journal
     recipient: Callable[[Appointment, Offices], PhoneNumber | None]
-    retries: Callable[[], bool]
 
     def round(self) -> None:
         """Leases, unknown fates, polls and deletions that are due."""
@@ -94,24 +92,42 @@ class Aftercare:
         if sent is None:  # the gateway cannot tell, or the number is gone or another one
             return False
         with self.store.read() as conn:
-            strangers = [one for one in sent if (owner := receipts.by_sid(conn, one.sid)) is None or owner.id == row.id]
-        ours = next((one for one in strangers if one.same), None)
-        if ours is not None:
+            candidates = [
+                message
+                for message in sent
+                if (owner := receipts.by_sid(conn, message.message_id)) is None or owner.id == row.id
+            ]
+        message = next((candidate for candidate in candidates if candidate.same), None)
+        if message is not None:
             with self.store.write() as conn:
-                receipts.accepted(conn, [Acceptance(row.id, row.attempts, ours.sid)], at=now)
-                say = self.settler.report(conn, row, ours.status, ours.error_code, ours.sid, now)
-            self.journal.emit(Event.SMS_RESOLVED, **facts(row), state=ours.status, sid=ours.sid, source="gateway_list")
+                receipts.accepted(conn, [Acceptance(row.id, row.attempts, message.message_id)], at=now)
+                say = self.settler.report(conn, row, message.status, message.failure, message.message_id, now)
+            self.journal.emit(
+                Event.SMS_RESOLVED, **facts(row), state=(message.status or DeliveryStatus.ACCEPTED).value,
+                sid=message.message_id, source="gateway_list",
+            )  # fmt: skip
             say()
             return True
-        useful = row.expires is not None and now < row.expires
         # A text with other words may be this one, written before the appointment or the templates changed.
-        if strangers or row.kind is not Kind.CANCELED or row.doubts >= SENT_TWICE or not useful or not self.retries():
+        if candidates or not self._may_resend(row, now):
             return False
         with self.store.write() as conn:
             again = receipts.resend(conn, row.id, row.attempts, until=now)
         if again:
             self.journal.emit(Event.SMS_RESOLVED, **facts(row), state="due", source="not_in_gateway_list")
         return True
+
+    def _may_resend(self, row: OutboxRow, now: datetime) -> bool:
+        """Whether a text that the gateway's list does not show is of use still and may be sent once more."""
+        if row.expires is None or now >= row.expires:
+            return False
+        match self.gateway.resends:
+            case Resend.ALWAYS:
+                return True
+            case Resend.CANCELLATIONS:
+                return row.kind is Kind.CANCELED and row.doubts < SENT_TWICE
+            case Resend.NEVER:
+                return False
 
     def _sms(self, row: OutboxRow, appointment: Appointment) -> Sms | None:
         """The text as it was posted, to be recognised in the gateway's list."""
@@ -138,7 +154,7 @@ class Aftercare:
             asked.append(row.id)
             if sent is not None:
                 with self.store.write() as conn:
-                    say = self.settler.report(conn, row, sent.status, sent.error_code, sent.sid, now)
+                    say = self.settler.report(conn, row, sent.status, sent.failure, sent.message_id, now)
                 say()
         if asked:
             with self.store.write() as conn:

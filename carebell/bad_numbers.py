@@ -1,4 +1,4 @@
-"""A number that the gateway calls unusable (21211, 21614, 30005 ...) is dropped: what still waits for it is recorded as such.
+"""A number that the gateway calls unusable is dropped: what still waits for it is recorded as such.
 
 A later message of the hospital that gives a number, the same or another, is believed again.
 """

@@ -45,7 +45,6 @@ from carebell.settling import Settler
 from carebell.ticking import ClockComparison, Pace, Ticking, in_thread
 from carebell.vitals import Vitals
 from carebell.webhooks import Webhooks
-from config.files import twilio_tokens
 from config.load import Loaded
 from config.load import load as load_configuration
 from config.watch import Watch
@@ -55,7 +54,6 @@ from journal.metrics import Metrics
 from listener.connection import Connection
 from listener.sources import ConnectionRegister
 from notifier.gateway import Gateway
-from notifier.twilio.webhooks import SignatureCheck
 from portal.app import build
 from portal.door import DoorLimits
 from portal.server import serve as serve_http
@@ -192,7 +190,6 @@ class Service:
         aftercare = Aftercare(
             store=self.store, vault=self.vault, offices=lambda: self.offices, gateway=gateway, settler=settler,
             clock=self.clock, journal=journal, recipient=recipient_of,
-            retries=lambda: self.loaded.configuration.gateway.twilio.on_ambiguous == "verify_then_retry",
         )  # fmt: skip
         shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
         self._listeners = Listeners(self.clock, journal, shared)
@@ -248,7 +245,7 @@ class Service:
             listens=lambda: "listener" not in self.roles or bool(self._listeners.opened),
         )  # fmt: skip
         app = build(
-            check=_signature_check(self.loaded),
+            webhooks=wiring.open_webhooks(self.loaded),
             on_status=webhooks.on_status,
             on_inbound=webhooks.on_inbound,
             health=vitals.health,
@@ -353,14 +350,6 @@ class Service:
     def _asked(self, number: signal.Signals) -> None:
         self.journal.emit(Event.SERVICE_STOPPING, signal=number.name)
         self.end()
-
-
-def _signature_check(loaded: Loaded) -> SignatureCheck | None:
-    account = loaded.configuration.gateway.twilio
-    tokens = tuple(token.get_secret_value() for token in twilio_tokens(loaded))
-    if not tokens or account.public_url is None:
-        return None
-    return SignatureCheck(public_url=account.public_url, tokens=tokens)
 
 
 def _marker(loaded: Loaded) -> Path:

@@ -1,6 +1,6 @@
 """What an answer or a status of the gateway does to a row: the policy of `notifier.outcomes` carried out, and its log line.
 
-The dispatcher, the callbacks and the aftercare all end here, so that a code means the same wherever it comes from.
+The dispatcher, the webhooks and the aftercare all end here, so that a code means the same wherever it comes from.
 """
 
 from __future__ import annotations
@@ -13,46 +13,27 @@ from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier import outcomes
-from notifier.gateway import Accepted, Receipt
-from notifier.outcomes import Action, Alert, Context, Outcome, Scope
+from notifier.failures import Alert, Failure, Scope
+from notifier.gateway import Accepted, DeliveryStatus, Receipt
+from notifier.gateways import failure_of
+from notifier.outcomes import Action, Context, Outcome
 from parser.phone import PhoneNumber
 from scheduler.messages import Reason, State
 from store import holds, optouts, receipts
 from store.engine import Transaction
 from store.holds import Breaker
 from store.optouts import Optout
-from store.outbox_row import FINAL, OutboxRow
+from store.outbox_row import OutboxRow
 from store.receipts import Acceptance
 
-_STATES: Final = {
-    "accepted": State.ACCEPTED,
-    "scheduled": State.ACCEPTED,
-    "queued": State.ACCEPTED,
-    "sending": State.ACCEPTED,
-    "sent": State.SENT,
-    "delivered": State.DELIVERED,
-    "read": State.DELIVERED,
-    "undelivered": State.UNDELIVERED,
-    "failed": State.FAILED,
-    "canceled": State.FAILED,
-}
-"""Twilio's message status -> the row's state; what is not here says nothing new."""
-
-_FIRST_DELIVERY_CODE: Final = 30_000
-"""From here on Twilio's codes tell of a delivery; those below, of a create."""
 _RATE_SPAN: Final = timedelta(hours=1)
 _RATE_ALARM: Final = 5
-"""So many texts of one sender, in that span, that failed with a code which is alarming only in numbers (30007)."""
+"""So many texts of one sender, in that span, that failed with a code which is alarming only in numbers."""
 
 PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
 """An open breaker's waits before one text may try, in turn; the last one repeats."""
 
 Scopes = tuple[tuple[holds.Scope, str], ...]
-
-
-def is_final(status: str) -> bool:
-    """Whether Twilio says no more of a text with this status."""
-    return _STATES.get(status) in FINAL
 
 
 def facts(row: OutboxRow) -> dict[str, Any]:
@@ -92,11 +73,13 @@ class Settler:
     def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
         """The answers to creates; those rows for which nothing was created and that are due again."""
         taken = [(row, receipt) for row, receipt in answers if isinstance(receipt, Accepted)]
-        receipts.accepted(conn, [Acceptance(row.id, row.attempts, receipt.sid) for row, receipt in taken], at=now)
+        receipts.accepted(
+            conn, [Acceptance(row.id, row.attempts, receipt.message_id) for row, receipt in taken], at=now
+        )
         for row, receipt in taken:
-            state = _STATES.get(receipt.status)
-            if state is not None and state is not State.ACCEPTED:
-                receipts.advance_status(conn, row.id, row.attempts, state, at=now, sid=receipt.sid)
+            if receipt.status is not DeliveryStatus.ACCEPTED:
+                state = State(receipt.status.value)
+                receipts.advance_status(conn, row.id, row.attempts, state, at=now, sid=receipt.message_id)
         if taken and holds.open_breakers(conn):
             for row, _ in taken:
                 self._probe_went_well(conn, row, by="create")
@@ -108,17 +91,25 @@ class Settler:
         ]
 
     def report(
-        self, conn: Transaction, row: OutboxRow, status: str, code: int | None, sid: str | None, now: datetime
+        self,
+        conn: Transaction,
+        row: OutboxRow,
+        status: DeliveryStatus | None,
+        failure: Failure | None,
+        message_id: str | None,
+        now: datetime,
     ) -> Callable[[], None]:
-        """A status by callback or by asking; gives the function that writes the log line once it is committed."""
-        state = _STATES.get(status)
-        if state is None or not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, sid=sid):
+        """A status by webhook or by asking; gives the function that writes the log line once it is committed."""
+        if status is None:
+            return _say_nothing
+        state, code = State(status.value), failure.code if failure is not None else None
+        if not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, sid=message_id):
             return _say_nothing
         outcome: Outcome | None = None
         if state is State.DELIVERED:
             self._probe_went_well(conn, row, by="delivery")
-        if state in (State.UNDELIVERED, State.FAILED) and code is not None:
-            outcome = outcomes.policy(code, _context(row, now))
+        if state in (State.UNDELIVERED, State.FAILED) and failure is not None:
+            outcome = outcomes.policy(failure, _context(row, now))
             self._consequences(conn, row, outcome, now)
             if outcome.action in (Action.RETRY, Action.HOLD):
                 receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
@@ -126,7 +117,9 @@ class Settler:
 
         def say() -> None:
             self._metrics.sms.labels(row.environment, row.kind.value, state.value, str(code or "")).inc()
-            self._journal.emit(Event.SMS_STATUS, **facts(row), sid=sid, state=state.value, code=code, source="gateway")
+            self._journal.emit(
+                Event.SMS_STATUS, **facts(row), sid=message_id, state=state.value, code=code, source="gateway"
+            )
             if outcome is not None and outcome.action in (Action.RETRY, Action.HOLD):
                 self._log_outcome(row, outcome, None)
             elif outcome is not None:
@@ -174,7 +167,7 @@ class Settler:
         """For other texts than this one."""
         self._trip(conn, row, outcome, now)
         self._opt_out(conn, row, outcome, now)
-        if outcome.number_bad:
+        if outcome.invalid_number:
             self._drop_number(conn, row, now)
 
     # Breakers
@@ -204,11 +197,11 @@ class Settler:
         """Close what this text tried. Where deliveries failed, that a create is taken proves nothing."""
         for scope, name in _scopes(row):
             tried = self._probes(conn, row, scope, name)
-            if tried is not None and (by == "delivery" or tried.code < _FIRST_DELIVERY_CODE):
+            if tried is not None and (by == "delivery" or not failure_of(tried.code).of_delivery):
                 self._close(conn, row, scope, name)
 
     def _probe_was_refused(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
-        """A probe was refused for what it is itself: that says who we are was accepted, and by 21610 our sender too.
+        """A probe was refused for what it is itself: that says who we are was accepted, and by an opt-out our sender too.
 
         A number that is none may be refused before the sender is looked at; then the next text tries.
         """
@@ -216,7 +209,7 @@ class Settler:
             tried = self._probes(conn, row, scope, name)
             if tried is None:
                 continue
-            proven = tried.code < _FIRST_DELIVERY_CODE and (scope == "environment" or outcome.opt_out)
+            proven = not failure_of(tried.code).of_delivery and (scope == "environment" or outcome.opt_out)
             if proven:
                 self._close(conn, row, scope, name)
             else:
@@ -234,8 +227,8 @@ class Settler:
     def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         if not outcome.opt_out or row.phone_key is None or row.sender is None:
             return
-        if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="21610", since=now)):
-            self._journal.emit(Event.OPT_OUT_RECORDED, environment=row.environment, sender=row.sender, source="21610")
+        if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="refusal", since=now)):
+            self._journal.emit(Event.OPT_OUT_RECORDED, environment=row.environment, sender=row.sender, source="refusal")
 
     def _log_outcome(self, row: OutboxRow, outcome: Outcome, to: PhoneNumber | None) -> None:
         state = {Action.UNKNOWN: "unknown", Action.RETRY: "retry", Action.HOLD: "retry", Action.EXPIRED: "expired"}.get(

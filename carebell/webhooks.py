@@ -1,20 +1,22 @@
-"""What Twilio tells us: delivery statuses, and patients' STOP, START and what may be a STOP."""
+"""What the gateway tells us: delivery statuses, and patients' STOP, START and what may be a STOP."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
-from carebell.settling import Settler, is_final
+from carebell.settling import Settler
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.traces import trace
-from notifier.twilio.webhooks import Help, Inbound, OptIn, OptOut, StatusUpdate, Unclear
+from notifier.replies import Help, Inbound, OptIn, OptOut, Unclear
+from notifier.webhook import StatusUpdate
 from portal.door import Closed
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock
 from store import audit, optouts, receipts, replies
-from store.engine import Store
+from store.engine import Store, Transaction
 from store.optouts import Optout
 from store.vault import Vault
 
@@ -56,16 +58,17 @@ class Webhooks:
     def _status(self, update: StatusUpdate) -> None:
         now = self._clock.now()
         with self._store.write() as conn:
-            row = receipts.by_id(conn, update.outbox_id) if update.outbox_id else receipts.by_sid(conn, update.sid)
+            row = (
+                receipts.by_id(conn, update.outbox_id) if update.outbox_id else receipts.by_sid(conn, update.message_id)
+            )
             if row is None:
                 return
             if update.attempt not in (None, row.attempts):
-                if is_final(
-                    update.status
-                ):  # of an earlier attempt: no news of the text, but the gateway's copy is to go
-                    receipts.forget_attempt(conn, row.id, update.sid, now)
+                # Of an earlier attempt: no news of the text, but the gateway's copy is to go.
+                if update.status is not None and update.status.is_final:
+                    receipts.forget_attempt(conn, row.id, update.message_id, now)
                 return
-            say = self._settler.report(conn, row, update.status, update.error_code, update.sid, now)
+            say = self._settler.report(conn, row, update.status, update.failure, update.message_id, now)
         say()
 
     def _preference(self, reply: OptOut | OptIn) -> None:
@@ -75,7 +78,7 @@ class Webhooks:
         source = _source(reply)
         changed = []
         with self._store.write() as conn:
-            known = reply.sid is not None and not replies.first_time(conn, self._vault.ring.reply_key(reply.sid), now)
+            known = not self._first_time(conn, reply, now)
             for sender in () if known else reply.senders:
                 if stops:
                     done = optouts.add(conn, Optout(phone_key=key, sender=sender, source=source, since=now))
@@ -95,13 +98,18 @@ class Webhooks:
 
     def _unclear(self, reply: Unclear) -> None:
         """A line for staff, once for each text; nothing of it is kept but its id at the gateway."""
-        if reply.sid is not None:
-            with self._store.write() as conn:
-                if not replies.first_time(conn, self._vault.ring.reply_key(reply.sid), self._clock.now()):
-                    return
+        with self._store.write() as conn:
+            if not self._first_time(conn, reply, self._clock.now()):
+                return
         self._journal.emit(
-            Event.REPLY_UNCLEAR, sender=reply.senders[0], to=reply.phone.masked, sid=reply.sid, source="webhook"
+            Event.REPLY_UNCLEAR, sender=reply.senders[0], to=reply.phone.masked, sid=reply.message_id, source="webhook"
         )
+
+    def _first_time(self, conn: Transaction, reply: Inbound, now: datetime) -> bool:
+        """Whether this reply was not heard before; one without an id is always new."""
+        if reply.message_id is None:
+            return True
+        return replies.first_time(conn, self._vault.ring.reply_key(reply.message_id), now)
 
 
 def _asked_for(reply: Inbound) -> str:

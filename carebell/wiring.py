@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from carebell.desk import desk
 from carebell.exits import ConfigurationStop, PermissionStop, Stop, TransientStop, UsageStop
@@ -22,28 +22,22 @@ from certs.cer import Report, read_upload
 from certs.certificate import SigningCertificate
 from certs.keyring import Binding, Freshness, Held, Keyring, KeyringError, Trust
 from certs.verify import Verifier
-from config.files import check_files, twilio_tokens
+from config.files import check_files
 from config.load import Loaded
 from config.load import load as load_configuration
 from config.model import Environment
 from config.problems import ConfigurationError, Problem
 from listener.tls import ClientCertificates, TlsSetupError, server_context
-from notifier.console import ConsoleGateway
-from notifier.file_gateway import FileGateway
+from notifier import gateways
 from notifier.gateway import Gateway
 from notifier.text import Severity, TemplateSet, check
+from notifier.webhook import Webhook
 from parser.answers import AnswerTable
 from scheduler.clock import Clock
 from store.engine import Store, open_store
 from store.faults import StoreFault
 from store.keys import KeyFault, read_key_file
 from store.vault import Vault
-
-if TYPE_CHECKING:
-    from notifier.twilio.http import BoundedHttpClient
-
-Client = Any
-"""twilio.rest.Client, which has no types."""
 
 _PLACES: Final = (Path("carebell.yaml"), Path("/etc/carebell/carebell.yaml"))
 _WARN_DAYS: Final = 60
@@ -307,30 +301,16 @@ def stop_for(fault: StoreFault) -> Stop:
 
 
 def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
-    """The gateway that the configuration names."""
-    section = loaded.configuration.gateway
-    if section.kind == "console":
-        return ConsoleGateway(sys.stdout)
-    if section.kind == "file":
-        return FileGateway(section.file, clock.now)
-    from notifier.twilio.gateway import TwilioGateway
-
-    client, http = open_twilio(loaded)
-    return TwilioGateway(client, http, section.twilio.public_url)
-
-
-def open_twilio(loaded: Loaded) -> tuple[Client, BoundedHttpClient]:
-    """Twilio's client for the configured account; its connections are closed by the second. ConfigurationStop without one."""
-    from notifier.twilio.credentials import Credentials
-    from notifier.twilio.http import BoundedHttpClient, make_client
-
-    account = loaded.configuration.gateway.twilio
+    """The gateway that the configuration names. ConfigurationStop where it lacks something."""
     try:
-        tokens = tuple(token.get_secret_value() for token in twilio_tokens(loaded))
+        return gateways.open_gateway(loaded, clock.now, sys.stdout)
     except ConfigurationError as error:
         raise ConfigurationStop(str(error)) from None
-    for key, missing in (("account_sid", not account.account_sid), ("auth_token_file", not tokens)):
-        if missing:
-            raise ConfigurationStop(str(loaded.problem(("gateway", "twilio", key), "needed to talk to Twilio")))
-    http = BoundedHttpClient(account.api_base_url, account.timeout.total_seconds())
-    return make_client(Credentials(account_sid=account.account_sid, tokens=tokens), http), http
+
+
+def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
+    """That gateway's webhooks. ConfigurationStop where a file that they need cannot be used."""
+    try:
+        return gateways.open_webhooks(loaded)
+    except ConfigurationError as error:
+        raise ConfigurationStop(str(error)) from None

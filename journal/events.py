@@ -339,7 +339,7 @@ class Event(Enum):
     WEBHOOK_REFUSED = _warning(
         "path reason peer repeats",
         "A callback was not the gateway's, or could not be proven to be; nothing was changed.",
-        "After a change of token or address check `gateway.twilio.public_url` and the token file; else it is a stranger.",
+        "After a change of token or address check the gateway's `public_url` and its file of tokens; else it is a stranger.",
     )
     HTTP_CLOSED = _warning(
         "peer reason repeats",

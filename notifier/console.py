@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import Lock
 from typing import TextIO
 
-from notifier.gateway import Accepted, NotSent, Receipt, SentMessage, Sms
+from notifier.gateway import Accepted, DeliveryStatus, NotSent, Receipt, Resend, SentMessage, Sms
 
 
 class ConsoleGateway:
@@ -16,6 +16,10 @@ class ConsoleGateway:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = Lock()  # blocks of two worker threads must not mix
+
+    @property
+    def resends(self) -> Resend:
+        return Resend.CANCELLATIONS
 
     def send(self, sms: Sms) -> Receipt:
         unit = "segment" if sms.segments == 1 else "segments"
@@ -29,15 +33,15 @@ class ConsoleGateway:
                 self._stream.flush()
         except (OSError, ValueError):  # a closed pipe or stream
             return NotSent(why="console_closed")
-        return Accepted(sid=f"console-{sms.id}-{sms.attempt}", status="delivered")
+        return Accepted(message_id=f"console-{sms.id}-{sms.attempt}", status=DeliveryStatus.DELIVERED)
 
-    def fetch(self, sid: str) -> SentMessage | None:
+    def fetch(self, message_id: str) -> SentMessage | None:
         return None  # it keeps nothing
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
         return None  # what scrolled by cannot be looked up
 
-    def forget(self, sid: str) -> bool:
+    def forget(self, message_id: str) -> bool:
         return True
 
     def close(self) -> None:

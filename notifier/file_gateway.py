@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, SentMessage, Sms
+from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, NotSent, Receipt, Resend, SentMessage, Sms
 from parser.phone import PhoneNumber
 
 _MODE = 0o600
@@ -39,6 +39,10 @@ class FileGateway:
         self._lock = Lock()
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
         os.fchmod(self._file, _MODE)
+
+    @property
+    def resends(self) -> Resend:
+        return Resend.CANCELLATIONS
 
     def send(self, sms: Sms) -> Receipt:
         line = {
@@ -68,17 +72,17 @@ class FileGateway:
             except OSError:
                 # The bytes may or may not reach the disk; a second write would be the blind retry we never do.
                 return Ambiguous(why="file_not_synced")
-        return Accepted(sid=_sid(sms.id, sms.attempt), status="delivered")
+        return Accepted(message_id=_message_id(sms.id, sms.attempt), status=DeliveryStatus.DELIVERED)
 
-    def fetch(self, sid: str) -> SentMessage | None:
-        return next((found for found in self._read() if found.sid == sid), None)
+    def fetch(self, message_id: str) -> SentMessage | None:
+        return next((sent for sent in self._read() if sent.message_id == message_id), None)
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
         """This attempt's line, by its id; the numbers and the time need not be compared."""
-        sid = _sid(sms.id, sms.attempt)
-        return [found for found in self._read() if found.sid == sid]
+        message_id = _message_id(sms.id, sms.attempt)
+        return [sent for sent in self._read() if sent.message_id == message_id]
 
-    def forget(self, sid: str) -> bool:
+    def forget(self, message_id: str) -> bool:
         """Nothing is deleted: the file is what its reader asked for."""
         return True
 
@@ -100,14 +104,13 @@ class FileGateway:
             for line in lines:
                 entry = json.loads(line)
                 yield SentMessage(
-                    sid=_sid(entry["id"], entry["attempt"]),
-                    status="delivered",
-                    error_code=None,
+                    message_id=_message_id(entry["id"], entry["attempt"]),
+                    status=DeliveryStatus.DELIVERED,
                     to=PhoneNumber(entry["to"]),
                     body=entry["body"],
                     sent_at=datetime.fromisoformat(entry["time"]),
                 )
 
 
-def _sid(outbox_id: str, attempt: int) -> str:
+def _message_id(outbox_id: str, attempt: int) -> str:
     return f"file-{outbox_id}-{attempt}"

@@ -1,15 +1,18 @@
-"""The port through which a text leaves, and what can come back; every gateway implements it.
+"""The port through which a text leaves, and what can come back; every gateway implements it, and all speak our words.
 
 `send` blocks (it runs in a worker thread), never raises for an answer it can name, and never retries by itself: at most one
-create is attempted per call. What an answer means for the message is decided by `notifier.outcomes`, not here.
+create is attempted per call. What an answer means for the message is decided by `notifier.outcomes`, not here. What a gateway
+says by webhook is `notifier.webhook`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, StrEnum
 from typing import Protocol
 
+from notifier.failures import Failure
 from parser.phone import PhoneNumber
 
 
@@ -20,8 +23,8 @@ class Sms:
     Attributes:
         id: the outbox row's random id; the only thing of ours that appears in a callback URL.
         attempt: 1 for the first.
-        sender: E.164 number, short code or Messaging Service SID (`sms.from`).
-        valid_for: how long the carrier may keep trying; Twilio's ValidityPeriod.
+        sender: `sms.from`: an E.164 number, a short code, or a name that the gateway knows.
+        valid_for: how long the carrier may keep trying.
         due: when the plan wanted it to leave, UTC.
     """
 
@@ -38,20 +41,39 @@ class Sms:
     due: datetime
 
 
+class DeliveryStatus(StrEnum):
+    """How far a text has come, as a gateway tells it; the values are those of `scheduler.messages.State`."""
+
+    ACCEPTED = "accepted"  # the gateway has it
+    SENT = "sent"  # the carrier has it
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"  # the carrier gave up
+    FAILED = "failed"  # the gateway gave up
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the gateway says no more of a text with this status."""
+        return self in (DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The gateway took it. `status` is Twilio's: accepted, queued, sending, sent, delivered ..."""
+    """The gateway took it, and calls it `message_id`."""
 
-    sid: str
-    status: str
+    message_id: str
+    status: DeliveryStatus = DeliveryStatus.ACCEPTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The gateway answered that it did not take it. `code` is Twilio's error code, 0 where there was none."""
+    """The gateway answered that it did not take it.
 
-    code: int
-    http_status: int
+    Attributes:
+        retry_after: the gateway asks to be left alone this long; a retry waits no less.
+    """
+
+    failure: Failure
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +98,26 @@ class SentMessage:
     """What the gateway's log says of one message.
 
     Attributes:
-        error_code: Twilio's ErrorCode or None.
+        status: None: a word of the gateway that says nothing new.
+        failure: why it failed; None: it did not, or no reason is given.
         same: of `find`: certainly the text that was asked about. False: between the same numbers, but with other words.
     """
 
-    sid: str
-    status: str
-    error_code: int | None
+    message_id: str
+    status: DeliveryStatus | None
+    failure: Failure | None = None
     to: PhoneNumber
     body: str | None = field(default=None, repr=False)
     sent_at: datetime | None = None
     same: bool = True
+
+
+class Resend(Enum):
+    """Which texts of unknown fate may be sent once more, after `find` showed nothing of them."""
+
+    NEVER = "never"
+    CANCELLATIONS = "cancellations"  # a patient at a closed door is a greater harm than two texts
+    ALWAYS = "always"  # the gateway knows a text by our id: what it has taken it does not take again
 
 
 class GatewayUnavailableError(Exception):
@@ -100,9 +131,12 @@ class GatewayUnavailableError(Exception):
 class Gateway(Protocol):
     """The port. All methods block and are called from worker threads; none raises but `fetch`, and that as said there."""
 
+    @property
+    def resends(self) -> Resend: ...
+
     def send(self, sms: Sms) -> Receipt: ...
 
-    def fetch(self, sid: str) -> SentMessage | None:
+    def fetch(self, message_id: str) -> SentMessage | None:
         """The message's present state; None where the gateway does not know it (any more).
 
         Raises:
@@ -115,7 +149,7 @@ class Gateway(Protocol):
         None: it cannot tell. An empty list: there is none, so that nothing was taken.
         """
 
-    def forget(self, sid: str) -> bool:
-        """Delete the message at the gateway. False: not yet possible (Twilio 20009), try again later."""
+    def forget(self, message_id: str) -> bool:
+        """Delete the message at the gateway. False: not yet possible, try again later."""
 
     def close(self) -> None: ...

@@ -12,7 +12,7 @@ users, and this file is that rule:
    not meant is the greater harm.
 5. A message that holds a word of STOP and is none of these is `UNCLEAR`: a person looks at it.
 
-Twilio's own list is shorter, and Twilio hears a keyword only as the whole message. A wish to be left alone that Twilio did not
+Gateways know fewer words, and hear a keyword only as the whole message. A wish to be left alone that the gateway did not
 understand is still heard here.
 """
 

@@ -21,7 +21,7 @@ from notifier.segments import Encoding, count
 from notifier.templates import DEFAULT_MODE, DETAILS, KINDS, OPT_OUT, Finding, Path, Severity, Template, TemplateSet
 from notifier.values import DETAIL_LIMIT, NAME_LIMIT, TextSettings, clean_line
 
-# Twilio answers these itself and opts the patient out or in; a patient who replies CANCEL to cancel a visit gets no text again.
+# Gateways answer these themselves and opt the patient out or in: who replies CANCEL to cancel a visit gets no text again.
 _FORBIDDEN: Final = re.compile(
     r"\b(?:CANCEL|CANCELAR|YES|SI|SÍ)\b"
     r"|\b(?i:reply|respond|answer|text|send|type|responda|responde|conteste|env[ií]e|escriba|mande)\b"

@@ -17,7 +17,7 @@ SHORT_CODE_RATE: Final = 100.0
 
 
 def default_rate(sender: str) -> float:
-    """Segments a second by kind of number; a Messaging Service counts as one long code until configured."""
+    """Segments a second by kind of number; another name counts as one long code until configured."""
     if _SHORT_CODE.fullmatch(sender):
         return SHORT_CODE_RATE
     return TOLL_FREE_RATE if _TOLL_FREE.fullmatch(sender) else LONG_CODE_RATE

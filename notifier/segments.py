@@ -5,7 +5,7 @@ two. Concatenated texts carry a 6-byte header in each part (TS 23.040, 9.2.3.24.
 the alphabet turns the whole text into UCS-2: 70 UTF-16 units in one segment, 67 in a part. Neither an escape pair nor a
 surrogate pair is split between two parts: a part may thus end one unit early.
 
-Twilio's own calculator also keeps a whole grapheme cluster (a family emoji) in one part, which can count one segment more
+Some vendors' calculators also keep a whole grapheme cluster (a family emoji) in one part, which can count one segment more
 than carriers do; texts for patients hold no such clusters unless a template's author puts them there.
 """
 

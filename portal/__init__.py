@@ -1,1 +1,1 @@
-"""The HTTP side: Twilio webhooks, health and metrics."""
+"""The HTTP side: the webhooks of the gateway, health and metrics."""

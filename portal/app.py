@@ -1,7 +1,7 @@
-"""The HTTP side as one Starlette application: Twilio's webhooks, health and metrics.
+"""The HTTP side as one Starlette application: the gateway's webhooks, health and metrics.
 
-    POST /twilio/status    a text's new status            POST /twilio/inbound   a patient's STOP, START, HELP or other words
-    GET  /health           200 ready, 503 not; JSON       GET  /metrics          Prometheus text
+    POST (the gateway's paths)   a text's new status; a patient's STOP, START, HELP or other words
+    GET  /health                 200 ready, 503 not; JSON       GET  /metrics          Prometheus text
 
 Collaborators come in as callables, so that tests build the same application around fakes. Every answer may be seen by anybody
 who reaches the port: none holds anything of a patient, and there is no access log, whose lines would hold callback queries.
@@ -10,7 +10,7 @@ who reaches the port: none holds anything of a patient, and there is no access l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from starlette.applications import Starlette
@@ -20,17 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from notifier.twilio.webhooks import (
-    INBOUND_PATH,
-    STATUS_PATH,
-    Inbound,
-    SignatureCheck,
-    SignedForm,
-    StatusUpdate,
-    Unreadable,
-    read_inbound,
-    read_status,
-)
+from notifier.replies import Inbound
+from notifier.webhook import StatusUpdate, Webhook
 from portal.health import Health
 from portal.webhooks import Report, endpoint
 
@@ -41,7 +32,7 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 def build(
     *,
-    check: SignatureCheck | None,
+    webhooks: Sequence[Webhook],
     on_status: Callable[[StatusUpdate], Awaitable[None]],
     on_inbound: Callable[[Inbound], Awaitable[None]],
     health: Callable[[], Awaitable[Health]],
@@ -51,25 +42,17 @@ def build(
     """The application.
 
     Args:
-        check: of the webhooks' signatures; None where no Twilio account is configured, and there are no webhooks then.
+        webhooks: of the gateway in use; none where it has none.
         on_status, on_inbound: take a genuine webhook's value in; idempotent, in any order. An exception becomes 503.
         health: asked at every GET /health. metrics: the Prometheus exposition.
         report: told of every webhook, refused ones included.
     """
 
-    async def take_status(signed: SignedForm) -> Unreadable | None:
-        value = read_status(signed)
-        if isinstance(value, Unreadable):
-            return value
-        await on_status(value)
-        return None
-
-    async def take_inbound(signed: SignedForm) -> Unreadable | None:
-        value = read_inbound(signed)
-        if isinstance(value, Unreadable):
-            return value
-        await on_inbound(value)
-        return None
+    async def take(value: StatusUpdate | Inbound) -> None:
+        if isinstance(value, StatusUpdate):
+            await on_status(value)
+        else:
+            await on_inbound(value)
 
     async def show_health(request: Request) -> Response:
         state = Health(live=False)
@@ -82,10 +65,10 @@ def build(
         return Response(metrics(), headers={"content-type": METRICS_TYPE})
 
     routes = [Route("/health", show_health, methods=["GET"]), Route("/metrics", show_metrics, methods=["GET"])]
-    if check is not None:
-        status = endpoint("status", STATUS_PATH, check, take_status, report)
-        inbound = endpoint("inbound", INBOUND_PATH, check, take_inbound, report)
-        routes += [Route(STATUS_PATH, status, methods=["POST"]), Route(INBOUND_PATH, inbound, methods=["POST"])]
+    routes += [
+        Route(webhook.path, endpoint(webhook, take, report), methods=["POST"], name=webhook.name)
+        for webhook in webhooks
+    ]
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False  # a redirect would repeat a callback's query in a Location header
     app.add_middleware(PlainHeaders)

@@ -1,8 +1,9 @@
-"""Twilio's webhooks at our door: limits, signature, meaning, and the same small answer for all.
+"""The gateway's webhooks at our door: limits, proof, meaning, and the same small answer for all.
 
-Order: method (the router), content type, size, signature, meaning. Nothing is read from a form whose signature does not hold,
-and a refused webhook changes nothing. Answers: 200 with empty TwiML, 400 a genuine webhook without meaning, 403 signature
-missing or wrong, 413, 415, 503 our own fault (a status Twilio could not tell us is asked for later).
+Order: method (the router), content type, size, proof that it is the gateway's, meaning. A refused webhook changes nothing.
+Answers: 200 with the gateway's own acknowledgement, 400 a genuine webhook without meaning, 403 not genuine, 413, 415, 503 our own
+fault (a status that the gateway could not tell us is asked for later). How a call is proven and read is the gateway's
+(`notifier.webhook.Webhook`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from notifier.twilio.webhooks import TWIML, SignatureCheck, SignedForm, Unreadable
+from notifier.replies import Inbound
+from notifier.webhook import Forged, StatusUpdate, Unreadable, Webhook, WebhookCall
 
-LARGEST_FORM = 65_536
+LARGEST_BODY = 65_536
 """A webhook is 1-2 KB; with a text of 1600 four-byte characters, percent-encoded, 20 KB."""
 
 
@@ -24,8 +26,8 @@ class WebhookEvent:
     """One webhook, for the journal; no content.
 
     Attributes:
-        webhook: `status` or `inbound`. answer: the HTTP status it got.
-        code: ok, content_type, too_large, signature, gone, failed, or the code of an `Unreadable`.
+        webhook: its name. answer: the HTTP status it got.
+        code: ok, content_type, too_large, gone, failed, or the code of a `Forged` or `Unreadable`.
         peer: the address it came from, or None.
         error: the exception of `failed`, for the log's traceback; None otherwise.
     """
@@ -41,30 +43,27 @@ Report = Callable[[WebhookEvent], None]
 
 
 def endpoint(
-    name: str,
-    path: str,
-    check: SignatureCheck,
-    take: Callable[[SignedForm], Awaitable[Unreadable | None]],
+    webhook: Webhook,
+    take: Callable[[StatusUpdate | Inbound], Awaitable[None]],
     report: Report,
 ) -> Callable[[Request], Awaitable[Response]]:
     """The handler of one webhook.
 
     Args:
-        path: as it follows the public URL; the signature covers it.
-        take: reads the form and does what it says; may raise for a fault of ours.
+        take: does what the value says; may raise for a fault of ours.
     """
 
     async def handle(request: Request) -> Response:
-        status, code, error = await judge(request)
+        status, code, error = await answer(request)
         peer = request.client.host if request.client else None
-        report(WebhookEvent(webhook=name, answer=status, code=code, peer=peer, error=error))
+        report(WebhookEvent(webhook=webhook.name, answer=status, code=code, peer=peer, error=error))
         if status != 200:
             return Response(status_code=status)
-        return Response(TWIML, media_type="text/xml")
+        return Response(webhook.acknowledgement.body, media_type=webhook.acknowledgement.media_type)
 
-    async def judge(request: Request) -> tuple[int, str, Exception | None]:
+    async def answer(request: Request) -> tuple[int, str, Exception | None]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/x-www-form-urlencoded":
+        if kind != webhook.content_type:
             return 415, "content_type", None
         try:
             body = await _read(request)
@@ -72,14 +71,16 @@ def endpoint(
             return 400, "gone", None
         if body is None:
             return 413, "too_large", None
-        signed = check.accept(path, request.url.query, body, request.headers.get("x-twilio-signature"))
-        if signed is None:
-            return 403, "signature", None
         try:
-            unreadable = await take(signed)
-        except Exception as error:  # whatever fails behind us, Twilio gets an answer and the log gets the reason
+            value = webhook.read(WebhookCall(query=request.url.query, headers=request.headers, body=body))
+            if isinstance(value, Forged):
+                return 403, value.code, None
+            if isinstance(value, Unreadable):
+                return 400, value.code, None
+            await take(value)
+        except Exception as error:  # whatever fails behind us, the gateway gets an answer and the log gets the reason
             return 503, "failed", error
-        return (200, "ok", None) if unreadable is None else (400, unreadable.code, None)
+        return 200, "ok", None
 
     return handle
 
@@ -87,11 +88,11 @@ def endpoint(
 async def _read(request: Request) -> bytes | None:
     """The body, or None as soon as it is over the limit, announced or not."""
     announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > LARGEST_FORM:
+    if not announced.isdigit() or int(announced) > LARGEST_BODY:
         return None
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_FORM:
+        if len(body) > LARGEST_BODY:
             return None
     return bytes(body)

@@ -54,9 +54,9 @@ class KeyRing:
         """HMAC-SHA256(pepper, E.164) as 64 hex digits: recognises a number without knowing it."""
         return hmac.new(self.pepper, phone.e164().encode("ascii"), hashlib.sha256).hexdigest()
 
-    def reply_key(self, sid: str) -> str:
-        """HMAC-SHA256(pepper, "reply" and the MessageSid) as 64 hex digits: never equal to a number's key."""
-        return hmac.new(self.pepper, f"reply {sid}".encode("ascii"), hashlib.sha256).hexdigest()
+    def reply_key(self, message_id: str) -> str:
+        """HMAC-SHA256(pepper, "reply" and the gateway's id of the message) as 64 hex digits: never equal to a number's key."""
+        return hmac.new(self.pepper, f"reply {message_id}".encode(), hashlib.sha256).hexdigest()
 
 
 def create_key_file(path: Path) -> KeyRing:

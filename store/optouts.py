@@ -24,8 +24,8 @@ EVERY_SENDER: Final = "*"
 class Optout:
     """Attributes:
     phone_key: `KeyRing.phone_key` of the number.
-    sender: E.164 number, short code or Messaging Service SID.
-    source: webhook, words (a STOP found among other words), 21610, cli or portal.
+    sender: E.164 number, short code or another name that the gateway knows.
+    source: webhook, words (a STOP found among other words), refusal (by the gateway), cli or portal.
     since: UTC.
     """
 

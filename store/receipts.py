@@ -217,7 +217,7 @@ def forgotten(conn: Connection, sid: str, at: datetime) -> None:
 
 
 def forget_later(conn: Connection, sid: str, next_at: datetime) -> None:
-    """Not yet possible (Twilio 20009): try again then."""
+    """Not yet possible: try again then."""
     conn.execute(update(gateway_forgets).where(gateway_forgets.c.sid == sid).values(next_at=next_at))
 
 

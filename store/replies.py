@@ -1,6 +1,6 @@
-"""Which patients' STOP and START were heard already: Twilio's signature carries no time, so a captured one stays good.
+"""Which patients' STOP and START were heard already: a signature may carry no time, and then a captured call stays good.
 
-A reply is known by the HMAC of its MessageSid, written in the transaction of what it changes: it counts once, on whichever node
+A reply is known by the HMAC of its message id, written in the transaction of what it changes: it counts once, on whichever node
 it comes in, and not at all where that transaction fails. Why it is kept so long: docs/decisions/0010.
 """
 
@@ -22,7 +22,7 @@ def first_time(conn: Connection, key: str, now: datetime) -> bool:
     """Whether this reply was not heard before; it is remembered from the commit on.
 
     Args:
-        key: `KeyRing.reply_key` of its MessageSid. A node that handles the same one at this moment waits for our commit.
+        key: `KeyRing.reply_key` of its message id. A node that handles the same one at this moment waits for our commit.
     """
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     new = insert(replies).values(key=key, forget_after=now + REMEMBERED).on_conflict_do_nothing()

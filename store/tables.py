@@ -174,7 +174,7 @@ optouts = Table(
     metadata,
     Column("phone_key", Text, primary_key=True),
     Column("sender", Text, primary_key=True),
-    Column("source", Text, nullable=False),  # webhook, words, 21610, cli, portal
+    Column("source", Text, nullable=False),  # webhook, words, refusal, cli, portal
     Column("since", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -183,7 +183,7 @@ replies = Table(
     "replies",
     metadata,
     # Patients' STOP and START that were acted upon, so that none acts twice (docs/decisions/0010).
-    Column("key", Text, primary_key=True),  # HMAC of the MessageSid: leads to nobody, at Twilio neither
+    Column("key", Text, primary_key=True),  # HMAC of the gateway's message id: leads to nobody, at the gateway neither
     Column("forget_after", Instant, nullable=False),
     Index("ix_replies_forget_after", "forget_after"),
     sqlite_with_rowid=False,

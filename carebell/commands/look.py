@@ -17,7 +17,7 @@ from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from carebell.wiring import one_environment
 from config.load import Loaded
-from notifier.outcomes import rule_of
+from notifier.gateways import failure_of
 from parser.phone import PhoneNumber
 from scheduler.messages import State
 from store import appointments as store_appointments
@@ -131,7 +131,7 @@ def _entry(each: _Shown, zone: str) -> Entry:
         told += [f"{row.segments} segment{'' if row.segments == 1 else 's'}"] if row.segments else []
         notes.append(", ".join(told))
     if row.code is not None:
-        notes.append(f"the gateway's code {row.code}: {rule_of(row.code).status.value}")
+        notes.append(f"the gateway's code {row.code}: {failure_of(row.code).status.value}")
     if row.state is State.UNKNOWN:
         notes.append("nobody knows whether the gateway took it; it is looked up there and not sent blindly again")
     if each.waiting is not None:

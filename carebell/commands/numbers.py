@@ -10,8 +10,10 @@ from typing import Final
 
 from carebell.commands.output import print_json, print_table
 from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
-from carebell.wiring import load, open_twilio
+from carebell.wiring import load
 from config.load import Loaded
+from config.problems import ConfigurationError
+from notifier.twilio.account import open_twilio
 from notifier.twilio.numbers import NumberKind, NumbersError, Plan, Step, TwilioNumbers
 from notifier.twilio.webhooks import INBOUND_PATH
 
@@ -100,7 +102,10 @@ def link(config: Path | None, number: str, *, service: str | None, yes: bool, dr
 @contextmanager
 def _numbers(config: Path | None) -> Iterator[tuple[Loaded, TwilioNumbers]]:
     loaded = load(config)
-    client, http = open_twilio(loaded)
+    try:
+        client, http = open_twilio(loaded)
+    except ConfigurationError as error:
+        raise ConfigurationStop(str(error)) from None
     try:
         yield loaded, TwilioNumbers(client)
     except NumbersError as error:

@@ -15,7 +15,8 @@ from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from carebell.wiring import one_environment
-from notifier.outcomes import ReportStatus, rule_of
+from notifier.failures import ReportStatus
+from notifier.gateways import failure_of
 from scheduler.messages import Kind, Reason, State
 from store import outbox
 from store.outbox_row import OutboxRow
@@ -80,7 +81,7 @@ class Tiles:
     def count(self, row: OutboxRow) -> None:
         self.texts += 1
         self.unknown += row.state is State.UNKNOWN
-        self.opted_out += row.reason is Reason.OPTED_OUT or row.code == 21610
+        self.opted_out += row.reason is Reason.OPTED_OUT or failure_of(row.code or 0).opt_out
         self.delivered += row.state is State.DELIVERED
         if row.sent_at is not None:
             self.taken += 1
@@ -136,7 +137,7 @@ def report(
 def status_of(row: OutboxRow) -> str:
     """The Status column."""
     if row.state in (State.UNDELIVERED, State.FAILED):
-        return rule_of(row.code or 0).status.value
+        return failure_of(row.code or 0).status.value
     return str(_STATUSES[row.state])
 
 

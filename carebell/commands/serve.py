@@ -72,7 +72,7 @@ def _clock(loaded: Loaded, start: datetime | None, speed: float) -> Clock:
     if start is None and speed == 1.0:
         return RealClock()
     if loaded.configuration.gateway.is_live:
-        raise UsageStop("--clock and --speed are for rehearsals: refused with a live Twilio gateway")
+        raise UsageStop("--clock and --speed are for rehearsals: refused with a live gateway")
     if speed <= 0:
         raise UsageStop("--speed must be above 0")
     return AcceleratedClock(start or RealClock().now(), speed)

@@ -5,17 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from docs.tables.markdown import code, table
-from notifier.outcomes import (
-    BACKOFF,
-    CODES,
-    NEXT_WINDOW,
-    ONCE_AFTER,
-    SHED_AFTER,
-    SLOWLY,
-    UNREACHABLE_RETRIES,
-    Rule,
-    Scope,
-)
+from notifier.failures import Failure, Handling, Scope
+from notifier.gateways import CODE_TABLES
+from notifier.outcomes import BACKOFF, NEXT_WINDOW, ONCE_AFTER, SHED_AFTER, SLOWLY, UNREACHABLE_RETRIES
 from scheduler.messages import Reason
 
 REASONS: Final[dict[Reason, tuple[str, str]]] = {
@@ -73,49 +65,13 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.NO_TIME: ("The start is a date without a time of day: no timed reminder is possible.", ""),
 }
 
-TWILIO: Final[dict[int, str]] = {
-    10001: "the account is not active",
-    20003: "wrong account or token",
-    20429: "too many requests",
-    20503: "the service is unavailable for a moment",
-    21211: "the recipient is no telephone number",
-    21212: "the sender is no telephone number",
-    21268: "a premium-rate number",
-    21408: "the region is not enabled in the account",
-    21606: "the sender is not a number of the account that can text",
-    21608: "a trial account may text verified numbers only",
-    21609: "the callback address is not valid",
-    21610: "the recipient has replied STOP to this sender",
-    21611: "the sender's queue is full",
-    21612: "no route from this sender to this recipient",
-    21614: "the recipient cannot receive texts",
-    21617: "the text is too long",
-    21635: "the recipient is a landline",
-    21659: "the sender is not a number or short code of the account",
-    30001: "the queue overflowed",
-    30002: "the account is suspended",
-    30003: "the handset cannot be reached: off, or out of coverage",
-    30004: "the recipient's number is blocked for texts",
-    30005: "the number does not exist or is no longer in use",
-    30006: "a landline, or a carrier that cannot be reached",
-    30007: "the carrier filtered it as spam",
-    30008: "delivery failed for a reason that nobody gave",
-    30009: "a part of the text is missing",
-    30010: "the text costs more than the limit given",
-    30022: "the carrier's rate limit for the campaign",
-    30023: "the carrier's daily limit for the brand",
-    30024: "the sender is not provisioned by the carrier",
-    30027: "the carrier's daily limit for the campaign",
-    30032: "the toll-free sender is not verified",
-    30034: "the sender belongs to no registered campaign",
-    30036: "its validity period ended before delivery",
-    30410: "the provider timed out",
-    30450: "not delivered; see the dictionary",
-    30500: "an internal failure at the gateway",
-    30610: "not delivered; see the dictionary",
-    30640: "not delivered; see the dictionary",
-    63018: "the sender's rate limit",
+GATEWAYS: Final[dict[str, tuple[str, str]]] = {
+    "twilio": (
+        "Twilio",
+        "Twilio's own dictionary has more words for each: `https://www.twilio.com/docs/api/errors/CODE`.",
+    ),
 }
+"""Kind of gateway with codes -> its name, and where its own words for them are."""
 
 
 def reasons() -> str:
@@ -129,14 +85,14 @@ log lines `sms_sent` and `sms_suppressed`.
 
 
 def gateway_codes() -> str:
-    rows = [(code(str(number)), TWILIO[number], _policy(rule), _shown(rule)) for number, rule in sorted(CODES.items())]
     waits = ", ".join(f"{int(wait.total_seconds())}" for wait in BACKOFF)
     return f"""# Gateway codes
 
-What Twilio's error codes mean for a text, whether they come with the answer to our request or in a later callback. Twilio's own
-dictionary has more words for each: `https://www.twilio.com/docs/api/errors/CODE`.
+What a gateway's error codes mean for a text, whether they come with the answer to our request or in a later webhook. The codes of
+different gateways differ, so that a stored code keeps its meaning after a change of gateway.
 
-{table(["code", "what it says", "what we do", "status in the report"], rows)}
+{"".join(_table_of(kind) for kind in CODE_TABLES)}## For all gateways
+
 Any other code: the text has failed, and an alarm names the code as unmapped, so that somebody looks at it once.
 
 - Retries wait {waits} seconds, the last one again and again, and stop when the text would come too late to be of use.
@@ -145,41 +101,50 @@ Any other code: the text has failed, and an alarm names the code as unmapped, so
 """
 
 
-def _policy(rule: Rule) -> str:
-    said = _first(rule)
-    if rule.number_bad:
+def _table_of(kind: str) -> str:
+    name, words = GATEWAYS[kind]
+    failures = [CODE_TABLES[kind][number] for number in sorted(CODE_TABLES[kind])]
+    headings = ["code", "what it says", "what we do", "status in the report"]
+    rows = [[code(str(line.code)), line.meaning, _policy(line), _shown(line)] for line in failures]
+    if any(line.name for line in failures):
+        headings.insert(1, "the gateway writes")
+        rows = [[row[0], code(line.name), *row[1:]] for row, line in zip(rows, failures, strict=True)]
+    return f"## {name}\n\n{words}\n\n{table(headings, rows)}\n"
+
+
+def _policy(failure: Failure) -> str:
+    said = _first(failure)
+    if failure.invalid_number:
         said += "; the number is marked unusable"
-    if rule.opt_out:
+    if failure.opt_out:
         said += "; recorded as an opt-out from this sender"
-    if rule.alert is not None and rule.breaker is None:
-        said += f"; alarm ({rule.alert.value})"
+    if failure.alert is not None and failure.breaker is None:
+        said += f"; alarm ({failure.alert.value})"
     return said
 
 
-def _first(rule: Rule) -> str:
+def _first(failure: Failure) -> str:
     seconds = " and ".join(str(int(wait.total_seconds())) for wait in UNREACHABLE_RETRIES)
-    match rule.kind.value:
-        case "permanent":
+    match failure.handling:
+        case Handling.FINAL:
             return "failed, not tried again"
-        case "retry":
+        case Handling.RETRY:
             return "tried again while useful"
-        case "slow":
+        case Handling.RETRY_SLOWLY:
             wait = int(SLOWLY.total_seconds())
             return f"tried again every {wait} s while useful; a reminder gives way after {SHED_AFTER} attempts"
-        case "unreachable":
+        case Handling.RETRY_UNREACHABLE:
             return f"tried again after {seconds} s while useful"
-        case "once":
+        case Handling.RETRY_ONCE:
             return f"tried once more after {int(ONCE_AFTER.total_seconds())} s"
-        case "window":
+        case Handling.NEXT_WINDOW:
             return f"tried again when the carrier's window opens, or after {int(NEXT_WINDOW.total_seconds()) // 3600} h"
-        case "breaker":
-            what = "the environment" if rule.breaker is Scope.ENVIRONMENT else "the sender"
+        case Handling.BREAKER:
+            what = "the environment" if failure.breaker is Scope.ENVIRONMENT else "the sender"
             return f"{what} stops sending until the trouble is resolved; its texts wait; alarm"
-        case "expired":
+        case Handling.EXPIRED:
             return "expired"
-        case other:
-            raise ValueError(f"no words for {other}")
 
 
-def _shown(rule: Rule) -> str:
-    return "-" if rule.kind.value == "retry" else rule.status.value
+def _shown(failure: Failure) -> str:
+    return "-" if failure.handling is Handling.RETRY else failure.status.value

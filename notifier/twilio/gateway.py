@@ -18,7 +18,19 @@ from urllib.parse import urlencode
 from twilio.base.values import unset
 from twilio.rest import Client
 
-from notifier.gateway import Accepted, Ambiguous, GatewayUnavailableError, NotSent, Receipt, Refused, SentMessage, Sms
+from notifier.gateway import (
+    Accepted,
+    Ambiguous,
+    DeliveryStatus,
+    GatewayUnavailableError,
+    NotSent,
+    Receipt,
+    Refused,
+    Resend,
+    SentMessage,
+    Sms,
+)
+from notifier.twilio.codes import NOT_YET_FINAL, STATUSES, failure_of, refusal_of
 from notifier.twilio.http import BoundedHttpClient, answered, broken_off, never_left
 from notifier.twilio.webhooks import STATUS_PATH
 from parser.phone import PhoneNumber
@@ -26,8 +38,6 @@ from parser.phone import PhoneNumber
 VALIDITY: Final = (6, 36_000)
 """Seconds; Twilio takes 1 to 36000 and advises more than 5."""
 _MESSAGE_SID: Final = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
-_RATE_LIMITED: Final = 20429
-_NOT_YET_FINAL: Final = 20009
 # Twilio's clock against ours, and its times have whole seconds; short enough not to reach an earlier attempt (30003: 60 s).
 _SKEW: Final = timedelta(seconds=5)
 _RECENT: Final = 20
@@ -39,12 +49,24 @@ class TwilioGateway:
     Args:
         client: from `notifier.twilio.http.make_client`, over `http`.
         public_url: where Twilio's callbacks reach us, without a path; None: no callbacks are asked for.
+        resends: NEVER or CANCELLATIONS. Twilio's list of messages may be slow to show what was taken.
     """
 
-    def __init__(self, client: Client, http: BoundedHttpClient, public_url: str | None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        http: BoundedHttpClient,
+        public_url: str | None,
+        resends: Resend = Resend.CANCELLATIONS,
+    ) -> None:
         self._client = client
         self._http = http
         self._public_url = public_url.rstrip("/") if public_url else None
+        self._resends = resends
+
+    @property
+    def resends(self) -> Resend:
+        return self._resends
 
     def send(self, sms: Sms) -> Receipt:
         service = sms.sender.startswith("MG")
@@ -63,11 +85,11 @@ class TwilioGateway:
             return _classify(error)
         if not isinstance(message.sid, str) or _MESSAGE_SID.fullmatch(message.sid) is None:
             return Ambiguous(why="unreadable_answer")
-        return Accepted(sid=message.sid, status=str(message.status or "queued"))
+        return Accepted(message_id=message.sid, status=STATUSES.get(str(message.status), DeliveryStatus.ACCEPTED))
 
-    def fetch(self, sid: str) -> SentMessage | None:
+    def fetch(self, message_id: str) -> SentMessage | None:
         try:
-            return _sent(self._client.messages(sid).fetch())
+            return _sent(self._client.messages(message_id).fetch())
         except Exception as error:
             if (answered(error) or (0, 0))[0] == 404:
                 return None
@@ -80,23 +102,22 @@ class TwilioGateway:
         this number, whatever their state.
         """
         service = sms.sender.startswith("MG")
-        asked = {"to": sms.to.e164(), "from_": unset if service else sms.sender, "limit": _RECENT}
+        between = {"to": sms.to.e164(), "from_": unset if service else sms.sender, "limit": _RECENT}
         earliest = since.astimezone(UTC) - _SKEW
         try:
-            listed = self._client.messages.list(**asked, date_sent_after=earliest)
-            found = _matching(listed, sms, earliest)
-            if not any(each.same for each in found):
-                found = _matching(self._client.messages.list(**asked), sms, earliest)
+            messages = _matching(self._client.messages.list(**between, date_sent_after=earliest), sms, earliest)
+            if not any(message.same for message in messages):
+                messages = _matching(self._client.messages.list(**between), sms, earliest)
         except Exception:  # whatever it was: it cannot tell
             return None
-        return found
+        return messages
 
-    def forget(self, sid: str) -> bool:
+    def forget(self, message_id: str) -> bool:
         try:
-            deleted = self._client.messages(sid).delete()
+            deleted = self._client.messages(message_id).delete()
         except Exception as error:
             status, code = answered(error) or (0, 0)
-            return status == 404 and code != _NOT_YET_FINAL
+            return status == 404 and code != NOT_YET_FINAL
         return bool(deleted)
 
     def close(self) -> None:
@@ -124,7 +145,7 @@ def _classify(error: Exception) -> Receipt:
     if status == 407:  # a proxy of ours wants credentials
         return NotSent(why="proxy_refused")
     if 400 <= status < 500 and status != 408:  # 408: somebody between us gave up waiting
-        return Refused(code=code or (_RATE_LIMITED if status == 429 else 0), http_status=status)
+        return Refused(failure=refusal_of(code, status))
     return Ambiguous(why=f"http_{status}")
 
 
@@ -137,9 +158,9 @@ def _sent(message: Any, *, same: bool = True) -> SentMessage:
     """A message of Twilio's log. AttributeError, TypeError: not one."""
     code = message.error_code
     return SentMessage(
-        sid=str(message.sid),
-        status=str(message.status),
-        error_code=code if isinstance(code, int) else None,
+        message_id=str(message.sid),
+        status=STATUSES.get(str(message.status)),
+        failure=failure_of(code) if isinstance(code, int) and code else None,
         to=PhoneNumber(str(message.to)),
         body=message.body,
         sent_at=message.date_sent,
@@ -149,12 +170,12 @@ def _sent(message: Any, *, same: bool = True) -> SentMessage:
 
 def _matching(messages: Iterable[Any], sms: Sms, earliest: datetime) -> list[SentMessage]:
     """Outbound ones to and from these numbers; a trial account puts a sentence of Twilio's before the body."""
-    found = []
+    matching = []
     for message in messages:
         made = message.date_created or message.date_sent
-        ours = str(message.direction or "").startswith("outbound") and message.to == sms.to.e164()
+        to_patient = str(message.direction or "").startswith("outbound") and message.to == sms.to.e164()
         sender = message.messaging_service_sid if sms.sender.startswith("MG") else message.from_
         same = isinstance(message.body, str) and bool(sms.body) and message.body.endswith(sms.body)
-        if ours and sender == sms.sender and (made is None or made >= earliest):
-            found.append(_sent(message, same=same))
-    return sorted(found, key=lambda each: not each.same)
+        if to_patient and sender == sms.sender and (made is None or made >= earliest):
+            matching.append(_sent(message, same=same))
+    return sorted(matching, key=lambda sent: not sent.same)

@@ -101,7 +101,7 @@ class TwilioNumbers:
         """Numbers on sale that can text. `contains`: digits and `*`, as Twilio matches them."""
         if re.fullmatch("[A-Z]{2}", country) is None:
             raise NumbersError("bad_argument", "country is a two-letter code such as US")
-        found = _ask(
+        offers = _ask(
             lambda: getattr(self._client.available_phone_numbers(country), kind).list(
                 area_code=unset if area_code is None else area_code,
                 contains=contains or unset,
@@ -109,7 +109,7 @@ class TwilioNumbers:
                 limit=limit,
             )
         )
-        return tuple(_available(number) for number in found)
+        return tuple(_available(number) for number in offers)
 
     def plan_buy(self, number: str, webhook: str | None = None, service: str | None = None) -> Plan:
         """Buying a number, and linking it in the same go."""
@@ -155,10 +155,10 @@ class TwilioNumbers:
         return owned
 
     def _find(self, number: str) -> OwnedNumber:
-        found = _ask(lambda: self._client.incoming_phone_numbers.list(phone_number=number, limit=1))
-        if not found:
+        numbers = _ask(lambda: self._client.incoming_phone_numbers.list(phone_number=number, limit=1))
+        if not numbers:
             raise NumbersError("not_owned", f"{number} is not a number of this account")
-        return _owned(found[0])
+        return _owned(numbers[0])
 
 
 def _require(pattern: re.Pattern[str], value: str, rule: str) -> None:

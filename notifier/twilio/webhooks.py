@@ -21,16 +21,19 @@ import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from notifier.intent import Intent, intent
+from notifier.replies import REPLIES, Inbound
 from notifier.reply_words import reply_words
+from notifier.twilio.codes import STATUSES, failure_of
+from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, WebhookCall
 from parser.phone import PhoneNumber
 
 TWIML: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 """Answers every webhook: received, nothing to say."""
+ACKNOWLEDGEMENT: Final = Acknowledgement(body=TWIML, media_type="text/xml")
 
 STATUS_PATH: Final = "/twilio/status"
 INBOUND_PATH: Final = "/twilio/inbound"
@@ -89,7 +92,7 @@ class SignatureCheck:
             return None
         try:
             fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-            asked = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+            parameters = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
             given = signature.encode("ascii")
         except ValueError:  # UnicodeError included: not UTF-8, too many fields, a signature that is not Base64
             return None
@@ -98,7 +101,7 @@ class SignatureCheck:
         for candidate in _spellings(url):
             for token in self.tokens:  # no early exit: the time taken tells nothing about which token or spelling held
                 genuine |= hmac.compare_digest(sign_webhook(candidate, fields, token).encode("ascii"), given)
-        return SignedForm(_first(fields), _first(asked)) if genuine else None
+        return SignedForm(_first(fields), _first(parameters)) if genuine else None
 
 
 def sign_webhook(url: str, fields: Sequence[tuple[str, str]], token: str) -> str:
@@ -126,32 +129,6 @@ def _first(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
     return dict(reversed(fields))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusUpdate:
-    """One status callback. Callbacks come late, doubled and in any order; what counts is decided where it is stored.
-
-    Attributes:
-        sid: the message at Twilio, `SM` and 32 hex digits.
-        status: Twilio's word: queued, sent, delivered ...; may be one that did not exist when this was written.
-        error_code: Twilio's ErrorCode, or None.
-        outbox_id: `m=` of the callback URL: the outbox row's random id; None where it is missing or not of its form.
-        attempt: `a=` of the callback URL; None likewise.
-    """
-
-    sid: str
-    status: str
-    error_code: int | None = None
-    outbox_id: str | None = None
-    attempt: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """A genuine webhook that says nothing usable: a stable `code`, no content."""
-
-    code: str
-
-
 def read_status(signed: SignedForm) -> StatusUpdate | Unreadable:
     """A status callback's value. `Unreadable` with code `no_sid` or `no_status` where the essentials are missing."""
     form = signed.form
@@ -162,10 +139,11 @@ def read_status(signed: SignedForm) -> StatusUpdate | Unreadable:
     if _STATUS.fullmatch(status) is None:
         return Unreadable(code="no_status")
     marker = signed.query.get("m", "")
+    code = _number(form.get("ErrorCode", ""))
     return StatusUpdate(
-        sid=sid,
-        status=status,
-        error_code=_number(form.get("ErrorCode", "")),
+        message_id=sid,
+        status=STATUSES.get(status),
+        failure=failure_of(code) if code else None,
         outbox_id=marker if _MARKER.fullmatch(marker) else None,
         attempt=_number(signed.query.get("a", "")),
     )
@@ -173,67 +151,6 @@ def read_status(signed: SignedForm) -> StatusUpdate | Unreadable:
 
 def _number(text: str) -> int | None:
     return int(text) if _DIGITS.fullmatch(text) else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """A text from a patient, reduced to what it asks for.
-
-    Attributes:
-        phone: who wrote.
-        senders: what the patient wrote to, as `sms.from` may name it: the Messaging Service (first, where there is one)
-            and the number. An opt-out holds for all of them: at Twilio it covers the whole service, and an environment
-            may be configured with either name.
-        sid: the inbound message at Twilio, or None.
-        opt_out_type: whether Twilio itself classified it (`OptOutType`); False: we did, by its keyword.
-    """
-
-    phone: PhoneNumber
-    senders: tuple[str, ...]
-    sid: str | None = None
-    opt_out_type: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptOut(Reply):
-    """Text this number no more (STOP).
-
-    Attributes:
-        in_words: we found it among other words, and may be wrong.
-    """
-
-    in_words: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptIn(Reply):
-    """Text this number again (START)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Help(Reply):
-    """Asked who we are; Twilio answers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear(Reply):
-    """Holds a word of STOP and was not taken for a STOP: a person looks at it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Other(Reply):
-    """Anything else: counted, not kept."""
-
-
-Inbound = OptOut | OptIn | Help | Unclear | Other
-_REPLIES: Final[dict[Intent, Callable[..., Inbound]]] = {
-    Intent.STOP: OptOut,
-    Intent.STOP_IN_WORDS: partial(OptOut, in_words=True),
-    Intent.START: OptIn,
-    Intent.HELP: Help,
-    Intent.UNCLEAR: Unclear,
-    Intent.OTHER: Other,
-}
 
 
 def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
@@ -253,12 +170,36 @@ def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
         return Unreadable(code="no_recipient")
     classified = _OPT_OUT_TYPES.get(form.get("OptOutType", "").strip().upper())
     sid = form.get("MessageSid", "")
-    asked = classified or intent(form.get("Body", ""), reply_words())
-    if asked is Intent.START and _SID.fullmatch(sid) is None:
+    intended = classified or intent(form.get("Body", ""), reply_words())
+    if intended is Intent.START and _SID.fullmatch(sid) is None:
         return Unreadable(code="no_sid")
-    return _REPLIES[asked](
+    return REPLIES[intended](
         phone=PhoneNumber(phone),
         senders=senders,
-        sid=sid if _SID.fullmatch(sid) else None,
-        opt_out_type=classified is not None,
+        message_id=sid if _SID.fullmatch(sid) else None,
+        classified=classified is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioWebhook:
+    """One of Twilio's webhooks at our door."""
+
+    name: str
+    path: str
+    check: SignatureCheck
+    reader: Callable[[SignedForm], StatusUpdate | Inbound | Unreadable]
+    content_type: str = "application/x-www-form-urlencoded"
+    acknowledgement: Acknowledgement = ACKNOWLEDGEMENT
+
+    def read(self, call: WebhookCall) -> StatusUpdate | Inbound | Unreadable | Forged:
+        signed = self.check.accept(self.path, call.query, call.body, call.headers.get("x-twilio-signature"))
+        return Forged() if signed is None else self.reader(signed)
+
+
+def twilio_webhooks(check: SignatureCheck) -> tuple[TwilioWebhook, TwilioWebhook]:
+    """Those of one account: the status of our texts, and patients' texts."""
+    return (
+        TwilioWebhook(name="status", path=STATUS_PATH, check=check, reader=read_status),
+        TwilioWebhook(name="inbound", path=INBOUND_PATH, check=check, reader=read_inbound),
     )

@@ -213,7 +213,7 @@ def _put_together(
         ),
         aftercare=Aftercare(
             store=store, vault=vault, offices=lambda: desks, gateway=gateway, settler=settler, clock=clock,
-            journal=journal, recipient=recipient_of, retries=lambda: True,
+            journal=journal, recipient=recipient_of,
         ),
         housekeeper=Housekeeper(
             store=store, vault=vault, clock=clock, node="n1", marker=folder / ".pulse", journal=journal,

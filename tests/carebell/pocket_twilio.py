@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused, SentMessage, Sms
-from notifier.twilio.webhooks import SignedForm, StatusUpdate, read_status
+from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused, Resend, SentMessage, Sms
+from notifier.twilio.codes import STATUSES, failure_of, refusal_of
+from notifier.twilio.webhooks import SignedForm, read_status
+from notifier.webhook import StatusUpdate
 from parser.phone import PhoneNumber
 from simulator.account import Account, AccountSettings, Webhook
 from simulator.faults import Fault
@@ -50,6 +52,7 @@ class PocketTwilio:
     before: Callable[[Sms], None] = lambda _: None
     unreachable: Callable[[Sms], bool] = lambda _: False
     deaf: bool = False
+    resends: Resend = Resend.CANCELLATIONS
     asked: list[Sms] = field(default_factory=list)
     account: Account = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,14 +87,14 @@ class PocketTwilio:
         if made.fault is not None and made.fault in _HOW:
             return Ambiguous(why=_HOW[made.fault])
         if made.message is not None:
-            return Accepted(sid=made.message.sid, status=made.message.steps[0].status)
+            return Accepted(message_id=made.message.sid, status=STATUSES[made.message.steps[0].status])
         assert made.refusal is not None
-        return Refused(code=made.refusal.code, http_status=made.refusal.status)
+        return Refused(failure=refusal_of(made.refusal.code, made.refusal.status))
 
-    def fetch(self, sid: str) -> SentMessage | None:
+    def fetch(self, message_id: str) -> SentMessage | None:
         with self._lock:
             try:
-                return self._seen(self.account.message(sid), same=True)
+                return self._seen(self.account.message(message_id), same=True)
             except ApiError:
                 return None
 
@@ -99,18 +102,18 @@ class PocketTwilio:
         if self.deaf:
             return None
         with self._lock:
-            found = [
+            messages = [
                 self._seen(message, same=message.body == sms.body)
                 for message in self.account.messages
                 if (message.to, message.service or message.sender) == (sms.to.e164(), sms.sender)
                 and message.steps[0].at >= since
             ]
-        return sorted(found, key=lambda each: not each.same)
+        return sorted(messages, key=lambda sent: not sent.same)
 
-    def forget(self, sid: str) -> bool:
+    def forget(self, message_id: str) -> bool:
         with self._lock:
             try:
-                self.account.delete(sid, self.now())
+                self.account.delete(message_id, self.now())
             except ApiError as refusal:
                 return refusal.status == 404
         return True
@@ -121,7 +124,8 @@ class PocketTwilio:
     def _seen(self, message: Message, *, same: bool) -> SentMessage:
         step = message.step(self.now())
         return SentMessage(
-            sid=message.sid, status=step.status, error_code=step.error_code, to=PhoneNumber(message.to),
+            message_id=message.sid, status=STATUSES.get(step.status),
+            failure=failure_of(step.error_code) if step.error_code else None, to=PhoneNumber(message.to),
             body=message.body, sent_at=message.sent_at(self.now()), same=same,
         )  # fmt: skip
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.twilio.webhooks import StatusUpdate
+from notifier.gateway import DeliveryStatus
+from notifier.webhook import StatusUpdate
 from scheduler.messages import State
 from simulator.faults import Fault, FaultPlan
 from simulator.outcomes import Outcome
@@ -143,7 +144,9 @@ def test_a_callback_that_comes_while_the_list_is_asked_wins(
     find = PocketTwilio.find
 
     def slow(self: PocketTwilio, *asked: object) -> object:
-        update = StatusUpdate(sid="SM" + "7" * 32, status="sent", outbox_id=row.id, attempt=row.attempts)
+        update = StatusUpdate(
+            message_id="SM" + "7" * 32, status=DeliveryStatus.SENT, outbox_id=row.id, attempt=row.attempts
+        )
         service.webhooks._status(update)
         return find(self, *asked)  # type: ignore[arg-type]
 
@@ -172,7 +175,7 @@ def test_old_unknown_texts_do_not_keep_new_ones_from_being_resolved(
 
 def test_an_answer_that_comes_after_its_callback_changes_nothing(service: Pieces, twilio: PocketTwilio) -> None:
     twilio.before = lambda sms: service.webhooks._status(
-        StatusUpdate(sid="SM" + "7" * 32, status="delivered", outbox_id=sms.id, attempt=sms.attempt)
+        StatusUpdate(message_id="SM" + "7" * 32, status=DeliveryStatus.DELIVERED, outbox_id=sms.id, attempt=sms.attempt)
     )
     meets(twilio, Fault.HALF_RESPONSE)
     say(service, "S12", 1)
@@ -237,11 +240,11 @@ def test_the_copy_of_an_earlier_attempt_is_deleted_there_too(
     say(service, "S12", 1)
     service.tick()
     [row] = [row for row in service.rows() if row.kind.value == "booked"]
-    stray = StatusUpdate(sid="SM" + "7" * 32, status="delivered", outbox_id=row.id, attempt=7)
+    stray = StatusUpdate(message_id="SM" + "7" * 32, status=DeliveryStatus.DELIVERED, outbox_id=row.id, attempt=7)
     service.webhooks._status(stray)
     assert service.told("900100")[0] == ("booked", "accepted", "booked")
     later(service)
-    assert asked == [stray.sid]
+    assert asked == [stray.message_id]
 
 
 def forgetting(monkeypatch: pytest.MonkeyPatch) -> list[str]:

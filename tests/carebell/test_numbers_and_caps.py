@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from notifier.twilio.webhooks import SignedForm, Unreadable, read_inbound
+from notifier.twilio.webhooks import SignedForm, read_inbound
+from notifier.webhook import Unreadable
 from scheduler.messages import State
 from simulator.outcomes import Outcome
 from store import optouts
@@ -216,7 +217,7 @@ def test_every_answer_is_counted_by_what_it_asks_for(service: Pieces) -> None:
         assert f'carebell_replies_total{{intent="{asked}"}} 1.0' in shown
 
 
-def test_21610_is_an_opt_out_that_outlives_the_phone(service: Pieces, twilio: PocketTwilio) -> None:
+def test_a_refusal_for_an_opt_out_is_an_opt_out_that_outlives_the_phone(service: Pieces, twilio: PocketTwilio) -> None:
     twilio.account.script[PHONE] = Outcome(refuse=21610)
     book(service, "one", NOW + timedelta(days=3))
     service.tick()
@@ -226,4 +227,4 @@ def test_21610_is_an_opt_out_that_outlives_the_phone(service: Pieces, twilio: Po
     book(service, "two", NOW + timedelta(days=9))
     assert service.tick() == 0
     assert [row.reason.value for row in service.rows("two") if row.kind.value == "booked"] == ["opted_out"]
-    assert service.events("opt_out_recorded", source="21610") == 1
+    assert service.events("opt_out_recorded", source="refusal") == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from carebell.commands.report import COLUMNS, safe, status_of
-from notifier.outcomes import CODES
+from notifier.twilio.codes import FAILURES
 from scheduler.messages import State
 from simulator.faults import Fault, FaultPlan
 from simulator.outcomes import Outcome
@@ -111,7 +111,7 @@ def test_every_state_has_its_status(state: State, clinic: Path) -> None:
 
     shown: OutboxRow = row(state=state)
     if state in (State.FAILED, State.UNDELIVERED):
-        assert {status_of(replace(shown, code=code)) for code in CODES} >= {"Invalid phone number", "Spam detected"}
+        assert {status_of(replace(shown, code=code)) for code in FAILURES} >= {"Invalid phone number", "Spam detected"}
     assert status_of(shown)
 
 

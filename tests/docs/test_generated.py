@@ -12,7 +12,7 @@ from config.model import Configuration
 from docs.generate import BEGIN, BLOCKS, DOCS, END, MARK, PAGES, main, with_block
 from docs.tables import faults, messages, texts
 from journal.events import Event
-from notifier.outcomes import CODES
+from notifier.gateways import CODE_TABLES
 from parser.oddity import Oddity
 from parser.siu import EVENTS
 from scheduler.messages import Reason
@@ -34,9 +34,10 @@ def test_nothing_would_change(capsys: pytest.CaptureFixture[str]) -> None:
     assert (main(["--check"]), capsys.readouterr().out) == (0, "")
 
 
-def test_every_reason_and_every_gateway_code_has_its_words() -> None:
+def test_every_reason_and_every_gateway_with_codes_has_its_words() -> None:
     assert set(texts.REASONS) == set(Reason)
-    assert set(texts.TWILIO) == set(CODES)
+    assert set(texts.GATEWAYS) == set(CODE_TABLES)
+    assert [line for table in CODE_TABLES.values() for line in table.values() if not line.meaning] == []
 
 
 def test_every_shipped_field_map_has_its_column() -> None:

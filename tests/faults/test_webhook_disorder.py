@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from notifier.gateway import Gateway, Receipt, SentMessage, Sms
+from notifier.gateway import Gateway, Receipt, Resend, SentMessage, Sms
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
@@ -47,21 +47,25 @@ class Later(Gateway):
     real: Gateway | None = None
 
     @property
-    def _one(self) -> Gateway:
+    def _gateway(self) -> Gateway:
         assert self.real is not None
         return self.real
 
-    def send(self, sms: Sms) -> Receipt:
-        return self._one.send(sms)
+    @property
+    def resends(self) -> Resend:
+        return self._gateway.resends
 
-    def fetch(self, sid: str) -> SentMessage | None:
-        return self._one.fetch(sid)
+    def send(self, sms: Sms) -> Receipt:
+        return self._gateway.send(sms)
+
+    def fetch(self, message_id: str) -> SentMessage | None:
+        return self._gateway.fetch(message_id)
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        return self._one.find(sms, since)
+        return self._gateway.find(sms, since)
 
-    def forget(self, sid: str) -> bool:
-        return self._one.forget(sid)
+    def forget(self, message_id: str) -> bool:
+        return self._gateway.forget(message_id)
 
     def close(self) -> None:
         if self.real is not None:

@@ -118,7 +118,6 @@ async def _tick(clinic: Clinic) -> None:
     aftercare = Aftercare(
         store=service.store, vault=service.vault, offices=lambda: service.offices, gateway=gateway,
         settler=Settler(journal, Metrics()), clock=clinic.clock, journal=journal, recipient=recipient_of,
-        retries=lambda: True,
     )  # fmt: skip
     await asyncio.to_thread(aftercare.round)
 

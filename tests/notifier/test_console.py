@@ -5,14 +5,14 @@ from __future__ import annotations
 from io import StringIO
 
 from notifier.console import ConsoleGateway
-from notifier.gateway import Accepted, Gateway, NotSent
+from notifier.gateway import Accepted, DeliveryStatus, Gateway, NotSent
 from tests.notifier.samples import NOW, SMS, sms
 
 
 def test_a_block_per_text() -> None:
     stream = StringIO()
     gateway: Gateway = ConsoleGateway(stream)
-    assert gateway.send(SMS) == Accepted(sid=f"console-{SMS.id}-1", status="delivered")
+    assert gateway.send(SMS) == Accepted(message_id=f"console-{SMS.id}-1", status=DeliveryStatus.DELIVERED)
     assert stream.getvalue() == (
         "-- SMS to ***0143 from +14255550100 (production, reminder, 1 segment)\n"
         "   Lamna Healthcare: a reminder of your visit on Mon, Mar 9 at 2:05 PM.\n"

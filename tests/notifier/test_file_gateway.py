@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from notifier.file_gateway import FileGateway
-from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent
+from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, Gateway, NotSent
 from parser.phone import PhoneNumber
 from tests.notifier.samples import NOW, SMS, sms
 
@@ -25,7 +25,9 @@ def open_gateway(path: Path) -> FileGateway:
 def test_the_line_of_the_contract(tmp_path: Path) -> None:
     path = tmp_path / "outbox.jsonl"
     gateway: Gateway = open_gateway(path)
-    assert gateway.send(sms(body="Señor – 😀\nnew line")) == Accepted(sid=f"file-{SMS.id}-1", status="delivered")
+    assert gateway.send(sms(body="Señor – 😀\nnew line")) == Accepted(
+        message_id=f"file-{SMS.id}-1", status=DeliveryStatus.DELIVERED
+    )
     gateway.close()
     (line,) = path.read_text(encoding="utf-8").splitlines()
     assert json.loads(line) == {
@@ -100,7 +102,7 @@ def test_what_was_written_can_be_looked_up(tmp_path: Path) -> None:
     gateway = open_gateway(tmp_path / "outbox.jsonl")
     gateway.send(SMS)
     (found,) = gateway.find(SMS, NOW) or []
-    assert (found.sid, found.status, found.to, found.body, found.sent_at) == (
+    assert (found.message_id, found.status, found.to, found.body, found.sent_at) == (
         f"file-{SMS.id}-1",
         "delivered",
         PhoneNumber("+12025550143"),
@@ -108,9 +110,9 @@ def test_what_was_written_can_be_looked_up(tmp_path: Path) -> None:
         NOW,
     )
     assert gateway.find(sms(attempt=2), NOW) == []
-    assert gateway.fetch(found.sid) == found
+    assert gateway.fetch(found.message_id) == found
     assert gateway.fetch("file-other-1") is None
-    assert gateway.forget(found.sid)
+    assert gateway.forget(found.message_id)
 
 
 def test_a_folder_that_does_not_exist_is_told_at_once(tmp_path: Path) -> None:

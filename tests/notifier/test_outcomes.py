@@ -1,4 +1,4 @@
-"""The code table line by line, and how retries are bounded by usefulness."""
+"""What becomes of a text after each kind of answer, and how retries are bounded by usefulness."""
 
 from __future__ import annotations
 
@@ -7,80 +7,49 @@ from datetime import timedelta
 
 import pytest
 
-from notifier.gateway import Accepted, Ambiguous, NotSent, Refused
+from notifier.failures import Alert, Failure, Handling, ReportStatus, Scope, unmapped
+from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, NotSent, Receipt, Refused
 from notifier.outcomes import (
     BACKOFF,
-    CODES,
     NEXT_WINDOW,
+    ONCE_AFTER,
     SLOWLY,
+    UNREACHABLE_RETRIES,
     Action,
-    Alert,
     Context,
     Outcome,
-    ReportStatus,
-    Scope,
     policy,
 )
-from scheduler.messages import Kind
+from scheduler.messages import Kind, State
 from tests.notifier.samples import NOW
 
 CONTEXT = Context(kind=Kind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
-INVALID, OTHER, UNREACHABLE = ReportStatus.INVALID, ReportStatus.OTHER, ReportStatus.UNREACHABLE
-
-# sms.md, "Sending", the table: code -> (action, status, breaker, alert, number_bad, opt_out)
-TABLE: dict[int, tuple[Action, ReportStatus | None, Scope | None, Alert | None, bool, bool]] = {
-    **dict.fromkeys((21211, 21614, 21635), (Action.FAILED, INVALID, None, None, True, False)),
-    21610: (Action.FAILED, ReportStatus.BLOCKED_BY_RECIPIENT, None, None, False, True),
-    **dict.fromkeys((21408, 21612, 21268), (Action.FAILED, UNREACHABLE, None, Alert.CONFIGURATION, False, False)),
-    **dict.fromkeys((21617, 21608), (Action.FAILED, OTHER, None, Alert.CONFIGURATION, False, False)),
-    **dict.fromkeys(
-        (21606, 21659, 21212, 21609, 30023, 30024, 30032, 30034),
-        (Action.HOLD, None, Scope.SENDER, Alert.BREAKER, False, False),
-    ),
-    **dict.fromkeys((20003, 10001, 30002), (Action.HOLD, None, Scope.ENVIRONMENT, Alert.BREAKER, False, False)),
-    **dict.fromkeys(
-        (20429, 20503, 63018, 30001, 30500, 21611, 30003, 30008, 30022, 30027),
-        (Action.RETRY, None, None, None, False, False),
-    ),
-    30004: (Action.FAILED, ReportStatus.BLOCKED_NUMBER, None, None, False, False),
-    30005: (Action.FAILED, ReportStatus.NONEXISTENT, None, None, True, False),
-    30006: (Action.FAILED, UNREACHABLE, None, None, True, False),
-    30007: (Action.FAILED, ReportStatus.SPAM, None, Alert.RATE, False, False),
-    30036: (Action.EXPIRED, OTHER, None, None, False, False),
-    **dict.fromkeys(
-        (30410, 30009, 30010, 30450, 30610, 30640), (Action.FAILED, OTHER, None, Alert.CONFIGURATION, False, False)
-    ),
-}
+RETRIED = (
+    Handling.RETRY, Handling.RETRY_SLOWLY, Handling.RETRY_UNREACHABLE, Handling.RETRY_ONCE, Handling.NEXT_WINDOW,
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("code", list(TABLE))
-def test_the_table(code: int) -> None:
-    for answer in (code, Refused(code=code, http_status=400)):
-        found = policy(answer, CONTEXT)
-        assert (found.action, found.status, found.breaker, found.alert, found.number_bad, found.opt_out) == TABLE[code]
-        assert found.code == code
+def failure(handling: Handling, **attributes: object) -> Failure:
+    return Failure(code=7, meaning="", handling=handling, **attributes)  # type: ignore[arg-type]
 
 
-def test_the_table_is_complete() -> None:
-    assert set(CODES) == set(TABLE)
+def test_a_final_failure_carries_all_that_the_table_says() -> None:
+    last = failure(
+        Handling.FINAL, status=ReportStatus.SPAM, alert=Alert.RATE, invalid_number=True, opt_out=True
+    )  # fmt: skip
+    expected = Outcome(
+        action=Action.FAILED, status=ReportStatus.SPAM, alert=Alert.RATE, invalid_number=True, opt_out=True, code=7
+    )
+    assert policy(last, CONTEXT) == policy(Refused(failure=last), CONTEXT) == expected
 
 
-@pytest.mark.parametrize("answer", [99999, 0, Refused(code=12345, http_status=400), Refused(code=0, http_status=404)])
-def test_unmapped_codes_fail_for_good_with_an_alert(answer: int | Refused) -> None:
-    found = policy(answer, CONTEXT)
-    assert (found.action, found.status, found.alert) == (Action.FAILED, OTHER, Alert.UNMAPPED)
-
-
-def test_http_statuses_without_a_code() -> None:
-    assert policy(Refused(code=0, http_status=429), CONTEXT).action is Action.RETRY
-    assert policy(Refused(code=14107, http_status=429), CONTEXT).action is Action.RETRY
-    for status in (401, 403):
-        found = policy(Refused(code=0, http_status=status), CONTEXT)
-        assert (found.action, found.breaker) == (Action.HOLD, Scope.ENVIRONMENT)
+def test_an_unmapped_code_fails_for_good_with_an_alert() -> None:
+    outcome = policy(unmapped(12345), CONTEXT)
+    assert (outcome.action, outcome.status, outcome.alert) == (Action.FAILED, ReportStatus.OTHER, Alert.UNMAPPED)
 
 
 def test_accepted_and_ambiguous() -> None:
-    assert policy(Accepted(sid="SM", status="queued"), CONTEXT) == Outcome(action=Action.ACCEPTED)
+    assert policy(Accepted(message_id="m"), CONTEXT) == Outcome(action=Action.ACCEPTED)
     assert policy(Ambiguous(why="read_timeout"), CONTEXT) == Outcome(action=Action.UNKNOWN, why="read_timeout")
 
 
@@ -92,53 +61,69 @@ def test_not_sent_backs_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "attempt", "wait"),
+    ("handling", "attempt", "wait"),
     [
-        (20429, 1, BACKOFF[0]),
-        (20429, 40, BACKOFF[-1]),
-        (21611, 1, SLOWLY),
-        (21611, 9, SLOWLY),
-        (30003, 1, timedelta(seconds=60)),
-        (30003, 2, timedelta(seconds=600)),
-        (30003, 3, None),
-        (30008, 1, timedelta(seconds=60)),
-        (30008, 2, None),
-        (30022, 5, NEXT_WINDOW),
+        (Handling.RETRY, 1, BACKOFF[0]),
+        (Handling.RETRY, 40, BACKOFF[-1]),
+        (Handling.RETRY_SLOWLY, 1, SLOWLY),
+        (Handling.RETRY_SLOWLY, 9, SLOWLY),
+        (Handling.RETRY_UNREACHABLE, 1, UNREACHABLE_RETRIES[0]),
+        (Handling.RETRY_UNREACHABLE, 2, UNREACHABLE_RETRIES[1]),
+        (Handling.RETRY_UNREACHABLE, 3, None),
+        (Handling.RETRY_ONCE, 1, ONCE_AFTER),
+        (Handling.RETRY_ONCE, 2, None),
+        (Handling.NEXT_WINDOW, 5, NEXT_WINDOW),
     ],
 )
-def test_retries(code: int, attempt: int, wait: timedelta | None) -> None:
-    found = policy(code, replace(CONTEXT, attempt=attempt))
-    assert found.at == (None if wait is None else NOW + wait)
-    assert found.action is (Action.FAILED if wait is None else Action.RETRY)
-    assert found.status == (None if wait is not None else CODES[code].status)
+def test_retries(handling: Handling, attempt: int, wait: timedelta | None) -> None:
+    outcome = policy(failure(handling, status=ReportStatus.UNREACHABLE), replace(CONTEXT, attempt=attempt))
+    assert outcome.at == (None if wait is None else NOW + wait)
+    assert outcome.action is (Action.FAILED if wait is None else Action.RETRY)
+    assert outcome.status == (None if wait is not None else ReportStatus.UNREACHABLE)
+
+
+@pytest.mark.parametrize("handling", RETRIED)
+def test_a_gateway_that_asks_for_patience_gets_it(handling: Handling) -> None:
+    refused = Refused(failure=failure(handling), retry_after=timedelta(hours=2))
+    assert policy(refused, CONTEXT).at == NOW + timedelta(hours=2)
+    short = replace(refused, retry_after=timedelta(seconds=1))
+    assert policy(short, CONTEXT).at == policy(failure(handling), CONTEXT).at
 
 
 def test_the_next_window_is_the_callers_where_known() -> None:
-    assert policy(30027, replace(CONTEXT, window=NOW + timedelta(minutes=7))).at == NOW + timedelta(minutes=7)
-    assert policy(30027, replace(CONTEXT, window=NOW - timedelta(minutes=7))).at == NOW
+    limit = failure(Handling.NEXT_WINDOW)
+    assert policy(limit, replace(CONTEXT, window=NOW + timedelta(minutes=7))).at == NOW + timedelta(minutes=7)
+    assert policy(limit, replace(CONTEXT, window=NOW - timedelta(minutes=7))).at == NOW
 
 
-@pytest.mark.parametrize("answer", [20429, 21611, 30003, 30008, 30022, NotSent(why="not_connected"), 20003, 21606])
-def test_no_retry_starts_once_the_text_is_useless(answer: int | NotSent) -> None:
-    found = policy(answer, replace(CONTEXT, expires=NOW))
-    assert found.action is Action.EXPIRED
-    assert found.at is None
-    assert found.status is not None
+@pytest.mark.parametrize(
+    "answer", [NotSent(why="not_connected"), *map(failure, (*RETRIED, Handling.BREAKER, Handling.EXPIRED))]
+)
+def test_no_retry_starts_once_the_text_is_useless(answer: Receipt | Failure) -> None:
+    outcome = policy(answer, replace(CONTEXT, expires=NOW))
+    assert outcome.action is Action.EXPIRED
+    assert outcome.at is None
+    assert outcome.status is not None
 
 
 def test_a_retry_starts_before_the_expiry_not_at_it() -> None:
-    assert policy(20429, replace(CONTEXT, expires=NOW + BACKOFF[0])).action is Action.EXPIRED
-    assert policy(20429, replace(CONTEXT, expires=NOW + BACKOFF[0] + timedelta(seconds=1))).action is Action.RETRY
+    passing = failure(Handling.RETRY)
+    assert policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0])).action is Action.EXPIRED
+    assert policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0] + timedelta(seconds=1))).action is Action.RETRY
 
 
 def test_a_full_queue_sheds_reminders_first() -> None:
-    assert policy(21611, replace(CONTEXT, kind=Kind.REMINDER)).action is Action.RETRY
-    assert policy(21611, replace(CONTEXT, kind=Kind.REMINDER, attempt=2)).action is Action.FAILED
-    assert policy(21611, replace(CONTEXT, kind=Kind.CANCELED, attempt=2)).action is Action.RETRY
+    full = failure(Handling.RETRY_SLOWLY)
+    assert policy(full, replace(CONTEXT, kind=Kind.REMINDER)).action is Action.RETRY
+    assert policy(full, replace(CONTEXT, kind=Kind.REMINDER, attempt=2)).action is Action.FAILED
+    assert policy(full, replace(CONTEXT, kind=Kind.CANCELED, attempt=2)).action is Action.RETRY
 
 
-def test_a_breaker_is_tripped_even_by_a_text_that_is_useless_by_now() -> None:
-    assert policy(20003, replace(CONTEXT, expires=NOW)).breaker is Scope.ENVIRONMENT
+@pytest.mark.parametrize("scope", Scope)
+def test_a_breaker_is_tripped_even_by_a_text_that_is_useless_by_now(scope: Scope) -> None:
+    account = failure(Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
+    assert (policy(account, CONTEXT).action, policy(account, CONTEXT).breaker) == (Action.HOLD, scope)
+    assert policy(account, replace(CONTEXT, expires=NOW)).breaker is scope
 
 
 def test_the_report_vocabulary_is_the_products() -> None:
@@ -153,3 +138,7 @@ def test_the_report_vocabulary_is_the_products() -> None:
         "Spam detected",
         "Other error",
     }
+
+
+def test_a_delivery_status_is_a_state_of_the_outbox() -> None:
+    assert {State(status.value) for status in DeliveryStatus} < set(State)

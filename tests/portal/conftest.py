@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 
-from notifier.twilio.webhooks import Inbound, SignatureCheck, StatusUpdate
+from notifier.replies import Inbound
+from notifier.twilio.webhooks import SignatureCheck, twilio_webhooks
+from notifier.webhook import StatusUpdate
 from portal.app import build
 from portal.health import Health, Part
 from portal.server import serve
@@ -60,7 +62,7 @@ def behind() -> Behind:
 async def ask(behind: Behind) -> AsyncIterator[Ask]:
     """`await ask("POST", "/twilio/status", ...)` over a real socket."""
     app = build(
-        check=SignatureCheck(public_url=PUBLIC, tokens=("t0ken",)),
+        webhooks=twilio_webhooks(SignatureCheck(public_url=PUBLIC, tokens=("t0ken",))),
         on_status=behind.on_status,
         on_inbound=behind.on_inbound,
         health=behind.ask_health,

@@ -10,11 +10,14 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 import portal.app
-from notifier.twilio.webhooks import TWIML, OptOut, StatusUpdate
+from notifier.gateway import DeliveryStatus
+from notifier.replies import OptOut
+from notifier.twilio.webhooks import TWIML
+from notifier.webhook import StatusUpdate
 from portal.app import build
 from portal.health import Health, Part
 from portal.server import serve
-from portal.webhooks import LARGEST_FORM, WebhookEvent
+from portal.webhooks import LARGEST_BODY, WebhookEvent
 from tests.portal.conftest import PUBLIC, Ask, Behind
 
 PATIENT, SENDER = "+12025550143", "+14255550100"
@@ -33,7 +36,9 @@ async def test_a_genuine_status_callback_is_taken_in(ask: Ask, behind: Behind) -
     assert answer.headers["content-type"].startswith("text/xml")
     assert answer.headers["cache-control"] == "no-store"
     assert "server" not in answer.headers
-    assert behind.statuses == [StatusUpdate(sid=STATUS["MessageSid"], status="delivered", outbox_id="row-7", attempt=1)]
+    assert behind.statuses == [
+        StatusUpdate(message_id=STATUS["MessageSid"], status=DeliveryStatus.DELIVERED, outbox_id="row-7", attempt=1)
+    ]
     assert behind.events == [WebhookEvent(webhook="status", answer=200, code="ok", peer="127.0.0.1")]
 
 
@@ -77,7 +82,7 @@ async def test_the_host_header_does_not_enter_the_signature(ask: Ask, behind: Be
         ("POST", "/twilio", {"data": STATUS}, 404),
         ("POST", TARGET, {"json": {"MessageSid": "x"}}, 415),
         ("POST", TARGET, {"data": b"MessageSid=x"}, 415),
-        ("POST", TARGET, {"data": b"x" * (LARGEST_FORM + 1), "headers": {"Content-Type": FORM}}, 413),
+        ("POST", TARGET, {"data": b"x" * (LARGEST_BODY + 1), "headers": {"Content-Type": FORM}}, 413),
         ("POST", TARGET, {"data": iter([b"x" * 40_000, b"x" * 40_000]), "headers": {"Content-Type": FORM}}, 413),
         ("POST", TARGET, {"data": b"\xff\xff", "headers": {"Content-Type": FORM}}, 403),
         ("POST", "/health", {}, 405),
@@ -162,9 +167,9 @@ async def test_metrics_are_prometheus_text(ask: Ask) -> None:
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def test_without_a_twilio_account_there_are_no_webhooks(behind: Behind) -> None:
+async def test_a_gateway_without_webhooks_has_none(behind: Behind) -> None:
     app = build(
-        check=None,
+        webhooks=(),
         on_status=behind.on_status,
         on_inbound=behind.on_inbound,
         health=behind.ask_health,

@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from starlette.applications import Starlette
 
-from notifier.twilio.webhooks import Help, OptIn, OptOut, Other, SignatureCheck
+from notifier.gateway import DeliveryStatus
+from notifier.replies import Help, OptIn, OptOut, Other
+from notifier.twilio.codes import failure_of
+from notifier.twilio.webhooks import SignatureCheck, twilio_webhooks
 from portal.app import build
 from portal.server import serve
 from simulator.account import AccountSettings
@@ -38,7 +41,7 @@ async def until(behind: Behind, events: int) -> None:
 
 def application(behind: Behind) -> Starlette:
     return build(
-        check=SignatureCheck(public_url=PUBLIC, tokens=("t0ken",)),
+        webhooks=twilio_webhooks(SignatureCheck(public_url=PUBLIC, tokens=("t0ken",))),
         on_status=behind.on_status,
         on_inbound=behind.on_inbound,
         health=behind.ask_health,
@@ -79,10 +82,14 @@ async def test_callbacks_of_a_hundred_texts_come_through(
         await simulator.stop()
     told: dict[str, list[str]] = {}
     for update in behind.statuses:
-        assert (update.error_code, update.attempt) == (30003 if update.status == "undelivered" else None, 1)
-        told.setdefault(str(update.outbox_id), []).append(update.status)
+        failure = failure_of(30003) if update.status is DeliveryStatus.UNDELIVERED else None
+        assert (update.failure, update.attempt) == (failure, 1)
+        assert update.status is not None
+        told.setdefault(str(update.outbox_id), []).append(update.status.value)
     assert Counter(tuple(statuses) for statuses in told.values()) == {tuple(expected): 100}
-    assert {t.marker: t.sid for t in simulator.account.ledger.accepted} == {u.outbox_id: u.sid for u in behind.statuses}
+    assert {t.marker: t.sid for t in simulator.account.ledger.accepted} == {
+        u.outbox_id: u.message_id for u in behind.statuses
+    }
     assert {d.status for d in simulator.account.ledger.webhooks} == {200}
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused, Sms
+from notifier.twilio.codes import refusal_of
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
@@ -52,10 +53,10 @@ def settle(gateway: TwilioGateway, asked: Sms, receipt: Receipt) -> set[str] | N
     """The sids that our side believes in; None: it does not know."""
     match receipt:
         case Accepted():
-            return {receipt.sid}
+            return {receipt.message_id}
         case Ambiguous():
             found = gateway.find(asked, NOW)
-            return None if found is None else {message.sid for message in found}
+            return None if found is None else {message.message_id for message in found}
         case NotSent() | Refused():
             return set()
 
@@ -94,13 +95,13 @@ def test_an_opted_out_patient_is_refused_and_a_final_text_is_forgotten(
     gateway: TwilioGateway, simulator: RunningSimulator, clock: HandClock
 ) -> None:
     simulator.receive(fictitious_number(7), SENDER, "STOP")
-    assert gateway.send(sms(7)) == Refused(code=21610, http_status=400)
+    assert gateway.send(sms(7)) == Refused(failure=refusal_of(21610, 400))
     receipt = gateway.send(sms(8))
     assert isinstance(receipt, Accepted)
-    assert not gateway.forget(receipt.sid)
+    assert not gateway.forget(receipt.message_id)
     clock.move(hours=1)
-    shown = gateway.fetch(receipt.sid)
+    shown = gateway.fetch(receipt.message_id)
     assert shown is not None
     assert shown.status == "delivered"
-    assert gateway.forget(receipt.sid)
-    assert gateway.fetch(receipt.sid) is None
+    assert gateway.forget(receipt.message_id)
+    assert gateway.fetch(receipt.message_id) is None

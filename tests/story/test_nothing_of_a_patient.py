@@ -15,7 +15,7 @@ import carebell.inbound
 from carebell.commands.logs import logs
 from carebell.commands.look import appointments, outbox
 from listener.client import SendError
-from notifier.gateway import Receipt, SentMessage, Sms
+from notifier.gateway import Receipt, Resend, SentMessage, Sms
 from scheduler.appointment import Appointment
 from tests.story.canaries import addressed, canaries, messages
 from tests.story.clinic import Clinic, opened
@@ -83,16 +83,18 @@ def _everything_said(clinic: Clinic) -> dict[str, bytes]:
 class _Blabbing:
     """A gateway whose exceptions tell everything, as a library's may."""
 
+    resends = Resend.CANCELLATIONS
+
     def send(self, sms: Sms) -> Receipt:
         raise ValueError(f"could not text {sms.to.e164()}: {sms.body}")
 
-    def fetch(self, sid: str) -> SentMessage | None:
+    def fetch(self, message_id: str) -> SentMessage | None:
         return None
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
         raise ValueError(f"could not find {sms.to.e164()}: {sms.body}")
 
-    def forget(self, sid: str) -> bool:
+    def forget(self, message_id: str) -> bool:
         return True
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from twilio.http.response import Response
 from notifier.gateway import (
     Accepted,
     Ambiguous,
+    DeliveryStatus,
     Gateway,
     GatewayUnavailableError,
     NotSent,
@@ -27,6 +28,7 @@ from notifier.gateway import (
     Refused,
     SentMessage,
 )
+from notifier.twilio.codes import failure_of, refusal_of
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, InsecureBaseUrlError, make_client
@@ -95,7 +97,7 @@ def gateway(
 
 def test_what_leaves() -> None:
     with gateway(answer(201, message())) as (twilio, script):
-        assert twilio.send(SMS) == Accepted(sid=SID, status="queued")
+        assert twilio.send(SMS) == Accepted(message_id=SID)
     (seen,) = script.seen
     assert (seen.method, seen.path, seen.query) == ("POST", MESSAGES, {})
     assert seen.form == {
@@ -111,7 +113,7 @@ def test_what_leaves() -> None:
 
 def test_a_messaging_service_as_sender_and_no_public_url() -> None:
     with gateway(answer(201, message(status="accepted")), public_url=None) as (twilio, script):
-        assert twilio.send(sms(sender=SERVICE)) == Accepted(sid=SID, status="accepted")
+        assert twilio.send(sms(sender=SERVICE)) == Accepted(message_id=SID)
     assert script.seen[0].form["MessagingServiceSid"] == SERVICE
     assert not {"From", "StatusCallback"} & set(script.seen[0].form)
 
@@ -127,18 +129,18 @@ def test_the_validity_period_is_clamped(useful: timedelta, seconds: str) -> None
 
 
 CLEAR: dict[str, tuple[Act, Receipt]] = {
-    "21610": (error(21610, 400), Refused(code=21610, http_status=400)),
-    "20003": (error(20003, 401), Refused(code=20003, http_status=401)),
-    "20429": (error(20429, 429), Refused(code=20429, http_status=429)),
-    "429-bare": (answer(429, raw=b"slow down"), Refused(code=20429, http_status=429)),
-    "429-other": (error(63018, 429), Refused(code=63018, http_status=429)),
-    "403-page": (answer(403, raw=b"<html>"), Refused(code=0, http_status=403)),
-    "400-list": (answer(400, []), Refused(code=0, http_status=400)),
-    "400-half": (answer(400, raw=b'{"code": 216'), Refused(code=0, http_status=400)),
+    "21610": (error(21610, 400), Refused(failure=refusal_of(21610, 400))),
+    "20003": (error(20003, 401), Refused(failure=refusal_of(20003, 401))),
+    "20429": (error(20429, 429), Refused(failure=refusal_of(20429, 429))),
+    "429-bare": (answer(429, raw=b"slow down"), Refused(failure=refusal_of(20429, 429))),
+    "429-other": (error(63018, 429), Refused(failure=refusal_of(63018, 429))),
+    "403-page": (answer(403, raw=b"<html>"), Refused(failure=refusal_of(0, 403))),
+    "400-list": (answer(400, []), Refused(failure=refusal_of(0, 400))),
+    "400-half": (answer(400, raw=b'{"code": 216'), Refused(failure=refusal_of(0, 400))),
     "407": (answer(407, raw=b""), NotSent(why="proxy_refused")),
     "problem-details": (
         answer(400, {"type": "https://x.example", "title": "no", "status": 400, "code": 21211}),
-        Refused(code=21211, http_status=400),
+        Refused(failure=refusal_of(21211, 400)),
     ),
 }
 
@@ -187,9 +189,9 @@ def test_a_connection_that_died_between_two_texts_is_ambiguous_not_retried() -> 
     with gateway(answer(201, message()), reset, answer(201, message())) as (twilio, script):
         receipts = [twilio.send(SMS) for _ in range(3)]
     assert receipts == [
-        Accepted(sid=SID, status="queued"),
+        Accepted(message_id=SID),
         Ambiguous(why="connection_lost"),
-        Accepted(sid=SID, status="queued"),
+        Accepted(message_id=SID),
     ]
     assert len(script.seen) == 3
 
@@ -215,7 +217,7 @@ def test_many_threads_each_get_their_own_answer() -> None:
         with ThreadPoolExecutor(12) as pool:
             receipts = list(pool.map(twilio.send, texts))
         twilio.close()
-    assert receipts == [Accepted(sid=f"SM{number:032x}", status="queued") for number in range(60)]
+    assert receipts == [Accepted(message_id=f"SM{number:032x}") for number in range(60)]
 
 
 def test_an_answer_in_one_thread_is_not_seen_in_another() -> None:
@@ -330,7 +332,12 @@ def test_fetch() -> None:
     with gateway(answer(200, sent)) as (twilio, script):
         found = twilio.fetch(SID)
     assert found == SentMessage(
-        sid=SID, status="undelivered", error_code=30003, to=PhoneNumber("+12025550143"), body=SMS.body, sent_at=NOW
+        message_id=SID,
+        status=DeliveryStatus.UNDELIVERED,
+        failure=failure_of(30003),
+        to=PhoneNumber("+12025550143"),
+        body=SMS.body,
+        sent_at=NOW,
     )
     assert (script.seen[0].method, script.seen[0].path) == ("GET", MESSAGE)
 
@@ -368,7 +375,7 @@ def test_find_asks_for_the_numbers_and_the_time() -> None:
     with gateway(listing(message())) as (twilio, script):
         found = twilio.find(SMS, NOW)
     assert found is not None
-    assert [each.sid for each in found] == [SID]
+    assert [message.message_id for message in found] == [SID]
     (seen,) = script.seen
     assert seen.path == MESSAGES
     assert seen.query == {
@@ -383,7 +390,7 @@ def test_find_looks_again_for_what_has_not_left_the_queue() -> None:
     with gateway(listing(), listing(message())) as (twilio, script):
         found = twilio.find(SMS, NOW)
     assert found is not None
-    assert [each.sid for each in found] == [SID]
+    assert [message.message_id for message in found] == [SID]
     assert "DateSent>" not in script.seen[1].query
 
 
@@ -409,7 +416,7 @@ def test_find_tells_the_very_text_from_others_to_the_number(body: str | None) ->
     with gateway(listing(other), listing(other, message())) as (twilio, _):
         found = twilio.find(SMS, NOW)
     assert found is not None
-    assert [(each.sid, each.same) for each in found] == [(SID, True), ("SM" + "3" * 32, False)]
+    assert [(message.message_id, message.same) for message in found] == [(SID, True), ("SM" + "3" * 32, False)]
 
 
 def test_find_allows_for_twilios_clock_and_a_trial_accounts_prefix() -> None:

@@ -12,20 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from notifier.twilio.webhooks import (
-    Help,
-    OptIn,
-    OptOut,
-    Other,
-    SignatureCheck,
-    SignedForm,
-    StatusUpdate,
-    Unclear,
-    Unreadable,
-    read_inbound,
-    read_status,
-    sign_webhook,
-)
+from notifier.gateway import DeliveryStatus
+from notifier.replies import Help, OptIn, OptOut, Other, Unclear
+from notifier.twilio.codes import failure_of
+from notifier.twilio.webhooks import SignatureCheck, SignedForm, read_inbound, read_status, sign_webhook
+from notifier.webhook import StatusUpdate, Unreadable
 
 PUBLIC = "https://sms.lamna.example"
 CHECK = SignatureCheck(public_url=PUBLIC, tokens=("new-token", "old-token"))
@@ -169,19 +160,23 @@ def status(fields: dict[str, str], query: dict[str, str] | None = None) -> Statu
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({}, ("delivered", None)),
-        ({"MessageStatus": "undelivered", "ErrorCode": "30003"}, ("undelivered", 30003)),
-        ({"MessageStatus": "teleported"}, ("teleported", None)),
-        ({"MessageStatus": "DELIVERED"}, ("delivered", None)),
-        ({"MessageStatus": "", "SmsStatus": "sent"}, ("sent", None)),
-        ({"ErrorCode": "many"}, ("delivered", None)),
-        ({"ErrorCode": "9" * 40}, ("delivered", None)),
+        ({}, (DeliveryStatus.DELIVERED, None)),
+        ({"MessageStatus": "undelivered", "ErrorCode": "30003"}, (DeliveryStatus.UNDELIVERED, 30003)),
+        ({"MessageStatus": "undelivered", "ErrorCode": "34567"}, (DeliveryStatus.UNDELIVERED, 34567)),
+        ({"MessageStatus": "teleported"}, (None, None)),
+        ({"MessageStatus": "DELIVERED"}, (DeliveryStatus.DELIVERED, None)),
+        ({"MessageStatus": "", "SmsStatus": "sent"}, (DeliveryStatus.SENT, None)),
+        ({"ErrorCode": "0"}, (DeliveryStatus.DELIVERED, None)),
+        ({"ErrorCode": "many"}, (DeliveryStatus.DELIVERED, None)),
+        ({"ErrorCode": "9" * 40}, (DeliveryStatus.DELIVERED, None)),
     ],
-    ids=["plain", "error", "unknown", "case", "old name", "no number", "huge"],
+    ids=["plain", "error", "unmapped", "unknown", "case", "old name", "zero", "no number", "huge"],
 )
-def test_a_status_callback_is_read(changed: dict[str, str], expected: tuple[str, int | None]) -> None:
+def test_a_status_callback_is_read(changed: dict[str, str], expected: tuple[DeliveryStatus | None, int | None]) -> None:
+    told, code = expected
+    failure = None if code is None else failure_of(code)
     assert status(STATUS | changed) == StatusUpdate(
-        sid=SID, status=expected[0], error_code=expected[1], outbox_id="k3J-_x9", attempt=2
+        message_id=SID, status=told, failure=failure, outbox_id="k3J-_x9", attempt=2
     )
 
 
@@ -222,7 +217,7 @@ def test_twilios_own_classification_comes_first() -> None:
     for word, kind in (("STOP", OptOut), ("START", OptIn), ("HELP", Help)):
         reply = inbound(OptOutType=word, Body="anything")
         assert type(reply) is kind
-        assert reply.opt_out_type
+        assert reply.classified
     assert type(inbound(OptOutType="", Body="stop")) is OptOut
     assert type(inbound(OptOutType="NEW", Body="hello")) is Other
 
@@ -230,7 +225,7 @@ def test_twilios_own_classification_comes_first() -> None:
 def test_an_opt_out_names_the_patient_and_every_sender_it_is_meant_for() -> None:
     reply = inbound(Body="STOP", MessagingServiceSid=SERVICE)
     assert isinstance(reply, OptOut)
-    assert (reply.phone.e164(), reply.senders, reply.sid) == (PATIENT, (SERVICE, SENDER), SID)
+    assert (reply.phone.e164(), reply.senders, reply.message_id) == (PATIENT, (SERVICE, SENDER), SID)
     alone = inbound(Body="STOP", MessagingServiceSid="")
     assert isinstance(alone, OptOut)
     assert alone.senders == (SENDER,)
@@ -264,7 +259,7 @@ def test_a_text_without_essentials_is_unreadable(changed: dict[str, str], code: 
 def test_a_stop_is_heard_even_without_an_id() -> None:
     reply = inbound(Body="stop", MessageSid="")
     assert isinstance(reply, OptOut)
-    assert reply.sid is None
+    assert reply.message_id is None
 
 
 @pytest.mark.parametrize(

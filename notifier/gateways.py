@@ -1,0 +1,66 @@
+"""The gateways that there are: the one file that names them all. A new one is a package of its own and a line here in each table.
+
+Their clients are imported when they are opened: `check-config` and most commands need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, TextIO
+
+from config.load import Loaded
+from notifier.console import ConsoleGateway
+from notifier.failures import Failure, unmapped
+from notifier.file_gateway import FileGateway
+from notifier.gateway import Gateway
+from notifier.twilio import codes as twilio_codes
+from notifier.webhook import Webhook
+
+CODE_TABLES: Final[Mapping[str, Mapping[int, Failure]]] = MappingProxyType({"twilio": twilio_codes.FAILURES})
+"""Kind of gateway -> its failures by code. No two share a code."""
+
+_FAILURES: Final = {code: failure for table in CODE_TABLES.values() for code, failure in table.items()}
+
+
+def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO) -> Gateway:
+    """The gateway that the configuration names.
+
+    Args:
+        now: the service's clock, for what the file gateway writes.
+        stream: where the console gateway prints.
+
+    Raises:
+        ConfigurationError: it lacks something, or a file that it needs cannot be used.
+    """
+    section = loaded.configuration.gateway
+    match section.kind:
+        case "console":
+            return ConsoleGateway(stream)
+        case "file":
+            return FileGateway(section.file, now)
+        case "twilio":
+            from notifier.twilio.account import open_twilio_gateway
+
+            return open_twilio_gateway(loaded)
+
+
+def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
+    """The webhooks of the gateway that the configuration names; none where it has none or nobody can reach us.
+
+    Raises:
+        ConfigurationError: a file that they need cannot be used.
+    """
+    match loaded.configuration.gateway.kind:
+        case "twilio":
+            from notifier.twilio.account import open_twilio_webhooks
+
+            return open_twilio_webhooks(loaded)
+        case _:
+            return ()
+
+
+def failure_of(code: int) -> Failure:
+    """The failure of a stored code, whichever gateway it came from; an unmapped one where no table has it."""
+    return _FAILURES.get(code) or unmapped(code)

@@ -1,0 +1,56 @@
+"""From the configuration to a Twilio account's client, gateway and webhooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.files import twilio_tokens
+from config.load import Loaded
+from config.problems import ConfigurationError
+from notifier.gateway import Resend
+from notifier.twilio.credentials import Credentials
+from notifier.twilio.gateway import TwilioGateway
+from notifier.twilio.http import BoundedHttpClient, make_client
+from notifier.twilio.webhooks import SignatureCheck, TwilioWebhook, twilio_webhooks
+
+Client = Any
+"""twilio.rest.Client, which has no types."""
+
+
+def open_twilio(loaded: Loaded) -> tuple[Client, BoundedHttpClient]:
+    """Twilio's client for the configured account; its connections are closed by the second.
+
+    Raises:
+        ConfigurationError: there is no account, or its token cannot be read.
+    """
+    account = loaded.configuration.gateway.twilio
+    tokens = _tokens(loaded)
+    for key, missing in (("account_sid", not account.account_sid), ("auth_token_file", not tokens)):
+        if missing:
+            raise ConfigurationError([loaded.problem(("gateway", "twilio", key), "needed to talk to Twilio")])
+    http = BoundedHttpClient(account.api_base_url, account.timeout.total_seconds())
+    return make_client(Credentials(account_sid=account.account_sid, tokens=tokens), http), http
+
+
+def open_twilio_gateway(loaded: Loaded) -> TwilioGateway:
+    """The gateway over the configured account. Raises as `open_twilio` does."""
+    account = loaded.configuration.gateway.twilio
+    client, http = open_twilio(loaded)
+    resends = Resend.NEVER if account.on_ambiguous == "never_retry" else Resend.CANCELLATIONS
+    return TwilioGateway(client, http, account.public_url, resends)
+
+
+def open_twilio_webhooks(loaded: Loaded) -> tuple[TwilioWebhook, ...]:
+    """The webhooks of the configured account; none without a token or a public URL.
+
+    Raises:
+        ConfigurationError: the token cannot be read.
+    """
+    public_url, tokens = loaded.configuration.gateway.twilio.public_url, _tokens(loaded)
+    if not tokens or public_url is None:
+        return ()
+    return twilio_webhooks(SignatureCheck(public_url=public_url, tokens=tokens))
+
+
+def _tokens(loaded: Loaded) -> tuple[str, ...]:
+    return tuple(token.get_secret_value() for token in twilio_tokens(loaded))
