@@ -1,7 +1,7 @@
 """A scheduling message, read: SIU trigger events to `SchedulingEvent`s, or the reason why not.
 
 Sources: HL7 v2.9 chapter 10 (SIU, 10.4), hl7.md (SIU events, Field extraction). Each value is decided by its own module:
-identity, timing, status, xtn, language, display; where values stand is data (parser/fieldmaps). `read` and `explain` run
+identity, timing, duration, status, xtn, language, display; where values stand is data (parser/fieldmaps). `read` and `explain` run
 the same code: with a trace every candidate is heard and written down, without one each decision stops at its winner.
 """
 
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from certs.message import VerifiedMessage
 from parser.ack import condition_warnings
 from parser.display import find_link, find_mode, find_person, find_text
+from parser.duration import find_duration
 from parser.er7 import Message, Place
 from parser.event import (
     FORGET,
@@ -33,7 +34,7 @@ from parser.oddity import Oddity, warning
 from parser.patient import find_consent, find_deceased, find_language, find_name
 from parser.rules import Rules, rules_for
 from parser.status import find_status
-from parser.timing import Timing, clocks_of, find_duration, find_start
+from parser.timing import Timing, clocks_of, find_start
 from parser.when import Clocks
 from parser.xtn import PhoneFinding, find_phone
 

@@ -1,26 +1,24 @@
-"""When the visit starts, how long it takes, and on whose clock (hl7.md: Start, Duration, Time zone).
+"""When the visit starts, and on whose clock (hl7.md: Start, Time zone).
 
-Sources: HL7 v2.9 chapter 10 (SCH-9 to 11, AIS-4 and 7, AIL-6, AIP-6, AIG-8), chapter 4 (TQ1-7 and 8), chapter 2A (TQ's
-interval, RI). Where the values stand is the field map's business. The rules of the file:
+Sources: HL7 v2.9 chapter 10 (SCH-11, AIS-4, AIL-6, AIP-6, AIG-8), chapter 4 (TQ1-7). Where the values stand is the field
+map's business. The rules of the file:
 
 - The first place that holds something decides. If it cannot be read, a later one is not tried: a wrong hour is worse than
   an answer that names the field. `""` in a place of the start counts as empty: a visit cannot be without one.
+- A place that gives a date alone, or an hour, gives way to the first later one that agrees with it and is more exact, a
+  resource's too. A midnight beside a date is no more exact: it is how senders write a date as a time.
 - Places that speak of the appointment are compared, and a contradiction is a warning; the earliest of the resources
   counts where none of those says anything.
-- A length is between one minute and a day. A bare number is minutes where 5 <= n <= 480. Seconds that make less than five
-  minutes are a wrong unit (a public sample has `60|s`), so the next place is asked.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import chain
+from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from config.fieldmap import DurationSource, StartSource, folded
+from certs.dtm import Precision
+from config.fieldmap import StartSource
 from parser.er7 import DELETE, Message
 from parser.event import ParseWarning, Start
 from parser.evidence import DELETED, EMPTY, Choice, Offer, Trace, choose, everywhere
@@ -28,14 +26,6 @@ from parser.oddity import Oddity, warning
 from parser.when import Basis, Clocks, Instant, offset_text, read_timestamp
 
 FURTHEST_AHEAD: Final = timedelta(days=400)
-
-_NO_START: Final = "there is no start to count from"
-_SHORTEST: Final = timedelta(minutes=1)
-_LONGEST: Final = timedelta(days=1)
-_SHORTEST_IN_SECONDS: Final = timedelta(minutes=5)
-_BARE_MINUTES: Final = range(5, 481)
-_LONGEST_NUMBER: Final = 12
-_UNIT: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 class Moment(NamedTuple):
@@ -94,12 +84,66 @@ def find_start(
         zone_field: what named the clinic's zone, for the trace.
     """
     own = [offer for source in sources if source.of == "appointment" for offer in _own(message, source, clocks)]
-    resources = (_resource(message, source, clocks) for source in sources if source.of == "resource")
-    choice = choose(chain(own, resources), trace)
-    timing = _timing(choice.winner, own, clocks, now)
+    first = _first(own)
+    offers = list(own)
+    if first is None or trace is not None or _is_coarse(first):
+        offers += [_resource(message, source, clocks) for source in sources if source.of == "resource"]
+    first = first or _first(offers)
+    winner = None if first is None else _more_exact(first, offers, clocks)
+    timing = _timing(winner, own, clocks, now)
     if trace is not None:
-        _note_start(trace, choice, timing, clocks, zone_field)
+        _note_start(trace, choose(_judged(offers, first, winner, clocks), trace), timing, clocks, zone_field)
     return timing
+
+
+def _first(offers: Sequence[Offer[Moment]]) -> Offer[Moment] | None:
+    return next((offer for offer in offers if offer.why_not is None), None)
+
+
+def _is_coarse(offer: Offer[Moment]) -> bool:
+    """Whether an offer's time is not given to the minute."""
+    instant = _instant_of(offer)
+    return instant is not None and instant.precision < Precision.MINUTE
+
+
+def _instant_of(offer: Offer[Moment]) -> Instant | None:
+    return None if offer.value is None else offer.value.instant
+
+
+def _more_exact(first: Offer[Moment], offers: Sequence[Offer[Moment]], clocks: Clocks) -> Offer[Moment]:
+    """The first offer, or where it is coarse the one that agrees with it and is the most exact."""
+    best = first
+    while _is_coarse(best):
+        finer = next((offer for offer in offers if offer.why_not is None and _refines(offer, best, clocks)), None)
+        if finer is None:
+            break
+        best = finer
+    return best
+
+
+def _refines(offer: Offer[Moment], coarse: Offer[Moment], clocks: Clocks) -> bool:
+    """Whether an offer says what a coarser one says, and more."""
+    exact, given = _instant_of(offer), _instant_of(coarse)
+    if exact is None or given is None or exact.precision <= given.precision:
+        return False
+    if given.precision is not Precision.DAY:
+        return given.utc <= exact.utc < given.utc + timedelta(hours=1)
+    local = exact.utc.astimezone(clocks.zone)
+    return local.date() == given.utc.astimezone(clocks.zone).date() and local.time() != time()
+
+
+def _judged(
+    offers: Sequence[Offer[Moment]], first: Offer[Moment] | None, winner: Offer[Moment] | None, clocks: Clocks
+) -> Iterator[Offer[Moment]]:
+    """The offers, for a trace: what stands before a more exact winner has lost to it, or to what it agrees with."""
+    before = 0 if first is None or winner is None or winner is first else offers.index(winner)
+    for at, offer in enumerate(offers):
+        if at >= before or offer.why_not is not None or first is None or winner is None:
+            yield offer
+        elif _refines(winner, offer, clocks):
+            yield offer._replace(why_not=f"{winner.field} agrees and is more exact")
+        else:
+            yield offer._replace(why_not=f"{first.field} comes first")
 
 
 def _timing(winner: Offer[Moment] | None, own: Sequence[Offer[Moment]], clocks: Clocks, now: datetime) -> Timing:
@@ -117,31 +161,33 @@ def _timing(winner: Offer[Moment] | None, own: Sequence[Offer[Moment]], clocks: 
         (Oddity.HEADER_OFFSET, instant.basis is Basis.HEADER),
     )
     warnings = [warning(code, winner.field) for code, met in flags if met]
-    warnings += _contradictions(winner, winner.value, own)
+    warnings += _contradictions(winner, instant, own, clocks)
     start = Start(instant=instant.utc, zone=clocks.zone.key, date_only=instant.date_only)
     return Timing(start, winner.field, None, tuple(warnings))
 
 
-def _contradictions(winner: Offer[Moment], moment: Moment, own: Sequence[Offer[Moment]]) -> Iterator[ParseWarning]:
+def _contradictions(
+    winner: Offer[Moment], instant: Instant, own: Sequence[Offer[Moment]], clocks: Clocks
+) -> Iterator[ParseWarning]:
     """A warning for the first other occurrence, and for the first other field, that gives another start."""
     met: set[Oddity] = set()
     for other in own:
-        if other is winner or other.value is None or other.value.instant is None or moment.instant is None:
+        given = _instant_of(other)
+        if other is winner or other.value is None or given is None or given.utc == instant.utc:
             continue
-        if other.value.instant.utc == moment.instant.utc:
+        if _refines(winner, other, clocks):
             continue
         repeated = other.field != other.value.source.field
         code = Oddity.START_REPEATED if repeated else Oddity.START_DISAGREES
-        if code not in met and moment.source.of == "appointment":
+        if code not in met:
             met.add(code)
             yield warning(code, other.field)
 
 
 def _own(message: Message, source: StartSource, clocks: Clocks) -> Iterator[Offer[Moment]]:
     """Every occurrence of a place that speaks of the appointment itself."""
-    found = False
-    for field, value in everywhere(message, source.field):
-        found = True
+    spots = everywhere(message, source.field)
+    for field, value in spots:
         if value is None or value is DELETE or not value.strip():
             yield Offer(field, "" if value is not DELETE else '""', None, DELETED if value is DELETE else EMPTY)
             continue
@@ -150,7 +196,7 @@ def _own(message: Message, source: StartSource, clocks: Clocks) -> Iterator[Offe
             yield Offer(field, value, None, "no date and time; the field has another meaning here")
         else:
             yield Offer(field, value, Moment(instant, source))
-    if not found:
+    if not spots:
         yield Offer(source.field, "", None, EMPTY)
 
 
@@ -195,107 +241,3 @@ def _note_start(trace: Trace, choice: Choice[Moment], timing: Timing, clocks: Cl
     trace.note(
         "start", value, winner.field, choice.candidates, zone=clocks.zone.key, note=f"{basis}; clinic's zone: {zone}"
     )
-
-
-def find_duration(
-    message: Message,
-    sources: Sequence[DurationSource],
-    units: Mapping[str, str],
-    start: Start | None,
-    clocks: Clocks,
-    trace: Trace | None = None,
-) -> tuple[timedelta | None, tuple[ParseWarning, ...]]:
-    """The visit's length.
-
-    Args:
-        units: folded spelling to `s`, `m` or `h`.
-    """
-    first_fault: list[str] = []
-
-    def offers() -> Iterator[Offer[timedelta]]:
-        for source in sources:
-            offer = _length(message, source, units, start, clocks)
-            if offer.why_not is not None and offer.why_not not in (EMPTY, DELETED, _NO_START):
-                first_fault.append(offer.field)
-            yield offer
-
-    choice = choose(offers(), trace)
-    length = choice.winner.value if choice.winner is not None else None
-    warnings = (warning(Oddity.DURATION_UNREADABLE, first_fault[0]),) if length is None and first_fault else ()
-    if trace is not None:
-        field = choice.winner.field if choice.winner is not None else None
-        trace.note("duration", None if length is None else minutes(length), field, choice.candidates, note="minutes")
-    return length, warnings
-
-
-def minutes(length: timedelta) -> str:
-    """`30`, or `2.5` where it is no whole number."""
-    return f"{length.total_seconds() / 60:g}"
-
-
-def _length(
-    message: Message, source: DurationSource, units: Mapping[str, str], start: Start | None, clocks: Clocks
-) -> Offer[timedelta]:
-    path = source.end or source.length or source.interval or ""
-    value = message.get(path)
-    if value is None or value is DELETE or not value.strip():
-        return Offer(path, "" if value is not DELETE else '""', None, DELETED if value is DELETE else EMPTY)
-    text = value.strip()
-    if source.end is not None:
-        return _until(path, text, start, clocks)
-    if source.interval is not None:
-        return _sensible(path, text, _interval(text))
-    unit = "" if source.unit is None else _unit(message, source.unit)
-    held = f"{text} {unit}".strip()
-    letter = units.get(folded(unit)) if unit else ""
-    if letter is None:
-        return Offer(path, held, None, "the unit is not in the field map")
-    return _sensible(path, held, _counted(text, letter) if len(text) <= _LONGEST_NUMBER else None)
-
-
-def _unit(message: Message, path: str) -> str:
-    """The unit's code, else its text: some senders fill only the second component of SCH-10."""
-    code = message.get(path)
-    if isinstance(code, str) and code.strip():
-        return code.strip()
-    text = message.get(f"{path}.2") if "." not in path else None
-    return text.strip() if isinstance(text, str) else ""
-
-
-def _until(path: str, text: str, start: Start | None, clocks: Clocks) -> Offer[timedelta]:
-    end = _instant(text, clocks)
-    if end is None or end.date_only:
-        return Offer(path, text, None, "not a date and time")
-    if start is None or start.date_only:
-        return Offer(path, text, None, _NO_START)
-    length = end.utc - start.instant
-    if length <= timedelta(0):
-        return Offer(path, text, None, "not after the start")
-    return _sensible(path, text, length)
-
-
-def _sensible(path: str, held: str, length: timedelta | None) -> Offer[timedelta]:
-    if length is None:
-        return Offer(path, held, None, "not a sensible number of minutes")
-    if not _SHORTEST <= length <= _LONGEST:
-        return Offer(path, held, None, "not between a minute and a day")
-    return Offer(path, held, length)
-
-
-@lru_cache(maxsize=1024)
-def _counted(text: str, letter: str) -> timedelta | None:
-    """A number of units; without a unit, of minutes."""
-    match = re.fullmatch(r"\+?([0-9]{1,5})(?:\.([0-9]{1,3}))?", text)
-    if match is None:
-        return None
-    number = float(f"{match[1]}.{match[2] or 0}")
-    if not letter:
-        return timedelta(minutes=number) if number in _BARE_MINUTES else None
-    length = number * _UNIT[letter]
-    return None if letter == "s" and length < _SHORTEST_IN_SECONDS else length
-
-
-def _interval(text: str) -> timedelta | None:
-    """TQ's interval: a letter and a number, or a number."""
-    match = re.fullmatch(r"([SMHDsmhd]?)([0-9]{1,5})", text)
-    return None if match is None else _counted(match[2], match[1].lower())

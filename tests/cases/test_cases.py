@@ -90,6 +90,18 @@ def test_q11_a_character_written_as_a_hex_escape_for_each_byte_is_one_character(
     assert (location["value"], location["field"]) == ("SALA Ñ UNO", "PV1-3.1")
 
 
+def test_p02_the_more_exact_of_agreeing_starts_decides(commands: Commands) -> None:
+    said = commands.explain("p02")
+    assert (said["start"]["value"], said["start"]["field"]) == ("2026-12-07T22:00:00Z", "SCH-11.4")
+    assert not {"START_DATE_ONLY", "START_DISAGREES"} & set(said)
+    assert {row["kind"] for row in commands.plan("p02") if row["status"] == "planned"} == {"booked", "reminder"}
+
+
+def test_q06_a_unit_behind_the_number_is_read(commands: Commands) -> None:
+    said = commands.explain("q06")
+    assert (said["duration"]["value"], said["duration"]["field"]) == ("30", "SCH-9")
+
+
 def test_p22_a_padded_time_is_read_as_without_its_spaces(commands: Commands, tmp_path: Path) -> None:
     said = commands.explain("p22")
     assert (said["start"]["value"], said["start"]["field"]) == ("2026-12-07T22:00:00Z", "SCH-11.4")

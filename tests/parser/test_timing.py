@@ -1,4 +1,4 @@
-"""parser/timing.py: where start and length come from, and what is told when sources disagree.
+"""parser/timing.py and parser/duration.py: where start and length come from, and what is told when sources disagree.
 
 Single forms stand in the corpus (guides/times.yaml); here are combinations.
 """
@@ -35,46 +35,115 @@ PRECEDENCE = [
 def test_the_first_place_in_precedence_decides(given_places: set[int]) -> None:
     """Any subset of places, each with a time of its own, in reversed segment order."""
     segments = [PRECEDENCE[at][1].format(f"202603091{at}0000") for at in sorted(given_places, reverse=True)]
-    one = read(*segments)
+    said = read(*segments)
     first = min(given_places)
-    assert one.evidence["start"].field == PRECEDENCE[first][0]
-    assert one.event.start is not None
-    assert one.event.start.instant == datetime(2026, 3, 9, 15 + first, tzinfo=UTC)
-    assert one.odd == []
+    assert said.evidence["start"].field == PRECEDENCE[first][0]
+    assert said.event.start is not None
+    assert said.event.start.instant == datetime(2026, 3, 9, 15 + first, tzinfo=UTC)
+    assert said.odd == []
 
 
 def test_tq1_before_sch_11_and_the_contradiction_is_told() -> None:
-    one = read("TQ1|1||||||20260309120000", sch="^^^20260309130000")
-    assert (one.evidence["start"].field, one.odd) == ("TQ1-7", ["START_DISAGREES"])
-    assert [each.field for each in one.event.warnings] == ["SCH-11.4"]
+    said = read("TQ1|1||||||20260309120000", sch="^^^20260309130000")
+    assert (said.evidence["start"].field, said.odd) == ("TQ1-7", ["START_DISAGREES"])
+    assert [each.field for each in said.event.warnings] == ["SCH-11.4"]
     assert read("TQ1|1||||||20260309120000-0500", sch="^^^20260309120000").odd == []  # the same instant
 
 
+EXACT = "20260309143000"
+COARSER = ("20260309", "2026030914", "20260309-0500")
+
+
+@pytest.mark.parametrize("coarse", COARSER)
+@pytest.mark.parametrize(
+    ("segments", "sch", "field"),
+    [
+        (("TQ1|1||||||{coarse}|{coarse}",), "^^^{exact}", "SCH-11.4"),
+        ((), "{coarse}^^^{exact}", "SCH-11.4"),
+        (("TQ1|1||||||{coarse}",), "{exact}", "SCH-11.1"),
+        (("TQ1|1||||||{coarse}", "AIS|1|A|X|{exact}"), "", "AIS-4"),
+        (("AIL|1|A|X|||{exact}",), "^^^{coarse}", "AIL-6"),
+        (("AIS|1|A|X|{coarse}", "AIL|1|A|X|||{exact}"), "", "AIL-6"),
+        (("TQ1|1||||||{coarse}", "AIS|1|A|X|{exact}"), "^^^{coarse}", "AIS-4"),
+        (("TQ1|1||||||{exact}",), "^^^{coarse}", "TQ1-7"),
+        (("TQ1|1||||||{coarse}", "TQ1|2||||||{exact}"), "", "TQ1[2]-7"),
+    ],
+)
+def test_the_more_exact_of_agreeing_places_decides(
+    coarse: str, segments: tuple[str, ...], sch: str, field: str
+) -> None:
+    """Whichever place is coarse, whichever exact: the start is the exact one, and nobody is told of a contradiction."""
+    words = [segment.format(coarse=coarse, exact=EXACT) for segment in segments]
+    said = read(*words, sch=sch.format(coarse=coarse, exact=EXACT))
+    assert said.event.start is not None
+    assert (said.event.start.instant, said.event.start.date_only) == (datetime(2026, 3, 9, 19, 30, tzinfo=UTC), False)
+    assert (said.evidence["start"].field, said.odd) == (field, [])
+
+
+def test_a_chain_of_places_each_more_exact() -> None:
+    said = read("TQ1|1||||||20260309", "AIS|1|A|X|202603091430", sch="^^^2026030914")
+    assert said.evidence["start"].field == "AIS-4"
+    assert said.why_not("start")["TQ1-7"] == said.why_not("start")["SCH-11.4"] == "AIS-4 agrees and is more exact"
+
+
+@pytest.mark.parametrize(
+    ("coarse", "exact"),
+    [
+        ("20260310", "20260309140000"),  # another day
+        ("20260309", "20260310030000+0000"[:14]),  # 3 in the morning of the next day
+        ("2026030914", "20260309150000"),  # another hour
+    ],
+)
+def test_a_more_exact_place_that_disagrees_is_only_told(coarse: str, exact: str) -> None:
+    said = read(f"TQ1|1||||||{coarse}", sch=f"^^^{exact}")
+    assert said.evidence["start"].field == "TQ1-7"
+    assert "START_DISAGREES" in said.odd
+
+
+def test_what_a_day_is_the_clinics_calendar_says() -> None:
+    """03:00Z on the 10th is the evening of the 9th in Chicago."""
+    said = read("TQ1|1||||||20260309", sch="^^^20260310030000+0000")
+    assert said.event.start is not None
+    assert said.event.start.instant == datetime(2026, 3, 10, 3, tzinfo=UTC)
+
+
+def test_a_midnight_beside_a_date_is_no_time_of_day() -> None:
+    said = read("TQ1|1||||||20260309", sch="^^^20260309000000")
+    assert said.event.start is not None
+    assert (said.event.start.date_only, said.odd) == (True, ["START_DATE_ONLY"])
+
+
+def test_an_exact_place_that_disagrees_is_passed_over_for_one_that_agrees() -> None:
+    said = read("TQ1|1||||||20260309", "AIS|1|A|X|20260309143000", sch="^^^20260311080000")
+    assert (said.evidence["start"].field, said.odd) == ("AIS-4", ["START_DISAGREES"])
+    assert said.why_not("start")["SCH-11.4"] == "TQ1-7 comes first"
+
+
 def test_an_empty_tq1_gives_way_to_the_next_and_deletion_counts_as_empty() -> None:
-    one = read("TQ1|1", 'TQ1|2||||||""', "TQ1|3||||||20260309120000")
-    assert one.evidence["start"].field == "TQ1[3]-7"
-    assert one.why_not("start")["TQ1[2]-7"] == 'deleted by the sender ("")'
+    said = read("TQ1|1", 'TQ1|2||||||""', "TQ1|3||||||20260309120000")
+    assert said.evidence["start"].field == "TQ1[3]-7"
+    assert said.why_not("start")["TQ1[2]-7"] == 'deleted by the sender ("")'
 
 
 def test_resources_may_begin_when_they_like() -> None:
-    one = read("AIS|1|A|X|20260309140000", "AIP|1|A|X|||20260309113000", sch="^^^20260309120000")
-    assert one.odd == []
+    said = read("AIS|1|A|X|20260309140000", "AIP|1|A|X|||20260309113000", sch="^^^20260309120000")
+    assert said.odd == []
 
 
 def test_deleted_resources_have_no_say_and_unreadable_ones_only_the_last() -> None:
-    one = read("AIS|1|D|X|20260309080000", "AIS|2|A|X|LATER", "AIS|3|U|X|20260309100000")
-    assert one.evidence["start"].field == "AIS[3]-4"
+    said = read("AIS|1|D|X|20260309080000", "AIS|2|A|X|LATER", "AIS|3|U|X|20260309100000")
+    assert said.evidence["start"].field == "AIS[3]-4"
     assert read("AIS|1|A|X|LATER").rejection.text == "the start in AIS-4 is no date and time"
 
 
 @pytest.mark.parametrize(("days", "accepted"), [(400, True), (401, False), (-3000, True)])
 def test_how_far_away_a_start_may_be(days: int, accepted: bool) -> None:
     start = (SENT + timedelta(days=days)).strftime("%Y%m%d%H%M%S+0000")
-    one = read(sch=f"^^^{start}")
+    said = read(sch=f"^^^{start}")
     if accepted:
-        assert one.event.start is not None
+        assert said.event.start is not None
     else:
-        assert (one.rejection.code, one.rejection.err3, one.rejection.location) == ("VALUE", "102", "SCH^1^11^1^4")
+        assert (said.rejection.code, said.rejection.err3, said.rejection.location) == ("VALUE", "102", "SCH^1^11^1^4")
     assert read(sch=f"^^^{start}", event="S15").odd == ([] if accepted else ["START_TOO_FAR"])
 
 
@@ -85,33 +154,49 @@ def test_how_far_away_a_start_may_be(days: int, accepted: bool) -> None:
         ("30|M", 30), ("30|^Min", 30), ("30|", 30), ("5|", 5), ("480|", 480), ("4|", None), ("481|", None), ("1800|s", 30),
         ("1800|S", 30),
         ("60|s", None), ("299|s", None), ("300|s", 5), ("1.5|H", 90), ("24|HR", 1440), ("25|HR", None), ("0|MIN", None),
+        ("30 MIN|", 30), ("30MIN|", 30), ("30min.|", 30), (" 30  Minutes |", 30), ("0.5 HR|", 30), ("0,5 hr|", 30), ("1.5h|", 90),
+        ("1 hr 30 min|", 90), ("1h30m|", 90), ("1h30|", 90), ("1 hour, 15 minutes|", 75), ("1800 s|", 30), ("60 s|", None),
+        ("30 MIN|MIN", 30), ("30 MIN|HR", 30), ("30 MIN|FORTNIGHT", 30), ("0:30|", 30), ("1:30|", 90), ("00:45:00|", 45),
+        ("1:30|HR", 90), ("30:00|MIN", 30), ("1:30|MIN", None), ("1:75|", None), ("PT30M|", 30), ("PT1H30M|", 90), ("M30|", 30),
+        ("H1|MIN", 60), ("30^MIN|", 30), ("30 MIN 1 HR|", None), ("30 FORTNIGHT|", None), ("MIN 30|", None), ("P|", None),
+        ("1 hr 90 hr|", None), ("30 MIN x|", None),
         ("-30|MIN", None), ("half an hour|", None), ("30|FORTNIGHT", None), ("1|MIN", 1), ("9" * 300 + "|MIN", None),
     ],
 )  # fmt: skip
 def test_lengths_and_their_units(length: str, minutes: int | None) -> None:
-    one = read(sch="^^^20260309120000", length=length)
-    assert one.event.duration == (None if minutes is None else timedelta(minutes=minutes))
-    assert one.odd == (["DURATION_UNREADABLE"] if minutes is None else [])
+    said = read(sch="^^^20260309120000", length=length)
+    assert said.event.duration == (None if minutes is None else timedelta(minutes=minutes))
+    assert said.odd == (["DURATION_UNREADABLE"] if minutes is None else [])
 
 
 @pytest.mark.parametrize(
     ("interval", "minutes"),
-    [("M30", 30), ("30", 30), ("H1", 60), ("m45", 45), ("S60", None), ("L1", None), ("D1", 1440)],
+    [
+        ("M30", 30),
+        ("30", 30),
+        ("H1", 60),
+        ("m45", 45),
+        ("S60", None),
+        ("L1", None),
+        ("D1", 1440),
+        ("PT30M", 30),
+        ("2 hours", None),
+    ],
 )
 def test_tq_intervals(interval: str, minutes: int | None) -> None:
-    one = read(sch=f"^^{interval}^20260309120000")
-    assert one.event.duration == (None if minutes is None else timedelta(minutes=minutes))
+    said = read(sch=f"^^{interval}^20260309120000")
+    assert said.event.duration == (None if minutes is None else timedelta(minutes=minutes))
 
 
 def test_a_length_across_the_change_of_clocks_is_elapsed_time() -> None:
-    one = read(sch="^^^20260308013000^20260308033000")  # clocks go from 02:00 to 03:00 in between
-    assert one.event.duration == timedelta(hours=1)
+    said = read(sch="^^^20260308013000^20260308033000")  # clocks go from 02:00 to 03:00 in between
+    assert said.event.duration == timedelta(hours=1)
 
 
 def test_a_length_loses_by_what_is_wrong_with_it() -> None:
-    one = read("TQ1|1|||||||20260310", sch="^^H30^20260309120000^20260309110000", length="20|MIN")
-    assert one.why_not("duration") == {
-        "TQ1-8": "not a date and time",
+    said = read("TQ1|1|||||||20260310", sch="^^H30^20260309120000^20260309110000", length="20|MIN")
+    assert said.why_not("duration") == {
+        "TQ1-8": "a date or an hour ends no visit",
         "SCH-11.5": "not after the start",
         "SCH-9": None,
         "SCH-11.3": "not between a minute and a day",
