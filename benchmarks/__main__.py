@@ -26,7 +26,7 @@ from benchmarks.figures import FIGURE_HEAD, HEAD, SHORT_HEAD, Figure, Intake, ta
 from benchmarks.page import write_page
 from benchmarks.plot import draw
 from benchmarks.progress import Progress, shown
-from benchmarks.record import Conditions, Part, Record, dated
+from benchmarks.record import Conditions, Record, TablePart, dated
 from benchmarks.themes import THEMES, Theme, chosen
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -94,7 +94,7 @@ def _extent(given: argparse.Namespace) -> Extent:
     )
 
 
-def _measured(theme: Theme, bench: Bench, progress: Progress) -> Part:
+def _measured(theme: Theme, bench: Bench, progress: Progress) -> TablePart:
     progress.begin(theme)
     when, load, begun = datetime.now(UTC), os.getloadavg()[0], time.monotonic()
     rows: Sequence[Intake | Figure] = list(theme.run(bench))
@@ -104,7 +104,7 @@ def _measured(theme: Theme, bench: Bench, progress: Progress) -> Part:
         load_after=round(os.getloadavg()[0], 1), minutes=round((time.monotonic() - begun) / 60, 1),
         messages=bench.extent.messages, bytes=bench.size, rounds=bench.extent.rounds, seconds=bench.extent.seconds,
     )  # fmt: skip
-    return Part(
+    return TablePart(
         conditions=conditions, intakes=[one for one in rows if isinstance(one, Intake)],
         figures=[one for one in rows if isinstance(one, Figure)],
     )  # fmt: skip

@@ -73,7 +73,7 @@ def _efficiency(bench: Bench, intake: Intake, connections: int) -> Iterator[Figu
     messages, count = bench.messages, min(2_000, bench.extent.messages)
     signature = inside.signature_seconds(messages, count)
     verify = inside.verify_seconds(bench.folder(), messages, count)
-    judge = inside.judge_seconds(bench.folder(), messages, count)
+    validate = inside.judge_seconds(bench.folder(), messages, count)
     commit = inside.raw_commit_seconds(bench.folder(), count)
     micro = 1e6
     yield Figure(
@@ -83,7 +83,7 @@ def _efficiency(bench: Bench, intake: Intake, connections: int) -> Iterator[Figu
     yield Figure(
         name="verify a message", value=verify * micro, unit="us", note="signature and every other check up to parsing"
     )
-    yield Figure(name="verify and read a message", value=judge * micro, unit="us", note="the same, and its event")
+    yield Figure(name="verify and read a message", value=validate * micro, unit="us", note="the same, and its event")
     yield Figure(
         name="four raw rows, groups of 100", value=commit * micro, unit="us", note="sqlite3 alone, synchronous=FULL"
     )

@@ -3,12 +3,12 @@
     python -m benchmarks.growth sqlite:///growth.db --sizes 10000,100000,1000000 -o growth.json
     python -m benchmarks.growth postgresql+psycopg://user@host/empty --sizes 10000,100000
 
-Takes an empty database and fills it the way the service does: `store.inbound` in batches of 100, one commit each. A message is
-one appointment with one alias, its sealed number, three texts (a confirmation and two reminders) and the replay memory; verifying,
-parsing and planning are not in here, since they do not know how large the database is. At each size are measured, in
-microseconds a message, the median of the batches' wall clock and, beside it, the mean CPU of this process and of the server's
-one backend that serves it (0 where that is elsewhere), and the bytes written (SQLite: log and checkpoints; PostgreSQL: its log),
-both of which a loaded machine disturbs less:
+Takes an empty database and fills it the way the service does: `store.appointment_repository` in batches of 100, one commit each.
+A message is one appointment with one alias, its sealed number, three texts (a confirmation and two reminders) and the replay
+memory; verifying, parsing and planning are not in here, since they do not know how large the database is. At each size are
+measured, in microseconds a message, the median of the batches' wall clock and, beside it, the mean CPU of this process and of the
+server's one backend that serves it (0 where that is elsewhere), and the bytes written (SQLite: log and checkpoints; PostgreSQL:
+its log), both of which a loaded machine disturbs less:
 
     booked   appointments seen for the first time
     moved    appointments chosen at random, loaded with their history and planned anew (the cache-unfriendly half of a day)
@@ -36,12 +36,12 @@ from typing import Final
 
 from carebell.ids import RandomIds
 from parser.phone import PhoneNumber
-from scheduler.appointment import Appointment, Life
-from scheduler.messages import Kind, Past, Reason, State
+from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 from store import schema
-from store.claims import Candidate, Decision, Send, claim
+from store.appointment_repository import MessageKey, Remembered, Save, find, known, save
+from store.claims import ClaimCandidate, Decision, Send, claim
 from store.engine import Store, open_store
-from store.inbound import MessageKey, Remembered, Save, find, known, save
 from store.keys import KeyRing
 from store.vault import Vault
 
@@ -108,17 +108,17 @@ class Clinic:
         """Environment and alias of appointments, chosen at random."""
         return [("production", (_alias(number),)) for number in self._rng.sample(range(self.count), count)]
 
-    def moved(self, found: Appointment, history: tuple[Past, ...]) -> Save:
+    def moved(self, found: Appointment, history: tuple[PlannedRow, ...]) -> Save:
         start = self._start()
         revision = found.revision + 1
         taken = [
-            replace(past, state=State.SUPPRESSED, reason=Reason.SUPERSEDED, expires=None)
+            replace(past, state=SmsState.SUPPRESSED, reason=Reason.SUPERSEDED, expires=None)
             for past in history
-            if past.state is State.DUE
+            if past.state is SmsState.DUE
         ]
         return Save(
             appointment=replace(found, start=start, revision=revision), changes=[*taken, *_texts(start, revision)],
-            new_aliases=(), first_sight=False, config_version="c1",
+            new_aliases=(), is_new=False, config_version="c1",
         )  # fmt: skip
 
     def remembered(self, count: int) -> list[Remembered]:
@@ -128,11 +128,11 @@ class Clinic:
         start = self._start()
         one = Appointment(
             id=self.new_id(), environment="production", reference=str(number), aliases=(_alias(number),), revision=1,
-            event_at=NOW, life=Life.ACTIVE, start=start, zone="America/Los_Angeles", language="en", changed_at=NOW,
+            event_at=NOW, status=AppointmentStatus.ACTIVE, start=start, zone="America/Los_Angeles", language="en", changed_at=NOW,
             phone=PhoneNumber(f"+1202555{self._rng.randrange(100, 200):04d}", "mobile"), planned_at=NOW,
         )  # fmt: skip
         return Save(
-            appointment=one, changes=_texts(start, 1), new_aliases=one.aliases, first_sight=True, config_version="c1"
+            appointment=one, changes=_texts(start, 1), new_aliases=one.aliases, is_new=True, config_version="c1"
         )
 
     def _start(self) -> datetime:
@@ -150,20 +150,20 @@ def _alias(number: int) -> str:
     return f"EPIC|LAMNA|filler|{number}|"
 
 
-def _texts(start: datetime, revision: int) -> list[Past]:
+def _texts(start: datetime, revision: int) -> list[PlannedRow]:
     """A confirmation that has had its chance, and two reminders that wait."""
-    told = Past(
-        kind=Kind.BOOKED, rule="scheduled", revision=revision, due=NOW, expires=None, state=State.SUPPRESSED,
+    last_notified = PlannedRow(
+        kind=SmsKind.BOOKED, rule="scheduled", revision=revision, due=NOW, expires=None, state=SmsState.SUPPRESSED,
         reason=Reason.NO_CONSENT,
     )  # fmt: skip
     waiting = [
-        Past(
-            kind=Kind.REMINDER, rule=rule, revision=revision, due=start - before, expires=start, state=State.DUE,
+        PlannedRow(
+            kind=SmsKind.REMINDER, rule=rule, revision=revision, due=start - before, expires=start, state=SmsState.DUE,
             reason=Reason.REMINDER,
         )
         for rule, before in (("7d@10:00", timedelta(days=7)), ("24h", timedelta(hours=24)))
     ]  # fmt: skip
-    return [told, *waiting]
+    return [last_notified, *waiting]
 
 
 def book(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
@@ -258,7 +258,7 @@ def _claim(store: Store, vault: Vault, now: datetime) -> int:
 _PHONE: Final = PhoneNumber("+12025550143", "mobile")
 
 
-def _send(_: Candidate) -> Decision:
+def _send(_: ClaimCandidate) -> Decision:
     return Send(segments=1)
 
 

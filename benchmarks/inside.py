@@ -23,16 +23,18 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from benchmarks.messages import Messages, read_messages
-from carebell import outbound, wiring
-from carebell.service import Service
-from carebell.ticking import Pace
+from carebell.bootstrap import components
+from carebell.bootstrap.service import Service
+from carebell.inbound import trust
+from carebell.maintenance.periodic import Pace
+from carebell.outbound import dispatcher
 from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Receipt, Resend, SentMessage, Sms
 from parser.phone import PhoneNumber
 from scheduler.clock import RealClock
 from simulator.patients import fictitious_number
-from store.inbound import Save, save
+from store.appointment_repository import Save, save
 from tests.faults.node import environment_of, write_configuration
 from tests.store.samples import appointment, first, reminder
 
@@ -73,8 +75,8 @@ def _base64url(data: bytes) -> bytes:
 
 def verify_seconds(folder: Path, messages: Messages, count: int) -> float:
     """Of one message: signature and every check up to parsing, nothing else running."""
-    loaded = wiring.load(write_configuration(folder, [messages.certificate]))
-    keeper = wiring.gatekeeper(loaded, ["production"], datetime.now(UTC))
+    loaded = components.load(write_configuration(folder, [messages.certificate]))
+    keeper = trust.message_validator(loaded, ["production"], datetime.now(UTC))
     contents = [frame[1:-2] for frame in islice(read_messages(messages.file), count)]
     now, begun = datetime.now(UTC), time.perf_counter()
     for content in contents:
@@ -84,11 +86,13 @@ def verify_seconds(folder: Path, messages: Messages, count: int) -> float:
 
 def judge_seconds(folder: Path, messages: Messages, count: int) -> float:
     """Of one message: verification and reading the event, as the listener does it."""
-    loaded = wiring.load(write_configuration(folder, [messages.certificate]))
-    keeper = wiring.gatekeeper(loaded, ["production"], datetime.now(UTC))
+    loaded = components.load(write_configuration(folder, [messages.certificate]))
+    keeper = trust.message_validator(loaded, ["production"], datetime.now(UTC))
     contents = [frame[1:-2] for frame in islice(read_messages(messages.file), count)]
     now, begun = datetime.now(UTC), time.perf_counter()
-    refused = [judged.refused for content in contents if (judged := keeper.judge(content, now)).refused is not None]
+    refused = [
+        validated.refused for content in contents if (validated := keeper.validate(content, now)).refused is not None
+    ]
     elapsed = time.perf_counter() - begun
     if refused:
         raise RuntimeError("the benchmark's own messages are refused")
@@ -119,7 +123,7 @@ def batched_rows(rows: list[tuple[str, bytes]], size: int) -> Iterator[list[tupl
     return (rows[at : at + size] for at in range(0, len(rows), size))
 
 
-class Instant:
+class InstantGateway:
     """A gateway that takes everything at once: what is measured is ours."""
 
     resends = Resend.CANCELLATIONS
@@ -147,8 +151,8 @@ def fill(folder: Path, certificate: bytes, *, due: int, waiting: int) -> Path:
     nothing opens them before they are due.
     """
     configuration = write_configuration(folder, [certificate], gateway={"segments_per_second": {}})
-    loaded = wiring.load(configuration)
-    vault, store = wiring.open_vault(loaded), wiring.open_database(loaded, upgrade=True)
+    loaded = components.load(configuration)
+    vault, store = components.open_vault(loaded), components.open_database(loaded, upgrade=True)
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     try:
         for numbers in (range(at, min(at + 500, due)) for at in range(0, due, 500)):
@@ -201,20 +205,20 @@ def _quiet_service(configuration: Path) -> Iterator[Service]:
     """Built and not ticking: whatever runs is what the caller calls."""
     with setup(now=RealClock().now, file=configuration.with_name("bench.log")) as journal:
         yield Service(
-            loaded=wiring.load(configuration), journal=journal, metrics=Metrics(), roles=frozenset({"portal"}),
-            gateway=Instant(), reloads=False, pace=Pace(dispatch=3600, aftercare=3600, keep_house=3600),
+            loaded=components.load(configuration), journal=journal, metrics=Metrics(), roles=frozenset({"portal"}),
+            gateway=InstantGateway(), reloads=False, pace=Pace(dispatch=3600, reconciliation=3600, purge=3600),
         )  # fmt: skip
 
 
 @contextmanager
 def unlimited() -> Iterator[None]:
     """No sender may send as fast as this lets it; what is measured is ours."""
-    real = outbound.default_rate  # type: ignore[attr-defined]
-    outbound.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]
+    real = dispatcher.default_rate  # type: ignore[attr-defined]
+    dispatcher.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        outbound.default_rate = real  # type: ignore[attr-defined]
+        dispatcher.default_rate = real  # type: ignore[attr-defined]
 
 
 def dispatch(configuration: Path, due: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from listener.framing import frame
-from simulator.ehr import Identity, make_identity
+from simulator.ehr import SenderIdentity, make_identity
 from simulator.patients import make_patient
 from simulator.shapes import Feed, Visit, write_siu
 from tests.faults.senders import Signer
@@ -42,7 +42,7 @@ def make_messages(folder: Path, count: int) -> Messages:
     return sign(folder / "messages", range(count), identity, now, workers=os.cpu_count() or 1)
 
 
-def sign(file: Path, numbers: range, identity: Identity, now: datetime, *, workers: int) -> Messages:
+def sign(file: Path, numbers: range, identity: SenderIdentity, now: datetime, *, workers: int) -> Messages:
     """The messages of appointments `numbers` into `file`; another range of the same identity's makes other messages."""
     parts = [numbers[at : at + _PART] for at in range(0, len(numbers), _PART)]
     with ProcessPoolExecutor(workers) as pool, file.open("wb") as out:
@@ -63,7 +63,7 @@ def read_messages(file: Path) -> Iterator[bytes]:
         at += length
 
 
-def _make(numbers: range, identity: Identity, now: datetime) -> list[bytes]:
+def _make(numbers: range, identity: SenderIdentity, now: datetime) -> list[bytes]:
     signer, rng = Signer(identity), random.Random(numbers.start)
     return [frame(signer.sign(booking(number, rng, now))) for number in numbers]
 

@@ -33,7 +33,7 @@ class Network:
         video: share of visits with a third reminder 15 minutes before.
         messages_each: in an appointment's life, while its zone's clinics are open.
         burst: messages a second for burst_minutes, from 10:00 in the busiest zone: a feed that was down, or a clinic that moves.
-        told: confirmations a message; the rest of the messages change nothing that a patient would be told.
+        notified: confirmations a message; the rest of the messages change nothing that a patient would be told.
         segments: of a text, on average.
     """
 
@@ -46,7 +46,7 @@ class Network:
     messages_each: float = 2.5
     burst: float = 1000.0
     burst_minutes: int = 30
-    told: float = 0.6
+    notified: float = 0.6
     segments: float = 1.4
 
 
@@ -66,12 +66,12 @@ def due_by_minute(network: Network, *, spread: int = 0) -> list[float]:
         for slot in slots:
             due[(slot + behind) % _DAY] += visits * share / len(slots)
             due[(slot - 15 + behind) % _DAY] += visits * share / len(slots) * network.video
-        told = visits * share * network.messages_each * network.told
+        notified = visits * share * network.messages_each * network.notified
         for minute in range(network.opens, network.closes):
-            due[(minute + behind) % _DAY] += told / (network.closes - network.opens)
+            due[(minute + behind) % _DAY] += notified / (network.closes - network.opens)
     busiest = max(network.zones, key=lambda behind: network.zones[behind])
     for minute in range(network.burst_minutes):
-        due[(600 + busiest + minute) % _DAY] += network.burst * 60 * network.told
+        due[(600 + busiest + minute) % _DAY] += network.burst * 60 * network.notified
     return due
 
 
@@ -134,7 +134,7 @@ def report(network: Network) -> Iterator[str]:
         rate = network.burst
         yield f"cores for messages at {rate:,.0f}/s: {own * rate:.1f} in the nodes, {server * rate:.1f} in PostgreSQL"
         yield f"cores for claims at {peak / 60:,.0f} texts/s: {last['claim_cpu_us'] * peak / 60 / 1e6:.2f}"
-        written = last["booked_bytes"] * (1 - network.told / 2) + last["moved_bytes"] * network.told / 2
+        written = last["booked_bytes"] * (1 - network.notified / 2) + last["moved_bytes"] * network.notified / 2
         yield f"log at {rate:,.0f}/s: {written * rate / 1e6:,.0f} MB/s (at {last['appointments']:,} appointments)"
         yield f"database: {last['bytes_each'] * network.appointments / 1e9:,.0f} GB with indexes, before what is over is deleted"
 

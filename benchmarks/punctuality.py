@@ -12,14 +12,14 @@ from typing import Final
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.inside import Instant, due_at, unlimited
-from carebell import wiring
-from carebell.service import Service
+from benchmarks.inside import InstantGateway, due_at, unlimited
+from carebell.bootstrap import components
+from carebell.bootstrap.service import Service
 from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Receipt, Sms
 from scheduler.clock import RealClock
-from store.inbound import save
+from store.appointment_repository import save
 from tests.faults.node import write_configuration
 
 _AHEAD: Final = timedelta(seconds=1)
@@ -53,7 +53,7 @@ def _p99(late: Sequence[float]) -> float:
     return late[int(len(late) * 0.99)]
 
 
-class _Noting(Instant):
+class _Noting(InstantGateway):
     """Attributes: late: seconds after its due time, of each text. complete: set when `wanted` were handed over."""
 
     def __init__(self, wanted: int) -> None:
@@ -79,8 +79,8 @@ async def _served(folder: Path, certificate: bytes, offsets: Sequence[float]) ->
     gateway = _Noting(len(offsets))
     with setup(now=RealClock().now, file=folder / "bench.log") as journal:
         service = Service(
-            loaded=wiring.load(configuration), journal=journal, metrics=Metrics(), roles=frozenset({"dispatcher", "housekeeping"}),
-            gateway=gateway, reloads=False,
+            loaded=components.load(configuration), journal=journal, metrics=Metrics(),
+            roles=frozenset({"dispatcher", "housekeeping"}), gateway=gateway, reloads=False,
         )  # fmt: skip
         await service.start()
         try:

@@ -35,7 +35,7 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class TablePart:
     """One theme's rows."""
 
     conditions: Conditions
@@ -47,7 +47,7 @@ class Part:
 class Record:
     """Attributes: parts: theme -> its last run."""
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, TablePart]
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -72,7 +72,7 @@ class Record:
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps({"themes": themes}, indent=1) + "\n", "utf-8")
 
-    def with_parts(self, parts: Mapping[str, Part], order: Sequence[str]) -> Record:
+    def with_parts(self, parts: Mapping[str, TablePart], order: Sequence[str]) -> Record:
         """The new ones in place of the old; themes that are no more are left out."""
         merged = {**self.parts, **parts}
         return Record({name: merged[name] for name in order if name in merged})
@@ -113,9 +113,9 @@ def _dated(cells: Sequence[str], when: str) -> list[str]:
     return [*cells[:-1], when, cells[-1]]
 
 
-def _part(found: dict[str, Any]) -> Part:
+def _part(found: dict[str, Any]) -> TablePart:
     intakes = [
         Intake(**{**one, "samples": tuple(Sample(**each) for each in one["samples"])}) for one in found["intake"]
     ]
     figures = [Figure(**{name: value for name, value in one.items() if name != "verdict"}) for one in found["figures"]]
-    return Part(conditions=Conditions(**found["conditions"]), intakes=intakes, figures=figures)
+    return TablePart(conditions=Conditions(**found["conditions"]), intakes=intakes, figures=figures)

@@ -16,9 +16,9 @@ from benchmarks.figures import Figure
 from benchmarks.intake import CHECKOUT, client_command
 from benchmarks.messages import Messages
 from benchmarks.servers import ROLES
-from carebell import wiring
+from carebell.bootstrap import components
 from journal.events import Event
-from store.inbound import save
+from store.appointment_repository import save
 from tests.faults.node import Node, kill_all, write_configuration
 from tests.store.samples import appointment, first, reminder
 
@@ -79,8 +79,8 @@ def fill_future(folder: Path, messages: Messages, count: int) -> Path:
     configuration = write_configuration(
         folder, [messages.certificate], sms={"debounce": "60s", "reminders": [{"before": "24h"}]}
     )
-    loaded = wiring.load(configuration)
-    vault, store = wiring.open_vault(loaded), wiring.open_database(loaded, upgrade=True)
+    loaded = components.load(configuration)
+    vault, store = components.open_vault(loaded), components.open_database(loaded, upgrade=True)
     now, rng = datetime.now(UTC), random.Random(5)
     start = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=20)
     for at in range(0, count, 500):

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.messages import Messages, make_messages, read_messages
-from carebell import wiring
-from carebell.desk import offices
+from carebell.bootstrap import components
+from carebell.environment_policy import runtime_config
 from carebell.ids import RandomIds
-from carebell.inbound import Judged, Registry
+from carebell.inbound import trust
+from carebell.inbound.process import MessageProcessor
+from carebell.inbound.validate import ValidatedMessage
 from config.load import load
 from journal.events import Event
 from journal.logs import setup
@@ -47,18 +49,18 @@ def steps(folder: Path, messages: Messages) -> Iterable[tuple[str, float]]:
     """Each step's name and cost."""
     loaded = load(write_configuration(folder / "site", [messages.certificate]), {})
     now = datetime.now(UTC)
-    keeper, desks = wiring.gatekeeper(loaded, [_ENVIRONMENT], now), offices(loaded).desks
-    rules = desks[_ENVIRONMENT].rules
+    keeper, policies = trust.message_validator(loaded, [_ENVIRONMENT], now), runtime_config(loaded).policies
+    rules = policies[_ENVIRONMENT].rules
     contents = [frame[1:-2] for frame in read_messages(messages.file)]
     sample = contents[:400]
     yield "verify", cheapest(lambda one: keeper.verifier.verify(one, received_at=now), sample)
-    verified = [message for one in sample if (message := keeper.judge(one, now).verified) is not None]
+    verified = [message for one in sample if (message := keeper.validate(one, now).verified) is not None]
     yield "parse", cheapest(lambda one: siu.read(one, rules), verified)
-    judged = [keeper.judge(one, now) for one in contents]
-    store, vault = wiring.open_database(loaded, upgrade=True), wiring.open_vault(loaded)
-    registry, at = Registry(vault, lambda: desks, RandomIds()), 0
+    validated = [keeper.validate(one, now) for one in contents]
+    store, vault = components.open_database(loaded, upgrade=True), components.open_vault(loaded)
+    registry, at = MessageProcessor(vault, lambda: policies, RandomIds()), 0
     for group, share in ((100, 0.5), (10, 0.35), (1, 0.1)):
-        jobs = judged[at : (at := at + int(len(judged) * share))]
+        jobs = validated[at : (at := at + int(len(validated) * share))]
         before = time.process_time()
         for first in range(0, len(jobs), group):
             _commit(store.write, registry, jobs[first : first + group])
@@ -77,7 +79,7 @@ def steps(folder: Path, messages: Messages) -> Iterable[tuple[str, float]]:
         )  # fmt: skip
 
 
-def _commit(write: Callable[[], Any], registry: Registry, jobs: Sequence[Judged]) -> None:
+def _commit(write: Callable[[], Any], registry: MessageProcessor, jobs: Sequence[ValidatedMessage]) -> None:
     with write() as conn:
         registry.commit_group(conn, jobs)
 

@@ -8,12 +8,12 @@ from itertools import combinations
 
 from config.addresses import is_loopback
 from config.model import Configuration, Environment, ListenerSection
-from config.problems import Keys, Place, Problem
+from config.problems import Keys, Problem, SourceLocation
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
 _EXAMPLE_SID = "ac" + 32 * "x"  # the shipped file's
 
-Where = Callable[[Keys], Place]
+Where = Callable[[Keys], SourceLocation]
 
 
 def disagreements(configuration: Configuration, where: Where) -> list[Problem]:

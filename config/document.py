@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from config.problems import ConfigurationError, Keys, Place, Problem
+from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 
 MOST_BYTES: Final = 256 * 1024
 """Fifty environments with comments are about 150 KB; the scanner needs about 3 s for the whole of it."""
@@ -52,14 +52,14 @@ class Document:
 
     file: str
     values: Any
-    places: dict[Keys, Place]
+    places: dict[Keys, SourceLocation]
 
-    def where(self, keys: Keys) -> Place:
+    def where(self, keys: Keys) -> SourceLocation:
         """The place of `keys`, or of its nearest parent that stands in the file."""
-        return nearest(self.places, keys, Place(self.file, 1, 1))
+        return nearest(self.places, keys, SourceLocation(self.file, 1, 1))
 
 
-def nearest(places: Mapping[Keys, Place], keys: Keys, otherwise: Place) -> Place:
+def nearest(places: Mapping[Keys, SourceLocation], keys: Keys, otherwise: SourceLocation) -> SourceLocation:
     while keys:
         if (place := places.get(keys)) is not None:
             return place
@@ -81,22 +81,22 @@ def read_document(path: Path, *, if_empty: str = "is empty") -> Document:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        raise _error(Place(file), "there is no such file") from None
+        raise _error(SourceLocation(file), "there is no such file") from None
     except OSError as error:
-        raise _error(Place(file), f"cannot be read: {(error.strerror or 'input error').lower()}") from None
+        raise _error(SourceLocation(file), f"cannot be read: {(error.strerror or 'input error').lower()}") from None
     return parse_document(content, file, if_empty=if_empty)
 
 
 def parse_document(content: bytes, file: str, *, if_empty: str = "is empty") -> Document:
     """As `read_document`, for a file's content."""
     if len(content) > MOST_BYTES:
-        raise _error(Place(file), f"is larger than {MOST_BYTES // 1024} KiB; a configuration is not")
+        raise _error(SourceLocation(file), f"is larger than {MOST_BYTES // 1024} KiB; a configuration is not")
     text = _decode(content, file)
     document = _Builder(file).build(text)
     if document.values is None:
-        raise _error(Place(file), if_empty)
+        raise _error(SourceLocation(file), if_empty)
     if not isinstance(document.values, dict):
-        raise _error(Place(file, 1, 1), "must be a mapping of sections (`environments:` ...) at its top")
+        raise _error(SourceLocation(file, 1, 1), "must be a mapping of sections (`environments:` ...) at its top")
     return document
 
 
@@ -107,17 +107,17 @@ def parse_value(text: str) -> Any:
 
 def _decode(content: bytes, file: str) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _error(Place(file, 1, 1), "is UTF-16; save it as UTF-8")
+        raise _error(SourceLocation(file, 1, 1), "is UTF-16; save it as UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # The bytes in front are valid: their line ends can be counted.
         before = content[: error.start].decode("utf-8-sig", errors="replace")
-        place = Place(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+        place = SourceLocation(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
         raise _error(place, "is not UTF-8 here; save the file as UTF-8") from None
 
 
-def _error(place: Place, why: str, keys: Keys = ()) -> ConfigurationError:
+def _error(place: SourceLocation, why: str, keys: Keys = ()) -> ConfigurationError:
     return ConfigurationError([Problem.at(place, keys, why)])
 
 
@@ -126,7 +126,7 @@ class _Builder:
     """Builds one document's values from the parser's events, counting as it goes."""
 
     file: str
-    places: dict[Keys, Place] = field(default_factory=dict)
+    places: dict[Keys, SourceLocation] = field(default_factory=dict)
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
     nodes: int = 0
 
@@ -136,17 +136,19 @@ class _Builder:
             return Document(self.file, self._document(events), self.places)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            place = Place(self.file) if mark is None else Place(self.file, mark.line + 1, mark.column + 1)
+            place = (
+                SourceLocation(self.file) if mark is None else SourceLocation(self.file, mark.line + 1, mark.column + 1)
+            )
             raise _error(place, _plain_words(error, text)) from None
         except ReaderError as error:
             before = text[: error.position] if isinstance(error.position, int) else ""
-            place = Place(self.file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+            place = SourceLocation(self.file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
             raise _error(place, "has a control character here that YAML does not allow") from None
         except ConfigurationError:
             raise
         except Exception as error:
             # The scanner trips over some hostile input with whatever Python raises there (IndexError, ValueError, ...).
-            raise _error(Place(self.file), f"is not valid YAML ({type(error).__name__})") from None
+            raise _error(SourceLocation(self.file), f"is not valid YAML ({type(error).__name__})") from None
 
     def _document(self, events: Iterator[Event]) -> Any:
         values: Any = None
@@ -183,7 +185,7 @@ class _Builder:
             self.anchors[str(anchor)] = (value, self.nodes - before + 1)
         return value
 
-    def _alias(self, event: AliasEvent, place: Place, keys: Keys) -> Any:
+    def _alias(self, event: AliasEvent, place: SourceLocation, keys: Keys) -> Any:
         found = self.anchors.get(str(event.anchor))
         if found is None:
             raise _error(place, "this alias (`*name`) has no anchor (`&name`) before it", keys)
@@ -219,9 +221,9 @@ class _Builder:
             values[key] = self._node(next(events), events, path)
         return values
 
-    def _place(self, event: Event) -> Place:
+    def _place(self, event: Event) -> SourceLocation:
         mark = event.start_mark
-        return Place(self.file, mark.line + 1, mark.column + 1)
+        return SourceLocation(self.file, mark.line + 1, mark.column + 1)
 
 
 def _harmless(event: Event) -> bool:

@@ -24,7 +24,7 @@ from config.document import Document, nearest, read_document
 from config.fieldmap import FieldMap
 from config.model import Configuration
 from config.overlay import overlay
-from config.problems import ConfigurationError, Keys, Place, Problem
+from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 from config.wording import explain
 
 HERE: Final = Path(str(files("config")))
@@ -46,11 +46,11 @@ class Templates:
     """
 
     texts: Mapping[str, Any]
-    places: Mapping[Keys, Place] = field(repr=False)
+    places: Mapping[Keys, SourceLocation] = field(repr=False)
 
-    def where(self, keys: Keys) -> Place:
+    def where(self, keys: Keys) -> SourceLocation:
         """The place of a key path, or of its nearest parent that stands in a file."""
-        return nearest(self.places, keys, Place("config/templates"))
+        return nearest(self.places, keys, SourceLocation("config/templates"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +75,11 @@ class Loaded:
     templates: Mapping[str, Templates]
     answer_rows: Mapping[str, Mapping[str, Any]] = field(repr=False)
     files: tuple[Path, ...] = ()
-    places: Mapping[Keys, Place] = field(repr=False)
+    places: Mapping[Keys, SourceLocation] = field(repr=False)
 
-    def where(self, keys: Keys) -> Place:
+    def where(self, keys: Keys) -> SourceLocation:
         """The place of a key, or of its nearest parent that stands in the file; the file's first line otherwise."""
-        return nearest(self.places, keys, Place(str(self.path), 1, 1))
+        return nearest(self.places, keys, SourceLocation(str(self.path), 1, 1))
 
     def problem(self, keys: Keys, why: str) -> Problem:
         """A finding of another room about a key, at its place."""
@@ -99,8 +99,8 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
     values, laid = overlay(document.values, environ)
     places = {**{keys: place for keys, place in document.places.items() if not _under(keys, laid)}, **laid}
 
-    def where(keys: Keys) -> Place:
-        return nearest(places, keys, Place(str(path), 1, 1))
+    def where(keys: Keys) -> SourceLocation:
+        return nearest(places, keys, SourceLocation(str(path), 1, 1))
 
     try:
         # By the names of the contract alone: `from`, not the model's own `sender`.
@@ -136,7 +136,7 @@ def _named_files(configuration: Configuration) -> Iterator[Path]:
         yield configuration.gateway.twilio.auth_token_file
 
 
-def _under(keys: Keys, laid: Mapping[Keys, Place]) -> bool:
+def _under(keys: Keys, laid: Mapping[Keys, SourceLocation]) -> bool:
     """Whether a variable replaced this key or one above it."""
     return any(keys[: len(above)] == above for above in laid)
 
@@ -144,7 +144,7 @@ def _under(keys: Keys, laid: Mapping[Keys, Place]) -> bool:
 class _Rules:
     """Reads the files a configuration names that hold rules or texts; collects what is wrong with them."""
 
-    def __init__(self, configuration: Configuration, where: Callable[[Keys], Place], field_maps: Path) -> None:
+    def __init__(self, configuration: Configuration, where: Callable[[Keys], SourceLocation], field_maps: Path) -> None:
         self.field_maps: dict[str, FieldMap] = {}
         self.templates: dict[str, Templates] = {}
         self.answer_rows: dict[str, Mapping[str, Any]] = {}
@@ -220,7 +220,7 @@ class _Rules:
 
 def _merged(layers: list[Document]) -> Templates:
     texts: dict[str, Any] = {}
-    places: dict[Keys, Place] = {}
+    places: dict[Keys, SourceLocation] = {}
     for layer in layers:
         _lay(texts, layer.values)
         places.update(layer.places)

@@ -168,7 +168,7 @@ class Sender(Section):
     """Allowed MSH-11."""
 
 
-class Freshness(Section):
+class FreshnessSettings(Section):
     """How far MSH-7 may be from now."""
 
     max_age: Duration = timedelta(days=7)
@@ -269,7 +269,7 @@ class VisitModeMap(Section):
     phone: list[str] = Field(default_factory=lambda: ["PHONE"])
 
 
-class Sms(Section):
+class SmsSettings(Section):
     """What is texted, when, and to whom."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -341,7 +341,7 @@ class Environment(Section):
     certificates: list[Path] = Field(min_length=1, max_length=2)
     """Base64 .cer files; two while one replaces the other."""
     sender: Sender
-    freshness: Freshness = Freshness()
+    freshness: FreshnessSettings = FreshnessSettings()
     reuse_of_control_id: Literal["refuse", "warn"] = "refuse"
     """MSH-10 used again for another message; warn: process it and log."""
     on_transient: Literal["reset", "AE"] = "reset"
@@ -350,7 +350,7 @@ class Environment(Section):
     """MSH-15 NE: send no answer, as the standard says; most engines expect one."""
     answers: dict[str, Literal["AA", "AE", "AR"]] = Field(default_factory=dict)
     """Overrides of config/answers.yaml: failure code -> answer."""
-    sms: Sms
+    sms: SmsSettings
 
     @property
     def zone(self) -> ZoneInfo:

@@ -12,24 +12,24 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from config.document import parse_value
-from config.problems import ConfigurationError, Keys, Place, Problem
+from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 
 PREFIX: Final = "CAREBELL_"
 
 
-def overlay(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[Keys, Place]]:
+def overlay(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[Keys, SourceLocation]]:
     """`values` with the variables laid over, and the place of each key that came from one. `values` stays as it is.
 
     Raises:
         ConfigurationError: a variable leads through something that is not a section, or holds broken YAML.
     """
-    places: dict[Keys, Place] = {}
+    places: dict[Keys, SourceLocation] = {}
     problems: list[Problem] = []
     result = dict(values)
     for name in sorted(environ):
         if not name.startswith(PREFIX) or "__" not in name:
             continue
-        place = Place(f"environment variable {name}")
+        place = SourceLocation(f"environment variable {name}")
         parts = name.removeprefix(PREFIX).split("__")
         try:
             value = _value(environ[name])

@@ -15,7 +15,7 @@ Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """Where a value stands.
 
     Attributes:
@@ -47,12 +47,12 @@ class Problem:
     why: str
 
     @classmethod
-    def at(cls, place: Place, keys: Keys, why: str) -> Problem:
+    def at(cls, place: SourceLocation, keys: Keys, why: str) -> Problem:
         return cls(place.file, place.line, place.column, key_path(keys), _printable(why))
 
     @property
-    def place(self) -> Place:
-        return Place(self.file, self.line, self.column)
+    def place(self) -> SourceLocation:
+        return SourceLocation(self.file, self.line, self.column)
 
     def __str__(self) -> str:
         parts = [str(self.place), self.key, self.why]

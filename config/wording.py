@@ -10,7 +10,7 @@ from typing import Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.problems import Keys, Place, Problem, key_path
+from config.problems import Keys, Problem, SourceLocation, key_path
 
 _PATTERNS: Final[dict[str, str]] = {
     "from": "must be a number such as +14255550100, a short code, or a Messaging Service SID (MG...)",
@@ -45,7 +45,7 @@ _FIXED: Final[dict[str, str]] = {
 def explain(
     error: ValidationError,
     root: type[BaseModel],
-    where: Callable[[Keys], Place],
+    where: Callable[[Keys], SourceLocation],
     prefix: Keys = (),
 ) -> list[Problem]:
     """Every finding of `error` as a Problem.

@@ -50,7 +50,7 @@ class SendError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ClientReply:
     """The peer's answer to one message.
 
     Attributes:
@@ -68,7 +68,7 @@ class MllpClient(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, answer_timeout: timedelta, max_answer: int) -> None:
         self._loop = loop
         self._decoder = Decoder(max_content=max_answer)
-        self._pending: deque[tuple[float, asyncio.Future[Answer]]] = deque()
+        self._pending: deque[tuple[float, asyncio.Future[ClientReply]]] = deque()
         self._transport: asyncio.Transport | None = None
         self._deadline = Deadline(loop, answer_timeout, self._late)
         self._closed: asyncio.Future[None] = loop.create_future()
@@ -120,7 +120,7 @@ class MllpClient(asyncio.Protocol):
             raise SendError(SendFault.UNREACHABLE, f"{where} cannot be reached: {error.strerror or error}") from None
         return client
 
-    async def send(self, content: bytes) -> Answer:
+    async def send(self, content: bytes) -> ClientReply:
         """Send one message and wait for its answer.
 
         Raises:
@@ -129,13 +129,13 @@ class MllpClient(asyncio.Protocol):
         """
         return await self.submit(content)
 
-    def submit(self, content: bytes) -> asyncio.Future[Answer]:
+    def submit(self, content: bytes) -> asyncio.Future[ClientReply]:
         """Write one message now; the Future has its answer, or raises as `send` does."""
         return self.submit_block(frame(content))
 
-    def submit_block(self, block: bytes) -> asyncio.Future[Answer]:
+    def submit_block(self, block: bytes) -> asyncio.Future[ClientReply]:
         """As `submit`, for bytes that are framed already (or wrongly, on purpose)."""
-        future: asyncio.Future[Answer] = self._loop.create_future()
+        future: asyncio.Future[ClientReply] = self._loop.create_future()
         if self._error is not None or self._transport is None:
             future.set_exception(self._error or SendError(SendFault.CLOSED, "the connection is closed"))
             return future
@@ -145,9 +145,9 @@ class MllpClient(asyncio.Protocol):
         self._transport.write(block)
         return future
 
-    async def exchange(self, contents: Iterable[bytes], *, window: int) -> AsyncIterator[Answer]:
+    async def exchange(self, contents: Iterable[bytes], *, window: int) -> AsyncIterator[ClientReply]:
         """Send all, up to `window` messages ahead of their answers; answers in order. Raises as `send` does."""
-        ahead: deque[asyncio.Future[Answer]] = deque()
+        ahead: deque[asyncio.Future[ClientReply]] = deque()
         try:
             for content in contents:
                 ahead.append(self.submit(content))
@@ -195,7 +195,7 @@ class MllpClient(asyncio.Protocol):
         else:
             self._deadline.stop()
         if not future.done():
-            future.set_result(Answer(content=event.content, milliseconds=(perf_counter() - sent) * 1000))
+            future.set_result(ClientReply(content=event.content, milliseconds=(perf_counter() - sent) * 1000))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, ssl.SSLError):

@@ -42,7 +42,7 @@ class Sms:
 
 
 class DeliveryStatus(StrEnum):
-    """How far a text has come, as a gateway tells it; the values are those of `scheduler.messages.State`."""
+    """How far a text has come, as a gateway tells it; the values are those of `scheduler.sms.SmsState`."""
 
     ACCEPTED = "accepted"  # the gateway has it
     SENT = "sent"  # the carrier has it

@@ -14,7 +14,7 @@ from phonenumbers import PhoneNumberType
 
 from parser.numbering import allotment_of
 from parser.phone import PhoneNumber
-from scheduler.messages import Reason
+from scheduler.sms import Reason
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 # Satellite networks and other numbers of no country (ITU-T E.164 +870 +878 +88x, +979 premium): a text costs dollars each.

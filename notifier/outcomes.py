@@ -13,7 +13,7 @@ from typing import Final
 
 from notifier.failures import Alert, Failure, Handling, ReportStatus, Scope
 from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused
-from scheduler.messages import Kind
+from scheduler.sms import SmsKind
 
 BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15, 30, 60))
 """Waits after passing trouble; the last one repeats while the text is useful."""
@@ -48,7 +48,7 @@ class Context:
         window: UTC, when the carrier's limit opens again or quiet hours end; None: not known.
     """
 
-    kind: Kind
+    kind: SmsKind
     attempt: int
     now: datetime
     expires: datetime
@@ -112,7 +112,7 @@ def _apply(failure: Failure, context: Context, retry_after: timedelta | None) ->
         case Handling.RETRY:
             wait = _backoff(context.attempt)
         case Handling.RETRY_SLOWLY:
-            if context.kind is Kind.REMINDER and context.attempt >= SHED_AFTER:
+            if context.kind is SmsKind.REMINDER and context.attempt >= SHED_AFTER:
                 return _failed(failure)
             wait = SLOWLY
         case Handling.RETRY_UNREACHABLE:

@@ -97,12 +97,12 @@ def find_mode(message: Message, path: str, modes: Mapping[str, str], trace: Trac
     mode = None if winner is None else modes.get(folded(winner.value or ""), _IN_PERSON)
     if trace is not None:
         why = "another service is not in person"
-        judged = (
+        validated = (
             each if each is winner or each.why_not or winner is None or known is None else each._replace(why_not=why)
             for each in spots or [Offer[str](path, "", None, EMPTY)]
         )
         field = None if winner is None else winner.field
-        trace.note("visit_mode", mode, field, choose(judged, trace).candidates)
+        trace.note("visit_mode", mode, field, choose(validated, trace).candidates)
     return mode
 
 

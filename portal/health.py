@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class HealthPart:
     """One thing the service needs.
 
     Attributes:
@@ -33,7 +33,7 @@ class Health:
     """
 
     live: bool = True
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    parts: Mapping[str, HealthPart] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:

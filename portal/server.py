@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from portal.door import Closed, DoorConfig, DoorLimits
+from portal.http_limits import Closed, HttpConfig, HttpLimits
 
 GRACE_SECONDS = 3
 """Open requests may finish this long at the end; the service as a whole has 10 s."""
@@ -31,7 +31,7 @@ async def serve(
     host: str,
     port: int,
     closed: Callable[[Closed], None] = lambda _: None,
-    limits: DoorLimits | None = None,
+    limits: HttpLimits | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` while the block runs; yields the bound address, for port 0 the one that was free.
 
@@ -44,9 +44,9 @@ async def serve(
     bound = _bind(host, port)
     # `access_log=False` alone is undone by whoever sets the logger's level or handlers later; its lines hold callback queries
     logging.getLogger("uvicorn.access").disabled = True
-    config = DoorConfig(
+    config = HttpConfig(
         app,
-        limits or DoorLimits(),
+        limits or HttpLimits(),
         closed,
         access_log=False,
         log_config=None,

@@ -1,4 +1,4 @@
-"""The gateway's webhooks at our door: limits, proof, meaning, and the same small answer for all.
+"""The gateway's webhooks at our HTTP port: limits, proof, meaning, and the same small answer for all.
 
 Order: method (the router), content type, size, proof that it is the gateway's, meaning. A refused webhook changes nothing.
 Answers: 200 with the gateway's own acknowledgement, 400 a genuine webhook without meaning, 403 not genuine, 413, 415, 503 our own

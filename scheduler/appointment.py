@@ -1,6 +1,6 @@
 """An appointment as the planner sees it, and how an event changes it; pure.
 
-`advance()` folds a `SchedulingEvent` into an `Appointment`; `scheduler.plan.plan()` then says what to text. Both are used
+`apply()` folds a `SchedulingEvent` into an `Appointment`; `scheduler.plan.plan()` then says what to text. Both are used
 unchanged by the service, by `carebell plan` and by the tests.
 
 Order (hl7.md): by MSH-7, then arrival. Every field keeps the newest value that was given, so the final state is the same
@@ -22,7 +22,7 @@ from parser.phone import PhoneNumber
 from scheduler.policy import Policy
 
 
-class Life(Enum):
+class AppointmentStatus(Enum):
     """How far the appointment has come. Only ACTIVE is reminded; CANCELED may owe a cancellation text."""
 
     ACTIVE = "active"
@@ -82,7 +82,7 @@ class Appointment:
     aliases: tuple[str, ...]
     revision: int
     event_at: datetime
-    life: Life
+    status: AppointmentStatus
     start: datetime | None
     zone: str
     date_only: bool = False
@@ -98,7 +98,7 @@ class Appointment:
     provider: str | None = None
     location: str | None = None
     patient_name: str | None = None
-    told: Visible | None = None
+    last_notified: Visible | None = None
     changed_at: datetime
     window_revision: int | None = None
     window_due: datetime | None = None
@@ -115,18 +115,22 @@ class Appointment:
         return _over(self.start, self.zone, self.date_only)
 
     @property
-    def told_deadline(self) -> datetime | None:
+    def last_notified_deadline(self) -> datetime | None:
         """As `deadline`, of the visit that the patient was told; None: no start was told."""
-        return None if self.told is None else _over(self.told.start, self.told_zone, self.told.date_only)
+        return (
+            None
+            if self.last_notified is None
+            else _over(self.last_notified.start, self.last_notified_zone, self.last_notified.date_only)
+        )
 
     @property
-    def told_zone(self) -> str:
+    def last_notified_zone(self) -> str:
         """The zone in which the patient was told a time; the present one where none was."""
-        return dict(self.told.details).get("zone", self.zone) if self.told is not None else self.zone
+        return dict(self.last_notified.details).get("zone", self.zone) if self.last_notified is not None else self.zone
 
     def visible(self, policy: Policy) -> Visible:
         """What a text sent now would show."""
-        if self.life in (Life.CANCELED, Life.DELETED):
+        if self.status in (AppointmentStatus.CANCELED, AppointmentStatus.DELETED):
             return Visible(start=None, canceled=True)
         details = tuple((name, value) for name in policy.shown if (value := getattr(self, name)) is not None)
         if self.start is not None:
@@ -186,24 +190,28 @@ def _given(event: SchedulingEvent) -> dict[str, Any]:
         given["phone"] = event.phone
     if event.deceased:
         given["deceased"] = True
-    life = _life(event)
-    if life is not None:
-        given["life"] = life
+    status = _status(event)
+    if status is not None:
+        given["status"] = status
     return given
 
 
-_LIFE_OF_ACTION = {Action.CANCEL: Life.CANCELED, Action.DELETE: Life.DELETED, Action.NO_SHOW: Life.ENDED}
+_LIFE_OF_ACTION = {
+    Action.CANCEL: AppointmentStatus.CANCELED,
+    Action.DELETE: AppointmentStatus.DELETED,
+    Action.NO_SHOW: AppointmentStatus.ENDED,
+}
 _LIFE_OF_STATUS = {
-    Status.CANCELED: Life.CANCELED,
-    Status.DELETED: Life.DELETED,
-    Status.ARRIVED: Life.ENDED,
-    Status.COMPLETED: Life.ENDED,
-    Status.NO_SHOW: Life.ENDED,
-    Status.BLOCKED: Life.ENDED,
+    Status.CANCELED: AppointmentStatus.CANCELED,
+    Status.DELETED: AppointmentStatus.DELETED,
+    Status.ARRIVED: AppointmentStatus.ENDED,
+    Status.COMPLETED: AppointmentStatus.ENDED,
+    Status.NO_SHOW: AppointmentStatus.ENDED,
+    Status.BLOCKED: AppointmentStatus.ENDED,
 }
 
 
-def _life(event: SchedulingEvent) -> Life | None:
+def _status(event: SchedulingEvent) -> AppointmentStatus | None:
     """The life this event puts the appointment in; None: it leaves it as it is."""
     if event.action is Action.RESOURCE:
         return None
@@ -212,7 +220,7 @@ def _life(event: SchedulingEvent) -> Life | None:
         return by_action
     if event.status is Status.UNKNOWN and event.action in (Action.MODIFY, Action.ANNOUNCE):
         return None  # an edit that does not say "booked" does not revive a cancelled visit
-    return _LIFE_OF_STATUS.get(event.status, Life.ACTIVE)
+    return _LIFE_OF_STATUS.get(event.status, AppointmentStatus.ACTIVE)
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -232,7 +240,7 @@ def _set(name: str, value: Any) -> dict[str, Any]:
     return {name: value}
 
 
-def first_sight(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> Appointment:  # noqa: A002 (its own name)
+def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> Appointment:  # noqa: A002 (its own name)
     """The appointment as its first message shows it, and what the patient is taken to know already (sms.md, First sight).
 
     Args:
@@ -241,31 +249,37 @@ def first_sight(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -
     """
     now = event.received_at
     given = _given(event)
-    fields: dict[str, Any] = {"life": Life.ACTIVE, "start": None, "zone": zone}
+    fields: dict[str, Any] = {"status": AppointmentStatus.ACTIVE, "start": None, "zone": zone}
     for name, value in given.items():
         fields |= _set(name, value)
-    stamps = {} if "life" in given else {"life": _NEVER}
+    stamps = {} if "status" in given else {"status": _NEVER}
     if isinstance(event.phone, UnreadablePhone):
         fields["phone_fault"] = event.phone.reason
         stamps["phone"] = _NEVER
     fields["stamps"] = MappingProxyType(stamps)
-    if fields["life"] is Life.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE):
+    if fields["status"] is AppointmentStatus.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE):
         fields["window_revision"] = 1
         if event.action is Action.RESCHEDULE:
-            fields["told"] = Visible(start=None)
+            fields["last_notified"] = Visible(start=None)
     seen = Appointment(
         id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
         event_at=event.occurred_at, changed_at=now, planned_at=now, **fields,
     )  # fmt: skip
     if not seen.window_open:
-        if event.action in (Action.CANCEL, Action.MODIFY) and seen.life is Life.CANCELED and seen.start is not None:
-            seen = replace(seen, told=replace(seen, life=Life.ACTIVE).visible(policy), window_revision=1)
+        if (
+            event.action in (Action.CANCEL, Action.MODIFY)
+            and seen.status is AppointmentStatus.CANCELED
+            and seen.start is not None
+        ):
+            seen = replace(
+                seen, last_notified=replace(seen, status=AppointmentStatus.ACTIVE).visible(policy), window_revision=1
+            )
         else:
-            seen = replace(seen, told=seen.visible(policy))
+            seen = replace(seen, last_notified=seen.visible(policy))
     return _without_needless_phone(seen, now)
 
 
-def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appointment | None:
+def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appointment | None:
     """The appointment after one more event; None: the event is older than what we know and adds nothing."""
     now = event.received_at
     stale = event.occurred_at < before.event_at
@@ -287,7 +301,7 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
     if stale and not changes and set(event.aliases) <= set(before.aliases):
         return None
     if not stale:
-        for name in ("life", "start", "phone", "deceased", *_KEPT):
+        for name in ("status", "start", "phone", "deceased", *_KEPT):
             if name not in given and _was_given(before, name):
                 stamps.setdefault(name, before.event_at)
     aliases = before.aliases + tuple(alias for alias in event.aliases if alias not in before.aliases)
@@ -301,12 +315,22 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
         unseen_edit=False,
     )
     after = _replanned(before, after, now)
-    if event.action is Action.BOOK and _revived(before, after) and after.told is not None and after.told.canceled:
-        after = replace(after, told=None)  # the patient knows of no visit any more: it is booked, not changed
-    told = after.told
-    if after.life is Life.CANCELED and told is not None and told.start is None and not told.canceled:
+    if (
+        event.action is Action.BOOK
+        and _revived(before, after)
+        and after.last_notified is not None
+        and after.last_notified.canceled
+    ):
+        after = replace(after, last_notified=None)  # the patient knows of no visit any more: it is booked, not changed
+    last_notified = after.last_notified
+    if (
+        after.status is AppointmentStatus.CANCELED
+        and last_notified is not None
+        and last_notified.start is None
+        and not last_notified.canceled
+    ):
         # Moved before our time, and off before we told where to: from now on it is this start that is cancelled.
-        after = replace(after, told=replace(told, start=after.start, date_only=after.date_only))
+        after = replace(after, last_notified=replace(last_notified, start=after.start, date_only=after.date_only))
     after = _with_window(before, after, policy, now)
     return _without_needless_phone(after, now)
 
@@ -314,8 +338,8 @@ def advance(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appo
 def _was_given(appointment: Appointment, name: str) -> bool:
     if name == "phone":
         return appointment.phone is not None or appointment.phone_fault is not None
-    if name in ("life", "deceased"):
-        return name == "life" or appointment.deceased
+    if name in ("status", "deceased"):
+        return name == "status" or appointment.deceased
     return getattr(appointment, name) is not None  # a consent that is False was given: "no"
 
 
@@ -332,8 +356,8 @@ def _settled(before: Appointment, policy: Policy, now: datetime) -> Appointment:
     Windows with a text are closed by the claim that takes the text.
     """
     if before.window_open and not before.window_text and before.window_due is not None and before.window_due <= now:
-        canceled = before.life is Life.CANCELED
-        ends = (before.told_deadline if canceled else None) or before.deadline
+        canceled = before.status is AppointmentStatus.CANCELED
+        ends = (before.last_notified_deadline if canceled else None) or before.deadline
         return close_window(before, policy, too_late=ends is None or before.window_due >= ends)
     return before
 
@@ -346,12 +370,12 @@ def close_window(appointment: Appointment, policy: Policy, *, too_late: bool = F
     Args:
         too_late: the text was suppressed as `past` or `expired`: a patient who was told of the visit before still believes that.
     """
-    if appointment.told is None:
-        untold = appointment.life is Life.CANCELED
-        told = None if untold else appointment.visible(policy)
+    if appointment.last_notified is None:
+        untold = appointment.status is AppointmentStatus.CANCELED
+        last_notified = None if untold else appointment.visible(policy)
     else:
-        told = appointment.told if too_late else appointment.visible(policy)
-    return replace(appointment, told=told, window_revision=None, window_due=None, window_text=False)
+        last_notified = appointment.last_notified if too_late else appointment.visible(policy)
+    return replace(appointment, last_notified=last_notified, window_revision=None, window_due=None, window_text=False)
 
 
 def _replanned(before: Appointment, after: Appointment, now: datetime) -> Appointment:
@@ -363,17 +387,17 @@ def _replanned(before: Appointment, after: Appointment, now: datetime) -> Appoin
 
 
 def _revived(before: Appointment, after: Appointment) -> bool:
-    return after.life is Life.ACTIVE and before.life is not Life.ACTIVE
+    return after.status is AppointmentStatus.ACTIVE and before.status is not AppointmentStatus.ACTIVE
 
 
 def _with_window(before: Appointment, after: Appointment, policy: Policy, now: datetime) -> Appointment:
     """Open, prolong or close the debounce by what the patient sees (sms.md, Debounce)."""
-    if after.life in (Life.DELETED, Life.ENDED):  # silent: what was told stands
+    if after.status in (AppointmentStatus.DELETED, AppointmentStatus.ENDED):  # silent: what was told stands
         return replace(after, window_revision=None, window_due=None, window_text=False)
     was, sees = before.visible(policy), after.visible(policy)
-    if sees == was and before.life is not Life.ENDED:
+    if sees == was and before.status is not AppointmentStatus.ENDED:
         return replace(after, unseen_edit=True)
-    if sees == after.told:
+    if sees == after.last_notified:
         unseen = not before.window_open
         return replace(
             after, window_revision=None, window_due=None, window_text=False, changed_at=now, unseen_edit=unseen
@@ -386,9 +410,9 @@ def _without_needless_phone(appointment: Appointment, now: datetime) -> Appointm
     """Keep a phone only for a visit to come, or for a cancellation that still has to be told."""
     deadline = appointment.deadline
     over = deadline is None or deadline <= now
-    done = appointment.life in (Life.DELETED, Life.ENDED)
-    told = appointment.life is Life.CANCELED and not appointment.window_open
-    if not (over or done or told):
+    done = appointment.status in (AppointmentStatus.DELETED, AppointmentStatus.ENDED)
+    last_notified = appointment.status is AppointmentStatus.CANCELED and not appointment.window_open
+    if not (over or done or last_notified):
         return replace(appointment, purged_at=None) if appointment.purged_at is not None else appointment
     fault = "purged" if appointment.phone is not None else appointment.phone_fault
     purged_at = appointment.purged_at or (now if appointment.phone is not None or over or done else None)

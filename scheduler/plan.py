@@ -17,10 +17,10 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from config.model import Reminder
-from scheduler.appointment import Appointment, Life
-from scheduler.messages import Desired, Kind, Past, PlannedSms, Reason, State, Suppressed
+from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.policy import Policy
 from scheduler.quiet import is_quiet, last_permitted, next_opening
+from scheduler.sms import Desired, PlannedRow, PlannedSms, Reason, SmsKind, SmsState, Suppressed
 
 PROMPT = timedelta(minutes=5)
 """How late a reminder may be whose own time leaves less than `min_lead`: a 15-minute video link is worth it for five minutes."""
@@ -28,11 +28,11 @@ PROMPT = timedelta(minutes=5)
 PASSES_QUIET = timedelta(hours=24)
 """A confirmation passes quiet hours if the visit is this near."""
 
-_RULE = {Kind.BOOKED: "scheduled", Kind.UPDATED: "updated", Kind.CANCELED: "canceled"}
+_RULE = {SmsKind.BOOKED: "scheduled", SmsKind.UPDATED: "updated", SmsKind.CANCELED: "canceled"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SmsPlan:
     """What `plan()` found.
 
     Attributes:
@@ -45,8 +45,12 @@ class Plan:
 
 
 def plan(
-    appointment: Appointment, policy: Policy, history: Sequence[Past], now: datetime, blocked: Reason | None = None
-) -> Plan:
+    appointment: Appointment,
+    policy: Policy,
+    history: Sequence[PlannedRow],
+    now: datetime,
+    blocked: Reason | None = None,
+) -> SmsPlan:
     """The texts of one appointment as seen at `now`.
 
     Args:
@@ -62,15 +66,38 @@ def plan(
     desired: list[Desired] = [confirmation] if confirmation else []
     if appointment.unseen_edit:
         desired.append(_nothing_to_see(appointment))
-    told_at = [past.due for past in history if past.kind is not Kind.REMINDER and past.gone and past.due]
+    told_at = [past.due for past in history if past.kind is not SmsKind.REMINDER and past.gone and past.due]
     if leaves and confirmation and confirmation.due:
         told_at.append(confirmation.due)
     desired += _reminders(appointment, policy, history, now, blocked, told_at)
     desired += _taken_back(appointment, policy, history, desired)
-    return Plan(appointment=appointment, desired=tuple(desired))
+    return SmsPlan(appointment=appointment, desired=tuple(desired))
 
 
-def diff(desired: Iterable[Desired], history: Sequence[Past]) -> list[Past]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replanned:
+    """Attributes:
+    appointment: as planned.
+    changes: the rows to write.
+    """
+
+    appointment: Appointment
+    changes: tuple[PlannedRow, ...]
+
+
+def replan(
+    appointment: Appointment,
+    policy: Policy,
+    history: Sequence[PlannedRow],
+    now: datetime,
+    blocked: Reason | None = None,
+) -> Replanned:
+    """Plan, and compare with what was planned before: the only way in which a plan becomes rows. Arguments as `plan`."""
+    planned = plan(appointment, policy, history, now, blocked)
+    return Replanned(appointment=planned.appointment, changes=tuple(diff(planned.desired, history)))
+
+
+def diff(desired: Iterable[Desired], history: Sequence[PlannedRow]) -> list[PlannedRow]:
     """The rows to write: new ones, and waiting or suppressed ones whose plan changed. Attempted rows are never among them."""
     before = {past.identity: past for past in history}
     changes = []
@@ -83,12 +110,12 @@ def diff(desired: Iterable[Desired], history: Sequence[Past]) -> list[Past]:
     return changes
 
 
-def _row(wanted: Desired) -> Past:
+def _row(wanted: Desired) -> PlannedRow:
     if isinstance(wanted, PlannedSms):
-        state, expires = State.DUE, wanted.expires
+        state, expires = SmsState.DUE, wanted.expires
     else:
-        state, expires = State.SUPPRESSED, None
-    return Past(
+        state, expires = SmsState.SUPPRESSED, None
+    return PlannedRow(
         kind=wanted.kind, rule=wanted.rule, revision=wanted.revision, due=wanted.due, expires=expires,
         state=state, reason=wanted.reason,
     )  # fmt: skip
@@ -102,20 +129,22 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     revision = appointment.window_revision
     if revision is None:
         return None
-    told, deadline = appointment.told, appointment.deadline
+    last_notified, deadline = appointment.last_notified, appointment.deadline
     due = whole_minute(appointment.changed_at + policy.sms.debounce)
-    if told is None and appointment.life is Life.CANCELED:
-        return Suppressed(kind=Kind.BOOKED, rule=_RULE[Kind.BOOKED], revision=revision, reason=Reason.CANCELED, due=due)
+    if last_notified is None and appointment.status is AppointmentStatus.CANCELED:
+        return Suppressed(
+            kind=SmsKind.BOOKED, rule=_RULE[SmsKind.BOOKED], revision=revision, reason=Reason.CANCELED, due=due
+        )
     visit, over, zone = appointment.start, deadline, appointment.zone
-    if told is None:
-        kind = Kind.BOOKED
-    elif appointment.life is Life.CANCELED:
-        kind, zone = Kind.CANCELED, appointment.told_zone
-        visit, over = told.start or visit, appointment.told_deadline or over
+    if last_notified is None:
+        kind = SmsKind.BOOKED
+    elif appointment.status is AppointmentStatus.CANCELED:
+        kind, zone = SmsKind.CANCELED, appointment.last_notified_zone
+        visit, over = last_notified.start or visit, appointment.last_notified_deadline or over
     else:
-        kind, ahead = Kind.UPDATED, appointment.told_deadline
-        if visit is not None and told.start is not None and ahead is not None and ahead > due:
-            visit = min(visit, told.start)
+        kind, ahead = SmsKind.UPDATED, appointment.last_notified_deadline
+        if visit is not None and last_notified.start is not None and ahead is not None and ahead > due:
+            visit = min(visit, last_notified.start)
     silence: Reason | None = None
     if over is None or visit is None:
         silence = Reason.PAST
@@ -129,7 +158,7 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     if silence is not None or over is None:
         return Suppressed(kind=kind, rule=_RULE[kind], revision=revision, reason=silence or Reason.PAST, due=due)
     # News of a moved or cancelled visit is worth telling until the visit; a booking is known to the patient anyway.
-    expires = min(over, due + policy.sms.max_lateness) if kind is Kind.BOOKED else over
+    expires = min(over, due + policy.sms.max_lateness) if kind is SmsKind.BOOKED else over
     return PlannedSms(
         kind=kind, rule=_RULE[kind], revision=revision, due=due, expires=expires, reason=Reason(kind.value)
     )
@@ -143,7 +172,7 @@ def _out_of_quiet(due: datetime, visit: datetime, zone: ZoneInfo, policy: Policy
 
 
 def _nothing_to_see(appointment: Appointment) -> Suppressed:
-    kind = Kind.CANCELED if appointment.life is Life.CANCELED else Kind.UPDATED
+    kind = SmsKind.CANCELED if appointment.status is AppointmentStatus.CANCELED else SmsKind.UPDATED
     return Suppressed(kind=kind, rule=_RULE[kind], revision=appointment.revision, reason=Reason.NO_VISIBLE_CHANGE)
 
 
@@ -161,16 +190,16 @@ class _Reminding:
 
 
 def _reminders(
-    appointment: Appointment, policy: Policy, history: Sequence[Past], now: datetime, blocked: Reason | None,
+    appointment: Appointment, policy: Policy, history: Sequence[PlannedRow], now: datetime, blocked: Reason | None,
     told_at: list[datetime],
 ) -> list[Desired]:  # fmt: skip
     start, deadline = appointment.start, appointment.deadline
-    if appointment.life is not Life.ACTIVE or start is None or deadline is None:
+    if appointment.status is not AppointmentStatus.ACTIVE or start is None or deadline is None:
         return []
     known = {
         past.rule: _is_settled(past, now)
         for past in history
-        if past.kind is Kind.REMINDER and past.revision == appointment.planned_revision
+        if past.kind is SmsKind.REMINDER and past.revision == appointment.planned_revision
     }
     reminding = []
     for rule in policy.sms.reminders:
@@ -184,11 +213,11 @@ def _reminders(
     return [_as_desired(each, appointment, policy, blocked, deadline) for each in reminding]
 
 
-def _is_settled(past: Past, now: datetime) -> bool:
+def _is_settled(past: PlannedRow, now: datetime) -> bool:
     """Whether a reminder's row is no longer the plan's to change: attempted, or its time has passed and it was not waiting."""
     if past.gone or past.reason is Reason.LATE_BOOKING:
         return True
-    return past.state is State.SUPPRESSED and past.due is not None and past.due <= now
+    return past.state is SmsState.SUPPRESSED and past.due is not None and past.due <= now
 
 
 def _judged(
@@ -257,11 +286,11 @@ def _as_desired(
     revision = appointment.planned_revision
     if silence is not None:
         due = None if silence is Reason.NO_TIME else each.due
-        return Suppressed(kind=Kind.REMINDER, rule=each.rule.rule, revision=revision, reason=silence, due=due)
+        return Suppressed(kind=SmsKind.REMINDER, rule=each.rule.rule, revision=revision, reason=silence, due=due)
     latest = min(each.due + policy.sms.max_lateness, deadline - policy.sms.min_lead)
     expires = latest if latest > each.due else min(each.due + PROMPT, deadline)
     return PlannedSms(
-        kind=Kind.REMINDER,
+        kind=SmsKind.REMINDER,
         rule=each.rule.rule,
         revision=revision,
         due=each.due,
@@ -274,7 +303,7 @@ def _as_desired(
 
 
 def _taken_back(
-    appointment: Appointment, policy: Policy, history: Sequence[Past], desired: Sequence[Desired]
+    appointment: Appointment, policy: Policy, history: Sequence[PlannedRow], desired: Sequence[Desired]
 ) -> list[Suppressed]:
     wanted = {(each.kind, each.rule, each.revision) for each in desired}
     return [
@@ -283,16 +312,16 @@ def _taken_back(
             reason=_why_taken_back(past, appointment, policy),
         )
         for past in history
-        if past.state is State.DUE and past.identity not in wanted
+        if past.state is SmsState.DUE and past.identity not in wanted
     ]  # fmt: skip
 
 
-def _why_taken_back(past: Past, appointment: Appointment, policy: Policy) -> Reason:
-    if appointment.life in (Life.CANCELED, Life.DELETED):
+def _why_taken_back(past: PlannedRow, appointment: Appointment, policy: Policy) -> Reason:
+    if appointment.status in (AppointmentStatus.CANCELED, AppointmentStatus.DELETED):
         return Reason.CANCELED
-    if appointment.life is Life.ENDED:
+    if appointment.status is AppointmentStatus.ENDED:
         return Reason.PAST
-    if past.kind is not Kind.REMINDER and not appointment.window_open:
+    if past.kind is not SmsKind.REMINDER and not appointment.window_open:
         return Reason.NO_VISIBLE_CHANGE
     return Reason.SUPERSEDED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from config.model import Sms
+from config.model import SmsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,5 +15,5 @@ class Policy:
         `facility`, `location`, `provider`, `join_link`, `patient_name`. A change in one of these is worth an "updated".
     """
 
-    sms: Sms
+    sms: SmsSettings
     shown: tuple[str, ...] = ()

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from parser.event import SchedulingEvent
-from scheduler.appointment import Appointment, advance, close_window, first_sight, same_visit
-from scheduler.messages import Kind, Past, Reason, State
-from scheduler.plan import diff, plan
+from scheduler.appointment import Appointment, apply, close_window, create, same_visit
+from scheduler.plan import replan
 from scheduler.policy import Policy
+from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +26,12 @@ class Rehearsed:
         appointment: the state that the text shows.
     """
 
-    row: Past
+    row: PlannedRow
     appointment: Appointment
 
     @property
     def leaves(self) -> bool:
-        return self.row.state is not State.SUPPRESSED
+        return self.row.state is not SmsState.SUPPRESSED
 
 
 def rehearse(
@@ -52,12 +52,12 @@ def rehearse(
     for event in events:
         story = next((each for each in stories if same_visit(each.appointment.aliases, event.aliases)), None)
         if story is None:
-            seen = first_sight(event, policy, id=f"{len(stories) + 1:032x}", zone=zone)
+            seen = create(event, policy, id=f"{len(stories) + 1:032x}", zone=zone)
             stories.append(story := _Story(seen, policy, blocked))
         elif not story.hear(event):
             continue
         story.replan(event)
-    return [each for story in stories for each in story.told()]
+    return [each for story in stories for each in story.texts()]
 
 
 class _Story:
@@ -69,12 +69,12 @@ class _Story:
         self.appointment = appointment
         self._policy = policy
         self._blocked = blocked
-        self._rows: dict[tuple[Kind, str, int], Rehearsed] = {}
+        self._rows: dict[tuple[SmsKind, str, int], Rehearsed] = {}
 
     def hear(self, event: SchedulingEvent) -> bool:
         """Let what is due leave, then apply the event. False: it was too old to matter."""
         self._leave_until(event)
-        after = advance(self.appointment, event, self._policy)
+        after = apply(self.appointment, event, self._policy)
         if after is None:
             return False
         self.appointment = after
@@ -82,14 +82,14 @@ class _Story:
 
     def replan(self, event: SchedulingEvent) -> None:
         history = [each.row for each in self._rows.values()]
-        found = plan(self.appointment, self._policy, history, event.received_at, self._blocked(self.appointment))
-        self.appointment = found.appointment
-        for row in diff(found.desired, history):
+        planned = replan(self.appointment, self._policy, history, event.received_at, self._blocked(self.appointment))
+        self.appointment = planned.appointment
+        for row in planned.changes:
             self._rows[row.identity] = Rehearsed(row=row, appointment=self.appointment)
 
-    def told(self) -> list[Rehearsed]:
+    def texts(self) -> list[Rehearsed]:
         rows = [
-            Rehearsed(row=each.row, appointment=self.appointment) if each.row.state is State.DUE else each
+            Rehearsed(row=each.row, appointment=self.appointment) if each.row.state is SmsState.DUE else each
             for each in self._rows.values()
         ]
         return sorted(rows, key=lambda each: (each.row.due is None, each.row.due or 0, each.row.revision))
@@ -97,12 +97,12 @@ class _Story:
     def _leave_until(self, event: SchedulingEvent) -> None:
         for identity, each in self._rows.items():
             row = each.row
-            if row.state is not State.DUE or row.due is None or row.due > event.received_at:
+            if row.state is not SmsState.DUE or row.due is None or row.due > event.received_at:
                 continue
-            gone = Past(
+            gone = PlannedRow(
                 kind=row.kind, rule=row.rule, revision=row.revision, due=row.due, expires=row.expires,
-                state=State.ACCEPTED, reason=row.reason,
+                state=SmsState.ACCEPTED, reason=row.reason,
             )  # fmt: skip
             self._rows[identity] = Rehearsed(row=gone, appointment=self.appointment)
-            if row.kind is not Kind.REMINDER:
+            if row.kind is not SmsKind.REMINDER:
                 self.appointment = close_window(self.appointment, self._policy)

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from simulator.faults import ACCEPTS, Fault, FaultPlan
+from simulator.faults import ACCEPTS, FaultPlan, ScriptedFault
 from simulator.ledger import Ledger, Purchase, Received, Taken
-from simulator.messages import VERSION, Message
+from simulator.messages import VERSION, SimulatedSms
 from simulator.numbers import NumberBook
-from simulator.outcomes import CallbackMode, Outcome, Step, at_once, callbacks, timeline
+from simulator.outcomes import CallbackMode, SimulatedOutcome, StatusStep, at_once, callbacks, timeline
 from simulator.refusals import ApiError
 from simulator.segments import count_segments
 from simulator.senders import LONGEST_QUEUE, OptOutList, SenderRates
@@ -31,10 +31,10 @@ _NORTH_AMERICA = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}")
 _SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{5,6}")
 _LONGEST_VALIDITY = 36_000
 _REFUSED_BY_FAULT = {
-    Fault.RESET_BEFORE: None,
-    Fault.ERROR_500_BEFORE: 20500,
-    Fault.TOO_MANY_REQUESTS: 20429,
-    Fault.UNAVAILABLE: 20503,
+    ScriptedFault.RESET_BEFORE: None,
+    ScriptedFault.ERROR_500_BEFORE: 20500,
+    ScriptedFault.TOO_MANY_REQUESTS: 20429,
+    ScriptedFault.UNAVAILABLE: 20503,
 }
 
 
@@ -80,9 +80,9 @@ class Created:
         fault: to be acted out on the connection. first: webhooks that must arrive before the answer leaves.
     """
 
-    message: Message | None
+    message: SimulatedSms | None
     refusal: ApiError | None = None
-    fault: Fault | None = None
+    fault: ScriptedFault | None = None
     first: tuple[Webhook, ...] = ()
 
 
@@ -95,13 +95,13 @@ class Account:
         self.numbers = NumberBook(settings.account_sid, rng)
         self.opt_outs = OptOutList()
         self.services = {sid: list(pool) for sid, pool in settings.services.items()}
-        self.script: dict[str, Outcome] = {}
-        self.otherwise = Outcome()
+        self.script: dict[str, SimulatedOutcome] = {}
+        self.otherwise = SimulatedOutcome()
         self.mode = CallbackMode.ON_TIME
         self.faults = FaultPlan()
         self._rng = rng
         self._rates = SenderRates(settings.segments_per_second, settings.create_limit)
-        self._messages: dict[str, Message] = {}
+        self._messages: dict[str, SimulatedSms] = {}
         self._requests = itertools.count(1)
         self._due: list[tuple[datetime, int, Webhook]] = []
         self._order = itertools.count()
@@ -111,7 +111,7 @@ class Account:
     # Messages ------------------------------------------------------------------------------------------------------------
 
     @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[SimulatedSms, ...]:
         """Oldest first, deleted ones gone."""
         return tuple(self._messages.values())
 
@@ -136,7 +136,7 @@ class Account:
         self._record(number, form, now, message=message, fault=fault)
         return Created(message=message, fault=fault, first=first)
 
-    def _check(self, form: Mapping[str, str], now: datetime) -> tuple[Outcome, str]:
+    def _check(self, form: Mapping[str, str], now: datetime) -> tuple[SimulatedOutcome, str]:
         """The recipient's outcome and the number it leaves from. ApiError as Twilio would refuse."""
         to, sender, service = form.get("To", ""), form.get("From", ""), form.get("MessagingServiceSid", "")
         for missing, code in ((to, 21604), (sender or service, 21603), (form.get("Body", ""), 21602)):
@@ -185,8 +185,8 @@ class Account:
         return sender
 
     def _accept(
-        self, form: Mapping[str, str], sender: str, outcome: Outcome, now: datetime
-    ) -> tuple[Message, tuple[Webhook, ...]]:
+        self, form: Mapping[str, str], sender: str, outcome: SimulatedOutcome, now: datetime
+    ) -> tuple[SimulatedSms, tuple[Webhook, ...]]:
         segments, service = count_segments(form["Body"]), form.get("MessagingServiceSid") or None
         wait = self._rates.wait(sender, now)
         valid_for = timedelta(seconds=int(form.get("ValidityPeriod", _LONGEST_VALIDITY)))
@@ -196,7 +196,7 @@ class Account:
         mode = outcome.callbacks or self.mode
         if mode is CallbackMode.BEFORE_RESPONSE:
             steps = at_once(steps)
-        message = Message(
+        message = SimulatedSms(
             sid=self._sid("SM"),
             account_sid=self.settings.account_sid,
             to=form["To"],
@@ -223,9 +223,9 @@ class Account:
         form: Mapping[str, str],
         now: datetime,
         *,
-        message: Message | None = None,
+        message: SimulatedSms | None = None,
         refusal: ApiError | None = None,
-        fault: Fault | None = None,
+        fault: ScriptedFault | None = None,
     ) -> None:
         status = 201 if message is not None else None if refusal is None else refusal.status
         self.ledger.write(
@@ -237,7 +237,7 @@ class Account:
                 body=form.get("Body", ""),
                 params=dict(form),
                 fault=None if fault is None else fault.value,
-                status=500 if fault is Fault.ERROR_500_AFTER else status,
+                status=500 if fault is ScriptedFault.ERROR_500_AFTER else status,
                 code=None if refusal is None else refusal.code,
                 sid=None if message is None else message.sid,
             )
@@ -257,13 +257,13 @@ class Account:
                 )
             )
 
-    def message(self, sid: str) -> Message:
+    def message(self, sid: str) -> SimulatedSms:
         """ApiError 20404 where there is no such message (any more)."""
         if sid not in self._messages:
             raise ApiError(20404)
         return self._messages[sid]
 
-    def change(self, sid: str, form: Mapping[str, str], now: datetime) -> Message:
+    def change(self, sid: str, form: Mapping[str, str], now: datetime) -> SimulatedSms:
         """Redact. ApiError 20009 before the final status, 30409 for a cancellation (nothing here is ever scheduled), 20001
         for anything but an empty Body."""
         message = self.message(sid)
@@ -323,7 +323,7 @@ class Account:
             raise ApiError(20404)
         service = service or next((sid for sid, pool in self.services.items() if number in pool), None)
         kind = self.opt_outs.hear(patient, (number,) if service is None else (service, number), body)
-        message = Message(
+        message = SimulatedSms(
             sid=self._sid("SM"),
             account_sid=self.settings.account_sid,
             to=number,
@@ -331,7 +331,7 @@ class Account:
             service=service,
             body=body,
             segments=count_segments(body),
-            steps=(Step(at=now, status="received"),),
+            steps=(StatusStep(at=now, status="received"),),
             direction="inbound",
         )
         self._messages[message.sid] = message
@@ -353,13 +353,13 @@ class Account:
     def _plan(self, at: datetime, webhook: Webhook) -> None:
         heapq.heappush(self._due, (at, next(self._order), webhook))
 
-    def _status_webhook(self, message: Message, step: Step, url: str) -> Webhook:
+    def _status_webhook(self, message: SimulatedSms, step: StatusStep, url: str) -> Webhook:
         fields = self._about(message) | {"MessageStatus": step.status, "SmsStatus": step.status}
         if step.error_code is not None:
             fields["ErrorCode"] = str(step.error_code)
         return Webhook(url=url, fields=fields, lane=message.sid)
 
-    def _about(self, message: Message) -> dict[str, str]:
+    def _about(self, message: SimulatedSms) -> dict[str, str]:
         fields = {
             "AccountSid": message.account_sid,
             "ApiVersion": VERSION,

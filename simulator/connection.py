@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable
 
 import h11
 
-from simulator.faults import Fault
-from simulator.routes import Answer, Request
+from simulator.faults import ScriptedFault
+from simulator.routes import HttpAnswer, Request
 
 LONGEST_BODY = 1_048_576
 """A create request is at most some 20 KB (1600 characters, percent-encoded); nothing here is larger."""
 IDLE = 120.0
 
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request], Awaitable[HttpAnswer]]
 
 
 class PeerGoneError(Exception):
@@ -43,21 +43,21 @@ async def converse(
             request = await _read_request(connection, reader)
             given = await handle(request)
             match given.fault:
-                case Fault.RESET_BEFORE | Fault.ACCEPT_THEN_RESET:
+                case ScriptedFault.RESET_BEFORE | ScriptedFault.ACCEPT_THEN_RESET:
                     _reset(writer)
                     return
-                case Fault.ACCEPT_THEN_TIMEOUT:
+                case ScriptedFault.ACCEPT_THEN_TIMEOUT:
                     await _silence(reader, hold_seconds())
                     return
-                case Fault.HALF_RESPONSE:
+                case ScriptedFault.HALF_RESPONSE:
                     whole = _answer_bytes(connection, given)
                     writer.write(whole[: -max(1, len(whole) // 4)])
                     await writer.drain()
                     return
-                case Fault.SLOW:
+                case ScriptedFault.SLOW:
                     await asyncio.sleep(slow_seconds())
-                case Fault.ERROR_500_AFTER:
-                    given = Answer(
+                case ScriptedFault.ERROR_500_AFTER:
+                    given = HttpAnswer(
                         status=500, payload={"code": 20500, "message": "An internal server error", "status": 500}
                     )
                 case _:
@@ -97,7 +97,7 @@ async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader
             raise PeerGoneError
 
 
-def _answer_bytes(connection: h11.Connection, given: Answer) -> bytes:
+def _answer_bytes(connection: h11.Connection, given: HttpAnswer) -> bytes:
     body = b"" if given.payload is None else json.dumps(given.payload).encode()
     headers = [("Content-Length", str(len(body)))] if given.status != 204 else []
     if body:

@@ -176,7 +176,7 @@ def _opening(rng: random.Random, after: datetime, before: datetime, feed: Feed) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class SenderIdentity:
     """A sender's key and certificate. `key`: PEM, PKCS 8, unencrypted. `certificate`: the Base64 `.cer` an admin uploads."""
 
     key: bytes = field(repr=False)
@@ -185,7 +185,7 @@ class Identity:
 
 def make_identity(
     name: str = "Simulated EHR", *, now: datetime, days: int = 365, days_before: int = 1, bits: int = 3072
-) -> Identity:
+) -> SenderIdentity:
     """A throwaway RSA key with a self-signed certificate, valid from `days_before` before `now` to `days` after it.
 
     For demos and tests alone.
@@ -216,4 +216,4 @@ def make_identity(
     )
     encoding = serialization.Encoding.PEM
     private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return Identity(key=private, certificate=certificate.public_bytes(encoding))
+    return SenderIdentity(key=private, certificate=certificate.public_bytes(encoding))

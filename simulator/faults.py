@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
-class Fault(enum.Enum):
+class ScriptedFault(enum.Enum):
     """What happens, as a client sees it. Those in `ACCEPTS` create the message nevertheless."""
 
     RESET_BEFORE = "reset_before"  # connection reset before the request was looked at
@@ -28,7 +28,13 @@ class Fault(enum.Enum):
 
 
 ACCEPTS = frozenset(
-    {Fault.SLOW, Fault.ACCEPT_THEN_TIMEOUT, Fault.ACCEPT_THEN_RESET, Fault.ERROR_500_AFTER, Fault.HALF_RESPONSE}
+    {
+        ScriptedFault.SLOW,
+        ScriptedFault.ACCEPT_THEN_TIMEOUT,
+        ScriptedFault.ACCEPT_THEN_RESET,
+        ScriptedFault.ERROR_500_AFTER,
+        ScriptedFault.HALF_RESPONSE,
+    }
 )
 
 
@@ -45,15 +51,15 @@ class FaultPlan:
         slow_seconds: delay of SLOW, real time. hold_seconds: how long ACCEPT_THEN_TIMEOUT keeps the connection open.
     """
 
-    by_request: Mapping[int, Fault] = field(default_factory=dict)
-    by_recipient: Mapping[str, Sequence[Fault | None]] = field(default_factory=dict, repr=False)
-    rates: Mapping[Fault, float] = field(default_factory=dict)
+    by_request: Mapping[int, ScriptedFault] = field(default_factory=dict)
+    by_recipient: Mapping[str, Sequence[ScriptedFault | None]] = field(default_factory=dict, repr=False)
+    rates: Mapping[ScriptedFault, float] = field(default_factory=dict)
     seed: int = 0
     every: bool = False
     slow_seconds: float = 1.0
     hold_seconds: float = 60.0
     _draw: random.Random = field(init=False, repr=False)
-    _queues: dict[str, list[Fault | None]] = field(init=False, repr=False)
+    _queues: dict[str, list[ScriptedFault | None]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if any(share < 0 for share in self.rates.values()) or sum(self.rates.values()) > 1:
@@ -61,18 +67,18 @@ class FaultPlan:
         self._draw = random.Random(self.seed)
         self._queues = {number: list(faults) for number, faults in self.by_recipient.items()}
 
-    def next_create(self, number: int, to: str) -> Fault | None:
+    def next_create(self, number: int, to: str) -> ScriptedFault | None:
         """The fault of create request `number` to recipient `to`, or None."""
         queue = self._queues.get(to)
         if queue:
             return queue.pop(0)
         return self.by_request.get(number) or self._drawn()
 
-    def next_other(self) -> Fault | None:
+    def next_other(self) -> ScriptedFault | None:
         """The fault of any other API request."""
         return self._drawn() if self.every else None
 
-    def _drawn(self) -> Fault | None:
+    def _drawn(self) -> ScriptedFault | None:
         if not self.rates:
             return None
         ticket = self._draw.random()
@@ -89,15 +95,15 @@ def read_plan(given: Mapping[str, object]) -> FaultPlan:
     known = {"by_request", "by_recipient", "rates", "seed", "every", "slow_seconds", "hold_seconds"}
     if unknown := set(given) - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known: {', '.join(sorted(known))}")
-    by_recipient: dict[str, Sequence[Fault | None]] = {}
+    by_recipient: dict[str, Sequence[ScriptedFault | None]] = {}
     for to, faults in _mapping(given, "by_recipient").items():
         if not isinstance(faults, list):
             raise ValueError("by_recipient needs a list of faults for each number")
-        by_recipient[to] = [None if name is None else Fault(name) for name in faults]
+        by_recipient[to] = [None if name is None else ScriptedFault(name) for name in faults]
     return FaultPlan(
-        by_request={int(number): Fault(name) for number, name in _mapping(given, "by_request").items()},
+        by_request={int(number): ScriptedFault(name) for number, name in _mapping(given, "by_request").items()},
         by_recipient=by_recipient,
-        rates={Fault(name): _number(share) for name, share in _mapping(given, "rates").items()},
+        rates={ScriptedFault(name): _number(share) for name, share in _mapping(given, "rates").items()},
         seed=int(_number(given.get("seed", 0))),
         every=given.get("every", False) is True,
         slow_seconds=_number(given.get("slow_seconds", 1.0)),

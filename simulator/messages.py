@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import urlencode
 
-from simulator.outcomes import FINAL, Step
+from simulator.outcomes import FINAL, StatusStep
 from simulator.refusals import ApiError
 
 VERSION = "2010-04-01"
@@ -20,7 +20,7 @@ _DATE_FILTERS = ("DateSent", "DateSent<", "DateSent>")
 
 
 @dataclass(slots=True, kw_only=True)
-class Message:
+class SimulatedSms:
     """One message, outbound or inbound. Only `body` ever changes: redaction empties it."""
 
     sid: str
@@ -30,10 +30,10 @@ class Message:
     service: str | None
     body: str = field(repr=False)
     segments: int
-    steps: tuple[Step, ...]
+    steps: tuple[StatusStep, ...]
     direction: str = "outbound-api"
 
-    def step(self, now: datetime) -> Step:
+    def step(self, now: datetime) -> StatusStep:
         """Where its life has got to by `now`."""
         reached = self.steps[0]
         for step in self.steps:
@@ -88,7 +88,7 @@ def _rfc2822(moment: datetime) -> str:
 
 
 def page_of_messages(
-    messages: Iterable[Message], query: Mapping[str, str], *, account_sid: str, now: datetime
+    messages: Iterable[SimulatedSms], query: Mapping[str, str], *, account_sid: str, now: datetime
 ) -> dict[str, object]:
     """One page of the list, newest first; `messages` oldest first.
 
@@ -125,7 +125,7 @@ def page_of_messages(
 
 
 def _matches(
-    message: Message, query: Mapping[str, str], dates: Mapping[str, tuple[datetime, datetime]], now: datetime
+    message: SimulatedSms, query: Mapping[str, str], dates: Mapping[str, tuple[datetime, datetime]], now: datetime
 ) -> bool:
     if query.get("To") not in (None, "", message.to) or query.get("From") not in (None, "", message.shown_sender(now)):
         return False

@@ -30,7 +30,7 @@ _SETTABLE = {
 
 
 @dataclass(slots=True, kw_only=True)
-class OwnedNumber:
+class SimulatedNumber:
     """One number of the account. `settings` are its JSON keys that a client may write."""
 
     sid: str
@@ -91,17 +91,19 @@ class NumberBook:
     def __init__(self, account_sid: str, rng: random.Random) -> None:
         self._account_sid = account_sid
         self._rng = rng
-        self._owned: dict[str, OwnedNumber] = {}
+        self._owned: dict[str, SimulatedNumber] = {}
 
-    def add(self, number: str, now: datetime, *, sms: bool = True) -> OwnedNumber:
-        owned = OwnedNumber(sid=f"PN{self._rng.getrandbits(128):032x}", number=number, bought=now, changed=now, sms=sms)
+    def add(self, number: str, now: datetime, *, sms: bool = True) -> SimulatedNumber:
+        owned = SimulatedNumber(
+            sid=f"PN{self._rng.getrandbits(128):032x}", number=number, bought=now, changed=now, sms=sms
+        )
         self._owned[owned.sid] = owned
         return owned
 
-    def holder(self, number: str) -> OwnedNumber | None:
+    def holder(self, number: str) -> SimulatedNumber | None:
         return next((owned for owned in self._owned.values() if owned.number == number), None)
 
-    def get(self, sid: str) -> OwnedNumber:
+    def get(self, sid: str) -> SimulatedNumber:
         """ApiError 20404 where the account has no such number."""
         if sid not in self._owned:
             raise ApiError(20404)
@@ -123,7 +125,7 @@ class NumberBook:
             "incoming_phone_numbers", shown, f"/{VERSION}/Accounts/{self._account_sid}/IncomingPhoneNumbers.json"
         )
 
-    def buy(self, form: Mapping[str, str], now: datetime) -> OwnedNumber:
+    def buy(self, form: Mapping[str, str], now: datetime) -> SimulatedNumber:
         """The number that PhoneNumber names, or the first free one of AreaCode. ApiError 21421, 21422, 21451, 21452."""
         number = form.get("PhoneNumber", "")
         if not number:
@@ -144,7 +146,7 @@ class NumberBook:
         self._write(owned, form)
         return owned
 
-    def update(self, sid: str, form: Mapping[str, str], now: datetime) -> OwnedNumber:
+    def update(self, sid: str, form: Mapping[str, str], now: datetime) -> SimulatedNumber:
         owned = self.get(sid)
         self._write(owned, form)
         owned.changed = now
@@ -184,5 +186,5 @@ class NumberBook:
     def _free(self, area: str) -> list[str]:
         return [n for last in range(100) if self.holder(n := f"+1{area}55501{last:02d}") is None]
 
-    def _write(self, owned: OwnedNumber, form: Mapping[str, str]) -> None:
+    def _write(self, owned: SimulatedNumber, form: Mapping[str, str]) -> None:
         owned.settings.update({_SETTABLE[name]: value for name, value in form.items() if name in _SETTABLE})

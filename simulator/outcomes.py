@@ -1,6 +1,6 @@
 """What becomes of a text, by its recipient: the script of the simulated carriers, and the timeline it gives; pure.
 
-A message's whole life is known the moment it is accepted: a list of `Step`s with their times. Its status at any moment,
+A message's whole life is known the moment it is accepted: a list of `StatusStep`s with their times. Its status at any moment,
 and which webhooks leave when, follow from that list, so any clock will do: real, accelerated or set by hand.
 """
 
@@ -26,7 +26,7 @@ class CallbackMode(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SimulatedOutcome:
     """What a number's texts meet.
 
     Attributes:
@@ -47,7 +47,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class StatusStep:
     """From `at` on the message has this status."""
 
     at: datetime
@@ -56,36 +56,36 @@ class Step:
 
 
 def timeline(
-    outcome: Outcome, *, accepted: datetime, wait: timedelta, valid_for: timedelta, service: bool
-) -> tuple[Step, ...]:
+    outcome: SimulatedOutcome, *, accepted: datetime, wait: timedelta, valid_for: timedelta, service: bool
+) -> tuple[StatusStep, ...]:
     """A message's life. `wait`: for its sender's rate; past `valid_for` the text fails with 30036, unsent."""
-    steps = [Step(at=accepted, status="accepted" if service else "queued")]
+    steps = [StatusStep(at=accepted, status="accepted" if service else "queued")]
     queued = accepted
     if service:
         queued = accepted + outcome.sent_after / 4
-        steps.append(Step(at=queued, status="queued"))
+        steps.append(StatusStep(at=queued, status="queued"))
     if wait > valid_for:
-        return (*steps, Step(at=accepted + valid_for, status="failed", error_code=30036))
+        return (*steps, StatusStep(at=accepted + valid_for, status="failed", error_code=30036))
     leaves = accepted + wait + outcome.sent_after
     if outcome.final == "failed":
-        return (*steps, Step(at=leaves, status="failed", error_code=outcome.error_code))
-    steps.append(Step(at=max(queued, leaves - outcome.sent_after / 4), status="sending"))
-    steps.append(Step(at=leaves, status="sent"))
+        return (*steps, StatusStep(at=leaves, status="failed", error_code=outcome.error_code))
+    steps.append(StatusStep(at=max(queued, leaves - outcome.sent_after / 4), status="sending"))
+    steps.append(StatusStep(at=leaves, status="sent"))
     if outcome.final != "sent":
-        steps.append(Step(at=leaves + outcome.final_after, status=outcome.final, error_code=outcome.error_code))
+        steps.append(StatusStep(at=leaves + outcome.final_after, status=outcome.final, error_code=outcome.error_code))
     return tuple(steps)
 
 
-def at_once(steps: Sequence[Step]) -> tuple[Step, ...]:
+def at_once(steps: Sequence[StatusStep]) -> tuple[StatusStep, ...]:
     """The same life in no time: the first step's instant, each next one a microsecond later."""
     begins = steps[0].at
     return tuple(
-        Step(at=begins + timedelta(microseconds=i), status=step.status, error_code=step.error_code)
+        StatusStep(at=begins + timedelta(microseconds=i), status=step.status, error_code=step.error_code)
         for i, step in enumerate(steps)
     )
 
 
-def callbacks(steps: Sequence[Step], mode: CallbackMode, late: timedelta) -> tuple[Step, ...]:
+def callbacks(steps: Sequence[StatusStep], mode: CallbackMode, late: timedelta) -> tuple[StatusStep, ...]:
     """Which status is told when. The initial status is never told, nor is `sending`: the create answer says the one, and
     Twilio does not announce the other."""
     told = [step for step in steps[1:] if step.status != "sending"]
@@ -93,20 +93,20 @@ def callbacks(steps: Sequence[Step], mode: CallbackMode, late: timedelta) -> tup
         case CallbackMode.DROPPED:
             return ()
         case CallbackMode.LATE:
-            return tuple(Step(at=s.at + late, status=s.status, error_code=s.error_code) for s in told)
+            return tuple(StatusStep(at=s.at + late, status=s.status, error_code=s.error_code) for s in told)
         case CallbackMode.DOUBLED:
             return tuple(step for step in told for _ in range(2))
         case CallbackMode.REORDERED:
             end = max((step.at for step in told), default=steps[0].at)
-            return tuple(Step(at=end, status=s.status, error_code=s.error_code) for s in reversed(told))
+            return tuple(StatusStep(at=end, status=s.status, error_code=s.error_code) for s in reversed(told))
         case CallbackMode.ON_TIME | CallbackMode.BEFORE_RESPONSE:
             return tuple(told)
 
 
-def read_outcome(given: Mapping[str, object]) -> Outcome:
+def read_outcome(given: Mapping[str, object]) -> SimulatedOutcome:
     """An outcome from JSON: `{"refuse", "final", "error_code", "sent_after", "final_after", "callbacks", "late"}`, durations
     in seconds. ValueError says what is wrong."""
-    plain = Outcome()
+    plain = SimulatedOutcome()
     known = {"refuse", "final", "error_code", "sent_after", "final_after", "callbacks", "late"}
     if unknown := set(given) - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known: {', '.join(sorted(known))}")
@@ -114,7 +114,7 @@ def read_outcome(given: Mapping[str, object]) -> Outcome:
     if final not in ("delivered", "undelivered", "failed", "sent"):
         raise ValueError("final must be delivered, undelivered, failed or sent")
     mode = given.get("callbacks")
-    return Outcome(
+    return SimulatedOutcome(
         refuse=_code(given.get("refuse")),
         final=str(final),
         error_code=_code(given.get("error_code")),

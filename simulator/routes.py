@@ -28,7 +28,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from simulator.account import Account, Webhook
-from simulator.faults import Fault, read_plan
+from simulator.faults import ScriptedFault, read_plan
 from simulator.messages import VERSION, page_of_messages
 from simulator.outcomes import CallbackMode, read_outcome
 from simulator.refusals import ApiError
@@ -46,26 +46,26 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """What to send back, and how the connection is to misbehave. `payload` None: no content."""
 
     status: int
     payload: object = field(default=None, repr=False)
-    fault: Fault | None = None
+    fault: ScriptedFault | None = None
     first: tuple[Webhook, ...] = ()
 
 
-def answer(account: Account, request: Request, now: datetime) -> Answer:
+def answer(account: Account, request: Request, now: datetime) -> HttpAnswer:
     """The answer to one request; never raises for what a client sent."""
     try:
         if request.path.startswith("/simulator/"):
             return _control(account, request, now)
         return _api(account, request, now)
     except ApiError as error:
-        return Answer(status=error.status, payload=error.payload())
+        return HttpAnswer(status=error.status, payload=error.payload())
 
 
-def _api(account: Account, request: Request, now: datetime) -> Answer:
+def _api(account: Account, request: Request, now: datetime) -> HttpAnswer:
     parts = request.path.strip("/").split("/")
     if parts[:2] == ["v1", "Services"]:
         return _service(account, request, parts[2:], now)
@@ -79,28 +79,28 @@ def _api(account: Account, request: Request, now: datetime) -> Answer:
         created = account.create(form, now, authentic=authentic)
         if created.message is None:
             refusal = created.refusal or ApiError(20500)  # a reset needs no answer; none of this leaves
-            return Answer(status=refusal.status, payload=refusal.payload(), fault=created.fault)
+            return HttpAnswer(status=refusal.status, payload=refusal.payload(), fault=created.fault)
         shown = created.message.as_json(created.message.steps[0].at)
-        return Answer(status=201, payload=shown, fault=created.fault, first=created.first)
+        return HttpAnswer(status=201, payload=shown, fault=created.fault, first=created.first)
     if not authentic:
         raise ApiError(20003)
     fault = account.faults.next_other()
-    if fault is Fault.RESET_BEFORE:
-        return Answer(status=500, fault=fault)
-    if fault in (Fault.ERROR_500_BEFORE, Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE):
-        code = {Fault.ERROR_500_BEFORE: 20500, Fault.TOO_MANY_REQUESTS: 20429}.get(fault, 20503)
+    if fault is ScriptedFault.RESET_BEFORE:
+        return HttpAnswer(status=500, fault=fault)
+    if fault in (ScriptedFault.ERROR_500_BEFORE, ScriptedFault.TOO_MANY_REQUESTS, ScriptedFault.UNAVAILABLE):
+        code = {ScriptedFault.ERROR_500_BEFORE: 20500, ScriptedFault.TOO_MANY_REQUESTS: 20429}.get(fault, 20503)
         raise ApiError(code)
     status, payload = _resource(account, request.method, resource, form, query, now)
-    return Answer(status=status, payload=payload, fault=fault)
+    return HttpAnswer(status=status, payload=payload, fault=fault)
 
 
-def _service(account: Account, request: Request, resource: list[str], now: datetime) -> Answer:
+def _service(account: Account, request: Request, resource: list[str], now: datetime) -> HttpAnswer:
     if not _authentic(account, request):
         raise ApiError(20003)
     if request.method != "POST" or len(resource) != 2 or resource[1] != "PhoneNumbers":
         raise ApiError(20404)
     form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
-    return Answer(status=201, payload=account.join_service(resource[0], form.get("PhoneNumberSid", ""), now))
+    return HttpAnswer(status=201, payload=account.join_service(resource[0], form.get("PhoneNumberSid", ""), now))
 
 
 def _authentic(account: Account, request: Request) -> bool:
@@ -149,18 +149,18 @@ def _resource(
             raise ApiError(20404)
 
 
-def _control(account: Account, request: Request, now: datetime) -> Answer:
+def _control(account: Account, request: Request, now: datetime) -> HttpAnswer:
     if (request.method, request.path) == ("GET", "/simulator/ledger"):
-        return Answer(status=200, payload=account.ledger.as_json())
+        return HttpAnswer(status=200, payload=account.ledger.as_json())
     if request.method != "POST":
         raise ApiError(20404)
     try:
         given = json.loads(request.body or b"{}")
         if not isinstance(given, dict):
             raise ValueError("a JSON object was expected")
-        return Answer(status=200, payload=_steer(account, request.path, given, now))
+        return HttpAnswer(status=200, payload=_steer(account, request.path, given, now))
     except (ValueError, TypeError) as error:
-        return Answer(status=400, payload={"error": str(error)})
+        return HttpAnswer(status=400, payload={"error": str(error)})
 
 
 def _steer(account: Account, path: str, given: dict[str, object], now: datetime) -> dict[str, object]:

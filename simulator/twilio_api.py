@@ -24,9 +24,9 @@ from simulator.account import Account, AccountSettings
 from simulator.connection import converse
 from simulator.faults import FaultPlan
 from simulator.ledger import Ledger
-from simulator.messages import Message
-from simulator.outcomes import CallbackMode, Outcome
-from simulator.routes import Answer, Request, answer
+from simulator.messages import SimulatedSms
+from simulator.outcomes import CallbackMode, SimulatedOutcome
+from simulator.routes import HttpAnswer, Request, answer
 from simulator.webhooks import Postman
 
 TICK = 0.01
@@ -102,7 +102,7 @@ class TwilioSimulator:
         finally:
             self._conversations.discard(task)
 
-    async def _handle(self, request: Request) -> Answer:
+    async def _handle(self, request: Request) -> HttpAnswer:
         given = answer(self.account, request, self._clock())
         for webhook in given.first:
             await self._postman.deliver(webhook)
@@ -153,10 +153,10 @@ class RunningSimulator:
         return self._simulator.account.ledger
 
     @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[SimulatedSms, ...]:
         return self._on_loop(lambda: self._simulator.account.messages)
 
-    def script(self, number: str, outcome: Outcome) -> None:
+    def script(self, number: str, outcome: SimulatedOutcome) -> None:
         """What texts to this number meet from now on."""
         self._on_loop(lambda: self._simulator.account.script.update({number: outcome}))
 

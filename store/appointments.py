@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from scheduler.appointment import Appointment
-from store.inbound import load
+from store.appointment_repository import load
 from store.outbox import ids_of
 from store.tables import appointments
 from store.vault import Vault
@@ -31,7 +31,7 @@ class Summary:
     environment: str
     reference: str
     start: datetime | None
-    life: str
+    status: str
     revision: int
     phone: str | None
     purged_at: datetime | None
@@ -66,6 +66,6 @@ def masked_phones(conn: Connection, vault: Vault, ids: Collection[str], now: dat
 
 def _summary(one: Appointment) -> Summary:
     return Summary(
-        id=one.id, environment=one.environment, reference=one.reference, start=one.start, life=one.life.value,
+        id=one.id, environment=one.environment, reference=one.reference, start=one.start, status=one.status.value,
         revision=one.revision, phone=None if one.phone is None else one.phone.masked, purged_at=one.purged_at,
     )  # fmt: skip

@@ -25,7 +25,7 @@ _BEGINNING: Final = "0" * 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class AuditEntry:
     """Attributes:
     seq: 1, 2, 3 ...
     actor: who: a person's login, `cli:<user>`, `gateway`, `housekeeping`.
@@ -45,7 +45,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ChainVerdict:
     """Attributes:
     entries: how many were read.
     broken_at: `seq` of the first entry that does not fit; entries + 1 where the end is missing; None: all is well.
@@ -58,13 +58,13 @@ class Verdict:
 def append(
     conn: Connection, *, actor: str, action: str, subject: str, before: str | None = None, after: str | None = None,
     at: datetime,
-) -> Entry:  # fmt: skip
+) -> AuditEntry:  # fmt: skip
     """Add an entry; it commits with what it tells of. Writers wait for each other at the head."""
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     conn.execute(insert(meta).values(name=_HEAD, value=f"0:{_BEGINNING}").on_conflict_do_nothing())
     seq, previous = _head(conn, lock=True)
     digest = _digest(previous, seq + 1, at, actor, action, subject, before, after)
-    entry = Entry(
+    entry = AuditEntry(
         seq=seq + 1, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
     )
     conn.execute(audit.insert().values(
@@ -74,14 +74,14 @@ def append(
     return entry
 
 
-def entries(conn: Connection, *, subject: str | None = None) -> Generator[Entry, None, None]:
+def entries(conn: Connection, *, subject: str | None = None) -> Generator[AuditEntry, None, None]:
     """In order."""
     wanted = select(audit).order_by(audit.c.seq)
     if subject is not None:
         wanted = wanted.where(audit.c.subject == subject)
     with conn.execute(wanted, execution_options={"yield_per": 500}) as found:
         for row in found.mappings():
-            yield Entry(**row)
+            yield AuditEntry(**row)
 
 
 def head(conn: Connection) -> tuple[int, str]:
@@ -89,7 +89,7 @@ def head(conn: Connection) -> tuple[int, str]:
     return _head(conn, lock=False)
 
 
-def verify(conn: Connection) -> Verdict:
+def verify(conn: Connection) -> ChainVerdict:
     """Compute the whole chain again."""
     count, previous = 0, _BEGINNING
     with closing(entries(conn)) as chain:
@@ -99,10 +99,10 @@ def verify(conn: Connection) -> Verdict:
                 previous, count, entry.at, entry.actor, entry.action, entry.subject, entry.before, entry.after
             )
             if (entry.seq, entry.hash) != (count, expected):
-                return Verdict(entries=count, broken_at=count)
+                return ChainVerdict(entries=count, broken_at=count)
             previous = entry.hash
     whole = head(conn) == (count, previous)
-    return Verdict(entries=count, broken_at=None if whole else count + 1)
+    return ChainVerdict(entries=count, broken_at=None if whole else count + 1)
 
 
 def _head(conn: Connection, *, lock: bool) -> tuple[int, str]:

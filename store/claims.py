@@ -22,9 +22,9 @@ from sqlalchemy.sql import ClauseElement
 
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
-from scheduler.messages import Kind, Past, Reason, State
+from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from store.appointment_repository import load, resave
 from store.holds import probe, read_blocks
-from store.inbound import load, resave
 from store.optouts import EVERY_SENDER, opted_out
 from store.outbox_row import COLUMNS, OutboxRow, read_row
 from store.prepared import Given, Prepared, PreparedRows, any_of, codec, list_value
@@ -38,7 +38,7 @@ UNREADABLE_AGAIN: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class ClaimCandidate:
     """A due row and all that decides about it, as of this transaction.
 
     Attributes:
@@ -53,7 +53,7 @@ class Candidate:
 
     row: OutboxRow
     appointment: Appointment
-    history: tuple[Past, ...]
+    history: tuple[PlannedRow, ...]
     recipient: PhoneNumber | None
     sender: str
     opted_out: bool
@@ -135,7 +135,7 @@ def claim(
     limit: int,
     lease: timedelta,
     senders: Mapping[str, str],
-    decide: Callable[[Candidate], Decision],
+    decide: Callable[[ClaimCandidate], Decision],
     recipient: Callable[[Appointment], PhoneNumber | None] = lambda appointment: appointment.phone,
     probe_every: timedelta = timedelta(minutes=5),
 ) -> Round:
@@ -169,7 +169,7 @@ def claim(
     for row in rows:
         key, sender = keys.get(row.appointment), senders[row.environment]
         day, week = taken.count(key)
-        candidate = Candidate(
+        candidate = ClaimCandidate(
             row=row, appointment=present[row.appointment], history=found[row.appointment].history,
             recipient=to[row.appointment], sender=sender, opted_out=key is not None and (key, sender) in refused,
             day=day, week=week, hold=blocks.reason(row.environment, sender),
@@ -195,7 +195,7 @@ def claim(
     )  # fmt: skip
 
 
-def still_ours(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
+def still_sendable(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
     """Which of these may still be posted: to be asked right before the gateway is called.
 
     A cancellation that was acknowledged after the claim leaves the row alone (it is `sending`) but not the appointment; a STOP
@@ -222,15 +222,15 @@ def _still_statement(dialect: str) -> ClauseElement:
     return (
         select(of.id, of.attempts, appointments.c.revision)
         .join(appointments, appointments.c.id == of.appointment)
-        .where(any_of(dialect, of.id, "ids"), of.state == literal_column(f"'{State.SENDING.value}'"))
+        .where(any_of(dialect, of.id, "ids"), of.state == literal_column(f"'{SmsState.SENDING.value}'"))
         .where(~stopped.exists(), ~held.exists())
     )
 
 
 def _precedence(row: OutboxRow) -> tuple[int, timedelta]:
     """What goes first. Of equals the one that has waited longest: the rows come in that order."""
-    if row.kind is not Kind.REMINDER:
-        return (0 if row.kind is Kind.CANCELED else 1), timedelta()
+    if row.kind is not SmsKind.REMINDER:
+        return (0 if row.kind is SmsKind.CANCELED else 1), timedelta()
     return 2, row.start - row.due if row.start is not None and row.due is not None else timedelta.max
 
 
@@ -244,17 +244,17 @@ class _Outcome:
         self.postponed: list[OutboxRow] = []
         self.closed: dict[str, Appointment] = {}
 
-    def take(self, candidate: Candidate, decision: Decision, appointment: Appointment, key: str | None) -> None:
+    def take(self, candidate: ClaimCandidate, decision: Decision, appointment: Appointment, key: str | None) -> None:
         row = candidate.row
         if isinstance(decision, Later):
             self.postponed.append(replace(row, next_attempt_at=decision.until))
         elif isinstance(decision, Suppress):
             self.suppressed.append(replace(
-                row, state=State.SUPPRESSED, reason=decision.reason, next_attempt_at=None, final_at=self.now
+                row, state=SmsState.SUPPRESSED, reason=decision.reason, next_attempt_at=None, final_at=self.now
             ))  # fmt: skip
         else:
             sending = replace(
-                row, state=State.SENDING, attempts=row.attempts + 1, next_attempt_at=None, lease_until=self.lease_until,
+                row, state=SmsState.SENDING, attempts=row.attempts + 1, next_attempt_at=None, lease_until=self.lease_until,
                 node=self.node, sid=None, code=None, sender=candidate.sender, segments=decision.segments,
                 phone_key=key, claimed_at=self.now, sent_at=None, final_at=None, checked_at=None,
             )  # fmt: skip
@@ -319,7 +319,7 @@ def _due_statement(dialect: str) -> ClauseElement:
 
 def _counts_statement(dialect: str) -> ClauseElement:
     at = outbox.c.claimed_at
-    refused: list[Any] = [literal_column(f"'{state.value}'") for state in (State.DUE, State.SUPPRESSED)]
+    refused: list[Any] = [literal_column(f"'{state.value}'") for state in (SmsState.DUE, SmsState.SUPPRESSED)]
     taken = outbox.c.state.not_in(refused) & (
         (outbox.c.state != literal_column("'failed'")) | outbox.c.sid.is_not(None)
     )

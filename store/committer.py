@@ -88,7 +88,7 @@ class Committing(Protocol[JobIn, Result]):
     def submit(self, job: JobIn) -> asyncio.Future[Result]: ...
 
 
-class _Aside:
+class CommitThread:
     """A thread of its own for calls that wait: for a lock, for the disk, for a server."""
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ class Committer(Generic[Job, Result]):
         self._under_way = 0
         self._dead = False
         self._woken = asyncio.Event()
-        self._aside: _Aside | None = None
+        self._aside: CommitThread | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -178,7 +178,7 @@ class Committer(Generic[Job, Result]):
 
     def start(self) -> None:
         """Start; to be called in the loop that will submit."""
-        self._aside = _Aside()
+        self._aside = CommitThread()
         self._task = asyncio.get_running_loop().create_task(self._run(self._aside), name="committer")
 
     def submit(self, job: Job) -> asyncio.Future[Result]:
@@ -201,7 +201,7 @@ class Committer(Generic[Job, Result]):
         await task
         await self._aside.end()
 
-    async def _run(self, aside: _Aside) -> None:
+    async def _run(self, aside: CommitThread) -> None:
         while self._waiting or self._task is not None:
             if not self._waiting:
                 self._woken.clear()
@@ -224,7 +224,7 @@ class Committer(Generic[Job, Result]):
             else:
                 future.set_result(outcome)
 
-    async def _commit(self, aside: _Aside, jobs: Sequence[Job]) -> list[Result | CommitFault]:
+    async def _commit(self, aside: CommitThread, jobs: Sequence[Job]) -> list[Result | CommitFault]:
         """One outcome per job. Raises nothing."""
         if self._dead:
             return [_stopped() for _ in jobs]
@@ -237,7 +237,7 @@ class Committer(Generic[Job, Result]):
                 return [self._fault(fault) for _ in jobs]
         return [await self._alone(aside, job) for job in jobs]
 
-    async def _alone(self, aside: _Aside, job: Job) -> Result | CommitFault:
+    async def _alone(self, aside: CommitThread, job: Job) -> Result | CommitFault:
         """One job in a transaction of its own; twice where another node may have been first."""
         if self._dead:
             return _stopped()
@@ -252,7 +252,7 @@ class Committer(Generic[Job, Result]):
                 return result
         raise AssertionError("the second attempt returns")
 
-    async def _transaction(self, aside: _Aside, jobs: Sequence[Job]) -> Sequence[Result]:
+    async def _transaction(self, aside: CommitThread, jobs: Sequence[Job]) -> Sequence[Result]:
         if self._apart:
             return await aside.call(partial(self._whole, jobs))
         transaction = self._store.write()

@@ -20,7 +20,7 @@ _HEADER_BYTES = 5
 _EPOCH = date(1970, 1, 1)
 
 
-class Unreadable(Exception):
+class Undecipherable(Exception):
     """A sealed value does not open: altered, moved, or sealed under another key. Holds no content."""
 
     code = "SEAL_BROKEN"
@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CellLocation:
     """Where a sealed value lives; the additional data of its seal."""
 
     environment: str
@@ -46,7 +46,7 @@ def day_of(instant: datetime) -> int:
     return (instant.astimezone(UTC).date() - _EPOCH).days
 
 
-def seal(key: AESGCM, day: int, place: Place, column: str, plain: bytes) -> bytes:
+def seal(key: AESGCM, day: int, place: CellLocation, column: str, plain: bytes) -> bytes:
     """Encrypt one value for one place under the key of its day."""
     nonce = os.urandom(_NONCE_BYTES)
     return _FORMAT + day.to_bytes(4, "big") + nonce + key.encrypt(nonce, plain, place.bound_to(column))
@@ -55,14 +55,14 @@ def seal(key: AESGCM, day: int, place: Place, column: str, plain: bytes) -> byte
 def sealed_day(sealed: bytes) -> int:
     """Which day's key opens it. Unreadable where this is no sealed value."""
     if sealed[:1] != _FORMAT or len(sealed) < _HEADER_BYTES + _NONCE_BYTES + 16:
-        raise Unreadable("?")
+        raise Undecipherable("?")
     return int.from_bytes(sealed[1:_HEADER_BYTES], "big")
 
 
-def unseal(key: AESGCM, place: Place, column: str, sealed: bytes) -> bytes:
+def unseal(key: AESGCM, place: CellLocation, column: str, sealed: bytes) -> bytes:
     """Decrypt; Unreadable for a wrong key, another place or column, or a flipped bit."""
     nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
     try:
         return key.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], place.bound_to(column))
     except InvalidTag:
-        raise Unreadable(column) from None
+        raise Undecipherable(column) from None

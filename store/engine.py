@@ -25,8 +25,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from store.fair_lock import FairLock
 from store.faults import StoreFault, classify
-from store.turns import Turns
 
 _BUSY_MS: Final = 5000
 """Longer than any commit of ours; a lock that is held longer is somebody's mistake and answered as a transient fault."""
@@ -64,7 +64,7 @@ class Store:
     engine: Engine
     writing: Engine
     file: Path | None
-    turns: Turns | None
+    turns: FairLock | None
 
     @property
     def backend(self) -> str:
@@ -169,7 +169,10 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     store = Store(
-        engine=engine, writing=engine.execution_options(carebell_writes=True), file=file, turns=Turns(_BUSY_MS / 1000)
+        engine=engine,
+        writing=engine.execution_options(carebell_writes=True),
+        file=file,
+        turns=FairLock(_BUSY_MS / 1000),
     )
     try:
         with store.read():

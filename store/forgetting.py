@@ -15,17 +15,17 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, literal_column, null, or_, select, update
 
-from scheduler.appointment import Life
-from scheduler.messages import Kind, Reason, State
+from scheduler.appointment import AppointmentStatus
+from scheduler.sms import Reason, SmsKind, SmsState
 from store import replies
 from store.claims import WEEK
 from store.engine import Store
-from store.instants import Instant
+from store.instants import UtcDateTime
 from store.tables import appointments, messages, outbox
 from store.vault import Vault
 
 _PAGE: Final = 500
-_UNSETTLED: Final = (State.DUE, State.SENDING, State.ACCEPTED, State.SENT, State.UNKNOWN)
+_UNSETTLED: Final = (SmsState.DUE, SmsState.SENDING, SmsState.ACCEPTED, SmsState.SENT, SmsState.UNKNOWN)
 _KEEP_PHONE_KEYS: Final = WEEK + timedelta(days=1)
 """A cap looks back seven days; after that the number's HMAC in the outbox is of no use."""
 
@@ -60,7 +60,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
     the cancellation's text is settled.
     """
     of = appointments.c
-    may_go = (of.life != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
+    may_go = (of.status != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
     due = conn.execute(
         select(of.id, of.environment, of.reference)
         .where(or_(of.forget_at <= now, may_go))
@@ -80,7 +80,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
             phone=null(), join_link=null(), patient_name=null(), told_details=null(),
             facility=null(), provider=null(), location=null(),
             phone_fault=case((had_phone, Reason.PURGED.value), else_=of.phone_fault),
-            purged_at=func.coalesce(of.purged_at, literal(now, Instant())), forget_at=null(), forgotten_at=now,
+            purged_at=func.coalesce(of.purged_at, literal(now, UtcDateTime())), forget_at=null(), forgotten_at=now,
         )
     )  # fmt: skip
     return [
@@ -92,7 +92,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
 def anything_due(conn: Connection, now: datetime) -> bool:
     """Whether `forget_due` would find something."""
     of = appointments.c
-    may_go = (of.life != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
+    may_go = (of.status != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
     return conn.execute(select(of.id).where(or_(of.forget_at <= now, may_go)).limit(1)).first() is not None
 
 
@@ -107,7 +107,7 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     of = outbox.c
     # Whatever a row's state by then: no cap looks back so far, and nobody asks the gateway about it any more.
     useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - _KEEP_PHONE_KEYS)
-    waiting = _values((State.DUE, State.SENDING))
+    waiting = _values((SmsState.DUE, SmsState.SENDING))
     cleared = conn.execute(useless.where(of.state.not_in(waiting)).values(phone_key=null())).rowcount
     return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))
 
@@ -128,10 +128,10 @@ def settle_files(store: Store) -> bool:
 def _nothing_to_tell(now: datetime) -> ColumnElement[bool]:
     """No cancellation is being decided, waits, is under way or may have to be repeated."""
     of = appointments.c
-    silent = of.life.in_([Life.DELETED.value, Life.ENDED.value])
+    silent = of.status.in_([AppointmentStatus.DELETED.value, AppointmentStatus.ENDED.value])
     open_text = (
         select(outbox.c.id)
-        .where(outbox.c.appointment == of.id, outbox.c.kind == Kind.CANCELED.value)
+        .where(outbox.c.appointment == of.id, outbox.c.kind == SmsKind.CANCELED.value)
         .where(outbox.c.state.in_(_values(_UNSETTLED)))
         .exists()
     )
@@ -143,12 +143,12 @@ def _suppress(conn: Connection, ids: Collection[str], now: datetime) -> dict[str
     """What still waits for these visits never leaves; how many, by appointment."""
     rows = conn.execute(
         update(outbox)
-        .where(outbox.c.appointment.in_(list(ids)), outbox.c.state == State.DUE.value)
-        .values(state=State.SUPPRESSED.value, reason=Reason.PURGED.value, next_attempt_at=null(), final_at=now)
+        .where(outbox.c.appointment.in_(list(ids)), outbox.c.state == SmsState.DUE.value)
+        .values(state=SmsState.SUPPRESSED.value, reason=Reason.PURGED.value, next_attempt_at=null(), final_at=now)
         .returning(outbox.c.appointment)
     ).scalars()  # fmt: skip
     return dict(Counter(rows))
 
 
-def _values(states: Collection[State]) -> list[str]:
+def _values(states: Collection[SmsState]) -> list[str]:
     return [state.value for state in states]

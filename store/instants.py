@@ -44,7 +44,7 @@ def _to_utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-class Instant(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """The column type of every instant in `tables`."""
 
     impl = DateTime

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, literal_column, or_, select, update
 
-from scheduler.messages import State
-from store.inbound import Found, load
+from scheduler.sms import SmsState
+from store.appointment_repository import StoredAppointment, load
 from store.outbox_row import OutboxRow
 from store.receipts import as_row
 from store.tables import aliases, appointments, messages, outbox
@@ -36,7 +36,7 @@ class Queue:
     ready: int
     waiting: int
     lag: timedelta
-    by_state: dict[State, int]
+    by_state: dict[SmsState, int]
 
 
 def next_due(conn: Connection) -> datetime | None:
@@ -57,12 +57,12 @@ def queue(conn: Connection, now: datetime) -> Queue:
         select(func.count(), func.min(outbox.c.next_attempt_at)).where(_IS_DUE, outbox.c.next_attempt_at <= now)
     ).one()
     waiting = conn.execute(select(func.count()).select_from(outbox).where(_IS_DUE)).scalar_one()
-    on_their_way = [State.SENDING.value, State.ACCEPTED.value, State.SENT.value, State.UNKNOWN.value]
+    on_their_way = [SmsState.SENDING.value, SmsState.ACCEPTED.value, SmsState.SENT.value, SmsState.UNKNOWN.value]
     counts = conn.execute(
         select(outbox.c.state, func.count()).where(outbox.c.state.in_(on_their_way)).group_by(outbox.c.state)
     ).all()
     lag = timedelta() if oldest is None else now - oldest
-    return Queue(ready=ready, waiting=waiting, lag=lag, by_state={State(state): count for state, count in counts})
+    return Queue(ready=ready, waiting=waiting, lag=lag, by_state={SmsState(state): count for state, count in counts})
 
 
 def rows(
@@ -70,7 +70,7 @@ def rows(
     *,
     environment: str | None = None,
     appointment: str | None = None,
-    state: State | None = None,
+    state: SmsState | None = None,
 ) -> Iterator[OutboxRow]:
     """Rows in the order of their time.
 
@@ -110,7 +110,7 @@ def report(
 
 def to_replan(
     conn: Connection, vault: Vault, environment: str, now: datetime, *, after: str = "", limit: int = _PAGE
-) -> list[Found]:
+) -> list[StoredAppointment]:
     """A page of appointments that a new configuration may concern: visits to come and texts still waiting, locked.
 
     Take the next page with the last one's id as `after`, each page in a transaction of its own; an empty page is the end.

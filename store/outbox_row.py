@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from scheduler.messages import Kind, Past, Reason, State
-from store.instants import Instant, InstantCodec
+from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from store.instants import InstantCodec, UtcDateTime
 from store.tables import outbox
 
 RANK: Final = {
-    State.DUE: 0,
-    State.SUPPRESSED: 0,
-    State.SENDING: 1,
-    State.UNKNOWN: 2,
-    State.ACCEPTED: 3,
-    State.SENT: 4,
-    State.UNDELIVERED: 5,
-    State.FAILED: 5,
-    State.DELIVERED: 6,
+    SmsState.DUE: 0,
+    SmsState.SUPPRESSED: 0,
+    SmsState.SENDING: 1,
+    SmsState.UNKNOWN: 2,
+    SmsState.ACCEPTED: 3,
+    SmsState.SENT: 4,
+    SmsState.UNDELIVERED: 5,
+    SmsState.FAILED: 5,
+    SmsState.DELIVERED: 6,
 }
 """A status only moves up. `delivered` stands above the failures: a carrier's late receipt is the better knowledge."""
 
-FINAL: Final = (State.DELIVERED, State.UNDELIVERED, State.FAILED)
+FINAL: Final = (SmsState.DELIVERED, SmsState.UNDELIVERED, SmsState.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,13 @@ class OutboxRow:
     environment: str
     appointment: str
     reference: str
-    kind: Kind
+    kind: SmsKind
     rule: str
     revision: int
     due: datetime | None
     expires: datetime | None
     start: datetime | None
-    state: State
+    state: SmsState
     reason: Reason
     attempts: int
     doubts: int = 0
@@ -76,19 +76,19 @@ class OutboxRow:
     gateway_forgotten_at: datetime | None
 
     @property
-    def past(self) -> Past:
+    def past(self) -> PlannedRow:
         """As the planner sees it."""
-        return Past(
+        return PlannedRow(
             kind=self.kind, rule=self.rule, revision=self.revision, due=self.due, expires=self.expires,
             state=self.state, reason=self.reason,
         )  # fmt: skip
 
 
 COLUMNS: Final = tuple(column.name for column in outbox.columns)
-KINDS: Final = {kind.value: kind for kind in Kind}
-STATES: Final = {state.value: state for state in State}
+KINDS: Final = {kind.value: kind for kind in SmsKind}
+STATES: Final = {state.value: state for state in SmsState}
 REASONS: Final = {reason.value: reason for reason in Reason}
-_INSTANTS: Final = tuple(index for index, column in enumerate(outbox.columns) if isinstance(column.type, Instant))
+_INSTANTS: Final = tuple(index for index, column in enumerate(outbox.columns) if isinstance(column.type, UtcDateTime))
 
 
 def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
@@ -103,11 +103,11 @@ def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
     })  # fmt: skip
 
 
-def read_past(row: Sequence[Any], instants: InstantCodec) -> Past:
+def read_past(row: Sequence[Any], instants: InstantCodec) -> PlannedRow:
     """kind, rule, revision, due, expires, state, reason: what the planner wants of a row."""
     kind, rule, revision, due, expires, state, reason = row
     maybe = instants.get_maybe
-    return Past(
+    return PlannedRow(
         kind=KINDS[kind], rule=rule, revision=revision, due=maybe(due), expires=maybe(expires),
         state=STATES[state], reason=REASONS[reason],
     )  # fmt: skip

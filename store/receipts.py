@@ -14,8 +14,8 @@ from sqlalchemy import Connection, case, delete, func, literal, literal_column, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
-from scheduler.messages import Reason, State
-from store.instants import Instant
+from scheduler.sms import Reason, SmsState
+from store.instants import UtcDateTime
 from store.outbox_row import COLUMNS, FINAL, KINDS, RANK, REASONS, STATES, OutboxRow
 from store.prepared import Given, PreparedRows, codec
 from store.tables import gateway_forgets, outbox
@@ -31,7 +31,7 @@ RESOLVE_FOR: Final = timedelta(hours=24)
 """What is not known by then will not become known; asking on would keep newer texts from being asked about."""
 
 _DAY: Final = timedelta(days=1)
-_ATTEMPTED: Final = (State.SENDING, State.UNKNOWN, State.ACCEPTED, State.SENT)
+_ATTEMPTED: Final = (SmsState.SENDING, SmsState.UNKNOWN, SmsState.ACCEPTED, SmsState.SENT)
 
 
 class Acceptance(NamedTuple):
@@ -48,14 +48,20 @@ def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> 
     put = codec(conn).put
     changed = _ACCEPTED.run(conn, [(one.outbox_id, one.attempt, one.sid, put(at)) for one in taken])
     for outbox_id, state, known_sid in changed:
-        _forget_at_gateway(conn, outbox_id, State(state), known_sid, at)
+        _forget_at_gateway(conn, outbox_id, SmsState(state), known_sid, at)
     return len(changed)
 
 
 def refused(conn: Connection, outbox_id: str, attempt: int, *, code: int, at: datetime) -> bool:
     """The gateway said no, for good: `failed`, with its code; nothing was created there."""
     return _settle(
-        conn, outbox_id, attempt, (State.SENDING, State.UNKNOWN), state=State.FAILED.value, code=code, final_at=at
+        conn,
+        outbox_id,
+        attempt,
+        (SmsState.SENDING, SmsState.UNKNOWN),
+        state=SmsState.FAILED.value,
+        code=code,
+        final_at=at,
     )
 
 
@@ -69,25 +75,27 @@ def retry(
     Args:
         spent: False: it does not count as an attempt, and its number is used again. Only where nothing was created.
     """
-    before = (State.SENDING, State.UNKNOWN, State.UNDELIVERED, State.FAILED)
-    again = {"state": State.DUE.value, "next_attempt_at": until, "code": code, "final_at": None}
+    before = (SmsState.SENDING, SmsState.UNKNOWN, SmsState.UNDELIVERED, SmsState.FAILED)
+    again = {"state": SmsState.DUE.value, "next_attempt_at": until, "code": code, "final_at": None}
     return _settle(conn, outbox_id, attempt, before, **again, **({} if spent else {"attempts": attempt - 1}))
 
 
 def resend(conn: Connection, outbox_id: str, attempt: int, *, until: datetime) -> bool:
     """Due again at `until`, after the gateway's list showed nothing of it; False: a callback settled it meanwhile."""
-    return _settle(conn, outbox_id, attempt, (State.UNKNOWN,), state=State.DUE.value, next_attempt_at=until)
+    return _settle(conn, outbox_id, attempt, (SmsState.UNKNOWN,), state=SmsState.DUE.value, next_attempt_at=until)
 
 
 def ambiguous(conn: Connection, outbox_id: str, attempt: int) -> bool:
     """Nobody knows whether it was taken: `unknown`, to be looked up and never blindly repeated."""
-    return _settle(conn, outbox_id, attempt, (State.SENDING,), state=State.UNKNOWN.value, doubts=outbox.c.doubts + 1)
+    return _settle(
+        conn, outbox_id, attempt, (SmsState.SENDING,), state=SmsState.UNKNOWN.value, doubts=outbox.c.doubts + 1
+    )
 
 
 def give_up(conn: Connection, outbox_id: str, attempt: int, *, reason: Reason, at: datetime) -> bool:
     """A row that waits for a retry is not sent after all (expired, purged, canceled)."""
     return _settle(
-        conn, outbox_id, attempt, (State.DUE,), state=State.SUPPRESSED.value, reason=reason.value,
+        conn, outbox_id, attempt, (SmsState.DUE,), state=SmsState.SUPPRESSED.value, reason=reason.value,
         next_attempt_at=None, final_at=at,
     )  # fmt: skip
 
@@ -96,7 +104,7 @@ def advance_status(
     conn: Connection,
     outbox_id: str,
     attempt: int,
-    state: State,
+    state: SmsState,
     *,
     at: datetime,
     code: int | None = None,
@@ -104,17 +112,17 @@ def advance_status(
 ) -> bool:
     """A status from the gateway, by callback or by asking; False: it is no news, or of another attempt."""
     lower = [one.value for one, rank in RANK.items() if 0 < rank < RANK[state]]
-    if state is State.DELIVERED:  # true whatever was decided meanwhile: a waiting retry is not needed any more
-        lower += [State.DUE.value, State.SUPPRESSED.value]
+    if state is SmsState.DELIVERED:  # true whatever was decided meanwhile: a waiting retry is not needed any more
+        lower += [SmsState.DUE.value, SmsState.SUPPRESSED.value]
     final = state in FINAL
     changed = conn.execute(
         update(outbox)
         .where(_attempt(outbox_id, attempt), outbox.c.state.in_(lower))
         .values(
             state=state.value,
-            code=func.coalesce(code, outbox.c.code) if state is not State.DELIVERED else code,
+            code=func.coalesce(code, outbox.c.code) if state is not SmsState.DELIVERED else code,
             sid=func.coalesce(outbox.c.sid, sid),
-            sent_at=func.coalesce(outbox.c.sent_at, literal(at, Instant())),
+            sent_at=func.coalesce(outbox.c.sent_at, literal(at, UtcDateTime())),
             final_at=at if final else outbox.c.final_at,
             next_attempt_at=null(),
             lease_until=null(),
@@ -130,20 +138,20 @@ def expire_leases(conn: Connection, now: datetime) -> list[str]:
     """Attempts whose node never reported back: `unknown` from now on; their ids."""
     return list(conn.execute(
         update(outbox)
-        .where(outbox.c.state == State.SENDING.value, outbox.c.lease_until <= now)
-        .values(state=State.UNKNOWN.value, lease_until=null(), doubts=outbox.c.doubts + 1)
+        .where(outbox.c.state == SmsState.SENDING.value, outbox.c.lease_until <= now)
+        .values(state=SmsState.UNKNOWN.value, lease_until=null(), doubts=outbox.c.doubts + 1)
         .returning(outbox.c.id)
     ).scalars())  # fmt: skip
 
 
 def to_poll(conn: Connection, now: datetime, *, limit: int) -> list[OutboxRow]:
     """Accepted texts without a final status after `POLL_AFTER`, asked about at most once in that time, for `POLL_FOR`."""
-    return _open(conn, (State.ACCEPTED, State.SENT), now, (POLL_AFTER, POLL_FOR), POLL_AFTER, limit)
+    return _open(conn, (SmsState.ACCEPTED, SmsState.SENT), now, (POLL_AFTER, POLL_FOR), POLL_AFTER, limit)
 
 
 def to_resolve(conn: Connection, now: datetime, *, limit: int, every: timedelta = RESOLVE_AFTER) -> list[OutboxRow]:
     """Texts of unknown fate, `RESOLVE_AFTER` after their attempt, looked up at most once in `every`, for `RESOLVE_FOR`."""
-    return _open(conn, (State.UNKNOWN,), now, (RESOLVE_AFTER, RESOLVE_FOR), every, limit)
+    return _open(conn, (SmsState.UNKNOWN,), now, (RESOLVE_AFTER, RESOLVE_FOR), every, limit)
 
 
 def checked(conn: Connection, ids: Collection[str], now: datetime) -> None:
@@ -167,7 +175,7 @@ def failures(conn: Connection, sender: str, code: int, since: datetime) -> int:
 
 def forget_attempt(conn: Connection, outbox_id: str, sid: str, at: datetime) -> None:
     """An earlier attempt of this row has come to its end at the gateway: delete it there as well."""
-    _forget_at_gateway(conn, outbox_id, State.DELIVERED, sid, at)
+    _forget_at_gateway(conn, outbox_id, SmsState.DELIVERED, sid, at)
 
 
 def by_sid(conn: Connection, sid: str) -> OutboxRow | None:
@@ -197,8 +205,8 @@ def forget_unfinished(conn: Connection, now: datetime) -> None:
     """Texts whose final status never came: what is asked about no longer is deleted at the gateway too."""
     of, owner = outbox.c, gateway_forgets.c.outbox
     waits = select(owner).where(owner == of.id).exists()
-    stale = select(of.sid, of.id, literal(now, Instant()), literal(now, Instant())).where(
-        of.state.in_([State.ACCEPTED.value, State.SENT.value]), of.sid.is_not(None), of.gateway_forgotten_at.is_(None),
+    stale = select(of.sid, of.id, literal(now, UtcDateTime()), literal(now, UtcDateTime())).where(
+        of.state.in_([SmsState.ACCEPTED.value, SmsState.SENT.value]), of.sid.is_not(None), of.gateway_forgotten_at.is_(None),
         of.claimed_at <= now - POLL_FOR, of.claimed_at > now - POLL_FOR - _DAY, ~waits,
     )  # fmt: skip
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
@@ -230,7 +238,7 @@ def _attempt(outbox_id: str, attempt: int) -> Any:
     return (outbox.c.id == outbox_id) & (outbox.c.attempts == attempt)
 
 
-def _settle(conn: Connection, outbox_id: str, attempt: int, before: Sequence[State], **values: Any) -> bool:
+def _settle(conn: Connection, outbox_id: str, attempt: int, before: Sequence[SmsState], **values: Any) -> bool:
     states = [state.value for state in before]
     done = conn.execute(
         update(outbox)
@@ -240,7 +248,7 @@ def _settle(conn: Connection, outbox_id: str, attempt: int, before: Sequence[Sta
     return done.rowcount > 0
 
 
-def _forget_at_gateway(conn: Connection, outbox_id: str, state: State, sid: str | None, at: datetime) -> None:
+def _forget_at_gateway(conn: Connection, outbox_id: str, state: SmsState, sid: str | None, at: datetime) -> None:
     if state not in FINAL or sid is None:
         return
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
@@ -251,7 +259,7 @@ def _forget_at_gateway(conn: Connection, outbox_id: str, state: State, sid: str 
 
 def _open(
     conn: Connection,
-    states: Sequence[State],
+    states: Sequence[SmsState],
     now: datetime,
     ages: tuple[timedelta, timedelta],
     every: timedelta,
@@ -274,13 +282,13 @@ def _accepted_statement(_: str, given: Given) -> ClauseElement:
     of = outbox.c
     lower, known = (
         of.state.in_([literal_column(f"'{state.value}'") for state in states])
-        for states in ((State.SENDING, State.UNKNOWN), (*_ATTEMPTED, *FINAL))
+        for states in ((SmsState.SENDING, SmsState.UNKNOWN), (*_ATTEMPTED, *FINAL))
     )
     return (
         update(outbox)
         .where(of.id == given["row_id"], of.attempts == given["attempt"], known)
         .values(
-            state=case((lower, literal_column(f"'{State.ACCEPTED.value}'")), else_=of.state),
+            state=case((lower, literal_column(f"'{SmsState.ACCEPTED.value}'")), else_=of.state),
             sid=func.coalesce(of.sid, given["new_sid"]),
             sent_at=func.coalesce(of.sent_at, given["at"]),
             lease_until=null(),

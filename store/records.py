@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection
 
 from parser.phone import PhoneKind, PhoneNumber
-from scheduler.appointment import Appointment, Life, Visible
-from store.crypto import Place, Unreadable, day_of, seal, sealed_day, unseal
+from scheduler.appointment import Appointment, AppointmentStatus, Visible
+from store.crypto import CellLocation, Undecipherable, day_of, seal, sealed_day, unseal
 from store.instants import InstantCodec, from_microseconds, to_microseconds
 from store.prepared import codec
 from store.tables import appointments
@@ -53,24 +53,24 @@ def _to_row(
     one: Appointment, forget_at: datetime | None, keys: Mapping[int, AESGCM], instants: InstantCodec
 ) -> tuple[Any, ...]:
     phone = link = name = details = None
-    told = one.told
+    last_notified = one.last_notified
     if forget_at is not None:
         day = day_of(forget_at)
-        key, place = keys[day], Place(one.environment, one.id)
+        key, place = keys[day], CellLocation(one.environment, one.id)
         if one.phone is not None:
             phone = seal(key, day, place, "phone", f"{one.phone.kind[0]}{one.phone.e164()}".encode("ascii"))
         if one.join_link:
             link = seal(key, day, place, "join_link", one.join_link.encode())
         if one.patient_name:
             name = seal(key, day, place, "patient_name", one.patient_name.encode())
-        if told is not None and told.details:
-            details = seal(key, day, place, "told_details", json.dumps(told.details).encode())
+        if last_notified is not None and last_notified.details:
+            details = seal(key, day, place, "told_details", json.dumps(last_notified.details).encode())
     put, maybe = instants.put, instants.put_maybe
     return (
-        one.id, one.environment, one.reference, json.dumps(one.aliases), one.revision, put(one.event_at), one.life.value,
+        one.id, one.environment, one.reference, json.dumps(one.aliases), one.revision, put(one.event_at), one.status.value,
         maybe(one.start), one.zone, one.date_only, None if one.duration is None else one.duration // _MICROSECOND,
         phone, one.phone_fault, one.language, one.deceased, one.consent, one.visit_mode, link, one.facility, one.provider,
-        one.location, name, None if told is None else _told_text(told), details, put(one.changed_at),
+        one.location, name, None if last_notified is None else _visible_text(last_notified), details, put(one.changed_at),
         one.window_revision, maybe(one.window_due), one.window_text, put(one.planned_at), one.planned_revision,
         one.unseen_edit, _stamps_text(one.stamps), maybe(one.purged_at), maybe(forget_at), None,
     )  # fmt: skip
@@ -96,7 +96,7 @@ class Reader:
         """A reader with the keys that these rows need."""
         days: set[int] = set()
         for row in rows:
-            with suppress(Unreadable):  # of no known form: its own row's trouble, when that is read
+            with suppress(Undecipherable):  # of no known form: its own row's trouble, when that is read
                 days.update(sealed_day(row[at]) for at in _SEALED if row[at] is not None)
         shut: set[int] = set()
         keys = vault.keys_for(conn, days, create=False, unreadable=shut)
@@ -106,59 +106,68 @@ class Reader:
         """One appointment. Unreadable (`crypto`) where a seal or its day's key does not open; a destroyed key only empties it."""
         maybe = self.instants.get_maybe
         (
-            own_id, environment, reference, aliases, revision, event_at, life, start, zone, date_only, duration,
+            own_id, environment, reference, aliases, revision, event_at, status, start, zone, date_only, duration,
             phone, phone_fault, language, deceased, consent, visit_mode, link, facility, provider, location, name,
-            told, details, changed_at, window_revision, window_due, window_text, planned_at, planned_revision,
+            last_notified, details, changed_at, window_revision, window_due, window_text, planned_at, planned_revision,
             unseen_edit, stamps, purged_at, forget_at, _,
         ) = row  # fmt: skip
         forget_at = maybe(forget_at)
         purged = maybe(purged_at)
-        place = Place(environment, own_id)
+        place = CellLocation(environment, own_id)
         number = self._unseal(place, "phone", phone, forget_at)
         if phone is not None and number is None:
             phone_fault, purged = "purged", purged or forget_at
         said = self._unseal(place, "told_details", details, forget_at)
         return Appointment(
             id=own_id, environment=environment, reference=reference, aliases=tuple(json.loads(aliases)),
-            revision=revision, event_at=self.instants.get(event_at), life=Life(life), start=maybe(start), zone=zone,
-            date_only=bool(date_only), duration=None if duration is None else timedelta(microseconds=duration),
+            revision=revision, event_at=self.instants.get(event_at), status=AppointmentStatus(status),
+            start=maybe(start), zone=zone, date_only=bool(date_only),
+            duration=None if duration is None else timedelta(microseconds=duration),
             phone=None if number is None else PhoneNumber(number[1:], _KINDS[number[0]]), phone_fault=phone_fault,
             language=language, deceased=bool(deceased), consent=None if consent is None else bool(consent),
             visit_mode=visit_mode, join_link=self._unseal(place, "join_link", link, forget_at), facility=facility,
             provider=provider, location=location, patient_name=self._unseal(place, "patient_name", name, forget_at),
-            told=None if told is None else _read_told(told, said), changed_at=self.instants.get(changed_at),
+            last_notified=None if last_notified is None else _read_visible(last_notified, said),
+            changed_at=self.instants.get(changed_at),
             window_revision=window_revision, window_due=maybe(window_due), window_text=bool(window_text),
             planned_at=self.instants.get(planned_at), planned_revision=planned_revision, unseen_edit=bool(unseen_edit),
             stamps=_read_stamps(stamps), purged_at=purged,
         )  # fmt: skip
 
-    def _unseal(self, place: Place, column: str, sealed: bytes | None, forget_at: datetime | None) -> str | None:
+    def _unseal(self, place: CellLocation, column: str, sealed: bytes | None, forget_at: datetime | None) -> str | None:
         if sealed is None or forget_at is None or forget_at <= self.now:
             return None
         day = sealed_day(sealed)
         if day in self.shut:
-            raise Unreadable(column)
+            raise Undecipherable(column)
         key = self.keys.get(day)
         return None if key is None else unseal(key, place, column, bytes(sealed)).decode()
 
 
-def _told_text(told: Visible) -> str:
-    start = None if told.start is None else to_microseconds(told.start)
-    return json.dumps([start, told.date_only, told.visit_mode, told.canceled])
+def _visible_text(last_notified: Visible) -> str:
+    start = None if last_notified.start is None else to_microseconds(last_notified.start)
+    return json.dumps([start, last_notified.date_only, last_notified.visit_mode, last_notified.canceled])
 
 
-def _read_told(text: str, details: str | None) -> Visible:
+def _read_visible(text: str, details: str | None) -> Visible:
     start, date_only, visit_mode, canceled = json.loads(text)
     pairs = () if details is None else tuple(cast("tuple[str, str]", tuple(pair)) for pair in json.loads(details))
     at = None if start is None else from_microseconds(start)
     return Visible(start=at, date_only=date_only, visit_mode=visit_mode, canceled=canceled, details=pairs)
 
 
+_STORED_AS: Final = {"status": "life"}
+"""A field of `Appointment` -> its name in the tables, where the two differ."""
+_FIELD_OF: Final = {stored: name for name, stored in _STORED_AS.items()}
+
+
 def _stamps_text(stamps: Mapping[str, datetime]) -> str | None:
-    return json.dumps({name: to_microseconds(at) for name, at in stamps.items()}) if stamps else None
+    return (
+        json.dumps({_STORED_AS.get(name, name): to_microseconds(at) for name, at in stamps.items()}) if stamps else None
+    )
 
 
 def _read_stamps(text: str | None) -> Mapping[str, datetime]:
     if text is None:
         return _NO_STAMPS
-    return MappingProxyType({name: from_microseconds(at) for name, at in json.loads(text).items()})
+    return MappingProxyType({_FIELD_OF.get(name, name): from_microseconds(at) for name, at in json.loads(text).items()})

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from store.instants import Instant
+from store.instants import UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -52,8 +52,8 @@ messages = Table(
     Column("err3", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("warning", Text),
-    Column("received_at", Instant, nullable=False),
-    Column("forget_after", Instant, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("forget_after", UtcDateTime, nullable=False),
     Index("ix_messages_expiry", "environment", "forget_after"),
     sqlite_with_rowid=False,
 )
@@ -67,9 +67,9 @@ appointments = Table(
     Column("reference", Text, nullable=False),
     Column("aliases", Text, nullable=False),  # JSON list, in the order of the feed
     Column("revision", Integer, nullable=False),
-    Column("event_at", Instant, nullable=False),
+    Column("event_at", UtcDateTime, nullable=False),
     Column("life", Text, nullable=False),
-    Column("start", Instant),
+    Column("start", UtcDateTime),
     Column("zone", Text, nullable=False),
     Column("date_only", Boolean, nullable=False),
     Column("duration", BigInteger),  # microseconds
@@ -86,18 +86,18 @@ appointments = Table(
     Column("patient_name", LargeBinary),  # sealed
     Column("told", Text),  # JSON of Visible without its details
     Column("told_details", LargeBinary),  # sealed JSON
-    Column("changed_at", Instant, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
     Column("window_revision", Integer),
-    Column("window_due", Instant),
+    Column("window_due", UtcDateTime),
     Column("window_text", Boolean, nullable=False),
-    Column("planned_at", Instant, nullable=False),
+    Column("planned_at", UtcDateTime, nullable=False),
     Column("planned_revision", Integer, nullable=False),
     Column("unseen_edit", Boolean, nullable=False),
     Column("stamps", Text),  # JSON {field: microseconds since 1970}; NULL: none
-    Column("purged_at", Instant),
+    Column("purged_at", UtcDateTime),
     # Ours alone: the deadline, whose day's key seals what is sealed; NULL: nothing sealed, nothing left to forget.
-    Column("forget_at", Instant),
-    Column("forgotten_at", Instant),  # when the sweep emptied the row
+    Column("forget_at", UtcDateTime),
+    Column("forgotten_at", UtcDateTime),  # when the sweep emptied the row
     Index("ix_appointments_forget_at", "forget_at", sqlite_where=text("forget_at IS NOT NULL"),
           postgresql_where=text("forget_at IS NOT NULL")),
     Index("ix_appointments_reference", "reference"),
@@ -125,15 +125,15 @@ outbox = Table(
     Column("kind", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("due", Instant),  # NULL only for a text that never had a time
-    Column("expires", Instant),
-    Column("start", Instant),  # of the visit when this was planned: lead time in reports
+    Column("due", UtcDateTime),  # NULL only for a text that never had a time
+    Column("expires", UtcDateTime),
+    Column("start", UtcDateTime),  # of the visit when this was planned: lead time in reports
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("doubts", Integer, nullable=False, server_default=text("0")),  # attempts that may or may not have been taken
-    Column("next_attempt_at", Instant),  # earliest next attempt: `due` at first, later after a retry
-    Column("lease_until", Instant),  # while `sending`
+    Column("next_attempt_at", UtcDateTime),  # earliest next attempt: `due` at first, later after a retry
+    Column("lease_until", UtcDateTime),  # while `sending`
     Column("node", Text),
     Column("sid", Text),  # the gateway's id
     Column("code", Integer),  # the gateway's last error code
@@ -141,12 +141,12 @@ outbox = Table(
     Column("segments", Integer),
     Column("phone_key", Text),  # HMAC of the number, for caps; cleared when no cap can count it any more
     Column("config_version", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("claimed_at", Instant),
-    Column("sent_at", Instant),  # accepted by the gateway
-    Column("final_at", Instant),
-    Column("checked_at", Instant),  # last look-up at the gateway
-    Column("gateway_forgotten_at", Instant),  # deleted there, every attempt of it
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("claimed_at", UtcDateTime),
+    Column("sent_at", UtcDateTime),  # accepted by the gateway
+    Column("final_at", UtcDateTime),
+    Column("checked_at", UtcDateTime),  # last look-up at the gateway
+    Column("gateway_forgotten_at", UtcDateTime),  # deleted there, every attempt of it
     UniqueConstraint("appointment", "kind", "rule", "revision", name="uq_outbox_identity"),
     Index("ix_outbox_due", "next_attempt_at",
           sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
@@ -164,8 +164,8 @@ gateway_forgets = Table(
     # Texts that reached their end and still stand in the gateway's log; one row an attempt, until it is deleted there.
     Column("sid", Text, primary_key=True),
     Column("outbox", Text, nullable=False),
-    Column("since", Instant, nullable=False),
-    Column("next_at", Instant, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
     Index("ix_gateway_forgets_next_at", "next_at"),
 )
 
@@ -175,7 +175,7 @@ optouts = Table(
     Column("phone_key", Text, primary_key=True),
     Column("sender", Text, primary_key=True),
     Column("source", Text, nullable=False),  # webhook, words, refusal, cli, portal
-    Column("since", Instant, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -184,7 +184,7 @@ replies = Table(
     metadata,
     # Patients' STOP and START that were acted upon, so that none acts twice (docs/decisions/0010).
     Column("key", Text, primary_key=True),  # HMAC of the gateway's message id: leads to nobody, at the gateway neither
-    Column("forget_after", Instant, nullable=False),
+    Column("forget_after", UtcDateTime, nullable=False),
     Index("ix_replies_forget_after", "forget_after"),
     sqlite_with_rowid=False,
 )
@@ -203,7 +203,7 @@ holds = Table(
     Column("name", Text, primary_key=True),  # "" for all
     Column("reason", Text, nullable=False),
     Column("actor", Text, nullable=False),
-    Column("since", Instant, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
 )
 
 breakers = Table(
@@ -212,8 +212,8 @@ breakers = Table(
     Column("scope", Text, primary_key=True),  # environment, sender
     Column("name", Text, primary_key=True),
     Column("code", Integer, nullable=False),  # the gateway's code that opened it
-    Column("opened_at", Instant, nullable=False),
-    Column("probe_at", Instant, nullable=False),  # one text may try from here on
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("probe_at", UtcDateTime, nullable=False),  # one text may try from here on
     Column("probes", Integer, nullable=False),
 )
 
@@ -222,7 +222,7 @@ leases = Table(
     metadata,
     Column("job", Text, primary_key=True),
     Column("holder", Text, nullable=False),
-    Column("until", Instant, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
 )
 
 rates = Table(
@@ -230,7 +230,7 @@ rates = Table(
     metadata,
     Column("sender", Text, primary_key=True),
     Column("tokens", Float, nullable=False),  # segments; below zero: overdrawn
-    Column("counted_at", Instant, nullable=False),
+    Column("counted_at", UtcDateTime, nullable=False),
 )
 
 nodes = Table(
@@ -239,15 +239,15 @@ nodes = Table(
     Column("name", Text, primary_key=True),
     Column("roles", Text, nullable=False),
     Column("version", Text, nullable=False),
-    Column("started_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
 )
 
 audit = Table(
     "audit",
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
-    Column("at", Instant, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),

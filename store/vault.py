@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from store.crypto import Unreadable, day_of
+from store.crypto import Undecipherable, day_of
 from store.keys import KeyFault, KeyRing
 from store.prepared import Prepared, any_of, list_value
 from store.tables import day_keys
@@ -87,7 +87,7 @@ class Vault:
         for day, wrapped in _KEYS.fetch(conn, (list_value(conn, sorted(days)),)):
             try:
                 found[day] = self._open(day, wrapped)
-            except Unreadable:
+            except Undecipherable:
                 if unreadable is None:
                     raise
                 unreadable.add(day)
@@ -113,11 +113,11 @@ class Vault:
                 self.ring = self.reread()
             master = self.ring.masters.get(_master_number(wrapped))
         if master is None:
-            raise Unreadable("day_keys.wrapped")
+            raise Undecipherable("day_keys.wrapped")
         try:
             return AESGCM(master).decrypt(wrapped[4:16], wrapped[16:], f"day {day}".encode())
         except InvalidTag:
-            raise Unreadable("day_keys.wrapped") from None
+            raise Undecipherable("day_keys.wrapped") from None
 
 
 def _master_number(wrapped: bytes) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from carebell.cli import asking, numbers, operating, setting_up, signing, simulating
+from carebell.cli import admin, inspect, numbers, setup, signing, simulate
 from carebell.cli.options import Config, Json
 
 app = typer.Typer(
@@ -21,15 +21,15 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for section in (setting_up, signing, asking, operating):  # in the order of the help
+for section in (setup, signing, inspect, admin):  # in the order of the help
     app.add_typer(section.commands)
 app.add_typer(signing.cert, name="cert")
-app.add_typer(operating.optout, name="optout")
-app.add_typer(operating.keys, name="keys")
-app.add_typer(operating.db, name="db")
-app.add_typer(asking.report, name="report")
+app.add_typer(admin.optout, name="optout")
+app.add_typer(admin.keys, name="keys")
+app.add_typer(admin.db, name="db")
+app.add_typer(inspect.report, name="report")
 app.add_typer(numbers.numbers, name="numbers")
-app.add_typer(simulating.simulator, name="simulator")
+app.add_typer(simulate.simulator, name="simulator")
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
-    from carebell.commands.send import Tls
+    from carebell.commands.send import SendTls
 
 
 def instant(written: str) -> datetime:
@@ -60,13 +60,15 @@ def wants_json(context: typer.Context, json: bool) -> bool:
     return json or context.obj[1]
 
 
-def tls_of(tls: bool, *, ca: Path | None, certificate: Path | None, key: Path | None, name: str | None) -> Tls | None:
+def tls_of(
+    tls: bool, *, ca: Path | None, certificate: Path | None, key: Path | None, name: str | None
+) -> SendTls | None:
     """How to speak TLS; None: plain. A CA or a certificate asks for it without `--tls`."""
-    from carebell.commands.send import Tls
+    from carebell.commands.send import SendTls
     from carebell.exits import UsageStop
 
     if tls or ca or certificate:
-        return Tls(ca=ca, certificate=certificate, key=key, name=name)
+        return SendTls(ca=ca, certificate=certificate, key=key, name=name)
     if key or name:
         raise UsageStop("--tls-key and --tls-name go with --tls; nothing was sent")
     return None

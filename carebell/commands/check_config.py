@@ -7,10 +7,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from carebell.bootstrap.components import configuration_path
+from carebell.bootstrap.descriptors import would_not_fit
+from carebell.bootstrap.preflight import findings
 from carebell.commands.output import print_json
-from carebell.descriptors import would_not_fit
 from carebell.exits import CONFIGURATION, OK
-from carebell.wiring import Finding, configuration_path, findings
+from carebell.inbound.trust import ConfigurationFinding
 from config.load import load as load_configuration
 from config.problems import ConfigurationError
 from journal.lines import plain
@@ -23,12 +25,12 @@ def check_config(config: Path | None, *, as_json: bool) -> int:
     except ConfigurationError as error:
         for problem in error.problems:
             if as_json:
-                _print_row(Finding(problem=problem))
+                _print_row(ConfigurationFinding(problem=problem))
             else:  # nothing before it: editors jump to `file:line:column:` at the beginning of a line
                 print(plain(str(problem)), file=sys.stderr)
         return CONFIGURATION
     found = findings(loaded, datetime.now(UTC))
-    found += [Finding(problem=problem, is_warning=True) for problem in would_not_fit(loaded)]
+    found += [ConfigurationFinding(problem=problem, is_warning=True) for problem in would_not_fit(loaded)]
     for each in sorted(found, key=lambda one: one.is_warning):
         if as_json:
             _print_row(each)
@@ -41,7 +43,7 @@ def check_config(config: Path | None, *, as_json: bool) -> int:
     return CONFIGURATION if wrong else OK
 
 
-def _print_row(finding: Finding) -> None:
+def _print_row(finding: ConfigurationFinding) -> None:
     problem = finding.problem
     place = {"file": problem.file, "line": problem.line, "column": problem.column, "key": problem.key}
     print_json(place | {"why": problem.why, "warning": finding.is_warning})

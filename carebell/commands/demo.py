@@ -16,13 +16,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
+from carebell.bootstrap.components import load
+from carebell.bootstrap.service import ROLES, Service
 from carebell.commands.init import init
 from carebell.commands.serve import serve
 from carebell.exits import OK, REFUSED, Stop
+from carebell.maintenance.periodic import Pace
 from carebell.samples import PHONE, REFERENCE, ZONE, message
-from carebell.service import ROLES, Service
-from carebell.ticking import Pace
-from carebell.wiring import load
 from certs.cer import read_upload
 from certs.sign import load_key, sign
 from config.load import Loaded
@@ -32,14 +32,14 @@ from listener.client import MllpClient
 from parser.phone import PhoneNumber
 from scheduler.clock import SteppingClock
 from store import appointments, outbox
-from store.traces import scan_files
+from store.phone_scan import scan_files
 
 _ANY_PORT: Final = {
     "CAREBELL_ENVIRONMENTS__PRODUCTION__LISTENER__PORT": "0",
     "CAREBELL_ENVIRONMENTS__TEST__LISTENER__PORT": "0",
     "CAREBELL_HTTP__PORT": "0",
 }
-_BY_HAND: Final = Pace(dispatch=3600.0, aftercare=3600.0, keep_house=3600.0)
+_BY_HAND: Final = Pace(dispatch=3600.0, reconciliation=3600.0, purge=3600.0)
 """The demo rings itself, so that every line stands where the story has it."""
 
 
@@ -50,7 +50,7 @@ def demo(directory: Path | None, *, stay: bool) -> int:
         folder = directory.expanduser() if directory is not None else Path(temporary)
         with redirect_stdout(StringIO()):
             init(folder, demo=True)
-        told = asyncio.run(_Story(folder).tell())
+        texts = asyncio.run(_Story(folder).tell())
         print(f"\nThe story took {time.monotonic() - began:.1f} s.")
         if directory is not None:
             print(
@@ -61,7 +61,7 @@ def demo(directory: Path | None, *, stay: bool) -> int:
         if stay:
             print("Serving until Ctrl-C.")
             return serve(folder / "carebell.yaml", roles=",".join(ROLES), clock=None, speed=1.0)
-    return OK if told else REFUSED
+    return OK if texts else REFUSED
 
 
 class _Story:
@@ -165,7 +165,7 @@ class _Story:
 
     def _forget(self, service: Service) -> bool:
         before = self._phone(service)
-        service.housekeeper.round()
+        service.retention.round()
         after = self._phone(service)
         log = self._loaded.configuration.log.file
         files = [*service.store.files, *([log] if log is not None else [])]

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import print_json, print_table
-from carebell.desk import Desk, desk
+from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
-from carebell.wiring import load, one_environment
 from certs.message import VerifiedMessage
 from certs.verify import unverified
 from journal.lines import plain
@@ -39,8 +39,8 @@ class Explained:
 def explain(config: Path | None, files: Sequence[Path], environment: str, *, conformance: bool, as_json: bool) -> int:
     """Explain messages one by one, or sum up where a folder is given; 1 if one of them could not be used, or there is none."""
     loaded = load(config)
-    one_environment(loaded, environment)
-    mine = desk(loaded, environment)
+    environment_named(loaded, environment)
+    mine = environment_policy(loaded, environment)
     if any(path.is_dir() for path in files):
         unreadable: list[str] = []
         explained = _skipping(_with_progress(files), mine, conformance, unreadable)
@@ -52,7 +52,9 @@ def explain(config: Path | None, files: Sequence[Path], environment: str, *, con
     return REFUSED if rejected else OK
 
 
-def _skipping(files: Iterator[Path], mine: Desk, conformance: bool, unreadable: list[str]) -> Iterator[Explained]:
+def _skipping(
+    files: Iterator[Path], mine: EnvironmentPolicy, conformance: bool, unreadable: list[str]
+) -> Iterator[Explained]:
     """As `_explained` for all files; what cannot be read is noted in `unreadable` and does not keep the others from it."""
     for file in files:
         try:
@@ -61,7 +63,7 @@ def _skipping(files: Iterator[Path], mine: Desk, conformance: bool, unreadable: 
             unreadable.append(str(error) if isinstance(error, Stop) else f"{file}: {error}")
 
 
-def _explained(file: Path, mine: Desk, conformance: bool) -> Iterator[Explained]:
+def _explained(file: Path, mine: EnvironmentPolicy, conformance: bool) -> Iterator[Explained]:
     now = datetime.now(UTC)
     for content in messages(file):
         message = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=now)
@@ -75,7 +77,7 @@ def _explained(file: Path, mine: Desk, conformance: bool) -> Iterator[Explained]
         yield Explained(file=file, outcome=outcome, evidence=evidence, warnings=warnings)
 
 
-def _conformance(message: VerifiedMessage, mine: Desk) -> tuple[ParseWarning, ...]:
+def _conformance(message: VerifiedMessage, mine: EnvironmentPolicy) -> tuple[ParseWarning, ...]:
     from parser.conformance import report
 
     read = Message.of(message, mine.environment.fallback_charset)

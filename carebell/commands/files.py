@@ -22,7 +22,7 @@ def message_files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def contents(file: Path) -> Iterator[bytes | Unreadable]:
+def contents(file: Path) -> Iterator[bytes | UnreadableFile]:
     """What a listener would make of a file's bytes: each block's content, or why it would close the connection.
 
     A file without a start block is one bare message, unless it is plainly another protocol.
@@ -37,14 +37,14 @@ def contents(file: Path) -> Iterator[bytes | Unreadable]:
         if isinstance(event, Frame):
             yield event.content
         else:
-            yield Unreadable(_why(event))
+            yield UnreadableFile(_why(event))
             return
     if not events:
-        yield Unreadable("the block has no end (0x1C 0x0D)")
+        yield UnreadableFile("the block has no end (0x1C 0x0D)")
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableFile:
     """Bytes that end a connection: `text` says why."""
 
     text: str
@@ -57,7 +57,7 @@ def _why(error: FramingError) -> str:
 def messages(file: Path) -> Iterator[bytes]:
     """Each message of a file, bare. Stop where its framing is broken or a block holds no message."""
     for content in contents(file):
-        if isinstance(content, Unreadable):
+        if isinstance(content, UnreadableFile):
             raise Stop(f"{file}: {content.text}")
         if b"MSH" not in content:
             raise Stop(f"{file}: not an HL7 version 2 message: there is no MSH segment")

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from carebell.bootstrap.components import load
 from carebell.commands.output import print_json, terminal_columns
 from carebell.commands.zones import Zones
 from carebell.exits import Stop, UsageStop
-from carebell.wiring import load
 from config.values import read_duration
 from journal.read import Line, Wanted, read
 from journal.read import follow as follow_file

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from carebell.bootstrap.components import load
 from carebell.commands.output import print_json, print_table
 from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
-from carebell.wiring import load
 from config.load import Loaded
 from config.problems import ConfigurationError
 from notifier.twilio.account import open_twilio

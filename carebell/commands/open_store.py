@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from carebell.wiring import load, open_database, open_vault, stop_for
+from carebell.bootstrap.components import load, open_database, open_vault, stop_for
 from config.load import Loaded
 from journal.events import Event
 from journal.logs import setup
-from store import rehearsed
+from store import simulated_clock
 from store.engine import Store
 from store.faults import StoreFault, classify
 from store.vault import Vault
@@ -42,7 +42,7 @@ class Opened:
     def now(self) -> datetime:
         """The service's time: the machine's, or a rehearsal's."""
         with self.store.read() as conn:
-            return rehearsed.now(conn, datetime.now(UTC))
+            return simulated_clock.now(conn, datetime.now(UTC))
 
 
 @contextmanager

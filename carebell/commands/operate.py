@@ -6,11 +6,11 @@ import contextlib
 from datetime import datetime
 from pathlib import Path
 
+from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.open_store import Opened, opened
 from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
-from carebell.housekeeping import forget_now
-from carebell.wiring import load, one_environment, stop_for
+from carebell.maintenance.retention import forget_now
 from journal.events import Event
 from parser.phone import PhoneNumber
 from store import audit, holds, schema
@@ -18,7 +18,7 @@ from store.engine import open_store
 from store.faults import StoreFault
 from store.holds import Hold
 from store.keys import retire_old_keys, rotate_key_file
-from store.traces import scan_files
+from store.phone_scan import scan_files
 
 
 def hold(config: Path | None, environment: str | None, reason: str) -> None:
@@ -65,14 +65,14 @@ def release(config: Path | None, environment: str | None) -> None:
 
 def _breakers(one: Opened, environment: str) -> set[tuple[holds.Scope, str]]:
     """Those that keep an environment's texts back."""
-    sender = one_environment(one.loaded, environment).sms.sender
+    sender = environment_named(one.loaded, environment).sms.sender
     return {("environment", environment), ("sender", sender)}
 
 
 def _scope(one: Opened, environment: str | None) -> tuple[holds.Scope, str]:
     if environment is None:
         return "all", ""
-    one_environment(one.loaded, environment)
+    environment_named(one.loaded, environment)
     return "environment", environment
 
 

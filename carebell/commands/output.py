@@ -110,3 +110,10 @@ def _width(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def no_rows(appointment: str | None, sentence: str) -> str:
+    """What stands in place of an empty table; of one appointment, what to look at next."""
+    if appointment is None:
+        return sentence
+    return f"{sentence} for {appointment}; did a message about it arrive? carebell logs --appointment {appointment}"

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import message_files, messages
 from carebell.commands.output import iso, print_json
-from carebell.commands.timeline import WHY, Entry, print_timeline, title_of
-from carebell.desk import Desk, desk
+from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
+from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
-from carebell.texting import text_of
-from carebell.wiring import load, one_environment
+from carebell.outbound.render import text_of
 from certs.verify import unverified
 from config.load import Loaded
 from parser import siu
@@ -24,10 +24,10 @@ from scheduler.rehearsal import Rehearsed, rehearse
 def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
     """Print each text and each silence, by time; 1 if a file holds no usable message."""
     loaded = load(config)
-    one_environment(loaded, environment)
-    mine = desk(loaded, environment)
+    environment_named(loaded, environment)
+    mine = environment_policy(loaded, environment)
     events = _history(files, mine, at or datetime.now(UTC))
-    found = rehearse(events, mine.policy, mine.blocked, zone=mine.zone)
+    found = rehearse(events, mine.planning, mine.blocked, zone=mine.zone)
     rows = [_row(each, mine, loaded) for each in found]
     if as_json:
         for row in rows:
@@ -37,7 +37,7 @@ def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: da
     return OK if events else REFUSED
 
 
-def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[SchedulingEvent]:
+def _history(files: Sequence[Path], mine: EnvironmentPolicy, at: datetime) -> list[SchedulingEvent]:
     """The files' messages as events in the order of their receipt: at their MSH-7, or all at `at` when that is earlier.
 
     What comes at one instant keeps the order of its sending. The same bytes again are a repetition, which has no second effect.
@@ -59,7 +59,7 @@ def _history(files: Sequence[Path], mine: Desk, at: datetime) -> list[Scheduling
     return sorted(events, key=lambda event: (event.received_at, event.occurred_at))
 
 
-def _row(each: Rehearsed, mine: Desk, loaded: Loaded) -> dict[str, Any]:
+def _row(each: Rehearsed, mine: EnvironmentPolicy, loaded: Loaded) -> dict[str, Any]:
     text = text_of(each.appointment, each.row.kind, mine, loaded.configuration.organization) if each.leaves else None
     phone = mine.recipient(each.appointment)
     return {
@@ -86,7 +86,7 @@ def _print_timeline(rows: Sequence[dict[str, Any]], zone: str) -> None:
     )
 
 
-def _entry(row: dict[str, Any], *, several: bool) -> Entry:
+def _entry(row: dict[str, Any], *, several: bool) -> TimelineEntry:
     goes = row["status"] == "planned"
     title = title_of(row["kind"], row["rule"])
     if several:
@@ -96,4 +96,4 @@ def _entry(row: dict[str, Any], *, several: bool) -> Entry:
         segments = f", {row['segments']} segment{'' if row['segments'] == 1 else 's'}" if row["segments"] else ""
         notes.append(f"to {row['to'] or 'nobody'}{segments}: {row['text'] or 'no template gives a text'}")
     due = None if row["due"] is None else datetime.fromisoformat(row["due"])
-    return Entry(at=due, verdict="goes" if goes else "does not go", title=title, notes=tuple(notes))
+    return TimelineEntry(at=due, verdict="goes" if goes else "does not go", title=title, notes=tuple(notes))

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from carebell.bootstrap.components import environment_named
 from carebell.commands.open_store import opened
 from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
-from carebell.wiring import one_environment
 from notifier.failures import ReportStatus
 from notifier.gateways import failure_of
-from scheduler.messages import Kind, Reason, State
+from scheduler.sms import Reason, SmsKind, SmsState
 from store import outbox
 from store.outbox_row import OutboxRow
 
@@ -25,20 +25,20 @@ SPAN: Final = timedelta(days=7)
 ON_TIME: Final = timedelta(seconds=60)
 """A text that the gateway took this soon after its planned minute was on time."""
 
-_TYPES: Final[Mapping[Kind, str]] = {
-    Kind.BOOKED: "Confirmation",
-    Kind.UPDATED: "Update",
-    Kind.CANCELED: "Cancellation",
-    Kind.REMINDER: "Reminder",
+_TYPES: Final[Mapping[SmsKind, str]] = {
+    SmsKind.BOOKED: "Confirmation",
+    SmsKind.UPDATED: "Update",
+    SmsKind.CANCELED: "Cancellation",
+    SmsKind.REMINDER: "Reminder",
 }
-_STATUSES: Final[Mapping[State, str]] = {
-    State.DUE: "Planned",
-    State.SENDING: "Sending",
-    State.ACCEPTED: ReportStatus.SENT,
-    State.SENT: ReportStatus.SENT,
-    State.DELIVERED: ReportStatus.DELIVERED,
-    State.UNKNOWN: "Unknown",
-    State.SUPPRESSED: "Not sent",
+_STATUSES: Final[Mapping[SmsState, str]] = {
+    SmsState.DUE: "Planned",
+    SmsState.SENDING: "Sending",
+    SmsState.ACCEPTED: ReportStatus.SENT,
+    SmsState.SENT: ReportStatus.SENT,
+    SmsState.DELIVERED: ReportStatus.DELIVERED,
+    SmsState.UNKNOWN: "Unknown",
+    SmsState.SUPPRESSED: "Not sent",
 }
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet run a cell (OWASP, "CSV Injection"); the last four are the signs' full-width forms."""
@@ -80,9 +80,9 @@ class Tiles:
 
     def count(self, row: OutboxRow) -> None:
         self.texts += 1
-        self.unknown += row.state is State.UNKNOWN
+        self.unknown += row.state is SmsState.UNKNOWN
         self.opted_out += row.reason is Reason.OPTED_OUT or failure_of(row.code or 0).opt_out
-        self.delivered += row.state is State.DELIVERED
+        self.delivered += row.state is SmsState.DELIVERED
         if row.sent_at is not None:
             self.taken += 1
             self.segments += row.segments or 0
@@ -115,7 +115,7 @@ def report(
         raise UsageStop("--csv and --json exclude each other")
     with opened(config) as one:
         if environment is not None:
-            one_environment(one.loaded, environment)
+            environment_named(one.loaded, environment)
         now = one.now()
         until = now if ends is None else _instant("--to", ends, now, last=True)
         since = until - SPAN if begins is None else _instant("--from", begins, now)
@@ -136,7 +136,7 @@ def report(
 
 def status_of(row: OutboxRow) -> str:
     """The Status column."""
-    if row.state in (State.UNDELIVERED, State.FAILED):
+    if row.state in (SmsState.UNDELIVERED, SmsState.FAILED):
         return failure_of(row.code or 0).status.value
     return str(_STATUSES[row.state])
 

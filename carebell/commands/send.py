@@ -15,12 +15,12 @@ from carebell.commands.signer import signer
 from carebell.exits import OK, REFUSED, Stop, TransientStop, UsageStop
 from certs.msh import read_msh
 from certs.sign import SigningError
-from listener.client import Answer, MllpClient, SendError
+from listener.client import ClientReply, MllpClient, SendError
 from listener.tls import TlsSetupError, client_context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class SendTls:
     """How to talk TLS. `ca`: trust this instead of the system's store. `name`: expected in the server's certificate."""
 
     ca: Path | None = None
@@ -35,7 +35,7 @@ def send(
     *,
     key: Path | None,
     cert: Path | None,
-    tls: Tls | None,
+    tls: SendTls | None,
     repeat: int,
     connections: int,
     timeout: float,
@@ -67,7 +67,7 @@ def address(written: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def tls_context(tls: Tls) -> ssl.SSLContext:
+def tls_context(tls: SendTls) -> ssl.SSLContext:
     """What to connect with. Stop where a file is not usable."""
     try:
         anchors = [tls.ca.read_bytes()] if tls.ca is not None else None
@@ -107,7 +107,7 @@ class _Sender:
         finally:
             await client.close()
 
-    def _show(self, name: str, content: bytes, answer: Answer) -> None:
+    def _show(self, name: str, content: bytes, answer: ClientReply) -> None:
         control_id = read_msh(content).control_id.decode("ascii", "replace")
         code, text = acknowledged(answer.content)
         self._refused = self._refused or code not in ("AA", "CA")

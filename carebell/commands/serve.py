@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from carebell.bootstrap.components import load
+from carebell.bootstrap.service import ROLES, Service
 from carebell.exits import OK, REFUSED, ConfigurationStop, PermissionStop, UsageStop
-from carebell.listening import listening_ports
-from carebell.service import ROLES, Service
-from carebell.ticking import Pace
-from carebell.wiring import load
+from carebell.inbound.listeners import listening_ports
+from carebell.maintenance.periodic import Pace
 from config.load import Loaded
 from journal.logs import Journal, setup
 from journal.metrics import Metrics

@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from carebell.bootstrap.components import environment_named, load
 from carebell.commands.output import print_json
-from carebell.commands.send import Tls, acknowledged, address, tls_context
+from carebell.commands.send import SendTls, acknowledged, address, tls_context
 from carebell.commands.signals import signalled
 from carebell.commands.signer import Sign, signer
 from carebell.exits import OK, REFUSED, TransientStop, UsageStop
-from carebell.wiring import load, one_environment
 from config.model import Environment
 from listener.client import MllpClient, SendError
 from simulator.ehr import stream
@@ -41,7 +41,7 @@ def ehr(
     environment: str | None,
     key: Path | None,
     cert: Path | None,
-    tls: Tls | None,
+    tls: SendTls | None,
     seed: int | None,
     rate: float | None,
     count: int | None,
@@ -56,7 +56,7 @@ def ehr(
     if config is not None or environment is not None:
         loaded = load(config)
         name = environment or next(iter(loaded.configuration.environments))
-        feed = _feed(one_environment(loaded, name))
+        feed = _feed(environment_named(loaded, name))
     rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
     messages = islice(stream(rng, lambda: datetime.now(UTC), feed=feed), count)
     sign = signer(key, cert) if key is not None and cert is not None else _unsigned

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from carebell.bootstrap.components import load
 from carebell.commands.output import iso, print_json
 from carebell.commands.signals import signalled
 from carebell.exits import OK, ConfigurationStop, Stop
-from carebell.wiring import load
 from config.files import twilio_tokens
 from config.load import Loaded
 from config.problems import ConfigurationError

@@ -11,8 +11,8 @@ from carebell.commands.open_store import ALIVE, Opened, opened
 from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED
-from carebell.listening import ports
-from carebell.wiring import days_left
+from carebell.inbound.listeners import ports
+from carebell.inbound.trust import days_left
 from certs.cer import read_upload
 from store import holds, leases, outbox
 

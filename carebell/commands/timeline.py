@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from scheduler.messages import Kind, Reason
+from scheduler.sms import Reason, SmsKind
 
 TITLES: Final[Mapping[str, str]] = {
-    Kind.BOOKED: "booking",
-    Kind.UPDATED: "change",
-    Kind.CANCELED: "cancellation",
-    Kind.REMINDER: "reminder",
+    SmsKind.BOOKED: "booking",
+    SmsKind.UPDATED: "change",
+    SmsKind.CANCELED: "cancellation",
+    SmsKind.REMINDER: "reminder",
 }
 WHY: Final[Mapping[str, str]] = {
     Reason.BOOKED: "the visit was booked",
@@ -52,7 +52,7 @@ _WIDEST: Final = 110
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TimelineEntry:
     """One line of the timeline and what hangs below it.
 
     Attributes:
@@ -69,10 +69,10 @@ class Entry:
 
 def title_of(kind: str, rule: str) -> str:
     """`reminder 24h`, `booking`."""
-    return f"{TITLES[kind]} {rule}" if kind == Kind.REMINDER else TITLES[kind]
+    return f"{TITLES[kind]} {rule}" if kind == SmsKind.REMINDER else TITLES[kind]
 
 
-def print_timeline(entries: Iterable[Entry], zone: str, *, empty: str, width: int | None = None) -> None:
+def print_timeline(entries: Iterable[TimelineEntry], zone: str, *, empty: str, width: int | None = None) -> None:
     """By time, a heading for each day; without entries, the sentence `empty`.
 
     Args:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carebell.commands.files import Unreadable, contents
+from carebell.bootstrap.components import environment_named, load
+from carebell.commands.files import UnreadableFile, contents
 from carebell.commands.output import print_json, print_table
-from carebell.desk import Desk, desk
+from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED
-from carebell.inbound import Gatekeeper, Judged
-from carebell.wiring import gatekeeper, load, one_environment, read_signer
+from carebell.inbound.trust import message_validator, read_signer
+from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from certs.replay import Repeat, ReplayMemory, Reused
 from parser.ack import ACCEPTED, Answer, acknowledgement_code
 
@@ -32,15 +33,15 @@ class Verdict:
 def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
     """Print a verdict for each message; 1 unless every one is accepted. With mutual-tls the certificate counts as shown."""
     loaded = load(config)
-    enabled = one_environment(loaded, environment).enabled
+    enabled = environment_named(loaded, environment).enabled
     now = at or datetime.now(UTC)
-    keeper = gatekeeper(loaded, [environment] if enabled else [], now)
+    keeper = message_validator(loaded, [environment] if enabled else [], now)
     if not enabled:
         print(
             f"carebell: environment {environment} is switched off (enabled: false): all its messages are refused",
             file=sys.stderr,
         )
-    mine = desk(loaded, environment)
+    mine = environment_policy(loaded, environment)
     memory: ReplayMemory[Answer] = ReplayMemory()
     shown = _shown(mine, now)
     verdicts = []
@@ -60,7 +61,7 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
     return OK if verdicts and all(each.answer in ("AA", "CA") for each in verdicts) else REFUSED
 
 
-def _shown(mine: Desk, now: datetime) -> str | None:
+def _shown(mine: EnvironmentPolicy, now: datetime) -> str | None:
     """Thumbprint of the TLS client certificate that the sender is taken to have shown: the environment's first; None: none."""
     if mine.environment.authentication != "mutual-tls":
         return None
@@ -70,33 +71,33 @@ def _shown(mine: Desk, now: datetime) -> str | None:
 
 def _verdict(
     file: str,
-    content: bytes | Unreadable,
-    keeper: Gatekeeper,
-    mine: Desk,
+    content: bytes | UnreadableFile,
+    keeper: MessageValidator,
+    mine: EnvironmentPolicy,
     memory: ReplayMemory[Answer],
     now: datetime,
     shown: str | None,
 ) -> Verdict:
-    if isinstance(content, Unreadable):
+    if isinstance(content, UnreadableFile):
         return Verdict(file=file, answer="CLOSE", code="FRAME", err3="", text=content.text)
     if len(content) > mine.environment.listener.max_message_bytes:
-        judged = keeper.too_long(content, now)
+        validated = keeper.too_long(content, now)
     else:
-        judged = keeper.judge(content, now, shown)
-    answer = judged.refused or _remembered(judged, mine, memory)
-    code = acknowledgement_code(judged.msh, answer, honour_ne=mine.environment.honour_ne)
+        validated = keeper.validate(content, now, shown)
+    answer = validated.refused or _remembered(validated, mine, memory)
+    code = acknowledgement_code(validated.msh, answer, honour_ne=mine.environment.honour_ne)
     text = answer.text
     if code is None:  # decided all the same: the sender's mode of answering is the enhanced one
         code, text = f"C{answer.answer[1]}", f"{text} (no answer is sent: MSH-15)"
     return Verdict(file=file, answer=code, code=answer.code, err3=answer.err3, text=text)
 
 
-def _remembered(judged: Judged, mine: Desk, memory: ReplayMemory[Answer]) -> Answer:
-    assert judged.verified is not None
-    known = memory.look(judged.verified, reuse=mine.environment.reuse_of_control_id)
+def _remembered(validated: ValidatedMessage, mine: EnvironmentPolicy, memory: ReplayMemory[Answer]) -> Answer:
+    assert validated.verified is not None
+    known = memory.look(validated.verified, reuse=mine.environment.reuse_of_control_id)
     if isinstance(known, Repeat):
         return known.answer
     if isinstance(known, Reused):
         return mine.reused()
-    memory.keep(judged.verified, ACCEPTED)
+    memory.keep(validated.verified, ACCEPTED)
     return ACCEPTED

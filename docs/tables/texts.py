@@ -8,7 +8,7 @@ from docs.tables.markdown import code, table
 from notifier.failures import Failure, Handling, Scope
 from notifier.gateways import CODE_TABLES
 from notifier.outcomes import BACKOFF, NEXT_WINDOW, ONCE_AFTER, SHED_AFTER, SLOWLY, UNREACHABLE_RETRIES
-from scheduler.messages import Reason
+from scheduler.sms import Reason
 
 REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.BOOKED: ("A text: the visit was booked.", ""),

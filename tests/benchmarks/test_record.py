@@ -9,7 +9,7 @@ import pytest
 from benchmarks.figures import Figure, Intake
 from benchmarks.intake import Sample
 from benchmarks.page import write_page
-from benchmarks.record import Conditions, Part, Record
+from benchmarks.record import Conditions, Record, TablePart
 from benchmarks.themes import THEMES, chosen
 
 _ORDER = ("intake", "burst", "nodes")
@@ -22,8 +22,8 @@ def conditions(when: str) -> Conditions:
     )  # fmt: skip
 
 
-def part(when: str, *figures: Figure, intakes: tuple[Intake, ...] = ()) -> Part:
-    return Part(conditions=conditions(when), intakes=intakes, figures=figures)
+def part(when: str, *figures: Figure, intakes: tuple[Intake, ...] = ()) -> TablePart:
+    return TablePart(conditions=conditions(when), intakes=intakes, figures=figures)
 
 
 def figure(name: str, value: float | None = 1.0) -> Figure:

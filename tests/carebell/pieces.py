@@ -21,16 +21,18 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from carebell import wiring
-from carebell.aftercare import Aftercare
-from carebell.bad_numbers import BadNumbers
-from carebell.desk import Offices, offices
-from carebell.housekeeping import Housekeeper
-from carebell.inbound import Effect, Gatekeeper, Judged, Registry
-from carebell.outbound import Dispatcher, recipient_of
-from carebell.posting import Posting
-from carebell.settling import Settler
-from carebell.webhooks import Webhooks
+from carebell.bootstrap import components
+from carebell.environment_policy import RuntimeConfig, runtime_config
+from carebell.inbound import trust
+from carebell.inbound.process import MessageProcessor, ProcessingResult
+from carebell.inbound.validate import MessageValidator, ValidatedMessage
+from carebell.maintenance.retention import Retention
+from carebell.outbound.delivery import DeliveryRecorder
+from carebell.outbound.dispatcher import Dispatcher, recipient_of
+from carebell.outbound.in_flight import InFlight
+from carebell.outbound.invalid_numbers import InvalidNumbers
+from carebell.outbound.reconciliation import Reconciliation
+from carebell.outbound.webhooks import Webhooks
 from certs.algorithms import PrivateKey
 from certs.cer import inspect
 from certs.certificate import SigningCertificate
@@ -40,8 +42,8 @@ from journal.logs import Journal, setup
 from journal.metrics import Metrics
 from notifier.gateway import Gateway
 from scheduler.clock import SteppingClock
-from scheduler.messages import State
-from simulator.ehr import Identity, make_identity
+from scheduler.sms import SmsState
+from simulator.ehr import SenderIdentity, make_identity
 from store import outbox
 from store.engine import Store
 from store.outbox_row import OutboxRow
@@ -57,7 +59,7 @@ RESOLVED: Final = timedelta(minutes=5)
 
 
 @cache
-def identity() -> Identity:
+def identity() -> SenderIdentity:
     return make_identity(now=BORN, bits=2048)
 
 
@@ -66,16 +68,16 @@ class Pieces:
     """Attributes: refused: answers of messages that were not stored."""
 
     clock: SteppingClock
-    offices: Offices
-    gatekeeper: Gatekeeper
-    registry: Registry
+    runtime_config: RuntimeConfig
+    validator: MessageValidator
+    registry: MessageProcessor
     store: Store
     vault: Vault
     gateway: Gateway
-    settler: Settler
+    delivery: DeliveryRecorder
     dispatcher: Dispatcher
-    aftercare: Aftercare
-    housekeeper: Housekeeper
+    reconciliation: Reconciliation
+    retention: Retention
     webhooks: Webhooks
     metrics: Metrics
     log: Path
@@ -87,14 +89,14 @@ class Pieces:
 
     # In
 
-    def hear(self, *contents: bytes) -> list[Judged]:
+    def hear(self, *contents: bytes) -> list[ValidatedMessage]:
         """Take unsigned messages in, one transaction each, signed by the hospital."""
-        judged = [self.gatekeeper.judge(signed(content), self.now) for content in contents]
-        for one in judged:
+        validated = [self.validator.validate(signed(content), self.now) for content in contents]
+        for one in validated:
             self.commit(one)
-        return judged
+        return validated
 
-    def commit(self, one: Judged) -> Effect | None:
+    def commit(self, one: ValidatedMessage) -> ProcessingResult | None:
         if one.event is None:
             assert one.refused is not None
             self.refused.append(one.refused.text)
@@ -121,18 +123,20 @@ class Pieces:
         with self.store.read() as conn:
             return list(outbox.rows(conn, appointment=reference))
 
-    def told(self, reference: str | None = None) -> list[tuple[str, str, str]]:
+    def texts(self, reference: str | None = None) -> list[tuple[str, str, str]]:
         """(kind, state, reason) by due; texts that wait have the reason why they go."""
         return [(row.kind.value, row.state.value, row.reason.value) for row in self.rows(reference)]
 
-    def count(self, state: State) -> int:
+    def count(self, state: SmsState) -> int:
         return sum(row.state is state for row in self.rows())
 
     def count_open(self) -> int:
         """Texts whose fate is unknown and may still be found out."""
         with self.store.read() as conn:
             return sum(
-                self.now - row.claimed_at < RESOLVED for row in outbox.rows(conn, state=State.UNKNOWN) if row.claimed_at
+                self.now - row.claimed_at < RESOLVED
+                for row in outbox.rows(conn, state=SmsState.UNKNOWN)
+                if row.claimed_at
             )
 
     def events(self, name: str, **fields: str) -> int:
@@ -178,9 +182,13 @@ def pieces(
     (folder / "certs" / "hospital.cer").write_bytes(identity().certificate)
     loaded = clinic_folder.load(path)
     clock, log = clock or SteppingClock(at), folder / "pieces.log"
-    desks, vault, store = offices(loaded), wiring.open_vault(loaded), wiring.open_database(loaded, upgrade=True)
+    policies, vault, store = (
+        runtime_config(loaded),
+        components.open_vault(loaded),
+        components.open_database(loaded, upgrade=True),
+    )
     with setup(now=clock.now, file=log, terminal=StringIO()) as journal, ThreadPoolExecutor(4) as executor:
-        yield _put_together(folder, clock, log, desks, vault, store, gateway, journal, executor, loaded)
+        yield _put_together(folder, clock, log, policies, vault, store, gateway, journal, executor, loaded)
         store.close()
 
 
@@ -188,7 +196,7 @@ def _put_together(
     folder: Path,
     clock: SteppingClock,
     log: Path,
-    desks: Offices,
+    policies: RuntimeConfig,
     vault: Vault,
     store: Store,
     gateway: Gateway,
@@ -197,30 +205,30 @@ def _put_together(
     loaded: Loaded,
 ) -> Pieces:
     metrics = Metrics()
-    settler = Settler(journal, metrics, BadNumbers(vault=vault, offices=lambda: desks))
+    delivery = DeliveryRecorder(journal, metrics, InvalidNumbers(vault=vault, runtime_config=lambda: policies))
     return Pieces(
         clock=clock,
-        offices=desks,
-        gatekeeper=wiring.gatekeeper(loaded, ("production",), clock.now()),
-        registry=Registry(vault, lambda: desks.desks, lambda: secrets.token_hex(16)),
+        runtime_config=policies,
+        validator=trust.message_validator(loaded, ("production",), clock.now()),
+        registry=MessageProcessor(vault, lambda: policies.policies, lambda: secrets.token_hex(16)),
         store=store,
         vault=vault,
         gateway=gateway,
-        settler=settler,
+        delivery=delivery,
         dispatcher=Dispatcher(
-            store=store, vault=vault, offices=lambda: desks, gateway=gateway, settler=settler, clock=clock, node="n1",
-            executor=executor, posting=Posting(), journal=journal, metrics=metrics, seconds=lambda: 0.0,
+            store=store, vault=vault, runtime_config=lambda: policies, gateway=gateway, delivery=delivery, clock=clock, node="n1",
+            executor=executor, in_flight=InFlight(), journal=journal, metrics=metrics, seconds=lambda: 0.0,
         ),
-        aftercare=Aftercare(
-            store=store, vault=vault, offices=lambda: desks, gateway=gateway, settler=settler, clock=clock,
+        reconciliation=Reconciliation(
+            store=store, vault=vault, runtime_config=lambda: policies, gateway=gateway, delivery=delivery, clock=clock,
             journal=journal, recipient=recipient_of,
         ),
-        housekeeper=Housekeeper(
+        retention=Retention(
             store=store, vault=vault, clock=clock, node="n1", marker=folder / ".pulse", journal=journal,
             certificates=lambda _: None,
         ),
         webhooks=Webhooks(
-            store=store, vault=vault, settler=settler, clock=clock, journal=journal, metrics=metrics
+            store=store, vault=vault, delivery=delivery, clock=clock, journal=journal, metrics=metrics
         ),
         metrics=metrics,
         log=log,

@@ -20,19 +20,19 @@ from notifier.twilio.webhooks import SignedForm, read_status
 from notifier.webhook import StatusUpdate
 from parser.phone import PhoneNumber
 from simulator.account import Account, AccountSettings, Webhook
-from simulator.faults import Fault
+from simulator.faults import ScriptedFault
 from simulator.ledger import Ledger
-from simulator.messages import Message
+from simulator.messages import SimulatedSms
 from simulator.refusals import ApiError
 
-_HOW: Final[Mapping[Fault, str]] = {
-    Fault.RESET_BEFORE: "reset",
-    Fault.ERROR_500_BEFORE: "http_500",
-    Fault.UNAVAILABLE: "http_503",
-    Fault.ACCEPT_THEN_TIMEOUT: "read_timeout",
-    Fault.ACCEPT_THEN_RESET: "reset",
-    Fault.ERROR_500_AFTER: "http_500",
-    Fault.HALF_RESPONSE: "half_answer",
+_HOW: Final[Mapping[ScriptedFault, str]] = {
+    ScriptedFault.RESET_BEFORE: "reset",
+    ScriptedFault.ERROR_500_BEFORE: "http_500",
+    ScriptedFault.UNAVAILABLE: "http_503",
+    ScriptedFault.ACCEPT_THEN_TIMEOUT: "read_timeout",
+    ScriptedFault.ACCEPT_THEN_RESET: "reset",
+    ScriptedFault.ERROR_500_AFTER: "http_500",
+    ScriptedFault.HALF_RESPONSE: "half_answer",
 }
 REFUSED_CONNECTION: Final = "connection_refused"
 
@@ -121,7 +121,7 @@ class PocketTwilio:
     def close(self) -> None:
         return
 
-    def _seen(self, message: Message, *, same: bool) -> SentMessage:
+    def _seen(self, message: SimulatedSms, *, same: bool) -> SentMessage:
         step = message.step(self.now())
         return SentMessage(
             message_id=message.sid, status=STATUSES.get(step.status),

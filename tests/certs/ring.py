@@ -159,7 +159,7 @@ def with_diagnosis(message: bytes, p: bytes) -> bytes:
     return message.removesuffix(b"\r") + f"|{len(p)}^{hashlib.sha256(p).hexdigest()}\r".encode("ascii")
 
 
-def judge(message: bytes, *trusts: Trust, at: datetime = NOW, peer: str | None = None) -> VerifiedMessage | Refusal:
+def validate(message: bytes, *trusts: Trust, at: datetime = NOW, peer: str | None = None) -> VerifiedMessage | Refusal:
     verifier = Verifier(Keyring(trusts or (production(),)))
     return verifier.verify(message, received_at=at.astimezone(UTC), peer_thumbprint=peer)
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certs.algorithms import ALGORITHMS, PrivateKey, algorithms_for, holds
-from tests.certs.ring import b64, code, ec_key, ed_key, header, judge, payload, rsa_key, thumbprint
+from tests.certs.ring import b64, code, ec_key, ed_key, header, payload, rsa_key, thumbprint, validate
 
 P = payload()
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -88,7 +88,7 @@ PUBLIC_PEM = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.Subj
     ids=range(33),
 )  # fmt: skip
 def test_signature(alg: str, name: str, signature: Callable[[bytes], bytes], expected: str | None) -> None:
-    assert code(judge(carried(alg, name, signature))) == expected
+    assert code(validate(carried(alg, name, signature))) == expected
 
 
 def test_the_four_algorithms_and_no_other() -> None:

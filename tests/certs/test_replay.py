@@ -9,11 +9,11 @@ import pytest
 
 from certs.message import VerifiedMessage
 from certs.replay import Fresh, Repeat, ReplayMemory, Reused
-from tests.certs.ring import judge, payload, signed
+from tests.certs.ring import payload, signed, validate
 
 
 def message(**fields: bytes | str) -> VerifiedMessage:
-    outcome = judge(signed(payload(**fields)))  # type: ignore[arg-type]  # the keywords are those of `payload`
+    outcome = validate(signed(payload(**fields)))  # type: ignore[arg-type]  # the keywords are those of `payload`
     assert isinstance(outcome, VerifiedMessage)
     return outcome
 

@@ -25,7 +25,7 @@ from certs.algorithms import PrivateKey
 from certs.certificate import protected_header
 from certs.message import VerifiedMessage
 from certs.sign import SigningError, load_key, sign
-from tests.certs.ring import VECTORS, b64, certificate, code, ec_key, ed_key, judge, payload, rsa_key
+from tests.certs.ring import VECTORS, b64, certificate, code, ec_key, ed_key, payload, rsa_key, validate
 
 P = payload()
 OPENSSL = shutil.which("openssl")
@@ -55,7 +55,7 @@ def segment(message: bytes) -> list[bytes]:
 def test_what_we_sign_we_verify(alg: str) -> None:
     key, file = KEYS[alg]
     message = sign(P, key=key, certificate=certificate(file), alg=alg)
-    outcome = judge(message)
+    outcome = validate(message)
     assert isinstance(outcome, VerifiedMessage)
     assert outcome.payload == P
     assert segment(message)[3] == f"{len(P)}^{hashlib.sha256(P).hexdigest()}".encode("ascii")
@@ -87,7 +87,7 @@ def test_we_verify_joserfc(alg: str) -> None:
     head = json.loads(protected_header(alg, certificate(file).thumbprint))
     registry = jws.JWSRegistry(algorithms=[alg], strict_check_header=False)
     first, _, last = jws.serialize_compact(head, P, jwk(key), registry=registry).split(".")
-    assert code(judge(P + f"ZSG|1|{first}..{last}\r".encode("ascii"))) is None
+    assert code(validate(P + f"ZSG|1|{first}..{last}\r".encode("ascii"))) is None
 
 
 needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="the openssl command is not installed")
@@ -123,7 +123,7 @@ def test_we_verify_openssl(alg: str, tmp_path: Path) -> None:
         "dgst", "-sha256", "-sign", VECTORS / "keys/prod-rsa3072.key.pem", "-binary",
         *(PSS if alg == "PS256" else ()), tmp_path / "input",
     )  # fmt: skip
-    assert code(judge(P + f"ZSG|1|{head}..{b64(signature)}\r".encode("ascii"))) is None
+    assert code(validate(P + f"ZSG|1|{head}..{b64(signature)}\r".encode("ascii"))) is None
 
 
 @needs_openssl
@@ -132,7 +132,7 @@ def test_what_openssl_writes_for_ecdsa_is_der_and_refused(tmp_path: Path) -> Non
     (tmp_path / "input").write_bytes(f"{head}.{b64(P)}".encode("ascii"))
     der = openssl("dgst", "-sha256", "-sign", VECTORS / "keys/ec-p256.key.pem", "-binary", tmp_path / "input")
     assert der[0] == 0x30
-    assert code(judge(P + f"ZSG|1|{head}..{b64(der)}\r".encode("ascii"))) == "SIG07"
+    assert code(validate(P + f"ZSG|1|{head}..{b64(der)}\r".encode("ascii"))) == "SIG07"
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])

@@ -19,11 +19,11 @@ from tests.certs.ring import (
     PRODUCTION_FILES,
     VECTORS,
     certificate,
-    judge,
     production,
     rsa_key,
     thumbprint,
     trial,
+    validate,
 )
 
 ROWS = [tuple(line.split("\t")) for line in (VECTORS / "vectors.tsv").read_text(encoding="utf-8").splitlines()]
@@ -86,7 +86,7 @@ def test_vector(row: tuple[str, ...]) -> None:
 def _second(outcome: VerifiedMessage) -> object:
     """What the replay memory makes of a message that arrives after m01."""
     memory: ReplayMemory[str] = ReplayMemory()
-    first = judge((VECTORS / FIRST).read_bytes())
+    first = validate((VECTORS / FIRST).read_bytes())
     assert isinstance(first, VerifiedMessage)
     assert memory.look(first, reuse="refuse") == Fresh()
     memory.keep(first, "AA")
@@ -96,7 +96,7 @@ def _second(outcome: VerifiedMessage) -> object:
 @pytest.mark.parametrize("row", HOSTILE, ids=lambda row: PurePath(row[0]).stem)
 def test_hostile_content_is_validly_signed(row: tuple[str, ...]) -> None:
     path, sha256, _ = row
-    outcome = judge(_content(path, sha256))
+    outcome = validate(_content(path, sha256))
     assert isinstance(outcome, VerifiedMessage)
     assert outcome.environment == "production"
 
@@ -113,7 +113,7 @@ def test_a_refusal_says_nothing_of_the_message(row: tuple[str, ...]) -> None:
 
 def test_steps_of_the_worked_example() -> None:
     steps = VECTORS / "steps"
-    outcome = judge((steps / "9-message.hl7").read_bytes())
+    outcome = validate((steps / "9-message.hl7").read_bytes())
     assert isinstance(outcome, VerifiedMessage)
     assert outcome.payload == (steps / "1-payload.bin").read_bytes()
     assert outcome.digest == hashlib.sha256(outcome.payload).digest()
@@ -125,4 +125,4 @@ def test_steps_of_the_worked_example() -> None:
 def test_content_of_a_good_frame(name: str) -> None:
     frame = (VECTORS / "frames" / f"{name}.mllp").read_bytes()
     assert frame.endswith(b"\x1c\r")
-    assert isinstance(judge(frame[frame.index(b"\x0b") + 1 : -2]), VerifiedMessage)
+    assert isinstance(validate(frame[frame.index(b"\x0b") + 1 : -2]), VerifiedMessage)

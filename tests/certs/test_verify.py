@@ -24,7 +24,6 @@ from tests.certs.ring import (
     certificate,
     code,
     header,
-    judge,
     jws,
     payload,
     production,
@@ -32,6 +31,7 @@ from tests.certs.ring import (
     signed,
     thumbprint,
     trial,
+    validate,
     with_diagnosis,
 )
 
@@ -48,7 +48,7 @@ def at_offset(**delta: float) -> str:
 
 
 def test_a_verified_message_says_who_and_when() -> None:
-    outcome = judge(signed(P))
+    outcome = validate(signed(P))
     assert outcome == VerifiedMessage(
         payload=P,
         digest=outcome.digest,  # type: ignore[arg-type]  # compared in test_vectors
@@ -62,7 +62,7 @@ def test_a_verified_message_says_who_and_when() -> None:
 
 
 def test_unsigned() -> None:
-    outcome = judge(P)
+    outcome = validate(P)
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3, outcome.environment, outcome.thumbprint) == ("SIG01", "100", None, None)
     assert outcome.msh.control_id == b"MSG1"
@@ -79,7 +79,7 @@ def test_unsigned() -> None:
     ],
 )
 def test_not_one_message(content: bytes, expected: str) -> None:
-    assert code(judge(content)) == expected
+    assert code(validate(content)) == expected
 
 
 JWS = jws(P)
@@ -125,17 +125,17 @@ SECOND = b64(P)
     ids=range(31),
 )
 def test_malformed_segment(segment: str) -> None:
-    outcome = judge(P + segment.encode("ascii") + b"\r")
+    outcome = validate(P + segment.encode("ascii") + b"\r")
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG02", "102")
 
 
 def test_signature_before_msh() -> None:
-    assert code(judge(f"ZSG|1|{JWS}\r".encode("ascii") + P)) == "SIG02"
+    assert code(validate(f"ZSG|1|{JWS}\r".encode("ascii") + P)) == "SIG02"
 
 
 def test_empty_diagnosis_is_none() -> None:
-    assert code(judge(P + f"ZSG|1|{JWS}|\r".encode("ascii"))) is None
+    assert code(validate(P + f"ZSG|1|{JWS}|\r".encode("ascii"))) is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_empty_diagnosis_is_none() -> None:
     ids=range(37),
 )
 def test_unacceptable_header(head: bytes | dict[str, object]) -> None:
-    outcome = judge(signed(P, head))
+    outcome = validate(signed(P, head))
     assert isinstance(outcome, Refusal)
     # An empty header is no header: the JWS itself is malformed.
     assert (outcome.code, outcome.err3) == ("SIG02" if head == b"" else "SIG03", "102")
@@ -191,7 +191,7 @@ def test_unacceptable_header(head: bytes | dict[str, object]) -> None:
 def test_deep_header() -> None:
     deep = b64(b"[" * 10_000).encode("ascii")
     assert (
-        code(judge(P + b"ZSG|1|" + deep + f"..{SIGNATURE}\r".encode("ascii"))) == "SIG02"
+        code(validate(P + b"ZSG|1|" + deep + f"..{SIGNATURE}\r".encode("ascii"))) == "SIG02"
     )  # over 4096 bytes: not decoded
     for nested in (b"[" * 10_000, b'{"a":' * 10_000, b'{"kid":' + b"[" * 10_000 + b"]" * 10_000 + b"}"):
         fault = read_header(b64(nested).encode("ascii"))
@@ -211,7 +211,7 @@ def test_deep_header() -> None:
     ids=["kid", "empty-kid", "indented", "reversed", "escaped"],
 )
 def test_header_may_be_written_otherwise(head: bytes | dict[str, object]) -> None:
-    assert code(judge(signed(P, head))) is None
+    assert code(validate(signed(P, head))) is None
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_header_may_be_written_otherwise(head: bytes | dict[str, object]) -> Non
     ["none", "None", "", "rs256", "RS256 ", "HS256", "RS1", "RS384", "RS512", "PS384", "ES256", "ES256K", "EdDSA"],
 )
 def test_algorithm_refused(alg: str) -> None:
-    outcome = judge(signed(P, header(alg=alg)))
+    outcome = validate(signed(P, header(alg=alg)))
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG04", "103")
     assert outcome.environment == "production"
@@ -227,12 +227,12 @@ def test_algorithm_refused(alg: str) -> None:
 
 
 def test_empty_signature_with_a_good_algorithm() -> None:
-    assert code(judge(P + f"ZSG|1|{HEAD}..\r".encode("ascii"))) == "SIG02"
+    assert code(validate(P + f"ZSG|1|{HEAD}..\r".encode("ascii"))) == "SIG02"
 
 
 @pytest.mark.parametrize("name", ["attacker", "retired", "weak1024", "test", "future"])
 def test_certificate_is_not_active_here(name: str) -> None:
-    outcome = judge(signed(P, header(thumbprint=thumbprint(name))))
+    outcome = validate(signed(P, header(thumbprint=thumbprint(name))))
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3, outcome.environment) == ("SIG05", "207", None)
 
@@ -241,17 +241,17 @@ def test_expired_and_not_yet_valid_certificate() -> None:
     entry = certificate("accept/01-prod-rsa3072.cer")
     second = timedelta(seconds=1)
     edges = (entry.not_before - second, entry.not_before, entry.not_after, entry.not_after + second)
-    codes = [code(judge(signed(payload(sent=at.strftime("%Y%m%d%H%M%S+0000"))), at=at)) for at in edges]
+    codes = [code(validate(signed(payload(sent=at.strftime("%Y%m%d%H%M%S+0000"))), at=at)) for at in edges]
     assert codes == ["SIG06", None, None, "SIG06"]
 
 
 def test_wrong_signature_says_whether_bytes_changed() -> None:
     changed = with_diagnosis(signed(P), P).replace(b"CHECKUP", b"CHECK-UP")
-    outcome = judge(changed)
+    outcome = validate(changed)
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG07", "207")
     assert f"{len(P)} signed, {len(P) + 1} received" in outcome.text
-    other = judge(with_diagnosis(signed(P, key=rsa_key("prod-next-rsa3072")), P))
+    other = validate(with_diagnosis(signed(P, key=rsa_key("prod-next-rsa3072")), P))
     assert isinstance(other, Refusal)
     assert other.code == "SIG07"
     assert "bytes agree: wrong key" in other.text
@@ -273,13 +273,13 @@ def test_wrong_signature_says_whether_bytes_changed() -> None:
     ],
 )
 def test_binding(fields: dict[str, str], err3: str) -> None:
-    outcome = judge(signed(payload(**fields)))  # type: ignore[arg-type]  # the keywords are those of `payload`
+    outcome = validate(signed(payload(**fields)))  # type: ignore[arg-type]  # the keywords are those of `payload`
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG08", err3)
 
 
 def test_binding_reads_the_first_component() -> None:
-    assert code(judge(signed(payload(facility="LAMNA^1.2.3^ISO", kind="P^T")))) is None
+    assert code(validate(signed(payload(facility="LAMNA^1.2.3^ISO", kind="P^T")))) is None
 
 
 WEEK = 7 * 24 * 3600
@@ -290,39 +290,39 @@ WEEK = 7 * 24 * 3600
     [(-WEEK, None), (-WEEK - 1, "SIG09"), (-WEEK + 1, None), (300, None), (301, "SIG09"), (0, None)],
 )
 def test_freshness(seconds: int, expected: str | None) -> None:
-    assert code(judge(signed(payload(sent=at_offset(seconds=seconds))))) == expected
+    assert code(validate(signed(payload(sent=at_offset(seconds=seconds))))) == expected
 
 
 def test_freshness_is_configurable() -> None:
     narrow = production(freshness=Freshness(max_age=timedelta(minutes=1), max_ahead=timedelta(0)))
     sent = {seconds: payload(sent=at_offset(seconds=seconds)) for seconds in (-61, -60, 0, 1)}
-    assert [code(judge(signed(p), narrow)) for p in sent.values()] == ["SIG09", None, None, "SIG09"]
+    assert [code(validate(signed(p), narrow)) for p in sent.values()] == ["SIG09", None, None, "SIG09"]
 
 
 @pytest.mark.parametrize(
     "sent", ["", "yesterday", "2026", "20260230120000+0000", "20260302256000", "00000101000000", "20260302150405+9900"]
 )
 def test_time_that_is_none(sent: str) -> None:
-    outcome = judge(signed(payload(sent=sent)))
+    outcome = validate(signed(payload(sent=sent)))
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG09", "102")
 
 
 def test_time_without_offset_is_the_environments() -> None:
-    outcome = judge(signed(payload(sent="20260302070405")))
+    outcome = validate(signed(payload(sent="20260302070405")))
     assert isinstance(outcome, VerifiedMessage)
     assert (outcome.sent_at, outcome.sent_offset) == (NOW, None)
 
 
 def test_empty_control_id() -> None:
-    outcome = judge(signed(payload(control_id="")))
+    outcome = validate(signed(payload(control_id="")))
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG10", "205")
 
 
 @pytest.mark.parametrize("byte", [*range(0x09), *range(0x0B, 0x0D), *range(0x0E, 0x20), 0x7F])
 def test_control_characters(byte: int) -> None:
-    outcome = judge(signed(payload(body=b"NTE|1||a" + bytes([byte]) + b"b\r")))
+    outcome = validate(signed(payload(body=b"NTE|1||a" + bytes([byte]) + b"b\r")))
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG11", "102")
 
@@ -330,24 +330,24 @@ def test_control_characters(byte: int) -> None:
 @pytest.mark.parametrize("data", [b"a\tb", b"a\nb", "Zoë".encode(), b"Zo\xeb"])
 def test_bytes_that_are_data(data: bytes) -> None:
     p = payload(body=b"NTE|1||" + data + b"\r")
-    outcome = judge(signed(p))
+    outcome = validate(signed(p))
     assert isinstance(outcome, VerifiedMessage)
     assert outcome.payload == p
 
 
 @pytest.mark.parametrize("separators", ["|^~\\", "|^~\\&!", "|~^\\&", "|", "|^~\\&##"])
 def test_delimiters(separators: str) -> None:
-    assert code(judge(signed(payload(separators=separators)))) == "SIG11"
+    assert code(validate(signed(payload(separators=separators)))) == "SIG11"
 
 
 def test_truncation_delimiter() -> None:
-    assert code(judge(signed(payload(separators="|^~\\&#")))) is None
+    assert code(validate(signed(payload(separators="|^~\\&#")))) is None
 
 
 def test_second_header_and_bytes_before_it() -> None:
-    assert code(judge(signed(payload(body=b"MSH|^~\\&|X\r")))) == "SIG11"
+    assert code(validate(signed(payload(body=b"MSH|^~\\&|X\r")))) == "SIG11"
     for junk in (b"\xef\xbb\xbf", b" ", b"PID|1\r", b"\xff\xfe"):
-        outcome = judge(junk + signed(P))
+        outcome = validate(junk + signed(P))
         assert isinstance(outcome, Refusal)
         assert outcome.code == "SIG11"
         assert outcome.msh.control_id == b"MSG1"  # even then the refusal names its message
@@ -374,7 +374,7 @@ def test_second_header_and_bytes_before_it() -> None:
     ids=["SIG01", "SIG02", "SIG03", "SIG05", "SIG04", "SIG07", "SIG11", "SIG08", "SIG09", "SIG10"],
 )
 def test_order_of_checks(content: bytes, expected: str) -> None:
-    assert code(judge(content)) == expected
+    assert code(validate(content)) == expected
 
 
 # What happens to line ends on the way.
@@ -391,14 +391,14 @@ def test_order_of_checks(content: bytes, expected: str) -> None:
     ids=["lf", "crlf", "none-at-end", "more-at-end"],
 )
 def test_line_ends_of_the_transport(carry: Callable[[bytes], bytes]) -> None:
-    outcome = judge(carry(signed(P)))
+    outcome = validate(carry(signed(P)))
     assert isinstance(outcome, VerifiedMessage)
     assert outcome.payload == P
 
 
 def test_lone_lf_stays_data() -> None:
     p = payload(body=b"NTE|1||first\nPID|1|smuggled\r")
-    outcome = judge(signed(p))
+    outcome = validate(signed(p))
     assert isinstance(outcome, VerifiedMessage)
     assert outcome.payload == p
     assert outcome.payload.count(b"\r") == 3
@@ -406,16 +406,16 @@ def test_lone_lf_stays_data() -> None:
 
 def test_smuggled_segment_needs_a_new_signature() -> None:
     p = payload(body=b"NTE|1||first\nPID|1|smuggled\r")
-    assert code(judge(signed(p).replace(b"\nPID", b"\rPID"))) == "SIG07"
+    assert code(validate(signed(p).replace(b"\nPID", b"\rPID"))) == "SIG07"
 
 
 def test_lf_signature_segment_in_a_cr_message_is_data() -> None:
-    assert code(judge(payload(body=b"NTE|1||x\nZSG|1|y\r"))) == "SIG01"
+    assert code(validate(payload(body=b"NTE|1||x\nZSG|1|y\r"))) == "SIG01"
 
 
 def test_lf_in_the_header_hides_nothing() -> None:
     """The header that was judged is the header that is parsed: up to the first CR, line feeds included."""
-    outcome = judge(signed(payload(control_id="MSG1\nX")))
+    outcome = validate(signed(payload(control_id="MSG1\nX")))
     assert isinstance(outcome, VerifiedMessage)
     assert outcome.msh.control_id == b"MSG1\nX"
     assert outcome.msh.version_id == b"2.5.1"
@@ -436,7 +436,7 @@ def test_no_flipped_bit_is_accepted() -> None:
 
 def test_diagnosis_is_not_authenticated_and_decides_nothing() -> None:
     wrong = signed(P).removesuffix(b"\r") + b"|1^" + b"0" * 64
-    assert code(judge(wrong)) is None
+    assert code(validate(wrong)) is None
 
 
 # Environments.
@@ -445,25 +445,25 @@ def test_diagnosis_is_not_authenticated_and_decides_nothing() -> None:
 def test_the_certificate_chooses_between_two_environments() -> None:
     both = (production(), trial())
     for message, environment in ((M01, "production"), (M05, "test")):
-        outcome = judge(message, *both)
+        outcome = validate(message, *both)
         assert isinstance(outcome, VerifiedMessage)
         assert outcome.environment == environment
-    crossed = judge(X20, *both)
+    crossed = validate(X20, *both)
     assert isinstance(crossed, Refusal)
     assert (crossed.code, crossed.environment) == ("SIG08", "test")
 
 
 def test_a_retired_certificate_is_gone_from_the_next_ring() -> None:
-    assert code(judge(M01, production("accept/01-prod-rsa3072.cer", "accept/10-prod-next-rsa3072.cer"))) is None
-    assert code(judge(M01, production("accept/10-prod-next-rsa3072.cer"))) == "SIG05"
+    assert code(validate(M01, production("accept/01-prod-rsa3072.cer", "accept/10-prod-next-rsa3072.cer"))) is None
+    assert code(validate(M01, production("accept/10-prod-next-rsa3072.cer"))) == "SIG05"
 
 
 def test_a_tls_certificate_does_not_replace_a_signature() -> None:
-    assert code(judge(P, peer=thumbprint("prod"))) == "SIG01"
+    assert code(validate(P, peer=thumbprint("prod"))) == "SIG01"
 
 
 def test_mutual_tls_without_signature() -> None:
-    outcome = judge(P, production(authentication="mutual-tls"), peer=thumbprint("next"))
+    outcome = validate(P, production(authentication="mutual-tls"), peer=thumbprint("next"))
     assert isinstance(outcome, VerifiedMessage)
     assert (outcome.payload, outcome.environment, outcome.thumbprint) == (P, "production", thumbprint("next"))
 
@@ -491,20 +491,20 @@ def test_mutual_tls_without_signature() -> None:
     ids=range(16),
 )
 def test_mutual_tls(message: bytes, peer: str | None, expected: str | None) -> None:
-    assert code(judge(message, production(authentication="mutual-tls"), peer=peer)) == expected
+    assert code(validate(message, production(authentication="mutual-tls"), peer=peer)) == expected
 
 
 def test_mutual_tls_of_another_environment() -> None:
     trusts = (production(authentication="mutual-tls"), trial(authentication="mutual-tls"))
-    assert code(judge(M01, *trusts, peer=thumbprint("test"))) == "SIG05"
-    assert code(judge(P, *trusts, peer=thumbprint("test"))) == "SIG08"
+    assert code(validate(M01, *trusts, peer=thumbprint("test"))) == "SIG05"
+    assert code(validate(P, *trusts, peer=thumbprint("test"))) == "SIG08"
 
 
 @pytest.mark.parametrize("message", [P, signed(P)], ids=["unsigned", "signed"])
 def test_mutual_tls_certificate_must_be_in_its_dates(message: bytes) -> None:
     names = ("accept/01-prod-rsa3072.cer", "refuse/20-expired.cer")
     trust = production(*names, authentication="mutual-tls")
-    assert code(judge(message, trust, peer=thumbprint("expired"))) == "SIG06"
+    assert code(validate(message, trust, peer=thumbprint("expired"))) == "SIG06"
 
 
 # Any bytes; who may make a verified message.
@@ -514,14 +514,14 @@ def test_mutual_tls_certificate_must_be_in_its_dates(message: bytes) -> None:
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=60).map(lambda junk: P + b"ZSG|1|" + junk)))
 def test_no_bytes_raise(content: bytes) -> None:
     for peer in (None, thumbprint("prod")):
-        outcome = judge(content, production(authentication="mutual-tls"), peer=peer)
+        outcome = validate(content, production(authentication="mutual-tls"), peer=peer)
         assert isinstance(outcome, Refusal) or outcome.payload == content.rstrip(b"\r\n") + b"\r"
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(M01)), st.binary(max_size=8), st.integers(0, 8))
 def test_edited_messages_are_refused_or_the_same(at: int, junk: bytes, cut: int) -> None:
-    outcome = judge(M01[:at] + junk + M01[at + cut :])
+    outcome = validate(M01[:at] + junk + M01[at + cut :])
     if isinstance(outcome, VerifiedMessage):
         assert outcome.payload == M01[: M01.rindex(b"ZSG")]
 

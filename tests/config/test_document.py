@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.document import DEEPEST, MOST_BYTES, MOST_NODES, parse_document, parse_value, read_document
-from config.problems import ConfigurationError, Place
+from config.problems import ConfigurationError, SourceLocation
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,11 @@ def test_every_key_and_item_has_its_place() -> None:
     document = parse_document(b"\xef\xbb\xbfa:\n  b: [1, {c: 2}]\n", "f")
 
     assert document.places == {
-        ("a",): Place("f", 1, 1),
-        ("a", "b"): Place("f", 2, 3),
-        ("a", "b", 0): Place("f", 2, 7),
-        ("a", "b", 1): Place("f", 2, 10),
-        ("a", "b", 1, "c"): Place("f", 2, 11),
+        ("a",): SourceLocation("f", 1, 1),
+        ("a", "b"): SourceLocation("f", 2, 3),
+        ("a", "b", 0): SourceLocation("f", 2, 7),
+        ("a", "b", 1): SourceLocation("f", 2, 10),
+        ("a", "b", 1, "c"): SourceLocation("f", 2, 11),
     }
 
 
@@ -54,7 +54,7 @@ def test_aliases_are_taken() -> None:
     document = parse_document(b"a: &hours {from: 1}\nb: *hours\n", "f")
 
     assert document.values == {"a": {"from": 1}, "b": {"from": 1}}
-    assert document.where(("b", "from")) == Place("f", 2, 1)
+    assert document.where(("b", "from")) == SourceLocation("f", 2, 1)
 
 
 def test_an_alias_bomb_is_refused() -> None:

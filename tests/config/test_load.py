@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from config.document import read_document
 from config.load import Loaded, load
-from config.problems import ConfigurationError, Keys, Place, Problem
+from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 from tests.config.conftest import SMALL, Write
 
 WRONG: list[dict[str, Any]] = YAML(typ="safe", pure=True).load(Path(__file__).with_name("wrong.yaml"))
@@ -81,9 +81,9 @@ def test_absolute_paths_stay(write: Write) -> None:
 def test_where_names_the_key_or_its_nearest_parent(write: Write) -> None:
     loaded = load(write(), {})
 
-    assert loaded.where(("environments", "test", "sms", "allow_list", 0)) == Place("carebell.yaml", 34, 20)
-    assert loaded.where(("environments", "test", "sms", "caps", "per_day")) == Place("carebell.yaml", 32, 5)
-    assert loaded.where(("nothing",)) == Place("carebell.yaml", 1, 1)
+    assert loaded.where(("environments", "test", "sms", "allow_list", 0)) == SourceLocation("carebell.yaml", 34, 20)
+    assert loaded.where(("environments", "test", "sms", "caps", "per_day")) == SourceLocation("carebell.yaml", 32, 5)
+    assert loaded.where(("nothing",)) == SourceLocation("carebell.yaml", 1, 1)
     assert str(loaded.problem(("http", "port"), "is in use")) == "carebell.yaml:7:8: http.port: is in use"
 
 
@@ -104,7 +104,7 @@ def test_own_texts_lie_over_the_built_in_ones_and_know_their_places(write: Write
 
     ours, theirs = loaded.templates["prod"], loaded.templates["test"]
     assert ours.texts["en"]["booked"]["default"] == "Ours"
-    assert ours.where(("en", "booked", "default")) == Place(f"{tmp_path}/own/texts.yaml", 3, 5)
+    assert ours.where(("en", "booked", "default")) == SourceLocation(f"{tmp_path}/own/texts.yaml", 3, 5)
     assert ours.texts["es"] == theirs.texts["es"]
     assert ours.texts["en"]["canceled"] == theirs.texts["en"]["canceled"]
     assert theirs.texts["en"]["booked"]["default"] != "Ours"

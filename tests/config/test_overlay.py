@@ -8,7 +8,7 @@ import pytest
 
 from config.load import load
 from config.overlay import overlay
-from config.problems import ConfigurationError, Place
+from config.problems import ConfigurationError, SourceLocation
 from tests.config.conftest import Write
 
 
@@ -44,7 +44,7 @@ def test_a_problem_names_the_variable_instead_of_the_file(write: Write) -> None:
 def test_where_tells_the_variable_also_for_what_is_inside_its_value(write: Write) -> None:
     loaded = load(write(), {"CAREBELL_ENVIRONMENTS__TEST__SMS__ALLOW_LIST": '["+12025550100"]'})
 
-    place = Place("environment variable CAREBELL_ENVIRONMENTS__TEST__SMS__ALLOW_LIST")
+    place = SourceLocation("environment variable CAREBELL_ENVIRONMENTS__TEST__SMS__ALLOW_LIST")
     assert loaded.where(("environments", "test", "sms", "allow_list")) == place
     assert loaded.where(("environments", "test", "sms", "allow_list", 0)) == place
 

@@ -13,7 +13,7 @@ def test_the_file_is_current() -> None:
 
 def test_it_names_keys_as_they_are_written_and_describes_them() -> None:
     schema = json.loads(schema_text())
-    sms = schema["$defs"]["Sms"]["properties"]
+    sms = schema["$defs"]["SmsSettings"]["properties"]
 
     assert "from" in sms
     assert "sender" not in sms

@@ -15,7 +15,7 @@ from journal.events import Event
 from notifier.gateways import CODE_TABLES
 from parser.oddity import Oddity
 from parser.siu import EVENTS
-from scheduler.messages import Reason
+from scheduler.sms import Reason
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -14,7 +14,7 @@ import typer
 from ruamel.yaml import YAML
 
 from carebell.cli import app
-from config.model import Configuration, Environment, Sms
+from config.model import Configuration, Environment, SmsSettings
 from docs.generate import DOCS, PAGES
 from journal.events import Event
 
@@ -123,7 +123,7 @@ def test_configuration_examples_are_right() -> None:
 
 def _section(whole: dict[str, Any], example: Mapping[str, Any], page: str) -> dict[str, Any]:
     production: dict[str, Any] = whole["environments"]["production"]
-    for model, section in ((Configuration, whole), (Environment, production), (Sms, production["sms"])):
+    for model, section in ((Configuration, whole), (Environment, production), (SmsSettings, production["sms"])):
         keys = {field.alias or name for name, field in model.model_fields.items()}
         if set(example) <= keys:
             return section

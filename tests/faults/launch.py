@@ -39,15 +39,15 @@ class Point:
     within: int = 20
 
 
-_RECEPTION: Final = ("carebell.reception", "Reception")
-_DISPATCHER: Final = ("carebell.outbound", "Dispatcher")
+_HANDLER: Final = ("carebell.inbound.handler", "MessageHandler")
+_DISPATCHER: Final = ("carebell.outbound.dispatcher", "Dispatcher")
 
 POINTS: Final[Mapping[str, Point]] = MappingProxyType({
-    "submitted": Point(function=(*_RECEPTION, "handle"), when="after"),
-    "written": Point(function=("carebell.inbound", "Registry", "commit_group"), when="after"),
+    "submitted": Point(function=(*_HANDLER, "handle"), when="after"),
+    "written": Point(function=("carebell.inbound.process", "MessageProcessor", "commit_group"), when="after"),
     "committed": Point(function=("store.committer", "Committer", "_deliver"), when="before"),
-    "answering": Point(function=(*_RECEPTION, "_answer"), when="before"),
-    "answered": Point(function=(*_RECEPTION, "_answer"), when="after"),
+    "answering": Point(function=(*_HANDLER, "_answer"), when="before"),
+    "answered": Point(function=(*_HANDLER, "_answer"), when="after"),
     "claimed": Point(function=(*_DISPATCHER, "_claim"), when="after", counts=lambda found: bool(found.claimed), within=2),
     "posted": Point(function=("notifier.file_gateway", "FileGateway", "send"), when="after"),
     "recorded": Point(function=(*_DISPATCHER, "_record"), when="after", within=2),
@@ -74,11 +74,12 @@ def exit_at(point: Point, passes: int) -> None:
 
 def shorten_leases(seconds: float) -> None:
     """A claim that is not reported back for this long is over; and it is noticed soon."""
-    from carebell import outbound, ticking
+    from carebell.maintenance import periodic
+    from carebell.outbound import dispatcher
 
-    outbound.LEASE = timedelta(seconds=seconds)  # type: ignore[misc]
-    quick = ticking.Pace(dispatch=0.2, aftercare=0.5, keep_house=15.0)
-    ticking.Pace.at_speed = classmethod(lambda cls, speed: quick)  # type: ignore[method-assign,assignment]
+    dispatcher.LEASE = timedelta(seconds=seconds)  # type: ignore[misc]
+    quick = periodic.Pace(dispatch=0.2, reconciliation=0.5, purge=15.0)
+    periodic.Pace.at_speed = classmethod(lambda cls, speed: quick)  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:

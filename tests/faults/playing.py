@@ -12,7 +12,7 @@ from simulator.ehr import Sending
 from simulator.shapes import Feed
 from tests.carebell.pieces import Pieces
 from tests.carebell.pocket_twilio import PocketTwilio
-from tests.scheduler.oracle import oracle, told
+from tests.scheduler.oracle import oracle, texts_sent
 
 Key = tuple[str, str, str, datetime]
 """An appointment's reference, kind, rule and due: one text."""
@@ -33,21 +33,21 @@ def play(service: Pieces, twilio: PocketTwilio, sendings: Sequence[Sending], fee
         service.step(to=max(min(times), service.now))
         service.tick()
         while waiting and waiting[-1].at <= service.now:
-            [judged] = service.hear(waiting.pop().write(feed))
-            if judged.event is not None:
-                heard.append(judged.event)
+            [validated] = service.hear(waiting.pop().write(feed))
+            if validated.event is not None:
+                heard.append(validated.event)
 
 
 def expected(events: Iterable[SchedulingEvent], service: Pieces) -> set[Key]:
     """The oracle's texts, appointment by appointment."""
-    desk = service.offices.desks["production"]
+    policy = service.runtime_config.policies["production"]
     histories: defaultdict[str, list[SchedulingEvent]] = defaultdict(list)
     for event in events:
         histories[event.reference].append(event)
     return {
         (reference, each.kind, each.rule, each.due)
         for reference, history in histories.items()
-        for each in told(oracle(history, desk.environment.sms, desk.policy.shown))
+        for each in texts_sent(oracle(history, policy.environment.sms, policy.planning.shown))
         if each.due is not None
     }
 
@@ -71,5 +71,5 @@ def settle(service: Pieces, twilio: PocketTwilio, rounds: int = 40, step: timede
         service.step(step)
         for update in twilio.mail():
             service.webhooks._status(update)
-        service.aftercare.round()
+        service.reconciliation.round()
         service.tick()

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from listener.client import MllpClient, SendError
-from simulator.ehr import Identity, make_identity
+from simulator.ehr import SenderIdentity, make_identity
 from simulator.patients import make_patient
 from simulator.shapes import Feed, Visit, write_siu
 
@@ -51,7 +51,7 @@ class Ledger:
 class Signer:
     """Signs as signing.md says, in a dozen lines of its own: RS256, no diagnosis."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: SenderIdentity) -> None:
         key = serialization.load_pem_private_key(identity.key, password=None)
         assert isinstance(key, rsa.RSAPrivateKey)
         self._key = key
@@ -78,7 +78,7 @@ class Hospital:
     """Signs bookings of distinct appointments for distinct patients; `reference` N is message N's appointment."""
 
     def __init__(self, name: str = "Sending EHR") -> None:
-        self.identity: Identity = make_identity(name, now=datetime.now(UTC), bits=2048)
+        self.identity: SenderIdentity = make_identity(name, now=datetime.now(UTC), bits=2048)
         self.signer = Signer(self.identity)
         self._rng = random.Random(7)
         self.ledger = Ledger()

@@ -56,7 +56,7 @@ async def test_no_create_starts_after_a_cancel_was_acknowledged(tally: Tally, tm
             tally.progress((batch + 1) * AT_ONCE, tally.fault.rounds)
         clinic.clock.move_to(clinic.clock.now() + timedelta(minutes=1))
         await clinic.service.dispatcher.tick()
-        told = {name: {row[0]: row[2] for row in clinic.outbox(name)} for name in acked}
+        outbox_states = {name: {row[0]: row[2] for row in clinic.outbox(name)} for name in acked}
     late = [
         name for name, times in began.items() for kind, started in times if kind != "canceled" and started > acked[name]
     ]
@@ -64,9 +64,9 @@ async def test_no_create_starts_after_a_cancel_was_acknowledged(tally: Tally, tm
     booked = {name for name, times in began.items() if any(kind == "booked" for kind, _ in times)}
     canceled = {name for name, times in began.items() if any(kind == "canceled" for kind, _ in times)}
     assert canceled == booked, "a patient who was told of a visit hears of its end, and nobody else"
-    texts = Counter(taken.to for taken in twilio.ledger.accepted)
-    assert texts == {fictitious_number(number_of(name)): 2 for name in booked}, "Twilio's ledger has other texts"
-    assert all(told[name]["booked"] == "suppressed" for name in acked.keys() - booked)
+    sent = Counter(taken.to for taken in twilio.ledger.accepted)
+    assert sent == {fictitious_number(number_of(name)): 2 for name in booked}, "Twilio's ledger has other texts"
+    assert all(outbox_states[name]["booked"] == "suppressed" for name in acked.keys() - booked)
     assert 0 < len(booked) < len(acked), "the race was never close"
     tally.seen.update(
         {"posted before": len(booked), "not posted": len(acked) - len(booked), "started after the ACK": 0, "doubled": 0}

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from scheduler.clock import SteppingClock
-from scheduler.messages import State
+from scheduler.sms import SmsState
 from simulator.account import AccountSettings
 from simulator.ehr import histories
 from simulator.shapes import Feed
@@ -50,12 +50,12 @@ def test_a_clock_that_jumps_and_is_put_right_harms_nobody(tally: Tally, tmp_path
             assert service.now == world.now()
             book(service, "after", "+12025550199", service.now + 5 * DAY)
             watch(service, world, 3)
-            assert ("booked", "accepted", "booked") in service.told("after"), f"stuck after a jump by {jump}"
+            assert ("booked", "accepted", "booked") in service.texts("after"), f"stuck after a jump by {jump}"
             run_out(service, world)
             tally.seen["texts"] += len(sent(service, twilio))
             assert max(twilio.texts().values()) == 1
-            assert service.count(State.DUE) == 0
-            assert ("reminder", "accepted", "reminder") in service.told("after")
+            assert service.count(SmsState.DUE) == 0
+            assert ("reminder", "accepted", "reminder") in service.texts("after")
             with service.store.read() as conn:
                 phones = [one.phone for one in appointments.listed(conn, service.vault, service.now)]
             assert set(phones) == {None}
@@ -73,7 +73,7 @@ def watch(service: Pieces, world: SteppingClock, minutes: int) -> None:
         service.step(timedelta(minutes=1))
         world.move_to(world.now() + timedelta(minutes=1))
         service.tick()
-        service.housekeeper.round()
+        service.retention.round()
 
 
 def run_out(service: Pieces, world: SteppingClock) -> None:
@@ -86,7 +86,7 @@ def run_out(service: Pieces, world: SteppingClock) -> None:
     service.step(to=end)
     world.move_to(end)
     service.tick()
-    service.housekeeper.round()
+    service.retention.round()
 
 
 @pytest.mark.faults("F9")

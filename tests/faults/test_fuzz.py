@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import pytest
 
-from carebell import wiring
-from carebell.inbound import Gatekeeper
+from carebell.inbound import trust
+from carebell.inbound.validate import MessageValidator
 from certs import envelope, verify
 from config.load import Loaded, load
 from config.problems import ConfigurationError
@@ -39,13 +39,15 @@ AT_ONCE: Final = 8
 
 
 class Clinic:
-    """A hospital's messages, and the gatekeeper that knows its certificate."""
+    """A hospital's messages, and the validator that knows its certificate."""
 
     def __init__(self, folder: Path) -> None:
         self.now = datetime.now(UTC)
         self.hospital = Hospital()
         self.configuration = write_configuration(folder, [self.hospital.identity.certificate])
-        self.gatekeeper: Gatekeeper = wiring.gatekeeper(load(self.configuration, {}), ("production",), self.now)
+        self.message_validator: MessageValidator = trust.message_validator(
+            load(self.configuration, {}), ("production",), self.now
+        )
         sendings = histories(random.Random(16), count=20, begins=self.now, ends=self.now + timedelta(days=20))
         self.contents = [each.write(Feed(), sent_at=self.now) for each in sendings]
         self.messages = [self.hospital.signer.sign(content) for content in self.contents]
@@ -89,7 +91,7 @@ def test_the_harness_sees_a_verifier_that_believes(
 
 
 def throw_frames(clinic: Clinic, tally: Tally, seen: Counter[str], most: int | None = None) -> list[bytes]:
-    """Damaged frames through decoder and gatekeeper: two of three after they were signed, the third before, so that it is read.
+    """Damaged frames through decoder and validator: two of three after they were signed, the third before, so that it is read.
 
     Returns:
         Frames that were refused here and that nobody signed, for a socket.
@@ -125,16 +127,16 @@ def throw_frames(clinic: Clinic, tally: Tally, seen: Counter[str], most: int | N
 def _judge(clinic: Clinic, content: bytes, unharmed: set[bytes], seen: Counter[str], signed_after: bool) -> bool:
     """Whether it was believed, rightly or not."""
     try:
-        judged = clinic.gatekeeper.judge(content, clinic.now)
+        validated = clinic.message_validator.validate(content, clinic.now)
     except Exception:
         seen["tracebacks"] += 1
         return False
-    if judged.verified is None:
+    if validated.verified is None:
         seen["refused"] += 1
         return False
     if signed_after:
-        seen["signed, read" if judged.event is not None else "signed, refused by content"] += 1
-    elif judged.verified.payload in unharmed:
+        seen["signed, read" if validated.event is not None else "signed, refused by content"] += 1
+    elif validated.verified.payload in unharmed:
         seen["unharmed"] += 1
     else:
         seen["believed unsigned"] += 1
@@ -224,7 +226,7 @@ def throw_headers(clinic: Clinic, tally: Tally, seen: Counter[str], most: int | 
         message = b"%bZSG|1|%b..%b\r" % (content, encoded, damage.base64url(signature))
         expected = genuine and b"\r" not in encoded and b"\n" not in encoded and acceptable(encoded, good)
         try:
-            believed = clinic.gatekeeper.judge(message, clinic.now).verified is not None
+            believed = clinic.message_validator.validate(message, clinic.now).verified is not None
         except Exception:
             seen["tracebacks"] += 1
             continue

@@ -44,13 +44,13 @@ def test_no_number_outlives_its_visit_also_when_the_service_was_off(tally: Tally
         secrets = sealed(folder)
         assert len(secrets) == count
         service.step(to=soon + timedelta(minutes=15))
-        service.housekeeper.round()
+        service.retention.round()
         assert found(folder, secrets[: count // 2]) == 0
         assert found(folder, secrets[count // 2 :]) == count // 2, "a visit to come was forgotten"
         assert digits(folder, count) == 0
     off = later + 2 * DAY
     with pieces(folder, at=off, gateway=PocketTwilio(now=lambda: off, settings=FAST)) as service:
-        service.housekeeper.round()
+        service.retention.round()
         assert found(folder, secrets) == 0
     assert digits(folder, count) == 0
     keys = sqlite3.connect(folder / "carebell.db").execute("SELECT COUNT(*) FROM day_keys").fetchone()
@@ -65,10 +65,10 @@ def book(service: Pieces, visits: range, soon: datetime, later: datetime) -> Non
                  phone=fictitious_number(visit))
         for visit in visits
     ]  # fmt: skip
-    judged = [service.gatekeeper.judge(sign_it(content), service.now) for content in contents]
-    assert [one.refused for one in judged if one.refused is not None] == []
+    validated = [service.validator.validate(sign_it(content), service.now) for content in contents]
+    assert [one.refused for one in validated if one.refused is not None] == []
     with service.store.write() as conn:
-        service.registry.commit_group(conn, judged)
+        service.registry.commit_group(conn, validated)
 
 
 def _is_early(visit: int) -> bool:
@@ -115,12 +115,12 @@ async def test_an_old_backup_waits_for_a_person(tally: Tally, tmp_path: Path) ->
                 for one in range(6)
             ))  # fmt: skip
             assert {ack.code for ack in acks} == {"AA"}
-            await asyncio.to_thread(clinic.service.housekeeper.round)
+            await asyncio.to_thread(clinic.service.retention.round)
         shutil.copytree(folder, backup)
         at = start + timedelta(minutes=rng.randint(2, 60))
         async with opened(path, at=at, gateway=twilio) as clinic:
             twilio.now = clinic.clock.now
-            await asyncio.to_thread(clinic.service.housekeeper.round)
+            await asyncio.to_thread(clinic.service.retention.round)
             assert await clinic.service.dispatcher.tick() == 6
         for file in folder.glob("carebell.db*"):
             file.unlink()

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from scheduler.appointment import Life
+from scheduler.appointment import AppointmentStatus
 from simulator.patients import fictitious_number
 from store import appointments
 from tests.carebell.pieces import Pieces, pieces, signed
@@ -36,7 +36,13 @@ class Said:
     start: datetime
 
 
-LIVES: Final = {"S12": Life.ACTIVE, "S13": Life.ACTIVE, "S14": Life.ACTIVE, "S15": Life.CANCELED, "S17": Life.DELETED}
+LIVES: Final = {
+    "S12": AppointmentStatus.ACTIVE,
+    "S13": AppointmentStatus.ACTIVE,
+    "S14": AppointmentStatus.ACTIVE,
+    "S15": AppointmentStatus.CANCELED,
+    "S17": AppointmentStatus.DELETED,
+}
 
 
 def model(history: Sequence[Said]) -> tuple[datetime, str]:
@@ -71,20 +77,22 @@ def test_the_newest_message_stands_whatever_the_order(tally: Tally, tmp_path: Pa
             tally.seen["messages"] += deliver(service, rng, histories)
             with service.store.read() as conn:
                 found = {
-                    name: [(one.start, one.life) for one in appointments.named(conn, service.vault, name, service.now)]
+                    name: [
+                        (one.start, one.status) for one in appointments.named(conn, service.vault, name, service.now)
+                    ]
                     for name in histories
                 }
             assert found == {name: [model(history)] for name, history in histories.items()}
             tally.progress((batch + 1) * AT_ONCE, tally.fault.rounds)
         waits = {row.reference for row in service.rows() if row.kind.value == "reminder" and row.state.value == "due"}
-        assert {model_of for model_of in waits if _life(service, model_of) != "active"} == set()
+        assert {model_of for model_of in waits if _status(service, model_of) != "active"} == set()
     tally.seen["other states"] = 0
 
 
-def _life(service: Pieces, name: str) -> str:
+def _status(service: Pieces, name: str) -> str:
     with service.store.read() as conn:
         [one] = appointments.named(conn, service.vault, name, service.now)
-    return one.life
+    return one.status
 
 
 def deliver(service: Pieces, rng: random.Random, histories: dict[str, list[Said]]) -> int:
@@ -99,11 +107,11 @@ def deliver(service: Pieces, rng: random.Random, histories: dict[str, list[Said]
             ))  # fmt: skip
             messages += [content] * (2 if rng.random() < 1 / 3 else 1)
     rng.shuffle(messages)
-    judged = [service.gatekeeper.judge(content, service.now) for content in messages]
-    assert [one.refused for one in judged if one.refused is not None] == []
-    while judged:
+    validated = [service.validator.validate(content, service.now) for content in messages]
+    assert [one.refused for one in validated if one.refused is not None] == []
+    while validated:
         size = rng.randint(1, AT_ONCE)
-        group, judged = judged[:size], judged[size:]
+        group, validated = validated[:size], validated[size:]
         with service.store.write() as conn:
             service.registry.commit_group(conn, group)
     return len(messages)

@@ -66,19 +66,19 @@ def _cut_again_and_again(notes: list[Note], tally: Tally, place: Path) -> tuple[
     """How many acknowledged messages were lost, of how many, over all cuts."""
     rng = random.Random(_SEED)
     acknowledged = _acknowledgements(notes)
-    lost = told = 0
+    lost = texts = 0
     cuts = power_cuts(notes, at=_moments(notes, tally.fault.rounds, rng), rng=rng)
     for number, cut in zip(tally.rounds(), cuts, strict=True):
         before = {control_id for at, control_id in acknowledged if at < cut.at}
         lost += len(before - set(_survivors(cut, place / f"cut-{number}")))
-        told += len(before)
-    return lost, told
+        texts += len(before)
+    return lost, texts
 
 
 @pytest.mark.faults("F3")
 def test_an_acknowledged_message_survives_a_power_cut(disk: Disk, tally: Tally, tmp_path: Path) -> None:
-    lost, told = _cut_again_and_again(_run(disk), tally, tmp_path)
-    tally.seen.update({"acknowledged": told, "lost": lost})
+    lost, texts = _cut_again_and_again(_run(disk), tally, tmp_path)
+    tally.seen.update({"acknowledged": texts, "lost": lost})
     assert lost == 0
 
 

@@ -22,10 +22,10 @@ def test_what_a_sender_was_told_outlives_a_power_cut(tally: Tally, tmp_path: Pat
     for number in tally.rounds(0.1):
         place = tmp_path / f"round-{number}"
         place.mkdir()
-        lost, told = _one_cut(place, rng)
-        tally.seen.update({"acknowledged": told, "lost": lost})
+        lost, texts = _one_cut(place, rng)
+        tally.seen.update({"acknowledged": texts, "lost": lost})
         assert lost == 0
-        assert told > 0
+        assert texts > 0
 
 
 def _one_cut(place: Path, rng: random.Random) -> tuple[int, int]:

@@ -15,9 +15,9 @@ from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
 from scheduler.clock import SteppingClock
-from scheduler.messages import Kind, State
+from scheduler.sms import SmsKind, SmsState
 from simulator.account import AccountSettings
-from simulator.faults import Fault, FaultPlan
+from simulator.faults import FaultPlan, ScriptedFault
 from simulator.patients import fictitious_number
 from simulator.twilio_api import RunningSimulator, running_simulator
 from store.outbox_row import OutboxRow
@@ -33,15 +33,15 @@ ACCOUNT: Final = AccountSettings(
 )
 MINUTE: Final = timedelta(minutes=1)
 PASSING: Final = {
-    Fault.TOO_MANY_REQUESTS: 0.35,
-    Fault.ERROR_500_BEFORE: 0.1,
-    Fault.ERROR_500_AFTER: 0.1,
-    Fault.UNAVAILABLE: 0.1,
+    ScriptedFault.TOO_MANY_REQUESTS: 0.35,
+    ScriptedFault.ERROR_500_BEFORE: 0.1,
+    ScriptedFault.ERROR_500_AFTER: 0.1,
+    ScriptedFault.UNAVAILABLE: 0.1,
 }
-BELIEVED: Final = {State.ACCEPTED, State.SENT, State.DELIVERED}
+BELIEVED: Final = {SmsState.ACCEPTED, SmsState.SENT, SmsState.DELIVERED}
 UNCLEAR: Final = {
-    Fault.ACCEPT_THEN_RESET: 0.15, Fault.RESET_BEFORE: 0.2, Fault.HALF_RESPONSE: 0.15, Fault.SLOW: 0.1,
-    Fault.ACCEPT_THEN_TIMEOUT: 0.1,
+    ScriptedFault.ACCEPT_THEN_RESET: 0.15, ScriptedFault.RESET_BEFORE: 0.2, ScriptedFault.HALF_RESPONSE: 0.15,
+    ScriptedFault.SLOW: 0.1, ScriptedFault.ACCEPT_THEN_TIMEOUT: 0.1,
 }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def pass_by(service: Pieces, simulator: RunningSimulator, rounds: int, step: tim
         for _turn_of_its_loop in range(4):  # accepted, read, answered
             assert simulator.messages is not None
         service.step(step)
-        service.aftercare.round()
+        service.reconciliation.round()
         service.tick()
 
 
@@ -77,7 +77,7 @@ def pass_by(service: Pieces, simulator: RunningSimulator, rounds: int, step: tim
 )
 @pytest.mark.timeout(3600)
 def test_no_text_is_doubled_and_none_is_lost_unreported(
-    tally: Tally, tmp_path: Path, faults: Mapping[Fault, float]
+    tally: Tally, tmp_path: Path, faults: Mapping[ScriptedFault, float]
 ) -> None:
     """Half of the texts are bookings, half cancellations of visits that were booked before."""
     count = tally.fault.rounds // 2
@@ -117,12 +117,12 @@ def check(tally: Tally, rows: list[OutboxRow], simulator: RunningSimulator, want
     assert got - wanted == Counter(), "a text left twice, or to somebody who should have none"
     assert max(Counter(taken.body + taken.to for taken in accepted).values()) == 1, "the same text left twice"
     missing = wanted - got
-    texts = [row for row in rows if row.kind is not Kind.REMINDER]
+    texts = [row for row in rows if row.kind is not SmsKind.REMINDER]
     taken_rows = {taken.marker for taken in accepted}
     reported = Counter(
         fictitious_number(int(row.reference.removeprefix("R")))
         for row in texts
-        if row.id not in taken_rows and row.state in (State.UNKNOWN, State.SUPPRESSED)
+        if row.id not in taken_rows and row.state in (SmsState.UNKNOWN, SmsState.SUPPRESSED)
     )
     assert missing - reported == Counter(), "a text is lost and not reported"
     assert {row.state for row in texts if row.id in taken_rows} <= BELIEVED

@@ -16,9 +16,9 @@ from notifier.gateway import Gateway, Receipt, Resend, SentMessage, Sms
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
-from scheduler.messages import State
+from scheduler.sms import SmsState
 from simulator.account import AccountSettings
-from simulator.outcomes import CallbackMode, Outcome
+from simulator.outcomes import CallbackMode, SimulatedOutcome
 from simulator.patients import fictitious_number
 from simulator.twilio_api import RunningSimulator, running_simulator
 from simulator.webhooks import post_form, sign
@@ -36,8 +36,12 @@ MODES: Final = (
     CallbackMode.DOUBLED, CallbackMode.REORDERED, CallbackMode.BEFORE_RESPONSE, CallbackMode.LATE, CallbackMode.ON_TIME,
 )  # fmt: skip
 AT_ONCE: Final = 50
-ENDS: Final = (Outcome(), Outcome(final="undelivered", error_code=30006), Outcome(final="failed", error_code=30005))
-FINAL: Final = {"delivered": State.DELIVERED, "undelivered": State.UNDELIVERED, "failed": State.FAILED}
+ENDS: Final = (
+    SimulatedOutcome(),
+    SimulatedOutcome(final="undelivered", error_code=30006),
+    SimulatedOutcome(final="failed", error_code=30005),
+)
+FINAL: Final = {"delivered": SmsState.DELIVERED, "undelivered": SmsState.UNDELIVERED, "failed": SmsState.FAILED}
 
 
 @dataclass(slots=True)
@@ -114,7 +118,7 @@ async def test_webhooks_in_disorder_leave_the_right_state(tally: Tally, tmp_path
     tally.seen.update({"wrong states": 0, "lost": 0, "doubled": 0})
 
 
-def end_of(number: str) -> Outcome:
+def end_of(number: str) -> SimulatedOutcome:
     return ENDS[int(number[-4:]) % len(ENDS)]
 
 

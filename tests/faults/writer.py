@@ -18,10 +18,10 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from store import schema
+from store.appointment_repository import save
 from store.committer import CommitFault, Committer, Transient
 from store.engine import Store, open_store
 from store.faults import StoreFault
-from store.inbound import save
 from store.keys import KeyRing
 from store.vault import Vault
 from tests.store.samples import NOW, appointment, first, memory, reminder

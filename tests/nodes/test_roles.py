@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from carebell.housekeeping import LEASE
+from carebell.maintenance.retention import LEASE
 from tests.faults.node import PATIENCE, Node, write_configuration
 from tests.faults.rows import texts_sent
 from tests.faults.senders import Hospital, send_all
@@ -91,16 +91,16 @@ async def test_one_node_keeps_house_until_its_lease_is_over(configuration: Path,
             await one.send(signed("S12", f"{number}", sent=one.clock.now(), start=VISIT, reference=f"A{number}"))
         for clinic in (one, two):
             clinic.clock.move_to(VISIT + timedelta(seconds=1))
-        await asyncio.to_thread(two.service.housekeeper.round)  # the first to ask has the job
-        await asyncio.to_thread(one.service.housekeeper.round)
+        await asyncio.to_thread(two.service.retention.round)  # the first to ask has the job
+        await asyncio.to_thread(one.service.retention.round)
         assert (_forgotten(one), _forgotten(two)) == (0, 3)
         await one.send(signed("S12", "9", sent=one.clock.now(), start=VISIT + timedelta(minutes=3), reference="A9"))
         for clinic in (one, two):  # two is gone from here on
             clinic.clock.move_to(VISIT + LEASE - timedelta(seconds=1))
-        await asyncio.to_thread(one.service.housekeeper.round)
+        await asyncio.to_thread(one.service.retention.round)
         assert _forgotten(one) == 0
         one.clock.move_to(VISIT + LEASE + timedelta(seconds=2))
-        await asyncio.to_thread(one.service.housekeeper.round)
+        await asyncio.to_thread(one.service.retention.round)
         assert (_forgotten(one), _forgotten(two)) == (1, 3)
 
 

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from carebell.aftercare import Aftercare
-from carebell.outbound import LEASE, recipient_of
-from carebell.settling import Settler
+from carebell.outbound.delivery import DeliveryRecorder
+from carebell.outbound.dispatcher import LEASE, recipient_of
+from carebell.outbound.reconciliation import Reconciliation
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier.gateway import Gateway
-from scheduler.messages import State
+from scheduler.sms import SmsState
 from simulator.account import AccountSettings
-from simulator.faults import Fault, FaultPlan
+from simulator.faults import FaultPlan, ScriptedFault
 from simulator.twilio_api import RunningSimulator, running_simulator
 from store import outbox, receipts
 from tests.faults.launch import EXIT
@@ -67,7 +67,7 @@ async def test_killed_while_the_gateway_has_not_answered(url: str, tmp_path: Pat
     hospital = Hospital()
     configuration = _configured(tmp_path / "victim", hospital, url, twilio)
     # Accepted, and never answered while the victim lives: as when a machine dies in the middle of a POST.
-    twilio.faults(FaultPlan(rates={Fault.ACCEPT_THEN_TIMEOUT: 1.0}, hold_seconds=600.0))
+    twilio.faults(FaultPlan(rates={ScriptedFault.ACCEPT_THEN_TIMEOUT: 1.0}, hold_seconds=600.0))
     victim = Node(configuration, roles="listener,dispatcher")
     await send_all(victim.port, hospital, [hospital.write(number) for number in range(TEXTS)])
     await asyncio.to_thread(_until_taken, twilio, TEXTS)
@@ -75,13 +75,13 @@ async def test_killed_while_the_gateway_has_not_answered(url: str, tmp_path: Pat
     twilio.faults(FaultPlan())
     async with opened(_beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC)) as other:
         await _tick(other)
-        assert _confirmations(other) == {State.SENDING: TEXTS}  # the lease may still be somebody's
+        assert _confirmations(other) == {SmsState.SENDING: TEXTS}  # the lease may still be somebody's
         other.clock.move_to(other.clock.now() + LEASE + timedelta(seconds=1))
         await _tick(other)
         other.clock.move_to(other.clock.now() + receipts.RESOLVE_AFTER)
         await _tick(other)
         found = _confirmations(other)
-        assert set(found) <= {State.ACCEPTED, State.SENT, State.DELIVERED}
+        assert set(found) <= {SmsState.ACCEPTED, SmsState.SENT, SmsState.DELIVERED}
         assert found.total() == TEXTS
         assert len(other.events("sms_resolved")) == TEXTS
     assert len(twilio.ledger.accepted) == TEXTS
@@ -99,12 +99,12 @@ async def test_killed_between_the_claim_and_the_create(url: str, tmp_path: Path,
     assert victim.ended() != 0
     async with opened(_beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC)) as other:
         await _tick(other)
-        assert _confirmations(other) == {State.SENDING: TEXTS}
+        assert _confirmations(other) == {SmsState.SENDING: TEXTS}
         for wait in (LEASE + timedelta(seconds=1), receipts.RESOLVE_AFTER, receipts.RESOLVE_AFTER):
             other.clock.move_to(other.clock.now() + wait)
             await _tick(other)
         # Not in the gateway's list: nobody can know that it will never be; a booking is not sent on suspicion.
-        assert _confirmations(other) == {State.UNKNOWN: TEXTS}
+        assert _confirmations(other) == {SmsState.UNKNOWN: TEXTS}
         assert [line["alarm"] for line in other.events("alarm_raised")] == ["sms_unknown"] * TEXTS
     assert len(twilio.ledger.accepted) == 0
 
@@ -115,14 +115,14 @@ async def _tick(clinic: Clinic) -> None:
     await service.dispatcher.tick()
     gateway: Gateway = service.dispatcher._gateway
     journal: Journal = service.journal
-    aftercare = Aftercare(
-        store=service.store, vault=service.vault, offices=lambda: service.offices, gateway=gateway,
-        settler=Settler(journal, Metrics()), clock=clinic.clock, journal=journal, recipient=recipient_of,
+    reconciliation = Reconciliation(
+        store=service.store, vault=service.vault, runtime_config=lambda: service.runtime_config, gateway=gateway,
+        delivery=DeliveryRecorder(journal, Metrics()), clock=clinic.clock, journal=journal, recipient=recipient_of,
     )  # fmt: skip
-    await asyncio.to_thread(aftercare.round)
+    await asyncio.to_thread(reconciliation.round)
 
 
-def _confirmations(clinic: Clinic) -> Counter[State]:
+def _confirmations(clinic: Clinic) -> Counter[SmsState]:
     with clinic.service.store.read() as conn:
         return Counter(row.state for row in outbox.rows(conn) if row.kind.value != "reminder")
 

@@ -8,7 +8,7 @@ import pytest
 
 from notifier.numbers import Allowed, NumberRules, may_text
 from parser.phone import PhoneKind, PhoneNumber
-from scheduler.messages import Reason
+from scheduler.sms import Reason
 from tests.notifier.samples import PATIENT
 
 PRODUCTION = NumberRules(kind="production", consented=True, approved=True)

@@ -20,10 +20,10 @@ from notifier.outcomes import (
     Outcome,
     policy,
 )
-from scheduler.messages import Kind, State
+from scheduler.sms import SmsKind, SmsState
 from tests.notifier.samples import NOW
 
-CONTEXT = Context(kind=Kind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
+CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
 RETRIED = (
     Handling.RETRY, Handling.RETRY_SLOWLY, Handling.RETRY_UNREACHABLE, Handling.RETRY_ONCE, Handling.NEXT_WINDOW,
 )  # fmt: skip
@@ -114,9 +114,9 @@ def test_a_retry_starts_before_the_expiry_not_at_it() -> None:
 
 def test_a_full_queue_sheds_reminders_first() -> None:
     full = failure(Handling.RETRY_SLOWLY)
-    assert policy(full, replace(CONTEXT, kind=Kind.REMINDER)).action is Action.RETRY
-    assert policy(full, replace(CONTEXT, kind=Kind.REMINDER, attempt=2)).action is Action.FAILED
-    assert policy(full, replace(CONTEXT, kind=Kind.CANCELED, attempt=2)).action is Action.RETRY
+    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER)).action is Action.RETRY
+    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER, attempt=2)).action is Action.FAILED
+    assert policy(full, replace(CONTEXT, kind=SmsKind.CANCELED, attempt=2)).action is Action.RETRY
 
 
 @pytest.mark.parametrize("scope", Scope)
@@ -141,4 +141,4 @@ def test_the_report_vocabulary_is_the_products() -> None:
 
 
 def test_a_delivery_status_is_a_state_of_the_outbox() -> None:
-    assert {State(status.value) for status in DeliveryStatus} < set(State)
+    assert {SmsState(status.value) for status in DeliveryStatus} < set(SmsState)

@@ -13,7 +13,7 @@ from notifier.replies import Inbound
 from notifier.twilio.webhooks import SignatureCheck, twilio_webhooks
 from notifier.webhook import StatusUpdate
 from portal.app import build
-from portal.health import Health, Part
+from portal.health import Health, HealthPart
 from portal.server import serve
 from portal.webhooks import WebhookEvent
 
@@ -27,7 +27,7 @@ class Behind:
     statuses: list[StatusUpdate] = field(default_factory=list)
     replies: list[Inbound] = field(default_factory=list)
     events: list[WebhookEvent] = field(default_factory=list)
-    health: Health = field(default_factory=lambda: Health(parts={"database": Part(ok=True)}))
+    health: Health = field(default_factory=lambda: Health(parts={"database": HealthPart(ok=True)}))
     broken: Exception | None = None
     hang: asyncio.Event | None = None
 

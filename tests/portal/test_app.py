@@ -15,7 +15,7 @@ from notifier.replies import OptOut
 from notifier.twilio.webhooks import TWIML
 from notifier.webhook import StatusUpdate
 from portal.app import build
-from portal.health import Health, Part
+from portal.health import Health, HealthPart
 from portal.server import serve
 from portal.webhooks import LARGEST_BODY, WebhookEvent
 from tests.portal.conftest import PUBLIC, Ask, Behind
@@ -132,9 +132,9 @@ async def test_doubled_callbacks_are_all_passed_on(ask: Ask, behind: Behind) -> 
 async def test_health_tells_each_part_and_503_when_a_needed_one_fails(ask: Ask, behind: Behind) -> None:
     behind.health = Health(
         parts={
-            "database": Part(ok=True),
-            "dispatcher": Part(ok=True, detail={"lag_seconds": 1.5}),
-            "gateway": Part(ok=False, needed=False, detail={"breakers": ["production"]}),
+            "database": HealthPart(ok=True),
+            "dispatcher": HealthPart(ok=True, detail={"lag_seconds": 1.5}),
+            "gateway": HealthPart(ok=False, needed=False, detail={"breakers": ["production"]}),
         }
     )
     answer = await ask("GET", "/health")
@@ -146,7 +146,7 @@ async def test_health_tells_each_part_and_503_when_a_needed_one_fails(ask: Ask, 
         "dispatcher": {"ok": True, "lag_seconds": 1.5},
         "gateway": {"ok": False, "breakers": ["production"]},
     }
-    behind.health = Health(parts={"database": Part(ok=False)})
+    behind.health = Health(parts={"database": HealthPart(ok=False)})
     answer = await ask("GET", "/health")
     assert (answer.status_code, answer.json()["live"], answer.json()["ready"]) == (503, True, False)
 

@@ -17,7 +17,7 @@ from notifier.twilio.webhooks import SignatureCheck, twilio_webhooks
 from portal.app import build
 from portal.server import serve
 from simulator.account import AccountSettings
-from simulator.outcomes import CallbackMode, Outcome
+from simulator.outcomes import CallbackMode, SimulatedOutcome
 from simulator.twilio_api import TwilioSimulator
 from tests.portal.conftest import Behind
 
@@ -72,7 +72,7 @@ async def test_callbacks_of_a_hundred_texts_come_through(
             deliver_to=f"http://{host}:{port}",
         )
         await simulator.start()
-        simulator.account.otherwise = Outcome(final="undelivered", error_code=30003, callbacks=mode)
+        simulator.account.otherwise = SimulatedOutcome(final="undelivered", error_code=30003, callbacks=mode)
         for i in range(100):
             callback = f"{PUBLIC}/twilio/status?m=row-{i}&a=1"
             form = {"To": PATIENT, "From": SENDER, "Body": "x", "StatusCallback": callback}

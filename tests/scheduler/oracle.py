@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from config.model import QuietHours, Reminder, Sms
+from config.model import QuietHours, Reminder, SmsSettings
 from parser.event import SchedulingEvent, Start, Status
 
 MINUTE = timedelta(minutes=1)
@@ -78,7 +78,7 @@ class Pending:
     start: datetime
 
 
-def oracle(events: Sequence[SchedulingEvent], sms: Sms, shown: tuple[str, ...] = ()) -> list[Fate]:
+def oracle(events: Sequence[SchedulingEvent], sms: SmsSettings, shown: tuple[str, ...] = ()) -> list[Fate]:
     """The fate of every text of one appointment's history, the service having been up all along.
 
     `events` stand in the order of their receipt, which is also that of MSH-7.
@@ -146,13 +146,13 @@ def over(start: Start) -> datetime:
 class Service:
     """One appointment, and everything the service does about it."""
 
-    def __init__(self, sms: Sms, shown: tuple[str, ...]) -> None:
+    def __init__(self, sms: SmsSettings, shown: tuple[str, ...]) -> None:
         self.sms = sms
         self.shown = shown
         self.fates: dict[tuple[str, str, int], Fate] = {}  # by kind, rule, and which window or plan it belongs to
-        self.life: str | None = None  # None: never heard of
+        self.status: str | None = None  # None: never heard of
         self.sight: Sight | None = None
-        self.told: Sight | None = None  # what the patient was told last; None: nothing, or not by us
+        self.last_notified: Sight | None = None  # what the patient was told last; None: nothing, or not by us
         self.named: Start | None = None  # of a visit moved before our time: the start that its cancellation named
         self.untold = False  # the patient does not know of the visit
         self.told_off = False  # the patient was told that it is cancelled
@@ -203,7 +203,7 @@ class Service:
 
     def silence(self, text: Waiting) -> str | None:
         """Why a confirmation would not leave when its minute comes; None: it would."""
-        if text.kind == "booked" and self.life == CANCELLED:
+        if text.kind == "booked" and self.status == CANCELLED:
             return "canceled"
         if text.due >= text.visit:
             return "past"
@@ -220,7 +220,7 @@ class Service:
         if silence in (None, "switched_off") or (silence == "past" and self.untold):
             self.untold = False
             self.told_off = text.kind == "canceled"
-            self.told = None if self.told_off else self.sight
+            self.last_notified = None if self.told_off else self.sight
             self.named = None
 
     def reminder_expires(self, due: datetime, start: datetime) -> datetime:
@@ -232,9 +232,9 @@ class Service:
         self.fates[text.kind, rule, self.windows] = Fate(text.kind, rule, text.due, verdict, expires)
 
     def remember(self, each: Pending, verdict: str, expires: datetime | None = None) -> None:
-        self.judge(each.reminder.rule, each.due, verdict, expires)
+        self.validate(each.reminder.rule, each.due, verdict, expires)
 
-    def judge(self, rule: str, due: datetime | None, verdict: str, expires: datetime | None = None) -> None:
+    def validate(self, rule: str, due: datetime | None, verdict: str, expires: datetime | None = None) -> None:
         self.fates["reminder", rule, self.plans] = Fate("reminder", rule, due, verdict, expires)
 
     def nothing_to_see(self, kind: str) -> None:
@@ -243,18 +243,18 @@ class Service:
     # What is heard
 
     def hear(self, event: SchedulingEvent) -> None:
-        before, seen_before, verdicts = self.life, self.sight, self.outlook()
+        before, seen_before, verdicts = self.status, self.sight, self.outlook()
         silent = self.silence(self.waiting) if self.waiting else None
         self.sight = self.look(event)
-        self.life = self.life_after(event)
+        self.status = self.life_after(event)
         if before is None:
             self.first_sight(event)
-        elif self.life == before == ON and self.sight == seen_before:
+        elif self.status == before == ON and self.sight == seen_before:
             self.nothing_to_see("updated")
-        elif self.life == CANCELLED and before in (CANCELLED, DELETED):
+        elif self.status == CANCELLED and before in (CANCELLED, DELETED):
             self.nothing_to_see("canceled")
-        elif not (self.life in (ENDED, DELETED) and before in (ENDED, DELETED)):
-            if event.event == "S12" and self.told_off and self.life == ON != before:  # booked again
+        elif not (self.status in (ENDED, DELETED) and before in (ENDED, DELETED)):
+            if event.event == "S12" and self.told_off and self.status == ON != before:  # booked again
                 self.untold, self.told_off = True, False
             self.decide(event.received_at, silent)
         moved = seen_before is None or seen_before.start != self.sight.start
@@ -272,43 +272,43 @@ class Service:
 
     def life_after(self, event: SchedulingEvent) -> str:
         if event.event in RESOURCES:
-            return self.life or ON
+            return self.status or ON
         if event.event in NAMED:
             return NAMED[event.event]
         if event.status in STATUSES:
             return STATUSES[event.status]
         revives = event.event in ("S12", "S13") or event.status in SPEAKS_OF_A_VISIT
-        return ON if self.life is None or revives else self.life
+        return ON if self.status is None or revives else self.status
 
     def first_sight(self, event: SchedulingEvent) -> None:
         self.untold = event.event == "S12"
-        self.told_off = self.life == DELETED
+        self.told_off = self.status == DELETED
         if event.event not in ("S12", "S13") and not self.told_off:
-            self.told = self.sight  # known to the patient, by whatever way
+            self.last_notified = self.sight  # known to the patient, by whatever way
         if self.wanted() is not None:
             self.decide(event.received_at, None)
 
     def wanted(self) -> str | None:
         """The confirmation that is called for by what the patient knows and what is true."""
-        if self.life in (ENDED, DELETED):
+        if self.status in (ENDED, DELETED):
             return None
         if self.untold:
             return "booked"
-        if self.life == CANCELLED:
+        if self.status == CANCELLED:
             return None if self.told_off else "canceled"
-        return "updated" if self.told_off or self.told != self.sight else None
+        return "updated" if self.told_off or self.last_notified != self.sight else None
 
     def decide(self, received: datetime, silent: str | None) -> None:
         """After a change that the patient would see: replace the text that waits by the one now called for.
 
         A text that was not going to leave keeps the reason (`silent`) that it had.
         """
-        kind, old, life = self.wanted(), self.waiting, self.life or ON
+        kind, old, status = self.wanted(), self.waiting, self.status or ON
         if old and old.kind != kind:
-            back_again = kind is None and life == ON
-            self.note(old, silent or ("no_visible_change" if back_again else TAKEN_BACK[life]))
-        elif kind is None and life in (ON, CANCELLED):
-            self.nothing_to_see("updated" if life == ON else "canceled")
+            back_again = kind is None and status == ON
+            self.note(old, silent or ("no_visible_change" if back_again else TAKEN_BACK[status]))
+        elif kind is None and status in (ON, CANCELLED):
+            self.nothing_to_see("updated" if status == ON else "canceled")
         if old is None:
             self.windows += 1
         self.waiting = None if kind is None else self.confirmation(kind, received)
@@ -317,15 +317,15 @@ class Service:
         assert self.sight is not None
         due = whole_minute(received + self.sms.debounce)
         start = self.sight.start
-        if kind == "canceled" and self.told is None and self.named is None:
+        if kind == "canceled" and self.last_notified is None and self.named is None:
             self.named = start
-        known = self.told.start if self.told else self.named
+        known = self.last_notified.start if self.last_notified else self.named
         ends, nearest, zone = over(start), start.instant, start.zone
         if known is not None and kind == "canceled":
             ends, nearest, zone = over(known), known.instant, known.zone
         if known is not None and kind == "updated" and over(known) > due:
             nearest = min(nearest, known.instant)
-        dead = kind == "booked" and self.life == CANCELLED
+        dead = kind == "booked" and self.status == CANCELLED
         urgent = dead or nearest - due <= DAY
         while not urgent and is_quiet(due, zone, self.sms.quiet_hours):
             due += MINUTE
@@ -334,16 +334,16 @@ class Service:
     # Reminders
 
     def remind(self, received: datetime, verdicts: dict[str, str], *, anew: bool) -> None:
-        gone = TAKEN_BACK[self.life or ON]
+        gone = TAKEN_BACK[self.status or ON]
         kept = []
         for each in self.pending:
-            if self.life == ON and not anew and self.applies(each.reminder):
+            if self.status == ON and not anew and self.applies(each.reminder):
                 kept.append(each)
             else:
                 verdict = verdicts[each.reminder.rule]
                 self.remember(each, gone if verdict == "goes" else verdict)
         self.pending = kept
-        if self.life != ON:
+        if self.status != ON:
             return
         if anew:
             self.plans += 1
@@ -364,15 +364,15 @@ class Service:
         assert self.sight is not None
         start = self.sight.start
         if start.date_only:
-            self.judge(reminder.rule, None, "no_time")
+            self.validate(reminder.rule, None, "no_time")
             return
         own = own_due(reminder, start)
         if own <= received:
-            self.judge(reminder.rule, own, "late_booking")
+            self.validate(reminder.rule, own, "late_booking")
         elif (due := own if reminder.always else self.permitted(own, start, received)) is None:
-            self.judge(reminder.rule, own, "quiet_hours")
+            self.validate(reminder.rule, own, "quiet_hours")
         elif due >= start.instant:
-            self.judge(reminder.rule, due, "past")
+            self.validate(reminder.rule, due, "past")
         else:
             self.pending.append(Pending(reminder, own, due, start.instant))
 
@@ -392,6 +392,6 @@ class Service:
         return None
 
 
-def told(fates: Iterable[Fate]) -> list[Fate]:
+def texts_sent(fates: Iterable[Fate]) -> list[Fate]:
     """Those that go, by time."""
     return sorted((each for each in fates if each.verdict == "goes"), key=lambda each: (each.due, each.kind, each.rule))

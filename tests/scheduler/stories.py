@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from config.model import Sms
+from config.model import SmsSettings
 from parser.event import Action, SchedulingEvent, Start, Status
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
-from scheduler.messages import Reason
 from scheduler.policy import Policy
 from scheduler.rehearsal import Rehearsed, rehearse
+from scheduler.sms import Reason
 
 NEW_YORK = "America/New_York"
 
@@ -56,7 +56,7 @@ def event(name: str, at: str, start: str | None, *, zone: str = NEW_YORK, **more
 def policy(*reminders: dict[str, Any], shown: tuple[str, ...] = (), **sms: Any) -> Policy:
     """The shipped defaults with these reminders and changes."""
     section = {"from": "+14255550100", "reminders": list(reminders)} | sms
-    return Policy(sms=Sms.model_validate(section), shown=shown)
+    return Policy(sms=SmsSettings.model_validate(section), shown=shown)
 
 
 def texts(

@@ -11,7 +11,7 @@ import pytest
 
 from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Start, Status, UnreadablePhone
 from parser.phone import PhoneNumber
-from scheduler.appointment import Appointment, Life, advance, close_window, first_sight, same_visit
+from scheduler.appointment import Appointment, AppointmentStatus, apply, close_window, create, same_visit
 from tests.scheduler.stories import NEW_YORK, event, local, policy
 
 SHOWN = policy(shown=("facility", "provider"))
@@ -19,12 +19,12 @@ VISIT = "2026-06-20 14:00"
 SENT = local("2026-06-01 09:00")
 HEARD = local("2026-06-02 09:00")
 ENDINGS = {
-    Action.CANCEL: Life.CANCELED,
-    Action.DELETE: Life.DELETED,
-    Action.NO_SHOW: Life.ENDED,
-    Status.CANCELED: Life.CANCELED,
-    Status.ARRIVED: Life.ENDED,
-    Status.COMPLETED: Life.ENDED,
+    Action.CANCEL: AppointmentStatus.CANCELED,
+    Action.DELETE: AppointmentStatus.DELETED,
+    Action.NO_SHOW: AppointmentStatus.ENDED,
+    Status.CANCELED: AppointmentStatus.CANCELED,
+    Status.ARRIVED: AppointmentStatus.ENDED,
+    Status.COMPLETED: AppointmentStatus.ENDED,
 }
 JUNK = BadPhone(reason="invalid_phone")
 KEPT = ("duration", "language", "consent", "visit_mode", "facility", "provider")
@@ -35,9 +35,7 @@ def told_in(order: list[SchedulingEvent]) -> Appointment:
     state: Appointment | None = None
     for number, each in enumerate(order):
         heard = replace(each, received_at=HEARD + timedelta(seconds=number))
-        state = (
-            first_sight(heard, SHOWN, id="1", zone=NEW_YORK) if state is None else advance(state, heard, SHOWN) or state
-        )
+        state = create(heard, SHOWN, id="1", zone=NEW_YORK) if state is None else apply(state, heard, SHOWN) or state
     assert state is not None
     return state
 
@@ -45,20 +43,23 @@ def told_in(order: list[SchedulingEvent]) -> Appointment:
 # The model: thirty lines that know nothing of delivery, only of MSH-7.
 
 
-def life_in(each: SchedulingEvent) -> Life | None:
+def life_in(each: SchedulingEvent) -> AppointmentStatus | None:
     if each.action is Action.RESOURCE:
         return None
     if each.action in ENDINGS:
         return ENDINGS[each.action]
     if each.status is Status.UNKNOWN and each.action is Action.MODIFY:
         return None
-    return ENDINGS.get(each.status, Life.ACTIVE)
+    return ENDINGS.get(each.status, AppointmentStatus.ACTIVE)
 
 
 def final(events: list[SchedulingEvent]) -> dict[str, Any]:
-    newest: dict[str, Any] = dict.fromkeys((*KEPT, "start", "phone")) | {"life": Life.ACTIVE, "deceased": False}
+    newest: dict[str, Any] = dict.fromkeys((*KEPT, "start", "phone")) | {
+        "status": AppointmentStatus.ACTIVE,
+        "deceased": False,
+    }
     for each in sorted(events, key=lambda one: one.occurred_at):
-        said = {name: getattr(each, name) for name in (*KEPT, "start", "phone")} | {"life": life_in(each)}
+        said = {name: getattr(each, name) for name in (*KEPT, "start", "phone")} | {"status": life_in(each)}
         if isinstance(each.phone, UnreadablePhone):  # junk replaces nothing but silence
             said["phone"] = newest["phone"] or JUNK
         elif each.phone is not None and newest["phone"] is JUNK:
@@ -70,7 +71,7 @@ def final(events: list[SchedulingEvent]) -> dict[str, Any]:
 
 def compared(state: Appointment) -> dict[str, Any]:
     start = None if state.start is None else Start(instant=state.start, zone=state.zone, date_only=state.date_only)
-    seen = {name: getattr(state, name) for name in (*KEPT, "life", "deceased")}
+    seen = {name: getattr(state, name) for name in (*KEPT, "status", "deceased")}
     return seen | {"start": start, "phone": phone_of(state), "aliases": set(state.aliases)}
 
 
@@ -83,7 +84,7 @@ def phone_of(state: Appointment) -> Any:
 def random_history(random: Random) -> list[SchedulingEvent]:
     names = "S12 S13 S14 S14 S14 S15 S16 S17 S18 S26"
     history = [random_event(random, random.choice(names.split()), n) for n in range(random.randint(2, 8))]
-    if any(life_in(each) not in (Life.ACTIVE, None) for each in history):
+    if any(life_in(each) not in (AppointmentStatus.ACTIVE, None) for each in history):
         # An end forgets the phone for good: only what is said later can bring it back (sms.md, Forgetting).
         silent = (None, UnreadablePhone())
         history = [each if each.phone not in silent else replace(each, phone=random_phone(random)) for each in history]
@@ -128,9 +129,9 @@ def test_the_final_state_is_the_newest_events_whatever_the_order(shard: int) -> 
         random = Random(f"order {number}")
         history = random_history(random)
         expected = final(history)
-        newest = life_in(history[-1]) is Life.ACTIVE
-        ahead = expected["life"] is Life.ACTIVE and (
-            newest or all(life_in(each) in (Life.ACTIVE, None) for each in history)
+        newest = life_in(history[-1]) is AppointmentStatus.ACTIVE
+        ahead = expected["status"] is AppointmentStatus.ACTIVE and (
+            newest or all(life_in(each) in (AppointmentStatus.ACTIVE, None) for each in history)
         )
         for delivery in (history, history[::-1], random.sample(history, len(history)) + random.choices(history, k=2)):
             found = compared(told_in(delivery))
@@ -168,22 +169,22 @@ def test_a_junk_telephone_is_no_silence_and_no_delete(given: tuple[Any, ...], ph
 
 def test_an_older_message_that_adds_nothing_is_none() -> None:
     state = told_in([event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-01 11:00", "2026-06-21 14:00")])
-    assert advance(state, event("S13", "2026-06-01 10:00", "2026-06-22 14:00"), SHOWN) is None
+    assert apply(state, event("S13", "2026-06-01 10:00", "2026-06-22 14:00"), SHOWN) is None
 
 
 def test_an_older_message_fills_in_what_no_newer_one_said() -> None:
     state = told_in([event("S15", "2026-06-01 11:00", None, phone=None)])
-    after = advance(state, event("S12", "2026-06-01 09:00", VISIT), SHOWN)
+    after = apply(state, event("S12", "2026-06-01 09:00", VISIT), SHOWN)
     assert after is not None
-    assert (after.life, after.start) == (Life.CANCELED, local(VISIT))
+    assert (after.status, after.start) == (AppointmentStatus.CANCELED, local(VISIT))
 
 
 @pytest.mark.parametrize(
     "silent", [event("S18", "2026-06-01 11:00", VISIT), event("S14", "2026-06-01 11:00", VISIT, status=Status.UNKNOWN)]
 )
 def test_an_edit_that_says_nothing_of_the_life_does_not_hide_an_older_cancellation(silent: SchedulingEvent) -> None:
-    assert told_in([silent, event("S15", "2026-06-01 10:00", None)]).life is Life.CANCELED
-    assert told_in([silent, event("S12", "2026-06-01 10:00", VISIT)]).life is Life.ACTIVE
+    assert told_in([silent, event("S15", "2026-06-01 10:00", None)]).status is AppointmentStatus.CANCELED
+    assert told_in([silent, event("S12", "2026-06-01 10:00", VISIT)]).status is AppointmentStatus.ACTIVE
 
 
 def test_a_consent_that_was_refused_is_not_granted_by_an_older_message() -> None:
@@ -204,20 +205,20 @@ def test_the_phone_goes_with_the_visit(name: str, fault: str) -> None:
 def test_the_phone_of_a_cancelled_visit_stays_until_that_is_told() -> None:
     booked = told_in([event("S12", "2026-06-01 09:00", VISIT)])
     known = close_window(booked, SHOWN)
-    canceled = advance(known, event("S15", "2026-06-02 10:00", None), SHOWN)
+    canceled = apply(known, event("S15", "2026-06-02 10:00", None), SHOWN)
     assert canceled is not None
     assert canceled.phone is not None
-    later = advance(close_window(canceled, SHOWN), event("S15", "2026-06-02 11:00", None, phone=None), SHOWN)
+    later = apply(close_window(canceled, SHOWN), event("S15", "2026-06-02 11:00", None, phone=None), SHOWN)
     assert later is not None
     assert later.phone is None
 
 
 def test_a_message_after_the_start_brings_no_phone_back_but_a_new_start_does() -> None:
     state = told_in([event("S12", "2026-06-01 09:00", VISIT)])
-    late = advance(state, event("S14", "2026-06-20 14:00", None), SHOWN)
+    late = apply(state, event("S14", "2026-06-20 14:00", None), SHOWN)
     assert late is not None
     assert (late.phone, late.phone_fault) == (None, "purged")
-    again = advance(late, event("S13", "2026-06-20 15:00", "2026-06-27 14:00"), SHOWN)
+    again = apply(late, event("S13", "2026-06-20 15:00", "2026-06-27 14:00"), SHOWN)
     assert again is not None
     assert (again.phone, again.purged_at) == (PhoneNumber("+12025550143"), None)
 
@@ -267,7 +268,7 @@ def test_an_appointment_collects_the_names_it_goes_by() -> None:
 def test_even_an_old_message_teaches_a_name() -> None:
     state = told_in([event("S12", "2026-06-01 10:00", VISIT, aliases=(alias("filler", "1"),))])
     both = (alias("filler", "1"), alias("placer", "7"))
-    after = advance(state, event("S12", "2026-06-01 09:00", VISIT, aliases=both), SHOWN)
+    after = apply(state, event("S12", "2026-06-01 09:00", VISIT, aliases=both), SHOWN)
     assert after is not None
     assert after.aliases == both
 
@@ -285,7 +286,7 @@ def test_a_bare_date_is_ahead_until_its_day_ends() -> None:
 
 def test_what_was_told_keeps_its_own_end() -> None:
     state = close_window(told_in([event("S12", "2026-06-01 09:00", VISIT)]), SHOWN)
-    moved = advance(state, event("S13", "2026-06-02 10:00", "2026-06-25 09:00", zone="America/Chicago"), SHOWN)
+    moved = apply(state, event("S13", "2026-06-02 10:00", "2026-06-25 09:00", zone="America/Chicago"), SHOWN)
     assert moved is not None
-    assert (moved.told_deadline, moved.told_zone) == (local(VISIT), NEW_YORK)
+    assert (moved.last_notified_deadline, moved.last_notified_zone) == (local(VISIT), NEW_YORK)
     assert moved.deadline == datetime.fromisoformat("2026-06-25 14:00Z")

@@ -20,11 +20,11 @@ VISIT = "2026-05-20 14:00"
 def fates(events: list[SchedulingEvent], *reminders: dict[str, Any], zone: str = NEW_YORK, **sms: Any) -> list[str]:
     """`kind due verdict` of each text on the clinic's clock, by due."""
     found = oracle(events, policy(*reminders, **sms).sms)
-    told = [
+    texts_sent = [
         (each.due.astimezone(ZoneInfo(zone)).strftime("%m-%d %H:%M") if each.due else "-", each.kind, each.verdict)
         for each in found
     ]
-    return [" ".join(each) for each in sorted(told)]
+    return [" ".join(each) for each in sorted(texts_sent)]
 
 
 # The clinic's clock
@@ -89,8 +89,8 @@ def test_a_minute_is_whole_or_the_next() -> None:
 
 def test_booked_and_reminded() -> None:
     found = oracle([event("S12", "2026-05-10 10:00:30", VISIT)], policy(DAY_BEFORE).sms)
-    told = [(each.kind, each.rule, each.due, each.verdict, each.expires) for each in found]
-    assert told == [
+    texts_sent = [(each.kind, each.rule, each.due, each.verdict, each.expires) for each in found]
+    assert texts_sent == [
         ("booked", "scheduled", local("2026-05-10 10:02"), "goes", local("2026-05-10 12:02")),
         ("reminder", "24h", local("2026-05-19 14:00"), "goes", local("2026-05-19 16:00")),
     ]

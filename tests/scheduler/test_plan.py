@@ -10,9 +10,9 @@ import pytest
 
 from config.model import Reminder
 from parser.event import Start, Status
-from scheduler.appointment import first_sight
-from scheduler.messages import Reason
+from scheduler.appointment import create
 from scheduler.plan import reminder_due
+from scheduler.sms import Reason
 from tests.scheduler.stories import event, later, local, policy, texts
 
 DAY_BEFORE = {"before": "24h"}
@@ -379,7 +379,7 @@ def test_a_cancellation_waits_for_the_opening_where_the_patient_was_told_to_come
 def test_a_day_that_begins_at_one_ends_at_midnight() -> None:
     santiago = "America/Santiago"  # 2026-09-06 begins at 01:00
     start = Start(instant=local("2026-09-06 01:00", santiago), zone=santiago, date_only=True)
-    seen = first_sight(replace(event("S12", "2026-09-05 10:00", None), start=start), policy(), id="0", zone=santiago)
+    seen = create(replace(event("S12", "2026-09-05 10:00", None), start=start), policy(), id="0", zone=santiago)
     assert seen.deadline == local("2026-09-07 00:00", santiago)
 
 

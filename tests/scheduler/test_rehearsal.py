@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from parser.event import SchedulingEvent
 from scheduler.appointment import Appointment
-from scheduler.messages import Kind, Reason, State
 from scheduler.rehearsal import Rehearsed, rehearse
+from scheduler.sms import Reason, SmsKind, SmsState
 from tests.scheduler.stories import NEW_YORK, event, local, policy
 
 VISIT = "2026-06-20 14:00"
@@ -34,9 +34,9 @@ def test_nothing_heard_is_nothing_told() -> None:
 def test_what_left_before_the_next_message_is_gone_and_the_rest_waits() -> None:
     found = played(event("S12", "2026-06-01 09:00", VISIT), event("S14", "2026-06-02 09:00", VISIT))
     assert [(each.row.kind, each.row.state) for each in found] == [
-        (Kind.BOOKED, State.ACCEPTED),
-        (Kind.REMINDER, State.DUE),
-        (Kind.UPDATED, State.SUPPRESSED),
+        (SmsKind.BOOKED, SmsState.ACCEPTED),
+        (SmsKind.REMINDER, SmsState.DUE),
+        (SmsKind.UPDATED, SmsState.SUPPRESSED),
     ]
     assert [each.leaves for each in found] == [True, True, False]
 
@@ -73,9 +73,9 @@ def test_a_text_that_left_shows_the_state_in_which_it_left() -> None:
     found = played(event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-06-25 14:00"))
     starts = {(each.row.kind, each.row.due): each.appointment.start for each in found if each.leaves}
     assert starts == {
-        (Kind.BOOKED, local("2026-06-01 09:01")): local(VISIT),
-        (Kind.UPDATED, local("2026-06-02 09:01")): local("2026-06-25 14:00"),
-        (Kind.REMINDER, local("2026-06-24 14:00")): local("2026-06-25 14:00"),
+        (SmsKind.BOOKED, local("2026-06-01 09:01")): local(VISIT),
+        (SmsKind.UPDATED, local("2026-06-02 09:01")): local("2026-06-25 14:00"),
+        (SmsKind.REMINDER, local("2026-06-24 14:00")): local("2026-06-25 14:00"),
     }
 
 
@@ -87,10 +87,10 @@ def test_why_a_patient_cannot_be_texted_is_asked_of_the_state_then_known() -> No
     events = [event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-07-20 14:00")]
     found = rehearse(events, RULES, only_in_june, zone=NEW_YORK)
     assert [(each.row.kind, each.row.reason) for each in found] == [
-        (Kind.BOOKED, Reason.BOOKED),
-        (Kind.UPDATED, Reason.NO_CONSENT),
-        (Kind.REMINDER, Reason.SUPERSEDED),
-        (Kind.REMINDER, Reason.NO_CONSENT),
+        (SmsKind.BOOKED, Reason.BOOKED),
+        (SmsKind.UPDATED, Reason.NO_CONSENT),
+        (SmsKind.REMINDER, Reason.SUPERSEDED),
+        (SmsKind.REMINDER, Reason.NO_CONSENT),
     ]
 
 

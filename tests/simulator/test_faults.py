@@ -10,7 +10,7 @@ import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException
 
 from simulator.account import AccountSettings
-from simulator.faults import ACCEPTS, Fault, FaultPlan, read_plan
+from simulator.faults import ACCEPTS, FaultPlan, ScriptedFault, read_plan
 from simulator.twilio_api import RunningSimulator
 from tests.simulator.client import twilio_client
 from tests.simulator.conftest import ACCOUNT, PATIENT, SENDER
@@ -28,22 +28,22 @@ def hasty(simulator: RunningSimulator, settings: AccountSettings) -> Iterator[An
 @pytest.mark.parametrize(
     ("fault", "error", "status", "code"),
     [
-        (Fault.RESET_BEFORE, CUT_OFF, None, None),
-        (Fault.ERROR_500_BEFORE, TwilioRestException, 500, 20500),
-        (Fault.TOO_MANY_REQUESTS, TwilioRestException, 429, 20429),
-        (Fault.UNAVAILABLE, TwilioRestException, 503, 20503),
-        (Fault.ACCEPT_THEN_TIMEOUT, requests.exceptions.ReadTimeout, 201, None),
-        (Fault.ACCEPT_THEN_RESET, CUT_OFF, 201, None),
-        (Fault.ERROR_500_AFTER, TwilioRestException, 500, None),
-        (Fault.HALF_RESPONSE, CUT_OFF, 201, None),
-        (Fault.SLOW, None, 201, None),
+        (ScriptedFault.RESET_BEFORE, CUT_OFF, None, None),
+        (ScriptedFault.ERROR_500_BEFORE, TwilioRestException, 500, 20500),
+        (ScriptedFault.TOO_MANY_REQUESTS, TwilioRestException, 429, 20429),
+        (ScriptedFault.UNAVAILABLE, TwilioRestException, 503, 20503),
+        (ScriptedFault.ACCEPT_THEN_TIMEOUT, requests.exceptions.ReadTimeout, 201, None),
+        (ScriptedFault.ACCEPT_THEN_RESET, CUT_OFF, 201, None),
+        (ScriptedFault.ERROR_500_AFTER, TwilioRestException, 500, None),
+        (ScriptedFault.HALF_RESPONSE, CUT_OFF, 201, None),
+        (ScriptedFault.SLOW, None, 201, None),
     ],
-    ids=lambda value: value.value if isinstance(value, Fault) else "",
+    ids=lambda value: value.value if isinstance(value, ScriptedFault) else "",
 )
 def test_a_fault_is_seen_by_the_client_and_told_truly_by_the_ledger(
     hasty: Any,
     simulator: RunningSimulator,
-    fault: Fault,
+    fault: ScriptedFault,
     error: type[Exception] | tuple[type[Exception], ...] | None,
     status: int | None,
     code: int | None,
@@ -67,13 +67,14 @@ def test_a_fault_is_seen_by_the_client_and_told_truly_by_the_ledger(
 
 def test_every_fault_is_covered_above() -> None:
     marks = test_a_fault_is_seen_by_the_client_and_told_truly_by_the_ledger.pytestmark
-    assert {case[0] for case in marks[0].args[1]} == set(Fault)
+    assert {case[0] for case in marks[0].args[1]} == set(ScriptedFault)
 
 
 def test_faults_by_recipient_come_first_and_in_order(client: Any, simulator: RunningSimulator) -> None:
     simulator.faults(
         FaultPlan(
-            by_recipient={PATIENT: [None, Fault.UNAVAILABLE]}, by_request={1: Fault.ERROR_500_BEFORE, 4: Fault.SLOW}
+            by_recipient={PATIENT: [None, ScriptedFault.UNAVAILABLE]},
+            by_request={1: ScriptedFault.ERROR_500_BEFORE, 4: ScriptedFault.SLOW},
         )
     )
     simulator.faults(
@@ -89,30 +90,32 @@ def test_faults_by_recipient_come_first_and_in_order(client: Any, simulator: Run
 
 
 def test_a_seed_gives_the_same_faults_and_about_their_share() -> None:
-    def drawn(seed: int) -> list[Fault | None]:
-        plan = FaultPlan(rates={Fault.UNAVAILABLE: 0.2, Fault.HALF_RESPONSE: 0.1}, seed=seed)
+    def drawn(seed: int) -> list[ScriptedFault | None]:
+        plan = FaultPlan(rates={ScriptedFault.UNAVAILABLE: 0.2, ScriptedFault.HALF_RESPONSE: 0.1}, seed=seed)
         return [plan.next_create(number, PATIENT) for number in range(1, 2001)]
 
     assert drawn(3) == drawn(3) != drawn(4)
-    assert 300 < drawn(3).count(Fault.UNAVAILABLE) < 500
-    assert 120 < drawn(3).count(Fault.HALF_RESPONSE) < 280
+    assert 300 < drawn(3).count(ScriptedFault.UNAVAILABLE) < 500
+    assert 120 < drawn(3).count(ScriptedFault.HALF_RESPONSE) < 280
 
 
 @pytest.mark.parametrize(
-    "rates", [{Fault.SLOW: -0.1}, {Fault.SLOW: 0.6, Fault.UNAVAILABLE: 0.6}], ids=["below", "above"]
+    "rates",
+    [{ScriptedFault.SLOW: -0.1}, {ScriptedFault.SLOW: 0.6, ScriptedFault.UNAVAILABLE: 0.6}],
+    ids=["below", "above"],
 )
-def test_rates_are_shares(rates: dict[Fault, float]) -> None:
+def test_rates_are_shares(rates: dict[ScriptedFault, float]) -> None:
     with pytest.raises(ValueError, match="fault rates"):
         FaultPlan(rates=rates)
 
 
 def test_reads_fail_only_when_the_plan_says_every(client: Any, simulator: RunningSimulator) -> None:
-    simulator.faults(FaultPlan(rates={Fault.UNAVAILABLE: 1.0}))
+    simulator.faults(FaultPlan(rates={ScriptedFault.UNAVAILABLE: 1.0}))
     assert client.messages.list() == []
-    simulator.faults(FaultPlan(rates={Fault.UNAVAILABLE: 1.0}, every=True))
+    simulator.faults(FaultPlan(rates={ScriptedFault.UNAVAILABLE: 1.0}, every=True))
     with pytest.raises(TwilioException, match="HTTP 503"):  # the client's lists raise no TwilioRestException
         client.messages.list()
-    simulator.faults(FaultPlan(rates={Fault.RESET_BEFORE: 1.0}, every=True))
+    simulator.faults(FaultPlan(rates={ScriptedFault.RESET_BEFORE: 1.0}, every=True))
     with pytest.raises(requests.exceptions.ConnectionError):
         client.messages.list()
 
@@ -132,7 +135,7 @@ def test_faults_can_be_set_from_outside(client: Any, simulator: RunningSimulator
 
 def test_a_refusal_can_be_cut_off_too(hasty: Any, simulator: RunningSimulator) -> None:
     """What is ambiguous for the client is not for the ledger: nothing was taken."""
-    simulator.faults(FaultPlan(by_request={1: Fault.HALF_RESPONSE}))
+    simulator.faults(FaultPlan(by_request={1: ScriptedFault.HALF_RESPONSE}))
     with pytest.raises(CUT_OFF):
         hasty.messages.create(to="+1", from_=SENDER, body="x")
     assert [(r.status, r.code) for r in simulator.ledger.received] == [(400, 21211)]

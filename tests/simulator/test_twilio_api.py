@@ -12,7 +12,7 @@ import requests
 from twilio.base.exceptions import TwilioRestException
 
 from simulator.account import AccountSettings
-from simulator.outcomes import Outcome
+from simulator.outcomes import SimulatedOutcome
 from simulator.twilio_api import RunningSimulator, running_simulator
 from tests.simulator.client import twilio_client
 from tests.simulator.conftest import ACCOUNT, NOW, OTHER_SENDER, PATIENT, SENDER, SERVICE, VOICE, HandClock
@@ -109,10 +109,10 @@ def test_another_accounts_path_is_refused(simulator: RunningSimulator) -> None:
 
 
 def test_scripted_numbers_meet_their_outcome(client: Any, simulator: RunningSimulator, clock: HandClock) -> None:
-    simulator.script(PATIENT, Outcome(final="undelivered", error_code=30003))
-    simulator.script("+12025550144", Outcome(refuse=21614))
-    simulator.script("+12025550145", Outcome(final="failed", error_code=30007))
-    simulator.script("+12025550146", Outcome(final="sent"))
+    simulator.script(PATIENT, SimulatedOutcome(final="undelivered", error_code=30003))
+    simulator.script("+12025550144", SimulatedOutcome(refuse=21614))
+    simulator.script("+12025550145", SimulatedOutcome(final="failed", error_code=30007))
+    simulator.script("+12025550146", SimulatedOutcome(final="sent"))
     sids = [
         client.messages.create(to=to, from_=SENDER, body="x").sid for to in (PATIENT, "+12025550145", "+12025550146")
     ]
@@ -274,7 +274,7 @@ def test_numbers_that_cannot_be_bought(simulator: RunningSimulator, form: dict[s
 
 
 def test_answers_hold_to_twilios_openapi_description(simulator: RunningSimulator, clock: HandClock) -> None:
-    simulator.script("+12025550144", Outcome(final="undelivered", error_code=30005))
+    simulator.script("+12025550144", SimulatedOutcome(final="undelivered", error_code=30005))
     messages, numbers = f"{BASE}/Messages.json", f"{BASE}/IncomingPhoneNumbers.json"
     created = [
         raw(simulator, "POST", messages, data={"To": to, "Body": "x", **sender}).json()

@@ -11,7 +11,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 
 from simulator.account import AccountSettings
-from simulator.outcomes import CallbackMode, Outcome, callbacks, timeline
+from simulator.outcomes import CallbackMode, SimulatedOutcome, callbacks, timeline
 from simulator.twilio_api import RunningSimulator, running_simulator
 from simulator.webhooks import sign
 from tests.simulator.client import twilio_client
@@ -40,7 +40,7 @@ def test_callbacks_arrive_as_their_mode_says(
     mode: CallbackMode,
     expected: list[str],
 ) -> None:
-    simulator.script(PATIENT, Outcome(final="undelivered", error_code=30003))
+    simulator.script(PATIENT, SimulatedOutcome(final="undelivered", error_code=30003))
     simulator.callbacks(mode)
     sid = send(client, mailbox)
     assert mailbox.mail == []
@@ -63,7 +63,7 @@ def test_callbacks_arrive_as_their_mode_says(
 def test_late_callbacks_keep_their_distance(
     client: Any, simulator: RunningSimulator, clock: HandClock, mailbox: Mailbox
 ) -> None:
-    simulator.script(PATIENT, Outcome(callbacks=CallbackMode.LATE, late=timedelta(hours=1)))
+    simulator.script(PATIENT, SimulatedOutcome(callbacks=CallbackMode.LATE, late=timedelta(hours=1)))
     send(client, mailbox)
     send(client, mailbox, to="+12025550144")
     clock.move(minutes=30)
@@ -76,7 +76,7 @@ def test_late_callbacks_keep_their_distance(
 def test_dropped_callbacks_leave_only_the_fetch(
     client: Any, simulator: RunningSimulator, clock: HandClock, mailbox: Mailbox
 ) -> None:
-    simulator.script(PATIENT, Outcome(callbacks=CallbackMode.DROPPED))
+    simulator.script(PATIENT, SimulatedOutcome(callbacks=CallbackMode.DROPPED))
     sid = send(client, mailbox)
     send(client, mailbox, to="+12025550144")
     clock.move(seconds=5)
@@ -182,7 +182,7 @@ def test_an_inbound_text_to_a_strange_number_is_404(simulator: RunningSimulator)
 @pytest.mark.parametrize("final", ["delivered", "undelivered", "failed", "sent"])
 def test_a_timeline_only_moves_forward_and_its_start_is_never_told(service: bool, final: str) -> None:
     steps = timeline(
-        Outcome(final=final, error_code=None),
+        SimulatedOutcome(final=final, error_code=None),
         accepted=NOW,
         wait=timedelta(seconds=3),
         valid_for=timedelta(hours=1),

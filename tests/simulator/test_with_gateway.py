@@ -15,7 +15,7 @@ from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
 from parser.phone import PhoneNumber
 from simulator.account import AccountSettings
-from simulator.faults import Fault, FaultPlan
+from simulator.faults import FaultPlan, ScriptedFault
 from simulator.patients import fictitious_number
 from simulator.twilio_api import RunningSimulator
 from tests.simulator.conftest import ACCOUNT, NOW, SENDER, SERVICE, HandClock
@@ -66,15 +66,15 @@ def test_no_receipt_contradicts_the_ledger(
     gateway: TwilioGateway, simulator: RunningSimulator, clock: HandClock, sender: str
 ) -> None:
     """F10 and F11: every fault among 200 sends; none is doubled, and looking an unclear one up finds just what was taken."""
-    rare = {Fault.ACCEPT_THEN_TIMEOUT: 0.02, Fault.SLOW: 0.0}  # a time-out costs real time
-    simulator.faults(FaultPlan(rates={fault: rare.get(fault, 0.08) for fault in Fault}, seed=11))
+    rare = {ScriptedFault.ACCEPT_THEN_TIMEOUT: 0.02, ScriptedFault.SLOW: 0.0}  # a time-out costs real time
+    simulator.faults(FaultPlan(rates={fault: rare.get(fault, 0.08) for fault in ScriptedFault}, seed=11))
     sent = [(asked := sms(row, sender), gateway.send(asked)) for row in range(ROUNDS)]
     clock.move(hours=1)
     taken: dict[str, set[str]] = {}
     for record in simulator.ledger.accepted:
         taken.setdefault(str(record.marker), set()).add(record.sid)
     assert {fault for r in simulator.ledger.received if (fault := r.fault)} == {
-        f.value for f in Fault if f is not Fault.SLOW
+        f.value for f in ScriptedFault if f is not ScriptedFault.SLOW
     }
     assert [r.number for r in simulator.ledger.received] == list(range(1, ROUNDS + 1))
     for asked, receipt in sent:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from parser.phone import PhoneNumber
-from scheduler.appointment import Appointment, Life
-from scheduler.messages import Kind, Past, Reason, State
+from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from store.appointment_repository import MessageKey, Remembered, Save, save
 from store.engine import Store
-from store.inbound import MessageKey, Remembered, Save, save
 from store.vault import Vault
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -22,27 +22,27 @@ PHONE = PhoneNumber("+12025550143", "mobile")
 def appointment(number: int = 1, **changes: Any) -> Appointment:
     plain = Appointment(
         id=secrets.token_hex(16), environment="production", reference=f"R{number}",
-        aliases=(f"EPIC|LAMNA|filler|{number}|",), revision=1, event_at=NOW, life=Life.ACTIVE,
+        aliases=(f"EPIC|LAMNA|filler|{number}|",), revision=1, event_at=NOW, status=AppointmentStatus.ACTIVE,
         start=NOW + timedelta(days=2), zone="America/Los_Angeles", phone=PHONE, language="en",
         changed_at=NOW, planned_at=NOW,
     )  # fmt: skip
     return replace(plain, **changes)
 
 
-def reminder(*, due: datetime = NOW, rule: str = "24h", revision: int = 1, **changes: Any) -> Past:
-    plain = Past(
-        kind=Kind.REMINDER, rule=rule, revision=revision, due=due, expires=due + timedelta(hours=2), state=State.DUE,
+def reminder(*, due: datetime = NOW, rule: str = "24h", revision: int = 1, **changes: Any) -> PlannedRow:
+    plain = PlannedRow(
+        kind=SmsKind.REMINDER, rule=rule, revision=revision, due=due, expires=due + timedelta(hours=2), state=SmsState.DUE,
         reason=Reason.REMINDER,
     )  # fmt: skip
     return replace(plain, **changes)
 
 
-def first(one: Appointment, *changes: Past) -> Save:
-    return Save(appointment=one, changes=changes, new_aliases=one.aliases, first_sight=True, config_version="c1")
+def first(one: Appointment, *changes: PlannedRow) -> Save:
+    return Save(appointment=one, changes=changes, new_aliases=one.aliases, is_new=True, config_version="c1")
 
 
-def again(one: Appointment, *changes: Past) -> Save:
-    return Save(appointment=one, changes=changes, new_aliases=(), first_sight=False, config_version="c2")
+def again(one: Appointment, *changes: PlannedRow) -> Save:
+    return Save(appointment=one, changes=changes, new_aliases=(), is_new=False, config_version="c2")
 
 
 def memory(number: int = 1, **changes: Any) -> Remembered:

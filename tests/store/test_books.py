@@ -29,7 +29,7 @@ def _three_entries(store: Store) -> None:
 def test_an_untouched_chain_holds(store: Store) -> None:
     _three_entries(store)
     with store.read() as conn:
-        assert audit.verify(conn) == audit.Verdict(entries=3, broken_at=None)
+        assert audit.verify(conn) == audit.ChainVerdict(entries=3, broken_at=None)
         assert [entry.seq for entry in audit.entries(conn, subject="two")] == [2]
         assert audit.head(conn)[0] == 3
 

@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import LargeBinary, bindparam, func, select, text, update
 
 from parser.phone import PhoneNumber
-from scheduler.appointment import Life
-from scheduler.messages import Kind, Reason, State
+from scheduler.appointment import AppointmentStatus
+from scheduler.sms import Reason, SmsKind, SmsState
 from store import outbox
 from store.appointments import listed, masked_phones, named
 from store.engine import Store, open_store
 from store.forgetting import forget_due, settle_files, sweep
+from store.phone_scan import scan_files
 from store.tables import appointments, messages
 from store.tables import outbox as outbox_table
-from store.traces import scan_files
 from store.vault import Vault
 from tests.store.samples import NOW, PHONE, again, appointment, first, memory, put, reminder
 
@@ -45,7 +45,7 @@ def test_a_phone_goes_at_the_start_and_takes_waiting_texts_with_it(store: Store,
             None,
             "purged",
         ]
-        assert [(sms.state, sms.reason) for sms in outbox.rows(conn)] == [(State.SUPPRESSED, Reason.PURGED)]
+        assert [(sms.state, sms.reason) for sms in outbox.rows(conn)] == [(SmsState.SUPPRESSED, Reason.PURGED)]
         assert [(shown.phone, shown.purged_at) for shown in listed(conn, vault, NOW)] == [(None, one.start)]
 
 
@@ -57,25 +57,29 @@ def test_a_date_only_visit_keeps_it_until_its_local_day_is_over(store: Store, va
         assert len(forget_due(conn, midnight + DAY)) == 1
 
 
-@pytest.mark.parametrize("life", [Life.DELETED, Life.ENDED])
-def test_a_visit_that_is_off_or_over_is_forgotten_at_once(store: Store, vault: Vault, life: Life) -> None:
-    put(store, vault, [first(appointment(life=life))])
+@pytest.mark.parametrize("status", [AppointmentStatus.DELETED, AppointmentStatus.ENDED])
+def test_a_visit_that_is_off_or_over_is_forgotten_at_once(
+    store: Store, vault: Vault, status: AppointmentStatus
+) -> None:
+    put(store, vault, [first(appointment(status=status))])
     with store.write() as conn:
         assert len(forget_due(conn, NOW)) == 1
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_a_cancelled_visit_is_forgotten_when_its_text_is_settled(store: Store, vault: Vault, state: State) -> None:
-    text_row = reminder(kind=Kind.CANCELED, rule="canceled")
-    put(store, vault, [first(appointment(life=Life.CANCELED), text_row)])
+@pytest.mark.parametrize("state", list(SmsState))
+def test_a_cancelled_visit_is_forgotten_when_its_text_is_settled(store: Store, vault: Vault, state: SmsState) -> None:
+    text_row = reminder(kind=SmsKind.CANCELED, rule="canceled")
+    put(store, vault, [first(appointment(status=AppointmentStatus.CANCELED), text_row)])
     with store.write() as conn:
         conn.execute(update(outbox_table).values(state=state.value))
-        settled = state in (State.DELIVERED, State.UNDELIVERED, State.FAILED, State.SUPPRESSED)
+        settled = state in (SmsState.DELIVERED, SmsState.UNDELIVERED, SmsState.FAILED, SmsState.SUPPRESSED)
         assert len(forget_due(conn, NOW)) == settled
 
 
 def test_an_open_window_still_needs_the_phone(store: Store, vault: Vault) -> None:
-    one = appointment(life=Life.CANCELED, window_revision=2, window_due=NOW + timedelta(minutes=1), window_text=True)
+    one = appointment(
+        status=AppointmentStatus.CANCELED, window_revision=2, window_due=NOW + timedelta(minutes=1), window_text=True
+    )
     put(store, vault, [first(one)])
     with store.write() as conn:
         assert forget_due(conn, NOW + timedelta(hours=1)) == []

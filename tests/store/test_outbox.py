@@ -15,13 +15,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from scheduler.appointment import Appointment, Life
-from scheduler.messages import Kind, Reason, State
+from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.sms import Reason, SmsKind, SmsState
 from store import holds, leases, optouts, outbox, receipts, tables
-from store.claims import UNREADABLE_AGAIN, Candidate, Claimed, Decision, Later, Round, Send, Suppress, claim, still_ours
+from store.appointment_repository import find
+from store.claims import (
+    UNREADABLE_AGAIN,
+    ClaimCandidate,
+    Claimed,
+    Decision,
+    Later,
+    Round,
+    Send,
+    Suppress,
+    claim,
+    still_sendable,
+)
 from store.crypto import day_of
 from store.engine import Store, open_store
-from store.inbound import find
 from store.keys import KeyFault, KeyRing
 from store.optouts import Optout
 from store.outbox_row import RANK
@@ -46,7 +57,7 @@ def _one(store: Store, vault: Vault) -> Claimed:
     return claimed
 
 
-def _state(store: Store, outbox_id: str) -> State:
+def _state(store: Store, outbox_id: str) -> SmsState:
     with store.read() as conn:
         row = receipts.by_id(conn, outbox_id)
     assert row is not None
@@ -74,7 +85,7 @@ def test_a_decision_is_written_with_its_reason(store: Store, vault: Vault) -> No
     with store.read() as conn:
         rows = {row.reference: row for row in outbox.rows(conn)}
     assert (rows["R1"], rows["R2"]) == (done.suppressed[0], done.postponed[0])
-    assert (rows["R2"].state, rows["R2"].next_attempt_at, rows["R2"].attempts) == (State.DUE, until, 0)
+    assert (rows["R2"].state, rows["R2"].next_attempt_at, rows["R2"].attempts) == (SmsState.DUE, until, 0)
 
 
 def _break_day_key(conn: Any, of: Appointment) -> None:
@@ -105,7 +116,7 @@ def test_one_unreadable_number_waits_and_the_others_leave(store: Store, vault: V
     assert [row.reference for row in done.unreadable] == ["R2"]
     assert done.postponed == done.unreadable
     with store.read() as conn:
-        [row] = outbox.rows(conn, state=State.DUE)
+        [row] = outbox.rows(conn, state=SmsState.DUE)
     assert (row.reference, row.attempts, row.next_attempt_at) == ("R2", 0, NOW + UNREADABLE_AGAIN)
     assert _claim(store, fresh).empty
     assert [row.reference for row in _claim(store, fresh, now=NOW + UNREADABLE_AGAIN).unreadable] == ["R2"]
@@ -134,9 +145,9 @@ def test_the_decision_sees_optouts_caps_and_holds(store: Store, vault: Vault) ->
         out = Optout(phone_key=vault.ring.phone_key(PHONE), sender=SENDER, source="cli", since=NOW)
         optouts.add(conn, out)
         holds.hold(conn, holds.Hold(scope="environment", name="production", reason="drill", actor="cli", since=NOW))
-    seen: list[Candidate] = []
+    seen: list[ClaimCandidate] = []
 
-    def decide(candidate: Candidate) -> Decision:
+    def decide(candidate: ClaimCandidate) -> Decision:
         seen.append(candidate)
         return Send(segments=1)
 
@@ -165,7 +176,7 @@ def test_only_the_named_environments_are_looked_at(store: Store, vault: Vault) -
 
 def test_a_claim_closes_the_confirmation_window(store: Store, vault: Vault) -> None:
     one = appointment(window_revision=1, window_due=NOW, window_text=True)
-    put(store, vault, [first(one, reminder(kind=Kind.BOOKED, rule="scheduled"))])
+    put(store, vault, [first(one, reminder(kind=SmsKind.BOOKED, rule="scheduled"))])
     closed = replace(one, window_revision=None, window_due=None, window_text=False)
     _claim(store, vault, lambda _: Send(segments=1, appointment=closed))
     with store.write() as conn:
@@ -175,10 +186,10 @@ def test_a_claim_closes_the_confirmation_window(store: Store, vault: Vault) -> N
 def test_a_cancellation_after_the_claim_takes_the_right_to_post_away(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.read() as conn:
-        assert still_ours(conn, [claimed]) == {claimed.row.id}
-    put(store, vault, [again(replace(claimed.appointment, revision=2, life=Life.CANCELED))])
+        assert still_sendable(conn, [claimed]) == {claimed.row.id}
+    put(store, vault, [again(replace(claimed.appointment, revision=2, status=AppointmentStatus.CANCELED))])
     with store.read() as conn:
-        assert still_ours(conn, [claimed]) == set()
+        assert still_sendable(conn, [claimed]) == set()
 
 
 def test_threads_never_claim_the_same_row(url: str, store: Store, vault: Vault) -> None:
@@ -228,19 +239,21 @@ def test_processes_never_claim_the_same_row(url: str, store: Store, vault: Vault
 
 # What comes back
 
-_REPORTS = [State.ACCEPTED, State.SENT, State.UNDELIVERED, State.FAILED, State.DELIVERED]
+_REPORTS = [SmsState.ACCEPTED, SmsState.SENT, SmsState.UNDELIVERED, SmsState.FAILED, SmsState.DELIVERED]
 
 
 @given(reports=st.lists(st.sampled_from(_REPORTS), min_size=1, max_size=8))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_order_of_callbacks_ends_at_the_highest_rank(store: Store, vault: Vault, reports: Sequence[State]) -> None:
+def test_any_order_of_callbacks_ends_at_the_highest_rank(
+    store: Store, vault: Vault, reports: Sequence[SmsState]
+) -> None:
     with store.write() as conn:
         for table in (tables.gateway_forgets, tables.outbox, tables.aliases, tables.appointments):
             conn.execute(delete(table))
     claimed = _one(store, vault)
     for number, report in enumerate(reports):
         with store.write() as conn:
-            if report is State.ACCEPTED:
+            if report is SmsState.ACCEPTED:
                 receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
             else:
                 receipts.advance_status(conn, claimed.row.id, 1, report, at=NOW + timedelta(seconds=number))
@@ -250,11 +263,11 @@ def test_any_order_of_callbacks_ends_at_the_highest_rank(store: Store, vault: Va
 def test_a_callback_before_the_sid_s_commit_keeps_its_state_and_gets_the_sid(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        assert receipts.advance_status(conn, claimed.row.id, 1, State.DELIVERED, at=NOW)
+        assert receipts.advance_status(conn, claimed.row.id, 1, SmsState.DELIVERED, at=NOW)
         assert receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
         row = receipts.by_sid(conn, "SM1")
         assert row is not None
-        assert (row.state, row.final_at) == (State.DELIVERED, NOW)
+        assert (row.state, row.final_at) == (SmsState.DELIVERED, NOW)
         assert receipts.to_forget(conn, NOW, limit=9) == [("SM1", NOW)]
         receipts.forgotten(conn, "SM1", NOW)
         after = receipts.by_id(conn, row.id)
@@ -265,9 +278,9 @@ def test_a_callback_before_the_sid_s_commit_keeps_its_state_and_gets_the_sid(sto
 def test_another_attempt_s_report_changes_nothing(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        assert not receipts.advance_status(conn, claimed.row.id, 2, State.DELIVERED, at=NOW)
+        assert not receipts.advance_status(conn, claimed.row.id, 2, SmsState.DELIVERED, at=NOW)
         assert not receipts.refused(conn, claimed.row.id, 0, code=21211, at=NOW)
-    assert _state(store, claimed.row.id) is State.SENDING
+    assert _state(store, claimed.row.id) is SmsState.SENDING
 
 
 def test_an_expired_lease_is_unknown_and_never_due_again(store: Store, vault: Vault) -> None:
@@ -310,8 +323,8 @@ def test_a_delivery_that_was_reported_late_stops_the_waiting_retry(store: Store,
     claimed = _one(store, vault)
     with store.write() as conn:
         receipts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
-        assert not receipts.advance_status(conn, claimed.row.id, 1, State.UNDELIVERED, at=NOW)
-        assert receipts.advance_status(conn, claimed.row.id, 1, State.DELIVERED, at=NOW)
+        assert not receipts.advance_status(conn, claimed.row.id, 1, SmsState.UNDELIVERED, at=NOW)
+        assert receipts.advance_status(conn, claimed.row.id, 1, SmsState.DELIVERED, at=NOW)
     assert _claim(store, vault).empty
 
 
@@ -333,7 +346,7 @@ def test_lists_reports_and_depth(store: Store, vault: Vault) -> None:
     with store.read() as conn:
         for name in (one.id, "R1", one.aliases[0]):
             assert [row.rule for row in outbox.rows(conn, appointment=name)] == ["24h", "7d"]
-        assert list(outbox.rows(conn, state=State.SENT)) == []
+        assert list(outbox.rows(conn, state=SmsState.SENT)) == []
         assert [row.reference for row in outbox.report(conn, NOW, NOW + timedelta(days=1))].count("R1") == 1
         queue = outbox.queue(conn, NOW + timedelta(minutes=3))
     assert (queue.ready, queue.waiting, queue.lag) == (2, 3, timedelta(minutes=3))
@@ -356,13 +369,19 @@ def test_replanning_visits_every_page_once(store: Store, vault: Vault) -> None:
 def test_the_far_reminder_is_decided_last_and_a_cancellation_first(store: Store, vault: Vault) -> None:
     """Whatever came first into the queue: what is decided last is what a cap or a sender's rate lets fall."""
     for number, (kind, days) in enumerate(
-        [(Kind.REMINDER, 7), (Kind.BOOKED, 9), (Kind.REMINDER, 1), (Kind.CANCELED, 3), (Kind.REMINDER, 2)]
+        [
+            (SmsKind.REMINDER, 7),
+            (SmsKind.BOOKED, 9),
+            (SmsKind.REMINDER, 1),
+            (SmsKind.CANCELED, 3),
+            (SmsKind.REMINDER, 2),
+        ]
     ):
         one = appointment(number, start=NOW + timedelta(days=days))
         put(store, vault, [first(one, reminder(kind=kind, due=NOW - timedelta(minutes=9 - number)))])
     seen: list[str] = []
 
-    def decide(candidate: Candidate) -> Decision:
+    def decide(candidate: ClaimCandidate) -> Decision:
         seen.append(candidate.row.reference)
         return Send(segments=1)
 
@@ -374,10 +393,12 @@ def test_a_retry_never_reopens_what_the_gateway_has(store: Store, vault: Vault) 
     claimed = _one(store, vault)
     with store.write() as conn:
         assert receipts.ambiguous(conn, claimed.row.id, 1)
-        assert receipts.advance_status(conn, claimed.row.id, 1, State.SENT, at=NOW, sid="SM1")  # a callback, meanwhile
+        assert receipts.advance_status(
+            conn, claimed.row.id, 1, SmsState.SENT, at=NOW, sid="SM1"
+        )  # a callback, meanwhile
         assert not receipts.resend(conn, claimed.row.id, 1, until=NOW)
         assert not receipts.retry(conn, claimed.row.id, 1, until=NOW)
-    assert _state(store, claimed.row.id) is State.SENT
+    assert _state(store, claimed.row.id) is SmsState.SENT
 
 
 def test_doubts_are_counted_and_unspent_attempts_are_not(store: Store, vault: Vault) -> None:
@@ -412,7 +433,7 @@ def test_a_lease_from_an_advanced_clock_is_no_lease(store: Store, vault: Vault) 
 
 def test_a_confirmation_that_is_tried_again_is_told_to_the_planner_as_under_way(store: Store, vault: Vault) -> None:
     one = appointment()  # its window is closed: the patient counts as told
-    put(store, vault, [first(one, reminder(kind=Kind.BOOKED, rule="scheduled"), reminder())])
+    put(store, vault, [first(one, reminder(kind=SmsKind.BOOKED, rule="scheduled"), reminder())])
     with store.write() as conn:
         for claimed in claim(
             conn,
@@ -427,4 +448,7 @@ def test_a_confirmation_that_is_tried_again_is_told_to_the_planner_as_under_way(
             receipts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
     with store.write() as conn:
         [[found]] = find(conn, vault, [("production", one.aliases)], NOW)
-    assert {past.kind: past.state for past in found.history} == {Kind.BOOKED: State.SENDING, Kind.REMINDER: State.DUE}
+    assert {past.kind: past.state for past in found.history} == {
+        SmsKind.BOOKED: SmsState.SENDING,
+        SmsKind.REMINDER: SmsState.DUE,
+    }

@@ -11,34 +11,34 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select, update
 
 from parser.phone import PhoneNumber
-from store.crypto import Place, Unreadable, day_of, seal, unseal
+from store.appointment_repository import find
+from store.crypto import CellLocation, Undecipherable, day_of, seal, unseal
 from store.engine import Store
-from store.inbound import find
 from store.keys import KeyFault, KeyRing, create_key_file, read_key_file, retire_old_keys, rotate_key_file
 from store.tables import appointments, day_keys
 from store.vault import Vault
 from tests.store.samples import NOW, PHONE, appointment, first, put
 
 _KEY = AESGCM(b"d" * 32)
-_HERE = Place("production", "a" * 32)
+_HERE = CellLocation("production", "a" * 32)
 
 
 @pytest.mark.parametrize(
     ("place", "column"),
-    [(Place("test", "a" * 32), "phone"), (Place("production", "b" * 32), "phone"), (_HERE, "join_link")],
+    [(CellLocation("test", "a" * 32), "phone"), (CellLocation("production", "b" * 32), "phone"), (_HERE, "join_link")],
     ids=["environment", "appointment", "column"],
 )
-def test_a_moved_value_does_not_open(place: Place, column: str) -> None:
+def test_a_moved_value_does_not_open(place: CellLocation, column: str) -> None:
     sealed = seal(_KEY, 7, _HERE, "phone", b"plain")
     assert unseal(_KEY, _HERE, "phone", sealed) == b"plain"
-    with pytest.raises(Unreadable):
+    with pytest.raises(Undecipherable):
         unseal(_KEY, place, column, sealed)
 
 
 def test_a_changed_bit_or_another_key_does_not_open() -> None:
     sealed = seal(_KEY, 7, _HERE, "phone", b"plain")
     for key, value in ((_KEY, sealed[:-1] + bytes([sealed[-1] ^ 1])), (AESGCM(b"e" * 32), sealed)):
-        with pytest.raises(Unreadable):
+        with pytest.raises(Undecipherable):
             unseal(key, _HERE, "phone", value)
 
 
@@ -48,7 +48,7 @@ def test_ciphertexts_swapped_between_two_rows_are_refused(store: Store, vault: V
     with store.write() as conn:
         stolen = conn.execute(select(appointments.c.phone).where(appointments.c.id == one.id)).scalar_one()
         conn.execute(update(appointments).where(appointments.c.id == two.id).values(phone=stolen))
-    with store.write() as conn, pytest.raises(Unreadable):
+    with store.write() as conn, pytest.raises(Undecipherable):
         find(conn, vault, [("production", two.aliases)], NOW)
 
 
@@ -117,7 +117,7 @@ def test_the_key_before_the_last_is_dropped_at_the_next_rotation(tmp_path: Path)
 def test_another_ring_cannot_open_the_day_keys(store: Store, vault: Vault) -> None:
     put(store, vault, [first(appointment())])
     other = Vault(KeyRing(current=1, masters={1: b"x" * 32}, pepper=b"p" * 32))
-    with store.read() as conn, pytest.raises(Unreadable):
+    with store.read() as conn, pytest.raises(Undecipherable):
         other.keys_for(conn, {day_of(NOW + timedelta(days=2))}, create=False)
     with store.read() as conn:
         assert conn.execute(select(day_keys.c.day)).scalars().all() == [day_of(NOW + timedelta(days=2))]

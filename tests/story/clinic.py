@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
-from carebell.service import Service
-from carebell.ticking import Pace
+from carebell.bootstrap.service import Service
+from carebell.maintenance.periodic import Pace
 from journal.logs import setup
 from journal.metrics import Metrics
 from listener.client import MllpClient
@@ -27,7 +27,7 @@ from store import appointments, outbox
 from store.tables import metadata
 from tests.story.folder import CLOCK, load, texts
 
-BY_HAND: Final = Pace(dispatch=3600.0, aftercare=3600.0, keep_house=3600.0)
+BY_HAND: Final = Pace(dispatch=3600.0, reconciliation=3600.0, purge=3600.0)
 """The test rings itself: nothing leaves between two lines of it."""
 PATIENCE: Final = 60.0
 """Seconds after which what does not happen is taken for never: a failure, not a measure."""
@@ -77,9 +77,9 @@ class Clinic:
                 break
             self.clock.move_to(max(due, self.clock.now()))
             await self.service.dispatcher.tick()
-            await asyncio.to_thread(self.service.housekeeper.round)
+            await asyncio.to_thread(self.service.retention.round)
         self.clock.move_to(instant)
-        await asyncio.to_thread(self.service.housekeeper.round)
+        await asyncio.to_thread(self.service.retention.round)
         return texts(self.folder)[before:]
 
     async def pass_by(self, span: timedelta) -> list[dict[str, Any]]:

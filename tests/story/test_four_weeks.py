@@ -22,15 +22,15 @@ from typing import Any, Final
 import pytest
 
 from parser.event import SchedulingEvent
-from scheduler.messages import State
+from scheduler.sms import SmsState
 from simulator.account import AccountSettings
 from simulator.ehr import Mix, Sending, histories
-from simulator.faults import Fault, FaultPlan
+from simulator.faults import FaultPlan, ScriptedFault
 from simulator.shapes import Feed
 from store.outbox_row import OutboxRow
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
-from tests.scheduler.oracle import Fate, oracle, told
+from tests.scheduler.oracle import Fate, oracle, texts_sent
 
 BEGINS: Final = datetime(2026, 2, 23, 16, 0, tzinfo=UTC)
 ENDS: Final = BEGINS + timedelta(days=28)  # Los Angeles springs forward on 8 March
@@ -67,8 +67,8 @@ class Storm(FaultPlan):
     """What a create meets depends on the recipient and on how often it was tried, not on the order of threads."""
 
     SHARES: Final = (
-        (Fault.TOO_MANY_REQUESTS, 0.3), (Fault.ERROR_500_BEFORE, 0.08), (Fault.UNAVAILABLE, 0.04),
-        (Fault.ACCEPT_THEN_RESET, 0.1), (Fault.ERROR_500_AFTER, 0.1), (Fault.HALF_RESPONSE, 0.05),
+        (ScriptedFault.TOO_MANY_REQUESTS, 0.3), (ScriptedFault.ERROR_500_BEFORE, 0.08), (ScriptedFault.UNAVAILABLE, 0.04),
+        (ScriptedFault.ACCEPT_THEN_RESET, 0.1), (ScriptedFault.ERROR_500_AFTER, 0.1), (ScriptedFault.HALF_RESPONSE, 0.05),
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Storm(FaultPlan):
         self.tries: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
 
-    def next_create(self, number: int, to: str) -> Fault | None:
+    def next_create(self, number: int, to: str) -> ScriptedFault | None:
         self.tries[to] += 1
         ticket = random.Random(f"{to} {self.tries[to]}").random()
         for fault, share in self.SHARES:
@@ -111,26 +111,26 @@ async def live_through(service: Pieces, twilio: PocketTwilio, sendings: list[Sen
             if update.status != "sent":  # half of the callbacks get lost: those that tell the least
                 service.webhooks._status(update)
         if now >= care:
-            service.aftercare.round()
+            service.reconciliation.round()
             care = now + (CARE_IN_THE_STORM if now in STORM else CARE)
         await service.dispatcher.tick()
         while waiting and arrival(waiting[-1]) <= now:
-            [judged] = service.hear(waiting.pop().write(FEED))
-            heard.append(judged.event)
+            [validated] = service.hear(waiting.pop().write(FEED))
+            heard.append(validated.event)
         if now >= house:
-            service.housekeeper.round()
+            service.retention.round()
             house = now + HOUSE
 
 
 def expected(events: Iterable[SchedulingEvent], service: Pieces) -> set[Key]:
     """The texts that must have left, appointment by appointment."""
-    desk = service.offices.desks["production"]
+    policy = service.runtime_config.policies["production"]
     histories_of: defaultdict[str, list[SchedulingEvent]] = defaultdict(list)
     for event in events:
         histories_of[event.reference].append(event)
     texts: set[Key] = set()
     for reference, history in histories_of.items():
-        fates = as_the_outages_leave_it(told(oracle(history, desk.environment.sms, desk.policy.shown)))
+        fates = as_the_outages_leave_it(texts_sent(oracle(history, policy.environment.sms, policy.planning.shown)))
         texts |= {(reference, each.kind, each.rule, each.due) for each in fates if each.due is not None}
     return texts
 
@@ -181,10 +181,10 @@ async def test_four_weeks_end_with_the_oracles_texts(memory: Path) -> None:
     taken = twilio.texts()
     assert {own: times for own, times in taken.items() if times > 1} == {}, "a patient got a text twice"
     sent = {key(rows[own]) for own in taken}
-    reported = {key(row) for row in rows.values() if row.state is State.UNKNOWN}
+    reported = {key(row) for row in rows.values() if row.state is SmsState.UNKNOWN}
     assert sent - wanted == set()
     assert wanted - sent == reported - sent, "a text is lost and not reported"
-    assert {row.state for row in rows.values()} == {State.DELIVERED, State.SUPPRESSED, State.UNKNOWN}
+    assert {row.state for row in rows.values()} == {SmsState.DELIVERED, SmsState.SUPPRESSED, SmsState.UNKNOWN}
     on_time(twilio, rows)
     happened(events, wanted, storm, reported - sent)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import carebell.inbound
+import carebell.inbound.unit_of_work
+from carebell.commands.appointments import appointments
 from carebell.commands.logs import logs
-from carebell.commands.look import appointments, outbox
+from carebell.commands.outbox import outbox
 from listener.client import SendError
 from notifier.gateway import Receipt, Resend, SentMessage, Sms
 from scheduler.appointment import Appointment
@@ -111,7 +112,7 @@ async def test_our_own_faults_tell_nothing_either(tmp_path: Path, monkeypatch: p
         def blab(appointment: Appointment, *_rest: object) -> None:
             raise ValueError(f"cannot plan for {PHONE} {appointment}")
 
-        monkeypatch.setattr(carebell.inbound, "plan", blab)
+        monkeypatch.setattr(carebell.inbound.unit_of_work, "replan", blab)
         before = clinic.counts()
         [refused] = await clinic.send(signed("S12", "2", sent=CLOCK, start=VISIT, reference="A2"))
         assert (refused.code, refused.failure) == ("AE", "TRANSIENT")

@@ -12,9 +12,9 @@ import pytest
 from carebell.commands.plan import plan
 from listener.client import MllpClient
 from parser.phone import PhoneNumber
-from store import rehearsed
+from store import simulated_clock
 from store.engine import open_store
-from store.traces import scan_files
+from store.phone_scan import scan_files
 from tests.faults.node import Node
 from tests.story.clinic import PATIENCE, Ack
 from tests.story.ehr import signed
@@ -85,7 +85,7 @@ async def _live(folder: Path, port: int) -> list[Path]:
 
     def now() -> datetime:
         with store.read() as conn:
-            return rehearsed.now(conn, datetime.now(UTC))
+            return simulated_clock.now(conn, datetime.now(UTC))
 
     async def wait_for(instant: datetime) -> None:
         async with asyncio.timeout(PATIENCE):

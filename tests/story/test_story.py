@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from parser.phone import PhoneNumber
-from store.traces import scan_files
+from store.phone_scan import scan_files
 from tests.story.clinic import opened
 from tests.story.ehr import PHONE, signed, unsigned
 from tests.story.folder import CLOCK, make, texts

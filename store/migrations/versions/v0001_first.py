@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.instants import Instant
+from store.instants import UtcDateTime
 
 revision = "0001"
 down_revision = None
@@ -22,9 +22,9 @@ def upgrade() -> None:
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("aliases", sa.Text(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("event_at", Instant(), nullable=False),
+        sa.Column("event_at", UtcDateTime(), nullable=False),
         sa.Column("life", sa.Text(), nullable=False),
-        sa.Column("start", Instant(), nullable=True),
+        sa.Column("start", UtcDateTime(), nullable=True),
         sa.Column("zone", sa.Text(), nullable=False),
         sa.Column("date_only", sa.Boolean(), nullable=False),
         sa.Column("duration", sa.BigInteger(), nullable=True),
@@ -41,17 +41,17 @@ def upgrade() -> None:
         sa.Column("patient_name", sa.LargeBinary(), nullable=True),
         sa.Column("told", sa.Text(), nullable=True),
         sa.Column("told_details", sa.LargeBinary(), nullable=True),
-        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
         sa.Column("window_revision", sa.Integer(), nullable=True),
-        sa.Column("window_due", Instant(), nullable=True),
+        sa.Column("window_due", UtcDateTime(), nullable=True),
         sa.Column("window_text", sa.Boolean(), nullable=False),
-        sa.Column("planned_at", Instant(), nullable=False),
+        sa.Column("planned_at", UtcDateTime(), nullable=False),
         sa.Column("planned_revision", sa.Integer(), nullable=False),
         sa.Column("unseen_edit", sa.Boolean(), nullable=False),
         sa.Column("stamps", sa.Text(), nullable=True),
-        sa.Column("purged_at", Instant(), nullable=True),
-        sa.Column("forget_at", Instant(), nullable=True),
-        sa.Column("forgotten_at", Instant(), nullable=True),
+        sa.Column("purged_at", UtcDateTime(), nullable=True),
+        sa.Column("forget_at", UtcDateTime(), nullable=True),
+        sa.Column("forgotten_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_appointments")),
     )
     op.create_index(
@@ -74,7 +74,7 @@ def upgrade() -> None:
     op.create_table(
         "audit",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("at", Instant(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -89,8 +89,8 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("code", sa.Integer(), nullable=False),
-        sa.Column("opened_at", Instant(), nullable=False),
-        sa.Column("probe_at", Instant(), nullable=False),
+        sa.Column("opened_at", UtcDateTime(), nullable=False),
+        sa.Column("probe_at", UtcDateTime(), nullable=False),
         sa.Column("probes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "name", name=op.f("pk_breakers")),
     )
@@ -104,8 +104,8 @@ def upgrade() -> None:
         "gateway_forgets",
         sa.Column("sid", sa.Text(), nullable=False),
         sa.Column("outbox", sa.Text(), nullable=False),
-        sa.Column("since", Instant(), nullable=False),
-        sa.Column("next_at", Instant(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("next_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("sid", name=op.f("pk_gateway_forgets")),
     )
     op.create_index("ix_gateway_forgets_next_at", "gateway_forgets", ["next_at"], unique=False)
@@ -115,14 +115,14 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("since", Instant(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "name", name=op.f("pk_holds")),
     )
     op.create_table(
         "leases",
         sa.Column("job", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("until", Instant(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("job", name=op.f("pk_leases")),
     )
     op.create_table(
@@ -138,8 +138,8 @@ def upgrade() -> None:
         sa.Column("err3", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("warning", sa.Text(), nullable=True),
-        sa.Column("received_at", Instant(), nullable=False),
-        sa.Column("forget_after", Instant(), nullable=False),
+        sa.Column("received_at", UtcDateTime(), nullable=False),
+        sa.Column("forget_after", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("environment", "msh3", "msh4", "msh10", "variant", name=op.f("pk_messages")),
         sqlite_with_rowid=False,
     )
@@ -155,8 +155,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("roles", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("started_at", Instant(), nullable=False),
-        sa.Column("seen_at", Instant(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("seen_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_nodes")),
     )
     op.create_table(
@@ -164,7 +164,7 @@ def upgrade() -> None:
         sa.Column("phone_key", sa.Text(), nullable=False),
         sa.Column("sender", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("since", Instant(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("phone_key", "sender", name=op.f("pk_optouts")),
         sqlite_with_rowid=False,
     )
@@ -172,13 +172,13 @@ def upgrade() -> None:
         "rates",
         sa.Column("sender", sa.Text(), nullable=False),
         sa.Column("tokens", sa.Float(), nullable=False),
-        sa.Column("counted_at", Instant(), nullable=False),
+        sa.Column("counted_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("sender", name=op.f("pk_rates")),
     )
     op.create_table(
         "replies",
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("forget_after", Instant(), nullable=False),
+        sa.Column("forget_after", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_replies")),
         sqlite_with_rowid=False,
     )
@@ -201,15 +201,15 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("due", Instant(), nullable=True),
-        sa.Column("expires", Instant(), nullable=True),
-        sa.Column("start", Instant(), nullable=True),
+        sa.Column("due", UtcDateTime(), nullable=True),
+        sa.Column("expires", UtcDateTime(), nullable=True),
+        sa.Column("start", UtcDateTime(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("doubts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("next_attempt_at", Instant(), nullable=True),
-        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("next_attempt_at", UtcDateTime(), nullable=True),
+        sa.Column("lease_until", UtcDateTime(), nullable=True),
         sa.Column("node", sa.Text(), nullable=True),
         sa.Column("sid", sa.Text(), nullable=True),
         sa.Column("code", sa.Integer(), nullable=True),
@@ -217,12 +217,12 @@ def upgrade() -> None:
         sa.Column("segments", sa.Integer(), nullable=True),
         sa.Column("phone_key", sa.Text(), nullable=True),
         sa.Column("config_version", sa.Text(), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("claimed_at", Instant(), nullable=True),
-        sa.Column("sent_at", Instant(), nullable=True),
-        sa.Column("final_at", Instant(), nullable=True),
-        sa.Column("checked_at", Instant(), nullable=True),
-        sa.Column("gateway_forgotten_at", Instant(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("claimed_at", UtcDateTime(), nullable=True),
+        sa.Column("sent_at", UtcDateTime(), nullable=True),
+        sa.Column("final_at", UtcDateTime(), nullable=True),
+        sa.Column("checked_at", UtcDateTime(), nullable=True),
+        sa.Column("gateway_forgotten_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["appointment"], ["appointments.id"], name=op.f("fk_outbox_appointment")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("appointment", "kind", "rule", "revision", name="uq_outbox_identity"),

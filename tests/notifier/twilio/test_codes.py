@@ -10,10 +10,10 @@ from notifier.failures import Alert, Failure, ReportStatus, Scope
 from notifier.gateway import DeliveryStatus, Refused
 from notifier.outcomes import Action, Context, policy
 from notifier.twilio.codes import FAILURES, STATUSES, failure_of, refusal_of
-from scheduler.messages import Kind
+from scheduler.sms import SmsKind
 from tests.notifier.samples import NOW
 
-CONTEXT = Context(kind=Kind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
+CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
 INVALID, OTHER, UNREACHABLE = ReportStatus.INVALID, ReportStatus.OTHER, ReportStatus.UNREACHABLE
 
 # sms.md, "Sending", the table: code -> (action, status, breaker, alert, invalid_number, opt_out)

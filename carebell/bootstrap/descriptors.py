@@ -1,0 +1,118 @@
+"""How a node shares out the file descriptors that the system lets it open.
+
+Every connection is a descriptor, and so is every file of the database and every request to the gateway. What the service itself
+needs is kept back first; what is left bounds the HL7 connections of all ports together, and half of that bounds one address. So
+whatever peers do, the dispatcher, the purge and `/health` find the descriptors they need.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from carebell.exits import ConfigurationStop
+from carebell.inbound.listeners import Port, ports
+from config.load import Loaded
+from config.problems import Problem
+from listener.accepting import PER_TURN
+
+_FILES: Final = 48
+"""Standard streams, log, event loop, watched folder, listening sockets; certificates and templates while they are read."""
+_DATABASE: Final = 48
+"""Fifteen connections (SQLAlchemy's pool of 5 and 10 above it) of three files each, as SQLite has them."""
+_HTTP: Final = 200
+_GATEWAY: Final = 50
+"""Threads, each with a connection: 100 ms an answer makes 500 texts a second, more than any sender may send."""
+_FEWEST: Final = 16
+"""HL7 connections below which the service does not start."""
+_LARGEST: Final = 1_048_576
+"""What an unlimited process is taken to have: Linux's fs.nr_open unless somebody raised it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptors:
+    """Attributes:
+    limit: what the process may open.
+    http: connections to the HTTP port. gateway: requests to the gateway at once.
+    connections: HL7 connections, over all ports. per_source: of these from one address.
+    """
+
+    limit: int
+    http: int
+    gateway: int
+    connections: int
+    per_source: int
+
+    @property
+    def kept(self) -> int:
+        """Descriptors that no HL7 connection can take."""
+        return self.limit - self.connections
+
+
+def share_out(limit: int, listeners: int) -> Descriptors:
+    """Below 1600 descriptors the HTTP port gets an eighth of them, below 800 the gateway a sixteenth.
+
+    Raises:
+        ConfigurationStop: too few are left for HL7 connections.
+    """
+    http, gateway = min(_HTTP, limit // 8), min(_GATEWAY, limit // 16)
+    connections = limit - _FILES - _DATABASE - http - gateway - PER_TURN * (listeners + 1)
+    if connections < _FEWEST:
+        raise ConfigurationStop(
+            f"this process may open {limit} files, which leaves no room for HL7 connections beside the database, the gateway"
+            f" and HTTP: raise `ulimit -n` or LimitNOFILE of the unit, to 1024 at least"
+        )
+    return Descriptors(
+        limit=limit, http=http, gateway=gateway, connections=connections, per_source=connections // 2
+    )  # fmt: skip
+
+
+def limit_at_most() -> int:
+    """What this process may raise its own limit to."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _LARGEST if hard == resource.RLIM_INFINITY else hard
+
+
+def raise_limit() -> int:
+    """Raise the soft limit to the hard one, which needs no privilege; the limit in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limit_at_most()
+    if soft != hard and (soft == resource.RLIM_INFINITY or soft < wanted):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):  # a sandbox may forbid it: then what there is must do
+            return _LARGEST if soft == resource.RLIM_INFINITY else soft
+    return wanted
+
+
+def would_not_fit(loaded: Loaded) -> list[Problem]:
+    """What a service that is started with this process's limit would say of the configuration."""
+    listening = ports(loaded)
+    try:
+        return too_large(loaded, share_out(limit_at_most(), len(listening)))
+    except ConfigurationStop as stop:
+        return [loaded.problem(("environments",), str(stop))]
+
+
+def too_large(loaded: Loaded, descriptors: Descriptors) -> list[Problem]:
+    """Configured limits of connections that the process's own limit does not allow, at their places."""
+    problems = []
+    listening: Sequence[Port] = ports(loaded)
+    within = f"of the {descriptors.limit} files that this process may open, {descriptors.kept} are kept for the database, the" \
+        " gateway and HTTP"  # fmt: skip
+    wanted = sum(port.section.max_connections for port in listening)
+    for port in listening:
+        keys = ("environments", port.environments[0], "listener")
+        if wanted > descriptors.connections and port.section.max_connections > descriptors.connections // len(
+            listening
+        ):
+            why = f"{wanted} connections in all do not fit: {within}, so all listeners together take {descriptors.connections}"
+            problems.append(loaded.problem((*keys, "max_connections"), f"{why} (raise `ulimit -n` or LimitNOFILE)"))
+        if port.section.max_connections_per_peer > descriptors.per_source:
+            why = f"{port.section.max_connections_per_peer} of one address do not fit: {within}, so one address gets"
+            problems.append(
+                loaded.problem((*keys, "max_connections_per_peer"), f"{why} {descriptors.per_source} at most")
+            )
+    return problems

@@ -1,0 +1,107 @@
+"""What stands against starting with this configuration: every file, certificate and text is looked at before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from carebell.exits import ConfigurationStop
+from carebell.outbound.render import text_settings
+from certs.keyring import Keyring, KeyringError
+from config.files import check_files
+from config.load import Loaded
+from config.model import Environment
+from config.problems import Problem
+from listener.tls import ClientCertificates, TlsSetupError, server_context
+from notifier.text import Severity, TemplateSet, check
+from store.keys import KeyFault, read_key_file
+
+if TYPE_CHECKING:
+    pass
+
+
+from carebell.inbound.trust import ConfigurationFinding, certificates_of, trust_of, warning
+
+
+def findings(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
+    """Everything about the configuration that its author should know: files, certificates, texts, consent."""
+    problems = check_files(loaded)
+    found = [ConfigurationFinding(problem=problem) for problem in problems]
+    found += _about_contents(loaded, {problem.key for problem in problems})
+    for name, environment in loaded.configuration.environments.items():
+        if environment.enabled:
+            _, about_certificates = certificates_of(loaded, name, at)
+            found += about_certificates
+            found += _about_texts(loaded, name, environment)
+        else:
+            found.append(warning(loaded, ("environments", name, "enabled"), "this environment is switched off"))
+    found += _shared_keys(loaded, at)
+    if not any(environment.enabled for environment in loaded.configuration.environments.values()):
+        found.append(warning(loaded, ("environments",), "no environment is enabled: nothing is received or sent"))
+    return found
+
+
+def require_sound(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
+    """The warnings; ConfigurationStop with every error, a line each."""
+    found = findings(loaded, at)
+    errors = [str(each.problem) for each in found if not each.is_warning]
+    if errors:
+        raise ConfigurationStop("\n".join(errors))
+    return found
+
+
+def _about_contents(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFinding]:
+    """What only opening a file shows: a damaged key ring, TLS files that are none or do not belong together.
+
+    Args:
+        known: the keys whose files are known to be missing, unreadable or open to others.
+    """
+    if "storage.key_file" not in known:
+        try:
+            read_key_file(loaded.configuration.storage.key_file)
+        except KeyFault as fault:
+            yield ConfigurationFinding(problem=loaded.problem(("storage", "key_file"), str(fault)))
+    for name, environment in loaded.configuration.environments.items():
+        tls, keys = environment.listener.tls, ("environments", name, "listener", "tls")
+        if tls is None or not environment.enabled or any(key.startswith(".".join(keys)) for key in known):
+            continue
+        authorities = None if tls.client_ca is None else ClientCertificates(anchors=(tls.client_ca.read_bytes(),))
+        try:
+            server_context(tls.certificate, tls.key, clients=authorities)
+        except TlsSetupError as error:
+            yield ConfigurationFinding(problem=loaded.problem(keys, str(error)))
+
+
+def _shared_keys(loaded: Loaded, at: datetime) -> Iterator[ConfigurationFinding]:
+    """One key in two environments, on whichever ports: a test system could speak for production."""
+    trusts = [
+        trust_of(name, environment, certificates_of(loaded, name, at)[0])
+        for name, environment in loaded.configuration.environments.items()
+        if environment.enabled
+    ]
+    try:
+        Keyring(trusts)
+    except KeyringError as error:
+        yield ConfigurationFinding(problem=loaded.problem(("environments",), str(error)))
+
+
+def _about_texts(loaded: Loaded, name: str, environment: Environment) -> Iterator[ConfigurationFinding]:
+    templates, sms = loaded.templates[name], environment.sms
+    settings = text_settings(loaded.configuration.organization, sms)
+    for finding in check(TemplateSet.build(templates.texts), settings):
+        problem = Problem.at(templates.where(finding.path), finding.path, finding.message)
+        yield ConfigurationFinding(problem=problem, is_warning=finding.severity is Severity.WARNING)
+    keys = ("environments", name, "sms", "consent")
+    if not (sms.consent.organization_allows_sending and sms.consent.attendees_have_consented):
+        yield warning(loaded, keys, "both must be true before anything is sent: every text is recorded as no_consent")
+    if not sms.approved:
+        keys = ("environments", name, "sms", "approved")
+        yield warning(loaded, keys, "not approved: every text is recorded as not_approved")
+    if environment.kind == "production" and environment.listener.tls is None and not _is_loopback(environment):
+        keys = ("environments", name, "listener", "tls")
+        yield warning(loaded, keys, "production without TLS: messages cross the network readable by others")
+
+
+def _is_loopback(environment: Environment) -> bool:
+    return environment.listener.host in ("127.0.0.1", "::1", "localhost")

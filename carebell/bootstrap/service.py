@@ -1,0 +1,362 @@
+"""The service: everything one node runs, started and stopped as a whole. The one wiring file; tests build the same with fakes.
+
+    listener ─> reception ─> committer (store)                  portal: webhooks, health, metrics
+    alarm ─> dispatcher, aftercare, housekeeping (threads)      watch: configuration changes
+
+What is a theme of its own stands beside it: `listening` (ports and listeners), `ticking`, `reloading` and `activate`.
+
+Order of stopping: the listeners drain first (what is in flight is committed and answered), then the ticks, then the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from carebell.bootstrap import components, preflight
+from carebell.bootstrap.active_config import ActiveConfig, activate
+from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, too_large
+from carebell.bootstrap.reload import Reloader
+from carebell.environment_policy import RuntimeConfig
+from carebell.exits import Stop
+from carebell.ids import RandomIds, control_ids
+from carebell.inbound.handler import MessageHandler
+from carebell.inbound.listeners import Listeners, Port, ports, why_not
+from carebell.inbound.process import MessageProcessor, ProcessingResult
+from carebell.inbound.validate import MessageValidator, ValidatedMessage
+from carebell.maintenance.certificates import Rotation
+from carebell.maintenance.clock_guard import doubt_of
+from carebell.maintenance.health import NodeHealth
+from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTasks, in_thread
+from carebell.maintenance.retention import Retention
+from carebell.outbound.delivery import DeliveryRecorder
+from carebell.outbound.dispatcher import Dispatcher, recipient_of
+from carebell.outbound.in_flight import InFlight
+from carebell.outbound.invalid_numbers import InvalidNumbers
+from carebell.outbound.reconciliation import Reconciliation
+from carebell.outbound.webhooks import Webhooks
+from config.load import Loaded
+from config.load import load as load_configuration
+from config.watch import Watch
+from journal.events import Event
+from journal.logs import Journal
+from journal.metrics import Metrics
+from listener.connection import Connection
+from listener.sources import ConnectionRegister
+from notifier.gateway import Gateway
+from portal.app import build
+from portal.http_limits import HttpLimits
+from portal.server import serve as serve_http
+from scheduler.clock import AcceleratedClock, Alarm, Clock, RealClock
+from store import holds, leases, restore, simulated_clock
+from store.committer import Committer
+from store.engine import Store
+from store.faults import StoreFault
+from store.holds import Hold
+from store.leases import Node
+from store.vault import Vault
+
+ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
+_HELD_AFTER_RESTORE: Final = "the database looks like an old backup: look at `carebell outbox`, then `carebell release`"
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """One node. `start()`, then `wait()` until something ends it, then `stop()`.
+
+    Attributes:
+        http: (host, port) of the portal, once started.
+        environ: of the process, for a reload's overlay.
+    """
+
+    loaded: Loaded
+    journal: Journal
+    metrics: Metrics
+    clock: Clock = field(default_factory=RealClock)
+    roles: frozenset[str] = frozenset(ROLES)
+    pace: Pace = field(default_factory=Pace)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    gateway: Gateway | None = None
+    node: str = field(default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}")
+    reloads: bool = True
+    http: tuple[str, int] | None = None
+    dispatcher: Dispatcher = field(init=False)
+    retention: Retention = field(init=False)
+    store: Store = field(init=False)
+    vault: Vault = field(init=False)
+    _active: ActiveConfig = field(init=False)
+    _listeners: Listeners = field(init=False)
+    _tasks: PeriodicTasks = field(init=False)
+    _started_at: datetime = field(init=False)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _failure: str | None = None
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    _watch: Watch | None = None
+
+    @property
+    def runtime_config(self) -> RuntimeConfig:
+        return self._active.runtime_config
+
+    @property
+    def ports(self) -> list[tuple[Port, int]]:
+        """(port, number it listens on), once started."""
+        return self._listeners.opened
+
+    async def start(self) -> None:
+        """Bring everything up, or stop with one sentence and nothing half started."""
+        began = time.monotonic()
+        self.journal.emit(
+            Event.CONFIGURATION_LOADED, configuration=self.loaded.version, file=str(self.loaded.path),
+            environments=",".join(self.loaded.configuration.environments),
+        )  # fmt: skip
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        configuration = self.loaded.configuration
+        self.journal.emit(
+            Event.SERVICE_STARTED, version=version("carebell"), configuration=self.loaded.version,
+            roles=",".join(sorted(self.roles)), environments=",".join(self.runtime_config.policies), database=self.store.backend,
+            gateway=configuration.gateway.kind, node=self.node, seconds=round(time.monotonic() - began, 2),
+        )  # fmt: skip
+
+    async def wait(self) -> str | None:
+        """Until `end()`, a signal or a failure; the failure, or None."""
+        await self._ended.wait()
+        return self._failure
+
+    def end(self, failure: str | None = None) -> None:
+        """Let `wait()` return. On the loop's thread."""
+        self._failure = self._failure or failure
+        self._ended.set()
+
+    async def stop(self) -> None:
+        """Drain, answer, finish what is under way, close. A second call does nothing."""
+        began = time.monotonic()
+        if self._watch is not None:
+            self._watch.stop()
+        await self._stack.aclose()
+        self.journal.emit(
+            Event.SERVICE_STOPPED, reason=self._failure or "asked", seconds=round(time.monotonic() - began, 2)
+        )
+
+    # Starting, in the order that stopping undoes
+
+    async def _start(self) -> None:
+        loaded, journal, stack = self.loaded, self.journal, self._stack
+        now = self.clock.now()
+        for finding in preflight.require_sound(loaded, now):
+            problem = finding.problem
+            journal.emit(Event.CONFIGURATION_WARNING, problem=problem.why, file=str(problem.place))
+        descriptors = self._share_descriptors()
+        self._active = activate(loaded, now)
+        self.vault = components.open_vault(loaded)
+        self.store = components.open_database(loaded, upgrade=True, on_upgrade=self._database_upgraded)
+        stack.callback(self.store.close)
+        gateway = self.gateway or components.open_gateway(loaded, self.clock)
+        stack.callback(gateway.close)
+        executor = ThreadPoolExecutor(descriptors.gateway, thread_name_prefix="worker")
+        stack.callback(executor.shutdown)
+        tasks = self._tasks = PeriodicTasks(journal=journal, database=self.store.backend, seconds=time.monotonic)
+        stack.push_async_callback(tasks.finish)
+        self._note_clock()
+        self._started_at = now
+        self._beat()
+        self._hold_after_restore(now)
+        in_flight = InFlight()
+        delivery = DeliveryRecorder(
+            journal, self.metrics, InvalidNumbers(vault=self.vault, runtime_config=lambda: self.runtime_config)
+        )
+        self.dispatcher = Dispatcher(
+            store=self.store, vault=self.vault, runtime_config=lambda: self.runtime_config, gateway=gateway, delivery=delivery,
+            clock=self.clock, node=self.node, executor=executor, in_flight=in_flight, journal=journal, metrics=self.metrics,
+            seconds=time.monotonic,
+        )  # fmt: skip
+        rotation = Rotation(store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics)
+        rotation.started(now)
+        self.retention = Retention(
+            store=self.store, vault=self.vault, clock=self.clock, node=self.node, marker=_marker(loaded), journal=journal,
+            certificates=rotation.look, doubt=doubt_of(self.clock, self.store, journal),
+        )  # fmt: skip
+        reconciliation = Reconciliation(
+            store=self.store, vault=self.vault, runtime_config=lambda: self.runtime_config, gateway=gateway, delivery=delivery,
+            clock=self.clock, journal=journal, recipient=recipient_of,
+        )  # fmt: skip
+        shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
+        self._listeners = Listeners(self.clock, journal, shared)
+        await self._start_portal(delivery, descriptors)
+        self._start_ticks(reconciliation)
+        await self._start_listeners(in_flight)
+        if self.reloads:
+            self._start_watch(rotation)
+
+    def _share_descriptors(self) -> Descriptors:
+        """What this process may open, and what that leaves for connections, in words."""
+        descriptors = share_out(raise_limit(), len(ports(self.loaded)))
+        self.journal.emit(
+            Event.DESCRIPTORS_SHARED, limit=descriptors.limit, kept=descriptors.kept, connections=descriptors.connections,
+            per_peer=descriptors.per_source,
+        )  # fmt: skip
+        for problem in too_large(self.loaded, descriptors):
+            self.journal.emit(Event.CONFIGURATION_WARNING, problem=problem.why, file=str(problem.place))
+        return descriptors
+
+    def _database_upgraded(self, backend: str, version: str) -> None:
+        self.journal.emit(Event.DATABASE_UPGRADED, database=backend, version=version)
+
+    def _note_clock(self) -> None:
+        """A rehearsal tells the commands what time it is for it."""
+        with self.store.write() as conn:
+            if isinstance(self.clock, AcceleratedClock):
+                simulated_clock.note(conn, shown=self.clock.now(), real=datetime.now(UTC), speed=self.clock.speed)
+            else:
+                simulated_clock.clear(conn)
+
+    def _hold_after_restore(self, now: datetime) -> None:
+        """An old backup does not know what was sent since: its overdue texts wait for a person (F21)."""
+        with self.store.write() as conn:
+            finding = restore.assess(conn, _marker(self.loaded), now)
+            if finding == "fine":
+                return
+            held = Hold(scope="all", name="", reason=_HELD_AFTER_RESTORE, actor="carebell", since=now)
+            if holds.hold(conn, held):
+                self.journal.emit(Event.HOLD_STARTED, reason=finding, source="restore")
+
+    async def _start_portal(self, delivery: DeliveryRecorder, descriptors: Descriptors) -> None:
+        section = self.loaded.configuration.http
+        if "portal" not in self.roles or not section.enabled:
+            return
+        webhooks = Webhooks(
+            store=self.store, vault=self.vault, delivery=delivery, clock=self.clock, journal=self.journal,
+            metrics=self.metrics,
+        )  # fmt: skip
+        node_health = NodeHealth(
+            store=self.store, clock=self.clock, metrics=self.metrics,
+            connections=self._listeners.connections,
+            listens=lambda: "listener" not in self.roles or bool(self._listeners.opened),
+        )  # fmt: skip
+        app = build(
+            webhooks=components.open_webhooks(self.loaded),
+            on_status=webhooks.on_status,
+            on_inbound=webhooks.on_inbound,
+            health=node_health.health,
+            metrics=node_health.render,
+            report=webhooks.report,
+        )
+        limits = HttpLimits(connections=descriptors.http)
+        try:
+            self.http = await self._stack.enter_async_context(
+                serve_http(app, section.host, section.port, webhooks.closed, limits)
+            )
+        except OSError as error:
+            place = self.loaded.where(("http", "port"))
+            raise Stop(f"{place}: cannot listen on {section.host}:{section.port}: {why_not(error)}") from None
+
+    def _start_ticks(self, reconciliation: Reconciliation) -> None:
+        pace, tick, ticks = self.pace, self._tasks.tick, []
+        if "dispatcher" in self.roles:
+            clocks = ClockComparison(self.clock, self.journal, time.monotonic)
+
+            async def dispatch() -> None:
+                clocks.look()
+                await self.dispatcher.tick()
+
+            ticks.append(tick("dispatch", pace.dispatch, dispatch))
+            ticks.append(tick("aftercare", pace.reconciliation, in_thread(reconciliation.round)))
+        if "housekeeping" in self.roles:
+            ticks.append(tick("housekeeping", pace.purge, in_thread(self.retention.round)))
+        ticks.append(tick("beat", 15.0, in_thread(self._beat)))
+        alarm = Alarm(ticks)
+        alarm.start()
+        self._stack.callback(alarm.close)
+        self._stack.callback(self.dispatcher.end)
+
+    def _beat(self) -> None:
+        node = Node(
+            name=self.node, roles=",".join(sorted(self.roles)), version=version("carebell"), started_at=self._started_at,
+            seen_at=self.clock.now(),
+        )  # fmt: skip
+        with self.store.write() as conn:
+            leases.beat(conn, node)
+
+    async def _start_listeners(self, in_flight: InFlight) -> None:
+        if "listener" not in self.roles:
+            return
+        loop = asyncio.get_running_loop()
+
+        def fatal(fault: StoreFault) -> None:
+            self.journal.emit(Event.SERVICE_FAILED, reason=fault.code, problem=str(fault))
+            loop.call_soon_threadsafe(self.end, str(fault))
+
+        processor = MessageProcessor(self.vault, lambda: self.runtime_config.policies, RandomIds())
+        committer: Committer[ValidatedMessage, ProcessingResult] = Committer(
+            self.store, processor.commit_group, on_fatal=fatal
+        )
+        committer.start()
+        self._stack.push_async_callback(committer.stop)
+        self._stack.push_async_callback(self._listeners.close)
+        for port in ports(self.loaded):
+            handler = MessageHandler(
+                validator=self._validator(port.key), runtime_config=lambda: self.runtime_config, committer=committer,
+                clock=self.clock, new_control_id=control_ids(), in_flight=in_flight, journal=self.journal,
+                metrics=self.metrics, seconds=time.monotonic,
+            )  # fmt: skip
+            await self._listeners.open(self.loaded, port, handler)
+
+    def _validator(self, key: str) -> Callable[[], MessageValidator]:
+        """The port's gatekeeper as configured when it is asked for."""
+        return lambda: self._active.validators[key]
+
+    def _start_watch(self, rotation: Rotation) -> None:
+        path, environ = self.loaded.path, self.environ
+        watch = self._watch = Watch(self.loaded, lambda: load_configuration(path, environ))
+        reloading = Reloader(
+            present=lambda: self._active, put=self._put_in_force, listeners=self._listeners, rotation=rotation,
+            store=self.store, vault=self.vault, clock=self.clock, journal=self.journal, metrics=self.metrics,
+            replans="dispatcher" in self.roles,
+        )  # fmt: skip
+        task = asyncio.get_running_loop().create_task(reloading.follow(watch))
+
+        async def end() -> None:
+            watch.stop()
+            await task
+
+        self._stack.push_async_callback(end)
+
+    def _put_in_force(self, force: ActiveConfig) -> None:
+        self.loaded, self._active = force.loaded, force
+
+    # Asked from outside
+
+    def reload(self) -> None:
+        """SIGHUP."""
+        if self._watch is not None:
+            self._watch.reload()
+
+    def take_signals(self) -> None:
+        """SIGTERM and SIGINT drain, SIGHUP reloads."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked, number)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def _asked(self, number: signal.Signals) -> None:
+        self.journal.emit(Event.SERVICE_STOPPING, signal=number.name)
+        self.end()
+
+
+def _marker(loaded: Loaded) -> Path:
+    key_file = loaded.configuration.storage.key_file
+    return key_file.with_name(f".{key_file.name}.pulse")

@@ -1,0 +1,150 @@
+"""Asking why: `explain`, `plan`, `outbox`, `appointments`, `logs`, `status` and `report`, as they are called."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from carebell.cli.options import (
+    At,
+    Config,
+    EnvironmentName,
+    Files,
+    Json,
+    MaybeAppointment,
+    MaybeEnvironment,
+    config_of,
+    wants_json,
+)
+
+commands = typer.Typer()
+MaybeState = Annotated[
+    Optional[str],
+    typer.Option(
+        help="Only rows that are due, sending, accepted, sent, delivered, undelivered, failed, unknown or suppressed."
+    ),
+]
+report = typer.Typer(help="Reports.", no_args_is_help=True)
+
+
+@commands.command()
+def explain(
+    context: typer.Context,
+    files: Files,
+    environment: EnvironmentName,
+    config: Config = None,
+    conformance: Annotated[bool, typer.Option("--conformance", help="Add hl7apy's report, as warnings.")] = False,
+    json: Json = False,
+) -> None:
+    """Which field gave each value, and why the others lost. A folder is summed up."""
+    from carebell.commands.explain import explain as run
+
+    raise typer.Exit(
+        run(config_of(context, config), files, environment, conformance=conformance, as_json=wants_json(context, json))
+    )
+
+
+@commands.command()
+def plan(
+    context: typer.Context,
+    files: Files,
+    environment: EnvironmentName,
+    config: Config = None,
+    at: At = None,
+    json: Json = False,
+) -> None:
+    """What would be texted when and why, and what not and why; nothing is stored or sent."""
+    from carebell.commands.plan import plan as run
+
+    raise typer.Exit(run(config_of(context, config), files, environment, at=at, as_json=wants_json(context, json)))
+
+
+@commands.command()
+def outbox(
+    context: typer.Context,
+    config: Config = None,
+    appointment: MaybeAppointment = None,
+    state: MaybeState = None,
+    environment: MaybeEnvironment = None,
+    json: Json = False,
+) -> None:
+    """Every text and every silence, with its reason."""
+    from carebell.commands.outbox import outbox as run
+
+    run(
+        config_of(context, config),
+        appointment=appointment,
+        state=state,
+        environment=environment,
+        as_json=wants_json(context, json),
+    )
+
+
+@commands.command()
+def appointments(
+    context: typer.Context,
+    config: Config = None,
+    appointment: MaybeAppointment = None,
+    environment: MaybeEnvironment = None,
+    json: Json = False,
+) -> None:
+    """What is known of appointments; phones masked."""
+    from carebell.commands.appointments import appointments as run
+
+    run(config_of(context, config), appointment=appointment, environment=environment, as_json=wants_json(context, json))
+
+
+@commands.command()
+def logs(
+    context: typer.Context,
+    config: Config = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    appointment: MaybeAppointment = None,
+    control_id: Annotated[Optional[str], typer.Option(help="Lines of this message (MSH-10).")] = None,
+    since: Annotated[Optional[str], typer.Option(help="Not older than this: 90s, 15m, 1h, 7d.")] = None,
+    level: Annotated[str, typer.Option(help="debug, info, warning or error, and above.")] = "info",
+    json: Json = False,
+) -> None:
+    """The service's log lines, for people."""
+    from carebell.commands.logs import logs as run
+
+    run(
+        config_of(context, config), follow=follow, appointment=appointment, control_id=control_id, since=since, level=level,
+        as_json=wants_json(context, json),
+    )  # fmt: skip
+
+
+@commands.command()
+def status(context: typer.Context, config: Config = None, json: Json = False) -> None:
+    """Listeners, certificates, queue, gateway, and the last message of each environment."""
+    from carebell.commands.status import status as run
+
+    raise typer.Exit(run(config_of(context, config), as_json=wants_json(context, json)))
+
+
+@report.command("sms")
+def report_sms(
+    context: typer.Context,
+    config: Config = None,
+    begins: Annotated[
+        Optional[str], typer.Option("--from", metavar="ISO", help="Planned at or after this; else 7 days before --to.")
+    ] = None,
+    ends: Annotated[
+        Optional[str], typer.Option("--to", metavar="ISO", help="Planned before this, or on this date; else now.")
+    ] = None,
+    environment: MaybeEnvironment = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Rows for a spreadsheet, without the sums.")] = False,
+    json: Json = False,
+) -> None:
+    """Every text and every silence of a span, and what they come to. Times without an offset are UTC.
+
+    --json prints a line for each, and as its last line the sums: {"tiles": {"delivered_percent", "on_time_percent" (taken by the
+    gateway within a minute of its time), "unknown", "opt_out_percent", "segments", ...}, "from", "to"}.
+    """
+    from carebell.commands.report import report as run
+
+    run(
+        config_of(context, config), begins=begins, ends=ends, environment=environment, as_csv=csv,
+        as_json=wants_json(context, json),
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""What one environment's configuration means to the code: built once per load and never changed.
+
+`carebell.inbound.process` and `carebell.outbound.dispatcher` are given policies; nothing behind them reads the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from config.load import Loaded
+from config.model import Environment, Organization
+from notifier.numbers import NumberRules, may_text
+from notifier.text import TemplateSet, placeholders_used
+from parser.ack import Answer
+from parser.answers import AnswerTable
+from parser.phone import PhoneNumber
+from parser.siu import Rules, rules_for
+from scheduler.appointment import Appointment
+from scheduler.plan import Replanned, replan
+from scheduler.policy import Policy
+from scheduler.sms import PlannedRow, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentPolicy:
+    """Attributes:
+    environment: its section of the configuration.
+    rules: how its messages are read. answers: what its failures are answered.
+    planning: what the planner follows. numbers: who may be texted. templates: its texts.
+    config_version: of the configuration that it was built from.
+    """
+
+    name: str
+    environment: Environment
+    rules: Rules = field(repr=False)
+    answers: AnswerTable = field(repr=False)
+    planning: Policy = field(repr=False)
+    numbers: NumberRules = field(repr=False)
+    templates: TemplateSet = field(repr=False)
+    config_version: str
+
+    @property
+    def zone(self) -> str:
+        return self.environment.time_zone
+
+    @property
+    def refuses_reuse(self) -> bool:
+        return self.environment.reuse_of_control_id == "refuse"
+
+    @property
+    def remembers_for(self) -> timedelta:
+        """How long a message could still be replayed: the freshness window and both clocks' difference."""
+        return self.environment.freshness.max_age + self.environment.freshness.max_ahead
+
+    def reused(self) -> Answer:
+        """The answer to a control id that was used for another message."""
+        return self.answers.answer("SIG10", text="MSH-10 was used before, for another message")
+
+    def blocked(self, appointment: Appointment) -> Reason | None:
+        """Why this patient cannot be texted whatever the time; None: can be. Opt-outs and caps are asked by the claim."""
+        if appointment.deceased:
+            return Reason.DECEASED
+        allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
+        return allowed if isinstance(allowed, Reason) else None
+
+    def replan(self, appointment: Appointment, history: Sequence[PlannedRow], now: datetime) -> Replanned:
+        """The appointment's texts as seen at `now`, UTC, by this configuration.
+
+        Args:
+            history: the appointment's outbox rows.
+        """
+        return replan(appointment, self.planning, history, now, self.blocked(appointment))
+
+    def recipient(self, appointment: Appointment) -> PhoneNumber | None:
+        """Whose number a text really goes to; of one that cannot be texted, the patient's, where it is known."""
+        allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
+        return appointment.phone if isinstance(allowed, Reason) else allowed.to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeConfig:
+    """What one load of the configuration means: swapped as a whole when it changes.
+
+    Attributes:
+        policies: of the enabled environments.
+        rates: sender -> SMS segments a second, where configured.
+    """
+
+    policies: Mapping[str, EnvironmentPolicy]
+    organization: Organization
+    rates: Mapping[str, float]
+    version: str
+
+
+def runtime_config(loaded: Loaded) -> RuntimeConfig:
+    """Everything that inbound and outbound need of a configuration."""
+    configuration = loaded.configuration
+    return RuntimeConfig(
+        policies={
+            name: environment_policy(loaded, name) for name, one in configuration.environments.items() if one.enabled
+        },
+        organization=configuration.organization,
+        rates=configuration.gateway.segments_per_second,
+        version=loaded.version,
+    )
+
+
+def environment_policy(loaded: Loaded, name: str) -> EnvironmentPolicy:
+    """One environment's policy."""
+    environment = loaded.configuration.environments[name]
+    sms = environment.sms
+    templates = TemplateSet.build(loaded.templates[name].texts)
+    shown = frozenset[str]().union(*placeholders_used(templates).values())
+    numbers = NumberRules(
+        kind=environment.kind,
+        countries=frozenset(sms.countries),
+        landline=sms.landline,
+        allow_list=None if sms.allow_list is None else frozenset(sms.allow_list),
+        force_to=None if sms.force_to is None else PhoneNumber(sms.force_to),
+        consented=sms.consent.organization_allows_sending and sms.consent.attendees_have_consented,
+        approved=sms.approved,
+    )
+    return EnvironmentPolicy(
+        name=name,
+        environment=environment,
+        rules=rules_for(environment, loaded.field_maps[name], wants_name="patient_name" in shown),
+        answers=AnswerTable(loaded.answer_rows, environment.answers),
+        planning=Policy(sms=sms, shown=tuple(sorted(shown))),
+        numbers=numbers,
+        templates=templates,
+        config_version=loaded.version,
+    )

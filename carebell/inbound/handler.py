@@ -1,0 +1,230 @@
+"""The listener's handler: `carebell.inbound.process` between a socket and the committer.
+
+Runs on the event loop. What is refused is answered at once; what is to be stored is answered when its group is committed, and,
+if it changed an appointment whose text is on its way to the gateway this moment, when that is over (`carebell.outbound.in_flight`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from carebell.environment_policy import RuntimeConfig
+from carebell.inbound.process import ProcessingResult
+from carebell.inbound.validate import MessageValidator, ValidatedMessage
+from carebell.outbound.in_flight import InFlight
+from journal.events import Event
+from journal.logs import Journal
+from journal.metrics import Metrics
+from listener.incidents import Peer
+from listener.reply import RESET, Reply
+from parser.ack import Answer, acknowledge, acknowledgement_code
+from parser.event import BadPhone, UnreadablePhone
+from scheduler.clock import Clock
+from store.committer import CommitFault, Committing, Rejected
+
+_CONTROL_ID: Final = re.compile(rb"[A-Za-z0-9._:/-]{1,64}")
+
+
+class MessageHandler:
+    """One listener's handler.
+
+    Args:
+        validator, runtime_config: as configured now; asked for each message.
+        new_control_id: MSH-10 of our answers.
+        seconds: a monotonic counter.
+    """
+
+    def __init__(
+        self,
+        *,
+        validator: Callable[[], MessageValidator],
+        runtime_config: Callable[[], RuntimeConfig],
+        committer: Committing[ValidatedMessage, ProcessingResult],
+        clock: Clock,
+        new_control_id: Callable[[], str],
+        in_flight: InFlight,
+        journal: Journal,
+        metrics: Metrics,
+        seconds: Callable[[], float],
+    ) -> None:
+        self._validator = validator
+        self._runtime_config = runtime_config
+        self._committer = committer
+        self._clock = clock
+        self._new_control_id = new_control_id
+        self._in_flight = in_flight
+        self._journal = journal
+        self._metrics = metrics
+        self._seconds = seconds
+
+    def handle(self, content: bytes, peer: Peer) -> Reply | asyncio.Future[Reply]:
+        """One block's answer, now or after its commit."""
+        began = self._seconds()
+        validated = self._validator().validate(content, self._clock.now(), peer.thumbprint)
+        if validated.refused is not None:
+            return self._refuse(validated, validated.refused, peer, began)
+        try:
+            stored = self._committer.submit(validated)
+        except CommitFault as fault:
+            return self._fail(validated, fault, peer, began)
+        reply: asyncio.Future[Reply] = stored.get_loop().create_future()
+        stored.add_done_callback(partial(self._committed, validated, reply, peer, began))
+        return reply
+
+    def too_long(self, head: bytes, peer: Peer) -> bytes | None:
+        """The answer to a block over the size limit, before its connection is closed."""
+        began = self._seconds()
+        validated = self._validator().too_long(head, self._clock.now())
+        assert validated.refused is not None
+        reply = self._refuse(validated, validated.refused, peer, began)
+        return reply if isinstance(reply, bytes) else None
+
+    def _committed(
+        self,
+        validated: ValidatedMessage,
+        reply: asyncio.Future[Reply],
+        peer: Peer,
+        began: float,
+        stored: asyncio.Future[ProcessingResult],
+    ) -> None:
+        if reply.done():
+            self._journal.emit(
+                Event.ANSWER_UNDELIVERED,
+                environment=validated.environment,
+                control_id=_control_id(validated),
+                peer=peer.address,
+            )
+            return
+        fault = stored.exception() if not stored.cancelled() else CommitFault("stopped")
+        if isinstance(fault, CommitFault):
+            reply.set_result(self._fail(validated, fault, peer, began))
+            return
+        if fault is not None:
+            self._journal.emit(Event.INTERNAL_ERROR, exception=type(fault).__name__)
+            reply.set_result(RESET)
+            return
+        result = stored.result()
+        loop = reply.get_loop()
+        answer = partial(self._answer, validated, result, reply, peer, began)
+
+        def later() -> None:
+            loop.call_soon_threadsafe(answer)
+
+        if self._in_flight.when_clear(result.appointment_ids, later):
+            answer()
+
+    def _answer(
+        self,
+        validated: ValidatedMessage,
+        result: ProcessingResult,
+        reply: asyncio.Future[Reply],
+        peer: Peer,
+        began: float,
+    ) -> None:
+        if reply.done():
+            return
+        if result.name == "reused":
+            reply.set_result(self._refuse(validated, result.answer, peer, began))
+            return
+        environment = validated.environment or ""
+        code, content = self._acknowledgement(validated, result.answer)
+        elapsed = self._seconds() - began
+        metrics = self._metrics
+        metrics.messages.labels(environment, code or "none", result.answer.code or "").inc()
+        metrics.ack_seconds.labels(environment).observe(elapsed)
+        metrics.last_message_timestamp_seconds.labels(environment).set(validated.received_at.timestamp())
+        control_id = _control_id(validated)
+        if result.name == "repeated":
+            self._journal.emit(
+                Event.MESSAGE_REPEATED, environment=environment, control_id=control_id, answer=code or "none",
+                peer=peer.address, digest=validated.digest, milliseconds=round(elapsed * 1000, 1),
+            )  # fmt: skip
+            reply.set_result(content)
+            return
+        if result.reused:
+            self._journal.emit(
+                Event.CONTROL_ID_REUSED, environment=environment, control_id=control_id, peer=peer.address,
+                digest=validated.digest,
+            )  # fmt: skip
+        warnings = [warning.code for warning in validated.event.warnings] if validated.event is not None else []
+        for warning in warnings:
+            metrics.parse_warnings.labels(environment, warning).inc()
+        phone = validated.event.phone if validated.event is not None else None
+        self._journal.emit(
+            Event.MESSAGE_ACCEPTED,
+            environment=environment,
+            control_id=control_id,
+            trigger=validated.event.event if validated.event is not None else None,
+            appointment=result.appointment,
+            revision=result.revision,
+            result=result.name,
+            answer=code or "none",
+            planned=result.planned,
+            withdrawn=result.withdrawn,
+            suppressed=result.suppressed,
+            milliseconds=round(elapsed * 1000, 1),
+            peer=peer.address,
+            thumbprint=validated.thumbprint,
+            warnings=",".join(warnings) or None,
+            number_fault=phone.why if isinstance(phone, BadPhone | UnreadablePhone) else None,
+        )
+        reply.set_result(content)
+
+    def _refuse(self, validated: ValidatedMessage, answer: Answer, peer: Peer, began: float) -> Reply:
+        code, content = self._acknowledgement(validated, answer)
+        self._metrics.messages.labels(validated.environment or "", code or "none", answer.code or "").inc()
+        self._journal.emit(
+            Event.MESSAGE_REFUSED,
+            environment=validated.environment,
+            control_id=_control_id(validated),
+            code=answer.code,
+            err3=answer.err3,
+            answer=code or "none",
+            text=answer.text,
+            peer=peer.address,
+            thumbprint=validated.thumbprint,
+            digest=validated.digest or None,
+            milliseconds=round((self._seconds() - began) * 1000, 1),
+        )
+        return content
+
+    def _fail(self, validated: ValidatedMessage, fault: CommitFault, peer: Peer, began: float) -> Reply:
+        """Our own fault: nothing was stored. No answer and a reset connection, or AE where the engine wants that."""
+        policy = self._runtime_config().policies.get(validated.environment or "")
+        wants_answer = policy is not None and (policy.environment.on_transient == "AE" or isinstance(fault, Rejected))
+        answer: str | None = "reset"
+        content: Reply = RESET
+        if wants_answer:
+            answer, content = self._acknowledgement(validated, self._validator().answer(validated, "TRANSIENT"))
+        self._metrics.messages.labels(validated.environment or "", answer or "none", "TRANSIENT").inc()
+        self._journal.emit(
+            Event.MESSAGE_FAILED,
+            environment=validated.environment,
+            control_id=_control_id(validated),
+            reason=fault.code,
+            answer=answer or "none",
+            peer=peer.address,
+            digest=validated.digest,
+            exception=type(fault.__cause__).__name__ if fault.__cause__ is not None else None,
+            milliseconds=round((self._seconds() - began) * 1000, 1),
+        )
+        return content
+
+    def _acknowledgement(self, validated: ValidatedMessage, answer: Answer) -> tuple[str | None, bytes | None]:
+        policy = self._runtime_config().policies.get(validated.environment or "")
+        honour_ne = policy is not None and policy.environment.honour_ne
+        code = acknowledgement_code(validated.msh, answer, honour_ne=honour_ne)
+        content = acknowledge(
+            validated.msh, answer, now=self._clock.now(), control_id=self._new_control_id(), honour_ne=honour_ne
+        )
+        return code, content
+
+
+def _control_id(validated: ValidatedMessage) -> str | None:
+    """MSH-10 for the log, if it looks like an id: anybody who reaches the port can write it, so no words get in."""
+    raw = validated.msh.control_id
+    return raw.decode("ascii") if _CONTROL_ID.fullmatch(raw) else None

@@ -1,0 +1,263 @@
+"""The listeners of a configuration: which environments share a port, with which limits and TLS, and what is said of their peers.
+
+`Listeners` opens, reconfigures and drains a node's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from carebell.exits import ConfigurationStop, PermissionStop, Stop
+from carebell.inbound.handler import MessageHandler
+from carebell.inbound.trust import read_signer
+from config.load import Loaded
+from config.model import ListenerSection
+from journal.events import Event
+from journal.logs import Journal
+from journal.traces import trace
+from listener.connection import Connection
+from listener.incidents import Incident, Kind
+from listener.limits import Limits
+from listener.server import MllpServer
+from listener.sources import ConnectionRegister
+from listener.tls import ClientCertificates, TlsSetupError, server_context
+from scheduler.clock import Clock
+
+_DRAIN: Final = timedelta(seconds=5)
+"""As long as a writer of ours waits for the database; with the HTTP port's 3 s after it the service ends within its 10 s."""
+
+_EVENTS = {
+    Kind.JUNK: Event.FRAMING_ERROR,
+    Kind.BAD_FRAMING: Event.FRAMING_ERROR,
+    Kind.TOO_LONG: Event.FRAMING_ERROR,
+    Kind.FRAME_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.IDLE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.WRITE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.HANDSHAKE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
+    Kind.PEER_RESET: Event.CONNECTION_LOST,
+    Kind.CUT_OFF: Event.CONNECTION_LOST,
+    Kind.SHED: Event.CONNECTION_LOST,
+    Kind.DRAIN_TIMEOUT: Event.CONNECTION_LOST,
+    Kind.TLS_FAILED: Event.CONNECTION_REFUSED,
+    Kind.ADDRESS_REFUSED: Event.CONNECTION_REFUSED,
+    Kind.TOO_MANY: Event.CONNECTION_REFUSED,
+    Kind.TOO_MANY_FROM_PEER: Event.CONNECTION_REFUSED,
+    Kind.CROWDED_OUT: Event.CONNECTION_LOST,
+    Kind.BARE_CONNECT: Event.CONNECTION_PROBED,
+    Kind.OVERLOAD: Event.OVERLOAD_STARTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """One listening address and the environments that share it; the certificate tells them apart."""
+
+    section: ListenerSection
+    environments: tuple[str, ...]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.section.host, self.section.port
+
+    @property
+    def key(self) -> str:
+        """What it is known by across reloads: its address; with port 0 its environments too."""
+        return self.name if self.section.port else f"{self.name} {'+'.join(self.environments)}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.section.host}:{self.section.port}"
+
+
+def ports(loaded: Loaded) -> list[Port]:
+    """The listening addresses of all enabled environments. Port 0 is one port for each environment (tests)."""
+    found: dict[tuple[str, int, str], Port] = {}
+    for name, environment in loaded.configuration.environments.items():
+        if not environment.enabled:
+            continue
+        section = environment.listener
+        key = (section.host, section.port, name if section.port == 0 else "")
+        before = found[key].environments if key in found else ()
+        found[key] = Port(section=section, environments=(*before, name))
+    return list(found.values())
+
+
+def limits_of(section: ListenerSection) -> Limits:
+    return Limits(
+        max_message=section.max_message_bytes,
+        frame_timeout=section.frame_timeout,
+        idle_timeout=section.idle_timeout,
+        handshake_timeout=section.handshake_timeout,
+        write_timeout=section.write_timeout,
+        max_connections=section.max_connections,
+        max_connections_per_peer=section.max_connections_per_peer,
+        max_pipelined=section.max_pipelined,
+        drain=_DRAIN,
+    )
+
+
+def make_server(
+    loaded: Loaded,
+    port: Port,
+    handler: MessageHandler,
+    clock: Clock,
+    journal: Journal,
+    shared: ConnectionRegister[Connection] | None = None,
+) -> MllpServer:
+    """A server for one port, not yet listening. ConfigurationStop where its TLS files cannot be used."""
+    section = port.section
+    context = tls_context(loaded, port, clock)
+    return MllpServer(
+        handler.handle,
+        oversize=handler.too_long,
+        limits=limits_of(section),
+        tls=context,
+        allow_from=section.allow_from,
+        report=reporter(journal, port.name),
+        shared=shared,
+    )
+
+
+def tls_context(loaded: Loaded, port: Port, clock: Clock) -> ssl.SSLContext | None:
+    """The port's TLS; None: plain. ConfigurationStop where its files cannot be used."""
+    tls = port.section.tls
+    if tls is None:
+        return None
+    try:
+        return server_context(tls.certificate, tls.key, clients=_clients(loaded, port, clock))
+    except TlsSetupError as error:
+        keys = ("environments", port.environments[0], "listener", "tls")
+        raise ConfigurationStop(str(loaded.problem(keys, str(error)))) from None
+
+
+def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | None:
+    """Whose client certificates TLS asks for: pinned `.cer` files where an environment authenticates by them, else `client_ca`."""
+    environments = [loaded.configuration.environments[name] for name in port.environments]
+    pinned = [environment for environment in environments if environment.authentication == "mutual-tls"]
+    if pinned:
+        signers = [read_signer(path, clock.now())[1] for environment in pinned for path in environment.certificates]
+        anchors = tuple(signer.der for signer in signers if signer is not None)
+        ca = port.section.tls.client_ca if port.section.tls is not None else None
+        if ca is not None:
+            anchors += (ca.read_bytes(),)
+        required = ca is not None or len(pinned) == len(environments)
+        # Dates are judged for each message, by our clock and with a code: TLS would only break the connection.
+        return ClientCertificates(anchors=anchors, required=required, check_time=False)
+    tls = port.section.tls
+    if tls is None or tls.client_ca is None:
+        return None
+    return ClientCertificates(anchors=(tls.client_ca.read_bytes(),))
+
+
+class Listeners:
+    """A node's listeners.
+
+    Attributes:
+        opened: (port, number it listens on), in the order of opening.
+    """
+
+    def __init__(self, clock: Clock, journal: Journal, shared: ConnectionRegister[Connection]) -> None:
+        self.opened: list[tuple[Port, int]] = []
+        self._servers: list[MllpServer] = []  # of `opened`, one to one
+        self._clock = clock
+        self._journal = journal
+        self._shared = shared
+
+    @property
+    def keys(self) -> set[str]:
+        return {port.key for port, _ in self.opened}
+
+    def connections(self) -> dict[str, int]:
+        """The port's name -> how many connections are open."""
+        return {
+            port.name: server.statistics().open for (port, _), server in zip(self.opened, self._servers, strict=True)
+        }
+
+    async def open(self, loaded: Loaded, port: Port, handler: MessageHandler) -> None:
+        """Listen on one port. Stops with one sentence, which the log has too, where the address cannot be had."""
+        server = make_server(loaded, port, handler, self._clock, self._journal, self._shared)
+        try:
+            number = await _start(server, loaded, port)
+        except Stop as stop:
+            self._journal.emit(Event.LISTENER_FAILED, listener=port.name, reason=str(stop))
+            raise
+        self.opened.append((port, number))
+        self._servers.append(server)
+        self._journal.emit(
+            Event.LISTENER_STARTED, listener=f"{port.section.host}:{number}", environments=",".join(port.environments),
+            tls=port.section.tls is not None,
+        )  # fmt: skip
+
+    def reconfigure(self, loaded: Loaded) -> None:
+        """Limits, allow-lists and TLS (certificate renewed, client certificates rotated) count for new connections."""
+        now_there = {port.key: port for port in ports(loaded)}
+        for (before, _), server in zip(self.opened, self._servers, strict=True):
+            port = now_there.get(before.key)
+            if port is None:
+                continue
+            section = port.section
+            context = tls_context(loaded, port, self._clock) if before.section.tls is not None else None
+            server.reconfigure(limits=limits_of(section), allow_from=section.allow_from, tls=context)
+
+    async def close(self) -> None:
+        """Drain all at once: what is in flight is committed and answered, and who is stuck at one port costs the others nothing."""
+        names = [f"{port.section.host}:{number}" for port, number in self.opened]
+        await asyncio.gather(*map(self._drain, self._servers, names))
+
+    async def _drain(self, server: MllpServer, name: str) -> None:
+        self._journal.emit(Event.LISTENER_DRAINING, listener=name, connections=server.statistics().open)
+        await server.stop()
+        self._journal.emit(Event.LISTENER_STOPPED, listener=name, messages=server.statistics().frames)
+
+
+async def _start(server: MllpServer, loaded: Loaded, port: Port) -> int:
+    """Listen; the port. Stops with one sentence where the address cannot be had."""
+    host, number = port.address
+    try:
+        return await server.start(host, number)
+    except PermissionError:
+        raise PermissionStop(
+            f"{port.name}: listening there is not permitted; ports below 1024 need a privilege"
+        ) from None
+    except OSError as error:
+        place = loaded.where(("environments", port.environments[0], "listener", "port"))
+        raise Stop(f"{place}: cannot listen on {port.name}: {why_not(error)}") from None
+
+
+def why_not(error: OSError) -> str:
+    """Why a port cannot be had, with what to do about the usual cause."""
+    if error.errno == errno.EADDRINUSE:
+        return "another program has it, perhaps a carebell that runs already; `ss -ltnp` names it"
+    return str(error.strerror or error)
+
+
+def reporter(journal: Journal, name: str) -> Callable[[Incident], None]:
+    """What a listener reports, as log lines."""
+
+    def report(incident: Incident) -> None:
+        event = _EVENTS.get(incident.kind)
+        if incident.error is not None or event is None:
+            journal.emit(Event.INTERNAL_ERROR, **(trace(incident.error) if incident.error is not None else {}))
+            return
+        peer = incident.peer.address if incident.peer is not None else None
+        text = incident.text or incident.kind.sentence
+        fields: dict[str, object] = {"listener": name, "repeats": incident.suppressed or None}
+        if event is Event.CONNECTION_PROBED:
+            journal.emit(event, peer=peer, **fields)
+            return
+        if event is not Event.OVERLOAD_STARTED:
+            fields["peer"] = peer
+        journal.emit(event, reason=incident.kind.code, text=text, **fields)
+
+    return report
+
+
+def listening_ports(started: Sequence[tuple[Port, int]]) -> str:
+    """`production 127.0.0.1:2575, test 127.0.0.1:2576` for people."""
+    return ", ".join(f"{'+'.join(port.environments)} {port.section.host}:{number}" for port, number in started)

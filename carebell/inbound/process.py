@@ -1,0 +1,187 @@
+"""A frame's way to its ACK. The page to read first.
+
+    frame ─> who signed it?  ─> what does it say? ─> what changes?          ─> answer
+             certs.verify       parser.siu           scheduler + store, one    parser.ack
+                                                     transaction per group
+
+`judge()` is everything up to the database and touches nothing: `carebell verify` is `judge()` with a replay memory of its own.
+`commit_group()` is given what queued while the last group was being synced: replay memory, appointments and outbox rows go into one
+transaction, and only after it do the answers leave. Where it runs is the committer's business (docs/decisions/0012). A fault of
+ours gets no answer at all: the connection is reset and the sender's engine sends again (signing.md, section 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from carebell.environment_policy import EnvironmentPolicy
+from carebell.inbound.unit_of_work import UnitOfWork
+from carebell.inbound.validate import ValidatedMessage
+from parser.ack import ACCEPTED, Answer
+from parser.event import Action, SchedulingEvent
+from scheduler.appointment import apply, create
+from store import usage
+from store.appointment_repository import MessageKey, Remembered, find, known, save
+from store.engine import Transaction
+from store.vault import Vault
+
+_USAGE_PRECISION: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessingResult:
+    """What a committed message did, for its answer and its log line.
+
+    Attributes:
+        name: `stored`, `repeated`, `reused`, `older` (a newer message was here before) or `ignored` (S23, S24).
+        appointment: the hospital's reference; None: no appointment.
+        appointment_ids: ours, of every appointment that the message is about: its answer waits for texts of theirs that are on
+            their way to the gateway, also where the message itself changed nothing (it may repeat one that did).
+        reused: the control id had been used for another message, which configuration lets through.
+        planned, withdrawn, suppressed: how many texts now wait, were taken back, are recorded as silences.
+    """
+
+    name: str
+    answer: Answer
+    appointment: str | None = None
+    appointment_ids: tuple[str, ...] = ()
+    reused: bool = False
+    revision: int | None = None
+    planned: int = 0
+    withdrawn: int = 0
+    suppressed: int = 0
+
+
+class MessageProcessor:
+    """Commits groups of judged messages: the committer's `work`.
+
+    Args:
+        desks: the environments' desks as configured now; asked once a group, so that a reload is seen.
+        new_id: 32 random hex digits.
+    """
+
+    def __init__(
+        self, vault: Vault, policies: Callable[[], Mapping[str, EnvironmentPolicy]], new_id: Callable[[], str]
+    ) -> None:
+        self._vault = vault
+        self._policies = policies
+        self._new_id = new_id
+        self._noted: dict[tuple[str, str], datetime] = {}
+
+    def commit_group(self, conn: Transaction, jobs: Sequence[ValidatedMessage]) -> list[ProcessingResult]:
+        """Apply the messages in their order. The caller commits; on any exception nothing of the group is kept."""
+        policies = self._policies()
+        now = max(job.received_at for job in jobs)
+        memory = known(conn, [(_key(job), job.verified.digest) for job in jobs if job.verified is not None])
+        wanted = [
+            (job.event.environment, job.event.aliases)
+            for job in jobs
+            if job.event is not None and job.event.action is not Action.SLOT
+        ]
+        unit = UnitOfWork(found for several in find(conn, self._vault, wanted, now) for found in several)
+        fresh: list[Remembered] = []
+        results = []
+        for job in jobs:
+            result, remembered = self._apply(job, policies, memory, unit)
+            results.append(result)
+            if remembered is not None:
+                memory.setdefault(remembered.key, []).append(remembered)
+                fresh.append(remembered)
+        self._note_usage(conn, jobs, now)
+        save(conn, self._vault, unit.saves(policies), fresh, now, new_id=self._new_id)
+        return results
+
+    def _note_usage(self, conn: Transaction, jobs: Sequence[ValidatedMessage], now: datetime) -> None:
+        """Remember, to the hour, that these certificates are in use."""
+        for job in jobs:
+            if job.verified is None:
+                continue
+            signer = (job.verified.environment, job.verified.thumbprint)
+            noted = self._noted.get(signer)
+            if noted is None or not noted <= now < noted + _USAGE_PRECISION:
+                usage.note(conn, *signer, now)
+                self._noted[signer] = now
+
+    def _apply(
+        self,
+        job: ValidatedMessage,
+        policies: Mapping[str, EnvironmentPolicy],
+        memory: Mapping[MessageKey, Sequence[Remembered]],
+        unit: UnitOfWork,
+    ) -> tuple[ProcessingResult, Remembered | None]:
+        event, message = job.event, job.verified
+        assert event is not None
+        assert message is not None
+        policy = policies[event.environment]
+        key = _key(job)
+        before = memory.get(key, ())
+        for one in before:
+            if one.digest == message.digest:
+                return ProcessingResult(
+                    name="repeated", answer=_as_answered(one, policy), appointment_ids=unit.ids(event)
+                ), None
+        if before and policy.refuses_reuse:
+            return ProcessingResult(name="reused", answer=policy.reused()), None
+        result = self._process(event, policy, unit)
+        if before:
+            result = replace(result, reused=True)
+        remembered = Remembered(
+            key=key,
+            digest=message.digest,
+            answer=result.answer.answer,
+            code=result.answer.code,
+            err3=result.answer.err3,
+            text=result.answer.text,
+            received_at=job.received_at,
+            forget_after=job.received_at + policy.remembers_for,
+            reuses=bool(before),
+        )
+        return result, remembered
+
+    def _process(self, event: SchedulingEvent, policy: EnvironmentPolicy, unit: UnitOfWork) -> ProcessingResult:
+        if event.action is Action.SLOT:
+            return ProcessingResult(name="ignored", answer=ACCEPTED)
+        change, duplicates = unit.for_event(event)
+        answer = ACCEPTED
+        if change is None:
+            seen = create(event, policy.planning, id=self._new_id(), zone=policy.zone)
+            change = unit.open(seen)
+            if event.action in (Action.CANCEL, Action.DELETE, Action.NO_SHOW):
+                answer = policy.answers.answer("UNSEEN")
+        else:
+            after = apply(change.appointment, event, policy.planning)
+            if after is None:
+                reference = change.appointment.reference
+                return ProcessingResult(
+                    name="older", answer=answer, appointment=reference, appointment_ids=unit.ids(event)
+                )
+            change.appointment = after
+        for duplicate in duplicates:
+            change.merge(duplicate)
+        unit.index(change)
+        planned, withdrawn, suppressed = change.replan(policy, event.received_at)
+        return ProcessingResult(
+            name="stored",
+            answer=answer,
+            appointment=change.appointment.reference,
+            appointment_ids=(change.appointment.id, *(duplicate.appointment.id for duplicate in duplicates)),
+            revision=change.appointment.revision,
+            planned=planned,
+            withdrawn=withdrawn,
+            suppressed=suppressed,
+        )
+
+
+def _as_answered(before: Remembered, policy: EnvironmentPolicy) -> Answer:
+    if before.code is None:
+        return ACCEPTED
+    return policy.answers.answer(before.code, before.err3, before.text)
+
+
+def _key(job: ValidatedMessage) -> MessageKey:
+    msh = job.msh
+    parts = (msh.sending_application, msh.sending_facility, msh.control_id)
+    return MessageKey(job.environment or "", *(part.decode("latin-1") for part in parts))

@@ -1,0 +1,99 @@
+"""Everything about a frame up to the database: who signed it, and what it says. Touches nothing but its arguments.
+
+`carebell verify` is `MessageValidator.validate()` with a replay memory of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from certs.message import Msh, Refusal, VerifiedMessage
+from certs.msh import read_msh
+from certs.verify import Verifier
+from parser import siu
+from parser.ack import Answer
+from parser.answers import AnswerTable
+from parser.event import Rejection, SchedulingEvent
+from parser.siu import Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatedMessage:
+    """What is known of a frame before the database is asked.
+
+    Attributes:
+        msh: for the answer; header bytes only.
+        environment: whose certificate signed it; None where that is not known.
+        verified: None: refused before or by verification.
+        event: None: refused, or not to be acted on.
+        refused: the answer, where it is already certain.
+        thumbprint, digest: short prefixes for the log line.
+    """
+
+    msh: Msh = field(repr=False)
+    environment: str | None
+    received_at: datetime
+    verified: VerifiedMessage | None = None
+    event: SchedulingEvent | None = None
+    refused: Answer | None = None
+    thumbprint: str | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageValidator:
+    """Judges the frames of one listener.
+
+    Attributes:
+        rules: environment -> how its messages are read.
+        answers: environment -> its table of answers; "" is the table for messages of no known environment.
+    """
+
+    verifier: Verifier
+    rules: Mapping[str, Rules]
+    answers: Mapping[str, AnswerTable]
+
+    def validate(self, content: bytes, received_at: datetime, peer_thumbprint: str | None = None) -> ValidatedMessage:
+        """Verify and read one frame's content. Never raises for anything a sender can send."""
+        outcome = self.verifier.verify(content, received_at=received_at, peer_thumbprint=peer_thumbprint)
+        if isinstance(outcome, Refusal):
+            table = self._table(outcome.environment)
+            return ValidatedMessage(
+                msh=outcome.msh,
+                environment=outcome.environment,
+                received_at=received_at,
+                refused=table.answer(outcome.code, outcome.err3, outcome.text),
+                thumbprint=outcome.thumbprint,
+                digest=outcome.digest,
+            )
+        read = siu.read(outcome, self.rules[outcome.environment])
+        event, refused = (read, None) if isinstance(read, SchedulingEvent) else (None, self._rejected(outcome, read))
+        return ValidatedMessage(
+            msh=outcome.msh,
+            environment=outcome.environment,
+            received_at=received_at,
+            verified=outcome,
+            event=event,
+            refused=refused,
+            thumbprint=outcome.thumbprint[:8],
+            digest=outcome.digest.hex()[:16],
+        )
+
+    def answer(self, validated: ValidatedMessage, code: str, text: str | None = None) -> Answer:
+        """The environment's answer to a failure found after judging (SIG10, UNSEEN, TRANSIENT ...)."""
+        return self._table(validated.environment).answer(code, text=text)
+
+    def too_long(self, head: bytes, received_at: datetime) -> ValidatedMessage:
+        """A frame over the size limit, of which only the first bytes were read."""
+        return ValidatedMessage(
+            msh=read_msh(head), environment=None, received_at=received_at, refused=self._table(None).answer("SIZE")
+        )
+
+    def _rejected(self, message: VerifiedMessage, rejection: Rejection) -> Answer:
+        table = self._table(message.environment)
+        return table.answer(rejection.code, rejection.err3, rejection.text, rejection.location)
+
+    def _table(self, environment: str | None) -> AnswerTable:
+        return self.answers.get(environment or "", self.answers[""])

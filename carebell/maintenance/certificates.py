@@ -1,0 +1,103 @@
+"""The senders' certificates over time: loaded, rotated, expiring, expired, unused (signing.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from carebell.inbound.trust import days_left, read_signer
+from certs.certificate import SigningCertificate
+from certs.rotation import expiry_warnings, unused_for
+from config.load import Loaded
+from journal.events import Event
+from journal.logs import Journal
+from journal.metrics import Metrics
+from store import usage
+from store.engine import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A certificate in an enabled environment."""
+
+    environment: str
+    file: Path
+    certificate: SigningCertificate
+
+
+def registered(loaded: Loaded, now: datetime) -> Iterator[Registered]:
+    """Every usable certificate of every enabled environment."""
+    for name, environment in loaded.configuration.environments.items():
+        for path in environment.certificates if environment.enabled else ():
+            _, certificate = read_signer(path, now)
+            if certificate is not None:
+                yield Registered(environment=name, file=path, certificate=certificate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """Says what is to be said about certificates.
+
+    Attributes:
+        loaded: the configuration in force.
+        known: (environment, thumbprint) of the certificates said to be in use: a file may change its content in place.
+    """
+
+    store: Store
+    loaded: Callable[[], Loaded]
+    journal: Journal
+    metrics: Metrics
+    known: set[tuple[str, str]] = field(default_factory=set)
+
+    def started(self, now: datetime) -> None:
+        """At start: which certificates are in use."""
+        for one in registered(self.loaded(), now):
+            self.known.add((one.environment, one.certificate.thumbprint))
+            self.journal.emit(Event.CERTIFICATE_LOADED, **_facts(one, now))
+
+    def changed(self, now: datetime) -> None:
+        """After a reload: the certificates that are new."""
+        found = list(registered(self.loaded(), now))
+        old = set(self.known)
+        self.known.clear()
+        self.known.update((one.environment, one.certificate.thumbprint) for one in found)
+        for one in found:
+            if (one.environment, one.certificate.thumbprint) not in old:
+                active = sum(other.environment == one.environment for other in found)
+                self.journal.emit(
+                    Event.CERTIFICATE_ROTATED, environment=one.environment, active=active,
+                    thumbprint=one.certificate.thumbprint[:8], file=one.file.name,
+                )  # fmt: skip
+
+    def look(self, now: datetime) -> None:
+        """Once a day: warnings at 60, 30, 14, 7 and 1 days, expired and unused certificates. Blocking."""
+        for one in registered(self.loaded(), now):
+            certificate, facts = one.certificate, _facts(one, now)
+            self.metrics.certificate_days_left.labels(one.environment, certificate.thumbprint[:8]).set(
+                facts["days_left"]
+            )
+            with self.store.write() as conn:
+                since = usage.asked_at(conn, one.environment, certificate.thumbprint, now)
+                active_since = usage.active_since(conn, one.environment, certificate.thumbprint, now)
+                last_used = usage.last_used(conn, one.environment, certificate.thumbprint)
+            if now > certificate.not_after:
+                self.journal.emit(Event.CERTIFICATE_EXPIRED, **facts)
+            elif expiry_warnings(certificate.not_after, since=since, now=now):
+                self.journal.emit(Event.CERTIFICATE_EXPIRING, **facts)
+            if unused_for(last_used, active_since=active_since, now=now) is not None:
+                facts.pop("not_after")
+                self.journal.emit(Event.CERTIFICATE_UNUSED, **facts)
+
+
+def _facts(one: Registered, now: datetime) -> dict[str, Any]:
+    certificate = one.certificate
+    return {
+        "environment": one.environment,
+        "thumbprint": certificate.thumbprint[:8],
+        "file": one.file.name,
+        "not_after": certificate.not_after,
+        "days_left": days_left(certificate.not_after, now),
+    }

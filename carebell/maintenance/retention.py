@@ -1,0 +1,148 @@
+"""Forgetting, and looking after what nobody looks at: runs every few seconds, on one node at a time.
+
+- A phone is gone when its visit begins or its cancellation is settled; at the day's end its key is destroyed; the files are cut.
+- The restore marker beats, so that an old backup is noticed (`store.restore`).
+- Certificates that expire soon, or sign nothing any more, are told of once a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from carebell.maintenance.clock_guard import ClockGuard
+from journal.events import Event
+from journal.logs import Journal
+from scheduler.clock import Clock
+from store import forgetting, leases, receipts, restore
+from store.engine import Store
+from store.vault import Vault
+
+JOB: Final = "housekeeping"
+LEASE: Final = timedelta(minutes=5)
+PAGE: Final = 500
+SWEEP_EVERY: Final = timedelta(minutes=10)
+BEAT_EVERY: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """What one round forgot. `files_settled` False: a reader kept SQLite's log from being cut; the next round tries again."""
+
+    appointments: int
+    suppressed: int
+    keys: int
+    messages: int
+    files_settled: bool
+
+
+def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | None = None) -> Purged:
+    """Forget everything that is due at `now`, in pages, and cut the files."""
+    appointments = suppressed = 0
+    while True:
+        with store.write() as conn:
+            page = forgetting.forget_due(conn, now, limit=PAGE)
+        for one in page:
+            appointments += 1
+            suppressed += one.suppressed
+            if journal is not None:
+                journal.emit(
+                    Event.PHONE_FORGOTTEN, environment=one.environment, appointment=one.reference, reason="due"
+                )
+        if len(page) < PAGE:
+            break
+    with store.write() as conn:
+        swept = forgetting.sweep(conn, vault, now)
+        receipts.forget_unfinished(conn, now)
+    settled = forgetting.settle_files(store)
+    return Purged(
+        appointments=appointments,
+        suppressed=suppressed,
+        keys=swept.keys,
+        messages=swept.messages,
+        files_settled=settled,
+    )
+
+
+class Retention:
+    """One node's rounds. Blocking: each `round()` runs in a thread.
+
+    Args:
+        marker: the restore marker's file, beside the key ring.
+        doubt: of a clock that jumps ahead; None: the clock is a rehearsal's and always right.
+        certificates: called once a day with `now`: emits what is to be said about the senders' certificates.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        clock: Clock,
+        node: str,
+        marker: Path,
+        journal: Journal,
+        certificates: Callable[[datetime], None],
+        doubt: ClockGuard | None = None,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._node = node
+        self._marker = marker
+        self._journal = journal
+        self._certificates = certificates
+        self._doubt = doubt
+        self._swept_at: datetime | None = None
+        self._beat_at: datetime | None = None
+        self._looked_at: datetime | None = None
+        self._unsettled = False
+        self._had_the_job = False
+
+    def round(self) -> None:
+        """One round, if this node has the job."""
+        now = self._clock.now()
+        certain = now if self._doubt is None else self._doubt.time(now)
+        self._beat(now)
+        if not self._holds_the_job(now):
+            return
+        if self._due(self._swept_at, SWEEP_EVERY, certain) or self._unsettled or self._anything_to_forget(certain):
+            purged = forget_now(self._store, self._vault, certain, self._journal)
+            self._swept_at, self._unsettled = certain, not purged.files_settled
+            if purged.keys:
+                self._journal.emit(Event.DAY_KEY_DESTROYED, count=purged.keys)
+            if purged.appointments or purged.messages:
+                self._journal.emit(
+                    Event.PURGE_FINISHED, appointments=purged.appointments, messages=purged.messages, count=purged.keys
+                )
+        if self._due(self._looked_at, timedelta(days=1), now):
+            self._looked_at = now
+            self._certificates(now)
+
+    def _holds_the_job(self, now: datetime) -> bool:
+        with self._store.write() as conn:
+            mine = leases.acquire(conn, JOB, self._node, now=now, lasts=LEASE)
+        if mine is not self._had_the_job:
+            self._journal.emit(Event.LEASE_ACQUIRED if mine else Event.LEASE_LOST, name=JOB, node=self._node)
+            self._had_the_job = mine
+        return mine
+
+    def _anything_to_forget(self, now: datetime) -> bool:
+        with self._store.read() as conn:
+            return forgetting.anything_due(conn, now)
+
+    def _beat(self, now: datetime) -> None:
+        """Every node writes its own marker."""
+        if not self._due(self._beat_at, BEAT_EVERY, now):
+            return
+        with self._store.write() as conn:
+            pulse = restore.beat(conn, now)
+        restore.remember(self._marker, pulse)
+        self._beat_at = now
+
+    @staticmethod
+    def _due(last: datetime | None, every: timedelta, now: datetime) -> bool:
+        return last is None or not last <= now < last + every

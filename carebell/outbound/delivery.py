@@ -1,0 +1,270 @@
+"""What an answer or a status of the gateway does to a row: the policy of `notifier.outcomes` carried out, and its log line.
+
+The dispatcher, the webhooks and the aftercare all end here, so that a code means the same wherever it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from journal.events import Event
+from journal.logs import Journal
+from journal.metrics import Metrics
+from notifier import outcomes
+from notifier.failures import Alert, Failure, Scope
+from notifier.gateway import Accepted, DeliveryStatus, Receipt
+from notifier.gateways import failure_of
+from notifier.outcomes import Action, Context, Outcome
+from parser.phone import PhoneNumber
+from scheduler.sms import Reason, SmsState
+from store import holds, optouts, receipts
+from store.engine import Transaction
+from store.holds import Breaker
+from store.optouts import Optout
+from store.outbox_row import OutboxRow
+from store.receipts import Acceptance
+
+_RATE_SPAN: Final = timedelta(hours=1)
+_RATE_ALARM: Final = 5
+"""So many texts of one sender, in that span, that failed with a code which is alarming only in numbers."""
+
+PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
+"""An open breaker's waits before one text may try, in turn; the last one repeats."""
+
+Scopes = tuple[tuple[holds.Scope, str], ...]
+
+
+def facts(row: OutboxRow) -> dict[str, Any]:
+    """The fields that every line about a text has."""
+    return {
+        "environment": row.environment,
+        "appointment": row.reference,
+        "kind": row.kind.value,
+        "rule": row.rule,
+        "sms": row.id,
+    }
+
+
+def _scopes(row: OutboxRow) -> Scopes:
+    return (("environment", row.environment), ("sender", row.sender or ""))
+
+
+class DeliveryRecorder:
+    """Writes outcomes; the commit is the caller's, and the log line is written after it.
+
+    Breakers: a text that was claimed after one opened is its probe; what was under way before moves nothing.
+
+    Args:
+        drop_number: called, within the transaction, for a settled text whose number the gateway calls unusable.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        metrics: Metrics,
+        drop_number: Callable[[Transaction, OutboxRow, datetime], None] = lambda conn, row, now: None,
+    ) -> None:
+        self._journal = journal
+        self._metrics = metrics
+        self._drop_number = drop_number
+
+    def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
+        """The answers to creates; those rows for which nothing was created and that are due again."""
+        taken = [(row, receipt) for row, receipt in answers if isinstance(receipt, Accepted)]
+        receipts.accepted(
+            conn, [Acceptance(row.id, row.attempts, receipt.message_id) for row, receipt in taken], at=now
+        )
+        for row, receipt in taken:
+            if receipt.status is not DeliveryStatus.ACCEPTED:
+                state = SmsState(receipt.status.value)
+                receipts.advance_status(conn, row.id, row.attempts, state, at=now, sid=receipt.message_id)
+        if taken and holds.open_breakers(conn):
+            for row, _ in taken:
+                self._probe_went_well(conn, row, by="create")
+        return [
+            row
+            for row, receipt in answers
+            if not isinstance(receipt, Accepted)
+            and self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now)
+        ]
+
+    def report(
+        self,
+        conn: Transaction,
+        row: OutboxRow,
+        status: DeliveryStatus | None,
+        failure: Failure | None,
+        message_id: str | None,
+        now: datetime,
+    ) -> Callable[[], None]:
+        """A status by webhook or by asking; gives the function that writes the log line once it is committed."""
+        if status is None:
+            return _say_nothing
+        state, code = SmsState(status.value), failure.code if failure is not None else None
+        if not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, sid=message_id):
+            return _say_nothing
+        outcome: Outcome | None = None
+        if state is SmsState.DELIVERED:
+            self._probe_went_well(conn, row, by="delivery")
+        if state in (SmsState.UNDELIVERED, SmsState.FAILED) and failure is not None:
+            outcome = outcomes.policy(failure, _context(row, now))
+            self._consequences(conn, row, outcome, now)
+            if outcome.action in (Action.RETRY, Action.HOLD):
+                receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
+        often = outcome is not None and outcome.alert is Alert.RATE and self._is_frequent(conn, row, outcome, now)
+
+        def say() -> None:
+            self._metrics.sms.labels(row.environment, row.kind.value, state.value, str(code or "")).inc()
+            self._journal.emit(
+                Event.SMS_STATUS, **facts(row), sid=message_id, state=state.value, code=code, source="gateway"
+            )
+            if outcome is not None and outcome.action in (Action.RETRY, Action.HOLD):
+                self._log_outcome(row, outcome, None)
+            elif outcome is not None:
+                self._alert(row, outcome, often=often)
+
+        return say
+
+    def not_posted(self, conn: Transaction, row: OutboxRow, now: datetime) -> None:
+        """The claim is given back untried: due again, no attempt counted, and another text may probe in its place."""
+        receipts.retry(conn, row.id, row.attempts, until=now, spent=False)
+        for scope, name in _scopes(row):
+            if self._probes(conn, row, scope, name) is not None:
+                holds.probe_again(conn, scope, name, at=now)
+
+    def log_answer(self, row: OutboxRow, receipt: Receipt, to: PhoneNumber, now: datetime) -> None:
+        """The line of a create that was not accepted."""
+        self._log_outcome(row, outcomes.policy(receipt, _context(row, now)), to)
+
+    def log_suppressed(self, row: OutboxRow) -> None:
+        """The line of a text that the claim found not to leave."""
+        self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
+        self._journal.emit(Event.SMS_SUPPRESSED, **facts(row), reason=row.reason.value, due=row.due)
+
+    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
+        again = False
+        match outcome.action:
+            case Action.UNKNOWN:
+                receipts.ambiguous(conn, row.id, row.attempts)
+            case Action.RETRY | Action.HOLD:
+                again = receipts.retry(
+                    conn, row.id, row.attempts, until=outcome.at or now, code=outcome.code,
+                    spent=outcome.action is Action.RETRY,
+                )  # fmt: skip
+            case Action.EXPIRED:
+                receipts.retry(conn, row.id, row.attempts, until=now, code=outcome.code)
+                receipts.give_up(conn, row.id, row.attempts, reason=Reason.EXPIRED, at=now)
+            case Action.FAILED | Action.ACCEPTED:
+                receipts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
+                if outcome.breaker is None:
+                    self._probe_was_refused(conn, row, outcome, now)
+        self._consequences(conn, row, outcome, now)
+        return again
+
+    def _consequences(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+        """For other texts than this one."""
+        self._trip(conn, row, outcome, now)
+        self._opt_out(conn, row, outcome, now)
+        if outcome.invalid_number:
+            self._drop_number(conn, row, now)
+
+    # Breakers
+
+    def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+        if outcome.breaker is None:
+            return
+        scope: holds.Scope = "sender" if outcome.breaker is Scope.SENDER else "environment"
+        name = dict(_scopes(row))[scope]
+        known = holds.open_breaker(conn, scope, name)
+        if known is not None and self._probes(conn, row, scope, name) is None:
+            return  # it was under way when the breaker opened, and says nothing new
+        failed = -1 if known is None else known.probes
+        probe_at = now + PROBES[min(failed + 1, len(PROBES) - 1)]
+        if holds.trip(conn, scope, name, code=outcome.code or 0, at=now, probe_at=probe_at):
+            self._journal.emit(
+                Event.BREAKER_OPENED, scope=scope, environment=row.environment, sender=row.sender, code=outcome.code
+            )
+
+    def _probes(self, conn: Transaction, row: OutboxRow, scope: holds.Scope, name: str) -> Breaker | None:
+        """The open breaker that this text was let through to try; None: it left before, or nothing is open."""
+        known = holds.open_breaker(conn, scope, name)
+        late = known is not None and row.claimed_at is not None and row.claimed_at > known.opened_at
+        return known if late else None
+
+    def _probe_went_well(self, conn: Transaction, row: OutboxRow, *, by: Literal["create", "delivery"]) -> None:
+        """Close what this text tried. Where deliveries failed, that a create is taken proves nothing."""
+        for scope, name in _scopes(row):
+            tried = self._probes(conn, row, scope, name)
+            if tried is not None and (by == "delivery" or not failure_of(tried.code).of_delivery):
+                self._close(conn, row, scope, name)
+
+    def _probe_was_refused(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+        """A probe was refused for what it is itself: that says who we are was accepted, and by an opt-out our sender too.
+
+        A number that is none may be refused before the sender is looked at; then the next text tries.
+        """
+        for scope, name in _scopes(row):
+            tried = self._probes(conn, row, scope, name)
+            if tried is None:
+                continue
+            proven = not failure_of(tried.code).of_delivery and (scope == "environment" or outcome.opt_out)
+            if proven:
+                self._close(conn, row, scope, name)
+            else:
+                holds.probe_again(conn, scope, name, at=now)
+
+    def _close(self, conn: Transaction, row: OutboxRow, scope: holds.Scope, name: str) -> None:
+        if holds.reset(conn, scope, name):
+            self._journal.emit(Event.BREAKER_CLOSED, scope=scope, environment=row.environment, sender=row.sender)
+
+    def _is_frequent(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
+        if row.sender is None or outcome.code is None:
+            return False
+        return receipts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN) >= _RATE_ALARM
+
+    def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+        if not outcome.opt_out or row.phone_key is None or row.sender is None:
+            return
+        if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="refusal", since=now)):
+            self._journal.emit(Event.OPT_OUT_RECORDED, environment=row.environment, sender=row.sender, source="refusal")
+
+    def _log_outcome(self, row: OutboxRow, outcome: Outcome, to: PhoneNumber | None) -> None:
+        state = {Action.UNKNOWN: "unknown", Action.RETRY: "retry", Action.HOLD: "retry", Action.EXPIRED: "expired"}.get(
+            outcome.action, "failed"
+        )
+        reason = outcome.why or (str(outcome.code) if outcome.code is not None else "")
+        self._metrics.sms.labels(row.environment, row.kind.value, state, reason).inc()
+        masked = to.masked if to is not None else None
+        if outcome.action is Action.UNKNOWN:
+            self._journal.emit(Event.SMS_UNKNOWN, **facts(row), to=masked, reason=outcome.why, attempt=row.attempts)
+        elif outcome.action in (Action.RETRY, Action.HOLD):
+            self._journal.emit(
+                Event.SMS_RETRY, **facts(row), code=outcome.code, reason=outcome.why, attempt=row.attempts,
+                next_at=outcome.at,
+            )  # fmt: skip
+        elif outcome.action is Action.EXPIRED:
+            self._journal.emit(Event.SMS_SUPPRESSED, **facts(row), reason=Reason.EXPIRED.value, due=row.due)
+        else:
+            self._journal.emit(
+                Event.SMS_FAILED, **facts(row), to=masked, code=outcome.code, state=SmsState.FAILED.value,
+                attempt=row.attempts,
+            )  # fmt: skip
+        self._alert(row, outcome)
+
+    def _alert(self, row: OutboxRow, outcome: Outcome, *, often: bool = False) -> None:
+        """For a person. A breaker's alarm is its own line, once; a rate is alarming only in numbers."""
+        if outcome.alert is None or outcome.alert is Alert.BREAKER or (outcome.alert is Alert.RATE and not often):
+            return
+        self._journal.emit(
+            Event.ALARM_RAISED, alarm=f"sms_{outcome.alert.value}", value=outcome.code, environment=row.environment
+        )
+
+
+def _context(row: OutboxRow, now: datetime) -> Context:
+    return Context(kind=row.kind, attempt=row.attempts, now=now, expires=row.expires or now)
+
+
+def _say_nothing() -> None:
+    """A status that was no news."""

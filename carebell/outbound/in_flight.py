@@ -1,0 +1,57 @@
+"""Which appointments have a text on its way to the gateway at this moment, so that a cancellation's ACK can wait for it.
+
+Promise I4: no create starts after a cancel was acknowledged. The dispatcher enters an appointment here, then looks whether its
+row may still be posted, posts, and leaves. The way in commits a change, then looks here: either the dispatcher's look saw the
+change and did not post, or the appointment stands here and the ACK waits until the post is over. One process's promise; between
+nodes the dispatcher's look is all there is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from threading import Lock
+
+
+class InFlight:
+    """Thread-safe. Holds appointment ids, never more than the dispatcher has in flight."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._under_way: Counter[str] = Counter()
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
+
+    def enter(self, appointments: Iterable[str]) -> None:
+        with self._lock:
+            self._under_way.update(appointments)
+
+    def leave(self, appointment: str) -> None:
+        """The gateway has answered, or will not be asked."""
+        with self._lock:
+            self._under_way[appointment] -= 1
+            if self._under_way[appointment] > 0:
+                return
+            del self._under_way[appointment]
+            waiting = self._waiting.pop(appointment, [])
+        for call in waiting:
+            call()
+
+    def when_clear(self, appointments: Iterable[str], call: Callable[[], None]) -> bool:
+        """True: nothing is under way. False: `call` will be called, on a dispatcher's thread, when what is now is over."""
+        with self._lock:
+            busy = [appointment for appointment in appointments if appointment in self._under_way]
+            if not busy:
+                return True
+            left = set(busy)
+
+            def over(appointment: str) -> None:
+                with self._lock:  # `leave` calls without it
+                    left.discard(appointment)
+                    last = not left
+                if last:
+                    call()
+
+            for appointment in busy:
+                self._waiting.setdefault(appointment, []).append(partial(over, appointment))
+            return False

@@ -1,0 +1,36 @@
+"""A number that the gateway calls unusable is dropped: what still waits for it is recorded as such.
+
+A later message of the hospital that gives a number, the same or another, is believed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from carebell.environment_policy import RuntimeConfig
+from carebell.outbound.replan import replan
+from store.appointment_repository import load, save
+from store.engine import Transaction
+from store.outbox_row import OutboxRow
+from store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidNumbers:
+    """Called within the transaction that settles the text."""
+
+    vault: Vault
+    runtime_config: Callable[[], RuntimeConfig]
+
+    def __call__(self, conn: Transaction, row: OutboxRow, now: datetime) -> None:
+        policy = self.runtime_config().policies.get(row.environment)
+        stored = load(conn, self.vault, {row.appointment}, now, lock=True).get(row.appointment)
+        phone = stored.appointment.phone if stored is not None else None
+        if policy is None or stored is None or phone is None:
+            return
+        if self.vault.ring.phone_key(phone) != row.phone_key:
+            return  # corrected since, or the text was forced to another number
+        appointment = replace(stored.appointment, phone=None, phone_fault="invalid_phone")
+        save(conn, self.vault, [replan(replace(stored, appointment=appointment), policy, now)], [], now)

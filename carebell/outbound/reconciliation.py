@@ -1,0 +1,184 @@
+"""After the POST: unknown fates are resolved by asking, lost callbacks are polled, the gateway forgets too.
+
+A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A webhook settles it; else, a minute later, the
+gateway's own list. If that shows nothing, what `Gateway.resends` allows is sent once more: with most gateways a cancellation
+alone, because a patient at a closed door is the greater harm. Anything else stays `unknown`, is alarmed once, and stands in the
+report. It is looked up again for a day: the list may have been slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from carebell.environment_policy import RuntimeConfig
+from carebell.outbound.delivery import DeliveryRecorder, facts
+from carebell.outbound.render import sms_of
+from journal.events import Event
+from journal.logs import Journal
+from notifier.gateway import DeliveryStatus, Gateway, GatewayUnavailableError, Resend, Sms
+from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment
+from scheduler.clock import Clock
+from scheduler.sms import SmsKind
+from store import receipts
+from store.appointment_repository import load
+from store.engine import Store
+from store.outbox_row import OutboxRow
+from store.receipts import Acceptance
+from store.vault import Vault
+
+PAGE: Final = 50
+GATEWAY_KEEPS: Final = timedelta(days=14)
+"""For so long a gateway may refuse to delete a text; then it is left there, and said so."""
+FORGET_AGAIN: Final = timedelta(hours=1)
+SENT_TWICE: Final = 2
+"""Doubts after which a cancellation is left alone: the first one allowed one create more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """Blocking: each `round()` runs in a thread.
+
+    Attributes:
+        recipient: whom an appointment's texts go to, as the dispatcher has it.
+    """
+
+    store: Store
+    vault: Vault
+    runtime_config: Callable[[], RuntimeConfig]
+    gateway: Gateway
+    delivery: DeliveryRecorder
+    clock: Clock
+    journal: Journal
+    recipient: Callable[[Appointment, RuntimeConfig], PhoneNumber | None]
+
+    def round(self) -> None:
+        """Leases, unknown fates, polls and deletions that are due."""
+        now = self.clock.now()
+        self._expire_leases(now)
+        self._resolve(now)
+        self._poll(now)
+        self._forget(now)
+
+    def _expire_leases(self, now: datetime) -> None:
+        with self.store.write() as conn:
+            lost = [receipts.by_id(conn, outbox_id) for outbox_id in receipts.expire_leases(conn, now)]
+        for row in lost:
+            if row is not None:
+                self.journal.emit(Event.SMS_UNKNOWN, **facts(row), reason="lease_expired", attempt=row.attempts)
+
+    # Unknown fates
+
+    def _resolve(self, now: datetime) -> None:
+        with self.store.read() as conn:
+            rows = receipts.to_resolve(conn, now, limit=PAGE)
+            known = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
+        for row in rows:
+            found = known.get(row.appointment)
+            settled = found is not None and self._resolve_one(row, found.appointment, now)
+            if not settled and row.checked_at is None:
+                self.journal.emit(Event.ALARM_RAISED, alarm="sms_unknown", environment=row.environment)
+        if rows:
+            with self.store.write() as conn:
+                receipts.checked(conn, [row.id for row in rows], now)
+
+    def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> bool:
+        """Whether the text's fate is known now, or it is sent once more."""
+        sms = self._sms(row, appointment)
+        sent = self.gateway.find(sms, row.claimed_at or now) if sms is not None else None
+        if sent is None:  # the gateway cannot tell, or the number is gone or another one
+            return False
+        with self.store.read() as conn:
+            candidates = [
+                message
+                for message in sent
+                if (owner := receipts.by_sid(conn, message.message_id)) is None or owner.id == row.id
+            ]
+        message = next((candidate for candidate in candidates if candidate.same), None)
+        if message is not None:
+            with self.store.write() as conn:
+                receipts.accepted(conn, [Acceptance(row.id, row.attempts, message.message_id)], at=now)
+                say = self.delivery.report(conn, row, message.status, message.failure, message.message_id, now)
+            self.journal.emit(
+                Event.SMS_RESOLVED, **facts(row), state=(message.status or DeliveryStatus.ACCEPTED).value,
+                sid=message.message_id, source="gateway_list",
+            )  # fmt: skip
+            say()
+            return True
+        # A text with other words may be this one, written before the appointment or the templates changed.
+        if candidates or not self._may_resend(row, now):
+            return False
+        with self.store.write() as conn:
+            again = receipts.resend(conn, row.id, row.attempts, until=now)
+        if again:
+            self.journal.emit(Event.SMS_RESOLVED, **facts(row), state="due", source="not_in_gateway_list")
+        return True
+
+    def _may_resend(self, row: OutboxRow, now: datetime) -> bool:
+        """Whether a text that the gateway's list does not show is of use still and may be sent once more."""
+        if row.expires is None or now >= row.expires:
+            return False
+        match self.gateway.resends:
+            case Resend.ALWAYS:
+                return True
+            case Resend.CANCELLATIONS:
+                return row.kind is SmsKind.CANCELED and row.doubts < SENT_TWICE
+            case Resend.NEVER:
+                return False
+
+    def _sms(self, row: OutboxRow, appointment: Appointment) -> Sms | None:
+        """The text as it was posted, to be recognised in the gateway's list."""
+        runtime_config = self.runtime_config()
+        policy = runtime_config.policies.get(row.environment)
+        if policy is None or row.sender is None:
+            return None
+        to = self.recipient(appointment, runtime_config)
+        if to is None or self.vault.ring.phone_key(to) != row.phone_key:
+            return None
+        return sms_of(row, appointment, policy, runtime_config.organization, to=to, valid_for=timedelta())
+
+    # Lost callbacks
+
+    def _poll(self, now: datetime) -> None:
+        with self.store.read() as conn:
+            rows = receipts.to_poll(conn, now, limit=PAGE)
+        asked = []
+        for row in rows:
+            try:
+                sent = self.gateway.fetch(row.sid) if row.sid is not None else None
+            except GatewayUnavailableError:
+                break
+            asked.append(row.id)
+            if sent is not None:
+                with self.store.write() as conn:
+                    say = self.delivery.report(conn, row, sent.status, sent.failure, sent.message_id, now)
+                say()
+        if asked:
+            with self.store.write() as conn:
+                receipts.checked(conn, asked, now)
+
+    # The gateway's copy
+
+    def _forget(self, now: datetime) -> None:
+        with self.store.read() as conn:
+            due = receipts.to_forget(conn, now, limit=PAGE)
+        # What is deleted there and not yet written down here is asked for again, and found gone.
+        gone = {sid: self.gateway.forget(sid) for sid, _ in due}
+        if not due:
+            return
+        with self.store.write() as conn:
+            for sid, since in due:
+                if gone[sid]:
+                    receipts.forgotten(conn, sid, now)
+                elif now - since > GATEWAY_KEEPS:
+                    receipts.stop_forgetting(conn, sid)
+                else:
+                    receipts.forget_later(conn, sid, now + FORGET_AGAIN)
+        for sid, since in due:
+            if gone[sid]:
+                self.journal.emit(Event.GATEWAY_COPY_DELETED, sid=sid)
+            elif now - since > GATEWAY_KEEPS:
+                self.journal.emit(Event.GATEWAY_COPY_KEPT, sid=sid)

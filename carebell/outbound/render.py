@@ -1,0 +1,98 @@
+"""An appointment's text, from the desk's templates and the organisation's name: the one place that puts them together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from carebell.environment_policy import EnvironmentPolicy
+from config.model import Organization
+from config.model import SmsSettings as SmsSection
+from notifier.gateway import Sms
+from notifier.text import Rendered, TextSettings, Unrendered, Values, render
+from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment
+from scheduler.sms import SmsKind
+from store.outbox_row import OutboxRow
+
+
+def compose(
+    appointment: Appointment, kind: SmsKind, policy: EnvironmentPolicy, organization: Organization
+) -> Rendered | Unrendered:
+    """The text that would leave now. A cancellation names the time that the patient was told last."""
+    sms = policy.environment.sms
+    start, zone, date_only = appointment.start, appointment.zone, appointment.date_only
+    if (
+        kind is SmsKind.CANCELED
+        and appointment.last_notified is not None
+        and appointment.last_notified.start is not None
+    ):
+        start, zone, date_only = (
+            appointment.last_notified.start,
+            appointment.last_notified_zone,
+            appointment.last_notified.date_only,
+        )
+    return render(
+        policy.templates,
+        kind.value,
+        appointment.language,
+        appointment.visit_mode,
+        Values(
+            start=start,
+            zone=zone,
+            date_only=date_only,
+            join_link=appointment.join_link,
+            facility=appointment.facility,
+            location=appointment.location,
+            provider=appointment.provider,
+            patient_name=appointment.patient_name,
+        ),
+        text_settings(organization, sms),
+    )
+
+
+def text_settings(organization: Organization, sms: SmsSection) -> TextSettings:
+    """What the configuration says about every text."""
+    return TextSettings(
+        organization=organization.name,
+        contact=organization.contact,
+        fallback_language=sms.languages.fallback,
+        max_segments=sms.max_segments,
+        link_hosts=tuple(sms.join_link.allowed_hosts),
+        territory=sms.countries[0],
+    )
+
+
+def text_of(
+    appointment: Appointment, kind: SmsKind, policy: EnvironmentPolicy, organization: Organization
+) -> Rendered | None:
+    """As `compose`; None where there is no text."""
+    text = compose(appointment, kind, policy, organization)
+    return text if isinstance(text, Rendered) else None
+
+
+def sms_of(
+    row: OutboxRow,
+    appointment: Appointment,
+    policy: EnvironmentPolicy,
+    organization: Organization,
+    *,
+    to: PhoneNumber,
+    valid_for: timedelta,
+) -> Sms | None:
+    """An outbox row's text as the gateway takes it; None where there is no text, or the row never had a time."""
+    text = text_of(appointment, row.kind, policy, organization)
+    if text is None or row.due is None:
+        return None
+    return Sms(
+        id=row.id,
+        attempt=row.attempts,
+        environment=row.environment,
+        appointment=row.reference,
+        kind=row.kind.value,
+        to=to,
+        sender=row.sender or policy.environment.sms.sender,
+        body=text.text,
+        segments=text.segments,
+        valid_for=valid_for,
+        due=row.due,
+    )

@@ -1,0 +1,64 @@
+"""A confirmation that was claimed and did not leave: the patient was not told, and what was decided after the claim is put right.
+
+The claim closes an appointment's window, because the patient is taken to know what the text says. Where the gateway certainly
+took nothing (the row had changed, it refused for a passing reason, it was not reached), that is not so. The window is opened
+again as it was, with the messages that came meanwhile counted in, and planned: a booking that was moved meanwhile is told once,
+as a booking with its final time; one that was cancelled meanwhile is not told at all (sms.md, Debounce).
+
+Everything happens in the transaction that makes the row due again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
+from carebell.outbound.replan import replan
+from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.policy import Policy
+from scheduler.sms import SmsKind, SmsState
+from store.appointment_repository import StoredAppointment, load, save
+from store.claims import Claimed
+from store.engine import Transaction
+from store.vault import Vault
+
+
+def reopen_windows(
+    conn: Transaction, vault: Vault, runtime_config: RuntimeConfig, returned: Sequence[Claimed], now: datetime
+) -> None:
+    """Take back that the patients of these texts were notified. Their rows are due again already; the commit is the caller's."""
+    closed_by = {
+        claim.row.appointment: claim
+        for claim in returned
+        if claim.row.revision == claim.appointment.window_revision and claim.row.kind is not SmsKind.REMINDER
+    }
+    saves = [
+        replan(_reopened(stored, closed_by[appointment_id], policy), policy, now)
+        for appointment_id, stored in load(conn, vault, set(closed_by), now, lock=True).items()
+        if (policy := runtime_config.policies.get(stored.appointment.environment)) is not None
+    ]
+    save(conn, vault, saves, [], now)
+
+
+def _reopened(stored: StoredAppointment, returned: Claimed, policy: EnvironmentPolicy) -> StoredAppointment:
+    identity = returned.row.past.identity
+    history = tuple(replace(row, state=SmsState.DUE) if row.identity == identity else row for row in stored.history)
+    return StoredAppointment(
+        appointment=reopen(stored.appointment, returned.appointment, policy.planning), history=history
+    )
+
+
+def reopen(present: Appointment, decided: Appointment, policy: Policy) -> Appointment:
+    """The appointment as it would stand had the text not been claimed.
+
+    Args:
+        present: with the messages that came after the claim.
+        decided: as the claim saw it, its window open.
+    """
+    last_notified = decided.last_notified
+    silent = present.status in (AppointmentStatus.DELETED, AppointmentStatus.ENDED)
+    if silent or present.visible(policy) == last_notified:  # nothing to tell any more
+        return replace(present, last_notified=last_notified, window_revision=None, window_due=None, window_text=False)
+    return replace(present, last_notified=last_notified, window_revision=decided.window_revision)

@@ -1,0 +1,60 @@
+"""Plan stored appointments anew: one of them, or every one of an environment whose configuration changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from carebell.environment_policy import EnvironmentPolicy
+from journal.events import Event
+from journal.logs import Journal
+from scheduler.clock import Clock
+from scheduler.sms import SmsState
+from store.appointment_repository import Save, StoredAppointment, save
+from store.engine import Store
+from store.outbox import to_replan
+from store.vault import Vault
+
+PAGE = 200
+"""Appointments a transaction."""
+
+
+def replan(stored: StoredAppointment, policy: EnvironmentPolicy, now: datetime) -> Save:
+    """What to save of a stored appointment, planned anew as seen at `now` (UTC)."""
+    replanned = policy.replan(stored.appointment, stored.history, now)
+    return Save(
+        appointment=replanned.appointment,
+        changes=replanned.changes,
+        new_aliases=(),
+        is_new=False,
+        config_version=policy.config_version,
+    )
+
+
+def replan_environment(store: Store, vault: Vault, clock: Clock, policy: EnvironmentPolicy, journal: Journal) -> int:
+    """Plan every appointment to come of one environment; how many had changes. Blocking: runs in a thread.
+
+    Each page is a transaction of its own, so that messages are stored between two pages and nothing waits long.
+    """
+    after, appointments, changed, planned, withdrawn = "", 0, 0, 0, 0
+    while True:
+        now = clock.now()
+        with store.write() as conn:
+            page = to_replan(conn, vault, policy.name, now, after=after, limit=PAGE)
+            saves = [
+                replanned
+                for stored in page
+                if (replanned := replan(stored, policy, now)).changes or replanned.appointment != stored.appointment
+            ]
+            save(conn, vault, saves, [], now)
+        rows = [row for replanned in saves for row in replanned.changes]
+        planned += sum(row.state is SmsState.DUE for row in rows)
+        withdrawn += sum(row.state is SmsState.SUPPRESSED for row in rows)
+        appointments, changed = appointments + len(page), changed + len(saves)
+        if len(page) < PAGE:
+            break
+        after = page[-1].appointment.id
+    journal.emit(
+        Event.REPLANNED, environment=policy.name, appointments=appointments, planned=planned, withdrawn=withdrawn,
+        configuration=policy.config_version,
+    )  # fmt: skip
+    return changed

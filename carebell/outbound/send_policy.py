@@ -1,0 +1,116 @@
+"""May this due text leave now? Asked in the claiming transaction, where everything is looked at again (sms.md, Planning).
+
+Pure but for the senders' budgets, which are charged for every text that may leave.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
+from carebell.outbound.render import text_of
+from scheduler.appointment import Appointment, AppointmentStatus, close_window
+from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from store.claims import ClaimCandidate, Decision, Later, Send, Suppress
+
+_HELD_FOR: Final = timedelta(seconds=30)
+"""How often a text that is held back is looked at again."""
+
+
+class Budgets(Protocol):
+    """The senders' rates, in SMS segments."""
+
+    def spend(self, sender: str, segments: int) -> datetime | None:
+        """Charge a text; or, where the sender has no more now, its turn in the queue, UTC."""
+
+
+class SendPolicy:
+    """One round's decisions.
+
+    Args:
+        now: the round's instant, UTC.
+        budgets: charged with the segments of each text that leaves.
+    """
+
+    def __init__(self, runtime_config: RuntimeConfig, now: datetime, budgets: Budgets) -> None:
+        self._policies = runtime_config.policies
+        self._organization = runtime_config.organization
+        self._now = now
+        self._budgets = budgets
+
+    def __call__(self, candidate: ClaimCandidate) -> Decision:
+        policy = self._policies[candidate.row.environment]
+        reason = self._against(candidate, policy)
+        if reason is not None:
+            too_late = reason in (Reason.PAST, Reason.EXPIRED)
+            return Suppress(reason=reason, appointment=_settled(candidate, policy, too_late=too_late))
+        if candidate.hold is not None:
+            return Later(until=self._now + _HELD_FOR)
+        text = text_of(candidate.appointment, candidate.row.kind, policy, self._organization)
+        if text is None:
+            return Suppress(reason=Reason.NO_TEXT, appointment=_settled(candidate, policy))
+        turn = self._budgets.spend(candidate.sender, text.segments)
+        if turn is not None:
+            return Later(until=turn)
+        return Send(segments=text.segments, appointment=_settled(candidate, policy))
+
+    def _against(self, candidate: ClaimCandidate, policy: EnvironmentPolicy) -> Reason | None:
+        """The first reason why this text must never leave; None: none."""
+        row, appointment, now = candidate.row, candidate.appointment, self._now
+        outdated = _outdated(row.past, appointment)
+        if outdated is not None:
+            return outdated
+        visit = _visit(appointment, row.kind)
+        if visit is None or now >= visit:
+            return Reason.PAST
+        if row.expires is not None and now > row.expires:
+            return Reason.EXPIRED
+        blocked = policy.blocked(appointment)
+        if blocked is not None:
+            return blocked
+        if candidate.opted_out:
+            return Reason.OPTED_OUT
+        if row.kind is SmsKind.REMINDER and any(self._is_nearer(row.past, past) for past in candidate.history):
+            return Reason.SUPERSEDED
+        caps = policy.environment.sms.caps
+        capped = candidate.day >= caps.per_day or candidate.week >= caps.per_week
+        return Reason.CAP if capped and row.kind is not SmsKind.CANCELED else None
+
+    def _is_nearer(self, mine: PlannedRow, other: PlannedRow) -> bool:
+        """Whether another overdue reminder stands nearer to the visit: of several, only the nearest goes."""
+        return (
+            other.kind is SmsKind.REMINDER
+            and other.state is SmsState.DUE
+            and other.due is not None
+            and mine.due is not None
+            and mine.due < other.due <= self._now
+        )
+
+
+def _outdated(row: PlannedRow, appointment: Appointment) -> Reason | None:
+    """Why a row is not of the appointment's present state any more: it was under way when a newer message planned anew."""
+    status = appointment.status
+    if status is not (AppointmentStatus.CANCELED if row.kind is SmsKind.CANCELED else AppointmentStatus.ACTIVE):
+        return {AppointmentStatus.ACTIVE: Reason.SUPERSEDED, AppointmentStatus.ENDED: Reason.PAST}.get(
+            status, Reason.CANCELED
+        )
+    if row.kind is SmsKind.REMINDER:
+        return Reason.SUPERSEDED if row.revision != appointment.planned_revision else None
+    # A confirmation whose window is closed was told once and is tried again; a newer window has a text of its own.
+    newer = appointment.window_revision is not None and appointment.window_revision != row.revision
+    return Reason.SUPERSEDED if newer else None
+
+
+def _visit(appointment: Appointment, kind: SmsKind) -> datetime | None:
+    """Until when a text is of use: a cancellation until the time that the patient knows."""
+    last_notified = appointment.last_notified_deadline if kind is SmsKind.CANCELED else None
+    return last_notified or appointment.deadline
+
+
+def _settled(candidate: ClaimCandidate, policy: EnvironmentPolicy, *, too_late: bool = False) -> Appointment | None:
+    """The appointment after its confirmation left or was found not to: the patient counts as told, unless it came too late."""
+    row, appointment = candidate.row, candidate.appointment
+    if row.kind is SmsKind.REMINDER or row.revision != appointment.window_revision:
+        return None  # the window is closed, or is another text's
+    return close_window(appointment, policy.planning, too_late=too_late)

@@ -1,0 +1,139 @@
+"""What the gateway tells us: delivery statuses, and patients' STOP, START and what may be a STOP."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from carebell.outbound.delivery import DeliveryRecorder
+from journal.events import Event
+from journal.logs import Journal
+from journal.metrics import Metrics
+from journal.traces import trace
+from notifier.replies import Help, Inbound, OptIn, OptOut, Unclear
+from notifier.webhook import StatusUpdate
+from portal.http_limits import Closed
+from portal.webhooks import WebhookEvent
+from scheduler.clock import Clock
+from store import audit, optouts, receipts, replies
+from store.engine import Store, Transaction
+from store.optouts import Optout
+from store.vault import Vault
+
+
+class Webhooks:
+    """Takes genuine webhooks in. Idempotent, in any order; database work in threads."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        delivery: DeliveryRecorder,
+        clock: Clock,
+        journal: Journal,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._delivery = delivery
+        self._clock = clock
+        self._journal = journal
+        self._metrics = metrics
+
+    async def on_status(self, update: StatusUpdate) -> None:
+        await asyncio.to_thread(self._status, update)
+
+    async def on_inbound(self, reply: Inbound) -> None:
+        self._metrics.replies.labels(_asked_for(reply)).inc()
+        if isinstance(reply, OptOut | OptIn):
+            await asyncio.to_thread(self._preference, reply)
+        elif isinstance(reply, Unclear):
+            await asyncio.to_thread(self._unclear, reply)
+
+    def report(self, event: WebhookEvent) -> None:
+        """Refused webhooks and our own faults, for the log."""
+        if event.error is not None:
+            self._journal.emit(Event.INTERNAL_ERROR, where="webhook", **trace(event.error))
+        elif event.code != "ok":
+            self._journal.emit(Event.WEBHOOK_REFUSED, path=event.webhook, reason=event.code, peer=event.peer)
+
+    def closed(self, one: Closed) -> None:
+        """What did not get as far as a webhook."""
+        self._journal.emit(Event.HTTP_CLOSED, peer=one.peer, reason=one.reason, repeats=one.repeats or None)
+
+    def _status(self, update: StatusUpdate) -> None:
+        now = self._clock.now()
+        with self._store.write() as conn:
+            row = (
+                receipts.by_id(conn, update.outbox_id) if update.outbox_id else receipts.by_sid(conn, update.message_id)
+            )
+            if row is None:
+                return
+            if update.attempt not in (None, row.attempts):
+                # Of an earlier attempt: no news of the text, but the gateway's copy is to go.
+                if update.status is not None and update.status.is_final:
+                    receipts.forget_attempt(conn, row.id, update.message_id, now)
+                return
+            say = self._delivery.report(conn, row, update.status, update.failure, update.message_id, now)
+        say()
+
+    def _preference(self, reply: OptOut | OptIn) -> None:
+        now = self._clock.now()
+        key = self._vault.ring.phone_key(reply.phone)
+        stops = isinstance(reply, OptOut)
+        source = _source(reply)
+        changed = []
+        with self._store.write() as conn:
+            known = not self._first_time(conn, reply, now)
+            for sender in () if known else reply.senders:
+                if stops:
+                    done = optouts.add(conn, Optout(phone_key=key, sender=sender, source=source, since=now))
+                else:
+                    done = optouts.remove(conn, key, sender, at=now)
+                if done:
+                    changed.append(sender)
+                    audit.append(
+                        conn, actor="gateway", action="optout.add" if stops else "optout.remove", subject=reply.phone.masked,
+                        after=sender, at=now,
+                    )  # fmt: skip
+        if known:
+            self._journal.emit(Event.REPLY_REPEATED, to=reply.phone.masked, sender=reply.senders[0], source="webhook")
+        event = Event.OPT_OUT_RECORDED if stops else Event.OPT_OUT_RESTORED
+        for sender in changed:
+            self._journal.emit(event, sender=sender, to=reply.phone.masked, source=source)
+
+    def _unclear(self, reply: Unclear) -> None:
+        """A line for staff, once for each text; nothing of it is kept but its id at the gateway."""
+        with self._store.write() as conn:
+            if not self._first_time(conn, reply, self._clock.now()):
+                return
+        self._journal.emit(
+            Event.REPLY_UNCLEAR, sender=reply.senders[0], to=reply.phone.masked, sid=reply.message_id, source="webhook"
+        )
+
+    def _first_time(self, conn: Transaction, reply: Inbound, now: datetime) -> bool:
+        """Whether this reply was not heard before; one without an id is always new."""
+        if reply.message_id is None:
+            return True
+        return replies.first_time(conn, self._vault.ring.reply_key(reply.message_id), now)
+
+
+def _asked_for(reply: Inbound) -> str:
+    """The metric's label."""
+    match reply:
+        case OptOut():
+            return "stop_in_words" if reply.in_words else "stop"
+        case OptIn():
+            return "start"
+        case Help():
+            return "help"
+        case Unclear():
+            return "unclear"
+        case _:
+            return "other"
+
+
+def _source(reply: OptOut | OptIn) -> str:
+    """Where an opt-out comes from. Staff can look at those that we heard among other words."""
+    return "words" if isinstance(reply, OptOut) and reply.in_words else "webhook"

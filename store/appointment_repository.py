@@ -1,0 +1,382 @@
+"""The way in: what one transaction reads and writes for a batch of verified messages.
+
+    remembered = known(conn, messages)              # replays: answer again, no second effect
+    found = find(conn, vault, wanted, now)          # appointments and their rows, locked until the commit
+    save(conn, vault, saves, memories, now)         # final states, once per appointment
+
+Everything takes a list and runs as a handful of statements, whatever the batch's size. The caller coalesces: two messages
+of one appointment in a batch are folded in memory, `save` gets the final state once and the concatenated changes.
+
+Two nodes on PostgreSQL: `find` locks the appointments in the order of their ids (READ COMMITTED with row locks rather than
+SERIALIZABLE: conflicts wait instead of failing, and the claims take the same locks). A first sight or a replay that two
+nodes handle at once meets a primary key: the second one's transaction fails with IntegrityError, and its retry (the
+committer's, message by message) finds what the first one wrote.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Column, Connection, Table, bindparam, literal_column, select
+from sqlalchemy.sql import ClauseElement, ColumnElement
+
+from scheduler.appointment import Appointment
+from scheduler.sms import PlannedRow, SmsKind, SmsState
+from store import records
+from store.crypto import Undecipherable
+from store.outbox_row import read_past
+from store.prepared import Given, Prepared, PreparedRows, any_of, codec, insert_given, list_value
+from store.records import Reader
+from store.tables import aliases, appointments, messages, outbox
+from store.vault import Vault
+
+
+class MessageKey(NamedTuple):
+    """Who sent which message: the environment and MSH-3, MSH-4, MSH-10 as text (any one-to-one decoding of the bytes)."""
+
+    environment: str
+    msh3: str
+    msh4: str
+    msh10: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A message that was answered: the same bytes get the same answer, other bytes are a reused control id.
+
+    Attributes:
+        digest: SHA-256 of the signed bytes.
+        answer: AA, AE or AR. code: our failure code, None when accepted. err3: HL7 table 0357. text: MSA-3.
+        forget_after: received_at + window + skew, UTC.
+        reuses: a control id that stood on another content before, which configuration lets through: remember both.
+    """
+
+    key: MessageKey
+    digest: bytes
+    answer: str
+    code: str | None = None
+    err3: str = "0"
+    text: str = ""
+    warning: str | None = None
+    received_at: datetime
+    forget_after: datetime
+    reuses: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAppointment:
+    """An appointment and every outbox row it has, oldest plan first."""
+
+    appointment: Appointment
+    history: tuple[PlannedRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save:
+    """What a batch leaves of one appointment.
+
+    Attributes:
+        appointment: its final state.
+        changes: `scheduler.plan.diff`, of all its messages in order; a row that was attempted meanwhile is left alone.
+        new_aliases: those of `appointment.aliases` that `find` did not know yet.
+        moved_aliases: those that belonged to another appointment, which turned out to be this one.
+        is_new: there is no row of it yet.
+        config_version: of the configuration it was planned with.
+    """
+
+    appointment: Appointment
+    changes: Sequence[PlannedRow]
+    new_aliases: Sequence[str]
+    moved_aliases: Sequence[str] = ()
+    is_new: bool
+    config_version: str
+
+
+def known(conn: Connection, wanted: Collection[tuple[MessageKey, bytes]]) -> dict[MessageKey, list[Remembered]]:
+    """What was answered before under the control ids of these messages, each given with its digest.
+
+    For each control id that is known: the first content it stood on, and this one, where that is another and was answered too.
+    """
+    found: dict[MessageKey, list[Remembered]] = defaultdict(list)
+    asked = [(_clean_key(key), digest) for key, digest in wanted]
+    _look_up(conn, [(key, "") for key, _ in asked], found)
+    others = [(key, digest.hex()) for key, digest in asked if key in found and found[key][0].digest != digest]
+    _look_up(conn, others, found)
+    return {key: found[clean] for key, _ in wanted if (clean := _clean_key(key)) in found} if found else {}
+
+
+def _look_up(
+    conn: Connection, wanted: Sequence[tuple[MessageKey, str]], found: dict[MessageKey, list[Remembered]]
+) -> None:
+    """Add to `found` what is remembered of these control ids' variants."""
+    groups: defaultdict[tuple[str, str, str], dict[str, dict[str, None]]] = defaultdict(
+        lambda: {"ids": {}, "variants": {}}
+    )
+    for key, variant in wanted:
+        groups[key[:3]]["ids"][key.msh10] = groups[key[:3]]["variants"][variant] = None
+    instants = codec(conn)
+    for group, of in groups.items():
+        lists = (list_value(conn, list(of["ids"])), list_value(conn, list(of["variants"])))
+        for row in _KNOWN.fetch(conn, (*group, *lists)):
+            msh10, _, digest, answer, code, err3, text, warning, received_at, forget_after = row
+            key = MessageKey(*group, msh10)
+            found[key].append(Remembered(
+                key=key, digest=bytes(digest), answer=answer, code=code, err3=err3, text=text, warning=warning,
+                received_at=instants.get(received_at), forget_after=instants.get(forget_after),
+            ))  # fmt: skip
+
+
+def find(
+    conn: Connection, vault: Vault, wanted: Sequence[tuple[str, Sequence[str]]], now: datetime
+) -> list[tuple[StoredAppointment, ...]]:
+    """For each (environment, aliases): the appointments that have one of them, in the order of the aliases.
+
+    More than one is found where a message joins two identities that were strangers so far; the first is the one to keep.
+    PostgreSQL: locked FOR UPDATE. SQLite: the transaction must be a writing one.
+    """
+    groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for environment, names in wanted:
+        groups[environment].update(dict.fromkeys(map(_storable, names)))
+    owners: dict[tuple[str, str], str] = {}
+    for environment, listed in groups.items():
+        for alias, owner in _OWNERS.fetch(conn, (environment, list_value(conn, list(listed)))):
+            owners[environment, alias] = owner
+    if not owners:
+        return [()] * len(wanted)
+    found = load(conn, vault, set(owners.values()), now, lock=True)
+    answer = []
+    for environment, names in wanted:
+        ids = dict.fromkeys(owner for name in names if (owner := owners.get((environment, _storable(name)))))
+        answer.append(tuple(found[owner] for owner in ids))
+    return answer
+
+
+def load(
+    conn: Connection,
+    vault: Vault,
+    ids: Collection[str],
+    now: datetime,
+    *,
+    lock: bool | Literal["skip"],
+    unreadable: set[str] | None = None,
+) -> dict[str, StoredAppointment]:
+    """Appointments by id with their rows.
+
+    Args:
+        lock: they stay as they are until the commit; "skip" leaves out those that another transaction holds.
+        unreadable: those whose sealed values do not open are left out and noted in it; None: the first one raises
+            `crypto.Undecipherable`.
+    """
+    if not ids:
+        return {}
+    listed = list_value(conn, sorted(ids))
+    rows = {True: _LOCKED, False: _APPOINTMENTS, "skip": _UNLOCKED}[lock].fetch(conn, (listed,))
+    reader = Reader.over(conn, vault, rows, now)
+    read = {}
+    for row in rows:
+        try:
+            read[row[0]] = reader.read(row)
+        except Undecipherable:
+            if unreadable is None:
+                raise
+            unreadable.add(row[0])
+    history: defaultdict[str, list[PlannedRow]] = defaultdict(list)
+    for owner, attempts, *past in _HISTORY.fetch(conn, (listed,)):
+        one = read_past(past, reader.instants)
+        if attempts and _is_told(one, read.get(owner)):
+            one = replace(one, state=SmsState.SENDING)
+        history[owner].append(one)
+    return {own_id: StoredAppointment(appointment=one, history=tuple(history[own_id])) for own_id, one in read.items()}
+
+
+def _is_told(past: PlannedRow, of: Appointment | None) -> bool:
+    """Whether this text counts as told although it waits: its delivery failed and is tried again. The claim decides about
+    it; for the plan, which would take it back as no news, it is on its way."""
+    waits = past.state is SmsState.DUE and past.kind is not SmsKind.REMINDER
+    return waits and of is not None and of.window_revision != past.revision
+
+
+def resave(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> None:
+    """Write appointments that exist and are locked, each once."""
+    rows = records.to_rows(conn, vault, sorted(changed, key=lambda one: one.id), now)
+    _UPDATE.run(conn, [(*row[1:], row[0]) for row in rows])
+
+
+def save(
+    conn: Connection,
+    vault: Vault,
+    saves: Sequence[Save],
+    remembered: Sequence[Remembered],
+    now: datetime,
+    *,
+    new_id: Callable[[], str] = lambda: secrets.token_hex(16),
+) -> None:
+    """Write appointments, aliases, outbox rows and replay memory; the commit is the caller's.
+
+    IntegrityError: another node was first (see the module's docstring); roll back and do it again from `known` on.
+    """
+    # One order of keys for every node: two batches that want the same index entries wait for each other, never in a ring.
+    saves = sorted(saves, key=lambda one: one.appointment.id)
+    rows = records.to_rows(conn, vault, [one.appointment for one in saves], now)
+    _FIRST.run(conn, [row for one, row in zip(saves, rows, strict=True) if one.is_new])
+    _UPDATE.run(conn, [(*row[1:], row[0]) for one, row in zip(saves, rows, strict=True) if not one.is_new])
+    _ALIASES.run(conn, sorted(
+        (one.appointment.environment, _storable(alias), one.appointment.id) for one in saves for alias in one.new_aliases
+    ))  # fmt: skip
+    _MOVED.run(conn, [
+        (one.appointment.id, one.appointment.environment, _storable(alias)) for one in saves for alias in one.moved_aliases
+    ])  # fmt: skip
+    _outbox(conn, saves, now, new_id)
+    _remember(conn, remembered)
+
+
+def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Callable[[], str]) -> None:
+    instants = codec(conn)
+    created, maybe = instants.put(now), instants.put_maybe
+    rows: list[tuple[Any, ...]] = []
+    for one in saves:
+        of = one.appointment
+        start = maybe(of.start)
+        # Two messages of a batch may plan the same row: the later plan counts.
+        for change in {change.identity: change for change in one.changes}.values():
+            due = maybe(change.due)
+            rows.append((
+                new_id(), of.environment, of.id, of.reference, change.kind.value, change.rule, change.revision, due,
+                maybe(change.expires), start, change.state.value, change.reason.value, 0,
+                due if change.state is SmsState.DUE else None, one.config_version, created,
+            ))  # fmt: skip
+    _PLANNED.run(conn, rows)
+
+
+def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
+    put = codec(conn).put
+    rows: list[tuple[Any, ...]] = []
+    outlived: dict[MessageKey, tuple[Any, ...]] = {}
+    for one in sorted(remembered, key=lambda one: (one.key, one.reuses, one.forget_after)):
+        key = _clean_key(one.key)
+        row = (
+            one.digest, one.answer, one.code, one.err3, one.text, one.warning, put(one.received_at), put(one.forget_after)
+        )  # fmt: skip
+        rows.append((*key, one.digest.hex() if one.reuses else "", *row))
+        if one.reuses:
+            outlived[key] = (*key, "", *row)
+    _REMEMBER.run(conn, rows)
+    _REMEMBER_LONGER.run(conn, list(outlived.values()))
+
+
+def _storable(name: str) -> str:
+    """PostgreSQL's text holds no NUL; hospitals do not send any, an attacker's message must not stop a batch."""
+    return name.replace("\0", "\ufffd") if "\0" in name else name
+
+
+def _clean_key(key: MessageKey) -> MessageKey:
+    return MessageKey(*map(_storable, key)) if any("\0" in part for part in key) else key
+
+
+# The statements, built from the tables and compiled once per database.
+
+_MESSAGE_COLUMNS = tuple(column.name for column in messages.columns)
+_PLANNED_COLUMNS = (
+    "id", "environment", "appointment", "reference", "kind", "rule", "revision", "due", "expires", "start", "state",
+    "reason", "attempts", "next_attempt_at", "config_version", "created_at",
+)  # fmt: skip
+_REPLANNED_COLUMNS = ("due", "expires", "start", "state", "reason", "next_attempt_at", "config_version")
+
+
+def _known(dialect: str) -> ClauseElement:
+    columns = messages.c
+    return select(*(columns[name] for name in _MESSAGE_COLUMNS[3:])).where(
+        columns.environment == bindparam("environment"),
+        columns.msh3 == bindparam("msh3"),
+        columns.msh4 == bindparam("msh4"),
+        any_of(dialect, columns.msh10, "ids"),
+        any_of(dialect, columns.variant, "variants"),
+    )
+
+
+def _owners(dialect: str) -> ClauseElement:
+    wanted = any_of(dialect, aliases.c.alias, "aliases")
+    return select(aliases.c.alias, aliases.c.appointment).where(
+        aliases.c.environment == bindparam("environment"), wanted
+    )
+
+
+def _appointments(dialect: str) -> Any:
+    return select(appointments).where(any_of(dialect, appointments.c.id, "ids")).order_by(appointments.c.id)
+
+
+def _history(dialect: str) -> ClauseElement:
+    wanted = any_of(dialect, outbox.c.appointment, "ids")
+    of = outbox.c
+    columns = (of.appointment, of.attempts, of.kind, of.rule, of.revision, of.due, of.expires, of.state, of.reason)
+    return select(*columns).where(wanted).order_by(outbox.c.created_at, outbox.c.revision, outbox.c.due, outbox.c.id)
+
+
+def _update(_: str, given: Given) -> ClauseElement:
+    kept: dict[str, Any] = {name: given[f"new_{name}"] for name in records.COLUMNS[1:]}
+    return appointments.update().where(appointments.c.id == given["row_id"]).values(kept)
+
+
+def _moved(_: str, given: Given) -> ClauseElement:
+    mine = (aliases.c.environment == given["of_environment"]) & (aliases.c.alias == given["of_alias"])
+    return aliases.update().where(mine).values(appointment=given["new_appointment"])
+
+
+def _planned(dialect: str, given: Given) -> ClauseElement:
+    insert = insert_given(dialect, outbox, given)
+    return insert.on_conflict_do_update(  # type: ignore[no-any-return]
+        index_elements=["appointment", "kind", "rule", "revision"],
+        set_={name: insert.excluded[name] for name in _REPLANNED_COLUMNS},
+        where=outbox.c.state.in_(_replaceable()),
+    )
+
+
+def _replaceable() -> list[ColumnElement[str]]:
+    """States in which no attempt was made; written into the SQL, so that the parameters stay one row's values."""
+    return [literal_column(f"'{state.value}'") for state in (SmsState.DUE, SmsState.SUPPRESSED)]
+
+
+def _remember_longer(dialect: str, given: Given) -> ClauseElement:
+    """The first content under a control id stays as long as the last one: it is how the others are found."""
+    insert = insert_given(dialect, messages, given)
+    return insert.on_conflict_do_update(  # type: ignore[no-any-return]
+        index_elements=_MESSAGE_COLUMNS[:5], set_={"forget_after": insert.excluded.forget_after},
+        where=messages.c.forget_after < insert.excluded.forget_after,
+    )  # fmt: skip
+
+
+def _inserted(table: Table) -> Callable[[str, Given], ClauseElement]:
+    return lambda dialect, given: insert_given(dialect, table, given)
+
+
+def _columns(table: Table, names: Sequence[str]) -> dict[str, Column[Any]]:
+    return {name: table.c[name] for name in names}
+
+
+_NEW = {f"new_{name}": appointments.c[name] for name in records.COLUMNS[1:]}
+
+_KNOWN = Prepared(_known, ("environment", "msh3", "msh4", "ids", "variants"))
+_OWNERS = Prepared(_owners, ("environment", "aliases"))
+_APPOINTMENTS = Prepared(_appointments, ("ids",))
+_LOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(), ("ids",))
+_UNLOCKED = Prepared(lambda dialect: _appointments(dialect).with_for_update(skip_locked=True), ("ids",))
+_HISTORY = Prepared(_history, ("ids",))
+_FIRST = PreparedRows(_inserted(appointments), dict(appointments.c))
+_UPDATE = PreparedRows(_update, {**_NEW, "row_id": appointments.c.id})
+_ALIASES = PreparedRows(_inserted(aliases), dict(aliases.c))
+_MOVED = PreparedRows(
+    _moved,
+    {
+        "new_appointment": aliases.c.appointment,
+        "of_environment": aliases.c.environment,
+        "of_alias": aliases.c.alias,
+    },
+)
+_PLANNED = PreparedRows(_planned, _columns(outbox, _PLANNED_COLUMNS))
+_REMEMBER = PreparedRows(_inserted(messages), dict(messages.c))
+_REMEMBER_LONGER = PreparedRows(_remember_longer, dict(messages.c))

@@ -1,0 +1,137 @@
+"""Why a text that is due has not left: one story for each thing that keeps texts back, told from what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from carebell.commands.wait_explainer import Wait, WaitExplainer
+from carebell.commands.zones import Zones
+from config.model import Environment
+from scheduler.sms import Reason, SmsKind, SmsState
+from store.holds import Breaker, Hold, Scope
+from store.outbox_row import OutboxRow
+from tests.story.folder import change, load, make
+
+NOW = datetime.fromisoformat("2026-03-02T20:00:00+00:00")  # noon in Los Angeles
+EARLY = datetime.fromisoformat("2026-03-02T11:00:00+00:00")  # three in the morning there
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> Zones:
+    return Zones(load(make(tmp_path)))
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Environment:
+    return load(make(tmp_path)).configuration.environments["production"]
+
+
+@pytest.fixture
+def lookout(zones: Zones) -> WaitExplainer:
+    return WaitExplainer(now=NOW, holds=(), breakers=(), dispatching=True, clock=zones.clock)
+
+
+def row(
+    *,
+    due: datetime = NOW - MINUTE,
+    kind: SmsKind = SmsKind.BOOKED,
+    rule: str = "scheduled",
+    start: datetime = NOW + timedelta(days=9),
+    created: datetime = NOW - timedelta(days=1),
+    again: datetime | None = None,
+    attempts: int = 0,
+    code: int | None = None,
+) -> OutboxRow:
+    return OutboxRow(
+        id="0" * 32, environment="production", appointment="1" * 32, reference="A1", kind=kind, rule=rule, revision=1,
+        due=due, expires=due + timedelta(hours=2), start=start, state=SmsState.DUE, reason=Reason.BOOKED,
+        attempts=attempts, next_attempt_at=again or due, lease_until=None, node=None, sid=None, code=code, sender=None,
+        segments=None, phone_key=None, config_version="v", created_at=created, claimed_at=None, sent_at=None,
+        final_at=None, checked_at=None, gateway_forgotten_at=None,
+    )  # fmt: skip
+
+
+def hold(scope: Scope = "all", name: str = "") -> Hold:
+    return Hold(scope=scope, name=name, reason="wrong template", actor="cli:x", since=NOW - 5 * MINUTE)
+
+
+def breaker(scope: Scope, name: str) -> Breaker:
+    return Breaker(scope=scope, name=name, code=20003, opened_at=NOW - MINUTE, probe_at=NOW + 4 * MINUTE, probes=0)
+
+
+def test_before_its_time(lookout: WaitExplainer, clinic: Environment) -> None:
+    later = row(due=NOW + timedelta(days=1))
+    assert (lookout.why(later, clinic).wait, lookout.why(later, clinic).text) == (Wait.TIME, "waits for its time")
+    # A hold says nothing about a text whose time has not come.
+    assert replace(lookout, holds=[hold()]).why(later, clinic).wait is Wait.TIME
+
+
+def test_quiet_hours(lookout: WaitExplainer, clinic: Environment) -> None:
+    night = replace(lookout, now=EARLY)
+    opening = datetime.fromisoformat("2026-03-02T16:00:00+00:00")  # eight in the morning there
+    booked = row(due=opening, created=EARLY - MINUTE)
+    assert night.why(booked, clinic).wait is Wait.QUIET_HOURS
+    assert "quiet hours" in night.why(booked, clinic).text
+    # By its rule 24 hours before a visit at three in the morning: moved to the evening before.
+    reminder = row(
+        kind=SmsKind.REMINDER, rule="24h", start=EARLY + timedelta(days=3), due=EARLY + timedelta(days=2, hours=-7)
+    )
+    assert night.why(reminder, clinic).wait is Wait.QUIET_HOURS
+    # At a time that happens to be the end of quiet hours, and at its rule's own time.
+    assert night.why(row(due=opening, created=opening - 2 * MINUTE), clinic).wait is Wait.TIME
+    by_rule = row(kind=SmsKind.REMINDER, rule="24h", start=opening + timedelta(days=1), due=opening)
+    assert night.why(by_rule, clinic).wait is Wait.TIME
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "held"),
+    [
+        ("all", "", True),
+        ("environment", "production", True),
+        ("sender", "+14255550100", True),
+        ("environment", "test", False),
+        ("sender", "+14255550101", False),
+    ],
+)
+def test_holds_and_breakers(scope: Scope, name: str, held: bool, lookout: WaitExplainer, clinic: Environment) -> None:
+    by_hand = replace(lookout, holds=[hold(scope, name)]).why(row(), clinic)
+    assert by_hand.wait is (Wait.HOLD if held else Wait.NEXT_ROUND)
+    stopped = replace(lookout, breakers=[breaker(scope, name)]).why(row(), clinic)
+    assert stopped.wait is (Wait.BREAKER if held else Wait.NEXT_ROUND)
+    if held:
+        assert by_hand.text == "held since 2026-03-02 11:55: wrong template; `carebell release` ends it"
+        assert stopped.text == "the gateway refuses, code 20003; next attempt 2026-03-02 12:04"
+
+
+def test_between_attempts(lookout: WaitExplainer, clinic: Environment) -> None:
+    failed = lookout.why(row(again=NOW + 3 * MINUTE, attempts=1, code=20429), clinic)
+    assert (failed.wait, failed.text) == (
+        Wait.RETRY,
+        "did not get through, code 20429; next attempt 2026-03-02 12:03",
+    )
+    queued = lookout.why(row(again=NOW + 3 * MINUTE), clinic)
+    assert (queued.wait, queued.text) == (
+        Wait.TURN,
+        "its sender has others to send first; next attempt 2026-03-02 12:03",
+    )
+
+
+def test_nobody_sends(lookout: WaitExplainer, clinic: Environment) -> None:
+    assert lookout.why(row(), clinic).wait is Wait.NEXT_ROUND
+    assert replace(lookout, dispatching=None).why(row(), clinic).wait is Wait.NEXT_ROUND
+    stopped = replace(lookout, dispatching=False).why(row(), clinic)
+    assert stopped.wait is Wait.SERVICE
+    assert "is the service running?" in stopped.text
+
+
+def test_an_environment_that_is_switched_off_or_gone(lookout: WaitExplainer, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    change(path, {"environments": {"production": {"enabled": False}}})
+    off = load(path).configuration.environments["production"]
+    for environment in (off, None):
+        assert lookout.why(row(due=NOW + timedelta(days=1)), environment).wait is Wait.SWITCHED_OFF
