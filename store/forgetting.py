@@ -60,7 +60,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
     the cancellation's text is settled.
     """
     of = appointments.c
-    may_go = (of.status != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
+    may_go = (of.life != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
     due = conn.execute(
         select(of.id, of.environment, of.reference)
         .where(or_(of.forget_at <= now, may_go))
@@ -92,7 +92,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
 def anything_due(conn: Connection, now: datetime) -> bool:
     """Whether `forget_due` would find something."""
     of = appointments.c
-    may_go = (of.status != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
+    may_go = (of.life != literal_column("'active'")) & of.forget_at.is_not(None) & _nothing_to_tell(now)
     return conn.execute(select(of.id).where(or_(of.forget_at <= now, may_go)).limit(1)).first() is not None
 
 
@@ -128,7 +128,7 @@ def settle_files(store: Store) -> bool:
 def _nothing_to_tell(now: datetime) -> ColumnElement[bool]:
     """No cancellation is being decided, waits, is under way or may have to be repeated."""
     of = appointments.c
-    silent = of.status.in_([AppointmentStatus.DELETED.value, AppointmentStatus.ENDED.value])
+    silent = of.life.in_([AppointmentStatus.DELETED.value, AppointmentStatus.ENDED.value])
     open_text = (
         select(outbox.c.id)
         .where(outbox.c.appointment == of.id, outbox.c.kind == SmsKind.CANCELED.value)

@@ -226,7 +226,7 @@ async def test_a_replanning_that_fails_is_told_and_made_up_for_and_later_changes
     async with opened(path, reloads=True) as clinic:
         await clinic.send(signed("S12", "1", sent=CLOCK, start=VISIT))
         with monkeypatch.context() as broken:
-            broken.setattr("carebell.bootstrap.reload.replan", _fail)
+            broken.setattr("carebell.bootstrap.reload.replan_environment", _fail)
             change(path, {"environments": {"production": {"sms": {"reminders": [{"before": "48h"}]}}}})
             await clinic.until(lambda: bool(clinic.events("internal_error")))
         assert [line["where"] for line in clinic.events("internal_error")] == ["reload"]

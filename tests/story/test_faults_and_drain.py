@@ -85,7 +85,7 @@ async def test_sigterm_under_load_answers_what_it_stored_and_ends_well(tmp_path:
 async def test_a_text_at_the_gateway_is_recorded_at_the_end_and_those_behind_it_are_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("carebell.bootstrap.service._WORKERS", 1)
+    monkeypatch.setattr("carebell.bootstrap.descriptors._GATEWAY", 1)
     twilio = PocketTwilio(now=lambda: CLOCK)
     at_the_gateway, loop = asyncio.Event(), asyncio.get_running_loop()
     async with opened(make(tmp_path), gateway=twilio, pace=replace(BY_HAND, dispatch=0.02)) as clinic:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import carebell.inbound.unit_of_work
+import carebell.environment_policy
 from carebell.commands.appointments import appointments
 from carebell.commands.logs import logs
 from carebell.commands.outbox import outbox
@@ -112,7 +112,7 @@ async def test_our_own_faults_tell_nothing_either(tmp_path: Path, monkeypatch: p
         def blab(appointment: Appointment, *_rest: object) -> None:
             raise ValueError(f"cannot plan for {PHONE} {appointment}")
 
-        monkeypatch.setattr(carebell.inbound.unit_of_work, "replan", blab)
+        monkeypatch.setattr(carebell.environment_policy, "replan", blab)
         before = clinic.counts()
         [refused] = await clinic.send(signed("S12", "2", sent=CLOCK, start=VISIT, reference="A2"))
         assert (refused.code, refused.failure) == ("AE", "TRANSIENT")

@@ -311,7 +311,7 @@ def test_a_bug_of_ours_shows_where_it_is_and_nothing_of_the_message(
     monkeypatch.setattr(carebell_plan, "unverified", blab)
     ended = carebell("-c", configuration, "plan", "-e", "production", M01)
     assert (ended.code, ended.out) == (1, "")
-    assert ended.sentence.startswith("a bug: ValueError at carebell/test_bad_input.py:")
+    assert ended.sentence.startswith("a bug: ValueError at commands/test_bad_input.py:")
     assert "TESTPATIENT" not in ended.err
 
 
