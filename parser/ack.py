@@ -165,16 +165,24 @@ def _version(msh: Msh) -> tuple[int, int]:
     return (99, 0) if match is None else (int(match[1]), int(match[2] or 0))
 
 
-def _echoed_control_id(msh: Msh, wire: _Wire) -> bytes:
-    """MSH-10 byte for byte if it is printable and at most 199 bytes, else nothing."""
+def control_id_fault(msh: Msh) -> tuple[str, str] | None:
+    """ERR-3 and a sentence: why an answer cannot repeat MSH-10, so that its sender could not match it; None: it can."""
     raw = msh.control_id
-    if len(raw) > MAX_CONTROL_ID or wire.field in raw:
-        return b""
     try:
         text = raw.decode(codec_of(msh.character_set.decode("ascii", "replace")) or "utf-8")
     except UnicodeDecodeError:
-        return b""
-    return raw if text.isprintable() and not _CONTROL.search(raw) else b""
+        text = raw.decode("latin-1")  # undeclared, and repeated as bytes all the same
+    if len(text) > MAX_CONTROL_ID:
+        return "104", f"MSH-10 is longer than {MAX_CONTROL_ID} characters"
+    if text.isprintable() and not _CONTROL.search(raw):
+        return None
+    return "102", "MSH-10 has characters that are not printable"
+
+
+def _echoed_control_id(msh: Msh, wire: _Wire) -> bytes:
+    """MSH-10 byte for byte if it is printable and at most 199 characters, else nothing."""
+    raw = msh.control_id
+    return b"" if wire.field in raw or control_id_fault(msh) is not None else raw
 
 
 def _old_error(answer: Answer, wire: _Wire) -> list[bytes]:

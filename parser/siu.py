@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from certs.message import VerifiedMessage
-from parser.ack import condition_warnings
+from parser.ack import condition_warnings, control_id_fault
 from parser.display import find_link, find_mode, find_person, find_text
 from parser.duration import find_duration
 from parser.er7 import Message, Place
@@ -104,6 +104,21 @@ class _Reader:
         self._warnings: list[ParseWarning] = [*self._message.warnings, *condition_warnings(verified.msh)]
 
     def read(self) -> SchedulingEvent | Rejection:
+        unanswerable = self._unanswerable()
+        if unanswerable is not None and self._trace is None:
+            return unanswerable
+        outcome = self._outcome()
+        return unanswerable or outcome
+
+    def _unanswerable(self) -> Rejection | None:
+        """MSH-10 that no answer can repeat: its sender could match none, and would send again for ever or take it for done."""
+        fault = control_id_fault(self._verified.msh)
+        if fault is None:
+            return None
+        err3, text = fault
+        return Rejection(code="SIG10", err3=err3, text=text, location="MSH^1^10")
+
+    def _outcome(self) -> SchedulingEvent | Rejection:
         if self._message.rejection is not None:
             return self._message.rejection
         event = self._event()

@@ -110,6 +110,22 @@ def test_p22_a_padded_time_is_read_as_without_its_spaces(commands: Commands, tmp
     assert (verdict["answer"], verdict["code"]) == ("AA", None)
 
 
+def test_q16_a_control_id_that_no_answer_can_repeat_is_refused(commands: Commands, tmp_path: Path) -> None:
+    verdict = commands.verify(tmp_path, "q16")
+    assert (verdict["answer"], verdict["code"], verdict["err3"]) == ("AR", "SIG10", "104")
+    assert verdict["text"] == "MSH-10 is longer than 199 characters"
+
+
+async def test_q16_the_longest_that_can_be_repeated_is(configuration: Path) -> None:  # noqa: F811
+    async with opened(configuration, at=SENT) as clinic:
+        content = _file("q16").read_bytes()
+        acks = await clinic.send(sign(content), sign(content.replace(b"C" * 200, b"C" * 199)))
+    assert [(ack.code, ack.failure, ack.segments["MSA"][2:3]) for ack in acks] == [
+        ("AR", "SIG10", [""]),
+        ("AA", "-", ["C" * 199]),
+    ]
+
+
 async def test_d05_the_log_says_why_and_the_text_goes_to_the_known_number(configuration: Path) -> None:  # noqa: F811
     async with opened(configuration, at=SENT) as clinic:
         first, second = (sign(_file(name).read_bytes()) for name in ("d05a", "d05b"))

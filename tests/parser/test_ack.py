@@ -353,7 +353,10 @@ def test_header_values_are_copied_only_when_harmless(name: str, number: int) -> 
         (b"a\x00", b"", False),
         (b"a\x9b31m", b"8859/1", False),  # a C1 control
         ("a\u202eb".encode(), b"", False),  # text that runs backwards
-        (b"Z\xe4hler", b"", False),  # not printable in any announced set
+        (b"Z\xe4hler", b"", True),  # in no announced set, and printable
+        ("字".encode() * 199, b"", True),  # characters count, not bytes
+        ("字".encode() * 200, b"", False),
+        (b"Z\x82hler", b"", False),
         (b"a|b", b"", False),
     ],
 )

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.fieldmap import FieldMap
-from parser.event import Action, Status
+from parser.ack import ACCEPTED, acknowledge
+from parser.event import Action, Rejection, Status
 from parser.siu import EVENTS, explain, read
 from scheduler.appointment import same_visit
 from tests.parser.reading import SAMPLES, field_map, reading, rules, verified
@@ -27,6 +28,44 @@ AIP|1|A|2002^EXAMPLE^ROBIN^^^DR|||20260309140000-0500
 
 def siu(event: str = "S12", *segments: str, sch: str = "SCH||F1", version: str = "2.5.1") -> str:
     return f"MSH|^~\\&|EPIC|LAMNA|A|B|20260302090000||{event}|C1|P|{version}\n" + "\n".join((sch, *segments)) + "\n"
+
+
+HEADER = "MSH|^~\\&|EPIC|LAMNA|A|B|20260302090000||SIU^S12|{}|P|2.5.1"
+
+
+@given(
+    st.one_of(
+        st.text(st.characters(codec="utf-8", exclude_characters="|\r\n"), max_size=220),
+        st.text(st.sampled_from("AZ09-_ ^~&\\\\F\\\\T字é"), min_size=190, max_size=210),
+    )
+)
+def test_what_is_accepted_can_be_matched_by_its_sender(control_id: str) -> None:
+    """Whatever MSH-10 is: it is refused with a code, or the answer's MSA-2 is MSH-10, byte for byte."""
+    message = verified(HEADER.format(control_id) + f"\n{timed()}\n")
+    outcome = read(message, rules())
+    ack = acknowledge(message.msh, ACCEPTED, now=message.sent_at, control_id="CB1")
+    assert ack is not None
+    [repeated] = [fields[2:3] for line in ack.split(b"\r") if (fields := line.split(b"|"))[0] == b"MSA"]
+    if isinstance(outcome, Rejection):
+        assert (outcome.code, outcome.location) == ("SIG10", "MSH^1^10")
+        assert outcome.err3 == ("104" if len(control_id) > 199 else "102")
+    else:
+        assert b"".join(repeated) == control_id.encode()
+
+
+@pytest.mark.parametrize(
+    ("control_id", "text"),
+    [
+        ("C" * 200, "MSH-10 is longer than 199 characters"),
+        ("C" * 5000, "MSH-10 is longer than 199 characters"),
+        ("a\u202eb", "MSH-10 has characters that are not printable"),
+        ("a\x9bb", "MSH-10 has characters that are not printable"),
+    ],
+)
+def test_a_control_id_that_no_answer_can_repeat_is_refused_and_explained(control_id: str, text: str) -> None:
+    said = reading(verified(HEADER.format(control_id) + f"\n{timed()}\n"), rules())
+    assert (said.rejection.code, said.rejection.text) == ("SIG10", text)
+    assert said.evidence["start"].value == "2026-03-09T17:00:00Z"
 
 
 def timed(filler: str = "F1", placer: str = "", extra: str = "") -> str:
