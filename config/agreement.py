@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 
 from config.addresses import is_loopback
+from config.gateways import AUTH_TOKEN, BEARER_TOKEN, SECRETS, WEBHOOK_SECRET, GatewaySecret, GatewaySection
 from config.model import Configuration, Environment, ListenerSection
 from config.problems import Keys, Problem, SourceLocation
 
@@ -75,25 +76,53 @@ def _http(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
 
 
 def _gateway(configuration: Configuration, where: Where) -> Iterator[tuple[Keys, str]]:
-    account = configuration.gateway.twilio
+    section = configuration.gateway
+    for secret in SECRETS:
+        if secret.value(section) is not None and where(secret.keys).line:
+            yield (
+                secret.keys,
+                f"a secret does not belong in this file; put it into a file of its own and name that with {secret.name}_file, "
+                f"or set {secret.variable}",
+            )
+    if section.kind == "twilio":
+        yield from _twilio(section)
+    if section.kind == "http":
+        yield from _http_gateway(configuration)
+
+
+def _twilio(section: GatewaySection) -> Iterator[tuple[Keys, str]]:
+    account = section.twilio
     keys: Keys = ("gateway", "twilio")
-    token: Keys = (*keys, "auth_token")
-    if account.auth_token is not None and where(token).line:
-        yield (
-            token,
-            "a secret does not belong in this file; put it into a file of its own and name that with auth_token_file, "
-            "or set CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN",
-        )
-    if configuration.gateway.kind != "twilio":
-        return
     if not account.account_sid:
         yield (*keys, "account_sid"), "is missing; gateway.kind: twilio needs it"
     elif account.account_sid.lower() == _EXAMPLE_SID:
         yield (*keys, "account_sid"), "is still the example; write your account's"
-    if account.auth_token_file is None and account.auth_token is None:
-        yield (*keys, "auth_token_file"), "is missing; gateway.kind: twilio needs it"
-    if account.public_url is not None and configuration.gateway.is_live and is_loopback(account.public_url):
+    if not _has(section, AUTH_TOKEN):
+        yield AUTH_TOKEN.file_keys, "is missing; gateway.kind: twilio needs it"
+    if account.public_url is not None and section.is_live and is_loopback(account.public_url):
         yield (*keys, "public_url"), "points to this machine, where Twilio cannot reach it"
+
+
+def _http_gateway(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    section = configuration.gateway
+    account = section.http
+    keys: Keys = ("gateway", "http")
+    if account.url is None:
+        yield (*keys, "url"), "is missing; gateway.kind: http needs it"
+    if not _has(section, BEARER_TOKEN):
+        yield BEARER_TOKEN.file_keys, "is missing; gateway.kind: http needs it"
+    if account.public_url is None:
+        return
+    if not _has(section, WEBHOOK_SECRET):
+        yield WEBHOOK_SECRET.file_keys, "is missing; without it the webhooks that public_url asks for cannot be proven"
+    if not configuration.http.enabled:
+        yield (*keys, "public_url"), "asks for webhooks, but http.enabled is false"
+    if section.is_live and is_loopback(account.public_url):
+        yield (*keys, "public_url"), "points to this machine, where the gateway cannot reach it"
+
+
+def _has(section: GatewaySection, secret: GatewaySecret) -> bool:
+    return secret.value(section) is not None or secret.file(section) is not None
 
 
 def _environments(configuration: Configuration) -> Iterator[tuple[Keys, str]]:

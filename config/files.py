@@ -11,11 +11,12 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from config.gateways import SECRETS, GatewaySecret
 from config.load import Loaded
 from config.problems import ConfigurationError, Keys, Problem
 
 _FROM_A_BACKUP: Final = "; restore it from its backup; a new installation gets one from `carebell init`"
-_TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks; Twilio's have 32 hexadecimal digits today
+_TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks
 
 
 def check_files(loaded: Loaded) -> list[Problem]:
@@ -23,25 +24,27 @@ def check_files(loaded: Loaded) -> list[Problem]:
     return sorted(loaded.problem(keys, why) for keys, why in _findings(loaded))
 
 
-def twilio_tokens(loaded: Loaded) -> tuple[SecretStr, ...]:
-    """The auth tokens: the first signs requests, all of them validate callbacks. Empty unless the gateway is Twilio.
+def gateway_secrets(loaded: Loaded, secret: GatewaySecret) -> tuple[SecretStr, ...]:
+    """A gateway's tokens or secrets, the one in use first. Empty unless that gateway is the configured kind.
 
     Raises:
-        ConfigurationError: the token file cannot be read or holds no token.
+        ConfigurationError: the file cannot be read or holds none.
     """
     gateway = loaded.configuration.gateway
-    if gateway.kind != "twilio":
+    if gateway.kind != secret.kind:
         return ()
-    if gateway.twilio.auth_token is not None:
-        return (gateway.twilio.auth_token,)
-    keys: Keys = ("gateway", "twilio", "auth_token_file")
-    path = gateway.twilio.auth_token_file
+    value, path = secret.value(gateway), secret.file(gateway)
+    if value is not None:
+        return (value,)
+    if path is None:
+        return ()
+    keys = secret.file_keys
     try:
-        written = path.read_text(encoding="ascii").splitlines() if path is not None else []
-        lines = [line.strip() for line in written if line.strip() and not line.lstrip().startswith("#")]
+        written = path.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
-        found = [why for _, why in _readable(keys, path)] if path is not None else []
-        raise ConfigurationError([loaded.problem(keys, found[0] if found else "cannot be read")]) from None
+        reasons = [why for _, why in _readable(keys, path)]
+        raise ConfigurationError([loaded.problem(keys, reasons[0] if reasons else "cannot be read")]) from None
+    lines = [line.strip() for line in written if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise ConfigurationError([loaded.problem(keys, "holds no token; write one a line")])
     if not all(_TOKEN.fullmatch(line) for line in lines):
@@ -60,14 +63,18 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
     gateway = configuration.gateway
     if gateway.kind == "file":
         yield from _folder(("gateway", "file"), gateway.file)
-    if gateway.kind == "twilio" and gateway.twilio.auth_token_file is not None and gateway.twilio.auth_token is None:
-        keys: Keys = ("gateway", "twilio", "auth_token_file")
-        yield from _secret(keys, gateway.twilio.auth_token_file)
+    for secret in SECRETS:
+        path = secret.file(gateway)
+        if gateway.kind != secret.kind or path is None or secret.value(gateway) is not None:
+            continue
+        yield from _secret(secret.file_keys, path)
         try:
-            twilio_tokens(loaded)
+            gateway_secrets(loaded, secret)
         except ConfigurationError as error:
-            if os.path.isfile(gateway.twilio.auth_token_file) and os.access(gateway.twilio.auth_token_file, os.R_OK):
-                yield from ((keys, problem.why) for problem in error.problems)
+            if os.path.isfile(path) and os.access(path, os.R_OK):
+                yield from ((secret.file_keys, problem.why) for problem in error.problems)
+    if gateway.kind == "http" and gateway.http.certificate_authority is not None:
+        yield from _readable(("gateway", "http", "certificate_authority"), gateway.http.certificate_authority)
     for name, environment in configuration.environments.items():
         tls = environment.listener.tls
         if tls is not None:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from config.agreement import disagreements
 from config.document import Document, nearest, read_document
 from config.fieldmap import FieldMap
+from config.gateways import SECRETS
 from config.model import Configuration
 from config.overlay import overlay
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
@@ -132,8 +133,9 @@ def _named_files(configuration: Configuration) -> Iterator[Path]:
         tls = environment.listener.tls
         if tls is not None:
             yield from (path for path in (tls.certificate, tls.key, tls.client_ca) if path is not None)
-    if configuration.gateway.twilio.auth_token_file is not None:
-        yield configuration.gateway.twilio.auth_token_file
+    gateway = configuration.gateway
+    files = (*(secret.file(gateway) for secret in SECRETS), gateway.http.certificate_authority)
+    yield from (path for path in files if path is not None)
 
 
 def _under(keys: Keys, laid: Mapping[Keys, SourceLocation]) -> bool:
@@ -260,7 +262,7 @@ def _anchor(name: str, value: Any, folder: Path) -> Any:
         return {key: _anchor(name, item, folder) for key, item in value.items()}
     if name == "ehr" and _is_path(value):
         return str(folder / value)
-    if name == "url" and value.startswith("sqlite:///"):
+    if name == "url" and isinstance(value, str) and value.startswith("sqlite:///"):
         return f"sqlite:///{folder / value.removeprefix('sqlite:///')}"
     return value
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from config.addresses import is_loopback
 from config.fieldmap import Path as Hl7Path
+from config.gateways import GatewaySection as GatewaySection
+from config.gateways import HttpGatewayAccount as HttpGatewayAccount
+from config.gateways import TwilioAccount as TwilioAccount
+from config.section import Section as Section
 from config.values import (
     Charset,
     Clock,
@@ -26,7 +29,6 @@ from config.values import (
     Network,
     Phone,
     PublicUrl,
-    ServiceUrl,
     StorageUrl,
     ZoneName,
 )
@@ -34,13 +36,6 @@ from config.values import VisitMode as VisitMode
 from config.values import read_clock as read_clock
 from config.values import read_duration as read_duration
 from config.values import write_duration as write_duration
-
-
-class Section(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    # Inputs stay out of pydantic's own texts: a section may hold a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class Organization(Section):
@@ -59,42 +54,6 @@ class Storage(Section):
     """SQLAlchemy URL: sqlite:///file or postgresql+psycopg://user@host/db. A password goes to ~/.pgpass or PGPASSFILE."""
     key_file: Path = Path("carebell.key")
     """Data-encryption key ring, mode 0400, made by `carebell init`."""
-
-
-class TwilioAccount(Section):
-    """The Twilio account that sends."""
-
-    account_sid: str = Field(default="", pattern=r"^(AC[0-9a-zA-Z]{32})?$")
-    """AC and 32 letters or digits; shown on the console's first page."""
-    auth_token_file: Path | None = None
-    """One token a line; the first signs requests, all of them validate callbacks (rotation)."""
-    auth_token: SecretStr | None = None
-    """The token itself, from the environment variable CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN; refused in a file."""
-    api_base_url: ServiceUrl = "https://api.twilio.com"
-    """Twilio's API, or a simulator or proxy in its place."""
-    public_url: ServiceUrl | None = None
-    """Where Twilio's callbacks reach us, as Twilio sees it; their signature covers this URL."""
-    timeout: Duration = timedelta(seconds=10)
-    """For one request; after it the text's fate is `unknown` and looked up."""
-    on_ambiguous: Literal["verify_then_retry", "never_retry"] = "verify_then_retry"
-    """A cancellation whose fate stays unknown after looking it up: send it once more, or never."""
-
-
-class GatewaySection(Section):
-    """How texts leave."""
-
-    kind: Literal["console", "file", "twilio"] = "console"
-    """console prints them, file appends them to `file` as JSON lines, twilio sends them."""
-    file: Path = Path("outbox.jsonl")
-    """For kind: file. It holds numbers and texts."""
-    twilio: TwilioAccount = TwilioAccount()
-    segments_per_second: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
-    """Per sender (`from`): its rate in SMS segments. Default by kind of number: long code 1, toll-free 3, short code 100."""
-
-    @property
-    def is_live(self) -> bool:
-        """Whether real telephones may ring: Twilio, and not a simulator on this machine."""
-        return self.kind == "twilio" and not is_loopback(self.twilio.api_base_url)
 
 
 class Http(Section):

@@ -19,6 +19,7 @@ from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, NotSent, Recei
 from parser.phone import PhoneNumber
 
 _MODE = 0o600
+_CLOSED = -1
 
 
 class FileGateway:
@@ -87,7 +88,10 @@ class FileGateway:
         return True
 
     def close(self) -> None:
-        os.close(self._file)
+        """A second call does nothing."""
+        file, self._file = self._file, _CLOSED
+        if file != _CLOSED:
+            os.close(file)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -106,7 +106,7 @@ class SentMessage:
     message_id: str
     status: DeliveryStatus | None
     failure: Failure | None = None
-    to: PhoneNumber
+    to: PhoneNumber | None = None
     body: str | None = field(default=None, repr=False)
     sent_at: datetime | None = None
     same: bool = True

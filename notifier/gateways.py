@@ -15,10 +15,13 @@ from notifier.console import ConsoleGateway
 from notifier.failures import Failure, unmapped
 from notifier.file_gateway import FileGateway
 from notifier.gateway import Gateway
+from notifier.http_json import codes as http_codes
 from notifier.twilio import codes as twilio_codes
 from notifier.webhook import Webhook
 
-CODE_TABLES: Final[Mapping[str, Mapping[int, Failure]]] = MappingProxyType({"twilio": twilio_codes.FAILURES})
+CODE_TABLES: Final[Mapping[str, Mapping[int, Failure]]] = MappingProxyType(
+    {"twilio": twilio_codes.FAILURES, "http": http_codes.FAILURES}
+)
 """Kind of gateway -> its failures by code. No two share a code."""
 
 _FAILURES: Final = {code: failure for table in CODE_TABLES.values() for code, failure in table.items()}
@@ -44,6 +47,10 @@ def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO) ->
             from notifier.twilio.account import open_twilio_gateway
 
             return open_twilio_gateway(loaded)
+        case "http":
+            from notifier.http_json.account import open_http_gateway
+
+            return open_http_gateway(loaded)
 
 
 def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
@@ -57,6 +64,10 @@ def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
             from notifier.twilio.account import open_twilio_webhooks
 
             return open_twilio_webhooks(loaded)
+        case "http":
+            from notifier.http_json.account import open_http_webhooks
+
+            return open_http_webhooks(loaded)
         case _:
             return ()
 

@@ -16,7 +16,8 @@ from carebell.bootstrap.components import load
 from carebell.commands.output import iso, print_json
 from carebell.commands.signals import signalled
 from carebell.exits import OK, ConfigurationStop, Stop
-from config.files import twilio_tokens
+from config.files import gateway_secrets
+from config.gateways import AUTH_TOKEN
 from config.load import Loaded
 from config.problems import ConfigurationError
 from notifier.twilio.webhooks import INBOUND_PATH
@@ -83,7 +84,7 @@ def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
 
 def _tokens(loaded: Loaded) -> Sequence[SecretStr]:
     try:
-        return twilio_tokens(loaded)
+        return gateway_secrets(loaded, AUTH_TOKEN)
     except ConfigurationError as error:
         raise ConfigurationStop(str(error)) from None
 

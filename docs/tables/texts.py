@@ -70,6 +70,11 @@ GATEWAYS: Final[dict[str, tuple[str, str]]] = {
         "Twilio",
         "Twilio's own dictionary has more words for each: `https://www.twilio.com/docs/api/errors/CODE`.",
     ),
+    "http": (
+        "HTTP",
+        "The gateway writes the word, in an answer or in a status ([protocol](http-gateway.md)). The number is what we store and "
+        "show; from 200 on it came with a status.",
+    ),
 }
 """Kind of gateway with codes -> its name, and where its own words for them are."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from config.files import twilio_tokens
+from config.files import gateway_secrets
+from config.gateways import AUTH_TOKEN
 from config.load import Loaded
 from config.problems import ConfigurationError
 from notifier.gateway import Resend
@@ -53,4 +54,4 @@ def open_twilio_webhooks(loaded: Loaded) -> tuple[TwilioWebhook, ...]:
 
 
 def _tokens(loaded: Loaded) -> tuple[str, ...]:
-    return tuple(token.get_secret_value() for token in twilio_tokens(loaded))
+    return tuple(token.get_secret_value() for token in gateway_secrets(loaded, AUTH_TOKEN))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config.files import check_files, twilio_tokens
+from config.files import check_files, gateway_secrets
+from config.gateways import AUTH_TOKEN, BEARER_TOKEN, WEBHOOK_SECRET
 from config.load import load
 from config.problems import ConfigurationError
 from tests.config.conftest import Write
@@ -55,20 +56,20 @@ def test_a_secret_that_others_can_read_is_told(write: Write, tmp_path: Path) -> 
 def test_tokens_come_from_the_file_newest_first(write: Write, tmp_path: Path) -> None:
     secret(tmp_path / "token", "new\nold\n")
 
-    tokens = twilio_tokens(load(write(), TOKEN_FILE))
+    tokens = gateway_secrets(load(write(), TOKEN_FILE), AUTH_TOKEN)
 
     assert [token.get_secret_value() for token in tokens] == ["new", "old"]
     assert "new" not in repr(tokens)
 
 
 def test_a_token_in_the_environment_comes_first(write: Write) -> None:
-    tokens = twilio_tokens(load(write(), TOKEN_FILE | {"CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN": "direct"}))
+    tokens = gateway_secrets(load(write(), TOKEN_FILE | {"CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN": "direct"}), AUTH_TOKEN)
 
     assert [token.get_secret_value() for token in tokens] == ["direct"]
 
 
 def test_no_tokens_without_twilio(write: Write) -> None:
-    assert twilio_tokens(load(write(), {})) == ()
+    assert gateway_secrets(load(write(), {}), AUTH_TOKEN) == ()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_missing_or_empty_token_file_is_told(content: str | None, why: str, wr
     loaded = load(write(), TOKEN_FILE)
 
     with pytest.raises(ConfigurationError) as raised:
-        twilio_tokens(loaded)
+        gateway_secrets(loaded, AUTH_TOKEN)
 
     [problem] = raised.value.problems
     assert problem.why.startswith(why)
@@ -99,3 +100,37 @@ def test_names_that_no_file_has_are_problems_like_others(name: str, write: Write
     assert problem.key == "storage.key_file"
     assert problem.why.startswith("there is no file ")
     assert problem.why.isprintable()
+
+
+HTTP = {
+    "CAREBELL_GATEWAY__KIND": "http",
+    "CAREBELL_GATEWAY__HTTP__URL": "https://gateway.example/texts",
+    "CAREBELL_GATEWAY__HTTP__TOKEN_FILE": "bearer",
+    "CAREBELL_GATEWAY__HTTP__PUBLIC_URL": "https://sms.example",
+    "CAREBELL_GATEWAY__HTTP__WEBHOOK_SECRET_FILE": "hmac",
+    "CAREBELL_GATEWAY__HTTP__CERTIFICATE_AUTHORITY": "ca.pem",
+}
+
+
+def test_every_file_of_the_http_gateway_is_looked_at(write: Write, tmp_path: Path) -> None:
+    secret(tmp_path / "carebell.key")
+    secret(tmp_path / "bearer", "t0ken\n", mode=0o644)
+    secret(tmp_path / "hmac", "# none yet\n")
+    loaded = load(write(), HTTP)
+
+    assert {problem.key: problem.why for problem in check_files(loaded)} == {
+        "gateway.http.token_file": "bearer is open to other accounts; chmod 0400 it",
+        "gateway.http.webhook_secret_file": "holds no token; write one a line",
+        "gateway.http.certificate_authority": f"there is no file ca.pem in {tmp_path}",
+    }
+    assert {"bearer", "hmac", "ca.pem"} <= {path.name for path in loaded.files}, "a new content is a change"
+
+
+def test_the_secrets_of_the_http_gateway_come_newest_first(write: Write, tmp_path: Path) -> None:
+    secret(tmp_path / "bearer", "t0ken\n")
+    secret(tmp_path / "hmac", "new\nold\n")
+    loaded = load(write(), HTTP)
+
+    assert [token.get_secret_value() for token in gateway_secrets(loaded, BEARER_TOKEN)] == ["t0ken"]
+    assert [token.get_secret_value() for token in gateway_secrets(loaded, WEBHOOK_SECRET)] == ["new", "old"]
+    assert gateway_secrets(loaded, AUTH_TOKEN) == ()

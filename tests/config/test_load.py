@@ -241,9 +241,19 @@ def test_a_live_gateway_is_known(api: str, live: bool, write: Write) -> None:
     assert not load(write(), environ).configuration.gateway.is_live
 
 
+@pytest.mark.parametrize(("url", "live"), [("https://gateway.example/texts", True), ("http://127.0.0.1:9999", False)])
+def test_an_http_gateway_is_live_where_it_is_not_this_machine(url: str, live: bool, write: Write) -> None:
+    environ = {"CAREBELL_GATEWAY__HTTP__URL": url, "CAREBELL_GATEWAY__HTTP__TOKEN": "secret"}
+
+    assert load(write("  kind: console", "  kind: http"), environ).configuration.gateway.is_live is live
+    assert not load(write(), environ).configuration.gateway.is_live
+
+
 def test_no_secret_stands_in_what_is_printed(write: Write) -> None:
     environ = {
         "CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN": "canary-token",
+        "CAREBELL_GATEWAY__HTTP__TOKEN": "canary-bearer",
+        "CAREBELL_GATEWAY__HTTP__WEBHOOK_SECRET": "canary-secret",
         "CAREBELL_STORAGE__URL": "postgresql+psycopg://carebell:canary-password@db/carebell",
     }
     loaded = load(write(), environ)

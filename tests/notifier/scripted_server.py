@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,7 @@ class Seen:
     query: dict[str, str]
     form: dict[str, str]
     headers: dict[str, str]
+    body: str = ""
 
 
 Act = Callable[[BaseHTTPRequestHandler], None]
@@ -51,7 +52,14 @@ class Script:
         return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
 
 
-def answer(status: int, body: object = "", *, raw: bytes | None = None, length: int | None = None) -> Act:
+def answer(
+    status: int,
+    body: object = "",
+    *,
+    raw: bytes | None = None,
+    length: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Act:
     """A whole answer; `length` lies about its size: the connection closes before that many bytes have come."""
 
     def act(handler: BaseHTTPRequestHandler) -> None:
@@ -60,6 +68,8 @@ def answer(status: int, body: object = "", *, raw: bytes | None = None, length: 
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(content) if length is None else length))
         handler.send_header("Connection", "close")  # this also ends the handler's loop
+        for name, value in (headers or {}).items():
+            handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(content)
 
@@ -91,6 +101,18 @@ def hang_up(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    """Begin an answer and go on with a blank at a time, for as long as the other side listens."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    handler.close_connection = True
+    with suppress(OSError):
+        for _ in range(1_000_000):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+
+
 def wait_for(script: Callable[[], Script]) -> Act:
     """Read the request, then say nothing until the test is over."""
 
@@ -119,6 +141,7 @@ def serving(*acts: Act, tls: ssl.SSLContext | None = None) -> Iterator[Script]:
                     query={name: values[0] for name, values in parse_qs(parts.query).items()},
                     form={name: values[0] for name, values in parse_qs(body).items()},
                     headers=dict(self.headers.items()),
+                    body=body,
                 )
             )
             script.next_act()(self)

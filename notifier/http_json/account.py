@@ -1,0 +1,49 @@
+"""From the configuration to the HTTP gateway and its webhooks."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from datetime import UTC, datetime
+
+from config.files import gateway_secrets
+from config.gateways import BEARER_TOKEN, WEBHOOK_SECRET
+from config.load import Loaded
+from config.problems import ConfigurationError
+from notifier.http_json.client import JsonClient, tls_context
+from notifier.http_json.gateway import HttpJsonGateway
+from notifier.http_json.webhooks import EventsWebhook
+
+
+def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
+    """The gateway at `gateway.http.url`.
+
+    Raises:
+        ConfigurationError: it has no address or no token, or the authority's file is no PEM.
+    """
+    account = loaded.configuration.gateway.http
+    tokens = gateway_secrets(loaded, BEARER_TOKEN)
+    if account.url is None or not tokens:
+        key = "url" if account.url is None else "token_file"
+        raise ConfigurationError([loaded.problem(("gateway", "http", key), "needed to talk to the gateway")])
+    try:
+        path = account.certificate_authority
+        tls = tls_context(None if path is None else path.read_text(encoding="ascii"))
+    except (OSError, ValueError, ssl.SSLError):
+        keys = ("gateway", "http", "certificate_authority")
+        raise ConfigurationError([loaded.problem(keys, "is not a PEM file of certificates")]) from None
+    client = JsonClient(tokens[0].get_secret_value(), account.timeout.total_seconds(), tls, time.monotonic)
+    return HttpJsonGateway(client, account.url, account.public_url)
+
+
+def open_http_webhooks(loaded: Loaded) -> tuple[EventsWebhook, ...]:
+    """Its webhooks; none without a secret or a public URL.
+
+    Raises:
+        ConfigurationError: the secret cannot be read.
+    """
+    secrets = gateway_secrets(loaded, WEBHOOK_SECRET)
+    if not secrets or loaded.configuration.gateway.http.public_url is None:
+        return ()
+    values = tuple(secret.get_secret_value() for secret in secrets)
+    return (EventsWebhook(secrets=values, now=lambda: datetime.now(UTC)),)

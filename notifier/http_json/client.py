@@ -1,0 +1,133 @@
+"""One JSON request at a time to the gateway: a time-out, a bound on the answer, no redirect, no retry; what failed is a word.
+
+Source: RFC 9110. Nothing here raises for what the network does, and nothing it gives back holds a number, a text or the token.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError, ReadTimeoutError
+
+from notifier.gateway import Ambiguous, NotSent
+
+# As many as the dispatcher has threads: a smaller pool closes and reopens TLS connections under load.
+_POOL: Final = 50
+LARGEST_ANSWER: Final = 65_536
+"""Bytes; an answer has some 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer.
+
+    Attributes:
+        retry_after: the header, as it was written; None: not given.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: str | None = None
+
+
+class JsonClient:
+    """Requests with the bearer token. Threads may share it.
+
+    Args:
+        token: for `Authorization: Bearer`.
+        timeout_seconds: for connecting, and again for the whole answer.
+        tls: verifies the gateway's certificate and its name; None: only for http to this machine.
+        seconds: a monotonic counter.
+    """
+
+    def __init__(
+        self, token: str, timeout_seconds: float, tls: ssl.SSLContext | None, seconds: Callable[[], float]
+    ) -> None:
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its lines hold request paths
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "carebell"}
+        self._timeout_seconds = timeout_seconds
+        self._seconds = seconds
+        self._pool = urllib3.PoolManager(
+            maxsize=_POOL,
+            block=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds),
+            ssl_context=tls,
+        )
+
+    def request(
+        self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer | NotSent | Ambiguous:
+        """One request. `NotSent`: it certainly reached nobody. `Ambiguous`: it may have, and no whole answer came."""
+        content = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            response = self._pool.request(
+                method,
+                url,
+                body=body,
+                headers={**self._headers, **content, **(headers or {})},
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except Exception as error:  # urllib3 lets some of the standard library's through; all must be classified
+            return _classify(error)
+        try:
+            whole = self._read(response)
+        except (HTTPError, OSError, ValueError) as error:
+            response.close()
+            return Ambiguous(
+                why="read_timeout" if isinstance(error, ReadTimeoutError | TimeoutError) else "connection_lost"
+            )
+        if isinstance(whole, Ambiguous):
+            response.close()
+            return whole
+        response.release_conn()
+        return Answer(status=response.status, body=whole, retry_after=response.headers.get("Retry-After"))
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes | Ambiguous:
+        """The body. A gateway that drips it does not keep a thread longer than its time-out."""
+        deadline = self._seconds() + self._timeout_seconds
+        body = bytearray()
+        while chunk := response.read1(LARGEST_ANSWER):
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                return Ambiguous(why="unreadable_answer")
+            if self._seconds() > deadline:
+                return Ambiguous(why="read_timeout")
+        return bytes(body)
+
+
+def _classify(error: Exception) -> NotSent | Ambiguous:
+    if isinstance(
+        error, NewConnectionError
+    ):  # a failed name look-up is one of these; it counts as a connect time-out too
+        return NotSent(why="not_connected")
+    if isinstance(error, ConnectTimeoutError):
+        return NotSent(why="connect_timeout")
+    if isinstance(error, LocationValueError):
+        return NotSent(why="bad_url")
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in (error, error.__cause__, *error.args)):
+        return NotSent(why="certificate")
+    if isinstance(error, ReadTimeoutError | TimeoutError):
+        return Ambiguous(why="read_timeout")
+    return Ambiguous(why="connection_lost")
+
+
+def tls_context(authority_pem: str | None = None) -> ssl.SSLContext:
+    """What verifies a gateway: the system's authorities, or one private authority in their place; TLS 1.2 and newer.
+
+    Raises:
+        ssl.SSLError: no PEM certificates.
+    """
+    context = ssl.create_default_context(cadata=authority_pem)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
