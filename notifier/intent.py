@@ -5,7 +5,8 @@ users, and this file is that rule:
 
 1. Words are compared without case, accents, punctuation, invisible characters and typographic width. What follows a mail
    program's signature line does not count.
-2. A message, or a line of it, that consists of words of STOP and polite words is a STOP, however often it repeats them.
+2. A message that consists of words of STOP and polite words is a STOP, however often it repeats them. So is one with a line, a
+   sentence or a part between commas that does; there the words do not count that are a STOP only alone.
 3. A message of at most `FEW` words with a word of STOP among them is a STOP, and so is a longer one with a phrase that can mean
    nothing else. Phrases that hold a word of STOP and mean something else ("stop by") are taken out first.
 4. A message that consists of words of START and polite words is a START. START among other words is not heard: a START that was
@@ -47,6 +48,7 @@ _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _NOT: Final = re.compile(r"(?<=n)['’ʼ＇`´](?=t\b)", re.IGNORECASE)
 _LONG_DRAWN: Final = re.compile(r"(\S)\1{2,}")
 _RULE: Final = re.compile(r"[\s\-_—–=*~]{2,}")
+_PARTS: Final = re.compile(r"[.,;:!?…。，！？]+")
 _BOUNDARY: Final = " | "
 """Where a phrase was taken out: no other phrase reaches over it."""
 
@@ -70,7 +72,8 @@ class ReplyWords:
 
     Attributes:
         stop, stop_alone, stop_anywhere, not_stop, quoted, polite, signature: find one of the phrases of that key.
-        stop_message, start_message, start_alone_message, help_message: match a whole message without its blanks.
+        stop_message, stop_part, start_message, start_alone_message, help_message: match a whole message, or a part of one,
+            without its blanks.
     """
 
     stop: re.Pattern[str]
@@ -81,6 +84,7 @@ class ReplyWords:
     polite: re.Pattern[str]
     signature: re.Pattern[str]
     stop_message: re.Pattern[str]
+    stop_part: re.Pattern[str]
     start_message: re.Pattern[str]
     start_alone_message: re.Pattern[str]
     help_message: re.Pattern[str]
@@ -101,6 +105,7 @@ class ReplyWords:
             polite=_any_of(phrases["polite"]),
             signature=_any_of(phrases["signature"]),
             stop_message=_only(phrases["stop"] | phrases["stop_alone"] | phrases["stop_anywhere"]),
+            stop_part=_only(phrases["stop"] | phrases["stop_anywhere"]),
             start_message=_only(phrases["start"]),
             start_alone_message=_only(phrases["start_alone"]),
             help_message=_only(phrases["help"]),
@@ -109,14 +114,17 @@ class ReplyWords:
 
 def intent(body: str, words: ReplyWords) -> Intent:
     """What `body` asks for; see the rules above. Any length, any characters."""
-    lines = [line for line in map(plain, _above_signature(body, words)) if line]
+    written = tuple(_above_signature(body, words))
+    lines = [line for line in map(plain, written) if line]
     message = " ".join(lines)
     if _consists_of(message, words.help_message):
         return Intent.HELP
-    if any(_consists_of(text, words.stop_message, words.polite) for text in (message, *lines)):
+    if _consists_of(message, words.stop_message, words.polite) or _any_is_stop(lines, words):
         return Intent.STOP
     if _consists_of(message, words.start_message, words.polite) or _consists_of(message, words.start_alone_message):
         return Intent.START
+    if _any_is_stop((plain(part) for line in written for part in _PARTS.split(line)), words):
+        return Intent.STOP_IN_WORDS
     short = message.count(" ") < FEW
     said = message if short else words.quoted.sub(_BOUNDARY, message)
     meant = words.not_stop.sub(_BOUNDARY, said)
@@ -125,6 +133,10 @@ def intent(body: str, words: ReplyWords) -> Intent:
     if words.stop.search(said) or (short and words.stop_alone.search(said)):
         return Intent.UNCLEAR
     return Intent.OTHER
+
+
+def _any_is_stop(parts: Iterable[str], words: ReplyWords) -> bool:
+    return any(_consists_of(part, words.stop_part, words.polite) for part in parts)
 
 
 def plain(text: str) -> str:

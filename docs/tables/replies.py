@@ -27,6 +27,7 @@ EXAMPLES: Final = (
     "STOP", "Stop!!!", "stóp", "ＳＴＯＰ", "S T O P", "STOP STOP", "please stop", "Stop. Thank you",
     "Arrêt, s'il vous plaît", "REMOVE",
     "Stop, I moved away", "Remove me from it", "quiero darme de baja",
+    "Please stop, what I have is nobody's business but mine",
     "I am not the patient you are looking for, so would you please stop texting me",
     "I will stop by at 3", "I'm at the bus stop", "please don't stop", "When should I stop eating?", "Can I cancel my visit?",
     "Can you tell me whether I have to stop my medication before the visit on Monday?",
@@ -57,7 +58,9 @@ What a patient's answer is taken for. Carebell looks at the words, decides, and 
 
 1. Case, accents, punctuation, emoji, blanks, invisible and full-width characters do not matter, nor does a letter drawn out
    ("STOPPPP"). What follows a mail program's signature line (`--`, "Sent from my iPhone") does not count.
-2. A message, or one line of it, that holds only words of STOP and polite words is a **STOP**, however often it repeats them.
+2. A message that holds only words of STOP and polite words is a **STOP**, however often it repeats them. So is one with a line, a
+   sentence or a part between commas that does ("Stop. I am not your patient any more ..."); there the words do not count that are a
+   STOP only alone.
 3. A message of at most {FEW} words with a word of STOP among them is a **STOP**. So is a message of any length with a phrase that
    can mean nothing else ("stop texting me"). A wrong STOP costs a patient a reminder; a STOP that is not heard breaks a promise and
    the law. Phrases that hold a word of STOP and mean something else ("stop by", "bus stop", "don't stop") are taken out first.

@@ -68,6 +68,7 @@ REMINDER = (
         ("Stop\n\nJane Doe, R.N.\nThe Example Clinic of Springfield, Department of Everything", STOP),
         (f"Stop\n> {REMINDER}", STOP),
         ("I have moved to another town and have a new doctor there.\nStop", STOP),
+        ("Cancel\n-- \nJane Doe, The Example Clinic of Springfield", STOP),
         ("--STOP--", STOP),
         ("\n--\nstop", STOP),
         # among few others
@@ -84,6 +85,12 @@ REMINDER = (
         ("quiero darme de baja", IN_WORDS),
         ("J'ai dit arrêt", IN_WORDS),
         ("stop by? no, STOP", IN_WORDS),
+        # a sentence or a part of a longer one
+        ("Please stop, what I have is nobody's business but mine", IN_WORDS),
+        ("I am not your patient any more. Stop. I have told you twice already.", IN_WORDS),
+        ("Ya no soy paciente de ustedes desde hace años: basta, por favor", IN_WORDS),
+        ("Sorry, cancel, I have caught a cold and stay at home this week", OTHER),
+        ("Sorry\ncancel\nI have caught a cold and stay at home this week", OTHER),
         # in any number of others
         ("I am not the patient you are looking for, so would you please stop texting me", IN_WORDS),
         ("wrong number, no more texts please, I have told your office three times", IN_WORDS),
