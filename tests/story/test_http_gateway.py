@@ -41,7 +41,7 @@ async def served(folder: Path, *faults: json_gateway.Fault) -> AsyncIterator[tup
         for name, secret in (("gateway.token", TOKEN), ("hmac.secret", f"{SECRET}\nold-secret")):
             (folder / name).write_text(f"{secret}\n")
             (folder / name).chmod(0o400)
-        async with opened(path, at=MORNING, pace=replace(BY_HAND, aftercare=0.05)) as clinic:
+        async with opened(path, at=MORNING, pace=replace(BY_HAND, reconciliation=0.05)) as clinic:
             assert clinic.service.http is not None
             host, port = clinic.service.http
             yield clinic, gateway, f"http://{host}:{port}/gateway/events"

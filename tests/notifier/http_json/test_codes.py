@@ -10,10 +10,10 @@ from notifier.failures import Alert, ReportStatus, Scope
 from notifier.gateway import DeliveryStatus
 from notifier.http_json.codes import FAILURES, STATUSES, UNKNOWN_CODE, delivery_failure_of, refusal_of
 from notifier.outcomes import Action, Context, policy
-from scheduler.messages import Kind
+from scheduler.sms import SmsKind
 from tests.notifier.samples import NOW
 
-CONTEXT = Context(kind=Kind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
+CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
 INVALID, OTHER, UNREACHABLE = ReportStatus.INVALID, ReportStatus.OTHER, ReportStatus.UNREACHABLE
 FAILED, HOLD, RETRY = Action.FAILED, Action.HOLD, Action.RETRY
 
