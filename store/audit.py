@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.instants import to_microseconds
 from store.tables import audit, meta
+from store.upsert import insert_into
 
 _HEAD: Final = "audit_head"
 _BEGINNING: Final = "0" * 64
@@ -60,8 +60,7 @@ def append(
     at: datetime,
 ) -> AuditEntry:  # fmt: skip
     """Add an entry; it commits with what it tells of. Writers wait for each other at the head."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    conn.execute(insert(meta).values(name=_HEAD, value=f"0:{_BEGINNING}").on_conflict_do_nothing())
+    conn.execute(insert_into(conn, meta).values(name=_HEAD, value=f"0:{_BEGINNING}").on_conflict_do_nothing())
     seq, previous = _head(conn, lock=True)
     digest = _digest(previous, seq + 1, at, actor, action, subject, before, after)
     entry = AuditEntry(

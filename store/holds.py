@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.tables import breakers, holds
+from store.upsert import insert_into
 
 Scope = Literal["all", "environment", "sender"]
 
@@ -141,7 +141,7 @@ def reset(conn: Connection, scope: Scope, name: str) -> bool:
 
 
 def _insert_new(conn: Connection, table: Table, values: dict[str, Any]) -> bool:
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     return (
-        conn.execute(insert(table).values(values).on_conflict_do_nothing().returning(table.c.name)).first() is not None
+        conn.execute(insert_into(conn, table).values(values).on_conflict_do_nothing().returning(table.c.name)).first()
+        is not None
     )

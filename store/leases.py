@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.tables import leases, nodes
+from store.upsert import insert_into
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
 
@@ -30,7 +30,7 @@ class Node:
 
 def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: timedelta) -> bool:
     """Take or prolong a job; False: another holder's lease has not run out. Do the work well within `lasts`."""
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(leases)
+    insert = insert_into(conn, leases)
     taken = insert.values(job=job, holder=holder, until=now + lasts).on_conflict_do_update(
         index_elements=["job"],
         set_={"holder": insert.excluded.holder, "until": insert.excluded.until},
@@ -51,7 +51,7 @@ def beat(conn: Connection, node: Node) -> None:
         "name": node.name, "roles": node.roles, "version": node.version,
         "started_at": node.started_at, "seen_at": node.seen_at,
     }  # fmt: skip
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(nodes).values(values)
+    insert = insert_into(conn, nodes).values(values)
     conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**values}))
 
 

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.prepared import Prepared, any_of, list_value
 from store.tables import optouts
+from store.upsert import insert_into
 
 EVERY_SENDER: Final = "*"
 """The sender of an opt-out by hand: it holds for senders that are configured later, too."""
@@ -37,9 +37,8 @@ class Optout:
 
 def add(conn: Connection, one: Optout) -> bool:
     """Record it; False: it stood already, with its first source and time."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     values = {"phone_key": one.phone_key, "sender": one.sender, "source": one.source, "since": one.since}
-    made = insert(optouts).values(values).on_conflict_do_nothing().returning(optouts.c.sender)
+    made = insert_into(conn, optouts).values(values).on_conflict_do_nothing().returning(optouts.c.sender)
     return conn.execute(made).first() is not None
 
 

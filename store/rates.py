@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.tables import rates
+from store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +41,8 @@ class Allowance:
 
 def allowance(conn: Connection, sender: str, rate: Rate, *, now: datetime) -> Allowance:
     """Fill up the bucket and keep it to ourselves until the commit."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     full = {"sender": sender, "tokens": rate.burst, "counted_at": now}
-    conn.execute(insert(rates).values(full).on_conflict_do_nothing())
+    conn.execute(insert_into(conn, rates).values(full).on_conflict_do_nothing())
     mine = select(rates.c.tokens, rates.c.counted_at).where(rates.c.sender == sender).with_for_update()
     tokens, counted_at = conn.execute(mine).one()
     # A clock that was set back earns nothing; it does not take anything away either.

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, case, delete, func, literal, literal_column, null, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
 from scheduler.sms import Reason, SmsState
@@ -19,6 +18,7 @@ from store.instants import UtcDateTime
 from store.outbox_row import COLUMNS, FINAL, KINDS, RANK, REASONS, STATES, OutboxRow
 from store.prepared import Given, PreparedRows, codec
 from store.tables import gateway_forgets, outbox
+from store.upsert import insert_into
 
 POLL_AFTER: Final = timedelta(hours=1)
 """Not final this long after it was accepted: the callback is lost, ask the gateway."""
@@ -209,8 +209,7 @@ def forget_unfinished(conn: Connection, now: datetime) -> None:
         of.state.in_([SmsState.ACCEPTED.value, SmsState.SENT.value]), of.sid.is_not(None), of.gateway_forgotten_at.is_(None),
         of.claimed_at <= now - POLL_FOR, of.claimed_at > now - POLL_FOR - _DAY, ~waits,
     )  # fmt: skip
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    made = insert(gateway_forgets).from_select(["sid", "outbox", "since", "next_at"], stale)
+    made = insert_into(conn, gateway_forgets).from_select(["sid", "outbox", "since", "next_at"], stale)
     conn.execute(made.on_conflict_do_nothing())
 
 
@@ -251,9 +250,10 @@ def _settle(conn: Connection, outbox_id: str, attempt: int, before: Sequence[Sms
 def _forget_at_gateway(conn: Connection, outbox_id: str, state: SmsState, sid: str | None, at: datetime) -> None:
     if state not in FINAL or sid is None:
         return
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     conn.execute(
-        insert(gateway_forgets).values(sid=sid, outbox=outbox_id, since=at, next_at=at).on_conflict_do_nothing()
+        insert_into(conn, gateway_forgets)
+        .values(sid=sid, outbox=outbox_id, since=at, next_at=at)
+        .on_conflict_do_nothing()
     )
 
 

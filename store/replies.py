@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.tables import replies
+from store.upsert import insert_into
 
 REMEMBERED: Final = timedelta(days=400)
 """Longer than a token may be used (a year): what was captured earlier is signed with a token that is gone."""
@@ -24,8 +24,7 @@ def first_time(conn: Connection, key: str, now: datetime) -> bool:
     Args:
         key: `KeyRing.reply_key` of its message id. A node that handles the same one at this moment waits for our commit.
     """
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    new = insert(replies).values(key=key, forget_after=now + REMEMBERED).on_conflict_do_nothing()
+    new = insert_into(conn, replies).values(key=key, forget_after=now + REMEMBERED).on_conflict_do_nothing()
     return conn.execute(new.returning(replies.c.key)).first() is not None
 
 

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.instants import from_microseconds, to_microseconds
 from store.outbox import next_due
 from store.tables import meta
+from store.upsert import insert_into
 
 _PULSE: Final = "pulse"
 FRESH: Final = timedelta(minutes=15)
@@ -52,9 +52,8 @@ Finding = Literal["fine", "restored", "unsure"]
 
 def beat(conn: Connection, now: datetime) -> Pulse:
     """Raise the counter; write the result with `remember` once this has committed."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     first = Pulse(database=secrets.token_hex(8), count=0, at=now)
-    conn.execute(insert(meta).values(name=_PULSE, value=_write(first)).on_conflict_do_nothing())
+    conn.execute(insert_into(conn, meta).values(name=_PULSE, value=_write(first)).on_conflict_do_nothing())
     mine = select(meta.c.value).where(meta.c.name == _PULSE).with_for_update()
     last = _read(conn.execute(mine).scalar_one())
     pulse = Pulse(database=last.database, count=last.count + 1, at=now)

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.instants import from_microseconds, to_microseconds
 from store.tables import meta
+from store.upsert import insert_into
 
 _NAME: Final = "rehearsal_clock"
 
@@ -21,9 +21,7 @@ _NAME: Final = "rehearsal_clock"
 def note(conn: Connection, *, shown: datetime, real: datetime, speed: float) -> None:
     """The service's clock shows `shown` while the machine's shows `real`, and runs `speed` times as fast."""
     text = json.dumps({"shown": to_microseconds(shown), "real": to_microseconds(real), "speed": speed})
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(meta).values(
-        name=_NAME, value=text
-    )
+    insert = insert_into(conn, meta).values(name=_NAME, value=text)
     conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": text}))
 
 

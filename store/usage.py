@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.instants import from_microseconds, to_microseconds
 from store.tables import meta
+from store.upsert import insert_into
 
 _PREFIX: Final = "signed"
 
@@ -17,7 +17,7 @@ _PREFIX: Final = "signed"
 def note(conn: Connection, environment: str, thumbprint: str, at: datetime) -> None:
     """It signed a message received at `at`. Callers need not note each one: an hour's precision is plenty."""
     value = str(to_microseconds(at))
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(meta)
+    insert = insert_into(conn, meta)
     said = insert.values(name=_name(environment, thumbprint), value=value)
     conn.execute(said.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
@@ -32,7 +32,7 @@ def last_used(conn: Connection, environment: str, thumbprint: str) -> datetime |
 def active_since(conn: Connection, environment: str, thumbprint: str, now: datetime) -> datetime:
     """When it was first seen as active; noted as `now` at the first time of asking."""
     name = f"active:{environment}:{thumbprint}"
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(meta)
+    insert = insert_into(conn, meta)
     conn.execute(insert.values(name=name, value=str(to_microseconds(now))).on_conflict_do_nothing())
     return from_microseconds(int(conn.execute(select(meta.c.value).where(meta.c.name == name)).scalar_one()))
 
@@ -41,7 +41,7 @@ def asked_at(conn: Connection, environment: str, thumbprint: str, now: datetime)
     """When its expiry was last looked at, so that each warning is given once whatever the restarts; notes `now` for next time."""
     name = f"asked:{environment}:{thumbprint}"
     before = conn.execute(select(meta.c.value).where(meta.c.name == name)).scalar_one_or_none()
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(meta)
+    insert = insert_into(conn, meta)
     value = str(to_microseconds(now))
     said = insert.values(name=name, value=value)
     conn.execute(said.on_conflict_do_update(index_elements=["name"], set_={"value": value}))

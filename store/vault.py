@@ -17,12 +17,12 @@ from datetime import datetime
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.crypto import Undecipherable, day_of
 from store.keys import KeyFault, KeyRing
 from store.prepared import Prepared, any_of, list_value
 from store.tables import day_keys
+from store.upsert import insert_into
 
 _NONCE_BYTES = 12
 
@@ -60,9 +60,8 @@ class Vault:
         missing = wanted - found.keys() if create else set()
         if missing:
             rows = [{"day": day, "wrapped": self._wrap(day, self.random(32))} for day in sorted(missing)]
-            dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
             # Another node may have made the same day's key a moment ago: the first one stays and both use it.
-            conn.execute(dialect.insert(day_keys).on_conflict_do_nothing(), rows)
+            conn.execute(insert_into(conn, day_keys).on_conflict_do_nothing(), rows)
             found |= self._read(conn, missing, unreadable)
         return found
 
