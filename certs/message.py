@@ -1,7 +1,8 @@
 """What verification hands on: a message whose bytes are known to be the sender's, or the reason why not.
 
-`VerifiedMessage` is the parser's only input. It is made by `certs.verify` alone (a test holds that), so bytes that
-nobody vouched for cannot be parsed by mistake.
+`VerifiedMessage` is what the service reads. It is made by `certs.verify` alone (a test holds that), so bytes that nobody
+vouched for cannot reach the database by mistake. A rehearsal that stores and sends nothing reads an `UnverifiedMessage`, which
+is another type and is accepted nowhere else.
 """
 
 from __future__ import annotations
@@ -34,14 +35,13 @@ class Msh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedMessage:
-    """P of signing.md section 2 and who signed it.
+class ReadableMessage:
+    """P of signing.md section 2: what the parser reads of either kind of message. Never made itself.
 
     Attributes:
-        payload: P: canonical bytes from `MSH` through the CR before ZSG, exactly what was signed.
+        payload: P: canonical bytes from `MSH` through the CR before ZSG.
         digest: SHA-256 of `payload`, 32 bytes.
-        environment: the environment the signing certificate belongs to.
-        thumbprint: x5t#S256 of that certificate, base64url.
+        environment: the environment the message belongs to.
         received_at: UTC, when the frame was complete.
         sent_at: MSH-7 in UTC (its own offset, else the environment's zone).
         sent_offset: whether MSH-7 carried an offset, and which, as `+hhmm`; None: it had none.
@@ -51,11 +51,26 @@ class VerifiedMessage:
     digest: bytes
     msh: Msh = field(repr=False)
     environment: str
-    thumbprint: str
     received_at: datetime
     sent_at: datetime
     sent_offset: str | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedMessage(ReadableMessage):
+    """A message whose payload is exactly what was signed.
+
+    Attributes:
+        thumbprint: x5t#S256 of the certificate that signed it, base64url; the environment is that certificate's.
+    """
+
+    thumbprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedMessage(ReadableMessage):
+    """A message that nobody vouches for, read by `carebell explain` and `carebell plan` alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
-from zoneinfo import ZoneInfo
 
 from certs.algorithms import ALGORITHMS, holds
-from certs.envelope import Diagnosis, Fault, Signed, Unsigned, canonical, read_header, signing_input, split
+from certs.envelope import Diagnosis, Fault, Signed, Unsigned, read_header, signing_input, split
 from certs.keyring import Held, Keyring, State, Trust
 from certs.message import Msh, Refusal, VerifiedMessage
 from certs.msh import read_dtm, read_msh
@@ -173,41 +172,6 @@ class Verifier:
         if of is not trust:
             raise _RefusedError("SIG05", "207", "the TLS client certificate is another environment's")
         _check_validity(held, received_at)
-
-
-def unverified(content: bytes, *, environment: str, zone: ZoneInfo, received_at: datetime) -> VerifiedMessage:
-    """A message that nobody vouches for, for `carebell explain` and `carebell plan`, which store and send nothing.
-
-    The only way round verification. Bytes before MSH are passed over, a ZSG at the end is taken off unread. An MSH-7 that is
-    missing or unreadable counts as `received_at`, with a warning.
-
-    Raises:
-        ValueError: there is no MSH segment.
-    """
-    body = canonical(content)
-    start = body.find(b"MSH")
-    if start < 0:
-        raise ValueError("not an HL7 version 2 message: there is no MSH segment")
-    last = body.rfind(b"\r", start)
-    payload = body[start : last + 1] if body.startswith(b"ZSG|", last + 1) else body[start:] + b"\r"
-    msh = read_msh(payload)
-    warnings: tuple[str, ...] = ()
-    try:
-        sent_at, sent_offset = read_dtm(msh.date_time, zone)
-    except ValueError as error:
-        sent_at, sent_offset = received_at, None
-        warnings = (f"MSH-7: {error}; taken as the time of receipt",)
-    return VerifiedMessage(
-        payload=payload,
-        digest=hashlib.sha256(payload).digest(),
-        msh=msh,
-        environment=environment,
-        thumbprint="",
-        received_at=received_at,
-        sent_at=sent_at,
-        sent_offset=sent_offset,
-        warnings=warnings,
-    )
 
 
 def _refuse(fault: Fault) -> NoReturn:

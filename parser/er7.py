@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
-from certs.message import VerifiedMessage
+from certs.message import ReadableMessage
 from parser.charsets import decode
 from parser.escapes import Delimiters, delimiters_of, unescape
 from parser.event import ParseWarning, Rejection
@@ -82,9 +82,9 @@ class Message:
                     lines.setdefault(line[:3], []).append(line)
 
     @classmethod
-    def of(cls, verified: VerifiedMessage, fallback_charset: str) -> Message:
-        """The message that was signed. Check `rejection` before reading."""
-        decoded = decode(verified.payload, verified.msh.character_set, fallback_charset)
+    def of(cls, source: ReadableMessage, fallback_charset: str) -> Message:
+        """The message's text. Check `rejection` before reading."""
+        decoded = decode(source.payload, source.msh.character_set, fallback_charset)
         return cls(decoded.text, decoded.codec, decoded.warnings)
 
     @property

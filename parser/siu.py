@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from certs.message import VerifiedMessage
+from certs.message import ReadableMessage, UnverifiedMessage, VerifiedMessage
 from parser.ack import condition_warnings, control_id_fault
 from parser.display import find_link, find_mode, find_person, find_text
 from parser.duration import find_duration
@@ -81,7 +81,12 @@ def read(message: VerifiedMessage, rules: Rules) -> SchedulingEvent | Rejection:
     return _Reader(message, rules, None).read()
 
 
-def explain(message: VerifiedMessage, rules: Rules) -> tuple[SchedulingEvent | Rejection, tuple[Evidence, ...]]:
+def rehearse(message: UnverifiedMessage, rules: Rules) -> SchedulingEvent | Rejection:
+    """As `read`, of a message that nobody vouches for. What comes of it must be neither stored nor sent."""
+    return _Reader(message, rules, None).read()
+
+
+def explain(message: ReadableMessage, rules: Rules) -> tuple[SchedulingEvent | Rejection, tuple[Evidence, ...]]:
     """As `read`, and how each value was decided: the field it came from, and every candidate that lost and why.
 
     A message that is rejected is explained as far as it can be read. Telephones are masked, names are not shown.
@@ -94,14 +99,14 @@ def explain(message: VerifiedMessage, rules: Rules) -> tuple[SchedulingEvent | R
 class _Reader:
     """One message being read."""
 
-    __slots__ = ("_message", "_rules", "_trace", "_verified", "_warnings")
+    __slots__ = ("_message", "_rules", "_source", "_trace", "_warnings")
 
-    def __init__(self, verified: VerifiedMessage, rules: Rules, trace: Trace | None) -> None:
-        self._verified = verified
+    def __init__(self, source: ReadableMessage, rules: Rules, trace: Trace | None) -> None:
+        self._source = source
         self._rules = rules
         self._trace = trace
-        self._message = Message.of(verified, rules.fallback_charset)
-        self._warnings: list[ParseWarning] = [*self._message.warnings, *condition_warnings(verified.msh)]
+        self._message = Message.of(source, rules.fallback_charset)
+        self._warnings: list[ParseWarning] = [*self._message.warnings, *condition_warnings(source.msh)]
 
     def read(self) -> SchedulingEvent | Rejection:
         unanswerable = self._unanswerable()
@@ -112,7 +117,7 @@ class _Reader:
 
     def _unanswerable(self) -> Rejection | None:
         """MSH-10 that no answer can repeat: its sender could match none, and would send again for ever or take it for done."""
-        fault = control_id_fault(self._verified.msh)
+        fault = control_id_fault(self._source.msh)
         if fault is None:
             return None
         err3, text = fault
@@ -162,11 +167,11 @@ class _Reader:
             message,
             fields.location_zone,
             rules.location_zones,
-            sent_at=self._verified.sent_at,
-            sent_offset=self._verified.sent_offset,
+            sent_at=self._source.sent_at,
+            sent_offset=self._source.sent_offset,
             environment_zone=rules.zone,
         )
-        timing = find_start(message, fields.start, clocks, self._verified.received_at, zone_field, trace)
+        timing = find_start(message, fields.start, clocks, self._source.received_at, zone_field, trace)
         duration, odd_duration = find_duration(message, fields.duration, rules.units, timing.start, clocks, trace)
         status, odd_status = find_status(
             message, trigger.action, fields.status.fields, fields.status.reasons, rules.statuses, trace
@@ -182,14 +187,14 @@ class _Reader:
         link, odd_link = find_link(message, rules.join_link_field, rules.join_link_hosts, trace)
         self._warnings += (*odd_language, *odd_link)
         result = SchedulingEvent(
-            environment=self._verified.environment,
+            environment=self._source.environment,
             event=event,
             action=trigger.action,
             status=status,
             reference=ids.reference,
             aliases=ids.aliases,
-            occurred_at=self._verified.sent_at,
-            received_at=self._verified.received_at,
+            occurred_at=self._source.sent_at,
+            received_at=self._source.received_at,
             start=timing.start,
             duration=duration,
             phone=phone.phone,
@@ -209,14 +214,14 @@ class _Reader:
     def _blank(self, event: str, trigger: Trigger, ids: Ids) -> SchedulingEvent:
         """A slot's event: no appointment, no patient; nothing else of it is read."""
         return SchedulingEvent(
-            environment=self._verified.environment,
+            environment=self._source.environment,
             event=event,
             action=trigger.action,
             status=Status.UNKNOWN,
             reference=ids.reference,
             aliases=ids.aliases,
-            occurred_at=self._verified.sent_at,
-            received_at=self._verified.received_at,
+            occurred_at=self._source.sent_at,
+            received_at=self._source.received_at,
             warnings=tuple(self._warnings),
         )
 
@@ -254,7 +259,7 @@ class _Reader:
         return Rejection(code="FIELD", err3="101", text=text, location=_location(location, components=False))
 
     def _phone(self, clocks: Clocks) -> PhoneFinding:
-        finding = find_phone(self._message, self._rules.phones, clocks, self._verified.received_at, self._trace)
+        finding = find_phone(self._message, self._rules.phones, clocks, self._source.received_at, self._trace)
         self._warnings += finding.warnings
         if self._trace is not None:
             shown, note = _about_phone(finding.phone)

@@ -14,8 +14,8 @@ from carebell.commands.files import message_files, messages
 from carebell.commands.output import print_json, print_table
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
-from certs.message import VerifiedMessage
-from certs.verify import unverified
+from certs.message import UnverifiedMessage
+from certs.unverified import unverified
 from journal.lines import plain
 from parser import siu
 from parser.er7 import Message
@@ -77,7 +77,7 @@ def _explained(file: Path, mine: EnvironmentPolicy, conformance: bool) -> Iterat
         yield Explained(file=file, outcome=outcome, evidence=evidence, warnings=warnings)
 
 
-def _conformance(message: VerifiedMessage, mine: EnvironmentPolicy) -> tuple[ParseWarning, ...]:
+def _conformance(message: UnverifiedMessage, mine: EnvironmentPolicy) -> tuple[ParseWarning, ...]:
     from parser.conformance import report
 
     read = Message.of(message, mine.environment.fallback_charset)

@@ -14,7 +14,7 @@ from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
 from carebell.outbound.render import text_of
-from certs.verify import unverified
+from certs.unverified import unverified
 from config.load import Loaded
 from parser import siu
 from parser.event import Action, Rejection, SchedulingEvent
@@ -50,7 +50,7 @@ def _history(files: Sequence[Path], mine: EnvironmentPolicy, at: datetime) -> li
             received = unverified(
                 content, environment=mine.name, zone=mine.environment.zone, received_at=min(sent.sent_at, at)
             )
-            read = siu.read(received, mine.rules)
+            read = siu.rehearse(received, mine.rules)
             if isinstance(read, Rejection):
                 raise Stop(f"{file}: {read.code}: {read.text}")
             if read.action is not Action.SLOT and received.digest not in seen:
