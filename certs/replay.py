@@ -73,9 +73,9 @@ def decide(remembered: Collection[Record[A]], digest: bytes, reuse: Reuse) -> Fr
     """
     if not remembered:
         return Fresh()
-    for one in remembered:
-        if hmac.compare_digest(one.digest, digest):
-            return Repeat(one.answer)
+    for memory in remembered:
+        if hmac.compare_digest(memory.digest, digest):
+            return Repeat(memory.answer)
     return Fresh(reused=True) if reuse == "warn" else Reused()
 
 

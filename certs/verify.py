@@ -146,10 +146,10 @@ class Verifier:
 
     def _active(self, thumbprint: str, what: str, known: _Known) -> tuple[Trust, Held]:
         known.thumbprint = thumbprint
-        found = self._keyring.find(thumbprint)
-        if found is None:
+        match = self._keyring.find(thumbprint)
+        if match is None:
             raise _RefusedError("SIG05", "207", f"{what} {thumbprint[:8]} is not known here")
-        trust, held = found
+        trust, held = match
         known.environment = trust.environment
         if held.state is not State.ACTIVE:
             raise _RefusedError("SIG05", "207", f"{what} {thumbprint[:8]} is {held.state.value}, not active")

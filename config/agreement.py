@@ -19,20 +19,20 @@ Where = Callable[[Keys], SourceLocation]
 
 def disagreements(configuration: Configuration, where: Where) -> list[Problem]:
     """Every contradiction, at the place of the later key."""
-    found = [
+    contradictions = [
         *_listeners(configuration),
         *_certificates(configuration),
         *_http(configuration),
         *_gateway(configuration, where),
         *_environments(configuration),
     ]
-    return [Problem.at(where(keys), keys, why) for keys, why in found]
+    return [Problem.at(where(keys), keys, why) for keys, why in contradictions]
 
 
 def _listeners(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     """Environments may share a port: then it is one listener, and they must say the same about it."""
-    for (first, one), (second, other) in combinations(_enabled(configuration), 2):
-        here, there = one.listener, other.listener
+    for (first, first_environment), (second, second_environment) in combinations(_enabled(configuration), 2):
+        here, there = first_environment.listener, second_environment.listener
         if here.port != there.port or here.port == 0:
             continue
         keys: Keys = ("environments", second, "listener")

@@ -186,10 +186,10 @@ class _Builder:
         return value
 
     def _alias(self, event: AliasEvent, place: SourceLocation, keys: Keys) -> Any:
-        found = self.anchors.get(str(event.anchor))
-        if found is None:
+        anchored = self.anchors.get(str(event.anchor))
+        if anchored is None:
             raise _error(place, "this alias (`*name`) has no anchor (`&name`) before it", keys)
-        value, size = found
+        value, size = anchored
         self.nodes += size
         if self.nodes > MOST_NODES:
             raise _error(place, f"aliases make more than {MOST_NODES} values", keys)

@@ -95,9 +95,9 @@ def _readable(keys: Keys, path: Path) -> Iterator[tuple[Keys, str]]:
 
 
 def _secret(keys: Keys, path: Path, hint: str = "") -> Iterator[tuple[Keys, str]]:
-    found = list(_readable(keys, path))
-    if found:
-        yield from ((at, why + hint) for at, why in found)
+    obstacles = list(_readable(keys, path))
+    if obstacles:
+        yield from ((at, why + hint) for at, why in obstacles)
     elif path.stat().st_mode & (stat.S_IRWXO | stat.S_IWGRP):
         # The owner's group may read: systemd credentials and Kubernetes secrets come that way.
         yield keys, f"{path.name} is open to other accounts; chmod 0400 it"

@@ -199,8 +199,8 @@ def _model_at(root: type[BaseModel], keys: Keys) -> type[BaseModel] | None:
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
-    found = [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
-    return found[0] if found else None
+    sections = [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return sections[0] if sections else None
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:

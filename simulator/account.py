@@ -208,12 +208,12 @@ class Account:
         )
         self._messages[message.sid] = message
         url = form.get("StatusCallback")
-        told = (
+        webhooks = (
             [(s.at, self._status_webhook(message, s, url)) for s in callbacks(steps, mode, outcome.late)] if url else []
         )
         if mode is CallbackMode.BEFORE_RESPONSE:
-            return message, tuple(webhook for _, webhook in told)
-        for at, webhook in told:
+            return message, tuple(webhook for _, webhook in webhooks)
+        for at, webhook in webhooks:
             self._plan(at, webhook)
         return message, ()
 

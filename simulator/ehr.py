@@ -90,24 +90,24 @@ def _history(
 ) -> list[tuple[datetime, str, Visit]]:
     visit = _new_visit(rng, index, _opening(rng, begins + timedelta(days=1), ends, feed), mix)
     booked = max(begins, visit.start - timedelta(days=rng.uniform(0.5, 28)))
-    told = [(booked, "S12", visit)]
+    messages = [(booked, "S12", visit)]
     if rng.random() < mix.deleted:
-        return [*told, (_between(rng, booked, visit.start), "S17", _as(visit, "S17"))]
+        return [*messages, (_between(rng, booked, visit.start), "S17", _as(visit, "S17"))]
     at = booked
     if rng.random() < mix.modified:
         at = _between(rng, at, visit.start)
-        told.append((at, "S14", visit))
+        messages.append((at, "S14", visit))
     if rng.random() < mix.moved:
         at = _between(rng, at, visit.start)
         visit = replace(
             visit, start=_opening(rng, max(at, begins) + timedelta(hours=6), ends + timedelta(days=1), feed)
         )
-        told.append((at, "S13", visit))
+        messages.append((at, "S13", visit))
     if rng.random() < mix.canceled:
-        told.append((_between(rng, at, visit.start), "S15", _as(visit, "S15")))
+        messages.append((_between(rng, at, visit.start), "S15", _as(visit, "S15")))
     elif rng.random() < mix.no_show:
-        told.append((visit.start + timedelta(minutes=30), "S26", _as(visit, "S26")))
-    return told
+        messages.append((visit.start + timedelta(minutes=30), "S26", _as(visit, "S26")))
+    return messages
 
 
 def stream(

@@ -161,7 +161,7 @@ class NumberBook:
         wanted = re.compile(re.escape(query.get("Contains", "")).replace(r"\*", "[0-9]"))
         limit = int(query.get("PageSize", "50") or 50) if query.get("PageSize", "50").isdigit() else 50
         free = self._free(area) if _AREA.fullmatch(area) else []
-        found = [number for number in free if wanted.search(number)][:limit]
+        matches = [number for number in free if wanted.search(number)][:limit]
         items: list[dict[str, object]] = [
             {
                 "address_requirements": "none",
@@ -178,7 +178,7 @@ class NumberBook:
                 "rate_center": None,
                 "region": None,
             }
-            for number in found
+            for number in matches
         ]
         base = f"/{VERSION}/Accounts/{self._account_sid}/AvailablePhoneNumbers/{country}/Local.json"
         return whole_page("available_phone_numbers", items, base)

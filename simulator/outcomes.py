@@ -88,19 +88,19 @@ def at_once(steps: Sequence[StatusStep]) -> tuple[StatusStep, ...]:
 def callbacks(steps: Sequence[StatusStep], mode: CallbackMode, late: timedelta) -> tuple[StatusStep, ...]:
     """Which status is told when. The initial status is never told, nor is `sending`: the create answer says the one, and
     Twilio does not announce the other."""
-    told = [step for step in steps[1:] if step.status != "sending"]
+    announced = [step for step in steps[1:] if step.status != "sending"]
     match mode:
         case CallbackMode.DROPPED:
             return ()
         case CallbackMode.LATE:
-            return tuple(StatusStep(at=s.at + late, status=s.status, error_code=s.error_code) for s in told)
+            return tuple(StatusStep(at=s.at + late, status=s.status, error_code=s.error_code) for s in announced)
         case CallbackMode.DOUBLED:
-            return tuple(step for step in told for _ in range(2))
+            return tuple(step for step in announced for _ in range(2))
         case CallbackMode.REORDERED:
-            end = max((step.at for step in told), default=steps[0].at)
-            return tuple(StatusStep(at=end, status=s.status, error_code=s.error_code) for s in reversed(told))
+            end = max((step.at for step in announced), default=steps[0].at)
+            return tuple(StatusStep(at=end, status=s.status, error_code=s.error_code) for s in reversed(announced))
         case CallbackMode.ON_TIME | CallbackMode.BEFORE_RESPONSE:
-            return tuple(told)
+            return tuple(announced)
 
 
 def read_outcome(given: Mapping[str, object]) -> SimulatedOutcome:

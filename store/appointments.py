@@ -39,8 +39,8 @@ class Summary:
 
 def named(conn: Connection, vault: Vault, name: str, now: datetime, *, environment: str | None = None) -> list[Summary]:
     """Those that people call `name`: our id, the hospital's reference, or a whole alias."""
-    found = load(conn, vault, ids_of(conn, name, environment=environment), now, lock=False)
-    return [_summary(found[own_id].appointment) for own_id in sorted(found)]
+    stored = load(conn, vault, ids_of(conn, name, environment=environment), now, lock=False)
+    return [_summary(stored[own_id].appointment) for own_id in sorted(stored)]
 
 
 def listed(conn: Connection, vault: Vault, now: datetime, *, environment: str | None = None) -> Iterator[Summary]:
@@ -54,18 +54,22 @@ def listed(conn: Connection, vault: Vault, now: datetime, *, environment: str | 
         if not ids:
             return
         after = ids[-1]
-        found = load(conn, vault, ids, now, lock=False)
-        yield from (_summary(found[own_id].appointment) for own_id in ids if own_id in found)
+        stored = load(conn, vault, ids, now, lock=False)
+        yield from (_summary(stored[own_id].appointment) for own_id in ids if own_id in stored)
 
 
 def masked_phones(conn: Connection, vault: Vault, ids: Collection[str], now: datetime) -> dict[str, str]:
     """Our id -> `***0143`, for those whose phone is still known."""
-    found = load(conn, vault, set(ids), now, lock=False)
-    return {own_id: one.appointment.phone.masked for own_id, one in found.items() if one.appointment.phone is not None}
+    stored = load(conn, vault, set(ids), now, lock=False)
+    return {
+        own_id: holder.appointment.phone.masked
+        for own_id, holder in stored.items()
+        if holder.appointment.phone is not None
+    }
 
 
-def _summary(one: Appointment) -> Summary:
+def _summary(visit: Appointment) -> Summary:
     return Summary(
-        id=one.id, environment=one.environment, reference=one.reference, start=one.start, status=one.status.value,
-        revision=one.revision, phone=None if one.phone is None else one.phone.masked, purged_at=one.purged_at,
+        id=visit.id, environment=visit.environment, reference=visit.reference, start=visit.start, status=visit.status.value,
+        revision=visit.revision, phone=None if visit.phone is None else visit.phone.masked, purged_at=visit.purged_at,
     )  # fmt: skip

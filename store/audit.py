@@ -78,8 +78,8 @@ def entries(conn: Connection, *, subject: str | None = None) -> Generator[AuditE
     wanted = select(audit).order_by(audit.c.seq)
     if subject is not None:
         wanted = wanted.where(audit.c.subject == subject)
-    with conn.execute(wanted, execution_options={"yield_per": 500}) as found:
-        for row in found.mappings():
+    with conn.execute(wanted, execution_options={"yield_per": 500}) as result:
+        for row in result.mappings():
             yield AuditEntry(**row)
 
 

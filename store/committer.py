@@ -276,15 +276,15 @@ class Committer(Generic[Job, Result]):
         return results
 
     def _fault(self, fault: Exception) -> CommitFault:
-        found = classify(fault)
+        cause = classify(fault)
         if is_fatal(fault):
             if not self._dead:
                 self._dead = True
-                self._on_fatal(found or StoreFault("STORE_IO"))
+                self._on_fatal(cause or StoreFault("STORE_IO"))
             return _stopped()
-        if found is not None and found.transient:
-            transient = Transient(str(found))
-            transient.__cause__ = found
+        if cause is not None and cause.transient:
+            transient = Transient(str(cause))
+            transient.__cause__ = cause
             return transient
         rejected = Rejected(f"the work failed with {type(fault).__name__}")
         if not isinstance(fault, DBAPIError):  # a driver's message may quote the row

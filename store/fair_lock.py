@@ -38,18 +38,18 @@ class FairLock:
             self._hand_on()
 
     def _take(self) -> None:
-        mine = Lock()
+        place = Lock()
         with self._guard:
             if not self._taken:
                 self._taken = True
                 return
-            mine.acquire()
-            self._waiting.append(mine)
-        if mine.acquire(timeout=self._patience):
+            place.acquire()
+            self._waiting.append(place)
+        if place.acquire(timeout=self._patience):
             return
         with self._guard:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
+            if place in self._waiting:
+                self._waiting.remove(place)
                 raise StoreFault("STORE_LOCKED")
         # It was handed on in the very moment that patience ended.
 

@@ -83,14 +83,14 @@ def classify(fault: BaseException) -> StoreFault | None:
 
 def is_transient(fault: BaseException) -> bool:
     """Nothing was stored and the work may be tried again as it is."""
-    found = classify(fault)
-    return found is not None and found.transient
+    cause = classify(fault)
+    return cause is not None and cause.transient
 
 
 def is_fatal(fault: BaseException) -> bool:
     """The disk's content is no longer known: stop, acknowledge nothing more."""
-    found = classify(fault)
-    return found is not None and found.code in ("STORE_IO", "STORE_NOT_OURS")
+    cause = classify(fault)
+    return cause is not None and cause.code in ("STORE_IO", "STORE_NOT_OURS")
 
 
 def _sqlite_code(cause: sqlite3.Error) -> str | None:

@@ -74,15 +74,15 @@ class Blocks:
 
     def probing(self, tried: Collection[Breaker], next_at: datetime) -> Blocks:
         """The same after a text was let through: these are shut again until `next_at`."""
-        after = tuple(replace(one, probe_at=next_at) if one in tried else one for one in self.breakers)
+        after = tuple(replace(breaker, probe_at=next_at) if breaker in tried else breaker for breaker in self.breakers)
         return replace(self, breakers=after)
 
 
 def read_blocks(conn: Connection, now: datetime) -> Blocks:
     """All holds and open breakers; the breakers stay as they are until the commit, so that one node alone probes."""
     shut = select(breakers).order_by(breakers.c.scope, breakers.c.name).with_for_update()
-    found = tuple(Breaker(**row) for row in conn.execute(shut).mappings())
-    return Blocks(holds=tuple(held(conn)), breakers=found, now=now)
+    open_rows = tuple(Breaker(**row) for row in conn.execute(shut).mappings())
+    return Blocks(holds=tuple(held(conn)), breakers=open_rows, now=now)
 
 
 def held(conn: Connection) -> list[Hold]:
@@ -90,9 +90,15 @@ def held(conn: Connection) -> list[Hold]:
     return [Hold(**row) for row in conn.execute(select(holds).order_by(holds.c.since)).mappings()]
 
 
-def hold(conn: Connection, one: Hold) -> bool:
+def hold(conn: Connection, new_hold: Hold) -> bool:
     """Place it; False: there is one already, whose reason stays."""
-    values = {"scope": one.scope, "name": one.name, "reason": one.reason, "actor": one.actor, "since": one.since}
+    values = {
+        "scope": new_hold.scope,
+        "name": new_hold.name,
+        "reason": new_hold.reason,
+        "actor": new_hold.actor,
+        "since": new_hold.since,
+    }
     return _insert_new(conn, holds, values)
 
 
@@ -108,9 +114,9 @@ def open_breakers(conn: Connection) -> list[Breaker]:
 
 def open_breaker(conn: Connection, scope: Scope, name: str) -> Breaker | None:
     """The breaker, where it is open."""
-    mine = select(breakers).where(breakers.c.scope == scope, breakers.c.name == name)
-    found = conn.execute(mine).mappings().one_or_none()
-    return None if found is None else Breaker(**found)
+    query = select(breakers).where(breakers.c.scope == scope, breakers.c.name == name)
+    row = conn.execute(query).mappings().one_or_none()
+    return None if row is None else Breaker(**row)
 
 
 def trip(conn: Connection, scope: Scope, name: str, *, code: int, at: datetime, probe_at: datetime) -> bool:
@@ -125,9 +131,9 @@ def trip(conn: Connection, scope: Scope, name: str, *, code: int, at: datetime, 
 
 def probe(conn: Connection, tried: Collection[Breaker], next_at: datetime) -> None:
     """A text tries these breakers now; the next one may at `next_at`, unless they are reset before."""
-    for one in tried:
-        mine = update(breakers).where(breakers.c.scope == one.scope, breakers.c.name == one.name)
-        conn.execute(mine.values(probe_at=next_at))
+    for breaker in tried:
+        row_update = update(breakers).where(breakers.c.scope == breaker.scope, breakers.c.name == breaker.name)
+        conn.execute(row_update.values(probe_at=next_at))
 
 
 def probe_again(conn: Connection, scope: Scope, name: str, *, at: datetime) -> None:

@@ -35,9 +35,9 @@ class Optout:
     since: datetime
 
 
-def add(conn: Connection, one: Optout) -> bool:
+def add(conn: Connection, optout: Optout) -> bool:
     """Record it; False: it stood already, with its first source and time."""
-    values = {"phone_key": one.phone_key, "sender": one.sender, "source": one.source, "since": one.since}
+    values = {"phone_key": optout.phone_key, "sender": optout.sender, "source": optout.source, "since": optout.since}
     made = insert_into(conn, optouts).values(values).on_conflict_do_nothing().returning(optouts.c.sender)
     return conn.execute(made).first() is not None
 
@@ -61,8 +61,8 @@ def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple
     if not pairs:
         return set()
     keys = list_value(conn, sorted({key for key, _ in pairs}))
-    found = set(_FOR.fetch(conn, (keys,)))
-    return {(key, sender) for key, sender in pairs if (key, sender) in found or (key, EVERY_SENDER) in found}
+    present = set(_FOR.fetch(conn, (keys,)))
+    return {(key, sender) for key, sender in pairs if (key, sender) in present or (key, EVERY_SENDER) in present}
 
 
 _FOR = Prepared(

@@ -123,8 +123,8 @@ def to_replan(
         .order_by(of.id)
         .limit(limit)
     ).scalars()  # fmt: skip
-    found = load(conn, vault, list(ids), now, lock=True)
-    return [found[own_id] for own_id in sorted(found)]
+    result = load(conn, vault, list(ids), now, lock=True)
+    return [result[own_id] for own_id in sorted(result)]
 
 
 def last_received(conn: Connection, environment: str) -> datetime | None:
@@ -136,6 +136,6 @@ def last_received(conn: Connection, environment: str) -> datetime | None:
 
 def _read(conn: Connection, wanted: Select[Any]) -> Iterator[OutboxRow]:
     ordered = wanted.order_by(func.coalesce(outbox.c.due, outbox.c.created_at), outbox.c.created_at, outbox.c.id)
-    with conn.execute(ordered, execution_options={"yield_per": _PAGE}) as found:
-        for row in found.mappings():
+    with conn.execute(ordered, execution_options={"yield_per": _PAGE}) as result:
+        for row in result.mappings():
             yield as_row(row)

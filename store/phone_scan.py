@@ -44,19 +44,19 @@ def scan_files(paths: Iterable[Path], number: PhoneNumber) -> list[PhoneOccurren
 
 
 def _scan(path: Path, patterns: dict[str, re.Pattern[bytes]]) -> list[PhoneOccurrence]:
-    found: dict[str, PhoneOccurrence] = {}
+    occurrences: dict[str, PhoneOccurrence] = {}
     with path.open("rb") as file:
         begin, tail = 0, b""
         while chunk := file.read(_CHUNK):
             window = tail + chunk
             for spelling, pattern in patterns.items():
-                if spelling not in found and (hit := pattern.search(window)):
-                    found[spelling] = PhoneOccurrence(
+                if spelling not in occurrences and (hit := pattern.search(window)):
+                    occurrences[spelling] = PhoneOccurrence(
                         path=path, offset=begin - len(tail) + hit.start(), spelling=spelling
                     )
             begin += len(chunk)
             tail = window[-_OVERLAP:]
-    return list(found.values())
+    return list(occurrences.values())
 
 
 def _patterns(number: PhoneNumber) -> dict[str, re.Pattern[bytes]]:

@@ -43,8 +43,8 @@ def allowance(conn: Connection, sender: str, rate: Rate, *, now: datetime) -> Al
     """Fill up the bucket and keep it to ourselves until the commit."""
     full = {"sender": sender, "tokens": rate.burst, "counted_at": now}
     conn.execute(insert_into(conn, rates).values(full).on_conflict_do_nothing())
-    mine = select(rates.c.tokens, rates.c.counted_at).where(rates.c.sender == sender).with_for_update()
-    tokens, counted_at = conn.execute(mine).one()
+    query = select(rates.c.tokens, rates.c.counted_at).where(rates.c.sender == sender).with_for_update()
+    tokens, counted_at = conn.execute(query).one()
     # A clock that was set back earns nothing; it does not take anything away either.
     earned = max(0.0, (now - counted_at).total_seconds()) * rate.per_second
     tokens = min(rate.burst, tokens + earned)

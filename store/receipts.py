@@ -46,7 +46,7 @@ def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> 
     """The gateway took these; how many rows changed. A callback may have come first: then only what it did not know is
     filled in."""
     put = codec(conn).put
-    changed = _ACCEPTED.run(conn, [(one.outbox_id, one.attempt, one.sid, put(at)) for one in taken])
+    changed = _ACCEPTED.run(conn, [(sent.outbox_id, sent.attempt, sent.sid, put(at)) for sent in taken])
     for outbox_id, state, known_sid in changed:
         _forget_at_gateway(conn, outbox_id, SmsState(state), known_sid, at)
     return len(changed)
@@ -111,7 +111,7 @@ def advance_status(
     sid: str | None = None,
 ) -> bool:
     """A status from the gateway, by callback or by asking; False: it is no news, or of another attempt."""
-    lower = [one.value for one, rank in RANK.items() if 0 < rank < RANK[state]]
+    lower = [status.value for status, rank in RANK.items() if 0 < rank < RANK[state]]
     if state is SmsState.DELIVERED:  # true whatever was decided meanwhile: a waiting retry is not needed any more
         lower += [SmsState.DUE.value, SmsState.SUPPRESSED.value]
     final = state in FINAL
@@ -186,9 +186,9 @@ def by_sid(conn: Connection, sid: str) -> OutboxRow | None:
 
 def as_row(row: Any) -> OutboxRow:
     """A mapping with the columns of `outbox` as a value."""
-    found = {name: row[name] for name in COLUMNS}
+    columns = {name: row[name] for name in COLUMNS}
     typed = {"kind": KINDS[row["kind"]], "state": STATES[row["state"]], "reason": REASONS[row["reason"]]}
-    return OutboxRow(**found | typed)
+    return OutboxRow(**columns | typed)
 
 
 # Deleting at the gateway

@@ -43,36 +43,37 @@ def to_rows(conn: Connection, vault: Vault, changed: Sequence[Appointment], now:
 
     Nothing is sealed without a deadline or after it: what came too late is not stored.
     """
-    deadlines = [at if (at := one.deadline) is not None and at > now else None for one in changed]
+    deadlines = [at if (at := visit.deadline) is not None and at > now else None for visit in changed]
     keys = vault.keys_for(conn, {day_of(at) for at in deadlines if at is not None}, create=True)
     instants = codec(conn)
-    return [_to_row(one, at, keys, instants) for one, at in zip(changed, deadlines, strict=True)]
+    return [_to_row(visit, at, keys, instants) for visit, at in zip(changed, deadlines, strict=True)]
 
 
 def _to_row(
-    one: Appointment, forget_at: datetime | None, keys: Mapping[int, AESGCM], instants: InstantCodec
+    visit: Appointment, forget_at: datetime | None, keys: Mapping[int, AESGCM], instants: InstantCodec
 ) -> tuple[Any, ...]:
     phone = link = name = details = None
-    last_notified = one.last_notified
+    last_notified = visit.last_notified
     if forget_at is not None:
         day = day_of(forget_at)
-        key, place = keys[day], CellLocation(one.environment, one.id)
-        if one.phone is not None:
-            phone = seal(key, day, place, "phone", f"{one.phone.kind[0]}{one.phone.e164()}".encode("ascii"))
-        if one.join_link:
-            link = seal(key, day, place, "join_link", one.join_link.encode())
-        if one.patient_name:
-            name = seal(key, day, place, "patient_name", one.patient_name.encode())
+        key, place = keys[day], CellLocation(visit.environment, visit.id)
+        if visit.phone is not None:
+            phone = seal(key, day, place, "phone", f"{visit.phone.kind[0]}{visit.phone.e164()}".encode("ascii"))
+        if visit.join_link:
+            link = seal(key, day, place, "join_link", visit.join_link.encode())
+        if visit.patient_name:
+            name = seal(key, day, place, "patient_name", visit.patient_name.encode())
         if last_notified is not None and last_notified.details:
             details = seal(key, day, place, "told_details", json.dumps(last_notified.details).encode())
     put, maybe = instants.put, instants.put_maybe
     return (
-        one.id, one.environment, one.reference, json.dumps(one.aliases), one.revision, put(one.event_at), one.status.value,
-        maybe(one.start), one.zone, one.date_only, None if one.duration is None else one.duration // _MICROSECOND,
-        phone, one.phone_fault, one.language, one.deceased, one.consent, one.visit_mode, link, one.facility, one.provider,
-        one.location, name, None if last_notified is None else _visible_text(last_notified), details, put(one.changed_at),
-        one.window_revision, maybe(one.window_due), one.window_text, put(one.planned_at), one.planned_revision,
-        one.unseen_edit, _stamps_text(one.stamps), maybe(one.purged_at), maybe(forget_at), None,
+        visit.id, visit.environment, visit.reference, json.dumps(visit.aliases), visit.revision, put(visit.event_at),
+        visit.status.value, maybe(visit.start), visit.zone, visit.date_only,
+        None if visit.duration is None else visit.duration // _MICROSECOND, phone, visit.phone_fault, visit.language,
+        visit.deceased, visit.consent, visit.visit_mode, link, visit.facility, visit.provider, visit.location, name,
+        None if last_notified is None else _visible_text(last_notified), details, put(visit.changed_at),
+        visit.window_revision, maybe(visit.window_due), visit.window_text, put(visit.planned_at), visit.planned_revision,
+        visit.unseen_edit, _stamps_text(visit.stamps), maybe(visit.purged_at), maybe(forget_at), None,
     )  # fmt: skip
 
 
