@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from config.load import Loaded
 from config.model import Environment, Organization
-from notifier.numbers import NumberRules, may_text
+from notifier.recipients import NumberRules, may_text
 from notifier.text import TemplateSet, placeholders_used
 from parser.ack import Answer
 from parser.answers import AnswerTable

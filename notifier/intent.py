@@ -126,11 +126,11 @@ def intent(body: str, words: ReplyWords) -> Intent:
     if _any_is_stop((plain(part) for line in written for part in _PARTS.split(line)), words):
         return Intent.STOP_IN_WORDS
     short = message.count(" ") < FEW
-    said = message if short else words.quoted.sub(_BOUNDARY, message)
-    meant = words.not_stop.sub(_BOUNDARY, said)
+    own_words = message if short else words.quoted.sub(_BOUNDARY, message)
+    meant = words.not_stop.sub(_BOUNDARY, own_words)
     if words.stop_anywhere.search(meant) or (short and words.stop.search(meant)):
         return Intent.STOP_IN_WORDS
-    if words.stop.search(said) or (short and words.stop_alone.search(said)):
+    if words.stop.search(own_words) or (short and words.stop_alone.search(own_words)):
         return Intent.UNCLEAR
     return Intent.OTHER
 

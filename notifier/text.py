@@ -82,15 +82,15 @@ def render(
         language: the patient's, as BCP-47; None or junk: the fallback's.
         visit_mode: in-person, video, phone; None: not known.
     """
-    wanted = fallbacks(language)
-    found = template_set.find(kind, visit_mode, (*wanted, *fallbacks(settings.fallback_language)))
-    if found is None:
+    tags = fallbacks(language)
+    match = template_set.find(kind, visit_mode, (*tags, *fallbacks(settings.fallback_language)))
+    if match is None:
         return Unrendered(fault=TextFault.NO_TEMPLATE)
-    chosen, template, opt_out = found
+    chosen, template, opt_out = match
     if values.start is None:
         return Unrendered(fault=TextFault.NO_START)
     # es-MX falls back to the texts of es, but keeps the dates of Mexico.
-    locale = locale_for(wanted[0] if chosen in wanted else chosen, settings.territory)
+    locale = locale_for(tags[0] if chosen in tags else chosen, settings.territory)
     try:
         dates = date_words(values.start, values.zone, locale)
     except (KeyError, ValueError, OverflowError):  # no such zone; beyond year 1 or 9999 once shifted into it
@@ -134,13 +134,13 @@ def _left_out(
     template: Template, words: dict[str, str | None], dropped: tuple[int, ...], values: Values
 ) -> tuple[str, ...]:
     """The placeholders of the template whose given value does not stand in the text."""
-    given = {
+    provided = {
         "facility": values.facility,
         "location": values.location,
         "provider": values.provider,
         "patient_name": values.patient_name,
         "join_link": values.join_link,
     }
-    fields = [piece for piece in template.fields() if given.get(piece.value)]
+    fields = [piece for piece in template.fields() if provided.get(piece.value)]
     gone = [piece.value for piece in fields if piece.part in dropped or not words[piece.value]]
     return tuple(dict.fromkeys(gone))

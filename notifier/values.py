@@ -118,10 +118,10 @@ def clean_link(link: str | None, hosts: Iterable[str]) -> str | None:
 
 
 def _covers(entry: str, host: str) -> bool:
-    wanted = entry.strip().lower()
-    if wanted.startswith("*."):
-        return host.endswith(wanted[1:])
-    return host == wanted
+    host_pattern = entry.strip().lower()
+    if host_pattern.startswith("*."):
+        return host.endswith(host_pattern[1:])
+    return host == host_pattern
 
 
 def clean_line(text: str) -> str:

@@ -30,8 +30,8 @@ from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Ambiguous, Gateway, Receipt, Sms
-from notifier.numbers import Allowed, may_text
 from notifier.rates import default_rate
+from notifier.recipients import Allowed, may_text
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock

@@ -172,10 +172,10 @@ def _matching(messages: Iterable[Any], sms: Sms, earliest: datetime) -> list[Sen
     """Outbound ones to and from these numbers; a trial account puts a sentence of Twilio's before the body."""
     matching = []
     for message in messages:
-        made = message.date_created or message.date_sent
+        created_at = message.date_created or message.date_sent
         to_patient = str(message.direction or "").startswith("outbound") and message.to == sms.to.e164()
         sender = message.messaging_service_sid if sms.sender.startswith("MG") else message.from_
         same = isinstance(message.body, str) and bool(sms.body) and message.body.endswith(sms.body)
-        if to_patient and sender == sms.sender and (made is None or made >= earliest):
+        if to_patient and sender == sms.sender and (created_at is None or created_at >= earliest):
             matching.append(_sent(message, same=same))
     return sorted(matching, key=lambda sent: not sent.same)

@@ -93,14 +93,16 @@ class SignatureCheck:
         try:
             fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
             parameters = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
-            given = signature.encode("ascii")
+            encoded_signature = signature.encode("ascii")
         except ValueError:  # UnicodeError included: not UTF-8, too many fields, a signature that is not Base64
             return None
         url = self.public_url.rstrip("/") + path + (f"?{query}" if query else "")
         genuine = False
         for candidate in _spellings(url):
             for token in self.tokens:  # no early exit: the time taken tells nothing about which token or spelling held
-                genuine |= hmac.compare_digest(sign_webhook(candidate, fields, token).encode("ascii"), given)
+                genuine |= hmac.compare_digest(
+                    sign_webhook(candidate, fields, token).encode("ascii"), encoded_signature
+                )
         return SignedForm(_first(fields), _first(parameters)) if genuine else None
 
 

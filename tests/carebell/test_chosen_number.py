@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.numbers import Allowed, NumberRules, may_text
+from notifier.recipients import Allowed, NumberRules, may_text
 from parser.event import BadPhone, UnreadablePhone
 from parser.phone import PhoneNumber
 from tests.parser.test_xtn import find

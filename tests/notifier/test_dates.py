@@ -15,8 +15,8 @@ PACIFIC, EASTERN = "America/Los_Angeles", "America/New_York"
 
 
 def words(iso: str, zone: str, language: str, territory: str = "US") -> tuple[str, str]:
-    found = date_words(datetime.fromisoformat(iso), zone, locale_for(language, territory))
-    return found["date"], found["time"]
+    written = date_words(datetime.fromisoformat(iso), zone, locale_for(language, territory))
+    return written["date"], written["time"]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_every_day_of_a_year_fits_gsm7_and_the_longest_is_known(language: str) -
     locale = locale_for(language, "US")
     longest = dict(longest_date_words(locale))
     for hour in range(0, 8760, 31):
-        found = date_words(datetime(2027, 1, 1, tzinfo=UTC) + timedelta(hours=hour), PACIFIC, locale)
-        assert all(count(word).encoding is Encoding.GSM7 for word in found.values())
-        assert all(len(found[name]) <= len(longest[name]) for name in found)
+        written = date_words(datetime(2027, 1, 1, tzinfo=UTC) + timedelta(hours=hour), PACIFIC, locale)
+        assert all(count(word).encoding is Encoding.GSM7 for word in written.values())
+        assert all(len(written[name]) <= len(longest[name]) for name in written)
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 def test_what_was_written_can_be_looked_up(tmp_path: Path) -> None:
     gateway = open_gateway(tmp_path / "outbox.jsonl")
     gateway.send(SMS)
-    (found,) = gateway.find(SMS, NOW) or []
-    assert (found.message_id, found.status, found.to, found.body, found.sent_at) == (
+    (sent,) = gateway.find(SMS, NOW) or []
+    assert (sent.message_id, sent.status, sent.to, sent.body, sent.sent_at) == (
         f"file-{SMS.id}-1",
         "delivered",
         PhoneNumber("+12025550143"),
@@ -110,9 +110,9 @@ def test_what_was_written_can_be_looked_up(tmp_path: Path) -> None:
         NOW,
     )
     assert gateway.find(sms(attempt=2), NOW) == []
-    assert gateway.fetch(found.message_id) == found
+    assert gateway.fetch(sent.message_id) == sent
     assert gateway.fetch("file-other-1") is None
-    assert gateway.forget(found.message_id)
+    assert gateway.forget(sent.message_id)
 
 
 def test_a_folder_that_does_not_exist_is_told_at_once(tmp_path: Path) -> None:

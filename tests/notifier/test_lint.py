@@ -14,9 +14,9 @@ GOOD = "{organization} {date}[ at {time}] {contact} {opt_out}"
 
 def findings(text: str, settings: TextSettings = SETTINGS, mode: str = "video") -> list[tuple[str, str]]:
     """(severity, code) of what is said about one text laid over the shipped English ones."""
-    found = check(TemplateSet.build(built_in("en"), {"en": {"reminder": {mode: text}}}), settings)
-    assert {finding.path for finding in found} <= {("en", "reminder", mode)}
-    return [(finding.severity.value, finding.code) for finding in found]
+    findings_of_text = check(TemplateSet.build(built_in("en"), {"en": {"reminder": {mode: text}}}), settings)
+    assert {finding.path for finding in findings_of_text} <= {("en", "reminder", mode)}
+    return [(finding.severity.value, finding.code) for finding in findings_of_text]
 
 
 def test_the_shipped_texts_have_no_finding() -> None:
@@ -25,8 +25,8 @@ def test_the_shipped_texts_have_no_finding() -> None:
 
 def test_the_shipped_texts_need_two_segments_at_most_and_one_without_a_link() -> None:
     ordinary = replace(SETTINGS, organization="Lamna Healthcare", max_segments=1)
-    found = check(built_in_set(), ordinary)
-    assert {(finding.path[2], finding.code) for finding in found} == {("video", "details_left_out")}
+    findings_of_text = check(built_in_set(), ordinary)
+    assert {(finding.path[2], finding.code) for finding in findings_of_text} == {("video", "details_left_out")}
     assert (
         check(
             built_in_set(), replace(SETTINGS, organization="Northwest Community Hospital and Clinics", max_segments=2)
@@ -85,8 +85,8 @@ def test_the_word_canceled_is_no_request() -> None:
     [("Reply END", "required_missing"), ("STOP {contact}", "conversion"), ("STOP or reply YES", "forbidden_word")],
 )
 def test_opt_out_words_are_checked(words: str, code: str) -> None:
-    found = check(TemplateSet.build(built_in("en"), {"en": {"opt_out": words}}), SETTINGS)
-    assert [(finding.path, finding.code) for finding in found] == [(("en", "opt_out"), code)]
+    findings_of_text = check(TemplateSet.build(built_in("en"), {"en": {"opt_out": words}}), SETTINGS)
+    assert [(finding.path, finding.code) for finding in findings_of_text] == [(("en", "opt_out"), code)]
 
 
 def test_a_missing_fallback_is_an_error_and_a_gap_elsewhere_a_warning() -> None:
@@ -104,5 +104,7 @@ def test_a_regional_fallback_may_rest_on_its_language() -> None:
 
 
 def test_findings_of_the_shape_come_along() -> None:
-    found = check(TemplateSet.build(built_in("en"), {"en": {"booked": {"video": "{diagnosis}"}}}), SETTINGS)
-    assert [(finding.path, finding.code) for finding in found] == [(("en", "booked", "video"), "unknown_placeholder")]
+    findings_of_text = check(TemplateSet.build(built_in("en"), {"en": {"booked": {"video": "{diagnosis}"}}}), SETTINGS)
+    assert [(finding.path, finding.code) for finding in findings_of_text] == [
+        (("en", "booked", "video"), "unknown_placeholder")
+    ]

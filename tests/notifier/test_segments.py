@@ -32,14 +32,14 @@ def _random_texts(rounds: int) -> list[str]:
 
 def test_counts_as_smsutil_does_on_10_000_texts() -> None:
     texts = _random_texts(10_000)
-    ours = [(count(text).segments, count(text).encoding is Encoding.GSM7, split(text)) for text in texts]
-    theirs = []
+    counts = [(count(text).segments, count(text).encoding is Encoding.GSM7, split(text)) for text in texts]
+    reference_counts = []
     for text in texts:
         result = smsutil.split(text)
         parts = tuple(part.content for part in result.parts)
-        theirs.append((len(parts), result.encoding == "gsm0338", parts))
-    assert ours == theirs
-    assert {segments for segments, _, _ in ours} >= {1, 2, 3, 4, 5}
+        reference_counts.append((len(parts), result.encoding == "gsm0338", parts))
+    assert counts == reference_counts
+    assert {segments for segments, _, _ in counts} >= {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize(

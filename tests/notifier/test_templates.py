@@ -82,8 +82,8 @@ def test_any_text_is_taken_apart_or_refused_with_a_code(text: str) -> None:
 
 
 def test_a_later_layer_replaces_single_texts() -> None:
-    mine = {"en": {"booked": {"video": "{organization} {contact} {opt_out} mine"}}}
-    both = TemplateSet.build(built_in("en"), mine)
+    overrides = {"en": {"booked": {"video": "{organization} {contact} {opt_out} mine"}}}
+    both = TemplateSet.build(built_in("en"), overrides)
     video = both.find("booked", "video", ["en"])
     phone = both.find("booked", "phone", ["en"])
     assert video is not None
@@ -96,9 +96,9 @@ def test_a_later_layer_replaces_single_texts() -> None:
 def test_a_region_inherits_its_languages_texts_and_opt_out_words() -> None:
     both = TemplateSet.build(built_in("es"), {"es-MX": {"booked": {"default": "{contact} MX"}}})
     assert both.languages == ("es", "es-MX")
-    found = both.find("booked", "video", ["es-MX", "es"])
-    assert found is not None
-    assert (found[0], found[2]) == ("es-MX", "Responda STOP para no recibir mensajes.")
+    template = both.find("booked", "video", ["es-MX", "es"])
+    assert template is not None
+    assert (template[0], template[2]) == ("es-MX", "Responda STOP para no recibir mensajes.")
     inherited = both.find("canceled", None, ["es-MX", "es"])
     assert inherited is not None
     assert inherited[0] == "es"
@@ -135,5 +135,5 @@ def test_the_details_that_texts_show() -> None:
         "canceled": set(),
         "reminder": {"join_link"},
     }
-    mine = TemplateSet.build({"en": {"reminder": {"phone": "[{provider} {facility}] {contact} {date}"}}})
-    assert placeholders_used(mine)["reminder"] == {"provider", "facility"}
+    overrides = TemplateSet.build({"en": {"reminder": {"phone": "[{provider} {facility}] {contact} {date}"}}})
+    assert placeholders_used(overrides)["reminder"] == {"provider", "facility"}

@@ -141,17 +141,17 @@ def test_details_are_shown_where_a_text_asks_for_them() -> None:
 def test_without_room_details_go_first_and_the_link_last() -> None:
     values = replace(VALUES, patient_name="अ" * 40, provider="B" * 60, join_link=LINK)
     # One letter outside GSM-7 leaves 70 characters a segment: the name and the provider make room for the link.
-    two = rendered("reminder", values=values, texts=SHOWING_ALL, rules=replace(SETTINGS, max_segments=1))
-    assert two.left_out == ("patient_name", "provider")
-    assert LINK in two.text
-    one = rendered(
+    shortened = rendered("reminder", values=values, texts=SHOWING_ALL, rules=replace(SETTINGS, max_segments=1))
+    assert shortened.left_out == ("patient_name", "provider")
+    assert LINK in shortened.text
+    shortest = rendered(
         "reminder",
         values=replace(values, join_link=f"{LINK}?{'a' * 90}"),
         texts=SHOWING_ALL,
         rules=replace(SETTINGS, max_segments=1),
     )
-    assert one.left_out == ("join_link", "patient_name", "provider")
-    assert one.segments == 1
+    assert shortest.left_out == ("join_link", "patient_name", "provider")
+    assert shortest.segments == 1
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,13 @@ def test_the_table(word: str) -> None:
         outcome.code, outcome.action, outcome.status, outcome.breaker, outcome.alert, outcome.invalid_number,
         outcome.opt_out,
     ) == TABLE[word]  # fmt: skip
-    told = policy(delivery_failure_of(word), CONTEXT)
-    assert told.code == ON_DELIVERY.get(word, outcome.code)
-    assert (told.action, told.status, told.breaker) == (outcome.action, outcome.status, outcome.breaker)
+    on_delivery = policy(delivery_failure_of(word), CONTEXT)
+    assert on_delivery.code == ON_DELIVERY.get(word, outcome.code)
+    assert (on_delivery.action, on_delivery.status, on_delivery.breaker) == (
+        outcome.action,
+        outcome.status,
+        outcome.breaker,
+    )
 
 
 def test_the_table_is_complete() -> None:

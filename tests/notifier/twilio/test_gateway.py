@@ -311,9 +311,9 @@ def test_nothing_of_a_patient_is_logged_or_kept(caplog: pytest.LogCaptureFixture
         twilio.close()
         kept = repr(vars(http))
     assert len(script.seen) == 4
-    for told in (caplog.text, repr(receipt), kept):
-        assert "2025550143" not in told
-        assert "reminder of your visit" not in told
+    for shown in (caplog.text, repr(receipt), kept):
+        assert "2025550143" not in shown
+        assert "reminder of your visit" not in shown
 
 
 def test_a_path_in_the_base_url_is_kept() -> None:
@@ -330,8 +330,8 @@ def test_a_path_in_the_base_url_is_kept() -> None:
 def test_fetch() -> None:
     sent = message(status="undelivered", error_code=30003, date_sent=format_datetime(NOW))
     with gateway(answer(200, sent)) as (twilio, script):
-        found = twilio.fetch(SID)
-    assert found == SentMessage(
+        messages = twilio.fetch(SID)
+    assert messages == SentMessage(
         message_id=SID,
         status=DeliveryStatus.UNDELIVERED,
         failure=failure_of(30003),
@@ -373,9 +373,9 @@ def listing(*messages: dict[str, object]) -> Act:
 
 def test_find_asks_for_the_numbers_and_the_time() -> None:
     with gateway(listing(message())) as (twilio, script):
-        found = twilio.find(SMS, NOW)
-    assert found is not None
-    assert [message.message_id for message in found] == [SID]
+        messages = twilio.find(SMS, NOW)
+    assert messages is not None
+    assert [message.message_id for message in messages] == [SID]
     (seen,) = script.seen
     assert seen.path == MESSAGES
     assert seen.query == {
@@ -388,9 +388,9 @@ def test_find_asks_for_the_numbers_and_the_time() -> None:
 
 def test_find_looks_again_for_what_has_not_left_the_queue() -> None:
     with gateway(listing(), listing(message())) as (twilio, script):
-        found = twilio.find(SMS, NOW)
-    assert found is not None
-    assert [message.message_id for message in found] == [SID]
+        messages = twilio.find(SMS, NOW)
+    assert messages is not None
+    assert [message.message_id for message in messages] == [SID]
     assert "DateSent>" not in script.seen[1].query
 
 
@@ -414,9 +414,9 @@ def test_find_is_not_taken_in_by_other_messages(other: dict[str, object]) -> Non
 def test_find_tells_the_very_text_from_others_to_the_number(body: str | None) -> None:
     other = message(sid="SM" + "3" * 32, body=body)
     with gateway(listing(other), listing(other, message())) as (twilio, _):
-        found = twilio.find(SMS, NOW)
-    assert found is not None
-    assert [(message.message_id, message.same) for message in found] == [(SID, True), ("SM" + "3" * 32, False)]
+        messages = twilio.find(SMS, NOW)
+    assert messages is not None
+    assert [(message.message_id, message.same) for message in messages] == [(SID, True), ("SM" + "3" * 32, False)]
 
 
 def test_find_allows_for_twilios_clock_and_a_trial_accounts_prefix() -> None:
@@ -429,8 +429,8 @@ def test_find_allows_for_twilios_clock_and_a_trial_accounts_prefix() -> None:
 
 
 def test_find_by_messaging_service() -> None:
-    ours, other = message(messaging_service_sid=SERVICE), message(messaging_service_sid="MG" + "4" * 32)
-    with gateway(listing(other, ours)) as (twilio, script):
+    matching, other = message(messaging_service_sid=SERVICE), message(messaging_service_sid="MG" + "4" * 32)
+    with gateway(listing(other, matching)) as (twilio, script):
         assert len(twilio.find(sms(sender=SERVICE), NOW) or []) == 1
     assert "From" not in script.seen[0].query
 

@@ -46,14 +46,14 @@ def test_list() -> None:
 
 @pytest.mark.parametrize(("kind", "path"), [("local", "Local"), ("toll_free", "TollFree"), ("mobile", "Mobile")])
 def test_search(kind: str, path: str) -> None:
-    found = {
+    offer = {
         "phone_number": NUMBER,
         "locality": "Bellevue",
         "region": "WA",
         "iso_country": "US",
         "capabilities": {"SMS": True},
     }
-    with numbers(answer(200, {"available_phone_numbers": [found]})) as (twilio, script):
+    with numbers(answer(200, {"available_phone_numbers": [offer]})) as (twilio, script):
         result = twilio.search("US", kind, area_code=425, contains="555****", limit=5)  # type: ignore[arg-type]  # from the table
     assert result == (AvailableNumber(number=NUMBER, locality="Bellevue", region="WA", country="US", sms_capable=True),)
     assert script.seen[0].path == f"{BASE}/AvailablePhoneNumbers/US/{path}.json"

@@ -122,9 +122,9 @@ def test_a_signature_is_compared_in_constant_time_with_every_token_and_spelling(
     """Which of them held, or how much of one, is not told by how long it takes."""
     compared: list[bytes] = []
 
-    def compare(one: bytes, other: bytes) -> bool:
-        compared.append(other)
-        return real(one, other)
+    def compare(expected: bytes, signature_given: bytes) -> bool:
+        compared.append(signature_given)
+        return real(expected, signature_given)
 
     real = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", compare)
@@ -173,10 +173,10 @@ def status(fields: dict[str, str], query: dict[str, str] | None = None) -> Statu
     ids=["plain", "error", "unmapped", "unknown", "case", "old name", "zero", "no number", "huge"],
 )
 def test_a_status_callback_is_read(changed: dict[str, str], expected: tuple[DeliveryStatus | None, int | None]) -> None:
-    told, code = expected
+    expected_status, code = expected
     failure = None if code is None else failure_of(code)
     assert status(STATUS | changed) == StatusUpdate(
-        message_id=SID, status=told, failure=failure, outbox_id="k3J-_x9", attempt=2
+        message_id=SID, status=expected_status, failure=failure, outbox_id="k3J-_x9", attempt=2
     )
 
 

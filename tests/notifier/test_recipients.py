@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.numbers import Allowed, NumberRules, may_text
+from notifier.recipients import Allowed, NumberRules, may_text
 from parser.phone import PhoneKind, PhoneNumber
 from scheduler.sms import Reason
 from tests.notifier.samples import PATIENT

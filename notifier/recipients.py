@@ -97,15 +97,15 @@ def may_text(
 
 def _number_reason(phone: PhoneNumber, rules: NumberRules) -> Reason | None:
     e164 = phone.e164()
-    found = allotment_of(e164) if _E164.fullmatch(e164) is not None else None
-    if found is None:
+    allotment = allotment_of(e164) if _E164.fullmatch(e164) is not None else None
+    if allotment is None:
         return Reason.INVALID_PHONE
     of_no_country = _NO_COUNTRY.match(e164) is not None
-    if found.country in (None, "001") and not found.valid and not of_no_country:
+    if allotment.country in (None, "001") and not allotment.valid and not of_no_country:
         return Reason.INVALID_PHONE  # an unassigned area code is a typing error, not a foreign country
-    if of_no_country or found.country not in rules.countries:
+    if of_no_country or allotment.country not in rules.countries:
         return Reason.COUNTRY_NOT_ALLOWED
-    if not found.valid or found.kind in _NO_PERSON:
+    if not allotment.valid or allotment.kind in _NO_PERSON:
         return Reason.INVALID_PHONE
-    known_landline = phone.kind == "landline" or found.kind == PhoneNumberType.FIXED_LINE
+    known_landline = phone.kind == "landline" or allotment.kind == PhoneNumberType.FIXED_LINE
     return Reason.LANDLINE if known_landline and rules.landline == "skip" else None
