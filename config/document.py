@@ -28,6 +28,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
+from config.regular_file import read_regular
 
 MOST_BYTES: Final = 256 * 1024
 """Fifty environments with comments are about 150 KB; the scanner needs about 3 s for the whole of it."""
@@ -78,8 +79,7 @@ def read_document(path: Path, *, if_empty: str = "is empty") -> Document:
     """
     file = str(path)
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
+        content = read_regular(path, MOST_BYTES + 1)
     except FileNotFoundError:
         raise _error(SourceLocation(file), "there is no such file") from None
     except OSError as error:

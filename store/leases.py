@@ -19,6 +19,7 @@ class Node:
     """Attributes:
     roles: comma-separated, as given to `serve --roles`.
     seen_at: its last sign of life, UTC.
+    configuration: the version that is in force there, since `configured_at`; None before 0.2.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Node:
     version: str
     started_at: datetime
     seen_at: datetime
+    configuration: str | None = None
+    configured_at: datetime | None = None
 
 
 def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: timedelta) -> bool:
@@ -50,6 +53,7 @@ def beat(conn: Connection, node: Node) -> None:
     values = {
         "name": node.name, "roles": node.roles, "version": node.version,
         "started_at": node.started_at, "seen_at": node.seen_at,
+        "configuration": node.configuration, "configured_at": node.configured_at,
     }  # fmt: skip
     insert = insert_into(conn, nodes).values(values)
     conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**values}))

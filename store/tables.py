@@ -241,6 +241,20 @@ nodes = Table(
     Column("version", Text, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    Column("configuration", Text),  # the version in force
+    Column("configured_at", UtcDateTime),  # since when
+)
+
+configurations = Table(
+    "configurations",
+    metadata,
+    # What is in force, for commands that meet a broken file: the last one that a service on `host` read from `file`.
+    Column("host", Text, primary_key=True),
+    Column("file", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("noted_at", UtcDateTime, nullable=False),
+    Column("content", Text, nullable=False),  # `config.snapshot`: without secrets
 )
 
 audit = Table(

@@ -1,16 +1,23 @@
-"""What the configuration in force means to a node, and what of a changed one waits for a restart."""
+"""What the configuration in force means to a node, where it is kept for commands, and what of a changed one needs a restart."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from carebell.environment_policy import RuntimeConfig, runtime_config
 from carebell.inbound import trust
 from carebell.inbound.listeners import ports
 from carebell.inbound.validate import MessageValidator
+from config import snapshot
 from config.load import Loaded
+from config.salvage import salvage_url
+from store import configurations
+from store.engine import Transaction, open_store
+from store.faults import StoreFault, classify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +44,87 @@ def activate(loaded: Loaded, now: datetime) -> ActiveConfig:
 
 def waits_for_restart(before: Loaded, after: Loaded) -> list[str]:
     """The top-level keys whose change a reload does not put in force."""
-    one, other = before.configuration, after.configuration
-    changed = [name for name in ("storage", "gateway", "http", "log") if getattr(one, name) != getattr(other, name)]
+    present, changed_to = before.configuration, after.configuration
+    changed = [
+        name for name in ("storage", "gateway", "http", "log") if getattr(present, name) != getattr(changed_to, name)
+    ]
     if [(port.key, port.section.tls is None) for port in ports(before)] != [
         (port.key, port.section.tls is None) for port in ports(after)
     ]:
         changed.append("listener")
     return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationInForce:
+    """What the service runs on, read from its database.
+
+    Attributes:
+        loaded: with the version, texts, field maps and absolute paths of the service's; without secrets (no auth token, no
+            credentials in URLs), without `allow_list` and `force_to`, and without places in a file.
+        since: when the service put it in force, UTC.
+        confirmed_at: when a service last said that it is.
+    """
+
+    loaded: Loaded = field(repr=False)
+    since: datetime
+    confirmed_at: datetime
+
+
+def note_in_force(conn: Transaction, loaded: Loaded, *, since: datetime, now: datetime) -> None:
+    """Write down what this service runs on, where `load_in_force` finds it."""
+    configurations.note(
+        conn,
+        configurations.StoredConfiguration(
+            host=os.uname().nodename,
+            file=str(loaded.path.absolute()),
+            version=loaded.version,
+            since=since,
+            noted_at=now,
+            content=snapshot.to_text(loaded),
+        ),
+    )
+
+
+def load_in_force(path: Path, environ: Mapping[str, str] = os.environ) -> ConfigurationInForce | None:
+    """The configuration that the service last ran on, where the file itself cannot be used.
+
+    The file is read only for where its database is (`config.salvage`); everything else comes from the database, so a typo
+    anywhere, a truncated file and one that is gone with a database at its default place are all survived. Blocking.
+
+    Args:
+        path: the configuration file, `components.configuration_path`.
+        environ: the variable CAREBELL_STORAGE__URL goes over what the file says.
+
+    Returns:
+        None: no database is found, or no service has run on this file with it yet.
+
+    Raises:
+        StoreFault: the database is there and cannot be used.
+    """
+    from store import schema  # alembic: see `components.open_database`
+
+    url = salvage_url(path, environ)
+    if url.startswith("sqlite:///") and not os.path.isfile(url.removeprefix("sqlite:///")):
+        return None  # opening it would make one
+    store = open_store(url)
+    try:
+        schema.require_current(store)
+        with store.read() as conn:
+            stored = configurations.in_force(conn, host=os.uname().nodename, file=str(path.absolute()))
+    except StoreFault:
+        raise
+    except Exception as error:
+        fault = classify(error)
+        if fault is None:
+            raise
+        raise fault from None
+    finally:
+        store.close()
+    if stored is None:
+        return None
+    try:
+        loaded = snapshot.from_text(stored.content, path=path, version=stored.version, url=url)
+    except ValueError:
+        return None  # written by another version of the program
+    return ConfigurationInForce(loaded=loaded, since=stored.since, confirmed_at=stored.noted_at)

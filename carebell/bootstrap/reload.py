@@ -34,6 +34,7 @@ class Reloader:
     """Attributes:
     present: what is in force now. put: puts something else in its place.
     replans: whether this node plans pending texts again.
+    beat: tells the database what is in force here; runs in a thread.
     """
 
     present: Callable[[], ActiveConfig]
@@ -46,6 +47,7 @@ class Reloader:
     journal: Journal
     metrics: Metrics
     replans: bool
+    beat: Callable[[], None]
     _to_replan: set[str] = field(default_factory=set, init=False)  # environments planned by an older one
 
     async def follow(self, watch: Watch) -> None:
@@ -80,6 +82,10 @@ class Reloader:
             environments=",".join(force.runtime_config.policies),
         )  # fmt: skip
         self.rotation.changed(now)
+        try:
+            await asyncio.to_thread(self.beat)
+        except Exception as error:
+            self.journal.emit(Event.INTERNAL_ERROR, where="reload", **trace(error))  # the next beat makes up for it
         if restart:
             self.journal.emit(Event.RESTART_NEEDED, keys=",".join(restart), configuration=loaded.version)
         if loaded.version != previous.version and self.replans:

@@ -19,13 +19,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from carebell.bootstrap import components, preflight
-from carebell.bootstrap.active_config import ActiveConfig, activate
+from carebell.bootstrap.active_config import ActiveConfig, activate, note_in_force
 from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, too_large
 from carebell.bootstrap.reload import Reloader
 from carebell.environment_policy import RuntimeConfig
@@ -67,6 +67,7 @@ from store.holds import Hold
 from store.leases import Node
 from store.vault import Vault
 
+_NOTE_EVERY: Final = timedelta(days=1)
 ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
 _HELD_AFTER_RESTORE: Final = "the database looks like an old backup: look at `carebell outbox`, then `carebell release`"
 
@@ -99,6 +100,8 @@ class Service:
     _listeners: Listeners = field(init=False)
     _tasks: PeriodicTasks = field(init=False)
     _started_at: datetime = field(init=False)
+    _configured_at: datetime = field(init=False)
+    _noted: tuple[Loaded, datetime] | None = None  # what was last written down as in force, and when
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str | None = None
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -172,7 +175,7 @@ class Service:
         tasks = self._tasks = PeriodicTasks(journal=journal, database=self.store.backend, seconds=time.monotonic)
         stack.push_async_callback(tasks.finish)
         self._note_clock()
-        self._started_at = now
+        self._started_at = self._configured_at = now
         self._beat()
         self._hold_after_restore(now)
         in_flight = InFlight()
@@ -284,12 +287,20 @@ class Service:
         self._stack.callback(self.dispatcher.end)
 
     def _beat(self) -> None:
+        """This node lives, and on which configuration; where the database is away the next beat makes up for it."""
+        now, loaded, since = self.clock.now(), self.loaded, self._configured_at
         node = Node(
             name=self.node, roles=",".join(sorted(self.roles)), version=version("carebell"), started_at=self._started_at,
-            seen_at=self.clock.now(),
+            seen_at=now, configuration=loaded.version, configured_at=since,
         )  # fmt: skip
+        noted = self._noted
+        due = noted is None or noted[0] is not loaded or not noted[1] <= now < noted[1] + _NOTE_EVERY
         with self.store.write() as conn:
             leases.beat(conn, node)
+            if due:
+                note_in_force(conn, loaded, since=since, now=now)
+        if due:
+            self._noted = (loaded, now)
 
     async def _start_listeners(self, in_flight: InFlight) -> None:
         if "listener" not in self.roles:
@@ -325,7 +336,7 @@ class Service:
         reloading = Reloader(
             present=lambda: self._active, put=self._put_in_force, listeners=self._listeners, rotation=rotation,
             store=self.store, vault=self.vault, clock=self.clock, journal=self.journal, metrics=self.metrics,
-            replans="dispatcher" in self.roles,
+            replans="dispatcher" in self.roles, beat=self._beat,
         )  # fmt: skip
         task = asyncio.get_running_loop().create_task(reloading.follow(watch))
 
@@ -336,6 +347,8 @@ class Service:
         self._stack.push_async_callback(end)
 
     def _put_in_force(self, force: ActiveConfig) -> None:
+        if force.loaded.version != self.loaded.version:
+            self._configured_at = self.clock.now()
         self.loaded, self._active = force.loaded, force
 
     # Asked from outside

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from store import schema
 from store.engine import Store, open_store
@@ -42,6 +47,9 @@ def test_a_newer_database_is_refused(store: Store) -> None:
 
 _NODE = """
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from store import schema
 from store.engine import open_store
 store = open_store(sys.argv[1])
@@ -57,3 +65,35 @@ def test_two_nodes_upgrade_at_once(empty_url: str) -> None:
     ]
     answers = [node.communicate(timeout=120)[0].strip() for node in nodes]
     assert answers == [schema.head()] * 2
+
+
+def _move(store: Store, step: Callable[[Config, str], None]) -> None:
+    """To the first version, as alembic's commands do it."""
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    configuration.set_main_option("path_separator", "os")
+    with store.write() as conn:
+        configuration.attributes["connection"] = conn
+        step(configuration, "0001")
+
+
+def test_each_version_goes_up_and_down_and_keeps_the_rows(empty_url: str) -> None:
+    store = open_store(empty_url)
+    before = {"name": "a", "roles": "listener", "version": "0.1.0", "started_at": 1, "seen_at": 2}
+    if store.backend == "postgresql":
+        before |= {"started_at": datetime(2026, 3, 2, tzinfo=UTC), "seen_at": datetime(2026, 3, 3, tzinfo=UTC)}
+    _move(store, command.upgrade)
+    with store.write() as conn:
+        conn.execute(text("INSERT INTO nodes VALUES (:name, :roles, :version, :started_at, :seen_at)"), before)
+    schema.upgrade(store)
+    with store.read() as conn:
+        nodes = [dict(row) for row in conn.execute(text("SELECT * FROM nodes")).mappings()]
+    _move(store, command.downgrade)
+    with store.read() as conn:
+        nodes_again = [dict(row) for row in conn.execute(text("SELECT * FROM nodes")).mappings()]
+        tables = inspect(conn).get_table_names()
+        assert schema.current(conn) == "0001"
+    store.close()
+    assert nodes == [{**before, "configuration": None, "configured_at": None}]
+    assert nodes_again == [before]
+    assert "configurations" not in tables

@@ -1,0 +1,74 @@
+"""A configuration as text and back: what is in force, kept where commands find it when the file on disk is broken.
+
+The text is JSON: the values as `config.model` writes them with absolute paths, the field maps and the texts. It holds no secret:
+no auth token and no database URL (no other URL may have a password, `config.values`). It holds no telephone number of
+`allow_list` and `force_to` either, since it lies in the database, where no number may stand in the clear.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from config.document import read_document
+from config.fieldmap import FieldMap
+from config.load import HERE, Loaded, Templates
+from config.model import Configuration
+
+
+def to_text(loaded: Loaded) -> str:
+    """`loaded` without its secrets and places."""
+    return json.dumps(
+        {
+            "configuration": _without_secrets(loaded.configuration.model_dump(mode="json", by_alias=True)),
+            "field_maps": {
+                name: field_map.model_dump(mode="json", by_alias=True) for name, field_map in loaded.field_maps.items()
+            },
+            "templates": {name: templates.texts for name, templates in loaded.templates.items()},
+        },
+        separators=(",", ":"),
+    )
+
+
+def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
+    """What `to_text` wrote.
+
+    Args:
+        path: the configuration file that it was read from.
+        version: that the file had when it was read.
+        url: of the database, which is not written.
+
+    Raises:
+        ValueError: the text is not of this version of the program.
+    """
+    try:
+        written = json.loads(text)
+        values = written["configuration"]
+        values["storage"] = {**values["storage"], "url": url}
+        configuration = Configuration.model_validate(values, by_alias=True, by_name=False)
+        field_maps = {name: FieldMap.model_validate(field_map) for name, field_map in written["field_maps"].items()}
+        templates = {name: Templates(texts=texts, places={}) for name, texts in written["templates"].items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # pydantic's and json's are ValueErrors
+        raise ValueError("the stored configuration cannot be read") from error
+    return Loaded(
+        configuration=configuration,
+        path=path,
+        version=version,
+        field_maps=field_maps,
+        templates=templates,
+        answer_rows=dict(read_document(HERE / "answers.yaml").values),
+        files=(path,),
+        places={},
+    )
+
+
+def _without_secrets(values: dict[str, Any]) -> dict[str, Any]:
+    """`values`, changed."""
+    values["storage"].pop("url")
+    values["gateway"]["twilio"].pop("auth_token")
+    for environment in values["environments"].values():
+        sms = environment["sms"]
+        if sms["allow_list"] is not None or sms["force_to"] is not None:
+            sms["allow_list"], sms["force_to"] = [], None
+    return values

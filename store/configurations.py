@@ -1,0 +1,57 @@
+"""The configuration in force, as the running service read it: for commands that meet a file that cannot be used.
+
+One row for each host and file. A row that no service has confirmed for a month is forgotten with the next one that is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, case, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.tables import configurations
+
+KEPT: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredConfiguration:
+    """Attributes:
+    host: the machine's name. file: the configuration file's absolute path there.
+    version: of the configuration, 12 hexadecimal digits.
+    since: when it came in force, UTC. noted_at: when a service last confirmed that it is.
+    content: as `config.snapshot.to_text` writes it.
+    """
+
+    host: str
+    file: str
+    version: str
+    since: datetime
+    noted_at: datetime
+    content: str = field(repr=False)
+
+
+def note(conn: Connection, stored: StoredConfiguration) -> None:
+    """Write what is in force, in place of what was."""
+    values = {name: getattr(stored, name) for name in StoredConfiguration.__dataclass_fields__}
+    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(configurations).values(values)
+    conn.execute(insert.on_conflict_do_update(index_elements=["host", "file"], set_=values))
+    conn.execute(delete(configurations).where(configurations.c.noted_at < stored.noted_at - KEPT))
+
+
+def in_force(conn: Connection, *, host: str, file: str) -> StoredConfiguration | None:
+    """That of this host and file; else the newest of this file on another host (a container's name changes); else None."""
+    row = (
+        conn.execute(
+            select(configurations)
+            .where(configurations.c.file == file)
+            .order_by(case((configurations.c.host == host, 0), else_=1), configurations.c.noted_at.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else StoredConfiguration(**row)
