@@ -32,8 +32,8 @@ app.add_typer(numbers.numbers, name="numbers")
 app.add_typer(simulate.simulator, name="simulator")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         from importlib.metadata import version
 
         typer.echo(version("carebell"))

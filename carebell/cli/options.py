@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def instant(written: str) -> datetime:
     """`2026-03-02T15:04:05Z`: an ISO 8601 instant; without an offset it is UTC."""
     try:
-        found = datetime.fromisoformat(written)
+        parsed = datetime.fromisoformat(written)
     except ValueError:
         raise typer.BadParameter(f"{written!r} is not an ISO 8601 time such as 2026-03-02T15:04:05Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 Config = Annotated[

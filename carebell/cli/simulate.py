@@ -69,10 +69,10 @@ def simulator_ehr(
     """A hospital's scheduling feed of people who do not exist: bookings, moves, edits and cancellations."""
     from carebell.commands.simulated_ehr import ehr as run
 
-    wanted = tls_of(tls, ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name)
+    tls_settings = tls_of(tls, ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name)
     raise typer.Exit(
         run(
-            config_of(context, config), to, environment=environment, key=key, cert=cert, tls=wanted, seed=seed, rate=rate,
+            config_of(context, config), to, environment=environment, key=key, cert=cert, tls=tls_settings, seed=seed, rate=rate,
             count=count, connections=connections, as_json=wants_json(context, json),
         )
     )  # fmt: skip

@@ -14,40 +14,40 @@ from store import appointments as store_appointments
 
 def appointments(config: Path | None, *, appointment: str | None, environment: str | None, as_json: bool) -> None:
     """Appointments as they stand."""
-    with opened(config) as one:
+    with opened(config) as session:
         if environment is not None:
-            environment_named(one.loaded, environment)
-        now = one.now()
-        with one.store.read() as conn:
+            environment_named(session.loaded, environment)
+        now = session.now()
+        with session.store.read() as conn:
             if appointment is not None:
-                found: Sequence[store_appointments.Summary] = store_appointments.named(
-                    conn, one.vault, appointment, now, environment=environment
+                rows: Sequence[store_appointments.Summary] = store_appointments.named(
+                    conn, session.vault, appointment, now, environment=environment
                 )
             else:
-                found = list(store_appointments.listed(conn, one.vault, now, environment=environment))
+                rows = list(store_appointments.listed(conn, session.vault, now, environment=environment))
     if as_json:
-        for each in found:
+        for row in rows:
             print_json(
                 {
-                    "environment": each.environment,
-                    "appointment": each.reference,
-                    "start": iso(each.start),
-                    "status": each.status,
-                    "revision": each.revision,
-                    "phone": each.phone,
-                    "purged_at": iso(each.purged_at),
+                    "environment": row.environment,
+                    "appointment": row.reference,
+                    "start": iso(row.start),
+                    "status": row.status,
+                    "revision": row.revision,
+                    "phone": row.phone,
+                    "purged_at": iso(row.purged_at),
                 }
             )
         return
-    zones = Zones(one.loaded)
-    if found:
-        print(zones.sentence({each.environment for each in found}))
+    zones = Zones(session.loaded)
+    if rows:
+        print(zones.sentence({row.environment for row in rows}))
     print_table(
         ["Start", "Environment", "Appointment", "Status", "Revision", "Phone", "Forgotten"],
         [
-            (zones.clock(each.start, each.environment), each.environment, each.reference, each.status, each.revision,
-             each.phone or "-", zones.clock(each.purged_at, each.environment))
-            for each in found
+            (zones.clock(row.start, row.environment), row.environment, row.reference, row.status, row.revision,
+             row.phone or "-", zones.clock(row.purged_at, row.environment))
+            for row in rows
         ],
         empty=no_rows(appointment, "no appointment is known"),
         first="Appointment",

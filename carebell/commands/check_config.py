@@ -29,14 +29,14 @@ def check_config(config: Path | None, *, as_json: bool) -> int:
             else:  # nothing before it: editors jump to `file:line:column:` at the beginning of a line
                 print(plain(str(problem)), file=sys.stderr)
         return CONFIGURATION
-    found = findings(loaded, datetime.now(UTC))
-    found += [ConfigurationFinding(problem=problem, is_warning=True) for problem in would_not_fit(loaded)]
-    for each in sorted(found, key=lambda one: one.is_warning):
+    problems = findings(loaded, datetime.now(UTC))
+    problems += [ConfigurationFinding(problem=problem, is_warning=True) for problem in would_not_fit(loaded)]
+    for finding in sorted(problems, key=lambda finding: finding.is_warning):
         if as_json:
-            _print_row(each)
+            _print_row(finding)
         else:
-            print(f"{'warning: ' if each.is_warning else ''}{each.problem}")
-    wrong = any(not each.is_warning for each in found)
+            print(f"{'warning: ' if finding.is_warning else ''}{finding.problem}")
+    wrong = any(not finding.is_warning for finding in problems)
     if not as_json:  # JSON has a line for each finding; without one, the exit code says it all
         verdict = "cannot run" if wrong else f"good, version {loaded.version}"
         print(f"{loaded.path}: {verdict}; environments: {', '.join(loaded.configuration.environments)}")

@@ -142,15 +142,15 @@ class _Story:
 
     async def _texts(self, service: Service, count: int) -> int:
         """Jump to the next due text and let it leave, `count` times; how many did."""
-        left = 0
+        sent_count = 0
         for _ in range(count):
             due = await asyncio.to_thread(self._next_due, service)
             if due is None:
                 break
             self._clock.move_to(max(due, self._clock.now()))
             print(f"  {_local(self._clock.now())}")
-            left += await service.dispatcher.tick()
-        return left
+            sent_count += await service.dispatcher.tick()
+        return sent_count
 
     def _next_due(self, service: Service) -> datetime | None:
         with service.store.read() as conn:
@@ -176,8 +176,8 @@ class _Story:
 
     def _phone(self, service: Service) -> str | None:
         with service.store.read() as conn:
-            found = appointments.named(conn, service.vault, REFERENCE, self._clock.now())
-        return found[0].phone if found else None
+            visits = appointments.named(conn, service.vault, REFERENCE, self._clock.now())
+        return visits[0].phone if visits else None
 
     def _step(self, by: timedelta) -> None:
         self._clock.move_to(self._clock.now() + by)

@@ -40,75 +40,78 @@ def explain(config: Path | None, files: Sequence[Path], environment: str, *, con
     """Explain messages one by one, or sum up where a folder is given; 1 if one of them could not be used, or there is none."""
     loaded = load(config)
     environment_named(loaded, environment)
-    mine = environment_policy(loaded, environment)
+    policy = environment_policy(loaded, environment)
     if any(path.is_dir() for path in files):
         unreadable: list[str] = []
-        explained = _skipping(_with_progress(files), mine, conformance, unreadable)
-        return _sum_up(explained, unreadable, as_json)
+        explanations = _skipping(_with_progress(files), policy, conformance, unreadable)
+        return _sum_up(explanations, unreadable, as_json)
     rejected = False
-    for one in (one for file in files for one in _explained(file, mine, conformance)):
-        rejected = rejected or isinstance(one.outcome, Rejection)
-        (_print_json if as_json else _print_tables)(one)
+    for explained in (message for file in files for message in _explained(file, policy, conformance)):
+        rejected = rejected or isinstance(explained.outcome, Rejection)
+        (_print_json if as_json else _print_tables)(explained)
     return REFUSED if rejected else OK
 
 
 def _skipping(
-    files: Iterator[Path], mine: EnvironmentPolicy, conformance: bool, unreadable: list[str]
+    files: Iterator[Path], policy: EnvironmentPolicy, conformance: bool, unreadable: list[str]
 ) -> Iterator[Explained]:
     """As `_explained` for all files; what cannot be read is noted in `unreadable` and does not keep the others from it."""
     for file in files:
         try:
-            yield from _explained(file, mine, conformance)
+            yield from _explained(file, policy, conformance)
         except (Stop, ValueError, OSError) as error:
             unreadable.append(str(error) if isinstance(error, Stop) else f"{file}: {error}")
 
 
-def _explained(file: Path, mine: EnvironmentPolicy, conformance: bool) -> Iterator[Explained]:
+def _explained(file: Path, policy: EnvironmentPolicy, conformance: bool) -> Iterator[Explained]:
     now = datetime.now(UTC)
     for content in messages(file):
-        message = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=now)
-        received = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=message.sent_at)
-        outcome, evidence = siu.explain(received, mine.rules)
-        if mine.rules.join_link_field is None and isinstance(outcome, SchedulingEvent):
+        message = unverified(content, environment=policy.name, zone=policy.environment.zone, received_at=now)
+        received = unverified(
+            content, environment=policy.name, zone=policy.environment.zone, received_at=message.sent_at
+        )
+        outcome, evidence = siu.explain(received, policy.rules)
+        if policy.rules.join_link_field is None and isinstance(outcome, SchedulingEvent):
             evidence = (*evidence, _NO_LINK)
         warnings = outcome.warnings if isinstance(outcome, SchedulingEvent) else ()
         if conformance:
-            warnings += _conformance(received, mine)
+            warnings += _conformance(received, policy)
         yield Explained(file=file, outcome=outcome, evidence=evidence, warnings=warnings)
 
 
-def _conformance(message: UnverifiedMessage, mine: EnvironmentPolicy) -> tuple[ParseWarning, ...]:
+def _conformance(message: UnverifiedMessage, policy: EnvironmentPolicy) -> tuple[ParseWarning, ...]:
     from parser.conformance import report
 
-    read = Message.of(message, mine.environment.fallback_charset)
-    return tuple(report(read.text, read.version))
+    parsed_message = Message.of(message, policy.environment.fallback_charset)
+    return tuple(report(parsed_message.text, parsed_message.version))
 
 
-def _print_json(one: Explained) -> None:
-    if isinstance(one.outcome, Rejection):
-        print_json({"file": str(one.file), "name": "rejected", "value": one.outcome.code, "field": one.outcome.location,
-                    "text": one.outcome.text, "candidates": []})  # fmt: skip
-    for evidence in one.evidence:
+def _print_json(explained: Explained) -> None:
+    if isinstance(explained.outcome, Rejection):
+        outcome = explained.outcome
+        print_json({"file": str(explained.file), "name": "rejected", "value": outcome.code, "field": outcome.location,
+                    "text": outcome.text, "candidates": []})  # fmt: skip
+    for evidence in explained.evidence:
         row: dict[str, Any] = {"name": evidence.name, "value": evidence.value, "field": evidence.field}
         if evidence.zone is not None:
             row["zone"] = evidence.zone
         if evidence.note is not None:
             row["note"] = evidence.note
         row["candidates"] = [asdict(candidate) for candidate in evidence.candidates if candidate.why_not is not None]
-        print_json({"file": str(one.file)} | row)
-    for warning in one.warnings:
-        print_json({"file": str(one.file), "name": "warning", "value": warning.code, "field": warning.field,
+        print_json({"file": str(explained.file)} | row)
+    for warning in explained.warnings:
+        print_json({"file": str(explained.file), "name": "warning", "value": warning.code, "field": warning.field,
                     "text": warning.text, "candidates": []})  # fmt: skip
 
 
-def _print_tables(one: Explained) -> None:
-    outcome = one.outcome
+def _print_tables(explained: Explained) -> None:
+    outcome = explained.outcome
     if isinstance(outcome, Rejection):
-        print(f"{plain(str(one.file))}: cannot be used: {outcome.code}: {outcome.text}")
+        print(f"{plain(str(explained.file))}: cannot be used: {outcome.code}: {outcome.text}")
     else:
-        print(f"{plain(str(one.file))}: {outcome.event}, {outcome.action.value}")
+        print(f"{plain(str(explained.file))}: {outcome.event}, {outcome.action.value}")
     rows: list[tuple[object, ...]] = []
-    for evidence in one.evidence:
+    for evidence in explained.evidence:
         value = evidence.value if evidence.value is not None else "-"
         note = "; ".join(part for part in (evidence.zone, evidence.note) if part)
         rows.append((evidence.name, value, evidence.field or "-", note))
@@ -117,7 +120,7 @@ def _print_tables(one: Explained) -> None:
                 lost = f"passed over: {candidate.why_not}" if candidate.value else candidate.why_not
                 rows.append(("", candidate.value or "-", candidate.field, lost))
     print_table(["What", "Value", "Field", "Remark"], rows, empty="no value was found")
-    for warning in one.warnings:
+    for warning in explained.warnings:
         print(f"  warning {warning.code} {warning.field or ''}: {warning.text}")
 
 
@@ -131,18 +134,18 @@ def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
     yield from track(files, "Explaining", console=console, disable=not console.is_terminal)
 
 
-def _sum_up(explained: Iterator[Explained], unreadable: list[str], as_json: bool) -> int:
+def _sum_up(explanations: Iterator[Explained], unreadable: list[str], as_json: bool) -> int:
     messages_seen = 0
     rejected: Counter[str] = Counter()
     deciding: Counter[tuple[str, str]] = Counter()
     warnings: Counter[str] = Counter()
-    for one in explained:
+    for explained in explanations:
         messages_seen += 1
-        if isinstance(one.outcome, Rejection):
-            rejected[f"{one.outcome.code} {one.outcome.text}"] += 1
-        for evidence in one.evidence:
+        if isinstance(explained.outcome, Rejection):
+            rejected[f"{explained.outcome.code} {explained.outcome.text}"] += 1
+        for evidence in explained.evidence:
             deciding[evidence.name, evidence.field or "nothing"] += 1
-        warnings.update(warning.code for warning in one.warnings)
+        warnings.update(warning.code for warning in explained.warnings)
     fields: dict[str, dict[str, int]] = {}
     for (name, field), count in sorted(deciding.items(), key=lambda item: (item[0][0], -item[1])):
         fields.setdefault(name, {})[field] = count
@@ -160,8 +163,8 @@ def _sum_up(explained: Iterator[Explained], unreadable: list[str], as_json: bool
         print(f"  {count:6} {why}")
     rows = [
         (name, field, count, f"{count / messages_seen:.0%}")
-        for name, found in fields.items()
-        for field, count in found.items()
+        for name, counts in fields.items()
+        for field, count in counts.items()
     ]
     print_table(["What", "Decided by", "Messages", "Share"], rows, empty="no value was found")
     print_table(["Warning", "Messages"], warnings.most_common(), empty="no warnings")

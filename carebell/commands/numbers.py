@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from carebell.bootstrap.components import load
 from carebell.commands.output import print_json, print_table
@@ -26,16 +26,16 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
     with _numbers(config) as (loaded, numbers):
         owned = numbers.list()
     senders = {name: environment.sms.sender for name, environment in loaded.configuration.environments.items()}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
-            "number": each.number,
-            "sid": each.sid,
-            "name": each.name,
-            "texts": each.sms_capable,
-            "webhook": each.sms_url or None,
-            "environments": [name for name, sender in senders.items() if sender == each.number],
+            "number": owned_number.number,
+            "sid": owned_number.sid,
+            "name": owned_number.name,
+            "texts": owned_number.sms_capable,
+            "webhook": owned_number.sms_url or None,
+            "environments": [name for name, sender in senders.items() if sender == owned_number.number],
         }
-        for each in owned
+        for owned_number in owned
     ]
     if as_json:
         for row in rows:
@@ -44,9 +44,9 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
     print_table(
         ["Number", "Name", "Texts", "Used by", "Answers go to"],
         [
-            (each.number, each.name, "yes" if each.sms_capable else "no",
-             ", ".join(name for name, sender in senders.items() if sender == each.number) or "-", each.sms_url or "nowhere")
-            for each in owned
+            (row["number"], row["name"], "yes" if row["texts"] else "no", ", ".join(row["environments"]) or "-",
+             row["webhook"] or "nowhere")
+            for row in rows
         ],
         empty="this account has no numbers; `carebell numbers search` shows some that are for sale",
     )  # fmt: skip
@@ -63,25 +63,25 @@ def search(
     as_json: bool,
 ) -> int:
     """Numbers for sale that can text; 1 if there are none."""
-    wanted = next((one for one in _KINDS if one == kind), None)
-    if wanted is None:
+    number_kind = next((name for name in _KINDS if name == kind), None)
+    if number_kind is None:
         raise UsageStop(f"--kind: {kind!r} is none; there are {', '.join(_KINDS)}")
     with _numbers(config) as (_, numbers):
-        found = numbers.search(country, wanted, area_code, contains, limit)
+        offers = numbers.search(country, number_kind, area_code, contains, limit)
     if as_json:
-        for each in found:
+        for offer in offers:
             print_json(
-                {"number": each.number, "locality": each.locality, "region": each.region, "country": each.country}
+                {"number": offer.number, "locality": offer.locality, "region": offer.region, "country": offer.country}
             )
     else:
         print_table(
             ["Number", "Place", "Region", "Country"],
-            [(each.number, each.locality or "-", each.region or "-", each.country) for each in found],
+            [(offer.number, offer.locality or "-", offer.region or "-", offer.country) for offer in offers],
             empty="nothing is for sale that fits; try another --area-code or --contains",
         )
-        if found:
+        if offers:
             print("Nothing was bought. `carebell numbers buy NUMBER` shows what buying one would do, and asks.")
-    return OK if found else REFUSED
+    return OK if offers else REFUSED
 
 
 def buy(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool) -> int:

@@ -56,10 +56,10 @@ def opened(config: Path | None) -> Iterator[Opened]:
     except StoreFault as fault:
         raise stop_for(fault) from None
     except Exception as error:
-        found = classify(error)
-        if found is None:
+        store_fault = classify(error)
+        if store_fault is None:
             raise
-        raise stop_for(found) from None
+        raise stop_for(store_fault) from None
     finally:
         store.close()
 

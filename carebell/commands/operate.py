@@ -23,13 +23,13 @@ from store.phone_scan import scan_files
 
 def hold(config: Path | None, environment: str | None, reason: str) -> None:
     """Keep texts back."""
-    with opened(config) as one:
-        scope, name = _scope(one, environment)
-        now = one.now()
-        with one.store.write() as conn:
-            placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=one.actor, since=now))
-            audit.append(conn, actor=one.actor, action="hold.place", subject=name or "all", after=reason, at=now)
-        one.tell(Event.HOLD_STARTED, environment=environment, reason=reason, source=one.actor)
+    with opened(config) as session:
+        scope, name = _scope(session, environment)
+        now = session.now()
+        with session.store.write() as conn:
+            placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=session.actor, since=now))
+            audit.append(conn, actor=session.actor, action="hold.place", subject=name or "all", after=reason, at=now)
+        session.tell(Event.HOLD_STARTED, environment=environment, reason=reason, source=session.actor)
     print(
         f"{environment or 'everything'}: texts are held"
         if placed
@@ -39,40 +39,42 @@ def hold(config: Path | None, environment: str | None, reason: str) -> None:
 
 def release(config: Path | None, environment: str | None) -> None:
     """Let texts leave again: end every hold, or an environment's own, and close breakers without waiting for their probes."""
-    with opened(config) as one:
-        scope, name = _scope(one, environment)
-        now = one.now()
-        with one.store.write() as conn:
+    with opened(config) as session:
+        scope, name = _scope(session, environment)
+        now = session.now()
+        with session.store.write() as conn:
             standing = holds.held(conn)
-            ended = [each for each in standing if environment is None or (each.scope, each.name) == (scope, name)]
-            released = bool(ended)
-            for each in ended:
-                holds.release(conn, each.scope, each.name)
-            audit.append(conn, actor=one.actor, action="hold.release", subject=name or "all", at=now)
+            ended_holds = [
+                entry for entry in standing if environment is None or (entry.scope, entry.name) == (scope, name)
+            ]
+            released = bool(ended_holds)
+            for entry in ended_holds:
+                holds.release(conn, entry.scope, entry.name)
+            audit.append(conn, actor=session.actor, action="hold.release", subject=name or "all", at=now)
             for breaker in holds.open_breakers(conn):
-                if environment is None or (breaker.scope, breaker.name) in _breakers(one, environment):
+                if environment is None or (breaker.scope, breaker.name) in _breakers(session, environment):
                     released = holds.reset(conn, breaker.scope, breaker.name) or released
                     audit.append(
-                        conn, actor=one.actor, action="breaker.close", subject=f"{breaker.scope} {breaker.name}",
+                        conn, actor=session.actor, action="breaker.close", subject=f"{breaker.scope} {breaker.name}",
                         before=str(breaker.code), at=now,
                     )  # fmt: skip
-        one.tell(Event.HOLD_RELEASED, environment=environment, source=one.actor)
-    if any(each.scope == "all" for each in standing if each not in ended):
+        session.tell(Event.HOLD_RELEASED, environment=environment, source=session.actor)
+    if any(entry.scope == "all" for entry in standing if entry not in ended_holds):
         print(f"{environment}: still held, since everything is; `carebell release` ends that")
     else:
         print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
 
 
-def _breakers(one: Opened, environment: str) -> set[tuple[holds.Scope, str]]:
+def _breakers(session: Opened, environment: str) -> set[tuple[holds.Scope, str]]:
     """Those that keep an environment's texts back."""
-    sender = environment_named(one.loaded, environment).sms.sender
+    sender = environment_named(session.loaded, environment).sms.sender
     return {("environment", environment), ("sender", sender)}
 
 
-def _scope(one: Opened, environment: str | None) -> tuple[holds.Scope, str]:
+def _scope(session: Opened, environment: str | None) -> tuple[holds.Scope, str]:
     if environment is None:
         return "all", ""
-    environment_named(one.loaded, environment)
+    environment_named(session.loaded, environment)
     return "environment", environment
 
 
@@ -80,24 +82,24 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
     """Forget what is due; with `verify`, search every file for a number. 1 if it is found, or the files could not be cut."""
     if number is not None and not verify:
         raise UsageStop("a number goes with --verify; nothing was done")
-    sought = None
+    search_number = None
     if verify:
-        sought = read_number(number) if number is not None else typed_number("Number to search for")
-    with opened(config) as one:
-        now = at or one.now()
-        if at is not None and at > one.now():
+        search_number = read_number(number) if number is not None else typed_number("Number to search for")
+    with opened(config) as session:
+        now = at or session.now()
+        if at is not None and at > session.now():
             raise UsageStop("--at lies in the future: that would forget numbers that are still needed")
-        purged = forget_now(one.store, one.vault, now)
-        with one.store.write() as conn:
+        purged = forget_now(session.store, session.vault, now)
+        with session.store.write() as conn:
             audit.append(
                 conn,
-                actor=one.actor,
+                actor=session.actor,
                 action="purge",
                 subject="all",
                 after=f"{purged.appointments} appointments",
                 at=now,
             )
-        one.tell(Event.OPERATOR_ACTED, action="purge", actor=one.actor)
+        session.tell(Event.OPERATOR_ACTED, action="purge", actor=session.actor)
         print(
             f"forgotten: {purged.appointments} appointments, {purged.messages} remembered messages, "
             f"{purged.keys} day keys; {purged.suppressed} waiting texts taken back"
@@ -105,33 +107,39 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
         if not purged.files_settled:
             print("the database's log could not be cut now, because somebody is reading; run purge again")
             return REFUSED
-        return OK if sought is None else _verify(one, sought)
+        return OK if search_number is None else _verify(session, search_number)
 
 
-def _verify(one: Opened, number: PhoneNumber) -> int:
+def _verify(session: Opened, number: PhoneNumber) -> int:
     """Where a number stands in the database's files and the log."""
-    log, gateway = one.loaded.configuration.log.file, one.loaded.configuration.gateway
-    files = [*one.store.files, *([log] if log is not None else []), *([gateway.file] if gateway.kind == "file" else [])]
+    log, gateway = session.loaded.configuration.log.file, session.loaded.configuration.gateway
+    files = [
+        *session.store.files,
+        *([log] if log is not None else []),
+        *([gateway.file] if gateway.kind == "file" else []),
+    ]
     present = [file for file in files if file.exists()]
-    found = scan_files(present, number)
-    for trace in found:
+    traces = scan_files(present, number)
+    for trace in traces:
         print(f"{trace.path}: found at byte {trace.offset} ({trace.spelling})")
-    print(f"searched {len(present)} files: {'found' if found else 'not found'}")
-    return REFUSED if found else OK
+    print(f"searched {len(present)} files: {'found' if traces else 'not found'}")
+    return REFUSED if traces else OK
 
 
 def rotate(config: Path | None) -> None:
     """A new master key; every day key is wrapped under it, then the old one is taken out of the file."""
-    with opened(config) as one:
-        key_file = one.loaded.configuration.storage.key_file
-        one.vault.ring = rotate_key_file(key_file)
-        now = one.now()
-        with one.store.write() as conn:
-            moved = one.vault.rewrap(conn)
-            audit.append(conn, actor=one.actor, action="keys.rotate", subject=f"key {one.vault.ring.current}", at=now)
+    with opened(config) as session:
+        key_file = session.loaded.configuration.storage.key_file
+        session.vault.ring = rotate_key_file(key_file)
+        now = session.now()
+        with session.store.write() as conn:
+            moved = session.vault.rewrap(conn)
+            audit.append(
+                conn, actor=session.actor, action="keys.rotate", subject=f"key {session.vault.ring.current}", at=now
+            )
         retire_old_keys(key_file)
-        one.tell(Event.KEY_ROTATED, key=one.vault.ring.current, count=moved, actor=one.actor)
-    print(f"key {one.vault.ring.current} is in use, {moved} day keys were moved to it")
+        session.tell(Event.KEY_ROTATED, key=session.vault.ring.current, count=moved, actor=session.actor)
+    print(f"key {session.vault.ring.current} is in use, {moved} day keys were moved to it")
     print(
         "a running service takes the new key up by itself; the one before it stays in the file until the next rotation"
     )

@@ -15,19 +15,24 @@ from store.optouts import Optout
 
 def list_all(config: Path | None, *, as_json: bool) -> None:
     """Every opt-out: sender, source and time; the number is a keyed hash."""
-    with opened(config) as one, one.store.read() as conn:
-        found, zones = list(optouts.listed(conn)), Zones(one.loaded)
+    with opened(config) as session, session.store.read() as conn:
+        records, zones = list(optouts.listed(conn)), Zones(session.loaded)
     if as_json:
-        for each in found:
+        for record in records:
             print_json(
-                {"sender": each.sender, "source": each.source, "since": iso(each.since), "phone_key": each.phone_key}
+                {
+                    "sender": record.sender,
+                    "source": record.source,
+                    "since": iso(record.since),
+                    "phone_key": record.phone_key,
+                }
             )
         return
-    if found:
+    if records:
         print(zones.sentence({None}))
     print_table(
         ["Sender", "Source", "Since", "Number (keyed hash)"],
-        [(each.sender, each.source, zones.clock(each.since), each.phone_key[:16]) for each in found],
+        [(record.sender, record.source, zones.clock(record.since), record.phone_key[:16]) for record in records],
         empty="nobody has opted out",
     )
 
@@ -35,12 +40,12 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
 def add(config: Path | None, number: str | None, sender: str | None) -> None:
     """Record an opt-out."""
     phone = read_number(number) if number is not None else typed_number("Number")
-    with opened(config) as one:
-        key, now = one.vault.ring.phone_key(phone), one.now()
-        with one.store.write() as conn:
-            for each in [*_senders(one, sender), *([optouts.EVERY_SENDER] if sender is None else [])]:
-                optouts.add(conn, Optout(phone_key=key, sender=each, source="cli", since=now))
-                audit.append(conn, actor=one.actor, action="optout.add", subject=phone.masked, after=each, at=now)
+    with opened(config) as session:
+        key, now = session.vault.ring.phone_key(phone), session.now()
+        with session.store.write() as conn:
+            for name in [*_senders(session, sender), *([optouts.EVERY_SENDER] if sender is None else [])]:
+                optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now))
+                audit.append(conn, actor=session.actor, action="optout.add", subject=phone.masked, after=name, at=now)
     print(f"{phone.masked} will not be texted")
 
 
@@ -48,23 +53,23 @@ def remove(config: Path | None, number: str | None, sender: str | None) -> int:
     """Take an opt-out back; 1 if there was none."""
     phone = read_number(number) if number is not None else typed_number("Number")
     removed = False
-    with opened(config) as one:
-        key, now = one.vault.ring.phone_key(phone), one.now()
-        with one.store.write() as conn:
-            for each in (*_senders(one, sender), optouts.EVERY_SENDER):
-                if optouts.remove(conn, key, each, at=now):
+    with opened(config) as session:
+        key, now = session.vault.ring.phone_key(phone), session.now()
+        with session.store.write() as conn:
+            for name in (*_senders(session, sender), optouts.EVERY_SENDER):
+                if optouts.remove(conn, key, name, at=now):
                     removed = True
                     audit.append(
-                        conn, actor=one.actor, action="optout.remove", subject=phone.masked, before=each, at=now
+                        conn, actor=session.actor, action="optout.remove", subject=phone.masked, before=name, at=now
                     )
     print(f"{phone.masked} may be texted again" if removed else f"{phone.masked} had not opted out")
     return OK if removed else REFUSED
 
 
-def _senders(one: Opened, sender: str | None) -> list[str]:
-    known = sorted({environment.sms.sender for environment in one.loaded.configuration.environments.values()})
+def _senders(session: Opened, sender: str | None) -> list[str]:
+    senders = sorted({environment.sms.sender for environment in session.loaded.configuration.environments.values()})
     if sender is None:
-        return known
-    if sender not in known:
-        raise UsageStop(f"--sender: {sender} is not a sender of this configuration; there are {', '.join(known)}")
+        return senders
+    if sender not in senders:
+        raise UsageStop(f"--sender: {sender} is not a sender of this configuration; there are {', '.join(senders)}")
     return [sender]

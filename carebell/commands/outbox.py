@@ -31,40 +31,40 @@ def outbox(
     config: Path | None, *, appointment: str | None, state: str | None, environment: str | None, as_json: bool
 ) -> None:
     """Rows in the order of their time; of one appointment, on a terminal, what happened as a timeline."""
-    wanted = _state(state)
-    with opened(config) as one:
+    only_state = _state(state)
+    with opened(config) as session:
         if environment is not None:
-            environment_named(one.loaded, environment)
-        now = one.now()
-        with one.store.read() as conn:
-            rows = list(store_outbox.rows(conn, environment=environment, appointment=appointment, state=wanted))
-            masked = store_appointments.masked_phones(conn, one.vault, {row.appointment for row in rows}, now)
-            zones = Zones(one.loaded)
-            lookout = _lookout(conn, zones, now)
-    shown = [
-        _Shown(
+            environment_named(session.loaded, environment)
+        now = session.now()
+        with session.store.read() as conn:
+            rows = list(store_outbox.rows(conn, environment=environment, appointment=appointment, state=only_state))
+            masked = store_appointments.masked_phones(conn, session.vault, {row.appointment for row in rows}, now)
+            zones = Zones(session.loaded)
+            explainer = _wait_explainer(conn, zones, now)
+    shown_rows = [
+        _ShownRow(
             row=row,
-            to=_recipient(row, masked.get(row.appointment), one.loaded),
-            waiting=_waiting(row, one.loaded, lookout),
+            to=_recipient(row, masked.get(row.appointment), session.loaded),
+            waiting=_waiting(row, session.loaded, explainer),
         )
         for row in rows
     ]
     if as_json:
-        for each in shown:
-            print_json(_row(each))
+        for shown_row in shown_rows:
+            print_json(_row(shown_row))
         return
     empty = no_rows(appointment, "no texts, and no silences, are recorded")
     if appointment is not None:
-        _print_story(shown, zones, empty=empty)
+        _print_story(shown_rows, zones, empty=empty)
         return
-    if shown:
+    if shown_rows:
         print(zones.sentence({row.environment for row in rows}))
     print_table(
         ["Due", "Environment", "Appointment", "Text", "State", "Why", "Tries", "To"],
         [
-            (zones.clock(each.row.due, each.row.environment), each.row.environment, each.row.reference,
-             title_of(each.row.kind.value, each.row.rule), each.row.state.value, each.why, each.row.attempts, each.to or "-")
-            for each in shown
+            (zones.clock(row.due, row.environment), row.environment, row.reference, title_of(row.kind.value, row.rule),
+             row.state.value, shown_row.why, row.attempts, shown_row.to or "-")
+            for row, shown_row in zip(rows, shown_rows, strict=True)
         ],
         empty=empty,
         first="Appointment",
@@ -72,7 +72,7 @@ def outbox(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
+class _ShownRow:
     """A row of the outbox, whom it goes to (masked) and, where it is due, what it waits for."""
 
     row: OutboxRow
@@ -84,7 +84,7 @@ class _Shown:
         return self.row.reason.value if self.waiting is None else self.waiting.text
 
 
-def _lookout(conn: Transaction, zones: Zones, now: datetime) -> WaitExplainer:
+def _wait_explainer(conn: Transaction, zones: Zones, now: datetime) -> WaitExplainer:
     alive = [node for node in leases.seen(conn, since=now - ALIVE) if "dispatcher" in node.roles]
     rehearsed = abs(now - datetime.now(UTC)) > ALIVE  # its clock runs on when its service does not
     return WaitExplainer(
@@ -102,26 +102,26 @@ def _recipient(row: OutboxRow, patient: str | None, loaded: Loaded) -> str | Non
     return PhoneNumber(forced).masked
 
 
-def _waiting(row: OutboxRow, loaded: Loaded, lookout: WaitExplainer) -> Waiting | None:
+def _waiting(row: OutboxRow, loaded: Loaded, explainer: WaitExplainer) -> Waiting | None:
     if row.state is not SmsState.DUE:
         return None
-    return lookout.why(row, loaded.configuration.environments.get(row.environment))
+    return explainer.why(row, loaded.configuration.environments.get(row.environment))
 
 
-def _print_story(shown: Sequence[_Shown], zones: Zones, *, empty: str) -> None:
+def _print_story(shown_rows: Sequence[_ShownRow], zones: Zones, *, empty: str) -> None:
     """One timeline for each environment that knows the appointment."""
-    if not shown:
+    if not shown_rows:
         print(empty)
-    for name in dict.fromkeys(each.row.environment for each in shown):
-        mine = [each for each in shown if each.row.environment == name]
-        print(f"{mine[0].row.reference} in {name}.", end=" ")
+    for name in dict.fromkeys(shown_row.row.environment for shown_row in shown_rows):
+        rows_there = [shown_row for shown_row in shown_rows if shown_row.row.environment == name]
+        print(f"{rows_there[0].row.reference} in {name}.", end=" ")
         zone = zones.of(name)
-        print_timeline([_entry(each, zone) for each in mine], zone, empty=empty)
+        print_timeline([_entry(shown_row, zone) for shown_row in rows_there], zone, empty=empty)
 
 
-def _entry(each: _Shown, zone: str) -> TimelineEntry:
+def _entry(shown_row: _ShownRow, zone: str) -> TimelineEntry:
     """A text and what became of it."""
-    row, to = each.row, each.to
+    row, to = shown_row.row, shown_row.to
     verdict = {SmsState.SUPPRESSED: "did not go", SmsState.DUE: "waits"}.get(row.state, row.state.value)
     notes = [f"{row.reason.value}: {WHY[row.reason]}"]
     if row.state is not SmsState.SUPPRESSED:
@@ -136,8 +136,8 @@ def _entry(each: _Shown, zone: str) -> TimelineEntry:
         notes.append(f"the gateway's code {row.code}: {failure_of(row.code).status.value}")
     if row.state is SmsState.UNKNOWN:
         notes.append("nobody knows whether the gateway took it; it is looked up there and not sent blindly again")
-    if each.waiting is not None:
-        notes.append(each.waiting.text)
+    if shown_row.waiting is not None:
+        notes.append(shown_row.waiting.text)
     return TimelineEntry(at=row.due, verdict=verdict, title=title_of(row.kind.value, row.rule), notes=tuple(notes))
 
 
@@ -145,8 +145,8 @@ def _clock(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%a %H:%M:%S}"
 
 
-def _row(each: _Shown) -> dict[str, Any]:
-    row = each.row
+def _row(shown_row: _ShownRow) -> dict[str, Any]:
+    row = shown_row.row
     return {
         "id": row.id,
         "environment": row.environment,
@@ -159,8 +159,8 @@ def _row(each: _Shown) -> dict[str, Any]:
         "reason": row.reason.value,
         "attempts": row.attempts,
         "sid": row.sid,
-        "to": each.to,
-        "waits": None if each.waiting is None else each.waiting.wait.value,
+        "to": shown_row.to,
+        "waits": None if shown_row.waiting is None else shown_row.waiting.wait.value,
         "code": row.code,
         "expires": iso(row.expires),
         "sent_at": iso(row.sent_at),

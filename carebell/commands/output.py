@@ -55,8 +55,8 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, em
     ]
     terminal = terminal_columns()
     if terminal is not None and _table_width(columns) > terminal and len(rows) > 1:
-        shared = [each for each in columns if len(set(each[1])) == 1 and each[0] != first]
-        columns = [each for each in columns if each not in shared]
+        shared = [column for column in columns if len(set(column[1])) == 1 and column[0] != first]
+        columns = [column for column in columns if column not in shared]
         _print_words("All: ", _named((heading, cells[0]) for heading, cells in shared), terminal)
     if terminal is None or _table_width(columns) <= terminal:
         _print_rows(columns)
@@ -76,12 +76,12 @@ def _print_rows(columns: Sequence[_Column]) -> None:
 
 
 def _print_blocks(columns: Sequence[_Column], first: str, terminal: int) -> None:
-    lead = next((each for each in columns if each[0] == first), columns[0])
-    others = [each for each in columns if each is not lead]
+    lead = next((column for column in columns if column[0] == first), columns[0])
+    further_columns = [column for column in columns if column is not lead]
     for index, title in enumerate(lead[1]):
         if title:
             print(title)
-        _print_words("    ", _named((heading, cells[index]) for heading, cells in others), terminal)
+        _print_words("    ", _named((heading, cells[index]) for heading, cells in further_columns), terminal)
 
 
 def _named(pairs: Iterable[tuple[str, str]]) -> str:

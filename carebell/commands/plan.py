@@ -25,71 +25,75 @@ def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: da
     """Print each text and each silence, by time; 1 if a file holds no usable message."""
     loaded = load(config)
     environment_named(loaded, environment)
-    mine = environment_policy(loaded, environment)
-    events = _history(files, mine, at or datetime.now(UTC))
-    found = rehearse(events, mine.planning, mine.blocked, zone=mine.zone)
-    rows = [_row(each, mine, loaded) for each in found]
+    policy = environment_policy(loaded, environment)
+    events = _history(files, policy, at or datetime.now(UTC))
+    outcomes = rehearse(events, policy.planning, policy.blocked, zone=policy.zone)
+    rows = [_row(outcome, policy, loaded) for outcome in outcomes]
     if as_json:
         for row in rows:
             print_json(row)
     else:
-        _print_timeline(rows, mine.zone)
+        _print_timeline(rows, policy.zone)
     return OK if events else REFUSED
 
 
-def _history(files: Sequence[Path], mine: EnvironmentPolicy, at: datetime) -> list[SchedulingEvent]:
+def _history(files: Sequence[Path], policy: EnvironmentPolicy, at: datetime) -> list[SchedulingEvent]:
     """The files' messages as events in the order of their receipt: at their MSH-7, or all at `at` when that is earlier.
 
     What comes at one instant keeps the order of its sending. The same bytes again are a repetition, which has no second effect.
     """
     events = []
-    seen: set[bytes] = set()
+    digests: set[bytes] = set()
     for file in message_files(files):
         for content in messages(file):
-            sent = unverified(content, environment=mine.name, zone=mine.environment.zone, received_at=at)
+            sent = unverified(content, environment=policy.name, zone=policy.environment.zone, received_at=at)
             received = unverified(
-                content, environment=mine.name, zone=mine.environment.zone, received_at=min(sent.sent_at, at)
+                content, environment=policy.name, zone=policy.environment.zone, received_at=min(sent.sent_at, at)
             )
-            read = siu.rehearse(received, mine.rules)
-            if isinstance(read, Rejection):
-                raise Stop(f"{file}: {read.code}: {read.text}")
-            if read.action is not Action.SLOT and received.digest not in seen:
-                events.append(read)
-            seen.add(received.digest)
+            event = siu.rehearse(received, policy.rules)
+            if isinstance(event, Rejection):
+                raise Stop(f"{file}: {event.code}: {event.text}")
+            if event.action is not Action.SLOT and received.digest not in digests:
+                events.append(event)
+            digests.add(received.digest)
     return sorted(events, key=lambda event: (event.received_at, event.occurred_at))
 
 
-def _row(each: Rehearsed, mine: EnvironmentPolicy, loaded: Loaded) -> dict[str, Any]:
-    text = text_of(each.appointment, each.row.kind, mine, loaded.configuration.organization) if each.leaves else None
-    phone = mine.recipient(each.appointment)
+def _row(outcome: Rehearsed, policy: EnvironmentPolicy, loaded: Loaded) -> dict[str, Any]:
+    text = (
+        text_of(outcome.appointment, outcome.row.kind, policy, loaded.configuration.organization)
+        if outcome.leaves
+        else None
+    )
+    phone = policy.recipient(outcome.appointment)
     return {
-        "appointment": each.appointment.reference,
-        "kind": each.row.kind.value,
-        "rule": each.row.rule,
-        "due": iso(each.row.due),
-        "expires": iso(each.row.expires),
-        "status": "planned" if each.leaves else "suppressed",
-        "reason": each.row.reason.value,
+        "appointment": outcome.appointment.reference,
+        "kind": outcome.row.kind.value,
+        "rule": outcome.row.rule,
+        "due": iso(outcome.row.due),
+        "expires": iso(outcome.row.expires),
+        "status": "planned" if outcome.leaves else "suppressed",
+        "reason": outcome.row.reason.value,
         "text": text.text if text else None,
         "segments": text.segments if text else None,
         "to": phone.masked if phone else None,
-        "revision": each.row.revision,
+        "revision": outcome.row.revision,
     }
 
 
 def _print_timeline(rows: Sequence[dict[str, Any]], zone: str) -> None:
-    several = len({row["appointment"] for row in rows}) > 1
+    names_appointment = len({row["appointment"] for row in rows}) > 1
     print_timeline(
-        [_entry(row, several=several) for row in rows],
+        [_entry(row, names_appointment=names_appointment) for row in rows],
         zone,
         empty="these messages ask for no text, and there is nothing to be silent about",
     )
 
 
-def _entry(row: dict[str, Any], *, several: bool) -> TimelineEntry:
+def _entry(row: dict[str, Any], *, names_appointment: bool) -> TimelineEntry:
     goes = row["status"] == "planned"
     title = title_of(row["kind"], row["rule"])
-    if several:
+    if names_appointment:
         title += f", appointment {row['appointment']}"
     notes = [f"{row['reason']}: {WHY[row['reason']]}"]
     if goes:

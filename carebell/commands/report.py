@@ -89,14 +89,14 @@ class Tiles:
             self.on_time += row.due is not None and row.sent_at - row.due <= ON_TIME
 
     def shown(self) -> dict[str, int | float | None]:
-        wanted = self.taken + self.unknown + self.opted_out
+        asked_for = self.taken + self.unknown + self.opted_out
         return {
             "texts_and_silences": self.texts,
             "taken_by_the_gateway": self.taken,
             "delivered_percent": _share(self.delivered, self.taken),
             "on_time_percent": _share(self.on_time, self.taken),
             "unknown": self.unknown,
-            "opt_out_percent": _share(self.opted_out, wanted),
+            "opt_out_percent": _share(self.opted_out, asked_for),
             "segments": self.segments,
         }
 
@@ -113,16 +113,16 @@ def report(
     """Print the rows planned in `[begins, ends)`; CSV holds rows alone, JSON the tiles as its last object."""
     if as_csv and as_json:
         raise UsageStop("--csv and --json exclude each other")
-    with opened(config) as one:
+    with opened(config) as session:
         if environment is not None:
-            environment_named(one.loaded, environment)
-        now = one.now()
+            environment_named(session.loaded, environment)
+        now = session.now()
         until = now if ends is None else _instant("--to", ends, now, last=True)
         since = until - SPAN if begins is None else _instant("--from", begins, now)
         if since >= until:
             raise UsageStop("--from must lie before --to")
         tiles = Tiles()
-        with one.store.read() as conn:
+        with session.store.read() as conn:
             rows = _counted(outbox.report(conn, since, until, environment=environment), tiles)
             if as_csv:
                 _print_csv(rows)
@@ -131,7 +131,7 @@ def report(
                     print_json({key: value(row) for key, _, value in COLUMNS})
                 print_json({"tiles": tiles.shown(), "from": iso(since), "to": iso(until)})
             else:
-                _print_page(list(rows), tiles, since, until, Zones(one.loaded))
+                _print_page(list(rows), tiles, since, until, Zones(session.loaded))
 
 
 def status_of(row: OutboxRow) -> str:

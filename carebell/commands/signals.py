@@ -12,16 +12,16 @@ from collections.abc import Iterator
 def signalled() -> Iterator[asyncio.Future[None]]:
     """A future that SIGINT and SIGTERM resolve."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
+    signal_received: asyncio.Future[None] = loop.create_future()
 
     def end() -> None:
-        if not ended.done():
-            ended.set_result(None)
+        if not signal_received.done():
+            signal_received.set_result(None)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
     try:
-        yield ended
+        yield signal_received
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

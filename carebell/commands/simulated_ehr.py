@@ -105,11 +105,11 @@ class _Hospital:
     async def run(self, connect: Connect, connections: int) -> int:
         """SendError: a connection broke; what was sent before is summed up first."""
         began = time.monotonic()
-        with signalled() as ended:
+        with signalled() as signal_received:
             senders = [asyncio.create_task(self._connection(connect, began)) for _ in range(connections)]
             try:
-                await asyncio.wait({ended, *senders}, return_when=asyncio.FIRST_COMPLETED)
-                if not ended.done():
+                await asyncio.wait({signal_received, *senders}, return_when=asyncio.FIRST_COMPLETED)
+                if not signal_received.done():
                     await asyncio.gather(*senders)
             finally:
                 for sender in senders:

@@ -64,9 +64,9 @@ def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
     if loaded is None:
         return AccountSettings(account_sid=_ACCOUNT), None
     section, http = loaded.configuration.gateway, loaded.configuration.http
-    senders = list(dict.fromkeys(one.sms.sender for one in loaded.configuration.environments.values()))
-    numbers = tuple(one for one in senders if not one.startswith("MG"))
-    services = [one for one in senders if one.startswith("MG")]
+    senders = list(dict.fromkeys(sender.sms.sender for sender in loaded.configuration.environments.values()))
+    numbers = tuple(sender for sender in senders if not sender.startswith("MG"))
+    services = [sender for sender in senders if sender.startswith("MG")]
     if services and not numbers:
         numbers = (_FOR_SERVICES,)
     public, plain = section.twilio.public_url, AccountSettings()
@@ -106,22 +106,22 @@ class _Watcher:
     async def follow(self, account: Account) -> None:
         while self.count is None or self.seen < self.count:
             received = account.ledger.received
-            for one in received[self.seen :]:
-                self._say(one)
+            for request in received[self.seen :]:
+                self._say(request)
             self.seen = len(received)
             await asyncio.sleep(_WATCH)
 
-    def _say(self, one: Received) -> None:
-        to = PhoneNumber(one.to).masked
+    def _say(self, request: Received) -> None:
+        to = PhoneNumber(request.to).masked
         if self.as_json:
             print_json({
-                "time": iso(one.time), "to": to, "from": one.sender, "status": one.status, "code": one.code,
-                "fault": one.fault, "sid": one.sid,
+                "time": iso(request.time), "to": to, "from": request.sender, "status": request.status, "code": request.code,
+                "fault": request.fault, "sid": request.sid,
             })  # fmt: skip
             return
-        became = f"refused with {one.code}" if one.code else "taken" if one.sid else "cut off"
-        fault = f", {one.fault}" if one.fault else ""
-        print(f"{iso(one.time)}  {one.sender} to {to}: {became}{fault}", flush=True)
+        result = f"refused with {request.code}" if request.code else "taken" if request.sid else "cut off"
+        fault = f", {request.fault}" if request.fault else ""
+        print(f"{iso(request.time)}  {request.sender} to {to}: {result}{fault}", flush=True)
 
 
 async def _serve_twilio(
@@ -133,24 +133,24 @@ async def _serve_twilio(
     ready: Callable[[str, Account], None],
     watcher: _Watcher,
 ) -> int:
-    up: asyncio.Future[Account] = asyncio.get_running_loop().create_future()
+    started_account: asyncio.Future[Account] = asyncio.get_running_loop().create_future()
 
     def started(url: str, account: Account) -> None:
         ready(url, account)
-        up.set_result(account)
+        started_account.set_result(account)
 
     serving = asyncio.create_task(
         serve_simulator(settings, host=host, port=port, rng=rng, deliver_to=deliver_to, ready=started)
     )
     try:
-        both: set[asyncio.Future[Any]] = {serving, up}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        waiting: set[asyncio.Future[Any]] = {serving, started_account}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             await serving
-        with signalled() as ended:
-            following = asyncio.create_task(watcher.follow(up.result()))
-            either: set[asyncio.Future[Any]] = {following, ended}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        with signalled() as signal_received:
+            following = asyncio.create_task(watcher.follow(started_account.result()))
+            ends: set[asyncio.Future[Any]] = {following, signal_received}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             following.cancel()
     except OSError as error:
         raise Stop(f"cannot listen on {host}:{port}: {error.strerror or error}") from None

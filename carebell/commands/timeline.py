@@ -80,22 +80,22 @@ def print_timeline(entries: Iterable[TimelineEntry], zone: str, *, empty: str, w
     """
     columns = max(_NARROWEST, min(_WIDEST, width or shutil.get_terminal_size().columns))
     clock = ZoneInfo(zone)
-    timed = sorted((each for each in entries), key=lambda each: (each.at is None, each.at or 0))
+    timed = sorted(entries, key=lambda entry: (entry.at is None, entry.at or 0))
     if not timed:
         print(empty)
         return
     print(f"Times in {zone}.")
-    verdicts = max(len(each.verdict) for each in timed)
+    verdicts = max(len(entry.verdict) for entry in timed)
     day = ""
-    for each in timed:
-        local = each.at.astimezone(clock) if each.at is not None else None
+    for entry in timed:
+        local = entry.at.astimezone(clock) if entry.at is not None else None
         heading = f"{local:%a %Y-%m-%d}" if local is not None else "Without a time"
         if heading != day:
             print(f"\n{heading}")
             day = heading
         hour = f"{local:%H:%M}" if local is not None else "  -  "
-        _wrap(f"{hour}  {each.verdict:<{verdicts}}  {each.title}", columns, indent=_MARGIN, hang=_CLOCK)
-        for note in each.notes:
+        _wrap(f"{hour}  {entry.verdict:<{verdicts}}  {entry.title}", columns, indent=_MARGIN, hang=_CLOCK)
+        for note in entry.notes:
             _wrap(note, columns, indent=_MARGIN + _CLOCK)
 
 

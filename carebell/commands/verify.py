@@ -35,19 +35,19 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
     loaded = load(config)
     enabled = environment_named(loaded, environment).enabled
     now = at or datetime.now(UTC)
-    keeper = message_validator(loaded, [environment] if enabled else [], now)
+    validator = message_validator(loaded, [environment] if enabled else [], now)
     if not enabled:
         print(
             f"carebell: environment {environment} is switched off (enabled: false): all its messages are refused",
             file=sys.stderr,
         )
-    mine = environment_policy(loaded, environment)
+    policy = environment_policy(loaded, environment)
     memory: ReplayMemory[Answer] = ReplayMemory()
-    shown = _shown(mine, now)
+    peer_thumbprint = _peer_thumbprint(policy, now)
     verdicts = []
     for file in files:
         for content in contents(file):
-            verdict = _verdict(str(file), content, keeper, mine, memory, now, shown)
+            verdict = _verdict(str(file), content, validator, policy, memory, now, peer_thumbprint)
             verdicts.append(verdict)
             if as_json:
                 row = {"file": verdict.file, "answer": verdict.answer, "code": verdict.code, "err3": verdict.err3}
@@ -55,49 +55,49 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
     if not as_json:
         print_table(
             ["File", "Answer", "Code", "ERR-3", "Why"],
-            [(each.file, each.answer, each.code, each.err3, each.text) for each in verdicts],
+            [(verdict.file, verdict.answer, verdict.code, verdict.err3, verdict.text) for verdict in verdicts],
             empty="no message in these files",
         )
-    return OK if verdicts and all(each.answer in ("AA", "CA") for each in verdicts) else REFUSED
+    return OK if verdicts and all(verdict.answer in ("AA", "CA") for verdict in verdicts) else REFUSED
 
 
-def _shown(mine: EnvironmentPolicy, now: datetime) -> str | None:
+def _peer_thumbprint(policy: EnvironmentPolicy, now: datetime) -> str | None:
     """Thumbprint of the TLS client certificate that the sender is taken to have shown: the environment's first; None: none."""
-    if mine.environment.authentication != "mutual-tls":
+    if policy.environment.authentication != "mutual-tls":
         return None
-    _, certificate = read_signer(mine.environment.certificates[0], now)
+    _, certificate = read_signer(policy.environment.certificates[0], now)
     return None if certificate is None else certificate.thumbprint
 
 
 def _verdict(
     file: str,
     content: bytes | UnreadableFile,
-    keeper: MessageValidator,
-    mine: EnvironmentPolicy,
+    validator: MessageValidator,
+    policy: EnvironmentPolicy,
     memory: ReplayMemory[Answer],
     now: datetime,
-    shown: str | None,
+    peer_thumbprint: str | None,
 ) -> Verdict:
     if isinstance(content, UnreadableFile):
         return Verdict(file=file, answer="CLOSE", code="FRAME", err3="", text=content.text)
-    if len(content) > mine.environment.listener.max_message_bytes:
-        validated = keeper.too_long(content, now)
+    if len(content) > policy.environment.listener.max_message_bytes:
+        validated = validator.too_long(content, now)
     else:
-        validated = keeper.validate(content, now, shown)
-    answer = validated.refused or _remembered(validated, mine, memory)
-    code = acknowledgement_code(validated.msh, answer, honour_ne=mine.environment.honour_ne)
+        validated = validator.validate(content, now, peer_thumbprint)
+    answer = validated.refused or _remembered(validated, policy, memory)
+    code = acknowledgement_code(validated.msh, answer, honour_ne=policy.environment.honour_ne)
     text = answer.text
     if code is None:  # decided all the same: the sender's mode of answering is the enhanced one
         code, text = f"C{answer.answer[1]}", f"{text} (no answer is sent: MSH-15)"
     return Verdict(file=file, answer=code, code=answer.code, err3=answer.err3, text=text)
 
 
-def _remembered(validated: ValidatedMessage, mine: EnvironmentPolicy, memory: ReplayMemory[Answer]) -> Answer:
+def _remembered(validated: ValidatedMessage, policy: EnvironmentPolicy, memory: ReplayMemory[Answer]) -> Answer:
     assert validated.verified is not None
-    known = memory.look(validated.verified, reuse=mine.environment.reuse_of_control_id)
-    if isinstance(known, Repeat):
-        return known.answer
-    if isinstance(known, Reused):
-        return mine.reused()
+    remembered = memory.look(validated.verified, reuse=policy.environment.reuse_of_control_id)
+    if isinstance(remembered, Repeat):
+        return remembered.answer
+    if isinstance(remembered, Reused):
+        return policy.reused()
     memory.keep(validated.verified, ACCEPTED)
     return ACCEPTED

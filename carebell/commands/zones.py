@@ -13,7 +13,7 @@ class Zones:
     """Environment -> zone, as configured; an environment that the configuration has lost is shown in UTC."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self._known = {name: one.time_zone for name, one in loaded.configuration.environments.items()}
+        self._known = {name: settings.time_zone for name, settings in loaded.configuration.environments.items()}
 
     def of(self, environment: str | None) -> str:
         """The zone's name. Without an environment the one that all of them share; else UTC."""
@@ -35,9 +35,9 @@ class Zones:
         zones = {self.of(name) for name in environments} or {self.of(None)}
         if len(zones) == 1:
             return f"Times in {zones.pop()}."
-        each = [f"{name} {self.of(name)}" for name in sorted(name for name in environments if name is not None)]
-        others = [f"all else {self.of(None)}"] if None in environments else []
-        return f"Times in each environment's zone: {', '.join(each + others)}."
+        named = [f"{name} {self.of(name)}" for name in sorted(name for name in environments if name is not None)]
+        remainder = [f"all else {self.of(None)}"] if None in environments else []
+        return f"Times in each environment's zone: {', '.join(named + remainder)}."
 
     def _local(self, instant: datetime, environment: str | None) -> datetime:
         return instant.astimezone(ZoneInfo(self.of(environment)))

@@ -91,9 +91,9 @@ def _tls_without_files(path: Path) -> None:
 
 
 def _tls_key_of_another(path: Path) -> None:
-    one, other = make_pair(path.parent, "one.example"), make_pair(path.parent, "other.example")
-    other.key_file.chmod(0o400)
-    tls = {"certificate": one.certificate_file.name, "key": other.key_file.name}
+    first, second = make_pair(path.parent, "one.example"), make_pair(path.parent, "other.example")
+    second.key_file.chmod(0o400)
+    tls = {"certificate": first.certificate_file.name, "key": second.key_file.name}
     change(path, {"environments": {"production": {"listener": {"tls": tls}}}})
 
 
@@ -326,10 +326,10 @@ def test_nobody_listens(carebell: Carebell) -> None:
 
 def test_a_second_configuration_beside(carebell: Carebell, tmp_path: Path) -> None:
     """Two folders never touch each other's files."""
-    one, other = make(tmp_path / "one"), make(tmp_path / "other")
-    assert carebell("-c", one, "db", "upgrade").code == 0
-    assert one.with_name("carebell.db").exists()
-    assert not other.with_name("carebell.db").exists()
+    first, second = make(tmp_path / "one"), make(tmp_path / "other")
+    assert carebell("-c", first, "db", "upgrade").code == 0
+    assert first.with_name("carebell.db").exists()
+    assert not second.with_name("carebell.db").exists()
     assert list(Path.cwd().iterdir()) == []
 
 

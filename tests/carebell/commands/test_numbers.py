@@ -53,9 +53,9 @@ def test_the_accounts_numbers_and_who_uses_them(carebell: Carebell, account: Pat
 
 
 def test_searching_buys_nothing(carebell: Carebell, account: Path, twilio: RunningSimulator) -> None:
-    found = carebell("-c", account, "numbers", "search", "--area-code", "425", "--limit", "3", "--json")
-    assert len(found.rows) == 3
-    assert all(row["number"].startswith("+1425") for row in found.rows)
+    offers = carebell("-c", account, "numbers", "search", "--area-code", "425", "--limit", "3", "--json")
+    assert len(offers.rows) == 3
+    assert all(row["number"].startswith("+1425") for row in offers.rows)
     assert carebell("-c", account, "numbers", "search", "--kind", "carrier-pigeon").code == 2
     assert twilio.ledger.purchases == ()
 

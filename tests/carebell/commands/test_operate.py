@@ -127,7 +127,7 @@ def test_a_hold_keeps_texts_back_until_release(carebell: Carebell, configuration
     assert _live(configuration, at=now + timedelta(minutes=5), then=timedelta(0), book=False) == ["test booked"]
     status = carebell("-c", configuration, "status", "--json")
     assert status.code == 1
-    assert [(each["scope"], each["name"], each["reason"]) for each in status.rows[0]["gateway"]["holds"]] == [
+    assert [(hold["scope"], hold["name"], hold["reason"]) for hold in status.rows[0]["gateway"]["holds"]] == [
         ("environment", "production", "drill")
     ]
     assert carebell("-c", configuration, "hold").code == 0
@@ -182,11 +182,11 @@ def test_purge_forgets_what_is_due_and_searches_every_file(carebell: Carebell, c
     assert PATIENT[2:] not in ended.out + ended.err
     # What it would say if a file still held the number.
     (configuration.with_name("outbox.jsonl")).write_text(f'{{"to": "{PATIENT}"}}\n')
-    found = carebell(*search, typed=f"{PATIENT}\n")
-    assert found.code == 1
-    assert f"{configuration.with_name('outbox.jsonl')}: found at byte " in found.out
+    searched = carebell(*search, typed=f"{PATIENT}\n")
+    assert searched.code == 1
+    assert f"{configuration.with_name('outbox.jsonl')}: found at byte " in searched.out
     # The number may stand in the call, as it may for `optout`: then it is not asked for.
-    assert carebell(*search, PATIENT).out == found.out
+    assert carebell(*search, PATIENT).out == searched.out
     without = carebell("-c", configuration, "purge", PATIENT)
     assert (without.code, without.sentence) == (2, "a number goes with --verify; nothing was done")
 

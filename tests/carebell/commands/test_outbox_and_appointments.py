@@ -232,15 +232,15 @@ def test_appointments_have_the_keys_of_the_contract(carebell: Carebell, lived: P
     ended = carebell("-c", lived, "appointments", "--json")
     assert ended.code == 0
     assert all(set(row) == APPOINTMENTS for row in ended.rows)
-    found = {row["appointment"]: (row["environment"], row["status"], row["phone"]) for row in ended.rows}
-    assert found == {
+    appointments = {row["appointment"]: (row["environment"], row["status"], row["phone"]) for row in ended.rows}
+    assert appointments == {
         "A1": ("production", "active", "***0143"),
         "A2": ("production", "canceled", None),
         "T1": ("test", "active", "***0143"),
     }
-    [one] = carebell("-c", lived, "appointments", "--appointment", "A2", "--json").rows
-    assert one["appointment"] == "A2"
-    assert one["purged_at"] is not None
+    [appointment] = carebell("-c", lived, "appointments", "--appointment", "A2", "--json").rows
+    assert appointment["appointment"] == "A2"
+    assert appointment["purged_at"] is not None
     assert PHONE[2:] not in ended.out
 
 
@@ -304,11 +304,11 @@ def test_status_of_a_service_that_does_not_run(carebell: Carebell, lived: Path) 
     assert ended.code == 1
     [row] = ended.rows
     assert set(row) >= {"configuration", "listeners", "certificates", "queue", "gateway", "environments"}
-    assert {each["listening"] for each in row["listeners"]} == {False}
-    assert [(each["environment"], each["verdict"]) for each in row["certificates"]] == [
+    assert {entry["listening"] for entry in row["listeners"]} == {False}
+    assert [(entry["environment"], entry["verdict"]) for entry in row["certificates"]] == [
         ("production", "accept"), ("production", "accept"), ("test", "accept"),
     ]  # fmt: skip
-    assert {each["environment"]: each["last_message"] is None for each in row["environments"]} == {
+    assert {entry["environment"]: entry["last_message"] is None for entry in row["environments"]} == {
         "production": False,
         "test": False,
     }

@@ -23,8 +23,8 @@ ELSEWHERE = {name for names in CONFIGURATIONS.values() for name in names} | {"x4
 
 
 def _vectors(environment: str, wanted: set[str] | None = None) -> list[tuple[str, ...]]:
-    found = [row for row in rows("vectors.tsv") if row[2] == environment]
-    return [row for row in found if (PurePath(row[1]).name[:3] in wanted if wanted else _is_plain(row))]
+    vectors = [row for row in rows("vectors.tsv") if row[2] == environment]
+    return [row for row in vectors if (PurePath(row[1]).name[:3] in wanted if wanted else _is_plain(row))]
 
 
 def _is_plain(row: tuple[str, ...]) -> bool:
