@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from scheduler.sms import HoldScope
+
 
 class ReportStatus(StrEnum):
     """The Status column of the report, in the product's vocabulary; the first two are ours for texts that got through."""
@@ -36,13 +38,6 @@ class Handling(Enum):
     NEXT_WINDOW = "next_window"  # again when the carrier's limit opens
     BREAKER = "breaker"  # every other text would fail too: sending stops, this one waits
     EXPIRED = "expired"  # it became useless on the way
-
-
-class Scope(Enum):
-    """What a breaker stops."""
-
-    SENDER = "sender"
-    ENVIRONMENT = "environment"
 
 
 class Alert(StrEnum):
@@ -74,7 +69,7 @@ class Failure:
     name: str = ""
     handling: Handling = Handling.FINAL
     status: ReportStatus = ReportStatus.OTHER
-    breaker: Scope | None = None
+    breaker: HoldScope | None = None
     alert: Alert | None = None
     invalid_number: bool = False
     opt_out: bool = False

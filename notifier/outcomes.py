@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from notifier.failures import Alert, Failure, Handling, ReportStatus, Scope
+from notifier.failures import Alert, Failure, Handling, ReportStatus
 from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused
-from scheduler.sms import SmsKind
+from scheduler.sms import HoldScope, SmsKind
 
 BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15, 30, 60))
 """Waits after passing trouble; the last one repeats while the text is useful."""
@@ -70,7 +70,7 @@ class Outcome:
     action: Action
     at: datetime | None = None
     status: ReportStatus | None = None
-    breaker: Scope | None = None
+    breaker: HoldScope | None = None
     alert: Alert | None = None
     invalid_number: bool = False
     opt_out: bool = False

@@ -44,6 +44,14 @@ class Reason(StrEnum):
     NO_TIME = "no_time"  # ours: the start is a date without a time of day
 
 
+class HoldScope(StrEnum):
+    """Which texts a hold or an open breaker keeps back; a breaker is never for all."""
+
+    ALL = "all"
+    ENVIRONMENT = "environment"
+    SENDER = "sender"
+
+
 class SmsState(StrEnum):
     """Where an outbox row stands (sms.md, Sending)."""
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, select, update
 
+from scheduler.sms import HoldScope
 from store.tables import breakers, holds
 from store.upsert import insert_into
-
-Scope = Literal["all", "environment", "sender"]
 
 LONGEST: Final = timedelta(hours=1)
 """A probe waits at most this long. One that is further away was set by a clock that has been put back since."""
@@ -26,7 +25,7 @@ LONGEST: Final = timedelta(hours=1)
 class Hold:
     """`name` is the environment's or sender's, empty for `all`."""
 
-    scope: Scope
+    scope: HoldScope
     name: str
     reason: str
     actor: str
@@ -40,7 +39,7 @@ class Breaker:
     probes: texts that tried since and failed.
     """
 
-    scope: Scope
+    scope: HoldScope
     name: str
     code: int
     opened_at: datetime
@@ -58,7 +57,7 @@ class Blocks:
 
     def reason(self, environment: str, sender: str) -> str | None:
         """Why a text of this environment and sender must wait: `hold: ...`, `breaker: ...`; None: nothing."""
-        here = {("all", ""), ("environment", environment), ("sender", sender)}
+        here = {(HoldScope.ALL, ""), (HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
         for hold in self.holds:
             if (hold.scope, hold.name) in here:
                 return f"hold: {hold.reason}"
@@ -69,7 +68,7 @@ class Blocks:
 
     def probed_by(self, environment: str, sender: str) -> tuple[Breaker, ...]:
         """The open breakers that a text of this environment and sender would try."""
-        here = {("environment", environment), ("sender", sender)}
+        here = {(HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
         return tuple(breaker for breaker in self.breakers if (breaker.scope, breaker.name) in here)
 
     def probing(self, tried: Collection[Breaker], next_at: datetime) -> Blocks:
@@ -87,7 +86,7 @@ def read_blocks(conn: Connection, now: datetime) -> Blocks:
 
 def held(conn: Connection) -> list[Hold]:
     """All holds, oldest first."""
-    return [Hold(**row) for row in conn.execute(select(holds).order_by(holds.c.since)).mappings()]
+    return [_hold(row) for row in conn.execute(select(holds).order_by(holds.c.since)).mappings()]
 
 
 def hold(conn: Connection, new_hold: Hold) -> bool:
@@ -102,24 +101,24 @@ def hold(conn: Connection, new_hold: Hold) -> bool:
     return _insert_new(conn, holds, values)
 
 
-def release(conn: Connection, scope: Scope, name: str = "") -> bool:
+def release(conn: Connection, scope: HoldScope, name: str = "") -> bool:
     """Take it away; False: there was none."""
     return conn.execute(delete(holds).where(holds.c.scope == scope, holds.c.name == name)).rowcount > 0
 
 
 def open_breakers(conn: Connection) -> list[Breaker]:
     """All open ones, oldest first."""
-    return [Breaker(**row) for row in conn.execute(select(breakers).order_by(breakers.c.opened_at)).mappings()]
+    return [_breaker(row) for row in conn.execute(select(breakers).order_by(breakers.c.opened_at)).mappings()]
 
 
-def open_breaker(conn: Connection, scope: Scope, name: str) -> Breaker | None:
+def open_breaker(conn: Connection, scope: HoldScope, name: str) -> Breaker | None:
     """The breaker, where it is open."""
     query = select(breakers).where(breakers.c.scope == scope, breakers.c.name == name)
     row = conn.execute(query).mappings().one_or_none()
-    return None if row is None else Breaker(**row)
+    return None if row is None else _breaker(row)
 
 
-def trip(conn: Connection, scope: Scope, name: str, *, code: int, at: datetime, probe_at: datetime) -> bool:
+def trip(conn: Connection, scope: HoldScope, name: str, *, code: int, at: datetime, probe_at: datetime) -> bool:
     """Open a breaker, or keep it open after a failed probe; True: it was closed before (time for an alarm)."""
     values = {"scope": scope, "name": name, "code": code, "opened_at": at, "probe_at": probe_at, "probes": 0}
     if _insert_new(conn, breakers, values):
@@ -136,12 +135,12 @@ def probe(conn: Connection, tried: Collection[Breaker], next_at: datetime) -> No
         conn.execute(row_update.values(probe_at=next_at))
 
 
-def probe_again(conn: Connection, scope: Scope, name: str, *, at: datetime) -> None:
+def probe_again(conn: Connection, scope: HoldScope, name: str, *, at: datetime) -> None:
     """The probe proved nothing, and no text is out any more: the next one may try at once."""
     conn.execute(update(breakers).where(breakers.c.scope == scope, breakers.c.name == name).values(probe_at=at))
 
 
-def reset(conn: Connection, scope: Scope, name: str) -> bool:
+def reset(conn: Connection, scope: HoldScope, name: str) -> bool:
     """Close a breaker: a text was accepted, or a person says so; False: it was closed."""
     return conn.execute(delete(breakers).where(breakers.c.scope == scope, breakers.c.name == name)).rowcount > 0
 
@@ -151,3 +150,11 @@ def _insert_new(conn: Connection, table: Table, values: dict[str, Any]) -> bool:
         conn.execute(insert_into(conn, table).values(values).on_conflict_do_nothing().returning(table.c.name)).first()
         is not None
     )
+
+
+def _hold(row: RowMapping) -> Hold:
+    return Hold(**{**row, "scope": HoldScope(row["scope"])})
+
+
+def _breaker(row: RowMapping) -> Breaker:
+    return Breaker(**{**row, "scope": HoldScope(row["scope"])})

@@ -59,6 +59,7 @@ from portal.app import build
 from portal.http_limits import HttpLimits
 from portal.server import serve as serve_http
 from scheduler.clock import AcceleratedClock, Alarm, Clock, RealClock
+from scheduler.sms import HoldScope
 from store import holds, leases, restore, simulated_clock
 from store.committer import Committer
 from store.engine import Store
@@ -233,7 +234,7 @@ class Service:
             finding = restore.assess(conn, _marker(self.loaded), now)
             if finding == "fine":
                 return
-            held = Hold(scope="all", name="", reason=_HELD_AFTER_RESTORE, actor="carebell", since=now)
+            held = Hold(scope=HoldScope.ALL, name="", reason=_HELD_AFTER_RESTORE, actor="carebell", since=now)
             if holds.hold(conn, held):
                 self.journal.emit(Event.HOLD_STARTED, reason=finding, source="restore")
 

@@ -13,6 +13,7 @@ from carebell.exits import OK, REFUSED, UsageStop
 from carebell.maintenance.retention import forget_now
 from journal.events import Event
 from parser.phone import PhoneNumber
+from scheduler.sms import HoldScope
 from store import audit, holds, schema
 from store.engine import open_store
 from store.faults import StoreFault
@@ -59,23 +60,23 @@ def release(config: Path | None, environment: str | None) -> None:
                         before=str(breaker.code), at=now,
                     )  # fmt: skip
         session.tell(Event.HOLD_RELEASED, environment=environment, source=session.actor)
-    if any(entry.scope == "all" for entry in standing if entry not in ended_holds):
+    if any(entry.scope is HoldScope.ALL for entry in standing if entry not in ended_holds):
         print(f"{environment}: still held, since everything is; `carebell release` ends that")
     else:
         print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
 
 
-def _breakers(session: Opened, environment: str) -> set[tuple[holds.Scope, str]]:
+def _breakers(session: Opened, environment: str) -> set[tuple[HoldScope, str]]:
     """Those that keep an environment's texts back."""
     sender = environment_named(session.loaded, environment).sms.sender
-    return {("environment", environment), ("sender", sender)}
+    return {(HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
 
 
-def _scope(session: Opened, environment: str | None) -> tuple[holds.Scope, str]:
+def _scope(session: Opened, environment: str | None) -> tuple[HoldScope, str]:
     if environment is None:
-        return "all", ""
+        return HoldScope.ALL, ""
     environment_named(session.loaded, environment)
-    return "environment", environment
+    return HoldScope.ENVIRONMENT, environment
 
 
 def purge(config: Path | None, number: str | None, *, at: datetime | None, verify: bool) -> int:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from config.model import Environment
 from scheduler.plan import reminder_due
 from scheduler.quiet import is_quiet
-from scheduler.sms import SmsKind
+from scheduler.sms import HoldScope, SmsKind
 from store.holds import Breaker, Hold
 from store.outbox_row import OutboxRow
 
@@ -65,7 +65,9 @@ class WaitExplainer:
             if _was_moved(row, row.due, environment):
                 return Waiting(wait=Wait.QUIET_HOURS, text="waits for its time, which quiet hours have moved")
             return Waiting(wait=Wait.TIME, text="waits for its time")
-        here = {("all", ""), ("environment", row.environment), ("sender", environment.sms.sender)}
+        here = {
+            (HoldScope.ALL, ""), (HoldScope.ENVIRONMENT, row.environment), (HoldScope.SENDER, environment.sms.sender),
+        }  # fmt: skip
         for hold in self.holds:
             if (hold.scope, hold.name) in here:
                 since = self.clock(hold.since, row.environment)

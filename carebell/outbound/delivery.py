@@ -13,12 +13,12 @@ from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier import outcomes
-from notifier.failures import Alert, Failure, Scope
+from notifier.failures import Alert, Failure
 from notifier.gateway import Accepted, DeliveryStatus, Receipt
 from notifier.gateways import failure_of
 from notifier.outcomes import Action, Context, Outcome
 from parser.phone import PhoneNumber
-from scheduler.sms import Reason, SmsState
+from scheduler.sms import HoldScope, Reason, SmsState
 from store import holds, optouts, receipts
 from store.engine import Transaction
 from store.holds import Breaker
@@ -33,7 +33,7 @@ _RATE_ALARM: Final = 5
 PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
 """An open breaker's waits before one text may try, in turn; the last one repeats."""
 
-Scopes = tuple[tuple[holds.Scope, str], ...]
+Scopes = tuple[tuple[HoldScope, str], ...]
 
 
 def facts(row: OutboxRow) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def facts(row: OutboxRow) -> dict[str, Any]:
 
 
 def _scopes(row: OutboxRow) -> Scopes:
-    return (("environment", row.environment), ("sender", row.sender or ""))
+    return ((HoldScope.ENVIRONMENT, row.environment), (HoldScope.SENDER, row.sender or ""))
 
 
 class DeliveryRecorder:
@@ -175,8 +175,7 @@ class DeliveryRecorder:
     def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         if outcome.breaker is None:
             return
-        scope: holds.Scope = "sender" if outcome.breaker is Scope.SENDER else "environment"
-        name = dict(_scopes(row))[scope]
+        scope, name = outcome.breaker, dict(_scopes(row))[outcome.breaker]
         known = holds.open_breaker(conn, scope, name)
         if known is not None and self._probes(conn, row, scope, name) is None:
             return  # it was under way when the breaker opened, and says nothing new
@@ -187,7 +186,7 @@ class DeliveryRecorder:
                 Event.BREAKER_OPENED, scope=scope, environment=row.environment, sender=row.sender, code=outcome.code
             )
 
-    def _probes(self, conn: Transaction, row: OutboxRow, scope: holds.Scope, name: str) -> Breaker | None:
+    def _probes(self, conn: Transaction, row: OutboxRow, scope: HoldScope, name: str) -> Breaker | None:
         """The open breaker that this text was let through to try; None: it left before, or nothing is open."""
         known = holds.open_breaker(conn, scope, name)
         late = known is not None and row.claimed_at is not None and row.claimed_at > known.opened_at
@@ -209,13 +208,13 @@ class DeliveryRecorder:
             tried = self._probes(conn, row, scope, name)
             if tried is None:
                 continue
-            proven = not failure_of(tried.code).of_delivery and (scope == "environment" or outcome.opt_out)
+            proven = not failure_of(tried.code).of_delivery and (scope is HoldScope.ENVIRONMENT or outcome.opt_out)
             if proven:
                 self._close(conn, row, scope, name)
             else:
                 holds.probe_again(conn, scope, name, at=now)
 
-    def _close(self, conn: Transaction, row: OutboxRow, scope: holds.Scope, name: str) -> None:
+    def _close(self, conn: Transaction, row: OutboxRow, scope: HoldScope, name: str) -> None:
         if holds.reset(conn, scope, name):
             self._journal.emit(Event.BREAKER_CLOSED, scope=scope, environment=row.environment, sender=row.sender)
 

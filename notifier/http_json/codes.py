@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from notifier.failures import Alert, Failure, Handling, ReportStatus, Scope, unmapped
+from notifier.failures import Alert, Failure, Handling, ReportStatus, unmapped
 from notifier.gateway import DeliveryStatus
+from scheduler.sms import HoldScope
 
 STATUSES: Final[dict[str, DeliveryStatus]] = {status.value: status for status in DeliveryStatus}
 """The protocol's status words are our own; what is not here says nothing new."""
@@ -29,7 +30,7 @@ def _bad_number(code: int, name: str, meaning: str, status: ReportStatus) -> Fai
     return Failure(code=code, name=name, meaning=meaning, status=status, invalid_number=True)
 
 
-def _breaker(code: int, name: str, meaning: str, scope: Scope) -> Failure:
+def _breaker(code: int, name: str, meaning: str, scope: HoldScope) -> Failure:
     return Failure(code=code, name=name, meaning=meaning, handling=Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
 
 
@@ -62,10 +63,10 @@ def _lines() -> Iterator[Failure]:
     yield _final(113, "undelivered", "delivery failed for another reason", ReportStatus.OTHER)
     yield _passing(114, "expired", "its time ended before delivery", Handling.EXPIRED)
     # the sender and the account: nothing else would be taken either
-    yield _breaker(120, "sender_not_allowed", "the account may not text from this sender", Scope.SENDER)
-    yield _breaker(130, "unauthorized", "the token is wrong, or may not send", Scope.ENVIRONMENT)
-    yield _breaker(131, "account_suspended", "the account is suspended, or has no credit", Scope.ENVIRONMENT)
-    yield _breaker(132, "wrong_address", "nobody takes texts at this address, or it has moved", Scope.ENVIRONMENT)
+    yield _breaker(120, "sender_not_allowed", "the account may not text from this sender", HoldScope.SENDER)
+    yield _breaker(130, "unauthorized", "the token is wrong, or may not send", HoldScope.ENVIRONMENT)
+    yield _breaker(131, "account_suspended", "the account is suspended, or has no credit", HoldScope.ENVIRONMENT)
+    yield _breaker(132, "wrong_address", "nobody takes texts at this address, or it has moved", HoldScope.ENVIRONMENT)
     # retried later
     yield _passing(140, "rate_limited", "too many requests")
     yield _passing(141, "unavailable", "it cannot take texts now, and has not taken this one")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from notifier.failures import Alert, Failure, Handling, ReportStatus, Scope, unmapped
+from notifier.failures import Alert, Failure, Handling, ReportStatus, unmapped
 from notifier.gateway import DeliveryStatus
+from scheduler.sms import HoldScope
 
 STATUSES: Final[dict[str, DeliveryStatus]] = {
     "accepted": DeliveryStatus.ACCEPTED,
@@ -40,7 +41,7 @@ def _bad_number(code: int, meaning: str, status: ReportStatus) -> Failure:
     return Failure(code=code, meaning=meaning, status=status, invalid_number=True)
 
 
-def _breaker(code: int, meaning: str, scope: Scope) -> Failure:
+def _breaker(code: int, meaning: str, scope: HoldScope) -> Failure:
     return Failure(code=code, meaning=meaning, handling=Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
 
 
@@ -62,17 +63,17 @@ def _lines() -> Iterator[Failure]:
     yield _final(21617, "the text is too long", alert=Alert.CONFIGURATION)
     yield _final(21608, "a trial account may text verified numbers only", alert=Alert.CONFIGURATION)
     # the sender and the account
-    yield _breaker(21606, "the sender is not a number of the account that can text", Scope.SENDER)
-    yield _breaker(21659, "the sender is not a number or short code of the account", Scope.SENDER)
-    yield _breaker(21212, "the sender is no telephone number", Scope.SENDER)
-    yield _breaker(21609, "the callback address is not valid", Scope.SENDER)
-    yield _breaker(30023, "the carrier's daily limit for the brand", Scope.SENDER)
-    yield _breaker(30024, "the sender is not provisioned by the carrier", Scope.SENDER)
-    yield _breaker(30032, "the toll-free sender is not verified", Scope.SENDER)
-    yield _breaker(30034, "the sender belongs to no registered campaign", Scope.SENDER)
-    yield _breaker(20003, "wrong account or token", Scope.ENVIRONMENT)
-    yield _breaker(10001, "the account is not active", Scope.ENVIRONMENT)
-    yield _breaker(30002, "the account is suspended", Scope.ENVIRONMENT)
+    yield _breaker(21606, "the sender is not a number of the account that can text", HoldScope.SENDER)
+    yield _breaker(21659, "the sender is not a number or short code of the account", HoldScope.SENDER)
+    yield _breaker(21212, "the sender is no telephone number", HoldScope.SENDER)
+    yield _breaker(21609, "the callback address is not valid", HoldScope.SENDER)
+    yield _breaker(30023, "the carrier's daily limit for the brand", HoldScope.SENDER)
+    yield _breaker(30024, "the sender is not provisioned by the carrier", HoldScope.SENDER)
+    yield _breaker(30032, "the toll-free sender is not verified", HoldScope.SENDER)
+    yield _breaker(30034, "the sender belongs to no registered campaign", HoldScope.SENDER)
+    yield _breaker(20003, "wrong account or token", HoldScope.ENVIRONMENT)
+    yield _breaker(10001, "the account is not active", HoldScope.ENVIRONMENT)
+    yield _breaker(30002, "the account is suspended", HoldScope.ENVIRONMENT)
     # passing trouble
     yield _passing(RATE_LIMITED, "too many requests")
     yield _passing(20503, "the service is unavailable for a moment")
@@ -106,7 +107,7 @@ FAILURES: Final[dict[int, Failure]] = {
 }
 
 _NO_CODE: Final = unmapped(0)
-_NO_ACCESS: Final = _breaker(0, "wrong account or token", Scope.ENVIRONMENT)
+_NO_ACCESS: Final = _breaker(0, "wrong account or token", HoldScope.ENVIRONMENT)
 
 
 def failure_of(code: int) -> Failure:

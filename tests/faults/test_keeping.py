@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from scheduler.sms import HoldScope
 from simulator.account import AccountSettings
 from simulator.patients import fictitious_number
 from store import holds
@@ -135,7 +136,7 @@ async def test_an_old_backup_waits_for_a_person(tally: Tally, tmp_path: Path) ->
             with clinic.service.store.read() as conn:
                 assert [hold.scope for hold in holds.held(conn)] == ["all"]
             with clinic.service.store.write() as conn:
-                assert holds.release(conn, "all")
+                assert holds.release(conn, HoldScope.ALL)
             clinic.clock.move_to(clinic.clock.now() + timedelta(hours=3))
             await clinic.service.dispatcher.tick()
             assert len(twilio.ledger.received) == 6

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from notifier.failures import Alert, Failure, Handling, ReportStatus, Scope, unmapped
+from notifier.failures import Alert, Failure, Handling, ReportStatus, unmapped
 from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, NotSent, Receipt, Refused
 from notifier.outcomes import (
     BACKOFF,
@@ -20,7 +20,7 @@ from notifier.outcomes import (
     Outcome,
     policy,
 )
-from scheduler.sms import SmsKind, SmsState
+from scheduler.sms import HoldScope, SmsKind, SmsState
 from tests.notifier.samples import NOW
 
 CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
@@ -119,8 +119,8 @@ def test_a_full_queue_sheds_reminders_first() -> None:
     assert policy(full, replace(CONTEXT, kind=SmsKind.CANCELED, attempt=2)).action is Action.RETRY
 
 
-@pytest.mark.parametrize("scope", Scope)
-def test_a_breaker_is_tripped_even_by_a_text_that_is_useless_by_now(scope: Scope) -> None:
+@pytest.mark.parametrize("scope", HoldScope)
+def test_a_breaker_is_tripped_even_by_a_text_that_is_useless_by_now(scope: HoldScope) -> None:
     account = failure(Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
     assert (policy(account, CONTEXT).action, policy(account, CONTEXT).breaker) == (Action.HOLD, scope)
     assert policy(account, replace(CONTEXT, expires=NOW)).breaker is scope

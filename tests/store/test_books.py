@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
+from scheduler.sms import HoldScope
 from store import audit, holds, leases, optouts, restore
 from store.engine import Store
 from store.optouts import Optout
@@ -98,14 +99,14 @@ def test_a_sender_s_bucket_is_charged_in_segments(store: Store) -> None:
 
 def test_holds_cover_what_they_name(store: Store) -> None:
     with store.write() as conn:
-        sender = holds.Hold(scope="sender", name="s1", reason="spam", actor="cli", since=NOW)
+        sender = holds.Hold(scope=HoldScope.SENDER, name="s1", reason="spam", actor="cli", since=NOW)
         assert holds.hold(conn, sender)
         assert not holds.hold(conn, sender)
         blocks = holds.read_blocks(conn, NOW)
         assert (blocks.reason("production", "s1"), blocks.reason("production", "s2")) == ("hold: spam", None)
-        holds.hold(conn, holds.Hold(scope="all", name="", reason="restored", actor="start", since=NOW))
+        holds.hold(conn, holds.Hold(scope=HoldScope.ALL, name="", reason="restored", actor="start", since=NOW))
         assert holds.read_blocks(conn, NOW).reason("production", "s2") == "hold: restored"
-        assert (holds.release(conn, "all"), holds.release(conn, "all")) == (True, False)
+        assert (holds.release(conn, HoldScope.ALL), holds.release(conn, HoldScope.ALL)) == (True, False)
 
 
 def _beat(store: Store, file: Path, at: timedelta = timedelta()) -> None:

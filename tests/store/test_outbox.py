@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from scheduler.appointment import Appointment, AppointmentStatus
-from scheduler.sms import Reason, SmsKind, SmsState
+from scheduler.sms import HoldScope, Reason, SmsKind, SmsState
 from store import holds, leases, optouts, outbox, receipts, tables
 from store.appointment_repository import find
 from store.claims import (
@@ -144,7 +144,9 @@ def test_the_decision_sees_optouts_caps_and_holds(store: Store, vault: Vault) ->
     with store.write() as conn:
         out = Optout(phone_key=vault.ring.phone_key(PHONE), sender=SENDER, source="cli", since=NOW)
         optouts.add(conn, out)
-        holds.hold(conn, holds.Hold(scope="environment", name="production", reason="drill", actor="cli", since=NOW))
+        holds.hold(
+            conn, holds.Hold(scope=HoldScope.ENVIRONMENT, name="production", reason="drill", actor="cli", since=NOW)
+        )
     seen: list[ClaimCandidate] = []
 
     def decide(candidate: ClaimCandidate) -> Decision:
@@ -160,12 +162,12 @@ def test_the_decision_sees_optouts_caps_and_holds(store: Store, vault: Vault) ->
 def test_an_open_breaker_lets_one_probe_pass(store: Store, vault: Vault) -> None:
     put(store, vault, [first(appointment(number), reminder()) for number in range(3)])
     with store.write() as conn:
-        assert holds.trip(conn, "sender", SENDER, code=21606, at=NOW, probe_at=NOW)
+        assert holds.trip(conn, HoldScope.SENDER, SENDER, code=21606, at=NOW, probe_at=NOW)
     later = Later(until=NOW + timedelta(hours=1))
     done = _claim(store, vault, lambda candidate: later if candidate.hold else Send(segments=1))
     assert (len(done.claimed), len(done.postponed)) == (1, 2)
     with store.write() as conn:
-        assert holds.reset(conn, "sender", SENDER)
+        assert holds.reset(conn, HoldScope.SENDER, SENDER)
         assert holds.open_breakers(conn) == []
 
 

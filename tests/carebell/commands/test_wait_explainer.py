@@ -11,8 +11,8 @@ import pytest
 from carebell.commands.wait_explainer import Wait, WaitExplainer
 from carebell.commands.zones import Zones
 from config.model import Environment
-from scheduler.sms import Reason, SmsKind, SmsState
-from store.holds import Breaker, Hold, Scope
+from scheduler.sms import HoldScope, Reason, SmsKind, SmsState
+from store.holds import Breaker, Hold
 from store.outbox_row import OutboxRow
 from tests.story.folder import change, load, make
 
@@ -56,11 +56,11 @@ def row(
     )  # fmt: skip
 
 
-def hold(scope: Scope = "all", name: str = "") -> Hold:
+def hold(scope: HoldScope = HoldScope.ALL, name: str = "") -> Hold:
     return Hold(scope=scope, name=name, reason="wrong template", actor="cli:x", since=NOW - 5 * MINUTE)
 
 
-def breaker(scope: Scope, name: str) -> Breaker:
+def breaker(scope: HoldScope, name: str) -> Breaker:
     return Breaker(scope=scope, name=name, code=20003, opened_at=NOW - MINUTE, probe_at=NOW + 4 * MINUTE, probes=0)
 
 
@@ -91,14 +91,16 @@ def test_quiet_hours(lookout: WaitExplainer, clinic: Environment) -> None:
 @pytest.mark.parametrize(
     ("scope", "name", "held"),
     [
-        ("all", "", True),
-        ("environment", "production", True),
-        ("sender", "+14255550100", True),
-        ("environment", "test", False),
-        ("sender", "+14255550101", False),
+        (HoldScope.ALL, "", True),
+        (HoldScope.ENVIRONMENT, "production", True),
+        (HoldScope.SENDER, "+14255550100", True),
+        (HoldScope.ENVIRONMENT, "test", False),
+        (HoldScope.SENDER, "+14255550101", False),
     ],
 )
-def test_holds_and_breakers(scope: Scope, name: str, held: bool, lookout: WaitExplainer, clinic: Environment) -> None:
+def test_holds_and_breakers(
+    scope: HoldScope, name: str, held: bool, lookout: WaitExplainer, clinic: Environment
+) -> None:
     by_hand = replace(lookout, holds=[hold(scope, name)]).why(row(), clinic)
     assert by_hand.wait is (Wait.HOLD if held else Wait.NEXT_ROUND)
     stopped = replace(lookout, breakers=[breaker(scope, name)]).why(row(), clinic)

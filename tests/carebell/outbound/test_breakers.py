@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.sms import SmsState
+from scheduler.sms import HoldScope, SmsState
 from simulator.account import AccountSettings
 from simulator.outcomes import SimulatedOutcome
 from store import holds
@@ -46,7 +46,7 @@ def book(service: Pieces, count: int, first: int = 0) -> None:
 
 def opened(service: Pieces) -> Breaker | None:
     with service.store.read() as conn:
-        return holds.open_breaker(conn, "sender", SENDER)
+        return holds.open_breaker(conn, HoldScope.SENDER, SENDER)
 
 
 def creates(twilio: PocketTwilio) -> int:
@@ -164,12 +164,12 @@ def test_an_account_that_is_locked_out_stops_its_environment(tmp_path: Path) -> 
         book(service, 2)
         service.tick()
         with service.store.read() as conn:
-            assert holds.open_breaker(conn, "environment", "production") is not None
+            assert holds.open_breaker(conn, HoldScope.ENVIRONMENT, "production") is not None
         twilio.account.otherwise = SimulatedOutcome(refuse=21211)  # who we are is accepted
         service.step(timedelta(seconds=90))
         service.tick()
         with service.store.read() as conn:
-            assert holds.open_breaker(conn, "environment", "production") is None
+            assert holds.open_breaker(conn, HoldScope.ENVIRONMENT, "production") is None
 
 
 def test_a_clock_that_went_a_month_ahead_and_back_shuts_nothing_for_a_month(

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from notifier.failures import Alert, ReportStatus, Scope
+from notifier.failures import Alert, ReportStatus
 from notifier.gateway import DeliveryStatus
 from notifier.http_json.codes import FAILURES, STATUSES, UNKNOWN_CODE, delivery_failure_of, refusal_of
 from notifier.outcomes import Action, Context, policy
-from scheduler.sms import SmsKind
+from scheduler.sms import HoldScope, SmsKind
 from tests.notifier.samples import NOW
 
 CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
@@ -31,10 +31,10 @@ TABLE = {
     "invalid_request": (112, FAILED, OTHER, None, Alert.CONFIGURATION, False, False),
     "undelivered": (113, FAILED, OTHER, None, None, False, False),
     "expired": (114, Action.EXPIRED, OTHER, None, None, False, False),
-    "sender_not_allowed": (120, HOLD, None, Scope.SENDER, Alert.BREAKER, False, False),
-    "unauthorized": (130, HOLD, None, Scope.ENVIRONMENT, Alert.BREAKER, False, False),
-    "account_suspended": (131, HOLD, None, Scope.ENVIRONMENT, Alert.BREAKER, False, False),
-    "wrong_address": (132, HOLD, None, Scope.ENVIRONMENT, Alert.BREAKER, False, False),
+    "sender_not_allowed": (120, HOLD, None, HoldScope.SENDER, Alert.BREAKER, False, False),
+    "unauthorized": (130, HOLD, None, HoldScope.ENVIRONMENT, Alert.BREAKER, False, False),
+    "account_suspended": (131, HOLD, None, HoldScope.ENVIRONMENT, Alert.BREAKER, False, False),
+    "wrong_address": (132, HOLD, None, HoldScope.ENVIRONMENT, Alert.BREAKER, False, False),
     "rate_limited": (140, RETRY, None, None, None, False, False),
     "unavailable": (141, RETRY, None, None, None, False, False),
     "queue_full": (142, RETRY, None, None, None, False, False),

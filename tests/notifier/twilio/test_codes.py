@@ -6,27 +6,27 @@ from datetime import timedelta
 
 import pytest
 
-from notifier.failures import Alert, Failure, ReportStatus, Scope
+from notifier.failures import Alert, Failure, ReportStatus
 from notifier.gateway import DeliveryStatus, Refused
 from notifier.outcomes import Action, Context, policy
 from notifier.twilio.codes import FAILURES, STATUSES, failure_of, refusal_of
-from scheduler.sms import SmsKind
+from scheduler.sms import HoldScope, SmsKind
 from tests.notifier.samples import NOW
 
 CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
 INVALID, OTHER, UNREACHABLE = ReportStatus.INVALID, ReportStatus.OTHER, ReportStatus.UNREACHABLE
 
 # sms.md, "Sending", the table: code -> (action, status, breaker, alert, invalid_number, opt_out)
-TABLE: dict[int, tuple[Action, ReportStatus | None, Scope | None, Alert | None, bool, bool]] = {
+TABLE: dict[int, tuple[Action, ReportStatus | None, HoldScope | None, Alert | None, bool, bool]] = {
     **dict.fromkeys((21211, 21614, 21635), (Action.FAILED, INVALID, None, None, True, False)),
     21610: (Action.FAILED, ReportStatus.BLOCKED_BY_RECIPIENT, None, None, False, True),
     **dict.fromkeys((21408, 21612, 21268), (Action.FAILED, UNREACHABLE, None, Alert.CONFIGURATION, False, False)),
     **dict.fromkeys((21617, 21608), (Action.FAILED, OTHER, None, Alert.CONFIGURATION, False, False)),
     **dict.fromkeys(
         (21606, 21659, 21212, 21609, 30023, 30024, 30032, 30034),
-        (Action.HOLD, None, Scope.SENDER, Alert.BREAKER, False, False),
+        (Action.HOLD, None, HoldScope.SENDER, Alert.BREAKER, False, False),
     ),
-    **dict.fromkeys((20003, 10001, 30002), (Action.HOLD, None, Scope.ENVIRONMENT, Alert.BREAKER, False, False)),
+    **dict.fromkeys((20003, 10001, 30002), (Action.HOLD, None, HoldScope.ENVIRONMENT, Alert.BREAKER, False, False)),
     **dict.fromkeys(
         (20429, 20503, 63018, 30001, 30500, 21611, 30003, 30008, 30022, 30027),
         (Action.RETRY, None, None, None, False, False),
@@ -72,7 +72,7 @@ def test_http_statuses_without_a_code() -> None:
     assert (policy(refusal_of(14107, 429), CONTEXT).action, refusal_of(14107, 429).code) == (Action.RETRY, 14107)
     for status in (401, 403):
         outcome = policy(refusal_of(0, status), CONTEXT)
-        assert (outcome.action, outcome.breaker, outcome.code) == (Action.HOLD, Scope.ENVIRONMENT, 0)
+        assert (outcome.action, outcome.breaker, outcome.code) == (Action.HOLD, HoldScope.ENVIRONMENT, 0)
         assert refusal_of(12345, status).breaker is None
 
 
