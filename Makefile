@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
-COMPILE := $(BIN)/uv pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+UV ?= $(BIN)/uv
+COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--group build --extra postgres --extra speed
 
-.PHONY: run test lint types contracts bench faults docs wheel lock renew clean
+.PHONY: run test lint types contracts bench faults docs wheel lock locks renew clean
 
 run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
@@ -35,11 +36,16 @@ wheel: .venv/dev.ready
 	rm -rf build dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null && ls dist
 
 lock: .venv/dev.ready ## both lock files from setup.cfg, keeping the versions that they name
+	$(MAKE) locks
+
+locks:
 	$(COMPILE) $(UPGRADE) --extra test --extra dev -o requirements-dev.lock
 	$(COMPILE) $(UPGRADE) -c requirements-dev.lock -o requirements.lock
 
-renew: ## every dependency's newest release that setup.cfg allows, then the whole gate
-	$(MAKE) lock UPGRADE=--upgrade
+renew: ## every dependency's newest release that setup.cfg allows, then the whole gate; needs nothing of the present locks
+	rm -rf build/renew && $(PYTHON) -m venv build/renew
+	build/renew/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	$(MAKE) locks UPGRADE=--upgrade UV=build/renew/bin/uv
 	bash .ci/run
 	@git --no-pager diff --stat -- requirements.lock requirements-dev.lock
 	@echo "The gate is green with these versions: commit both lock files. (To go back: git checkout requirements.lock requirements-dev.lock)"
