@@ -39,7 +39,7 @@ class OutboxRow:
         attempts: creates, this one included; what certainly made none at the gateway may be taken off again.
         doubts: attempts of which nobody knew at first whether the gateway took them.
         next_attempt_at: not before this instant.
-        sid, code: the gateway's id and its last error code.
+        sid, code: the gateway's id of the message, as `outbox --json` calls it, and its last error code.
         phone_key: HMAC of the number of the last attempt.
         sent_at: when the gateway accepted it. final_at: when its last status came.
         gateway_forgotten_at: when the gateway's log had nothing of it left.

@@ -35,20 +35,20 @@ _ATTEMPTED: Final = (SmsState.SENDING, SmsState.UNKNOWN, SmsState.ACCEPTED, SmsS
 
 
 class Acceptance(NamedTuple):
-    """The gateway took this attempt of a row, and calls it `sid`."""
+    """The gateway took this attempt of a row, and calls it `message_id`."""
 
     outbox_id: str
     attempt: int
-    sid: str
+    message_id: str
 
 
 def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> int:
     """The gateway took these; how many rows changed. A callback may have come first: then only what it did not know is
     filled in."""
     put = codec(conn).put
-    changed = _ACCEPTED.run(conn, [(sent.outbox_id, sent.attempt, sent.sid, put(at)) for sent in taken])
-    for outbox_id, state, known_sid in changed:
-        _forget_at_gateway(conn, outbox_id, SmsState(state), known_sid, at)
+    changed = _ACCEPTED.run(conn, [(sent.outbox_id, sent.attempt, sent.message_id, put(at)) for sent in taken])
+    for outbox_id, state, known_id in changed:
+        _forget_at_gateway(conn, outbox_id, SmsState(state), known_id, at)
     return len(changed)
 
 
@@ -108,7 +108,7 @@ def advance_status(
     *,
     at: datetime,
     code: int | None = None,
-    sid: str | None = None,
+    message_id: str | None = None,
 ) -> bool:
     """A status from the gateway, by callback or by asking; False: it is no news, or of another attempt."""
     lower = [status.value for status, rank in RANK.items() if 0 < rank < RANK[state]]
@@ -121,7 +121,7 @@ def advance_status(
         .values(
             state=state.value,
             code=func.coalesce(code, outbox.c.code) if state is not SmsState.DELIVERED else code,
-            sid=func.coalesce(outbox.c.sid, sid),
+            sid=func.coalesce(outbox.c.sid, message_id),
             sent_at=func.coalesce(outbox.c.sent_at, literal(at, UtcDateTime())),
             final_at=at if final else outbox.c.final_at,
             next_attempt_at=null(),
@@ -129,8 +129,8 @@ def advance_status(
         )
         .returning(outbox.c.sid)
     ).all()
-    for (known_sid,) in changed:
-        _forget_at_gateway(conn, outbox_id, state, known_sid, at)
+    for (known_id,) in changed:
+        _forget_at_gateway(conn, outbox_id, state, known_id, at)
     return bool(changed)
 
 
@@ -173,14 +173,14 @@ def failures(conn: Connection, sender: str, code: int, since: datetime) -> int:
     return int(conn.execute(wanted).scalar_one())
 
 
-def forget_attempt(conn: Connection, outbox_id: str, sid: str, at: datetime) -> None:
+def forget_attempt(conn: Connection, outbox_id: str, message_id: str, at: datetime) -> None:
     """An earlier attempt of this row has come to its end at the gateway: delete it there as well."""
-    _forget_at_gateway(conn, outbox_id, SmsState.DELIVERED, sid, at)
+    _forget_at_gateway(conn, outbox_id, SmsState.DELIVERED, message_id, at)
 
 
-def by_sid(conn: Connection, sid: str) -> OutboxRow | None:
+def by_message_id(conn: Connection, message_id: str) -> OutboxRow | None:
     """The row of a gateway's message id."""
-    row = conn.execute(select(outbox).where(outbox.c.sid == sid).limit(1)).mappings().one_or_none()
+    row = conn.execute(select(outbox).where(outbox.c.sid == message_id).limit(1)).mappings().one_or_none()
     return None if row is None else as_row(row)
 
 
@@ -195,10 +195,10 @@ def as_row(row: Any) -> OutboxRow:
 
 
 def to_forget(conn: Connection, now: datetime, *, limit: int) -> list[tuple[str, datetime]]:
-    """(sid, since) of finished texts that the gateway still keeps and that are to be deleted there now."""
+    """(message id, since) of finished texts that the gateway still keeps and that are to be deleted there now."""
     of = gateway_forgets.c
     rows = conn.execute(select(of.sid, of.since).where(of.next_at <= now).order_by(of.next_at).limit(limit)).all()
-    return [(sid, since) for sid, since in rows]
+    return [(message_id, since) for message_id, since in rows]
 
 
 def forget_unfinished(conn: Connection, now: datetime) -> None:
@@ -213,24 +213,24 @@ def forget_unfinished(conn: Connection, now: datetime) -> None:
     conn.execute(made.on_conflict_do_nothing())
 
 
-def forgotten(conn: Connection, sid: str, at: datetime) -> None:
+def forgotten(conn: Connection, message_id: str, at: datetime) -> None:
     """It is gone there. The row says so when its last attempt's text is."""
     owner = conn.execute(
-        delete(gateway_forgets).where(gateway_forgets.c.sid == sid).returning(gateway_forgets.c.outbox)
+        delete(gateway_forgets).where(gateway_forgets.c.sid == message_id).returning(gateway_forgets.c.outbox)
     ).scalar_one_or_none()
     if owner is not None:
         left = select(gateway_forgets.c.sid).where(gateway_forgets.c.outbox == owner).exists()
         conn.execute(update(outbox).where(outbox.c.id == owner, ~left).values(gateway_forgotten_at=at))
 
 
-def forget_later(conn: Connection, sid: str, next_at: datetime) -> None:
+def forget_later(conn: Connection, message_id: str, next_at: datetime) -> None:
     """Not yet possible: try again then."""
-    conn.execute(update(gateway_forgets).where(gateway_forgets.c.sid == sid).values(next_at=next_at))
+    conn.execute(update(gateway_forgets).where(gateway_forgets.c.sid == message_id).values(next_at=next_at))
 
 
-def stop_forgetting(conn: Connection, sid: str) -> None:
+def stop_forgetting(conn: Connection, message_id: str) -> None:
     """Given up after the gateway's own retention; the row keeps saying that it is not known to be gone."""
-    conn.execute(delete(gateway_forgets).where(gateway_forgets.c.sid == sid))
+    conn.execute(delete(gateway_forgets).where(gateway_forgets.c.sid == message_id))
 
 
 def _attempt(outbox_id: str, attempt: int) -> Any:
@@ -247,12 +247,12 @@ def _settle(conn: Connection, outbox_id: str, attempt: int, before: Sequence[Sms
     return done.rowcount > 0
 
 
-def _forget_at_gateway(conn: Connection, outbox_id: str, state: SmsState, sid: str | None, at: datetime) -> None:
-    if state not in FINAL or sid is None:
+def _forget_at_gateway(conn: Connection, outbox_id: str, state: SmsState, message_id: str | None, at: datetime) -> None:
+    if state not in FINAL or message_id is None:
         return
     conn.execute(
         insert_into(conn, gateway_forgets)
-        .values(sid=sid, outbox=outbox_id, since=at, next_at=at)
+        .values(sid=message_id, outbox=outbox_id, since=at, next_at=at)
         .on_conflict_do_nothing()
     )
 
@@ -289,7 +289,7 @@ def _accepted_statement(_: str, given: Given) -> ClauseElement:
         .where(of.id == given["row_id"], of.attempts == given["attempt"], known)
         .values(
             state=case((lower, literal_column(f"'{SmsState.ACCEPTED.value}'")), else_=of.state),
-            sid=func.coalesce(of.sid, given["new_sid"]),
+            sid=func.coalesce(of.sid, given["new_id"]),
             sent_at=func.coalesce(of.sent_at, given["at"]),
             lease_until=null(),
         )
@@ -299,5 +299,5 @@ def _accepted_statement(_: str, given: Given) -> ClauseElement:
 
 _ACCEPTED = PreparedRows(
     _accepted_statement,
-    {"row_id": outbox.c.id, "attempt": outbox.c.attempts, "new_sid": outbox.c.sid, "at": outbox.c.sent_at},
+    {"row_id": outbox.c.id, "attempt": outbox.c.attempts, "new_id": outbox.c.sid, "at": outbox.c.sent_at},
 )

@@ -135,7 +135,7 @@ outbox = Table(
     Column("next_attempt_at", UtcDateTime),  # earliest next attempt: `due` at first, later after a retry
     Column("lease_until", UtcDateTime),  # while `sending`
     Column("node", Text),
-    Column("sid", Text),  # the gateway's id
+    Column("sid", Text),  # the gateway's id of the message, under the name that `outbox --json` has for it
     Column("code", Integer),  # the gateway's last error code
     Column("sender", Text),
     Column("segments", Integer),

@@ -79,7 +79,7 @@ class DeliveryRecorder:
         for row, receipt in taken:
             if receipt.status is not DeliveryStatus.ACCEPTED:
                 state = SmsState(receipt.status.value)
-                receipts.advance_status(conn, row.id, row.attempts, state, at=now, sid=receipt.message_id)
+                receipts.advance_status(conn, row.id, row.attempts, state, at=now, message_id=receipt.message_id)
         if taken and holds.open_breakers(conn):
             for row, _ in taken:
                 self._probe_went_well(conn, row, by="create")
@@ -103,7 +103,7 @@ class DeliveryRecorder:
         if status is None:
             return _say_nothing
         state, code = SmsState(status.value), failure.code if failure is not None else None
-        if not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, sid=message_id):
+        if not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, message_id=message_id):
             return _say_nothing
         outcome: Outcome | None = None
         if state is SmsState.DELIVERED:

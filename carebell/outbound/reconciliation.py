@@ -95,7 +95,7 @@ class Reconciliation:
             candidates = [
                 message
                 for message in sent
-                if (owner := receipts.by_sid(conn, message.message_id)) is None or owner.id == row.id
+                if (owner := receipts.by_message_id(conn, message.message_id)) is None or owner.id == row.id
             ]
         message = next((candidate for candidate in candidates if candidate.same), None)
         if message is not None:
@@ -166,19 +166,19 @@ class Reconciliation:
         with self.store.read() as conn:
             due = receipts.to_forget(conn, now, limit=PAGE)
         # What is deleted there and not yet written down here is asked for again, and found gone.
-        gone = {sid: self.gateway.forget(sid) for sid, _ in due}
+        gone = {message_id: self.gateway.forget(message_id) for message_id, _ in due}
         if not due:
             return
         with self.store.write() as conn:
-            for sid, since in due:
-                if gone[sid]:
-                    receipts.forgotten(conn, sid, now)
+            for message_id, since in due:
+                if gone[message_id]:
+                    receipts.forgotten(conn, message_id, now)
                 elif now - since > GATEWAY_KEEPS:
-                    receipts.stop_forgetting(conn, sid)
+                    receipts.stop_forgetting(conn, message_id)
                 else:
-                    receipts.forget_later(conn, sid, now + FORGET_AGAIN)
-        for sid, since in due:
-            if gone[sid]:
-                self.journal.emit(Event.GATEWAY_COPY_DELETED, sid=sid)
+                    receipts.forget_later(conn, message_id, now + FORGET_AGAIN)
+        for message_id, since in due:
+            if gone[message_id]:
+                self.journal.emit(Event.GATEWAY_COPY_DELETED, sid=message_id)
             elif now - since > GATEWAY_KEEPS:
-                self.journal.emit(Event.GATEWAY_COPY_KEPT, sid=sid)
+                self.journal.emit(Event.GATEWAY_COPY_KEPT, sid=message_id)

@@ -66,7 +66,9 @@ class Webhooks:
         now = self._clock.now()
         with self._store.write() as conn:
             row = (
-                receipts.by_id(conn, update.outbox_id) if update.outbox_id else receipts.by_sid(conn, update.message_id)
+                receipts.by_id(conn, update.outbox_id)
+                if update.outbox_id
+                else receipts.by_message_id(conn, update.message_id)
             )
             if row is None:
                 return

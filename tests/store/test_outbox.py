@@ -267,7 +267,7 @@ def test_a_callback_before_the_sid_s_commit_keeps_its_state_and_gets_the_sid(sto
     with store.write() as conn:
         assert receipts.advance_status(conn, claimed.row.id, 1, SmsState.DELIVERED, at=NOW)
         assert receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
-        row = receipts.by_sid(conn, "SM1")
+        row = receipts.by_message_id(conn, "SM1")
         assert row is not None
         assert (row.state, row.final_at) == (SmsState.DELIVERED, NOW)
         assert receipts.to_forget(conn, NOW, limit=9) == [("SM1", NOW)]
@@ -396,7 +396,7 @@ def test_a_retry_never_reopens_what_the_gateway_has(store: Store, vault: Vault) 
     with store.write() as conn:
         assert receipts.ambiguous(conn, claimed.row.id, 1)
         assert receipts.advance_status(
-            conn, claimed.row.id, 1, SmsState.SENT, at=NOW, sid="SM1"
+            conn, claimed.row.id, 1, SmsState.SENT, at=NOW, message_id="SM1"
         )  # a callback, meanwhile
         assert not receipts.resend(conn, claimed.row.id, 1, until=NOW)
         assert not receipts.retry(conn, claimed.row.id, 1, until=NOW)

@@ -251,8 +251,8 @@ def forgetting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids that the gateway is asked to delete."""
     asked: list[str] = []
 
-    def forget(self: PocketTwilio, sid: str) -> bool:
-        asked.append(sid)
+    def forget(self: PocketTwilio, message_id: str) -> bool:
+        asked.append(message_id)
         return True
 
     monkeypatch.setattr(PocketTwilio, "forget", forget)
