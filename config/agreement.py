@@ -87,7 +87,7 @@ def _gateway(configuration: Configuration, where: Where) -> Iterator[tuple[Keys,
     if section.kind == "twilio":
         yield from _twilio(section)
     if section.kind == "http":
-        yield from _http_gateway(configuration)
+        yield from _http_gateway(section)
 
 
 def _twilio(section: GatewaySection) -> Iterator[tuple[Keys, str]]:
@@ -103,8 +103,7 @@ def _twilio(section: GatewaySection) -> Iterator[tuple[Keys, str]]:
         yield (*keys, "public_url"), "points to this machine, where Twilio cannot reach it"
 
 
-def _http_gateway(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
-    section = configuration.gateway
+def _http_gateway(section: GatewaySection) -> Iterator[tuple[Keys, str]]:
     account = section.http
     keys: Keys = ("gateway", "http")
     if account.url is None:
@@ -115,8 +114,6 @@ def _http_gateway(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
         return
     if not _has(section, WEBHOOK_SECRET):
         yield WEBHOOK_SECRET.file_keys, "is missing; without it the webhooks that public_url asks for cannot be proven"
-    if not configuration.http.enabled:
-        yield (*keys, "public_url"), "asks for webhooks, but http.enabled is false"
     if section.is_live and is_loopback(account.public_url):
         yield (*keys, "public_url"), "points to this machine, where the gateway cannot reach it"
 

@@ -73,6 +73,11 @@ class GatewaySection(Section):
         return {"twilio": self.twilio.api_base_url, "http": self.http.url}.get(self.kind)
 
     @property
+    def public_url(self) -> str | None:
+        """Where its webhooks reach us; None: it has none, or none are asked for."""
+        return {"twilio": self.twilio.public_url, "http": self.http.public_url}.get(self.kind)
+
+    @property
     def is_live(self) -> bool:
         """Whether real telephones may ring: texts leave, and not to a simulator on this machine."""
         return self.service_url is not None and not is_loopback(self.service_url)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, TextIO
 
 from config.load import Loaded
+from config.problems import ConfigurationError, Problem
 from notifier.console import ConsoleGateway
 from notifier.failures import Failure, unmapped
 from notifier.file_gateway import FileGateway
@@ -70,6 +71,18 @@ def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
             return open_http_webhooks(loaded)
         case _:
             return ()
+
+
+def check_gateway(loaded: Loaded) -> list[Problem]:
+    """What only opening a gateway's files shows; `config.files.check_files` has looked whether they are there."""
+    if loaded.configuration.gateway.kind == "http":
+        from notifier.http_json.account import tls_of
+
+        try:
+            tls_of(loaded)
+        except ConfigurationError as error:
+            return list(error.problems)
+    return []
 
 
 def failure_of(code: int) -> Failure:

@@ -14,6 +14,7 @@ from config.load import Loaded
 from config.model import Environment
 from config.problems import Problem
 from listener.tls import ClientCertificates, TlsSetupError, server_context
+from notifier.gateways import check_gateway
 from notifier.text import Severity, TemplateSet, check
 from store.keys import KeyFault, read_key_file
 
@@ -37,6 +38,7 @@ def findings(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
         else:
             found.append(warning(loaded, ("environments", name, "enabled"), "this environment is switched off"))
     found += _shared_keys(loaded, at)
+    found += _about_gateway(loaded, {problem.key for problem in problems})
     if not any(environment.enabled for environment in loaded.configuration.environments.values()):
         found.append(warning(loaded, ("environments",), "no environment is enabled: nothing is received or sent"))
     return found
@@ -71,6 +73,16 @@ def _about_contents(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFi
             server_context(tls.certificate, tls.key, clients=authorities)
         except TlsSetupError as error:
             yield ConfigurationFinding(problem=loaded.problem(keys, str(error)))
+
+
+def _about_gateway(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFinding]:
+    """A gateway whose files cannot be used, or that cannot tell us what patients answer."""
+    section = loaded.configuration.gateway
+    if not any(key.startswith(f"gateway.{section.kind}.") for key in known):
+        yield from (ConfigurationFinding(problem=problem) for problem in check_gateway(loaded))
+    if section.is_live and section.public_url is None:
+        keys = ("gateway", section.kind, "public_url")
+        yield warning(loaded, keys, "is missing: no STOP is heard, and every text's fate is asked for after an hour")
 
 
 def _shared_keys(loaded: Loaded, at: datetime) -> Iterator[ConfigurationFinding]:

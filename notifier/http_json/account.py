@@ -26,14 +26,22 @@ def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
     if account.url is None or not tokens:
         key = "url" if account.url is None else "token_file"
         raise ConfigurationError([loaded.problem(("gateway", "http", key), "needed to talk to the gateway")])
+    client = JsonClient(tokens[0].get_secret_value(), account.timeout.total_seconds(), tls_of(loaded), time.monotonic)
+    return HttpJsonGateway(client, account.url, account.public_url)
+
+
+def tls_of(loaded: Loaded) -> ssl.SSLContext:
+    """What verifies the gateway's certificate.
+
+    Raises:
+        ConfigurationError: the authority's file is no PEM.
+    """
+    path = loaded.configuration.gateway.http.certificate_authority
     try:
-        path = account.certificate_authority
-        tls = tls_context(None if path is None else path.read_text(encoding="ascii"))
+        return tls_context(None if path is None else path.read_text(encoding="ascii"))
     except (OSError, ValueError, ssl.SSLError):
         keys = ("gateway", "http", "certificate_authority")
         raise ConfigurationError([loaded.problem(keys, "is not a PEM file of certificates")]) from None
-    client = JsonClient(tokens[0].get_secret_value(), account.timeout.total_seconds(), tls, time.monotonic)
-    return HttpJsonGateway(client, account.url, account.public_url)
 
 
 def open_http_webhooks(loaded: Loaded) -> tuple[EventsWebhook, ...]:

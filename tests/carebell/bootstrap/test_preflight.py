@@ -1,0 +1,59 @@
+"""What is said about a configuration before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carebell.bootstrap.preflight import findings
+from tests.story.folder import CLOCK, load, make
+
+HTTP = {"url": "https://gateway.example/texts", "token_file": "gateway.token"}
+EVENTS = {"public_url": "https://sms.example", "webhook_secret_file": "gateway.token"}
+
+
+def about_gateway(folder: Path, **account: str) -> list[tuple[str, str, bool]]:
+    """(key, why, whether it is only a warning) of what is said about the gateway."""
+    path = make(folder, {"gateway": {"kind": "http", "http": HTTP | account}})
+    (folder / "gateway.token").write_text("t0ken\n")
+    (folder / "gateway.token").chmod(0o400)
+    said = findings(load(path), CLOCK)
+    return [(f.problem.key, f.problem.why, f.is_warning) for f in said if f.problem.key.startswith("gateway")]
+
+
+def test_a_gateway_with_all_it_needs_is_not_mentioned(tmp_path: Path) -> None:
+    assert about_gateway(tmp_path, **EVENTS) == []
+
+
+@pytest.mark.parametrize(("url", "warned"), [("https://gateway.example/texts", True), ("http://127.0.0.1:9", False)])
+def test_a_live_gateway_that_cannot_tell_us_of_a_stop_is_a_warning(tmp_path: Path, url: str, warned: bool) -> None:
+    why = "is missing: no STOP is heard, and every text's fate is asked for after an hour"
+    assert about_gateway(tmp_path, url=url) == ([("gateway.http.public_url", why, True)] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("nothing", "is not a PEM file of certificates"),
+        ("ü", "is not a PEM file of certificates"),
+        (None, "there is no file"),
+    ],
+    ids=["no certificate", "not ascii", "absent"],
+)
+def test_a_private_authority_that_cannot_be_used_stops_the_start(tmp_path: Path, content: str | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content, "utf-8")
+    [(key, said, is_warning)] = about_gateway(tmp_path, certificate_authority="ca.pem", **EVENTS)
+    assert (key, is_warning) == ("gateway.http.certificate_authority", False)
+    assert said.startswith(why)
+
+
+def test_a_twilio_account_without_callbacks_is_a_warning_too(tmp_path: Path) -> None:
+    account: dict[str, Any] = {"account_sid": "AC" + "1f" * 16, "auth_token_file": "twilio.token", "public_url": None}
+    path = make(tmp_path, {"gateway": {"kind": "twilio", "twilio": account}})
+    (tmp_path / "twilio.token").write_text("t0ken\n")
+    (tmp_path / "twilio.token").chmod(0o400)
+    said = [f for f in findings(load(path), CLOCK) if f.problem.key.startswith("gateway")]
+    assert [(f.problem.key, f.is_warning) for f in said] == [("gateway.twilio.public_url", True)]
