@@ -26,7 +26,7 @@ from benchmarks.figures import FIGURE_HEAD, HEAD, SHORT_HEAD, Figure, Intake, ta
 from benchmarks.page import write_page
 from benchmarks.plot import draw
 from benchmarks.progress import Progress, shown
-from benchmarks.record import Conditions, Record, TablePart, dated
+from benchmarks.record import Conditions, ResultRecord, TablePart, dated
 from benchmarks.themes import THEMES, Theme, chosen
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def main() -> int:
     """Run, print, and (unless short) write the results."""
     given = _arguments()
     extent = _extent(given)
-    before = Record({}) if given.short or given.only is None else _before()
+    before = ResultRecord({}) if given.short or given.only is None else _before()
     themes: tuple[Theme, ...] = given.only or THEMES
     parts = {}
     with (
@@ -70,9 +70,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _before() -> Record:
+def _before() -> ResultRecord:
     try:
-        return Record.read(_FIGURES)
+        return ResultRecord.read(_FIGURES)
     except ValueError as wrong:
         raise SystemExit(f"benchmark: {wrong}") from None
 
@@ -110,7 +110,7 @@ def _measured(theme: Theme, bench: Bench, progress: Progress) -> TablePart:
     )  # fmt: skip
 
 
-def _write(record: Record) -> None:
+def _write(record: ResultRecord) -> None:
     record.write(_FIGURES)
     if record.intakes:
         (_RESULTS / "intake.svg").write_text(draw(record.intakes), "utf-8")
@@ -118,7 +118,7 @@ def _write(record: Record) -> None:
     _PAGE.write_text(write_page(record), "utf-8")
 
 
-def _show(record: Record, *, short: bool) -> None:
+def _show(record: ResultRecord, *, short: bool) -> None:
     if record.intakes:
         print(table(dated(HEAD), record.intake_rows()), end="\n\n")
     if short:

@@ -55,7 +55,7 @@ class Run:
         return None if time.perf_counter() >= self.until else next(self.frames, None)
 
 
-class Connection(asyncio.Protocol):
+class SenderConnection(asyncio.Protocol):
     """One sender. In a closed loop it feeds itself from `run`; in an open one it is told.
 
     Some servers hang up after each answer: in a closed loop the sender connects again and sends what has no answer once more,
@@ -173,14 +173,14 @@ class Connection(asyncio.Protocol):
             self.send_next()
 
 
-async def _closed(run: Run, connections: list[Connection]) -> None:
+async def _closed(run: Run, connections: list[SenderConnection]) -> None:
     for connection in connections:
         if connection.ready:
             connection.send_next()
     await _all_over(run, connections)
 
 
-async def _all_over(run: Run, connections: list[Connection]) -> None:
+async def _all_over(run: Run, connections: list[SenderConnection]) -> None:
     """Wait for the last answers; when none has come for a minute, what is under way is lost."""
     waiting, before = [connection.over for connection in connections], -1
     while len(run.latencies) != before:
@@ -192,7 +192,7 @@ async def _all_over(run: Run, connections: list[Connection]) -> None:
         connection.give_up()
 
 
-async def _open(run: Run, connections: list[Connection], rate: float) -> None:
+async def _open(run: Run, connections: list[SenderConnection], rate: float) -> None:
     begun, sent = time.perf_counter(), 0
     while (now := time.perf_counter()) < run.until:
         while sent < (now - begun) * rate:
@@ -208,7 +208,7 @@ async def _open(run: Run, connections: list[Connection], rate: float) -> None:
     await _all_over(run, connections)
 
 
-async def _watch_backlog(run: Run, connections: list[Connection], count: int) -> float:
+async def _watch_backlog(run: Run, connections: list[SenderConnection], count: int) -> float:
     """Megabytes that all peers together still hold back when a tenth of `count` messages is answered."""
     while len(run.latencies) < count // 10:  # noqa: ASYNC110  # asked often enough; an event would cost every answer
         await asyncio.sleep(0.005)
@@ -243,7 +243,7 @@ async def measure(
     run = Run(frames=iter(frames), outstanding=outstanding)
     opened = []
     for _ in range(connections):
-        opened.append(await _connected(loop, lambda: Connection(run, port, closed_loop=rate is None), port))
+        opened.append(await _connected(loop, lambda: SenderConnection(run, port, closed_loop=rate is None), port))
     ending = await _told(run) if held else None
     begun, worked = time.perf_counter(), time.process_time()
     run.until = begun + seconds
@@ -265,7 +265,9 @@ async def measure(
     }  # fmt: skip
 
 
-async def _connected(loop: asyncio.AbstractEventLoop, make: Callable[[], Connection], port: int) -> Connection:
+async def _connected(
+    loop: asyncio.AbstractEventLoop, make: Callable[[], SenderConnection], port: int
+) -> SenderConnection:
     """A connection; a server with a short queue of newcomers is asked again."""
     while True:
         try:

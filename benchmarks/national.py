@@ -76,7 +76,7 @@ def due_by_minute(network: Network, *, spread: int = 0) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
+class SenderQueue:
     """How a day went. Attributes: most_waiting: texts. latest: minutes. left: texts at the end of the day."""
 
     most_waiting: float
@@ -84,7 +84,7 @@ class Queue:
     left: float
 
 
-def send(due: list[float], texts_per_second: float) -> Queue:
+def send(due: list[float], texts_per_second: float) -> SenderQueue:
     """First in, first out; two days, of which the second is judged, so that a rest of the day before counts."""
     waiting: deque[tuple[int, float]] = deque()
     most, latest = 0.0, 0
@@ -101,7 +101,7 @@ def send(due: list[float], texts_per_second: float) -> Queue:
                 waiting.appendleft((since, texts - taken))
         if minute >= _DAY:
             most = max(most, sum(texts for _, texts in waiting))
-    return Queue(most_waiting=most, latest=latest, left=sum(texts for _, texts in waiting))
+    return SenderQueue(most_waiting=most, latest=latest, left=sum(texts for _, texts in waiting))
 
 
 def lines(name: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from benchmarks.figures import FIGURE_HEAD, HEAD, table
-from benchmarks.record import Record, dated
+from benchmarks.record import ResultRecord, dated
 
 _HEAD = """# Benchmarks
 
@@ -42,7 +42,7 @@ Themes may be measured apart (`make bench ARGS="--only NAME,..."`); load is the 
 _RUNS_HEAD = ("theme", "measured on", "load before", "after", "minutes", "machine", "with")
 
 
-def write_page(record: Record) -> str:
+def write_page(record: ResultRecord) -> str:
     """The page's text."""
     parts = [_HEAD.format(summary=record.summary())]
     if "intake" in record.parts:
@@ -53,7 +53,7 @@ def write_page(record: Record) -> str:
     return "".join(parts)
 
 
-def _runs(record: Record) -> list[list[str]]:
+def _runs(record: ResultRecord) -> list[list[str]]:
     rows = []
     for name, part in record.parts.items():
         one = part.conditions

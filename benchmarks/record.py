@@ -44,7 +44,7 @@ class TablePart:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ResultRecord:
     """Attributes: parts: theme -> its last run."""
 
     parts: Mapping[str, TablePart]
@@ -72,10 +72,10 @@ class Record:
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps({"themes": themes}, indent=1) + "\n", "utf-8")
 
-    def with_parts(self, parts: Mapping[str, TablePart], order: Sequence[str]) -> Record:
+    def with_parts(self, parts: Mapping[str, TablePart], order: Sequence[str]) -> ResultRecord:
         """The new ones in place of the old; themes that are no more are left out."""
         merged = {**self.parts, **parts}
-        return Record({name: merged[name] for name in order if name in merged})
+        return ResultRecord({name: merged[name] for name in order if name in merged})
 
     @property
     def intakes(self) -> list[Intake]:

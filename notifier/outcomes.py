@@ -26,7 +26,7 @@ NEXT_WINDOW: Final = timedelta(hours=1)
 """Until the next window where the caller knows none."""
 
 
-class Action(Enum):
+class DeliveryAction(Enum):
     """What becomes of the text."""
 
     ACCEPTED = "accepted"  # on its way; webhooks tell the rest
@@ -67,7 +67,7 @@ class Outcome:
         why: the transport's word for NotSent and Ambiguous.
     """
 
-    action: Action
+    action: DeliveryAction
     at: datetime | None = None
     status: ReportStatus | None = None
     breaker: HoldScope | None = None
@@ -82,9 +82,9 @@ def policy(answer: Receipt | Failure, context: Context) -> Outcome:
     """The outcome of a create (a receipt) or of a delivery (its failure)."""
     match answer:
         case Accepted():
-            return Outcome(action=Action.ACCEPTED)
+            return Outcome(action=DeliveryAction.ACCEPTED)
         case Ambiguous():
-            return Outcome(action=Action.UNKNOWN, why=answer.why)
+            return Outcome(action=DeliveryAction.UNKNOWN, why=answer.why)
         case NotSent():
             outcome = _retry(_backoff(context.attempt), ReportStatus.OTHER, context, None)
             return replace(outcome, why=answer.why)
@@ -101,14 +101,14 @@ def _apply(failure: Failure, context: Context, retry_after: timedelta | None) ->
         case Handling.BREAKER:
             useful = context.now < context.expires
             return Outcome(
-                action=Action.HOLD if useful else Action.EXPIRED,
+                action=DeliveryAction.HOLD if useful else DeliveryAction.EXPIRED,
                 status=None if useful else failure.status,
                 breaker=failure.breaker,
                 alert=failure.alert,
                 code=failure.code,
             )
         case Handling.EXPIRED:
-            return Outcome(action=Action.EXPIRED, status=failure.status, code=failure.code)
+            return Outcome(action=DeliveryAction.EXPIRED, status=failure.status, code=failure.code)
         case Handling.RETRY:
             wait = _backoff(context.attempt)
         case Handling.RETRY_SLOWLY:
@@ -134,7 +134,7 @@ def _backoff(attempt: int) -> timedelta:
 
 def _failed(failure: Failure) -> Outcome:
     return Outcome(
-        action=Action.FAILED,
+        action=DeliveryAction.FAILED,
         status=failure.status,
         alert=failure.alert,
         invalid_number=failure.invalid_number,
@@ -146,5 +146,5 @@ def _failed(failure: Failure) -> Outcome:
 def _retry(wait: timedelta, status: ReportStatus, context: Context, code: int | None) -> Outcome:
     at = context.now + wait
     if at >= context.expires:
-        return Outcome(action=Action.EXPIRED, status=status, code=code)
-    return Outcome(action=Action.RETRY, at=at, code=code)
+        return Outcome(action=DeliveryAction.EXPIRED, status=status, code=code)
+    return Outcome(action=DeliveryAction.RETRY, at=at, code=code)

@@ -48,19 +48,19 @@ def rehearse(
         blocked: why an appointment's patient cannot be texted, or None.
         zone: the environment's zone.
     """
-    stories: list[_Story] = []
+    stories: list[_RehearsedAppointment] = []
     for event in events:
         story = next((each for each in stories if same_visit(each.appointment.aliases, event.aliases)), None)
         if story is None:
             seen = create(event, policy, id=f"{len(stories) + 1:032x}", zone=zone)
-            stories.append(story := _Story(seen, policy, blocked))
+            stories.append(story := _RehearsedAppointment(seen, policy, blocked))
         elif not story.hear(event):
             continue
         story.replan(event)
     return [each for story in stories for each in story.texts()]
 
 
-class _Story:
+class _RehearsedAppointment:
     """One appointment with its rows; mutable, lives within one rehearsal."""
 
     def __init__(

@@ -63,7 +63,7 @@ class AccountSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
+class PendingWebhook:
     """One signed POST that is to reach us. Webhooks of one `lane` (a message) arrive in order, those of others beside it."""
 
     url: str
@@ -83,7 +83,7 @@ class Created:
     message: SimulatedSms | None
     refusal: ApiError | None = None
     fault: ScriptedFault | None = None
-    first: tuple[Webhook, ...] = ()
+    first: tuple[PendingWebhook, ...] = ()
 
 
 class Account:
@@ -103,7 +103,7 @@ class Account:
         self._rates = SenderRates(settings.segments_per_second, settings.create_limit)
         self._messages: dict[str, SimulatedSms] = {}
         self._requests = itertools.count(1)
-        self._due: list[tuple[datetime, int, Webhook]] = []
+        self._due: list[tuple[datetime, int, PendingWebhook]] = []
         self._order = itertools.count()
         for number in (*settings.numbers, *settings.voice_only):
             self.numbers.add(number, now, sms=number not in settings.voice_only)
@@ -186,7 +186,7 @@ class Account:
 
     def _accept(
         self, form: Mapping[str, str], sender: str, outcome: SimulatedOutcome, now: datetime
-    ) -> tuple[SimulatedSms, tuple[Webhook, ...]]:
+    ) -> tuple[SimulatedSms, tuple[PendingWebhook, ...]]:
         segments, service = count_segments(form["Body"]), form.get("MessagingServiceSid") or None
         wait = self._rates.wait(sender, now)
         valid_for = timedelta(seconds=int(form.get("ValidityPeriod", _LONGEST_VALIDITY)))
@@ -340,24 +340,24 @@ class Account:
             fields |= {"NumMedia": "0", "NumSegments": str(message.segments), "ToCountry": "US", "FromCity": ""}
             if kind is not None and self.settings.advanced_opt_out:
                 fields["OptOutType"] = kind
-            self._plan(now, Webhook(url=url, fields=fields, lane=message.sid))
+            self._plan(now, PendingWebhook(url=url, fields=fields, lane=message.sid))
         return kind
 
-    def webhooks_due(self, now: datetime) -> list[Webhook]:
+    def webhooks_due(self, now: datetime) -> list[PendingWebhook]:
         """Those whose time has come, in order; each is handed out once."""
         ready = []
         while self._due and self._due[0][0] <= now:
             ready.append(heapq.heappop(self._due)[2])
         return ready
 
-    def _plan(self, at: datetime, webhook: Webhook) -> None:
+    def _plan(self, at: datetime, webhook: PendingWebhook) -> None:
         heapq.heappush(self._due, (at, next(self._order), webhook))
 
-    def _status_webhook(self, message: SimulatedSms, step: StatusStep, url: str) -> Webhook:
+    def _status_webhook(self, message: SimulatedSms, step: StatusStep, url: str) -> PendingWebhook:
         fields = self._about(message) | {"MessageStatus": step.status, "SmsStatus": step.status}
         if step.error_code is not None:
             fields["ErrorCode"] = str(step.error_code)
-        return Webhook(url=url, fields=fields, lane=message.sid)
+        return PendingWebhook(url=url, fields=fields, lane=message.sid)
 
     def _about(self, message: SimulatedSms) -> dict[str, str]:
         fields = {

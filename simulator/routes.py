@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qsl
 
-from simulator.account import Account, Webhook
+from simulator.account import Account, PendingWebhook
 from simulator.faults import ScriptedFault, read_plan
 from simulator.messages import VERSION, page_of_messages
 from simulator.outcomes import CallbackMode, read_outcome
@@ -52,7 +52,7 @@ class HttpAnswer:
     status: int
     payload: object = field(default=None, repr=False)
     fault: ScriptedFault | None = None
-    first: tuple[Webhook, ...] = ()
+    first: tuple[PendingWebhook, ...] = ()
 
 
 def answer(account: Account, request: Request, now: datetime) -> HttpAnswer:

@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import h11
 
-from simulator.account import Webhook
+from simulator.account import PendingWebhook
 from simulator.ledger import Delivered, Ledger
 
 PATIENCE = 15.0
@@ -41,7 +41,7 @@ class Postman:
         self._ledger = ledger
         self._clock = clock
         self._deliver_to = deliver_to
-        self._lanes: list[asyncio.Queue[Webhook]] = [asyncio.Queue() for _ in range(LANES)]
+        self._lanes: list[asyncio.Queue[PendingWebhook]] = [asyncio.Queue() for _ in range(LANES)]
         self._workers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -52,14 +52,14 @@ class Postman:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
 
-    def hand_in(self, webhook: Webhook) -> None:
+    def hand_in(self, webhook: PendingWebhook) -> None:
         self._lanes[zlib.crc32(webhook.lane.encode()) % LANES].put_nowait(webhook)
 
-    async def _work(self, lane: asyncio.Queue[Webhook]) -> None:
+    async def _work(self, lane: asyncio.Queue[PendingWebhook]) -> None:
         while True:
             await self.deliver(await lane.get())
 
-    async def deliver(self, webhook: Webhook) -> None:
+    async def deliver(self, webhook: PendingWebhook) -> None:
         """Post it and write down the answer's status; None where there was no answer. Never raises for the receiver's faults."""
         signature = sign(webhook.url, webhook.fields, self._token)
         try:

@@ -21,13 +21,13 @@ class Base(DeclarativeBase):
     pass
 
 
-class Message(Base):
+class MessageRow(Base):
     __tablename__ = "messages"
     control_id: Mapped[str] = mapped_column(primary_key=True)
     received_at: Mapped[datetime]
 
 
-class Appointment(Base):
+class AppointmentRow(Base):
     __tablename__ = "appointments"
     id: Mapped[str] = mapped_column(primary_key=True)
     reference: Mapped[str] = mapped_column(index=True)
@@ -46,8 +46,8 @@ def _store(sessions: sessionmaker[Session], message: hl7.Message) -> None:
     with sessions() as session:
         own = secrets.token_hex(16)
         start = str(message.segment("SCH")[11][0])
-        session.add(Message(control_id=str(message.segment("MSH")[10]), received_at=datetime.now()))  # noqa: DTZ005
-        session.add(Appointment(
+        session.add(MessageRow(control_id=str(message.segment("MSH")[10]), received_at=datetime.now()))  # noqa: DTZ005
+        session.add(AppointmentRow(
             id=own, reference=str(message.segment("SCH")[1]), start=start, phone=str(message.segment("PID")[13])
         ))  # fmt: skip
         session.add_all(Text(id=secrets.token_hex(16), appointment=own, due=start) for _ in range(2))

@@ -50,7 +50,7 @@ def demo(directory: Path | None, *, stay: bool) -> int:
         folder = directory.expanduser() if directory is not None else Path(temporary)
         with redirect_stdout(StringIO()):
             init(folder, demo=True)
-        texts = asyncio.run(_Story(folder).tell())
+        texts = asyncio.run(_DemoStory(folder).tell())
         print(f"\nThe story took {time.monotonic() - began:.1f} s.")
         if directory is not None:
             print(
@@ -64,7 +64,7 @@ def demo(directory: Path | None, *, stay: bool) -> int:
     return OK if texts else REFUSED
 
 
-class _Story:
+class _DemoStory:
     """One patient's appointment, from booking to forgetting."""
 
     def __init__(self, folder: Path) -> None:

@@ -16,7 +16,7 @@ from notifier import outcomes
 from notifier.failures import Alert, Failure
 from notifier.gateway import Accepted, DeliveryStatus, Receipt
 from notifier.gateways import failure_of
-from notifier.outcomes import Action, Context, Outcome
+from notifier.outcomes import Context, DeliveryAction, Outcome
 from parser.phone import PhoneNumber
 from scheduler.sms import HoldScope, Reason, SmsState
 from store import holds, optouts, receipts
@@ -111,7 +111,7 @@ class DeliveryRecorder:
         if state in (SmsState.UNDELIVERED, SmsState.FAILED) and failure is not None:
             outcome = outcomes.policy(failure, _context(row, now))
             self._consequences(conn, row, outcome, now)
-            if outcome.action in (Action.RETRY, Action.HOLD):
+            if outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
                 receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
         often = outcome is not None and outcome.alert is Alert.RATE and self._is_frequent(conn, row, outcome, now)
 
@@ -120,7 +120,7 @@ class DeliveryRecorder:
             self._journal.emit(
                 Event.SMS_STATUS, **facts(row), sid=message_id, state=state.value, code=code, source="gateway"
             )
-            if outcome is not None and outcome.action in (Action.RETRY, Action.HOLD):
+            if outcome is not None and outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
                 self._log_outcome(row, outcome, None)
             elif outcome is not None:
                 self._alert(row, outcome, often=often)
@@ -146,17 +146,17 @@ class DeliveryRecorder:
     def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
         again = False
         match outcome.action:
-            case Action.UNKNOWN:
+            case DeliveryAction.UNKNOWN:
                 receipts.ambiguous(conn, row.id, row.attempts)
-            case Action.RETRY | Action.HOLD:
+            case DeliveryAction.RETRY | DeliveryAction.HOLD:
                 again = receipts.retry(
                     conn, row.id, row.attempts, until=outcome.at or now, code=outcome.code,
-                    spent=outcome.action is Action.RETRY,
+                    spent=outcome.action is DeliveryAction.RETRY,
                 )  # fmt: skip
-            case Action.EXPIRED:
+            case DeliveryAction.EXPIRED:
                 receipts.retry(conn, row.id, row.attempts, until=now, code=outcome.code)
                 receipts.give_up(conn, row.id, row.attempts, reason=Reason.EXPIRED, at=now)
-            case Action.FAILED | Action.ACCEPTED:
+            case DeliveryAction.FAILED | DeliveryAction.ACCEPTED:
                 receipts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
                 if outcome.breaker is None:
                     self._probe_was_refused(conn, row, outcome, now)
@@ -230,20 +230,23 @@ class DeliveryRecorder:
             self._journal.emit(Event.OPT_OUT_RECORDED, environment=row.environment, sender=row.sender, source="refusal")
 
     def _log_outcome(self, row: OutboxRow, outcome: Outcome, to: PhoneNumber | None) -> None:
-        state = {Action.UNKNOWN: "unknown", Action.RETRY: "retry", Action.HOLD: "retry", Action.EXPIRED: "expired"}.get(
-            outcome.action, "failed"
-        )
+        state = {
+            DeliveryAction.UNKNOWN: "unknown",
+            DeliveryAction.RETRY: "retry",
+            DeliveryAction.HOLD: "retry",
+            DeliveryAction.EXPIRED: "expired",
+        }.get(outcome.action, "failed")
         reason = outcome.why or (str(outcome.code) if outcome.code is not None else "")
         self._metrics.sms.labels(row.environment, row.kind.value, state, reason).inc()
         masked = to.masked if to is not None else None
-        if outcome.action is Action.UNKNOWN:
+        if outcome.action is DeliveryAction.UNKNOWN:
             self._journal.emit(Event.SMS_UNKNOWN, **facts(row), to=masked, reason=outcome.why, attempt=row.attempts)
-        elif outcome.action in (Action.RETRY, Action.HOLD):
+        elif outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
             self._journal.emit(
                 Event.SMS_RETRY, **facts(row), code=outcome.code, reason=outcome.why, attempt=row.attempts,
                 next_at=outcome.at,
             )  # fmt: skip
-        elif outcome.action is Action.EXPIRED:
+        elif outcome.action is DeliveryAction.EXPIRED:
             self._journal.emit(Event.SMS_SUPPRESSED, **facts(row), reason=Reason.EXPIRED.value, due=row.due)
         else:
             self._journal.emit(

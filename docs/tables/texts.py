@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from docs.tables.markdown import code, table
-from notifier.failures import Failure, Handling, Scope
+from notifier.failures import Failure, Handling
 from notifier.gateways import CODE_TABLES
 from notifier.outcomes import BACKOFF, NEXT_WINDOW, ONCE_AFTER, SHED_AFTER, SLOWLY, UNREACHABLE_RETRIES
-from scheduler.sms import Reason
+from scheduler.sms import HoldScope, Reason
 
 REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.BOOKED: ("A text: the visit was booked.", ""),
@@ -145,7 +145,7 @@ def _first(failure: Failure) -> str:
         case Handling.NEXT_WINDOW:
             return f"tried again when the carrier's window opens, or after {int(NEXT_WINDOW.total_seconds()) // 3600} h"
         case Handling.BREAKER:
-            what = "the environment" if failure.breaker is Scope.ENVIRONMENT else "the sender"
+            what = "the environment" if failure.breaker is HoldScope.ENVIRONMENT else "the sender"
             return f"{what} stops sending until the trouble is resolved; its texts wait; alarm"
         case Handling.EXPIRED:
             return "expired"

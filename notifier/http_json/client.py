@@ -23,7 +23,7 @@ LARGEST_ANSWER: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class GatewayResponse:
     """A whole answer.
 
     Attributes:
@@ -62,7 +62,7 @@ class JsonClient:
 
     def request(
         self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer | NotSent | Ambiguous:
+    ) -> GatewayResponse | NotSent | Ambiguous:
         """One request. `NotSent`: it certainly reached nobody. `Ambiguous`: it may have, and no whole answer came."""
         content = {} if body is None else {"Content-Type": "application/json"}
         try:
@@ -88,7 +88,7 @@ class JsonClient:
             response.close()
             return whole
         response.release_conn()
-        return Answer(status=response.status, body=whole, retry_after=response.headers.get("Retry-After"))
+        return GatewayResponse(status=response.status, body=whole, retry_after=response.headers.get("Retry-After"))
 
     def close(self) -> None:
         self._pool.clear()

@@ -30,7 +30,7 @@ from notifier.gateway import (
     SentMessage,
     Sms,
 )
-from notifier.http_json.client import Answer, JsonClient
+from notifier.http_json.client import GatewayResponse, JsonClient
 from notifier.http_json.codes import STATUSES, delivery_failure_of, refusal_of
 from notifier.http_json.payload import message_id_of, read_object, text_of
 from notifier.http_json.webhooks import EVENTS_PATH
@@ -76,11 +76,11 @@ class HttpJsonGateway:
             text["events_url"] = self._events_url
         body = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
         answer = self._client.request("POST", self._url, body=body, headers={"Idempotency-Key": sms.id})
-        return _receipt(answer) if isinstance(answer, Answer) else answer
+        return _receipt(answer) if isinstance(answer, GatewayResponse) else answer
 
     def fetch(self, message_id: str) -> SentMessage | None:
         answer = self._client.request("GET", self._message_url(message_id))
-        if isinstance(answer, Answer) and answer.status in _GONE:
+        if isinstance(answer, GatewayResponse) and answer.status in _GONE:
             return None
         sent = _sent(answer)
         if sent is None:
@@ -90,14 +90,14 @@ class HttpJsonGateway:
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
         """The text of this key; the numbers and the time need not be compared."""
         answer = self._client.request("GET", f"{self._url}?{urlencode({'key': sms.id})}")
-        if isinstance(answer, Answer) and answer.status in _NO_LOOK_UP:
+        if isinstance(answer, GatewayResponse) and answer.status in _NO_LOOK_UP:
             return []
         sent = _sent(answer)
         return None if sent is None else [sent]
 
     def forget(self, message_id: str) -> bool:
         answer = self._client.request("DELETE", self._message_url(message_id))
-        return isinstance(answer, Answer) and (200 <= answer.status < 300 or answer.status in _GONE)
+        return isinstance(answer, GatewayResponse) and (200 <= answer.status < 300 or answer.status in _GONE)
 
     def close(self) -> None:
         self._client.close()
@@ -106,7 +106,7 @@ class HttpJsonGateway:
         return f"{self._url}/{quote(message_id, safe='')}"
 
 
-def _receipt(answer: Answer) -> Receipt:
+def _receipt(answer: GatewayResponse) -> Receipt:
     """The receipt of a create that was answered."""
     values = read_object(answer.body) or {}
     if 200 <= answer.status < 300:
@@ -129,9 +129,9 @@ def _taken(values: dict[str, Any]) -> Receipt:
     return Accepted(message_id=message_id, status=status)
 
 
-def _sent(answer: Answer | NotSent | Ambiguous) -> SentMessage | None:
+def _sent(answer: GatewayResponse | NotSent | Ambiguous) -> SentMessage | None:
     """A message as a look-up tells it; None: it does not tell."""
-    if not isinstance(answer, Answer) or not 200 <= answer.status < 300:
+    if not isinstance(answer, GatewayResponse) or not 200 <= answer.status < 300:
         return None
     values = read_object(answer.body) or {}
     message_id, name = message_id_of(values), text_of(values, "code")
@@ -151,7 +151,7 @@ def _retry_after(written: str | None) -> timedelta | None:
     return min(timedelta(seconds=int(written)), _LONGEST_WAIT)
 
 
-def _word(answer: Answer | NotSent | Ambiguous) -> str:
-    if not isinstance(answer, Answer):
+def _word(answer: GatewayResponse | NotSent | Ambiguous) -> str:
+    if not isinstance(answer, GatewayResponse):
         return answer.why
     return f"http_{answer.status}" if not 200 <= answer.status < 300 else "unreadable_answer"

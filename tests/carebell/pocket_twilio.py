@@ -19,7 +19,7 @@ from notifier.twilio.codes import STATUSES, failure_of, refusal_of
 from notifier.twilio.webhooks import SignedForm, read_status
 from notifier.webhook import StatusUpdate
 from parser.phone import PhoneNumber
-from simulator.account import Account, AccountSettings, Webhook
+from simulator.account import Account, AccountSettings, PendingWebhook
 from simulator.faults import ScriptedFault
 from simulator.ledger import Ledger
 from simulator.messages import SimulatedSms
@@ -136,7 +136,7 @@ class PocketTwilio:
         return statuses(self.account.webhooks_due(self.now()))
 
 
-def statuses(webhooks: Sequence[Webhook]) -> list[StatusUpdate]:
+def statuses(webhooks: Sequence[PendingWebhook]) -> list[StatusUpdate]:
     read = []
     for webhook in webhooks:
         query = dict(pair.split("=", 1) for pair in webhook.url.partition("?")[2].split("&"))

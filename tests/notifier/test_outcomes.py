@@ -15,8 +15,8 @@ from notifier.outcomes import (
     ONCE_AFTER,
     SLOWLY,
     UNREACHABLE_RETRIES,
-    Action,
     Context,
+    DeliveryAction,
     Outcome,
     policy,
 )
@@ -38,19 +38,28 @@ def test_a_final_failure_carries_all_that_the_table_says() -> None:
         Handling.FINAL, status=ReportStatus.SPAM, alert=Alert.RATE, invalid_number=True, opt_out=True
     )  # fmt: skip
     expected = Outcome(
-        action=Action.FAILED, status=ReportStatus.SPAM, alert=Alert.RATE, invalid_number=True, opt_out=True, code=7
+        action=DeliveryAction.FAILED,
+        status=ReportStatus.SPAM,
+        alert=Alert.RATE,
+        invalid_number=True,
+        opt_out=True,
+        code=7,
     )
     assert policy(last, CONTEXT) == policy(Refused(failure=last), CONTEXT) == expected
 
 
 def test_an_unmapped_code_fails_for_good_with_an_alert() -> None:
     outcome = policy(unmapped(12345), CONTEXT)
-    assert (outcome.action, outcome.status, outcome.alert) == (Action.FAILED, ReportStatus.OTHER, Alert.UNMAPPED)
+    assert (outcome.action, outcome.status, outcome.alert) == (
+        DeliveryAction.FAILED,
+        ReportStatus.OTHER,
+        Alert.UNMAPPED,
+    )
 
 
 def test_accepted_and_ambiguous() -> None:
-    assert policy(Accepted(message_id="m"), CONTEXT) == Outcome(action=Action.ACCEPTED)
-    assert policy(Ambiguous(why="read_timeout"), CONTEXT) == Outcome(action=Action.UNKNOWN, why="read_timeout")
+    assert policy(Accepted(message_id="m"), CONTEXT) == Outcome(action=DeliveryAction.ACCEPTED)
+    assert policy(Ambiguous(why="read_timeout"), CONTEXT) == Outcome(action=DeliveryAction.UNKNOWN, why="read_timeout")
 
 
 def test_not_sent_backs_off() -> None:
@@ -78,7 +87,7 @@ def test_not_sent_backs_off() -> None:
 def test_retries(handling: Handling, attempt: int, wait: timedelta | None) -> None:
     outcome = policy(failure(handling, status=ReportStatus.UNREACHABLE), replace(CONTEXT, attempt=attempt))
     assert outcome.at == (None if wait is None else NOW + wait)
-    assert outcome.action is (Action.FAILED if wait is None else Action.RETRY)
+    assert outcome.action is (DeliveryAction.FAILED if wait is None else DeliveryAction.RETRY)
     assert outcome.status == (None if wait is not None else ReportStatus.UNREACHABLE)
 
 
@@ -101,28 +110,31 @@ def test_the_next_window_is_the_callers_where_known() -> None:
 )
 def test_no_retry_starts_once_the_text_is_useless(answer: Receipt | Failure) -> None:
     outcome = policy(answer, replace(CONTEXT, expires=NOW))
-    assert outcome.action is Action.EXPIRED
+    assert outcome.action is DeliveryAction.EXPIRED
     assert outcome.at is None
     assert outcome.status is not None
 
 
 def test_a_retry_starts_before_the_expiry_not_at_it() -> None:
     passing = failure(Handling.RETRY)
-    assert policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0])).action is Action.EXPIRED
-    assert policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0] + timedelta(seconds=1))).action is Action.RETRY
+    assert policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0])).action is DeliveryAction.EXPIRED
+    assert (
+        policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0] + timedelta(seconds=1))).action
+        is DeliveryAction.RETRY
+    )
 
 
 def test_a_full_queue_sheds_reminders_first() -> None:
     full = failure(Handling.RETRY_SLOWLY)
-    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER)).action is Action.RETRY
-    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER, attempt=2)).action is Action.FAILED
-    assert policy(full, replace(CONTEXT, kind=SmsKind.CANCELED, attempt=2)).action is Action.RETRY
+    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER)).action is DeliveryAction.RETRY
+    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER, attempt=2)).action is DeliveryAction.FAILED
+    assert policy(full, replace(CONTEXT, kind=SmsKind.CANCELED, attempt=2)).action is DeliveryAction.RETRY
 
 
 @pytest.mark.parametrize("scope", HoldScope)
 def test_a_breaker_is_tripped_even_by_a_text_that_is_useless_by_now(scope: HoldScope) -> None:
     account = failure(Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
-    assert (policy(account, CONTEXT).action, policy(account, CONTEXT).breaker) == (Action.HOLD, scope)
+    assert (policy(account, CONTEXT).action, policy(account, CONTEXT).breaker) == (DeliveryAction.HOLD, scope)
     assert policy(account, replace(CONTEXT, expires=NOW)).breaker is scope
 
 

@@ -9,13 +9,13 @@ import pytest
 from notifier.failures import Alert, ReportStatus
 from notifier.gateway import DeliveryStatus
 from notifier.http_json.codes import FAILURES, STATUSES, UNKNOWN_CODE, delivery_failure_of, refusal_of
-from notifier.outcomes import Action, Context, policy
+from notifier.outcomes import Context, DeliveryAction, policy
 from scheduler.sms import HoldScope, SmsKind
 from tests.notifier.samples import NOW
 
 CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
 INVALID, OTHER, UNREACHABLE = ReportStatus.INVALID, ReportStatus.OTHER, ReportStatus.UNREACHABLE
-FAILED, HOLD, RETRY = Action.FAILED, Action.HOLD, Action.RETRY
+FAILED, HOLD, RETRY = DeliveryAction.FAILED, DeliveryAction.HOLD, DeliveryAction.RETRY
 
 # word -> (number, action, status, breaker, alert, invalid_number, opt_out)
 TABLE = {
@@ -30,7 +30,7 @@ TABLE = {
     "too_long": (111, FAILED, OTHER, None, Alert.CONFIGURATION, False, False),
     "invalid_request": (112, FAILED, OTHER, None, Alert.CONFIGURATION, False, False),
     "undelivered": (113, FAILED, OTHER, None, None, False, False),
-    "expired": (114, Action.EXPIRED, OTHER, None, None, False, False),
+    "expired": (114, DeliveryAction.EXPIRED, OTHER, None, None, False, False),
     "sender_not_allowed": (120, HOLD, None, HoldScope.SENDER, Alert.BREAKER, False, False),
     "unauthorized": (130, HOLD, None, HoldScope.ENVIRONMENT, Alert.BREAKER, False, False),
     "account_suspended": (131, HOLD, None, HoldScope.ENVIRONMENT, Alert.BREAKER, False, False),
