@@ -111,11 +111,14 @@ class StatusMap(Part):
     """Where the appointment's status stands, and what its values mean."""
 
     fields: list[Path] = Field(min_length=1)
-    """In each, the code (component 1) is looked up, then the text (component 2); of both, letters and digits count, so that
-    `No-Show` is `noshow`."""
+    """In each, codes and texts are looked up (components 1, 2, 4, 5, 9, 10 and 11); letters and digits count, so that `No-Show`
+    is `noshow`. Where they differ, an end counts before a visit that is not booked, and that before a booked one."""
     reasons: list[Path]
     """Fields that usually hold something else: only a value of the lists below counts."""
+    compared: list[Path] = []
+    """Statuses of resources, which decide nothing: a contradiction is a warning."""
     pending: list[Word]
+    """pending, waitlist, blocked: not booked yet, so the patient is told nothing."""
     waitlist: list[Word]
     booked: list[Word]
     arrived: list[Word]

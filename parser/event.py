@@ -31,7 +31,7 @@ class Action(enum.Enum):
 class Status(enum.Enum):
     """The appointment's filler status after the case-folded map, S15/S16/S17/S26 beating the fields."""
 
-    PENDING = "pending"
+    PENDING = "pending"  # asked for, held or tentative
     WAITLIST = "waitlist"
     BOOKED = "booked"
     ARRIVED = "arrived"  # Started, ARRIVED: the patient is here; stop texting
@@ -39,13 +39,23 @@ class Status(enum.Enum):
     CANCELED = "canceled"
     DELETED = "deleted"
     NO_SHOW = "no_show"
-    BLOCKED = "blocked"
+    BLOCKED = "blocked"  # the time is kept from booking
     UNKNOWN = "unknown"
+
+    @property
+    def not_booked(self) -> bool:
+        """Whether there is a time, perhaps, but no visit yet: nobody is told of it."""
+        return self in (Status.PENDING, Status.WAITLIST, Status.BLOCKED)
 
     @property
     def active(self) -> bool:
         """Whether reminders make sense."""
-        return self in (Status.PENDING, Status.WAITLIST, Status.BOOKED, Status.UNKNOWN)
+        return self in (Status.BOOKED, Status.UNKNOWN)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the visit is off or over."""
+        return not (self.active or self.not_booked)
 
 
 class _Forget(enum.Enum):

@@ -34,6 +34,7 @@ class Oddity(StrEnum):
     START_REPEATED = "START_REPEATED"
     START_TOO_FAR = "START_TOO_FAR"
     START_UNREADABLE = "START_UNREADABLE"
+    STATUS_DISAGREES = "STATUS_DISAGREES"
     STATUS_IGNORED = "STATUS_IGNORED"
     STATUS_UNKNOWN = "STATUS_UNKNOWN"
 
@@ -58,6 +59,7 @@ MEANINGS: Final[dict[Oddity, str]] = {
     Oddity.START_REPEATED: "The message gives several occurrences; only the first is planned.",
     Oddity.START_TOO_FAR: "The start is more than 400 days away; ignored, as this event needs none.",
     Oddity.START_UNREADABLE: "The start is no date and time; ignored, as this event needs none.",
+    Oddity.STATUS_DISAGREES: "Codes of the status, or the statuses of visit, service and resource, say different things.",
     Oddity.STATUS_IGNORED: "A resource's event carries an ending status; it speaks of the resource, the appointment stands.",
     Oddity.STATUS_UNKNOWN: "The status is not in the field map's lists; the appointment's state is left as it is.",
 }

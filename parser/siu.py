@@ -173,9 +173,7 @@ class _Reader:
         )
         timing = find_start(message, fields.start, clocks, self._source.received_at, zone_field, trace)
         duration, odd_duration = find_duration(message, fields.duration, rules.units, timing.start, clocks, trace)
-        status, odd_status = find_status(
-            message, trigger.action, fields.status.fields, fields.status.reasons, rules.statuses, trace
-        )
+        status, odd_status = find_status(message, trigger.action, fields.status, rules.statuses, trace)
         rejection = rejection or self._untimed(timing, trigger, status)
         if rejection is not None and trace is None:
             return rejection

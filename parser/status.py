@@ -3,19 +3,22 @@
 Source: HL7 v2.9 chapter 10: table 0278 (filler status), trigger events 10.4; the spellings are the field map's. The rules:
 
 - S15, S16, S17 and S26 say it themselves; no field is asked.
-- The first field that holds something decides, known or not. In it the code is looked up, then its text, without regard to
-  case, spaces and punctuation (`1^SCH`, `6^ARRIVED`, `No-Show`). Fields that usually hold something else (SCH-6, the
-  reason) count only with a known status.
+- The first field that holds something decides, known or not. In it codes and texts are looked up, the alternate ones (CWE.4
+  and 5, 10 and 11) and the original text (CWE.9) too, without regard to case, spaces and punctuation (`1^SCH`, `6^ARRIVED`,
+  `No-Show`). Where they say different things, an end counts before "not booked yet", and that before "booked": too few
+  texts do less harm than wrong ones; and the contradiction is a warning. Fields that usually hold something else (SCH-6,
+  the reason) count only with a known status.
 - Several services (AIS-10) may differ: as long as one is on, so is the appointment.
+- A field that comes later, or a resource's status (AIL-12, AIP-12, AIG-14), that contradicts the one that decided is a warning.
 - A resource's event (S18 to S22) speaks of a resource: an ending status in it ends nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
-from config.fieldmap import folded
+from config.fieldmap import StatusMap, folded
 from parser.er7 import DELETE, Message
 from parser.event import Action, ParseWarning, Status
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose, everywhere
@@ -31,8 +34,7 @@ _BY_EVENT: Final = {
 def find_status(
     message: Message,
     action: Action,
-    fields: Sequence[str],
-    reasons: Sequence[str],
+    places: StatusMap,
     values: Mapping[str, Status],
     trace: Trace | None = None,
 ) -> tuple[Status, tuple[ParseWarning, ...]]:
@@ -41,60 +43,115 @@ def find_status(
     Args:
         values: folded spelling to status.
     """
+    said = {path: _offer(message, path, values) for path in (*places.fields, *places.compared)}
 
     def offers() -> Iterator[Offer[Status]]:
         decided = _BY_EVENT.get(action)
         if decided is not None:
             yield Offer("MSH-9.2", decided.value, decided)
-        for path in fields:
-            yield _offer(message, path, values)
-        for path in reasons:
-            offer = _offer(message, path, values)
+        yield from (said[path].offer for path in places.fields)
+        for path in places.reasons:
+            offer = _offer(message, path, values).offer
             unknown = offer.value is Status.UNKNOWN
             yield offer._replace(why_not="no known status; the field usually holds a reason") if unknown else offer
+        for path in places.compared:
+            offer = said[path].offer
+            yield offer if offer.why_not is not None else offer._replace(why_not="a resource's status, compared only")
 
     choice = choose(offers(), trace)
     winner = choice.winner
     status = Status.UNKNOWN if winner is None or winner.value is None else winner.value
     field = None if winner is None else winner.field
     warnings: tuple[ParseWarning, ...] = ()
-    if action is Action.RESOURCE and not status.active:
+    if action is Action.RESOURCE and status.ended:
         status, warnings = Status.UNKNOWN, (warning(Oddity.STATUS_IGNORED, field),)
     elif status is Status.UNKNOWN and field is not None:
         warnings = (warning(Oddity.STATUS_UNKNOWN, field),)
+    elif action not in _BY_EVENT and status is not Status.UNKNOWN:
+        differing = next((found.differing(status) for found in said.values() if found.differing(status)), None)
+        warnings = () if differing is None else (warning(Oddity.STATUS_DISAGREES, differing),)
     if trace is not None:
         note = warnings[0].text if warnings else "the event itself" if field == "MSH-9.2" else None
         trace.note("status", status.value, field, choice.candidates, note=note)
     return status, warnings
 
 
-def _offer(message: Message, path: str, values: Mapping[str, Status]) -> Offer[Status]:
+class _Said(NamedTuple):
+    """What one field says.
+
+    Attributes:
+        offer: the status that counts.
+        others: the path of every other known status in the same occurrence.
+    """
+
+    offer: Offer[Status]
+    others: tuple[tuple[str, Status], ...] = ()
+
+    def differing(self, status: Status) -> str | None:
+        """The first path at which the field says another thing than `status`; None: nowhere."""
+        here = [] if self.offer.value in (None, Status.UNKNOWN) else [(self.offer.field, self.offer.value)]
+        for path, other in (*here, *self.others):
+            if other is not None and _kind(other) != _kind(status):
+                return path
+        return None
+
+
+def _kind(status: Status) -> int:
+    """What follows from a status: 1 the visit is off or over, 2 it is not booked yet, 3 it is on; 0 not known."""
+    if status is Status.UNKNOWN:
+        return 0
+    return 1 if status.ended else 2 if status.not_booked else 3
+
+
+_CODES_AND_TEXTS: Final = (
+    1,
+    2,
+    4,
+    5,
+    9,
+    10,
+    11,
+)  # CWE: identifier, text, their alternates, original text, second alternates
+
+
+def _offer(message: Message, path: str, values: Mapping[str, Status]) -> _Said:
     """The best status among all segments of the field: one that is on, else the first known, else the first given."""
-    best: Offer[Status] | None = None
+    best: _Said | None = None
     for field, value in everywhere(message, path, active_only=True):
         if value is DELETE:
-            best = best or Offer(field, '""', None, DELETED)
+            best = best or _Said(Offer(field, '""', None, DELETED))
             continue
-        code = (value or "").strip()
-        status = values.get(folded(code)) if code else None
-        if status is None and "." not in path.partition("-")[2]:
-            text = message.get(f"{field}.2")
-            if isinstance(text, str) and text.strip():
-                code = f"{code}^{text.strip()}"
-                status = values.get(folded(text))
-        if not code:
-            continue
-        offer = Offer(field, code, status or Status.UNKNOWN)
-        if best is None or best.value is None or _says_more(offer, best):
-            best = offer
-    return best or Offer(path, "", None, EMPTY)
+        said = _occurrence(message, field, value, values, whole="." not in path.partition("-")[2])
+        if said is not None and (best is None or best.offer.value is None or _says_more(said, best)):
+            best = said
+    return best or _Said(Offer(path, "", None, EMPTY))
 
 
-def _says_more(offer: Offer[Status], best: Offer[Status]) -> bool:
-    return _weight(offer.value) > _weight(best.value)
+def _occurrence(
+    message: Message, field: str, value: str | None, values: Mapping[str, Status], *, whole: bool
+) -> _Said | None:
+    """What one occurrence says; None: nothing.
+
+    Args:
+        whole: all codes and texts of the field count; else only the component that the path names.
+    """
+    words = [(field, (value or "").strip())]
+    if whole:
+        for number in _CODES_AND_TEXTS[1:]:
+            text = message.get(f"{field}.{number}")
+            words.append((f"{field}.{number}", text.strip() if isinstance(text, str) else ""))
+    given = [(place, word) for place, word in words if word]
+    if not given:
+        return None
+    known = [(place, status) for place, word in given if (status := values.get(folded(word))) is not None]
+    held = "^".join(word for _, word in given)
+    if not known:
+        return _Said(Offer(field, held, Status.UNKNOWN))
+    place, status = min(known, key=lambda spot: _kind(spot[1]))
+    return _Said(Offer(field, held, status), tuple(spot for spot in known if spot != (place, status)))
 
 
-def _weight(status: Status | None) -> int:
-    if status is None or status is Status.UNKNOWN:
-        return 0
-    return 2 if status.active else 1
+def _says_more(said: _Said, best: _Said) -> bool:
+    assert said.offer.value is not None
+    assert best.offer.value is not None
+    return _kind(said.offer.value) > _kind(best.offer.value)

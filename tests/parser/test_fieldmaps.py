@@ -36,7 +36,7 @@ def test_each_map_cites_where_its_shapes_were_seen(name: str) -> None:
         ("patient_name: PID-5.2", "patient_nam: PID-5.2", "did you mean patient_name?"),
         ("{end: TQ1-8}", "{end: TQ1-8, length: SCH-9}", "exactly one of end, length and interval"),
         ("fields: [PID-40, PID-13]", "fields: [PID-13.1]", "is not a whole field such as PID-13"),
-        ("deleted: [Deleted]", "deleted: [Deleted, no-show]", "cannot be both"),
+        ("blocked: [Blocked, Block]", "blocked: [Blocked, no-show]", "cannot be both"),
         ("English: en", "English: english!", "is not a language tag"),
         ("kind: filler", "kind: booking", "must be filler, placer or visit"),
     ],
