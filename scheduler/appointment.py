@@ -25,10 +25,16 @@ from scheduler.policy import Policy
 class AppointmentStatus(Enum):
     """How far the appointment has come. Only ACTIVE is reminded; CANCELED may owe a cancellation text."""
 
+    NOT_BOOKED = "not_booked"  # waitlisted, pending, held, blocked: silent until it is booked
     ACTIVE = "active"
     CANCELED = "canceled"  # S15, S16, S14 with a cancelled status
     DELETED = "deleted"  # S17: silent
     ENDED = "ended"  # arrived, completed, no-show
+
+    @property
+    def silent(self) -> bool:
+        """Whether no confirmation is owed, whatever changed: what was told stands."""
+        return self in (AppointmentStatus.NOT_BOOKED, AppointmentStatus.DELETED, AppointmentStatus.ENDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +213,9 @@ _LIFE_OF_STATUS = {
     Status.ARRIVED: AppointmentStatus.ENDED,
     Status.COMPLETED: AppointmentStatus.ENDED,
     Status.NO_SHOW: AppointmentStatus.ENDED,
-    Status.BLOCKED: AppointmentStatus.ENDED,
+    Status.PENDING: AppointmentStatus.NOT_BOOKED,
+    Status.WAITLIST: AppointmentStatus.NOT_BOOKED,
+    Status.BLOCKED: AppointmentStatus.NOT_BOOKED,
 }
 
 
@@ -265,7 +273,7 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
         id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
         event_at=event.occurred_at, changed_at=now, planned_at=now, **fields,
     )  # fmt: skip
-    if not seen.window_open:
+    if not seen.window_open and seen.status is not AppointmentStatus.NOT_BOOKED:
         if (
             event.action in (Action.CANCEL, Action.MODIFY)
             and seen.status is AppointmentStatus.CANCELED
@@ -392,10 +400,10 @@ def _revived(before: Appointment, after: Appointment) -> bool:
 
 def _with_window(before: Appointment, after: Appointment, policy: Policy, now: datetime) -> Appointment:
     """Open, prolong or close the debounce by what the patient sees (sms.md, Debounce)."""
-    if after.status in (AppointmentStatus.DELETED, AppointmentStatus.ENDED):  # silent: what was told stands
+    if after.status.silent:
         return replace(after, window_revision=None, window_due=None, window_text=False)
     was, sees = before.visible(policy), after.visible(policy)
-    if sees == was and before.status is not AppointmentStatus.ENDED:
+    if sees == was and before.status not in (AppointmentStatus.NOT_BOOKED, AppointmentStatus.ENDED):
         return replace(after, unseen_edit=True)
     if sees == after.last_notified:
         unseen = not before.window_open

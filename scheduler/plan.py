@@ -66,6 +66,8 @@ def plan(
     desired: list[Desired] = [confirmation] if confirmation else []
     if appointment.unseen_edit:
         desired.append(_nothing_to_see(appointment))
+    if appointment.status is AppointmentStatus.NOT_BOOKED:
+        desired += _not_booked(appointment, policy, history)
     told_at = [past.due for past in history if past.kind is not SmsKind.REMINDER and past.gone and past.due]
     if leaves and confirmation and confirmation.due:
         told_at.append(confirmation.due)
@@ -176,7 +178,27 @@ def _nothing_to_see(appointment: Appointment) -> Suppressed:
     return Suppressed(kind=kind, rule=_RULE[kind], revision=appointment.revision, reason=Reason.NO_VISIBLE_CHANGE)
 
 
+def _not_booked(appointment: Appointment, policy: Policy, history: Sequence[PlannedRow]) -> list[Suppressed]:
+    """A silence for the message that left the visit waitlisted or held, and for each reminder that its time asks for."""
+    kind = SmsKind.BOOKED if appointment.last_notified is None else SmsKind.UPDATED
+    reason = Reason.NOT_BOOKED
+    silences = [Suppressed(kind=kind, rule=_RULE[kind], revision=appointment.revision, reason=reason)]
+    revision, start = appointment.planned_revision, appointment.start
+    known = {row.rule for row in history if row.kind is SmsKind.REMINDER and row.revision == revision}
+    for rule in policy.sms.reminders:
+        if start is not None and rule.rule not in known and _applies(rule, appointment):
+            due = None if appointment.date_only else reminder_due(rule, start, ZoneInfo(appointment.zone))
+            silences.append(
+                Suppressed(kind=SmsKind.REMINDER, rule=rule.rule, revision=revision, reason=reason, due=due)
+            )
+    return silences
+
+
 # Reminders
+
+
+def _applies(rule: Reminder, appointment: Appointment) -> bool:
+    return not rule.visit_modes or (appointment.visit_mode or "in-person") in rule.visit_modes
 
 
 @dataclass(slots=True)
@@ -203,9 +225,7 @@ def _reminders(
     }
     reminding = []
     for rule in policy.sms.reminders:
-        if known.get(rule.rule) or (
-            rule.visit_modes and (appointment.visit_mode or "in-person") not in rule.visit_modes
-        ):
+        if known.get(rule.rule) or not _applies(rule, appointment):
             continue
         since = appointment.planned_at if rule.rule in known else now  # a rule that a config edit added
         reminding.append(_judged(rule, appointment, policy, since, told_at))
@@ -317,6 +337,8 @@ def _taken_back(
 
 
 def _why_taken_back(past: PlannedRow, appointment: Appointment, policy: Policy) -> Reason:
+    if appointment.status is AppointmentStatus.NOT_BOOKED:
+        return Reason.NOT_BOOKED
     if appointment.status in (AppointmentStatus.CANCELED, AppointmentStatus.DELETED):
         return Reason.CANCELED
     if appointment.status is AppointmentStatus.ENDED:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     SWITCHED_OFF = "switched_off"  # ours: sms.confirmation.* is false
     NO_TEXT = "no_text"  # ours: the templates give no text for these values
     NO_TIME = "no_time"  # ours: the start is a date without a time of day
+    NOT_BOOKED = "not_booked"  # ours: waitlisted, pending, held or blocked
 
 
 class HoldScope(StrEnum):

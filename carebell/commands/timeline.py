@@ -44,6 +44,7 @@ WHY: Final[Mapping[str, str]] = {
     Reason.SWITCHED_OFF: "switched off in the configuration",
     Reason.NO_TEXT: "no template gives a text",
     Reason.NO_TIME: "the visit has a date but no time",
+    Reason.NOT_BOOKED: "the visit is not booked yet, or not any more: waitlisted, pending, held or blocked",
 }
 _MARGIN: Final = 2
 _CLOCK: Final = len("10:00  ")

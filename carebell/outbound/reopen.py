@@ -16,7 +16,7 @@ from datetime import datetime
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.replan import replan
-from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.appointment import Appointment
 from scheduler.policy import Policy
 from scheduler.sms import SmsKind, SmsState
 from store.appointment_repository import StoredAppointment, load, save
@@ -58,7 +58,6 @@ def reopen(present: Appointment, decided: Appointment, policy: Policy) -> Appoin
         decided: as the claim saw it, its window open.
     """
     last_notified = decided.last_notified
-    silent = present.status in (AppointmentStatus.DELETED, AppointmentStatus.ENDED)
-    if silent or present.visible(policy) == last_notified:  # nothing to tell any more
+    if present.status.silent or present.visible(policy) == last_notified:  # nothing to tell any more
         return replace(present, last_notified=last_notified, window_revision=None, window_due=None, window_text=False)
     return replace(present, last_notified=last_notified, window_revision=decided.window_revision)

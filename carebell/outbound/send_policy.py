@@ -88,13 +88,20 @@ class SendPolicy:
         )
 
 
+_OUTDATED: Final = {
+    AppointmentStatus.NOT_BOOKED: Reason.NOT_BOOKED,
+    AppointmentStatus.ACTIVE: Reason.SUPERSEDED,
+    AppointmentStatus.CANCELED: Reason.CANCELED,
+    AppointmentStatus.DELETED: Reason.CANCELED,
+    AppointmentStatus.ENDED: Reason.PAST,
+}
+
+
 def _outdated(row: PlannedRow, appointment: Appointment) -> Reason | None:
     """Why a row is not of the appointment's present state any more: it was under way when a newer message planned anew."""
     status = appointment.status
     if status is not (AppointmentStatus.CANCELED if row.kind is SmsKind.CANCELED else AppointmentStatus.ACTIVE):
-        return {AppointmentStatus.ACTIVE: Reason.SUPERSEDED, AppointmentStatus.ENDED: Reason.PAST}.get(
-            status, Reason.CANCELED
-        )
+        return _OUTDATED[status]
     if row.kind is SmsKind.REMINDER:
         return Reason.SUPERSEDED if row.revision != appointment.planned_revision else None
     # A confirmation whose window is closed was told once and is tried again; a newer window has a text of its own.

@@ -72,7 +72,10 @@ nothing that a newer one has said.
 
 {table(["event", "the standard's meaning", "what we do", "needs a start"], rows)}
 S12 to S14 and S27 without a start are answered `FIELD` where the appointment is on; with a status that ends it (cancelled,
-arrived, completed, no-show) they need none. Events that a sender sees first as a change or a cancellation are taken as such:
+arrived, completed, no-show) they need none. With a status that is no booking (waitlist, pending, held, blocked) they need none
+either: the patient is told nothing, the silence says `not_booked`, and a later message that books the visit is told as "booked".
+
+Events that a sender sees first as a change or a cancellation are taken as such:
 S13 texts "updated", S14 plans reminders in silence, S15 texts "canceled" if it carries a start that is ahead and a number.
 """
 

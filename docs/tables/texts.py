@@ -63,6 +63,10 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.SWITCHED_OFF: ("`sms.confirmation` is false for this change.", ""),
     Reason.NO_TEXT: ("No template gives a text for these values.", "`carebell check-config` names the template."),
     Reason.NO_TIME: ("The start is a date without a time of day: no timed reminder is possible.", ""),
+    Reason.NOT_BOOKED: (
+        "The visit is waitlisted, pending, held or blocked: nothing is told until a message says that it is booked.",
+        "`carebell explain` shows which field says so; the words are the field map's `status` lists.",
+    ),
 }
 
 GATEWAYS: Final[dict[str, tuple[str, str]]] = {

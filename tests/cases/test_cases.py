@@ -116,6 +116,33 @@ def test_q16_a_control_id_that_no_answer_can_repeat_is_refused(commands: Command
     assert verdict["text"] == "MSH-10 is longer than 199 characters"
 
 
+def test_p15_a_waitlisted_visit_is_told_to_nobody(commands: Commands) -> None:
+    assert commands.explain("p15")["status"]["value"] == "waitlist"
+    rows = commands.plan("p15")
+    assert {row["status"] for row in rows} == {"suppressed"}
+    assert {row["reason"] for row in rows} == {"not_booked"}
+    assert {row["kind"] for row in rows} == {"booked", "reminder"}
+
+
+async def test_p15_it_is_told_when_it_is_booked(configuration: Path) -> None:  # noqa: F811
+    content = _file("p15").read_bytes()
+    booked = content.replace(b"Waitlist", b"Booked").replace(b"S12^SIU", b"S14^SIU").replace(b"P15-S12", b"P15-S14")
+    async with opened(configuration, at=SENT) as clinic:
+        acks = await clinic.send(sign(content))
+        assert await clinic.pass_by(timedelta(hours=24)) == []
+        acks += await clinic.send(sign(booked))
+        texts = await clinic.pass_by(timedelta(days=9))
+        assert [ack.code for ack in acks] == ["AA", "AA"]
+    kinds = [text["kind"] for text in texts]
+    assert (kinds[0], set(kinds)) == ("booked", {"booked", "reminder"})
+
+
+def test_p16_an_alternate_coding_counts_and_the_contradiction_is_told(commands: Commands) -> None:
+    said = commands.explain("p16")
+    assert (said["status"]["value"], said["status"]["field"]) == ("arrived", "SCH-25")
+    assert said["STATUS_DISAGREES"]["field"] == "SCH-25"
+
+
 async def test_q16_the_longest_that_can_be_repeated_is(configuration: Path) -> None:  # noqa: F811
     async with opened(configuration, at=SENT) as clinic:
         content = _file("q16").read_bytes()

@@ -24,9 +24,14 @@ QUARTER = timedelta(minutes=15)
 DAY = timedelta(hours=24)
 END = datetime(2100, 1, 1, tzinfo=UTC)
 
-ON, CANCELLED, ENDED, DELETED = "on", "cancelled", "ended", "deleted"
+ON, WANTED, CANCELLED, ENDED, DELETED = (
+    "on",
+    "wanted",
+    "cancelled",
+    "ended",
+    "deleted",
+)  # WANTED: a visit nobody has booked
 SWITCHES = {"booked": "scheduled", "updated": "updated", "canceled": "canceled"}
-SPEAKS_OF_A_VISIT = (Status.BOOKED, Status.PENDING, Status.WAITLIST)
 NAMED = {"S15": CANCELLED, "S16": CANCELLED, "S17": DELETED, "S26": ENDED}
 STATUSES = {
     Status.CANCELED: CANCELLED,
@@ -34,8 +39,11 @@ STATUSES = {
     Status.ARRIVED: ENDED,
     Status.COMPLETED: ENDED,
     Status.NO_SHOW: ENDED,
+    Status.WAITLIST: WANTED,
+    Status.PENDING: WANTED,
+    Status.BLOCKED: WANTED,
 }
-TAKEN_BACK = {ON: "superseded", CANCELLED: "canceled", DELETED: "canceled", ENDED: "past"}
+TAKEN_BACK = {ON: "superseded", WANTED: "not_booked", CANCELLED: "canceled", DELETED: "canceled", ENDED: "past"}
 RESOURCES = ("S18", "S19", "S20", "S21", "S22")
 
 
@@ -249,6 +257,8 @@ class Service:
         self.status = self.life_after(event)
         if before is None:
             self.first_sight(event)
+        elif self.status == WANTED:
+            self.say_nothing(silent)
         elif self.status == before == ON and self.sight == seen_before:
             self.nothing_to_see("updated")
         elif self.status == CANCELLED and before in (CANCELLED, DELETED):
@@ -258,7 +268,7 @@ class Service:
                 self.untold, self.told_off = True, False
             self.decide(event.received_at, silent)
         moved = seen_before is None or seen_before.start != self.sight.start
-        self.remind(event.received_at, verdicts, anew=moved or before != ON)
+        self.remind(event.received_at, verdicts, anew=moved or self.status == ON != before)
 
     def look(self, event: SchedulingEvent) -> Sight:
         """What there is to see after a message; where it is silent, what there was."""
@@ -277,16 +287,28 @@ class Service:
             return NAMED[event.event]
         if event.status in STATUSES:
             return STATUSES[event.status]
-        revives = event.event in ("S12", "S13") or event.status in SPEAKS_OF_A_VISIT
+        revives = event.event in ("S12", "S13") or event.status is Status.BOOKED
         return ON if self.status is None or revives else self.status
 
     def first_sight(self, event: SchedulingEvent) -> None:
+        if self.status == WANTED:
+            self.untold = True
+            self.say_nothing(None)
+            return
         self.untold = event.event == "S12"
         self.told_off = self.status == DELETED
         if event.event not in ("S12", "S13") and not self.told_off:
             self.last_notified = self.sight  # known to the patient, by whatever way
         if self.wanted() is not None:
             self.decide(event.received_at, None)
+
+    def say_nothing(self, silent: str | None) -> None:
+        """The visit is not booked, or not any more: what waits is withdrawn, and what was told stands."""
+        if self.waiting:
+            self.note(self.waiting, silent or TAKEN_BACK[WANTED])
+            self.waiting = None
+        kind = "booked" if self.untold else "updated"
+        self.fates[kind, "not booked", len(self.fates)] = Fate(kind, SWITCHES[kind], None, "not_booked")
 
     def wanted(self) -> str | None:
         """The confirmation that is called for by what the patient knows and what is true."""
@@ -343,11 +365,13 @@ class Service:
                 verdict = verdicts[each.reminder.rule]
                 self.remember(each, gone if verdict == "goes" else verdict)
         self.pending = kept
-        if self.status != ON:
-            return
         if anew:
             self.plans += 1
             self.born = {}
+        if self.status == WANTED:
+            self.not_reminded()
+        if self.status != ON:
+            return
         waits = [each.reminder.rule for each in self.pending]
         for reminder in self.sms.reminders:
             if not self.applies(reminder) or reminder.rule in waits:
@@ -355,6 +379,14 @@ class Service:
             known = self.fates.get(("reminder", reminder.rule, self.plans))
             if known is None or (known.due is not None and known.due > received):
                 self.plan(reminder, self.born.setdefault(reminder.rule, received))
+
+    def not_reminded(self) -> None:
+        """A visit that is not booked: each reminder that nothing is known of yet is a silence at its own time."""
+        assert self.sight is not None
+        start = self.sight.start
+        for reminder in self.sms.reminders:
+            if self.applies(reminder) and ("reminder", reminder.rule, self.plans) not in self.fates:
+                self.validate(reminder.rule, None if start.date_only else own_due(reminder, start), "not_booked")
 
     def applies(self, rule: Reminder) -> bool:
         assert self.sight is not None

@@ -196,10 +196,11 @@ def random_event(random: Random, now: datetime, starts: list[Start], zone: str, 
     if name in ("S14", "S18"):
         more["status"] = random.choice(
             (Status.BOOKED,) * 5
-            + (Status.UNKNOWN, Status.UNKNOWN, Status.PENDING, Status.ARRIVED, Status.COMPLETED, Status.CANCELED)
+            + (Status.UNKNOWN, Status.UNKNOWN, Status.ARRIVED, Status.COMPLETED, Status.CANCELED)
+            + (Status.PENDING, Status.WAITLIST, Status.BLOCKED)
         )
     elif name in ("S12", "S13") and random.random() < 0.2:
-        more["status"] = random.choice((Status.UNKNOWN, Status.WAITLIST))
+        more["status"] = random.choice((Status.UNKNOWN, Status.WAITLIST, Status.PENDING))
     if random.random() < 0.3:
         more["duration"] = timedelta(minutes=random.choice((15, 30, 45)))
     return replace(event(name, "2026-01-01 00:00", None, zone=zone), **more)

@@ -398,3 +398,81 @@ def test_the_evening_must_lie_after_the_receipt(received: str, due: str, outcome
 def test_the_evening_must_leave_min_lead(lead: str, due: str, outcome: str) -> None:
     history = [event("S12", BOOKED_AT, "2026-06-20 08:15")]
     assert ("reminder", "1h", due, outcome) in texts(history, policy({"before": "1h"}, min_lead=lead))
+
+
+# A visit that is not booked: waitlisted, pending, held, blocked
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.not_booked])
+@pytest.mark.parametrize("name", ["S12", "S13", "S14", "S27"])
+def test_a_visit_that_is_not_booked_is_neither_confirmed_nor_reminded(name: str, status: Status) -> None:
+    assert texts([event(name, BOOKED_AT, VISIT, status=status)], policy(WEEK_AT_TEN, DAY_BEFORE)) == [
+        ("reminder", "7d@10:00", "06-13 10:00", "not_booked"),
+        ("reminder", "24h", "06-19 14:00", "not_booked"),
+        ("booked", "scheduled", "-", "not_booked"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["S12", "S13", "S14", "S27"])
+def test_it_is_confirmed_and_reminded_when_a_message_books_it(name: str) -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT, status=Status.WAITLIST),
+        event("S14", "2026-06-02 09:00", None, status=Status.UNKNOWN),  # says nothing of it: still waitlisted
+        event(name, "2026-06-14 09:00", VISIT),
+    ]
+    assert [text for text in texts(history, policy(WEEK_AT_TEN, DAY_BEFORE)) if text[3] != "not_booked"] == [
+        ("reminder", "7d@10:00", "06-13 10:00", "late_booking"),
+        ("booked", "scheduled", "06-14 09:01", "goes"),
+        ("reminder", "24h", "06-19 14:00", "goes"),
+    ]
+
+
+def test_back_on_the_waiting_list_what_waits_is_withdrawn_and_nothing_is_told() -> None:
+    history = [event("S12", BOOKED_AT, VISIT), event("S14", "2026-06-02 09:00", VISIT, status=Status.PENDING)]
+    assert texts(history, policy(DAY_BEFORE)) == [
+        ("booked", "scheduled", "06-01 09:01", "goes"),
+        ("reminder", "24h", "06-19 14:00", "not_booked"),
+        ("updated", "updated", "-", "not_booked"),
+    ]
+    at_once = [history[0], event("S14", later(BOOKED_AT, seconds=30), VISIT, status=Status.PENDING)]
+    assert {text[3] for text in texts(at_once, policy(DAY_BEFORE))} == {"not_booked"}
+
+
+@pytest.mark.parametrize(
+    ("start", "confirmation", "reminded"),
+    [
+        (VISIT, ("updated", "updated", "-", "no_visible_change"), "06-19 14:00"),
+        ("2026-06-22 14:00", ("updated", "updated", "06-03 09:01", "goes"), "06-21 14:00"),
+    ],
+)
+def test_booked_again_the_patient_is_told_what_differs_from_what_was_told(
+    start: str, confirmation: tuple[str, str, str, str], reminded: str
+) -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S14", "2026-06-02 09:00", VISIT, status=Status.PENDING),
+        event("S14", "2026-06-03 09:00", start),
+    ]
+    planned = texts(history, policy(DAY_BEFORE))
+    assert confirmation in planned
+    assert [text[2] for text in planned if text[0] == "reminder" and text[3] == "goes"] == [reminded]
+
+
+def test_a_waitlisted_visit_that_is_cancelled_was_never_told() -> None:
+    history = [event("S12", BOOKED_AT, VISIT, status=Status.WAITLIST), event("S15", "2026-06-02 09:00", VISIT)]
+    assert "goes" not in {text[3] for text in texts(history, policy(DAY_BEFORE))}
+
+
+def test_a_visit_that_was_told_and_then_held_is_cancelled_aloud() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S14", "2026-06-02 09:00", VISIT, status=Status.PENDING),
+        event("S15", "2026-06-03 09:00", VISIT),
+    ]
+    assert ("canceled", "canceled", "06-03 09:01", "goes") in texts(history, policy(DAY_BEFORE))
+
+
+def test_a_waiting_list_without_a_time_asks_for_no_reminder() -> None:
+    assert texts([event("S12", BOOKED_AT, None, status=Status.WAITLIST)], policy(DAY_BEFORE)) == [
+        ("booked", "scheduled", "-", "not_booked")
+    ]

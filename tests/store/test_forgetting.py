@@ -15,7 +15,7 @@ from scheduler.sms import Reason, SmsKind, SmsState
 from store import outbox
 from store.appointments import listed, masked_phones, named
 from store.engine import Store, open_store
-from store.forgetting import forget_due, settle_files, sweep
+from store.forgetting import anything_due, forget_due, settle_files, sweep
 from store.phone_scan import scan_files
 from store.tables import appointments, messages
 from store.tables import outbox as outbox_table
@@ -64,6 +64,13 @@ def test_a_visit_that_is_off_or_over_is_forgotten_at_once(
     put(store, vault, [first(appointment(status=status))])
     with store.write() as conn:
         assert len(forget_due(conn, NOW)) == 1
+
+
+def test_a_visit_that_is_not_booked_keeps_it_until_its_time(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(status=AppointmentStatus.NOT_BOOKED))])
+    with store.write() as conn:
+        assert (anything_due(conn, NOW), forget_due(conn, NOW)) == (False, [])
+        assert len(forget_due(conn, NOW + 2 * DAY)) == 1
 
 
 @pytest.mark.parametrize("state", list(SmsState))

@@ -66,6 +66,7 @@ def test_a_reminder_that_nothing_stands_against_leaves_and_is_charged(policies: 
         (AppointmentStatus.CANCELED, Reason.CANCELED),
         (AppointmentStatus.DELETED, Reason.CANCELED),
         (AppointmentStatus.ENDED, Reason.PAST),
+        (AppointmentStatus.NOT_BOOKED, Reason.NOT_BOOKED),
     ],
 )
 def test_a_reminder_of_a_visit_that_is_off_never_leaves(
