@@ -344,7 +344,8 @@ class Event(Enum):
     HTTP_CLOSED = _warning(
         "peer reason repeats",
         "A connection to the HTTP port was closed without an answer: TLS on the plain port (`tls`), no HTTP (`not_http`), a "
-        "request that did not end (`too_slow`), or one of too many (`crowded_out`, `too_many`). At most a line a minute for each.",
+        "request that did not end (`too_slow`) or whose end could be read in two ways (`ambiguous`), an answer that was not read "
+        "(`unread`), or one of too many connections (`crowded_out`, `too_many`). At most a line a minute for each.",
         "Nothing once. Often: let only the reverse proxy reach the port, and look at what `peer` is.",
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -24,6 +25,8 @@ from notifier.replies import Inbound
 from notifier.webhook import StatusUpdate, Webhook
 from portal.health import Health
 from portal.webhooks import Report, endpoint
+
+Answer = TypeVar("Answer")
 
 HEALTH_TIMEOUT = 5.0
 """Seconds until a health question counts as answered with no: load balancers commonly wait 5 to 10."""
@@ -44,7 +47,7 @@ def build(
     Args:
         webhooks: of the gateway in use; none where it has none.
         on_status, on_inbound: take a genuine webhook's value in; idempotent, in any order. An exception becomes 503.
-        health: asked at every GET /health. metrics: the Prometheus exposition.
+        health: asked by GET /health, metrics by GET /metrics, the Prometheus exposition; once for all who ask at the same time.
         report: told of every webhook, refused ones included.
     """
 
@@ -54,15 +57,22 @@ def build(
         else:
             await on_inbound(value)
 
+    ask_health = Shared(health)
+
+    async def render_metrics() -> bytes:
+        return metrics()
+
+    ask_metrics = Shared(render_metrics)
+
     async def show_health(request: Request) -> Response:
         state = Health(live=False)
         with suppress(Exception):  # not even an answer: that is the answer
             async with asyncio.timeout(HEALTH_TIMEOUT):
-                state = await health()
+                state = await ask_health()
         return JSONResponse(state.as_json(), status_code=200 if state.ready else 503)
 
     async def show_metrics(request: Request) -> Response:
-        return Response(metrics(), headers={"content-type": METRICS_TYPE})
+        return Response(await ask_metrics(), headers={"content-type": METRICS_TYPE})
 
     routes = [Route("/health", show_health, methods=["GET"]), Route("/metrics", show_metrics, methods=["GET"])]
     routes += [
@@ -73,6 +83,29 @@ def build(
     app.router.redirect_slashes = False  # a redirect would repeat a callback's query in a Location header
     app.add_middleware(PlainHeaders)
     return app
+
+
+class Shared(Generic[Answer]):
+    """A question whose answer under way is everybody's who asks meanwhile: a crowd costs no more than one."""
+
+    def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
+        self._ask = ask
+        self._running: asyncio.Task[Answer] | None = None
+
+    async def __call__(self) -> Answer:
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._answer())
+            self._running.add_done_callback(_seen)
+        return await asyncio.shield(self._running)
+
+    async def _answer(self) -> Answer:
+        return await self._ask()
+
+
+def _seen(task: asyncio.Task[Answer]) -> None:
+    """A failure is told to whoever still waits; where nobody does, it is nobody's."""
+    if not task.cancelled():
+        task.exception()
 
 
 class PlainHeaders:

@@ -5,11 +5,15 @@
 - When `connections` are open, the one that has been silent or half-spoken for longest makes room for the next. One whose answer
   is on its way never does. So whoever opens connections and leaves them costs others nothing, whatever their address; a limit
   for each address would be one for the reverse proxy, through which all callbacks come.
+- An answer that is not read for `unread` seconds ends its connection; until then no second one is written. A connection has
+  `requests` of them, one after the other, and then closes. In one turn of the event loop only a few requests are begun, whatever
+  the number of connections (`portal.turns`).
+- A request whose end can be read in two ways is answered 400 (`portal.request_framing`).
 - What is not HTTP is answered 400 (bytes) or with a close (TLS), and reported once a minute for each reason instead of
   uvicorn's bare warning each time.
 
-Of uvicorn's protocol this relies on `connection_made`, `connection_lost`, `data_received`, `on_response_complete` and
-`send_400_response`; the tests hold them.
+Of uvicorn's protocol this relies on `connection_made`, `connection_lost`, `data_received`, `handle_events`, `pause_writing`,
+`resume_writing`, `on_response_complete`, `send_400_response`, `shutdown`, `flow` and `cycle`; the tests hold them.
 """
 
 from __future__ import annotations
@@ -23,8 +27,12 @@ from typing import Any, Final, cast
 import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+
+from portal.request_framing import ambiguity, head_of
+from portal.turns import Turns
 
 _TLS_HANDSHAKE: Final = b"\x16"
 _QUIET_SECONDS: Final = 60.0
@@ -38,19 +46,24 @@ _ERRORS_ONLY.setLevel(logging.ERROR)
 class HttpLimits:
     """Attributes:
     whole_request: seconds for a request to arrive; a webhook is one packet or two.
+    unread: seconds that a peer may leave its answer unread.
     connections: open at once.
+    requests: on one connection; a reverse proxy that keeps its connections opens one for each hundred callbacks.
     """
 
     whole_request: float = 10.0
+    unread: float = 10.0
     connections: int = 200
+    requests: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """A connection that was closed before it got an answer from the application.
+    """A connection that was closed before it got, or had read, an answer from the application.
 
     Attributes:
-        reason: `tls`, `not_http`, `too_slow`, `crowded_out` (it made room) or `too_many` (there was none to make).
+        reason: `tls`, `not_http`, `ambiguous` (its end could be read in two ways), `too_slow`, `unread`, `crowded_out` (it made
+            room) or `too_many` (there was none to make).
         peer: its address. repeats: how many more with this reason went unreported since the last one.
     """
 
@@ -66,6 +79,7 @@ class HttpConfig(uvicorn.Config):
         super().__init__(app, http=HttpProtocol, limit_concurrency=limits.connections + 1, **options)
         self.limits = limits
         self.reported = _Once(report)
+        self.turns: Turns | None = None  # of the loop that serves; made by its first connection
 
 
 @dataclass(slots=True)
@@ -84,6 +98,30 @@ class _Once:
         self.report(Closed(reason=reason, peer=peer, repeats=held_back))
 
 
+class StrictConnection(h11.Connection):
+    """h11's reading of a connection, without requests whose end is uncertain.
+
+    Attributes:
+        requests: begun so far.
+        ambiguous: the last one was refused for that.
+    """
+
+    def __init__(self, max_incomplete_event_size: int) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size)
+        self.requests = 0
+        self.ambiguous = False
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        head = head_of(self.trailing_data[0]) if self.their_state is h11.IDLE else None
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self.requests += 1
+            if head is not None and ambiguity(head) is not None:
+                self.ambiguous = True
+                raise h11.RemoteProtocolError("the end of the request is not certain")
+        return event
+
+
 class HttpProtocol(H11Protocol):
     """One connection."""
 
@@ -96,21 +134,29 @@ class HttpProtocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         own = cast("HttpConfig", config)
+        if own.turns is None:
+            own.turns = Turns(self.loop)
         self.logger = _ERRORS_ONLY
+        self.conn: StrictConnection = StrictConnection(config.h11_max_incomplete_event_size or 16_384)
+        self._turns = own.turns
+        self._waits_for_turn = False
         self._limits = own.limits
         self._reported = own.reported
         self._spoke = False
         self._waits_since: float | None = None  # for a request, or for its rest; None: its answer is on its way
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # `pause_writing` for the first byte that the peer does not take
         if len(self.connections) > self._limits.connections:
             self._make_room()
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -119,10 +165,40 @@ class HttpProtocol(H11Protocol):
             return
         self._spoke = True
         super().data_received(data)
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+
+    def handle_events(self) -> None:
+        """Look at what has arrived, now or when the loop has a turn for it; nothing more is read until then."""
+        if not self._waits_for_turn and not self._turns.run(self._look):
+            self._waits_for_turn = True
+            self.flow.pause_reading()
+
+    def _look(self) -> None:
+        if self._waits_for_turn:
+            self._waits_for_turn = False
+            self.flow.resume_reading()
+        if self.transport.is_closing():
+            return
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before and self.conn.requests >= self._limits.requests:
+            self.cycle.scope["headers"] = [
+                *self.cycle.scope["headers"],
+                CLOSE_HEADER,
+            ]  # uvicorn repeats it in the answer
+        if self.conn.their_state is h11.SEND_BODY or (self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]):
             self._wait()
-        else:
+        elif self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._waits_since = self.loop.time()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self._limits.unread, self._close, "unread")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -132,8 +208,21 @@ class HttpProtocol(H11Protocol):
             self._waits_since = self.loop.time()  # uvicorn's own time for a kept connection runs
 
     def send_400_response(self, msg: str) -> None:
-        self._tell("not_http")
-        super().send_400_response(msg)
+        self._tell("ambiguous" if self.conn.ambiguous else "not_http")
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # the application's own answer comes too late
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """At the service's end; never an exception, which would leave the other connections waiting."""
+        try:
+            super().shutdown()
+        except h11.LocalProtocolError:
+            self.transport.abort()
 
     def _wait(self) -> None:
         """For the rest of a request; the time that runs already goes on."""
@@ -147,15 +236,22 @@ class HttpProtocol(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _too_slow(self) -> None:
         self._close("too_slow" if self._spoke else None)
 
     def _make_room(self) -> None:
-        waiting = [one for one in self.connections if isinstance(one, HttpProtocol) and one._waits_since is not None]
+        waiting = [
+            peer for peer in self.connections if isinstance(peer, HttpProtocol) and peer._waits_since is not None
+        ]
         if not waiting:
             self._tell("too_many")  # uvicorn answers 503
             return
-        oldest = min(waiting, key=lambda one: one._waits_since or 0.0)
+        oldest = min(waiting, key=lambda peer: peer._waits_since or 0.0)
         oldest._close("crowded_out")
         self.connections.discard(oldest)
 

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from portal.http_limits import Closed, HttpConfig, HttpLimits
+from listener.accepting import BACKLOG, Acceptor
+from portal.http_limits import Closed, HttpProtocol, HttpConfig, HttpLimits
 
 GRACE_SECONDS = 3
 """Open requests may finish this long at the end; the service as a whole has 10 s."""
@@ -59,19 +60,58 @@ async def serve(
         h11_max_incomplete_event_size=16_384,
     )
     server = _QuietServer(config)
-    running = asyncio.create_task(server.serve(sockets=[bound]))
+    running = asyncio.create_task(server.serve(sockets=[]))  # it accepts nothing itself, see `listener.accepting`
+    connecting = _Connecting(config, server)
+    acceptor = Acceptor(asyncio.get_running_loop(), connecting.admit, connecting.cannot_accept)
     try:
         while not server.started:
             if running.done():
                 await running
                 raise OSError("the HTTP server ended before it had started")
             await asyncio.sleep(0.005)
+        bound.listen(BACKLOG)
+        acceptor.open([bound])
         address = bound.getsockname()
         yield address[0], address[1]
     finally:
+        acceptor.close()
+        await connecting.finish()
         server.should_exit = True
         await running
+        for connection in tuple(server.server_state.connections):  # a peer that took no answer in all this time
+            connection.transport.abort()
         bound.close()
+
+
+class _Connecting:
+    """Sockets on their way from the accept loop to a protocol of uvicorn's."""
+
+    def __init__(self, config: HttpConfig, server: uvicorn.Server) -> None:
+        self._config = config
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def admit(self, sock: socket.socket, _: object) -> None:
+        sock.setblocking(False)
+        task = self._loop.create_task(self._connect(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cannot_accept(self, _: OSError) -> None:
+        self._config.reported("too_many", None, self._loop.time())
+
+    async def finish(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connect(self, sock: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._protocol, sock)
+        except OSError:  # the peer has gone
+            sock.close()
+
+    def _protocol(self) -> HttpProtocol:
+        return HttpProtocol(self._config, self._server.server_state, self._server.lifespan.state, self._loop)
 
 
 def _bind(host: str, port: int) -> socket.socket:

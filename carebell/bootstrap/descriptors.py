@@ -58,7 +58,9 @@ def share_out(limit: int, listeners: int) -> Descriptors:
         ConfigurationStop: too few are left for HL7 connections.
     """
     http, gateway = min(_HTTP, limit // 8), min(_GATEWAY, limit // 16)
-    connections = limit - _FILES - _DATABASE - http - gateway - PER_TURN * (listeners + 1)
+    connections = (
+        limit - _FILES - _DATABASE - http - gateway - PER_TURN * (listeners + 2)
+    )  # newcomers; HTTP connects in two turns
     if connections < _FEWEST:
         raise ConfigurationStop(
             f"this process may open {limit} files, which leaves no room for HL7 connections beside the database, the gateway"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -24,6 +26,8 @@ WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 HALF_HEAD = b"POST /in HTTP/1.1\r\nHost: x\r\nContent-"
 HALF_BODY = b"POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"
+LARGE = 16 * 1024 * 1024
+"""More than the kernel keeps for a peer that does not read."""
 SOON = HttpLimits(whole_request=0.1)
 NEVER = HttpLimits(whole_request=3600, connections=5)
 
@@ -35,6 +39,7 @@ class Behind:
     started: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
     busy: int = 0
+    gone: int = 0
     closed: list[Closed] = field(default_factory=list)
     peers: list[asyncio.StreamWriter] = field(default_factory=list)
     address: tuple[str, int] = ("", 0)
@@ -48,8 +53,16 @@ class Behind:
         await self.release.wait()
         return PlainTextResponse("late")
 
+    async def large(self, request: Request) -> PlainTextResponse:
+        self.busy += 1
+        return PlainTextResponse("x" * LARGE)
+
     async def take(self, request: Request) -> PlainTextResponse:
-        return PlainTextResponse(str(len(await request.body())))
+        try:
+            return PlainTextResponse(str(len(await request.body())))
+        except ClientDisconnect:
+            self.gone += 1
+            raise HTTPException(400) from None
 
     async def say(self, *parts: bytes) -> asyncio.StreamReader:
         """Open a connection and say this; it stays open."""
@@ -61,7 +74,7 @@ class Behind:
         return reader
 
     def reasons(self) -> list[str]:
-        return [one.reason for one in self.closed]
+        return [closed.reason for closed in self.closed]
 
 
 @pytest.fixture
@@ -75,6 +88,7 @@ async def opened(behind: Behind, limits: HttpLimits) -> AsyncIterator[None]:
         routes=[
             Route("/", behind.hello),
             Route("/slow", behind.slow),
+            Route("/large", behind.large),
             Route("/in", behind.take, methods=["POST"]),
         ]
     )
@@ -177,6 +191,117 @@ async def test_a_connection_whose_answer_is_on_its_way_makes_no_room(behind: Beh
         assert behind.reasons() == ["too_many"]
         behind.release.set()
         assert [(await rest(reader))[-4:] for reader in slow] == [b"late"] * NEVER.connections
+
+
+async def deaf(behind: Behind, count: int, said: bytes) -> None:
+    """Peers that ask and read nothing."""
+    for _ in range(count):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, behind.address)
+        _, writer = await asyncio.open_connection(sock=sock, limit=16)
+        behind.peers.append(writer)
+        writer.write(said)
+
+
+async def test_an_answer_that_nobody_reads_ends_its_connection(behind: Behind) -> None:
+    async with opened(behind, HttpLimits(unread=0.1)):
+        await deaf(behind, 1, WHOLE.replace(b"/ ", b"/large ", 1) * 50)
+        async with asyncio.timeout(PATIENCE):
+            while "unread" not in behind.reasons():  # noqa: ASYNC110  # the report rings no event
+                await asyncio.sleep(0.005)
+        assert behind.busy <= 2  # the requests behind the unread answer were not even looked at, but for the next one
+
+
+async def test_a_reader_that_is_slow_gets_its_whole_answer(behind: Behind) -> None:
+    async with opened(behind, HttpLimits(unread=3600)):
+        reader = await behind.say(LAST.replace(b"/ ", b"/large ", 1))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert len(await rest(reader)) == LARGE
+
+
+async def test_deaf_peers_make_room(behind: Behind) -> None:
+    async with opened(behind, NEVER):
+        await deaf(behind, NEVER.connections, WHOLE.replace(b"/ ", b"/large ", 1))
+        async with asyncio.timeout(PATIENCE):
+            while behind.busy < NEVER.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert (await rest(await behind.say(LAST))).endswith(b"hello")
+        assert behind.reasons() == ["crowded_out"]
+
+
+async def test_a_connection_has_so_many_requests_and_closes_with_its_last_answer(behind: Behind) -> None:
+    async with opened(behind, HttpLimits(requests=3)):
+        answers = (await rest(await behind.say(WHOLE * 10))).split(b"HTTP/1.1 200 OK")[1:]
+        assert [b"connection: close" in answer.lower() for answer in answers] == [False, False, True]
+        assert all(answer.endswith(b"hello") for answer in answers)
+
+
+async def test_requests_one_behind_the_other_are_answered_in_their_order(behind: Behind) -> None:
+    async with opened(behind, NEVER):
+        bodies = [b"x" * size for size in (3, 50_000, 0, 7)]
+        said = b"".join(b"POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(b), b) for b in bodies)
+        answers = (await rest(await behind.say(said + LAST))).split(b"HTTP/1.1 200 OK")[1:]
+        assert [answer.rpartition(b"\r\n")[2] for answer in answers] == [b"3", b"50000", b"0", b"7", b"hello"]
+
+
+async def test_pipelining_peers_that_read_nothing_keep_nobody_waiting(behind: Behind) -> None:
+    """A whole request is answered while all of theirs are far from done."""
+    async with opened(behind, HttpLimits(connections=50, unread=3600)):
+        await deaf(behind, 40, WHOLE.replace(b"/ ", b"/large ", 1) * 100)
+        for _ in range(3):
+            assert (await rest(await behind.say(LAST))).endswith(b"hello")
+        assert behind.reasons() == []
+        assert behind.busy <= 80
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Content-Length: 5\r\nContent-Length: 5",
+        b"Content-Length:\r\n 5",
+    ],
+)
+async def test_an_uncertain_end_is_refused_before_the_application(behind: Behind, fields: bytes) -> None:
+    async with opened(behind, NEVER):
+        said = b"POST /slow HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n0\r\n\r\n" % fields
+        assert (await rest(await behind.say(said))).startswith(b"HTTP/1.1 400")
+        assert (behind.reasons(), behind.busy) == (["ambiguous"], 0)
+
+
+async def test_a_bad_chunk_in_a_body_is_400_and_the_application_hears_that_the_peer_is_gone(
+    behind: Behind, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(behind, NEVER):
+        said = b"POST /in HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+        reader = await behind.say(said)
+        await asyncio.sleep(0.05)
+        behind.peers[0].write(b"zz\r\n")
+        assert (await rest(reader)).startswith(b"HTTP/1.1 400")
+        assert (behind.reasons(), behind.gone) == (["not_http"], 1)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_bad_chunk_behind_an_answer_only_closes(behind: Behind, caplog: pytest.LogCaptureFixture) -> None:
+    """The application has refused without reading the body."""
+    async with opened(behind, NEVER):
+        reader = await behind.say(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 405")
+        behind.peers[0].write(b"zz\r\n")
+        assert await rest(reader) == b"Method Not Allowed"
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_the_end_does_not_wait_for_peers_that_read_nothing(behind: Behind) -> None:
+    async with asyncio.timeout(PATIENCE):
+        async with opened(behind, HttpLimits(unread=3600, whole_request=3600)):
+            await deaf(behind, 5, WHOLE.replace(b"/ ", b"/large ", 1) * 3)
+            await behind.say(HALF_BODY)
+            await behind.say(HALF_HEAD)
+            await behind.say(b"")
 
 
 async def test_tls_on_the_plain_port_is_one_event_and_no_warning(
