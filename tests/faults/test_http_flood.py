@@ -40,7 +40,7 @@ def test_unread_answers_hold_nobody_up(tmp_path: Path, asks: bytes) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", http, limit=16)
                 writers.append(writer)
                 writer.write(asks * 1000)
-                while not writer.transport.is_closing():
+                while not writer.transport.is_closing():  # noqa: ASYNC110  # the transport rings no event
                     await asyncio.sleep(0.05)
 
         crowd = [asyncio.create_task(flood()) for _ in range(CROWD)]
