@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from listener.accepting import BACKLOG, Acceptor
-from portal.http_limits import Closed, HttpProtocol, HttpConfig, HttpLimits
+from portal.http_limits import Closed, HttpConfig, HttpLimits, HttpProtocol
 
 GRACE_SECONDS = 3
 """Open requests may finish this long at the end; the service as a whole has 10 s."""
