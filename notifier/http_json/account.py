@@ -13,6 +13,7 @@ from config.problems import ConfigurationError
 from notifier.http_json.client import JsonClient, tls_context
 from notifier.http_json.gateway import HttpJsonGateway
 from notifier.http_json.webhooks import EventsWebhook
+from notifier.reply_words import reply_words
 
 
 def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
@@ -50,6 +51,7 @@ def open_http_webhooks(loaded: Loaded) -> tuple[EventsWebhook, ...]:
     Raises:
         ConfigurationError: the secret cannot be read.
     """
+    reply_words()  # read now: the first event must not wait for files
     secrets = gateway_secrets(loaded, WEBHOOK_SECRET)
     if not secrets or loaded.configuration.gateway.http.public_url is None:
         return ()

@@ -9,6 +9,7 @@ from config.gateways import AUTH_TOKEN
 from config.load import Loaded
 from config.problems import ConfigurationError
 from notifier.gateway import Resend
+from notifier.reply_words import reply_words
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
@@ -47,6 +48,7 @@ def open_twilio_webhooks(loaded: Loaded) -> tuple[TwilioWebhook, ...]:
     Raises:
         ConfigurationError: the token cannot be read.
     """
+    reply_words()  # read now: the first webhook must not wait for files
     public_url, tokens = loaded.configuration.gateway.twilio.public_url, _tokens(loaded)
     if not tokens or public_url is None:
         return ()

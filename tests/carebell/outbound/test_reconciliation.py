@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.gateway import DeliveryStatus
+from notifier.gateway import DeliveryStatus, Resend
 from notifier.webhook import StatusUpdate
 from scheduler.sms import SmsState
 from simulator.faults import FaultPlan, ScriptedFault
@@ -109,6 +109,40 @@ def test_a_reminder_that_was_lost_stays_unknown_and_is_alarmed_once(service: Pie
         later(service)
     assert service.count(SmsState.UNKNOWN) == 1
     assert len(twilio.ledger.received) == 1
+    assert service.events("alarm_raised") == 1
+
+
+def test_a_gateway_that_takes_a_text_once_gets_it_until_it_answers(service: Pieces, twilio: PocketTwilio) -> None:
+    """Its list shows nothing, and what it has taken it does not take again: any text is posted again, as often as need be."""
+    twilio.resends = Resend.ALWAYS
+    meets(twilio, LOST, LOST, LOST)
+    say(service, "S12", 1)
+    service.tick()
+    for _ in range(4):
+        later(service)
+    assert of(twilio, "booked") == 1
+    assert service.count(SmsState.UNKNOWN) == 0
+
+
+def test_a_text_is_posted_again_only_while_it_is_of_use(service: Pieces, twilio: PocketTwilio) -> None:
+    twilio.resends = Resend.ALWAYS
+    meets(twilio, LOST)
+    say(service, "S12", 1)
+    service.tick()
+    later(service, 60 * 12)  # a text is of use for two hours
+    assert len(twilio.ledger.received) == 1
+    assert service.count(SmsState.UNKNOWN) == 1
+
+
+def test_a_gateway_that_may_never_get_a_text_twice_does_not(service: Pieces, twilio: PocketTwilio) -> None:
+    """`on_ambiguous: never_retry`."""
+    twilio.resends = Resend.NEVER
+    meets(twilio, None, LOST)
+    cancel(service)
+    for _ in range(3):
+        later(service)
+    assert of(twilio, "canceled") == 0
+    assert service.count(SmsState.UNKNOWN) == 1
     assert service.events("alarm_raised") == 1
 
 
