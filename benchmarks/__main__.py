@@ -49,7 +49,7 @@ def main() -> int:
         bench = Bench(extent, Path(place), progress.say)
         for theme in themes:
             parts[theme.name] = _measured(theme, bench, progress)
-            record = before.with_parts(parts, [each.name for each in THEMES])
+            record = before.with_parts(parts, [theme.name for theme in THEMES])
             if not given.short:
                 _write(record)  # so that what is interrupted has not been for nothing
     _show(record, short=given.short)
@@ -60,7 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--short", action="store_true", help="show that everything runs; keep nothing")
     parser.add_argument(
-        "--only", type=_themes, metavar="NAME,...", help=f"of {', '.join(each.name for each in THEMES)}"
+        "--only", type=_themes, metavar="NAME,...", help=f"of {', '.join(theme.name for theme in THEMES)}"
     )
     parser.add_argument("--rounds", type=int, help="rounds of each server")
     parser.add_argument("--seconds", type=float, help="seconds of each round")
@@ -105,8 +105,8 @@ def _measured(theme: Theme, bench: Bench, progress: Progress) -> TablePart:
         messages=bench.extent.messages, bytes=bench.size, rounds=bench.extent.rounds, seconds=bench.extent.seconds,
     )  # fmt: skip
     return TablePart(
-        conditions=conditions, intakes=[one for one in rows if isinstance(one, Intake)],
-        figures=[one for one in rows if isinstance(one, Figure)],
+        conditions=conditions, intakes=[row for row in rows if isinstance(row, Intake)],
+        figures=[row for row in rows if isinstance(row, Figure)],
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _show(record: ResultRecord, *, short: bool) -> None:
     if record.intakes:
         print(table(dated(HEAD), record.intake_rows()), end="\n\n")
     if short:
-        print(table(SHORT_HEAD, [one.short_cells() for one in record.figures]), end="\n\n")
+        print(table(SHORT_HEAD, [row.short_cells() for row in record.figures]), end="\n\n")
         print("everything ran, and the counts agree; so short a run says nothing of the targets")
         return
     print(table(dated(FIGURE_HEAD), record.figure_rows()), end="\n\n")

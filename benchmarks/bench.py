@@ -61,25 +61,25 @@ class Bench:
         """Every round of the service as shipped, or with `benchmarks.variants` changed; SystemExit where its counts disagree."""
         shown = " ".join(f"{name}={value}" for name, value in variables.items())
         self.say(f"carebell serve, {connections} connections {f'at {rate:.0f}/s ' if rate else ''}{shown}")
-        found = [
+        samples = [
             sample(
                 CAREBELL, self.messages, connections=connections, seconds=self.extent.seconds, rate=rate, variables=variables
             )
             for _ in range(self.extent.rounds)
         ]  # fmt: skip
-        for one in found:
-            agree(one)
-        return found
+        for measurement in samples:
+            agree(measurement)
+        return samples
 
 
-def agree(one: Sample) -> None:
+def agree(measurement: Sample) -> None:
     """Every message is answered, and answered AA: else the figures are of something else."""
-    if one.lost or one.accepted != one.answered or not one.answered:
+    if measurement.lost or measurement.accepted != measurement.answered or not measurement.answered:
         raise SystemExit(
-            f"benchmark: {one.answered} answered, {one.accepted} accepted, {one.lost} lost: counts disagree"
+            f"benchmark: {measurement.answered} answered, {measurement.accepted} accepted, {measurement.lost} lost: counts disagree"
         )
 
 
 def middle_rate(samples: Sequence[Sample]) -> float:
     """Messages a second, of the median round."""
-    return statistics.median(one.rate for one in samples)
+    return statistics.median(measurement.rate for measurement in samples)

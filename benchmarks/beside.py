@@ -19,7 +19,7 @@ def intakes(bench: Bench) -> list[Intake]:
     """Every server at every number of connections."""
     extent = bench.extent
     servers = (CAREBELL, *extent.yardsticks)
-    found = {
+    by_server = {
         (server.name, number): Intake(server=server.name, does=server.does, connections=number)
         for number in extent.connections
         for server in servers
@@ -28,11 +28,11 @@ def intakes(bench: Bench) -> list[Intake]:
         for turn in range(extent.rounds):
             for server in servers:
                 key = (server.name, number)
-                if found[key].missing:
+                if by_server[key].missing:
                     continue
                 bench.say(f"{server.name}, {number} connections, round {turn + 1} of {extent.rounds}")
-                found[key] = _one_more(bench, found[key], server, number)
-    return [_with_ratio(one, found) for one in found.values()]
+                by_server[key] = _one_more(bench, by_server[key], server, number)
+    return [_with_ratio(intake, by_server) for intake in by_server.values()]
 
 
 def _one_more(bench: Bench, so_far: Intake, server: Server, connections: int) -> Intake:
@@ -51,16 +51,16 @@ def _one_more(bench: Bench, so_far: Intake, server: Server, connections: int) ->
     return replace(so_far, samples=(*so_far.samples, new))
 
 
-def _with_ratio(one: Intake, found: _ByServer) -> Intake:
-    ours = found[CAREBELL.name, one.connections]
-    if one is ours or not one.samples or not ours.samples:
-        return one
-    return replace(one, ratio=ours.rate / one.rate)
+def _with_ratio(intake: Intake, by_server: _ByServer) -> Intake:
+    carebell_intake = by_server[CAREBELL.name, intake.connections]
+    if intake is carebell_intake or not intake.samples or not carebell_intake.samples:
+        return intake
+    return replace(intake, ratio=carebell_intake.rate / intake.rate)
 
 
-def figures(bench: Bench, found: list[Intake]) -> Iterator[Figure]:
+def figures(bench: Bench, rows: list[Intake]) -> Iterator[Figure]:
     """What the targets ask of these rounds, beside the raw costs on the same machine in the same minutes."""
-    by_server = {(one.server, one.connections): one for one in found}
+    by_server = {(intake.server, intake.connections): intake for intake in rows}
     most = max(number for number in bench.extent.connections if number <= 100)
     yield from _efficiency(bench, by_server[CAREBELL.name, most], most)
     yield from _against(by_server, bench.extent.connections)
@@ -109,18 +109,18 @@ def _latency(bench: Bench, by_server: _ByServer) -> Iterator[Figure]:
 def _against(by_server: _ByServer, connections: tuple[int, ...]) -> Iterator[Figure]:
     for server, wanted in ((USUAL, {16: 10.0, 100: 15.0}), (PYTHON_HL7, {100: 5.5}), (HAPI, {100: 1.5})):
         for number, target in wanted.items():
-            one = by_server.get((server.name, number))
-            if number in connections and one is not None:
+            intake = by_server.get((server.name, number))
+            if number in connections and intake is not None:
                 yield Figure(
-                    name=f"intake against {server.name}, {number} connections", value=one.ratio, unit="x", target=target,
-                    side="at least", note=one.missing,
+                    name=f"intake against {server.name}, {number} connections", value=intake.ratio, unit="x", target=target,
+                    side="at least", note=intake.missing,
                 )  # fmt: skip
 
 
 def _memory(by_server: _ByServer) -> Iterator[Figure]:
     at = max(number for server, number in by_server if server == CAREBELL.name)
-    ours = by_server[CAREBELL.name, at]
-    most = max(one.memory for one in ours.samples)
+    carebell_intake = by_server[CAREBELL.name, at]
+    most = max(intake.memory for intake in carebell_intake.samples)
     yield Figure(name=f"peak memory at {at} connections", value=most, unit="MB", target=150)
     if at == 500:
-        yield Figure(name="ACK p99 at 500 connections", value=ours.middle.p99, unit="ms", target=150)
+        yield Figure(name="ACK p99 at 500 connections", value=carebell_intake.middle.p99, unit="ms", target=150)

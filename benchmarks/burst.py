@@ -27,48 +27,48 @@ def burst(bench: Bench) -> Iterator[Figure]:
     bench.say(f"burst: {connections} connections, one message under way on each")
     with running(CAREBELL, bench.folder() / "server", messages) as it:
         seconds = _WAITING_TURN if bench.full else bench.extent.seconds
-        found = load(it, messages, connections=connections, seconds=seconds)
-        _agree(found, int(found["answered"]))
+        sums = load(it, messages, connections=connections, seconds=seconds)
+        _agree(sums, int(sums["answered"]))
     yield Figure(
-        name=f"ACK p99 over {connections} connections, one under way on each", value=found["p99"] / 1000, unit="s", target=1,
-        note=f"from the client's write to its answer, as many as the service may have in flight; {found['rate']:,.0f}/s; slowest "
-        f"{found['max']:.0f} ms",
+        name=f"ACK p99 over {connections} connections, one under way on each", value=sums["p99"] / 1000, unit="s", target=1,
+        note=f"from the client's write to its answer, as many as the service may have in flight; {sums['rate']:,.0f}/s; slowest "
+        f"{sums['max']:.0f} ms",
     )  # fmt: skip
 
 
 def _at_once(bench: Bench, messages: Messages, connections: int) -> Iterator[Figure]:
     count = messages.count
-    each = -(-count // connections)
+    per_connection = -(-count // connections)
     bench.say(f"burst: {count:,} messages at once over {connections} connections")
     folder = bench.folder() / "server"
     with running(CAREBELL, folder, messages) as it:
         before = it.memory()
-        found = load(it, messages, connections=connections, seconds=3600, outstanding=each)
-        _agree(found, count)
+        sums = load(it, messages, connections=connections, seconds=3600, outstanding=per_connection)
+        _agree(sums, count)
         memory = it.memory("VmHWM")
         in_flight, slowed = _told(folder)
     megabytes, says = count * messages.size / 1024**2, "says" if slowed else "does not say"
     name = f"burst of {count:,} over {connections} connections"
     yield Figure(
-        name=f"{name}, answered AA", value=found["accepted"], unit="", target=count, side="at least",
-        note=f"all {each} of each connection were written at once; {found['seconds']:.0f} s, {found['rate']:,.0f}/s; the last "
-        "answer came when everything before it was stored",
+        name=f"{name}, answered AA", value=sums["accepted"], unit="", target=count, side="at least",
+        note=f"all {per_connection} of each connection were written at once; {sums['seconds']:.0f} s, {sums['rate']:,.0f}/s; the "
+        "last answer came when everything before it was stored",
     )  # fmt: skip
     yield Figure(
         name=f"{name}, p99 in flight", value=in_flight[int(len(in_flight) * 0.99)] / 1000, unit="s", target=1,
         note="from when the listener took a message off its connection to its answer, by the service's log; before that it "
-        f"waited in its sender's or the kernel's buffers: p99 from the client's write {found['p99'] / 1000:.1f} s",
+        f"waited in its sender's or the kernel's buffers: p99 from the client's write {sums['p99'] / 1000:.1f} s",
     )  # fmt: skip
     yield Figure(
         name=f"{name}, peak memory", value=memory, unit="MB", target=150,
         note=f"{memory - before:.0f} MB more than before, of {megabytes:.0f} MB of messages; when a tenth was answered, "
-        f"{found['held_back']:.0f} MB had not left the senders; the log {says} that they were slowed",
+        f"{sums['held_back']:.0f} MB had not left the senders; the log {says} that they were slowed",
     )  # fmt: skip
 
 
-def _agree(found: dict[str, float], count: int) -> None:
-    if found["accepted"] != count or found["lost"] or not count:
-        raise SystemExit(f"benchmark: {count} sent, {found['accepted']:.0f} accepted: counts disagree")
+def _agree(sums: dict[str, float], count: int) -> None:
+    if sums["accepted"] != count or sums["lost"] or not count:
+        raise SystemExit(f"benchmark: {count} sent, {sums['accepted']:.0f} accepted: counts disagree")
 
 
 def _told(folder: Path) -> tuple[list[float], bool]:

@@ -50,18 +50,18 @@ def draw(points: Sequence[dict[str, Any]]) -> str:
         for size in sorted(set(sizes))
     ]
     for backend, name, label, colour in _SERIES:
-        mine = [point for point in points if point["backend"] == backend]
-        if not mine:
+        own = [point for point in points if point["backend"] == backend]
+        if not own:
             continue
-        path = "L".join(f"{x(point['appointments']):.1f} {y(point[name]):.1f}" for point in mine)
+        path = "L".join(f"{x(point['appointments']):.1f} {y(point[name]):.1f}" for point in own)
         parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [
             f'<circle cx="{x(point["appointments"]):.1f}" cy="{y(point[name]):.1f}" r="3.5" fill="{colour}">'
             f"<title>{label}, {point['appointments']:,}: {point[name]:.0f} us</title></circle>"
-            for point in mine
+            for point in own
         ]
         parts.append(
-            f'<text x="{x(mine[-1]["appointments"]) + 9:.0f}" y="{y(mine[-1][name]) + 4:.0f}" fill="{colour}">{label}</text>'
+            f'<text x="{x(own[-1]["appointments"]) + 9:.0f}" y="{y(own[-1][name]) + 4:.0f}" fill="{colour}">{label}</text>'
         )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12">'
@@ -94,14 +94,14 @@ def nodes_table(runs: Sequence[Sequence[dict[str, Any]]]) -> Iterator[str]:
     for turns in runs:
         medians = []
         for nodes in (1, 2):
-            mine = [turn for turn in turns if turn["nodes"] == nodes]
-            rates = sorted(turn["rate"] for turn in mine)
+            own = [turn for turn in turns if turn["nodes"] == nodes]
+            rates = sorted(turn["rate"] for turn in own)
             medians.append(statistics.median(rates))
-            share = mine[0]["share"]
+            share = own[0]["share"]
             rows.append((
                 "the machine's, shared by all" if share is None else f"{share} of a core each", str(nodes),
                 f"{medians[-1]:,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f})",
-                *(f"{statistics.median(turn[name] for turn in mine):.{digits}f}"
+                *(f"{statistics.median(turn[name] for turn in own):.{digits}f}"
                   for name, digits in (("p99", 0), ("nodes_cpu", 2), ("server_cpu", 2))),
                 f"{medians[-1] / medians[0]:.2f}" if nodes == 2 else "",
             ))  # fmt: skip

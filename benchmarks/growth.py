@@ -108,16 +108,16 @@ class Clinic:
         """Environment and alias of appointments, chosen at random."""
         return [("production", (_alias(number),)) for number in self._rng.sample(range(self.count), count)]
 
-    def moved(self, found: Appointment, history: tuple[PlannedRow, ...]) -> Save:
+    def moved(self, stored: Appointment, history: tuple[PlannedRow, ...]) -> Save:
         start = self._start()
-        revision = found.revision + 1
+        revision = stored.revision + 1
         taken = [
             replace(past, state=SmsState.SUPPRESSED, reason=Reason.SUPERSEDED, expires=None)
             for past in history
             if past.state is SmsState.DUE
         ]
         return Save(
-            appointment=replace(found, start=start, revision=revision), changes=[*taken, *_texts(start, revision)],
+            appointment=replace(stored, start=start, revision=revision), changes=[*taken, *_texts(start, revision)],
             new_aliases=(), is_new=False, config_version="c1",
         )  # fmt: skip
 
@@ -126,13 +126,17 @@ class Clinic:
 
     def _book(self, number: int) -> Save:
         start = self._start()
-        one = Appointment(
+        visit = Appointment(
             id=self.new_id(), environment="production", reference=str(number), aliases=(_alias(number),), revision=1,
             event_at=NOW, status=AppointmentStatus.ACTIVE, start=start, zone="America/Los_Angeles", language="en", changed_at=NOW,
             phone=PhoneNumber(f"+1202555{self._rng.randrange(100, 200):04d}", "mobile"), planned_at=NOW,
         )  # fmt: skip
         return Save(
-            appointment=one, changes=_texts(start, 1), new_aliases=one.aliases, is_new=True, config_version="c1"
+            appointment=visit,
+            changes=_texts(start, 1),
+            new_aliases=visit.aliases,
+            is_new=True,
+            config_version="c1",
         )
 
     def _start(self) -> datetime:
@@ -170,8 +174,8 @@ def book(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
     """One batch of first sights, as the way in does it."""
     saves, remembered = clinic.booked(count)
     with store.write() as conn:
-        known(conn, [(one.key, one.digest) for one in remembered])
-        find(conn, vault, [(one.appointment.environment, one.new_aliases) for one in saves], NOW)
+        known(conn, [(message.key, message.digest) for message in remembered])
+        find(conn, vault, [(booking.appointment.environment, booking.new_aliases) for booking in saves], NOW)
         save(conn, vault, saves, remembered, NOW, new_id=clinic.new_id)
 
 
@@ -179,9 +183,9 @@ def move(store: Store, vault: Vault, clinic: Clinic, count: int) -> None:
     """One batch of changes to appointments that are there."""
     remembered = clinic.remembered(count)
     with store.write() as conn:
-        known(conn, [(one.key, one.digest) for one in remembered])
-        found = find(conn, vault, clinic.some(count), NOW)
-        moved = [clinic.moved(one.appointment, one.history) for (one,) in found]
+        known(conn, [(message.key, message.digest) for message in remembered])
+        stored = find(conn, vault, clinic.some(count), NOW)
+        moved = [clinic.moved(appointment.appointment, appointment.history) for (appointment,) in stored]
         save(conn, vault, moved, remembered, NOW, new_id=clinic.new_id)
 
 
@@ -248,11 +252,11 @@ def _cpu_of(process: int | None) -> float:
 def _claim(store: Store, vault: Vault, now: datetime) -> int:
     with store.write() as conn:
         # The phones' day keys are asked for as of `now`; a visit that is over has none, so the number is given.
-        found = claim(
+        claims = claim(
             conn, vault, now, node="benchmark", limit=LIMIT, lease=timedelta(minutes=2),
             senders={"production": "+14255550100"}, decide=_send, recipient=lambda _: _PHONE,
         )  # fmt: skip
-    return len(found.claimed)
+    return len(claims.claimed)
 
 
 _PHONE: Final = PhoneNumber("+12025550143", "mobile")
@@ -306,7 +310,7 @@ def main(arguments: list[str]) -> None:
         points.append(point)
         print(" ".join(f"{value:>13}" for value in asdict(point).values()), flush=True)
         if chosen.output is not None:
-            chosen.output.write_text("".join(json.dumps(asdict(each)) + "\n" for each in points), encoding="utf-8")
+            chosen.output.write_text("".join(json.dumps(asdict(point)) + "\n" for point in points), encoding="utf-8")
     store.close()
 
 

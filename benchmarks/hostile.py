@@ -39,10 +39,10 @@ def beside_hostile(bench: Bench) -> Iterator[Figure]:
 
 
 def _healthy(it: Running, messages: Messages, seconds: float, *, first: int) -> dict[str, float]:
-    found = load(it, messages, connections=1, seconds=seconds, rate=_RATE, skip=first)
-    if found["lost"] or found["refused"] or not found["answered"]:
-        raise SystemExit(f"benchmark: a healthy peer lost {found['lost']:.0f}, was refused {found['refused']:.0f}")
-    return found
+    totals = load(it, messages, connections=1, seconds=seconds, rate=_RATE, skip=first)
+    if totals["lost"] or totals["refused"] or not totals["answered"]:
+        raise SystemExit(f"benchmark: a healthy peer lost {totals['lost']:.0f}, was refused {totals['refused']:.0f}")
+    return totals
 
 
 @contextmanager

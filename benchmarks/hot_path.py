@@ -27,8 +27,8 @@ def open_loop(bench: Bench) -> Iterator[Figure]:
     """Messages leave when they are due, whether or not answers have come."""
     connections = max(number for number in bench.extent.connections if number <= 100)
     rate = 2_000.0 if bench.full else 100.0
-    found = bench.carebell(connections, rate=rate)
-    middle = sorted(found, key=lambda one: one.p99)[len(found) // 2]
+    samples = bench.carebell(connections, rate=rate)
+    middle = sorted(samples, key=lambda sample: sample.p99)[len(samples) // 2]
     _, synced = inside.fdatasync_milliseconds(bench.folder())
     yield Figure(
         name=f"open loop, {rate:,.0f}/s over {connections} connections, p99", value=middle.p99, unit="ms", target=25,

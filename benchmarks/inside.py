@@ -173,8 +173,8 @@ def fill(folder: Path, certificate: bytes, *, due: int, waiting: int) -> Path:
 def due_at(number: int, due: datetime, now: datetime) -> Save:
     """Appointment `number`, stored now, and its only text."""
     phone = PhoneNumber(fictitious_number(number), "mobile")
-    one = appointment(number, start=due + timedelta(hours=24), phone=phone, changed_at=now, planned_at=now)
-    return first(one, reminder(due=due))
+    visit = appointment(number, start=due + timedelta(hours=24), phone=phone, changed_at=now, planned_at=now)
+    return first(visit, reminder(due=due))
 
 
 def _copy(file: Path, reference: str, count: int) -> None:

@@ -69,11 +69,11 @@ def sample(
 
 def _measured(it: Running, messages: Messages, connections: int, seconds: float, rate: float | None) -> Sample:
     cpu = it.cpu_seconds()
-    found = load(it, messages, connections=connections, seconds=seconds, rate=rate, skip=_WARMED_UP)
+    totals = load(it, messages, connections=connections, seconds=seconds, rate=rate, skip=_WARMED_UP)
     return Sample(
-        rate=found["rate"], p50=found["p50"], p99=found["p99"], client_idle=found["idle"],
-        server_cpu=(it.cpu_seconds() - cpu) / found["seconds"], answered=int(found["answered"]),
-        accepted=int(found["accepted"]), lost=int(found["lost"]), memory=it.memory("VmHWM"),
+        rate=totals["rate"], p50=totals["p50"], p99=totals["p99"], client_idle=totals["idle"],
+        server_cpu=(it.cpu_seconds() - cpu) / totals["seconds"], answered=int(totals["answered"]),
+        accepted=int(totals["accepted"]), lost=int(totals["lost"]), memory=it.memory("VmHWM"),
     )  # fmt: skip
 
 

@@ -47,8 +47,8 @@ def sign(file: Path, numbers: range, identity: SenderIdentity, now: datetime, *,
     parts = [numbers[at : at + _PART] for at in range(0, len(numbers), _PART)]
     with ProcessPoolExecutor(workers) as pool, file.open("wb") as out:
         for made in pool.map(_make, parts, repeat(identity), repeat(now)):
-            for one in made:
-                out.write(_LENGTH.pack(len(one)) + one)
+            for frame in made:
+                out.write(_LENGTH.pack(len(frame)) + frame)
     size = file.stat().st_size // len(numbers) - _LENGTH.size
     return Messages(file=file, count=len(numbers), size=size, certificate=identity.certificate)
 

@@ -71,17 +71,17 @@ def turn(
             configuration = write_configuration(Path(folder), [messages.certificate], url=url, sms={"debounce": "60s"})
             started = [Node(configuration, roles="listener") for _ in range(nodes)]
             ports = [started[client % nodes].port for client in range(2)]
-            warmed = sum(found["accepted"] for found in _load(messages, ports, connections, _WARMING, first=0))
+            warmed = sum(results["accepted"] for results in _load(messages, ports, connections, _WARMING, first=0))
             with _watched(started, server) as used, _limited(started, share):
-                found = _load(messages, ports, connections, seconds, first=messages.count // 4)
-            accepted = sum(each["accepted"] for each in found)
+                results = _load(messages, ports, connections, seconds, first=messages.count // 4)
+            accepted = sum(run["accepted"] for run in results)
             stored = _stored(url)
-            if stored < accepted + warmed or any(each["refused"] or each["lost"] for each in found):
-                raise SystemExit(f"{accepted + warmed:.0f} acknowledged, {stored} stored: {found}")
+            if stored < accepted + warmed or any(run["refused"] or run["lost"] for run in results):
+                raise SystemExit(f"{accepted + warmed:.0f} acknowledged, {stored} stored: {results}")
             return Turn(
-                nodes=nodes, share=share, rate=sum(each["rate"] for each in found), p99=max(each["p99"] for each in found),
+                nodes=nodes, share=share, rate=sum(run["rate"] for run in results), p99=max(run["p99"] for run in results),
                 nodes_cpu=used[0] / seconds, server_cpu=used[1] / seconds,
-                clients_cpu=sum(1 - each["idle"] for each in found), stored=stored,
+                clients_cpu=sum(1 - run["idle"] for run in results), stored=stored,
             )  # fmt: skip
         finally:
             kill_all()
@@ -163,7 +163,7 @@ def _stored(url: str) -> int:
 
 
 def _median(turns: Sequence[Turn], name: str) -> float:
-    return float(statistics.median(getattr(each, name) for each in turns))
+    return float(statistics.median(getattr(run, name) for run in turns))
 
 
 def main(arguments: list[str]) -> None:
@@ -194,7 +194,7 @@ def main(arguments: list[str]) -> None:
             )
             print(turns[-1], file=sys.stderr)
     print("nodes  messages/s  p99 ms  cores: nodes  PostgreSQL  clients")
-    by_nodes = {nodes: [each for each in turns if each.nodes == nodes] for nodes in (1, 2)}
+    by_nodes = {nodes: [run for run in turns if run.nodes == nodes] for nodes in (1, 2)}
     for nodes, of in by_nodes.items():
         rate, p99, own, database, clients = (
             _median(of, name) for name in ("rate", "p99", "nodes_cpu", "server_cpu", "clients_cpu")
@@ -202,12 +202,11 @@ def main(arguments: list[str]) -> None:
         print(f"{nodes:>5}  {rate:>10,.0f}  {p99:>6.0f}  {own:>12.2f}  {database:>10.2f}  {clients:>7.2f}")
     print(f"two against one: {_median(by_nodes[2], 'rate') / _median(by_nodes[1], 'rate'):.2f}")
     own, database = (
-        statistics.median(getattr(each, name) / each.rate for each in turns) * 1e6
-        for name in ("nodes_cpu", "server_cpu")
+        statistics.median(getattr(run, name) / run.rate for run in turns) * 1e6 for name in ("nodes_cpu", "server_cpu")
     )
     print(f"CPU a message: {own:.0f} us in a node, {database:.0f} us in PostgreSQL")
     if chosen.output is not None:
-        chosen.output.write_text("".join(json.dumps(asdict(each)) + "\n" for each in turns), encoding="utf-8")
+        chosen.output.write_text("".join(json.dumps(asdict(run)) + "\n" for run in turns), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,9 +56,9 @@ def write_page(record: ResultRecord) -> str:
 def _runs(record: ResultRecord) -> list[list[str]]:
     rows = []
     for name, part in record.parts.items():
-        one = part.conditions
+        run = part.conditions
         rows.append(
-            [name, one.when, f"{one.load_before:.1f}", f"{one.load_after:.1f}", f"{one.minutes:.1f}", one.machine,
-             f"{one.python}, SQLite {one.sqlite}"]
+            [name, run.when, f"{run.load_before:.1f}", f"{run.load_after:.1f}", f"{run.minutes:.1f}", run.machine,
+             f"{run.python}, SQLite {run.sqlite}"]
         )  # fmt: skip
     return rows

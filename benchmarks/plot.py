@@ -20,11 +20,11 @@ _COLOURS: Final = ("#b8c9d9", "#7fa1c2", "#41719c", "#1d3f5e")
 
 def draw(intakes: Sequence[Intake]) -> str:
     """An SVG document. Servers that were not run are left out."""
-    ran = [one for one in intakes if one.samples]
-    servers = list(dict.fromkeys(one.server for one in ran))
-    connections = sorted({one.connections for one in ran})
+    ran = [intake for intake in intakes if intake.samples]
+    servers = list(dict.fromkeys(intake.server for intake in ran))
+    connections = sorted({intake.connections for intake in ran})
     colours = {number: _COLOURS[at % len(_COLOURS)] for at, number in enumerate(connections)}
-    most = max((sample.rate for one in ran for sample in one.samples), default=10.0)
+    most = max((sample.rate for intake in ran for sample in intake.samples), default=10.0)
     decades = max(2, math.ceil(math.log10(max(most, 10))))
     scale = (_WIDTH - _LEFT - _RIGHT) / (decades - 1)
 
@@ -33,19 +33,19 @@ def draw(intakes: Sequence[Intake]) -> str:
 
     parts, y = [], float(_TOP)
     for server in servers:
-        rows = [one for one in ran if one.server == server]
+        rows = [intake for intake in ran if intake.server == server]
         parts.append(
             f'<text x="{_LEFT - 8}" y="{y + _BAR * len(rows) / 2 + 4:.0f}" text-anchor="end">{escape(server)}</text>'
         )
-        for one in rows:
-            rates = [sample.rate for sample in one.samples]
+        for intake in rows:
+            rates = [sample.rate for sample in intake.samples]
             middle = y + _BAR / 2
-            width, colour = x(one.rate) - _LEFT, colours[one.connections]
+            width, colour = x(intake.rate) - _LEFT, colours[intake.connections]
             parts.append(
                 f'<rect x="{_LEFT}" y="{y:.0f}" width="{width:.1f}" height="{_BAR - 2}" fill="{colour}">'
-                f"<title>{escape(server)}, {one.connections} connections: {one.rate:,.0f}/s</title></rect>"
+                f"<title>{escape(server)}, {intake.connections} connections: {intake.rate:,.0f}/s</title></rect>"
                 f'<path d="M{x(min(rates)):.1f} {middle:.1f}H{x(max(rates)):.1f}" stroke="#000"/>'
-                f'<text x="{x(max(rates)) + 5:.1f}" y="{y + _BAR - 3:.0f}" font-size="10">{one.rate:,.0f}</text>'
+                f'<text x="{x(max(rates)) + 5:.1f}" y="{y + _BAR - 3:.0f}" font-size="10">{intake.rate:,.0f}</text>'
             )
             y += _BAR
         y += _GROUP_GAP

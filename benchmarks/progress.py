@@ -45,7 +45,7 @@ class Progress:
     def _left(self, theme: Theme) -> str:
         spent = (self._seconds() - self._begun) / 60
         present = max(0.0, theme.minutes * self._scale - spent)
-        minutes = present + sum(one.minutes for one in self._themes[self._at + 1 :]) * self._scale
+        minutes = present + sum(theme.minutes for theme in self._themes[self._at + 1 :]) * self._scale
         return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
 
 

@@ -57,15 +57,15 @@ class ResultRecord:
         content: dict[str, Any] = json.loads(file.read_text("utf-8"))
         if "themes" not in content:
             raise ValueError(f"{file.name} is not of this benchmark's make: remove it, or run everything")
-        return cls({name: _part(found) for name, found in content["themes"].items()})
+        return cls({name: _part(content_part) for name, content_part in content["themes"].items()})
 
     def write(self, file: Path) -> None:
         """Everything, with every sample and verdict."""
         themes = {
             name: {
                 "conditions": asdict(part.conditions),
-                "intake": [asdict(one) for one in part.intakes],
-                "figures": [asdict(one) | {"verdict": one.verdict} for one in part.figures],
+                "intake": [asdict(row) for row in part.intakes],
+                "figures": [asdict(row) | {"verdict": row.verdict} for row in part.figures],
             }
             for name, part in self.parts.items()
         }
@@ -79,27 +79,27 @@ class ResultRecord:
 
     @property
     def intakes(self) -> list[Intake]:
-        return [one for part in self.parts.values() for one in part.intakes]
+        return [row for part in self.parts.values() for row in part.intakes]
 
     @property
     def figures(self) -> list[Figure]:
-        return [one for part in self.parts.values() for one in part.figures]
+        return [row for part in self.parts.values() for row in part.figures]
 
     def intake_rows(self) -> list[list[str]]:
         """Cells of the first table."""
-        return [_dated(one.cells(), part.conditions.when) for part in self.parts.values() for one in part.intakes]
+        return [_dated(row.cells(), part.conditions.when) for part in self.parts.values() for row in part.intakes]
 
     def figure_rows(self) -> list[list[str]]:
         """Cells of the second table."""
         return [
-            _dated(one.cells(), one.when or part.conditions.when)
+            _dated(row.cells(), row.when or part.conditions.when)
             for part in self.parts.values()
-            for one in part.figures
+            for row in part.figures
         ]
 
     def summary(self) -> str:
         """How many targets are met, missed and not run."""
-        verdicts = [one.verdict for one in self.figures if one.target is not None]
+        verdicts = [row.verdict for row in self.figures if row.target is not None]
         met, not_run = verdicts.count("met"), verdicts.count("not run")
         return f"{met} targets met, {len(verdicts) - met - not_run} missed, {not_run} not run"
 
@@ -113,9 +113,9 @@ def _dated(cells: Sequence[str], when: str) -> list[str]:
     return [*cells[:-1], when, cells[-1]]
 
 
-def _part(found: dict[str, Any]) -> TablePart:
+def _part(part: dict[str, Any]) -> TablePart:
     intakes = [
-        Intake(**{**one, "samples": tuple(Sample(**each) for each in one["samples"])}) for one in found["intake"]
+        Intake(**{**row, "samples": tuple(Sample(**sample) for sample in row["samples"])}) for row in part["intake"]
     ]
-    figures = [Figure(**{name: value for name, value in one.items() if name != "verdict"}) for one in found["figures"]]
-    return TablePart(conditions=Conditions(**found["conditions"]), intakes=intakes, figures=figures)
+    figures = [Figure(**{name: value for name, value in row.items() if name != "verdict"}) for row in part["figures"]]
+    return TablePart(conditions=Conditions(**part["conditions"]), intakes=intakes, figures=figures)

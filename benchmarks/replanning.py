@@ -51,7 +51,7 @@ def beside_intake(bench: Bench) -> Iterator[Figure]:
             changed = log.wait_for(Event.CONFIGURATION_CHANGED)
             client.begin()
             done = log.wait_for(Event.REPLANNED)
-            found = client.end()
+            totals = client.end()
         except BaseException:
             node.kill()
             raise
@@ -67,9 +67,9 @@ def beside_intake(bench: Bench) -> Iterator[Figure]:
         f"of each withdrawn, one planned; {rate:.0f} messages a second beside it",
     )  # fmt: skip
     yield Figure(
-        name=f"ACK p99 while re-planning {count:,}", value=found["p99"] / 1000, unit="s", target=1,
-        note=f"open loop, {rate:.0f}/s over {_CONNECTIONS} connections, from when a message was due; {found['answered']:.0f} "
-        f"answers in {found['seconds']:.0f} s; p50 {found['p50']:.0f} ms, slowest {found['max']:.0f} ms; "
+        name=f"ACK p99 while re-planning {count:,}", value=totals["p99"] / 1000, unit="s", target=1,
+        note=f"open loop, {rate:.0f}/s over {_CONNECTIONS} connections, from when a message was due; {totals['answered']:.0f} "
+        f"answers in {totals['seconds']:.0f} s; p50 {totals['p50']:.0f} ms, slowest {totals['max']:.0f} ms; "
         f"before it p99 {before['p99']:.0f} ms",
     )  # fmt: skip
 
@@ -87,10 +87,10 @@ def fill_future(folder: Path, messages: Messages, count: int) -> Path:
         saves = []
         for number in range(at, min(at + 500, count)):
             begins = start + timedelta(minutes=15 * rng.randrange(500))
-            one = appointment(
+            visit = appointment(
                 number, start=begins, changed_at=now, planned_at=now, aliases=(f"EPIC|LAMNA|filler|S{number}|",)
             )
-            saves.append(first(one, reminder(due=begins - timedelta(hours=24))))
+            saves.append(first(visit, reminder(due=begins - timedelta(hours=24))))
         with store.write() as conn:
             save(conn, vault, saves, [], now)
     store.close()
@@ -114,10 +114,10 @@ class _Client:
 
     def end(self) -> dict[str, float]:
         """Its figures; SystemExit where an answer is missing or another than AA."""
-        found: dict[str, float] = json.loads(self._process.communicate()[0])
-        if found["lost"] or found["refused"] or not found["answered"]:
-            raise SystemExit(f"benchmark: beside it {found['lost']:.0f} were lost, {found['refused']:.0f} refused")
-        return found
+        totals: dict[str, float] = json.loads(self._process.communicate()[0])
+        if totals["lost"] or totals["refused"] or not totals["answered"]:
+            raise SystemExit(f"benchmark: beside it {totals['lost']:.0f} were lost, {totals['refused']:.0f} refused")
+        return totals
 
 
 class _Log:

@@ -41,31 +41,31 @@ def two_nodes(bench: Bench) -> Iterator[Figure]:
 
 
 def _turns(bench: Bench, server: Server, share: float | None) -> dict[int, list[Turn]]:
-    found: dict[int, list[Turn]] = {1: [], 2: []}
+    turns_by_nodes: dict[int, list[Turn]] = {1: [], 2: []}
     rounds = bench.extent.nodes_rounds
     held = "" if share is None else f", {share:g} of a core each"
     for number in range(rounds):
-        for nodes, turns in found.items():
+        for nodes, turns in turns_by_nodes.items():
             bench.say(f"{nodes} node{'s' if nodes > 1 else ''} on PostgreSQL{held}, round {number + 1} of {rounds}")
             turns.append(
                 turn(
                     server, bench.messages, nodes=nodes, connections=_CONNECTIONS, seconds=bench.extent.nodes_seconds, share=share
                 )
             )  # fmt: skip
-    return found
+    return turns_by_nodes
 
 
 def _compared(share: float | None, turns: dict[int, list[Turn]]) -> Figure:
-    one, two = (statistics.median(each.rate for each in turns[nodes]) for nodes in (1, 2))
+    single, pair = (statistics.median(turn.rate for turn in turns[nodes]) for nodes in (1, 2))
     last = turns[2][-1]
-    used = f"{one:,.0f}/s, {two:,.0f}/s; with two, the nodes used {last.nodes_cpu:.2f} cores, PostgreSQL {last.server_cpu:.2f}"
+    used = f"{single:,.0f}/s, {pair:,.0f}/s; with two, the nodes used {last.nodes_cpu:.2f} cores, PostgreSQL {last.server_cpu:.2f}"
     if share is None:
         return Figure(
-            name=f"{_NAME}, all on the same cores", value=two / one, unit="x",
+            name=f"{_NAME}, all on the same cores", value=pair / single, unit="x",
             note=f"{used}; without a target: nodes, database and load client share this machine's cores, which one node fills",
         )  # fmt: skip
     return Figure(
-        name=_NAME, value=two / one, unit="x", target=1.6, side="at least",
+        name=_NAME, value=pair / single, unit="x", target=1.6, side="at least",
         note=f"{used}; simulated: each node has {share:g} of a core, because it is stopped while it is ahead of that; database and "
         "disk are shared as they are",
     )  # fmt: skip

@@ -77,14 +77,14 @@ def running(
         )
         assert process.stdout is not None
         try:
-            found = None
+            match = None
             for line in process.stdout:
-                found = _READY.search(line)
-                if found is not None:
+                match = _READY.search(line)
+                if match is not None:
                     break
-            if found is None:
+            if match is None:
                 raise Missing(f"did not start: {(folder / 'errors').read_text(errors='replace').strip()[-200:]}")
-            yield Running(port=int(found[1]), pid=process.pid)
+            yield Running(port=int(match[1]), pid=process.pid)
         finally:
             process.kill()
             process.wait(_PATIENCE)

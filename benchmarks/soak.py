@@ -65,9 +65,11 @@ def _points(bench: Bench, count: int) -> Iterator[tuple[int, float]]:
 
 
 def _send(it: Running, messages: Messages) -> None:
-    found = load(it, messages, connections=min(CONNECTIONS, messages.count), seconds=3600)
-    if found["accepted"] != messages.count:
-        became = ", ".join(f"{found[what]:.0f} {what}" for what in ("accepted", "refused", "lost", "connections_again"))
+    totals = load(it, messages, connections=min(CONNECTIONS, messages.count), seconds=3600)
+    if totals["accepted"] != messages.count:
+        became = ", ".join(
+            f"{totals[what]:.0f} {what}" for what in ("accepted", "refused", "lost", "connections_again")
+        )
         raise SystemExit(f"benchmark: {messages.count} sent, {became}: counts disagree")
 
 

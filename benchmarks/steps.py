@@ -53,10 +53,10 @@ def steps(folder: Path, messages: Messages) -> Iterable[tuple[str, float]]:
     rules = policies[_ENVIRONMENT].rules
     contents = [frame[1:-2] for frame in read_messages(messages.file)]
     sample = contents[:400]
-    yield "verify", cheapest(lambda one: keeper.verifier.verify(one, received_at=now), sample)
-    verified = [message for one in sample if (message := keeper.validate(one, now).verified) is not None]
-    yield "parse", cheapest(lambda one: siu.read(one, rules), verified)
-    validated = [keeper.validate(one, now) for one in contents]
+    yield "verify", cheapest(lambda content: keeper.verifier.verify(content, received_at=now), sample)
+    verified = [message for content in sample if (message := keeper.validate(content, now).verified) is not None]
+    yield "parse", cheapest(lambda message: siu.read(message, rules), verified)
+    validated = [keeper.validate(content, now) for content in contents]
     store, vault = components.open_database(loaded, upgrade=True), components.open_vault(loaded)
     registry, at = MessageProcessor(vault, lambda: policies, RandomIds()), 0
     for group, share in ((100, 0.5), (10, 0.35), (1, 0.1)):
@@ -67,13 +67,13 @@ def steps(folder: Path, messages: Messages) -> Iterable[tuple[str, float]]:
         yield f"plan and commit, groups of {group}", (time.process_time() - before) / len(jobs) * 1e6
     store.close()
     answered = partial(acknowledge, answer=ACCEPTED, now=now, control_id="1")
-    yield "answer", cheapest(lambda one: answered(one.msh), verified)
+    yield "answer", cheapest(lambda message: answered(message.msh), verified)
     with setup(now=lambda: now, file=folder / "log", terminal=io.StringIO()) as journal:
         yield "log line, file and terminal", cheapest(
-            lambda one: journal.emit(
+            lambda message: journal.emit(
                 Event.MESSAGE_ACCEPTED, environment=_ENVIRONMENT, control_id="B1", trigger="S12", appointment="1",
                 revision=1, effect="stored", answer="AA", planned=3, withdrawn=0, suppressed=0, milliseconds=9.5,
-                peer="127.0.0.1", thumbprint=one.thumbprint[:8],
+                peer="127.0.0.1", thumbprint=message.thumbprint[:8],
             ),
             verified,
         )  # fmt: skip

@@ -23,9 +23,9 @@ class Theme:
 
 
 def _intake(bench: Bench) -> Measured:
-    found = beside.intakes(bench)
-    yield from found
-    yield from beside.figures(bench, found)
+    rows = beside.intakes(bench)
+    yield from rows
+    yield from beside.figures(bench, rows)
 
 
 THEMES: Final = (

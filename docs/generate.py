@@ -48,9 +48,9 @@ def generated() -> Iterator[tuple[Path, str]]:
 def with_block(page: str, name: str, content: str) -> str:
     """The page with the block's content replaced. ValueError unless both markers stand in it once, in order."""
     begin, end = BEGIN.format(name=name), END.format(name=name)
-    before, found, rest = page.partition(begin)
+    before, mark, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
-    if not found or not closed or begin in rest or end in after:
+    if not mark or not closed or begin in rest or end in after:
         raise ValueError(f"the page needs one block between {begin.strip()} and {end.strip()}")
     return f"{before}{begin}\n{content.rstrip()}\n\n{end}{after}"
 

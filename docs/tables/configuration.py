@@ -57,8 +57,8 @@ def _sections(root: Schema, section: Schema, path: str) -> Iterator[str]:
 
 def _model(section: Schema) -> type[BaseModel]:
     """The model a section was made from: the schema says nothing of defaults that a function makes."""
-    found: type[BaseModel] = getattr(model, section["title"])
-    return found
+    definition: type[BaseModel] = getattr(model, section["title"])
+    return definition
 
 
 def _below(root: Schema, value: Schema) -> tuple[Schema | None, str]:
@@ -75,8 +75,8 @@ def _below(root: Schema, value: Schema) -> tuple[Schema | None, str]:
 
 
 def _resolve(root: Schema, part: Schema) -> Schema:
-    found: Schema = root["$defs"][part["$ref"].rsplit("/", 1)[-1]]
-    return found
+    definition: Schema = root["$defs"][part["$ref"].rsplit("/", 1)[-1]]
+    return definition
 
 
 def _type(root: Schema, value: Schema) -> str:
@@ -85,7 +85,7 @@ def _type(root: Schema, value: Schema) -> str:
     if "$ref" in value:
         return "section"
     if "enum" in value:
-        return " or ".join(code(str(each)) for each in value["enum"])
+        return " or ".join(code(str(value)) for value in value["enum"])
     if "const" in value:
         return code(str(value["const"]))
     kind = value.get("type")
@@ -151,6 +151,6 @@ def _written(value: object) -> str:
         case dict():
             return "{" + ", ".join(f"{key}: {_written(inner)}" for key, inner in value.items()) + "}"
         case list():
-            return "[" + ", ".join(_written(each) for each in value) + "]"
+            return "[" + ", ".join(_written(value) for value in value) + "]"
         case _:
             return str(value)

@@ -23,9 +23,9 @@ def seen(results: Path = RESULTS) -> str:
     run = json.loads(results.read_text("utf-8"))
     rows = [
         (
-            code(each["id"]), each["fault"], each["promise"], each["asked"], each["rounds"], each["seen"],
-            f"{each['verdict']}: {each['why']}" if each["why"] else each["verdict"], each["when"],
+            code(row["id"]), row["fault"], row["promise"], row["asked"], row["rounds"], row["seen"],
+            f"{row['verdict']}: {row['why']}" if row["why"] else row["verdict"], row["when"],
         )
-        for each in run["faults"]
+        for row in run["faults"]
     ]  # fmt: skip
     return f"Run on {run['machine']}.\n\n{table(_HEADINGS, rows)}"

@@ -42,7 +42,7 @@ A fault of ours (`TRANSIENT`) is by default no answer at all: the connection is 
 
 ## ERR-3, as used here (HL7 table 0357)
 
-{table(["ERR-3", "meaning"], [(each, ERROR_TEXTS[each]) for each in used])}"""
+{table(["ERR-3", "meaning"], [(code_, ERROR_TEXTS[code_]) for code_ in used])}"""
 
 
 _DOES: Final[dict[Action, str]] = {
@@ -85,58 +85,62 @@ def _load(name: str) -> FieldMap:
     return FieldMap.model_validate(YAML(typ="safe").load(text))
 
 
-def _identity(one: Identity) -> str:
-    return f"{code(one.id)} ({one.kind})"
+def _identity(identity: Identity) -> str:
+    return f"{code(identity.id)} ({identity.kind})"
 
 
-def _start(one: StartSource) -> str:
+def _start(source: StartSource) -> str:
     notes = [
-        note for note, holds in (("if it is a time", one.only_if_time), ("resource", one.of == "resource")) if holds
+        note
+        for note, holds in (("if it is a time", source.only_if_time), ("resource", source.of == "resource"))
+        if holds
     ]
-    return code(one.field) + (f" ({', '.join(notes)})" if notes else "")
+    return code(source.field) + (f" ({', '.join(notes)})" if notes else "")
 
 
-def _duration(one: DurationSource) -> str:
-    if one.end is not None:
-        return f"until {code(one.end)}"
-    if one.interval is not None:
-        return f"{code(one.interval)} (interval)"
-    return code(one.length or "") + (f" in {code(one.unit)}" if one.unit else "")
+def _duration(source: DurationSource) -> str:
+    if source.end is not None:
+        return f"until {code(source.end)}"
+    if source.interval is not None:
+        return f"{code(source.interval)} (interval)"
+    return code(source.length or "") + (f" in {code(source.unit)}" if source.unit else "")
 
 
 def _steps(texts: Iterable[str]) -> str:
     return ", then ".join(texts) or "nowhere"
 
 
-def _places(one: FieldMap) -> dict[str, str]:
+def _places(field_map: FieldMap) -> dict[str, str]:
     """What is read -> where from, in order."""
     return {
-        "key": _steps(_identity(each) for each in one.identity),
-        "visit of a series": code(one.occurrence) if one.occurrence else "ids are never shared",
-        "start": _steps(_start(each) for each in one.start),
-        "duration": _steps(_duration(each) for each in one.duration),
-        "clinic's zone": f"{_steps(codes([each]) for each in one.location_zone)}, looked up in `location_zones`",
-        "status": _steps(code(each) for each in [*one.status.fields, *one.status.reasons]),
-        "phone": _steps(code(each) for each in [*one.phone.fields, *one.phone.business_fields]),
-        "language": _steps(code(each) for each in one.language.fields),
-        "deceased": f"{code(one.deceased.flag)} is Y, or {code(one.deceased.date)} has a date",
-        "facility": _steps(code(each) for each in one.facility),
-        "location": _steps(code(each) for each in one.location),
-        "provider": _steps(code(each) for each in one.provider),
-        "patient's name": f"{code(one.patient_name)}, only where a text uses it",
+        "key": _steps(_identity(source) for source in field_map.identity),
+        "visit of a series": code(field_map.occurrence) if field_map.occurrence else "ids are never shared",
+        "start": _steps(_start(source) for source in field_map.start),
+        "duration": _steps(_duration(source) for source in field_map.duration),
+        "clinic's zone": f"{_steps(codes([source]) for source in field_map.location_zone)}, looked up in `location_zones`",
+        "status": _steps(code(source) for source in [*field_map.status.fields, *field_map.status.reasons]),
+        "phone": _steps(code(source) for source in [*field_map.phone.fields, *field_map.phone.business_fields]),
+        "language": _steps(code(source) for source in field_map.language.fields),
+        "deceased": f"{code(field_map.deceased.flag)} is Y, or {code(field_map.deceased.date)} has a date",
+        "facility": _steps(code(source) for source in field_map.facility),
+        "location": _steps(code(source) for source in field_map.location),
+        "provider": _steps(code(source) for source in field_map.provider),
+        "patient's name": f"{code(field_map.patient_name)}, only where a text uses it",
     }
 
 
 def fields() -> str:
     maps = {name: _load(name) for name in MAPS}
-    places = {name: _places(one) for name, one in maps.items()}
+    places = {name: _places(field_map) for name, field_map in maps.items()}
     rows = []
     for value, shipped in places["generic"].items():
         others = [f"{name}: {place[value]}" for name, place in places.items() if place[value] != shipped]
         rows.append((value, shipped, "; ".join(others) or "the same"))
-    statuses = [(status, *(", ".join(getattr(one.status, status)) for one in maps.values())) for status in STATUSES]
+    statuses = [
+        (status, *(", ".join(getattr(field_map.status, status)) for field_map in maps.values())) for status in STATUSES
+    ]
     phones = [
-        (kind, *(codes(getattr(one.phone, kind)) for one in maps.values()))
+        (kind, *(codes(getattr(field_map.phone, kind)) for field_map in maps.values()))
         for kind in ("cell", "personal", "landline", "never")
     ]
     return f"""# Field maps
