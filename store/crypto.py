@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -46,6 +46,11 @@ def day_of(instant: datetime) -> int:
     return (instant.astimezone(UTC).date() - _EPOCH).days
 
 
+def start_of(day: int) -> datetime:
+    """The first instant of a UTC day that is counted from 1970-01-01."""
+    return datetime.combine(_EPOCH + timedelta(days=day), time(), UTC)
+
+
 def seal(key: AESGCM, day: int, place: CellLocation, column: str, plain: bytes) -> bytes:
     """Encrypt one value for one place under the key of its day."""
     nonce = os.urandom(_NONCE_BYTES)
@@ -53,14 +58,14 @@ def seal(key: AESGCM, day: int, place: CellLocation, column: str, plain: bytes) 
 
 
 def sealed_day(sealed: bytes) -> int:
-    """Which day's key opens it. Unreadable where this is no sealed value."""
+    """Which day's key opens it. Undecipherable where this is no sealed value."""
     if sealed[:1] != _FORMAT or len(sealed) < _HEADER_BYTES + _NONCE_BYTES + 16:
         raise Undecipherable("?")
     return int.from_bytes(sealed[1:_HEADER_BYTES], "big")
 
 
 def unseal(key: AESGCM, place: CellLocation, column: str, sealed: bytes) -> bytes:
-    """Decrypt; Unreadable for a wrong key, another place or column, or a flipped bit."""
+    """Decrypt; Undecipherable for a wrong key, another place or column, or a flipped bit."""
     nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
     try:
         return key.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], place.bound_to(column))

@@ -19,9 +19,10 @@ from scheduler.appointment import AppointmentStatus
 from scheduler.sms import Reason, SmsKind, SmsState
 from store import replies
 from store.claims import WEEK
+from store.crypto import start_of
 from store.engine import Store
 from store.instants import UtcDateTime
-from store.tables import appointments, messages, outbox
+from store.tables import appointments, day_keys, messages, outbox
 from store.vault import Vault
 
 _PAGE: Final = 500
@@ -110,6 +111,37 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     waiting = _values((SmsState.DUE, SmsState.SENDING))
     cleared = conn.execute(useless.where(of.state.not_in(waiting)).values(phone_key=null())).rowcount
     return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """Attributes:
+    keys: day keys that opened with nothing and are gone. appointments: visits ahead that lost what those keys had sealed.
+    """
+
+    keys: int
+    appointments: int
+
+
+def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
+    """Take away day keys that no master key of the file opens, and what they sealed, so that messages bring it anew.
+
+    That is for a database from before a `rotation`, restored with a later key file. Where the right file may still turn up,
+    its numbers are lost by this.
+    """
+    days = vault.unreadable_days(conn)
+    of = appointments.c
+    emptied = 0
+    for day in days:
+        begins = start_of(day)
+        on_day = (of.forget_at >= begins) & (of.forget_at < begins + timedelta(days=1))
+        fault = case((of.phone.is_not(None), Reason.NO_PHONE.value), else_=of.phone_fault)
+        bare = {"phone": null(), "join_link": null(), "patient_name": null(), "told_details": null()}
+        conn.execute(update(appointments).where(on_day).values(phone_fault=fault, **bare))
+        emptied += conn.execute(select(func.count()).select_from(appointments).where(on_day)).scalar_one()
+    if days:
+        conn.execute(delete(day_keys).where(day_keys.c.day.in_(days)))
+    return GivenUp(keys=len(days), appointments=emptied)
 
 
 def settle_files(store: Store) -> bool:

@@ -1,7 +1,7 @@
 """The key ring: the master keys that wrap day keys, and the pepper of the phone index; one file outside the database.
 
-The file is JSON, mode 0400, written once by `create_key_file` (`carebell init`) and replaced as a whole by `rotate`.
-Old keys stay in it until no day key is wrapped under them, which is at the latest when their last day is over.
+The file is JSON, mode 0400, written once by `create_key_file` (`carebell init`) and replaced as a whole by `rotation.rotate`.
+It holds one master key; a second one only while a rotation moves the day keys, or after one that was cut off.
 
     KeyFault
      +- KEY_FILE_EXISTS, KEY_FILE_MISSING, KEY_FILE_UNREADABLE, KEY_FILE_OPEN_TO_OTHERS, KEY_FILE_DAMAGED
@@ -91,24 +91,22 @@ def read_key_file(path: Path) -> KeyRing:
     return _parse(path, content)
 
 
-def rotate_key_file(path: Path) -> KeyRing:
-    """Add a new master key and make it the current one. `Vault.rewrap` then moves the day keys to it."""
-    old = read_key_file(path)
-    number = max(old.masters) + 1
-    ring = KeyRing(current=number, masters={**old.masters, number: secrets.token_bytes(_KEY_BYTES)}, pepper=old.pepper)
+def add_master_key(path: Path) -> KeyRing:
+    """Write a new master key into the file and make it the current one; the first step of `rotation.rotate`."""
+    before = read_key_file(path)
+    number = max(before.masters) + 1
+    masters = {**before.masters, number: secrets.token_bytes(_KEY_BYTES)}
+    ring = KeyRing(current=number, masters=masters, pepper=before.pepper)
     _replace(path, ring)
     return ring
 
 
-def retire_old_keys(path: Path) -> KeyRing:
-    """Drop every master key but the current one and the one before it; to be called when `Vault.rewrap` has moved all day keys.
-
-    A service that still runs with the previous ring in memory may wrap the key of a new day under the previous master: it stays
-    until the next rotation.
-    """
-    old = read_key_file(path)
-    kept = {number: master for number, master in old.masters.items() if number >= old.current - 1}
-    ring = KeyRing(current=old.current, masters=kept, pepper=old.pepper)
+def drop_old_master_keys(path: Path) -> KeyRing:
+    """Take every master key but the current one out of the file; the last step of `rotation.rotate`."""
+    before = read_key_file(path)
+    ring = KeyRing(
+        current=before.current, masters={before.current: before.masters[before.current]}, pepper=before.pepper
+    )
     _replace(path, ring)
     return ring
 
@@ -139,11 +137,28 @@ def _write(handle: int, ring: KeyRing) -> None:
 
 
 def _replace(path: Path, ring: KeyRing) -> None:
-    """Write beside it and rename: a crash leaves the old ring or the new one, never half of one."""
+    """Write beside it and rename: a crash leaves the old ring or the new one, never half of one. The owner stays the same."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    _write(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), ring)
-    beside.replace(path)
+    try:
+        owner = path.stat()
+        try:
+            _write(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), ring)
+            _keep_owner(beside, owner)
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as fault:
+        why = (fault.strerror or "no reason given").lower()
+        raise KeyFault("KEY_FILE_UNREADABLE", f"{path} cannot be replaced: {why}; it is as it was.") from None
     _sync_folder(path)
+
+
+def _keep_owner(path: Path, owner: os.stat_result) -> None:
+    """`sudo carebell keys rotate` leaves a file that the service's own account can still read."""
+    written = path.stat()
+    if (written.st_uid, written.st_gid) != (owner.st_uid, owner.st_gid):
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _sync_folder(path: Path) -> None:

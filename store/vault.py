@@ -3,7 +3,8 @@
 One random key per UTC day of the deadline (`Appointment` start), stored wrapped by a master key of the ring. When the day
 is over its row is deleted: ciphertexts in backups, in the write-ahead log and in PostgreSQL's dead tuples become noise.
 The database is the truth. A key is used only if its row was seen in this transaction or it was cached from one that
-committed, and never after its day.
+committed, and never after its day. Which master key is current stands in the database too (`meta`), so that no process
+wraps a new day's key under one that a rotation has taken out of the file (`rotation`).
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from store.crypto import Undecipherable, day_of
 from store.keys import KeyFault, KeyRing
 from store.prepared import Prepared, any_of, list_value
-from store.tables import day_keys
+from store.tables import day_keys, meta
 from store.upsert import insert_into
 
 _NONCE_BYTES = 12
+_CURRENT_MASTER = "master_key"
+"""The row of `meta` with the number of the master key that the last rotation made."""
 
 
 @dataclass(slots=True)
@@ -32,9 +35,9 @@ class Vault:
     """The key ring in use. Thread-safe: entries are only added and removed whole.
 
     Attributes:
-        ring: replace it after `rotate_key_file`.
-        reread: reads the key file again, once for each master key that the ring does not know: somebody rotated the keys while
-            this process ran. None: what the ring does not know is unreadable.
+        ring: the key file's content when it was read last.
+        reread: reads the key file again, where the database names a master key that the ring does not know: somebody rotated
+            the keys while this process ran. None: what the ring does not know is unreadable.
         random: 32 bytes for a new day's key.
     """
 
@@ -56,14 +59,15 @@ class Vault:
         wanted = set(days)
         if not wanted:
             return {}
-        found = self._read(conn, wanted, unreadable)
-        missing = wanted - found.keys() if create else set()
+        keys = self._read(conn, wanted, unreadable)
+        missing = wanted - keys.keys() if create else set()
         if missing:
+            self._use_current_master(conn)
             rows = [{"day": day, "wrapped": self._wrap(day, self.random(32))} for day in sorted(missing)]
             # Another node may have made the same day's key a moment ago: the first one stays and both use it.
             conn.execute(insert_into(conn, day_keys).on_conflict_do_nothing(), rows)
-            found |= self._read(conn, missing, unreadable)
-        return found
+            keys |= self._read(conn, missing, unreadable)
+        return keys
 
     def destroy_before(self, conn: Connection, now: datetime) -> int:
         """Delete the keys of every day that is over; how many. What they sealed is unreadable from the commit on."""
@@ -71,26 +75,63 @@ class Vault:
         self._opened.clear()
         return gone
 
-    def rewrap(self, conn: Connection) -> int:
-        """Wrap every day key under the ring's current master key; how many were moved. Sealed values stay as they are."""
-        moved = 0
-        for day, wrapped in conn.execute(select(day_keys.c.day, day_keys.c.wrapped).with_for_update()).all():
-            if _master_number(wrapped) != self.ring.current:
+    def rewrap(self, conn: Connection) -> tuple[int, int]:
+        """Wrap every day key under the ring's current master key: (how many were moved, how many do not open).
+
+        No day's key is made by anybody else until the commit. Sealed values stay as they are.
+        """
+        _lock(conn, "SHARE ROW EXCLUSIVE")
+        moved = unreadable = 0
+        for day, wrapped in conn.execute(select(day_keys.c.day, day_keys.c.wrapped)).all():
+            if _master_number(wrapped) == self.ring.current:
+                continue
+            try:
                 fresh = self._wrap(day, self._unwrap(day, wrapped))
+            except Undecipherable:
+                unreadable += 1
+            else:
                 conn.execute(update(day_keys).where(day_keys.c.day == day).values(wrapped=fresh))
                 moved += 1
-        return moved
+        row = {"name": _CURRENT_MASTER, "value": str(self.ring.current)}
+        changed = {"value": row["value"]}
+        conn.execute(insert_into(conn, meta).values(row).on_conflict_do_update(index_elements=["name"], set_=changed))
+        return moved, unreadable
+
+    def unreadable_days(self, conn: Connection) -> list[int]:
+        """The days whose key is there and opens with no master key of the file."""
+        days = []
+        for day, wrapped in conn.execute(select(day_keys.c.day, day_keys.c.wrapped).order_by(day_keys.c.day)).all():
+            try:
+                self._unwrap(day, wrapped)
+            except Undecipherable:
+                days.append(day)
+        return days
+
+    def _use_current_master(self, conn: Connection) -> None:
+        """Read the key file again if keys were rotated since. Undecipherable where the file here does not have the new one."""
+        _lock(conn, "ROW EXCLUSIVE")  # a rotation is over before this, or waits for the commit
+        written = conn.execute(select(meta.c.value).where(meta.c.name == _CURRENT_MASTER)).scalar_one_or_none()
+        if written is None or int(written) <= self.ring.current:
+            return
+        self._read_file_again()
+        if int(written) > self.ring.current:
+            raise Undecipherable("day_keys.wrapped")
+
+    def _read_file_again(self) -> None:
+        if self.reread is not None:
+            with suppress(KeyFault):  # the file is being replaced, or somebody shut it: what is new in it stays unknown
+                self.ring = self.reread()
 
     def _read(self, conn: Connection, days: set[int], unreadable: set[int] | None) -> dict[int, AESGCM]:
-        found = {}
+        keys = {}
         for day, wrapped in _KEYS.fetch(conn, (list_value(conn, sorted(days)),)):
             try:
-                found[day] = self._open(day, wrapped)
+                keys[day] = self._open(day, wrapped)
             except Undecipherable:
                 if unreadable is None:
                     raise
                 unreadable.add(day)
-        return found
+        return keys
 
     def _open(self, day: int, wrapped: bytes) -> AESGCM:
         """Cached by the wrapped bytes, so that a key made in a transaction that rolled back is never mistaken."""
@@ -107,9 +148,8 @@ class Vault:
 
     def _unwrap(self, day: int, wrapped: bytes) -> bytes:
         master = self.ring.masters.get(_master_number(wrapped))
-        if master is None and self.reread is not None:
-            with suppress(KeyFault):  # the file is being replaced, or somebody shut it: this key stays unknown for now
-                self.ring = self.reread()
+        if master is None:
+            self._read_file_again()
             master = self.ring.masters.get(_master_number(wrapped))
         if master is None:
             raise Undecipherable("day_keys.wrapped")
@@ -117,6 +157,12 @@ class Vault:
             return AESGCM(master).decrypt(wrapped[4:16], wrapped[16:], f"day {day}".encode())
         except InvalidTag:
             raise Undecipherable("day_keys.wrapped") from None
+
+
+def _lock(conn: Connection, mode: str) -> None:
+    """Keep the day keys for this transaction, on PostgreSQL; SQLite's writing transactions follow one another anyway."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(text(f"LOCK TABLE day_keys IN {mode} MODE"))
 
 
 def _master_number(wrapped: bytes) -> int:

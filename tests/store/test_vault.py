@@ -14,7 +14,7 @@ from parser.phone import PhoneNumber
 from store.appointment_repository import find
 from store.crypto import CellLocation, Undecipherable, day_of, seal, unseal
 from store.engine import Store
-from store.keys import KeyFault, KeyRing, create_key_file, read_key_file, retire_old_keys, rotate_key_file
+from store.keys import KeyFault, KeyRing, create_key_file, read_key_file
 from store.tables import appointments, day_keys
 from store.vault import Vault
 from tests.store.samples import NOW, PHONE, appointment, first, put
@@ -74,44 +74,6 @@ def test_a_key_made_in_a_transaction_that_rolled_back_is_not_used(store: Store, 
         fail()
     with store.write() as conn:
         assert vault.keys_for(conn, {5}, create=False) == {}
-
-
-def test_rotation_moves_day_keys_and_keeps_every_value(store: Store, tmp_path: Path) -> None:
-    file = tmp_path / "ring"
-    vault = Vault(create_key_file(file))
-    one = appointment()
-    put(store, vault, [first(one)])
-    vault.ring = rotate_key_file(file)
-    with store.write() as conn:
-        assert vault.rewrap(conn) == 1
-        assert vault.rewrap(conn) == 0
-    fresh = Vault(retire_old_keys(file))
-    assert (set(fresh.ring.masters), fresh.ring.phone_key(PHONE)) == ({1, 2}, vault.ring.phone_key(PHONE))
-    with store.write() as conn:
-        assert find(conn, fresh, [("production", one.aliases)], NOW)[0][0].appointment == one
-
-
-def test_a_running_service_takes_a_rotated_key_up_by_itself(store: Store, tmp_path: Path) -> None:
-    file = tmp_path / "ring"
-    running = Vault(create_key_file(file), reread=lambda: read_key_file(file))
-    one = appointment()
-    operator = Vault(rotate_key_file(file))
-    put(store, running, [first(one)])  # a new day, still wrapped under the key before
-    with store.write() as conn:
-        operator.rewrap(conn)
-    retire_old_keys(file)
-    with store.write() as conn:
-        assert find(conn, running, [("production", one.aliases)], NOW)[0][0].appointment == one
-    assert running.ring.current == 2
-
-
-def test_the_key_before_the_last_is_dropped_at_the_next_rotation(tmp_path: Path) -> None:
-    file = tmp_path / "ring"
-    create_key_file(file)
-    for _ in range(2):
-        rotate_key_file(file)
-        kept = retire_old_keys(file)
-    assert set(kept.masters) == {2, 3}
 
 
 def test_another_ring_cannot_open_the_day_keys(store: Store, vault: Vault) -> None:
