@@ -288,7 +288,8 @@ class Event(Enum):
     NUMBER_UNREADABLE = _critical(
         "environment appointment count next_at",
         "Sealed numbers do not open with the keys there are (`count` texts, the first one's appointment named); the others leave.",
-        "Put the key file right (`storage.key_file`): restored from a backup it may lack the newest key. Texts wait for it.",
+        "Put the key file right (`storage.key_file`): restored from a backup it may lack the newest key. Texts wait for it. "
+        "A database from before a rotation: `carebell keys drop-unreadable`.",
     )
     SMS_RETRY = _info(
         "environment appointment kind rule sms code reason attempt next_at",
@@ -371,7 +372,9 @@ class Event(Enum):
         "Nothing once: it is tried for 14 days. After that delete it in the gateway's console.",
     )
     KEY_ROTATED = _info(
-        "key count seconds actor", "Data is now encrypted with a new key.", "Keep a copy of the key file."
+        "key count seconds actor",
+        "Every day's key is wrapped under a new master key; the one before is gone from the key file.",
+        "Back up the key file and the database: no backup from before opens with this key file.",
     )
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 FIELDS: Final[dict[str, str]] = {
-    "action": "what an operator did, as the command says it: `hold`, `release`, `purge`, `optout add`, `keys rotate`",
+    "action": "what an operator did, as the command says it: `hold`, `release`, `purge`, `optout add`, `keys drop-unreadable`",
     "active": "thumbprints (8 characters) of the certificates now in use",
     "actor": "who did it: the account that ran the command, or `service`",
     "alarm": "the alarm's stable name, such as `lag`, `silence`, `unmapped_code`, `purge_overdue`",

@@ -27,7 +27,7 @@ from store.vault import Vault
 
 _PAGE: Final = 500
 _UNSETTLED: Final = (SmsState.DUE, SmsState.SENDING, SmsState.ACCEPTED, SmsState.SENT, SmsState.UNKNOWN)
-_KEEP_PHONE_KEYS: Final = WEEK + timedelta(days=1)
+KEEP_PHONE_KEYS: Final = WEEK + timedelta(days=1)
 """A cap looks back seven days; after that the number's HMAC in the outbox is of no use."""
 
 
@@ -107,7 +107,7 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
         expired += conn.execute(old).rowcount
     of = outbox.c
     # Whatever a row's state by then: no cap looks back so far, and nobody asks the gateway about it any more.
-    useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - _KEEP_PHONE_KEYS)
+    useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - KEEP_PHONE_KEYS)
     waiting = _values((SmsState.DUE, SmsState.SENDING))
     cleared = conn.execute(useless.where(of.state.not_in(waiting)).values(phone_key=null())).rowcount
     return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))

@@ -69,9 +69,11 @@ def purge(
     number: Number = None,
     config: Config = None,
     at: At = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Search every file for a number.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Search files and visits for a number, and say until when it is kept.")
+    ] = False,
 ) -> None:
-    """Forget now what is due to be forgotten."""
+    """Forget now what is due to be forgotten; with `--verify`, say where a number still stands."""
     from carebell.commands.operate import purge as run
 
     raise typer.Exit(run(config_of(context, config), number, at=at, verify=verify))
@@ -79,10 +81,22 @@ def purge(
 
 @keys.command("rotate")
 def keys_rotate(context: typer.Context, config: Config = None) -> None:
-    """A new data-encryption key; what is stored is re-encrypted."""
-    from carebell.commands.operate import rotate as run
+    """Make a new master key, wrap every day's key under it, and take the old one out of the key file."""
+    from carebell.commands.keys import rotate as run
 
     run(config_of(context, config))
+
+
+@keys.command("drop-unreadable")
+def keys_drop_unreadable(
+    context: typer.Context,
+    config: Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, say how many there are.")] = False,
+) -> None:
+    """Take away day keys that the key file does not open: of a database restored from before the last `keys rotate`."""
+    from carebell.commands.keys import drop_unreadable as run
+
+    raise typer.Exit(run(config_of(context, config), sure=yes))
 
 
 @db.command("upgrade")

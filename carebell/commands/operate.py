@@ -1,10 +1,12 @@
-"""Operations by hand, all audited: `hold`, `release`, `purge`, `keys rotate`, `db upgrade`."""
+"""Operations by hand, all audited: `hold`, `release`, `purge`, `db upgrade`."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.open_store import Opened, opened
@@ -18,7 +20,7 @@ from store import audit, holds, schema
 from store.engine import open_store
 from store.faults import StoreFault
 from store.holds import Hold
-from store.keys import retire_old_keys, rotate_key_file
+from store.phone_holders import PhoneHashes, PhoneHolder, PhoneSearch
 from store.phone_scan import scan_files
 
 
@@ -80,7 +82,7 @@ def _scope(session: Opened, environment: str | None) -> tuple[HoldScope, str]:
 
 
 def purge(config: Path | None, number: str | None, *, at: datetime | None, verify: bool) -> int:
-    """Forget what is due; with `verify`, search every file for a number. 1 if it is found, or the files could not be cut."""
+    """Forget what is due; with `verify`, say where a number stands. 1 if it stands anywhere, or the files could not be cut."""
     if number is not None and not verify:
         raise UsageStop("a number goes with --verify; nothing was done")
     search_number = None
@@ -108,11 +110,11 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
         if not purged.files_settled:
             print("the database's log could not be cut now, because somebody is reading; run purge again")
             return REFUSED
-        return OK if search_number is None else _verify(session, search_number)
+        return OK if search_number is None else _verify(session, search_number, now)
 
 
-def _verify(session: Opened, number: PhoneNumber) -> int:
-    """Where a number stands in the database's files and the log."""
+def _verify(session: Opened, number: PhoneNumber, now: datetime) -> int:
+    """Print where a number stands: plain in a file, encrypted with a visit, or as a keyed hash. 1 where it can be had."""
     log, gateway = session.loaded.configuration.log.file, session.loaded.configuration.gateway
     files = [
         *session.store.files,
@@ -123,27 +125,41 @@ def _verify(session: Opened, number: PhoneNumber) -> int:
     traces = scan_files(present, number)
     for trace in traces:
         print(f"{trace.path}: found at byte {trace.offset} ({trace.spelling})")
-    print(f"searched {len(present)} files: {'found' if traces else 'not found'}")
-    return REFUSED if traces else OK
+    print(f"searched {len(present)} files for its digits: {'found' if traces else 'not found'}")
+    search = PhoneSearch(session.store, session.vault, number, now)
+    kept = 0
+    for holder in search.holders():
+        kept += 1
+        print(f"kept encrypted for {holder.environment} {holder.reference}: {_kept_until(holder)}")
+    if kept:
+        print(f"kept encrypted for {kept} {'visit' if kept == 1 else 'visits'}, as listed")
+    else:
+        print("no visit keeps it")
+    if search.unreadable:
+        print(f"{search.unreadable} visits keep a number that opens with no key of the file: it may be this one")
+    for line in _hashed(search.hashes()):
+        print(line)
+    return REFUSED if traces or kept or search.unreadable else OK
 
 
-def rotate(config: Path | None) -> None:
-    """A new master key; every day key is wrapped under it, then the old one is taken out of the file."""
-    with opened(config) as session:
-        key_file = session.loaded.configuration.storage.key_file
-        session.vault.ring = rotate_key_file(key_file)
-        now = session.now()
-        with session.store.write() as conn:
-            moved = session.vault.rewrap(conn)
-            audit.append(
-                conn, actor=session.actor, action="keys.rotate", subject=f"key {session.vault.ring.current}", at=now
-            )
-        retire_old_keys(key_file)
-        session.tell(Event.KEY_ROTATED, key=session.vault.ring.current, count=moved, actor=session.actor)
-    print(f"key {session.vault.ring.current} is in use, {moved} day keys were moved to it")
-    print(
-        "a running service takes the new key up by itself; the one before it stays in the file until the next rotation"
+def _kept_until(holder: PhoneHolder) -> str:
+    """`active, until it begins, 2026-12-03 14:00 PST; 2 texts wait`."""
+    until = f"{holder.until.astimezone(ZoneInfo(holder.zone)):%Y-%m-%d %H:%M %Z}"
+    when = (
+        f"until its cancellation is settled, {until} at the latest" if holder.settles else f"until it begins, {until}"
     )
+    waiting = f"; {holder.waiting} {'text waits' if holder.waiting == 1 else 'texts wait'}" if holder.waiting else ""
+    return f"{holder.status}, {when}{waiting}"
+
+
+def _hashed(hashes: PhoneHashes) -> Iterator[str]:
+    """What stays of a number that is gone. It is no number, and so no reason for exit code 1."""
+    if hashes.texts:
+        until = "" if hashes.until is None else f", until {hashes.until:%Y-%m-%d %H:%M} UTC"
+        counted = "1 text" if hashes.texts == 1 else f"{hashes.texts} texts"
+        yield f"its keyed hash stands beside {counted} for the caps{until}"
+    if hashes.opted_out:
+        yield "its keyed hash stands in the opt-out list, until the patient texts START"
 
 
 def upgrade(config: Path | None) -> None:

@@ -16,7 +16,7 @@ from tests.story.folder import VECTORS
 COMMANDS = (
     "init", "demo", "serve", "check-config", "cert", "cert show", "sign", "verify", "send", "explain", "plan", "outbox",
     "appointments", "logs", "status", "optout", "optout list", "optout add", "optout remove", "hold", "release", "purge",
-    "keys", "keys rotate", "db", "db upgrade", "simulator", "simulator twilio", "simulator ehr",
+    "keys", "keys rotate", "keys drop-unreadable", "db", "db upgrade", "simulator", "simulator twilio", "simulator ehr",
 )  # fmt: skip
 M01 = VECTORS / "messages/accept/m01-rs256-s12.hl7"
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from store.audit import entries
+from store.engine import open_store
 from tests.carebell.conftest import Carebell, Ended
 from tests.story.clinic import Clinic, opened
 from tests.story.ehr import signed, unsigned
@@ -177,7 +182,8 @@ def test_purge_forgets_what_is_due_and_searches_every_file(carebell: Carebell, c
     ended = carebell(*search, typed=f"{PATIENT}\n")
     assert ended.code == 0
     assert "forgotten: 2 appointments" in ended.out
-    assert ended.out.splitlines()[-1].endswith("files: not found")
+    assert ended.out.splitlines()[-2].endswith("files for its digits: not found")
+    assert ended.out.splitlines()[-1] == "no visit keeps it"
     assert {row["phone"] for row in carebell("-c", configuration, "appointments", "--json").rows} == {None}
     assert PATIENT[2:] not in ended.out + ended.err
     # What it would say if a file still held the number.
@@ -199,6 +205,48 @@ def test_purge_asks_for_a_usable_number_before_it_forgets(carebell: Carebell, co
         assert ended.sentence == "a number is written in E.164, such as +12025550143"
 
 
+def test_purge_says_which_visits_keep_a_number_and_until_when(carebell: Carebell, configuration: Path) -> None:
+    """Nothing is due: no file holds the digits, and still the number can be had until the visit begins."""
+    now = datetime.now(UTC)
+    _live(configuration, at=now, then=timedelta(minutes=2))
+    carebell("-c", configuration, "optout", "add", PATIENT)
+    ended = carebell("-c", configuration, "purge", "--verify", PATIENT)
+    [row] = carebell("-c", configuration, "appointments", "--appointment", "A1", "--json").rows
+    begins = datetime.fromisoformat(row["start"]).astimezone(ZoneInfo("America/Los_Angeles"))
+    assert ended.code == 1
+    *_, searched, kept, counted, hashed = ended.out.splitlines()
+    assert searched.endswith("files for its digits: not found")
+    assert kept.startswith(f"kept encrypted for production A1: active, until it begins, {begins:%Y-%m-%d %H:%M %Z}")
+    assert counted == "kept encrypted for 1 visit, as listed"
+    assert hashed == "its keyed hash stands in the opt-out list, until the patient texts START"
+    assert "T1" not in ended.out, "another number's visit"
+    assert PATIENT[2:] not in ended.out
+
+
+def test_purge_does_not_call_an_unreadable_number_gone(carebell: Carebell, configuration: Path) -> None:
+    """Whose number it is cannot be known without the key; `keys drop-unreadable` ends that, and only when told twice."""
+    _live(configuration, at=datetime.now(UTC))
+    key_file = configuration.with_name("carebell.key")
+    other = json.loads(key_file.read_text("ascii"))
+    other["masters"] = {"1": "ab" * 32}
+    key_file.chmod(0o600)
+    key_file.write_text(json.dumps(other))
+    searched = carebell("-c", configuration, "purge", "--verify", PATIENT)
+    assert searched.code == 1
+    assert "2 visits keep a number that opens with no key of the file" in searched.out
+
+    asked = carebell("-c", configuration, "keys", "drop-unreadable")
+    assert (asked.code, "Nothing was done." in asked.out) == (1, True)
+    done = carebell("-c", configuration, "keys", "drop-unreadable", "--yes")
+    assert (done.code, done.out) == (0, "taken away: 1 day keys; 2 visits wait for a message with their number\n")
+    again = carebell("-c", configuration, "keys", "drop-unreadable", "--yes")
+    assert (again.code, again.out) == (0, "every day key opens with the key file; nothing was done\n")
+    assert carebell("-c", configuration, "purge", "--verify", PATIENT).code == 0
+    with closing(open_store(f"sqlite:///{configuration.with_name('carebell.db')}")) as store, store.read() as conn:
+        actions = [entry.action for entry in entries(conn)]
+    assert actions[-2:] == ["keys.drop", "purge"]
+
+
 def test_after_a_rotation_the_service_reads_what_was_stored_before(carebell: Carebell, configuration: Path) -> None:
     _by_day_and_night(configuration)
     now = datetime.now(UTC)
@@ -208,6 +256,7 @@ def test_after_a_rotation_the_service_reads_what_was_stored_before(carebell: Car
         ended = carebell("-c", configuration, "keys", "rotate")
         assert ended.code == 0
         assert "takes the new key up by itself" in ended.out
+        assert "the key before it is gone from the file" in ended.out
     after = configuration.with_name("carebell.key").read_bytes()
     assert after != before
     assert stat.S_IMODE(configuration.with_name("carebell.key").stat().st_mode) == 0o400

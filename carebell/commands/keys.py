@@ -1,0 +1,62 @@
+"""`keys rotate` and `keys drop-unreadable`: the master key of the stored numbers, both audited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from carebell.commands.open_store import opened
+from carebell.exits import OK, REFUSED, ConfigurationStop
+from journal.events import Event
+from store import audit
+from store.forgetting import give_up_unreadable
+from store.keys import KeyFault
+from store.rotation import rotate as rotate_master_key
+
+
+def rotate(config: Path | None) -> None:
+    """Make a new master key, wrap every day key under it, and take the old one out of the file."""
+    with opened(config) as session:
+        key_file = session.loaded.configuration.storage.key_file
+        try:
+            done = rotate_master_key(session.store, session.vault, key_file, actor=session.actor, now=session.now())
+        except KeyFault as fault:
+            raise ConfigurationStop(str(session.loaded.problem(("storage", "key_file"), str(fault)))) from None
+        session.tell(Event.KEY_ROTATED, key=done.key, count=done.moved, actor=session.actor)
+        several_nodes = session.store.backend != "sqlite"
+    print(f"key {done.key} is in use, {done.moved} day keys were moved to it; the key before it is gone from the file")
+    print("back up the key file and the database now: this key file opens no backup from before")
+    if several_nodes:
+        print("copy the key file to every other node now: until then they store no message and send no text")
+    else:
+        print("a running service takes the new key up by itself")
+    if done.unreadable:
+        print(
+            f"{done.unreadable} day keys open with no key of the file and stayed as they were; "
+            "`carebell keys drop-unreadable` takes them away"
+        )
+
+
+def drop_unreadable(config: Path | None, *, sure: bool) -> int:
+    """Take away day keys that the key file does not open; 1, and nothing is done, without `sure` where there are any."""
+    with opened(config) as session:
+        with session.store.read() as conn:
+            days = session.vault.unreadable_days(conn)
+        if not days:
+            print("every day key opens with the key file; nothing was done")
+            return OK
+        if not sure:
+            print(
+                f"{len(days)} day keys open with no key of the file. If the right key file can still be had, put it in place "
+                "instead. Otherwise the numbers are lost already: --yes takes the keys away, and the EHR's next message about "
+                "each visit brings its number again. Nothing was done."
+            )
+            return REFUSED
+        with session.store.write() as conn:
+            given_up = give_up_unreadable(conn, session.vault)
+            after = f"{given_up.keys} day keys, {given_up.appointments} appointments"
+            audit.append(
+                conn, actor=session.actor, action="keys.drop", subject="unreadable", after=after, at=session.now()
+            )
+        session.tell(Event.OPERATOR_ACTED, action="keys drop-unreadable", actor=session.actor)
+    print(f"taken away: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number")
+    return OK

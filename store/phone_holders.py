@@ -1,0 +1,116 @@
+"""Which visits keep a number, encrypted, and until when; and where its keyed hash stands. For `purge --verify`.
+
+`phone_scan` cannot see a sealed number. Here every sealed number is opened and compared, in pages that keep memory flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import func, select
+
+from parser.phone import PhoneNumber
+from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.sms import SmsState
+from store.appointment_repository import load
+from store.engine import Store
+from store.forgetting import KEEP_PHONE_KEYS
+from store.tables import appointments, optouts, outbox
+from store.vault import Vault
+
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneHolder:
+    """A visit that keeps the number.
+
+    Attributes:
+        status: active, canceled, ...
+        start: of the visit; None: unknown.
+        zone: the visit's IANA zone.
+        until: when the number is forgotten at the latest.
+        settles: it goes earlier, as soon as the fate of the cancellation's text is known.
+        waiting: texts of this visit that wait or are on their way.
+    """
+
+    environment: str
+    reference: str
+    status: str
+    start: datetime | None
+    zone: str
+    until: datetime
+    settles: bool
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneHashes:
+    """Where the number's keyed hash stands; no number can be made of it without the key file.
+
+    Attributes:
+        texts: rows of the outbox that carry it, for the caps.
+        until: when the last of them loses it; None: there is none, or it belongs to a text that has not left.
+        opted_out: for which senders it stands in the opt-out list; `*` means every sender.
+    """
+
+    texts: int
+    until: datetime | None
+    opted_out: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class PhoneSearch:
+    """One search. `unreadable` counts, once `holders` is exhausted, the visits whose number opens with no key of the file."""
+
+    store: Store
+    vault: Vault
+    number: PhoneNumber
+    now: datetime
+    unreadable: int = 0
+
+    def holders(self) -> Iterator[PhoneHolder]:
+        """Every visit that keeps the number, in the order of its id."""
+        of, after = appointments.c, ""
+        while True:
+            query = select(of.id).where(of.phone.is_not(None), of.id > after).order_by(of.id).limit(_PAGE)
+            with self.store.read() as conn:
+                ids = list(conn.execute(query).scalars())
+                shut: set[str] = set()
+                stored = load(conn, self.vault, ids, self.now, lock=False, unreadable=shut)
+            self.unreadable += len(shut)
+            for own_id in ids:
+                if own_id in stored and self._is_it(stored[own_id].appointment.phone):
+                    rows = stored[own_id].history
+                    waiting = sum(row.state in (SmsState.DUE, SmsState.SENDING, SmsState.UNKNOWN) for row in rows)
+                    yield _holder(stored[own_id].appointment, waiting)
+            if len(ids) < _PAGE:
+                return
+            after = ids[-1]
+
+    def hashes(self) -> PhoneHashes:
+        """Where the number's keyed hash stands."""
+        key = self.vault.ring.phone_key(self.number)
+        counted = select(func.count(), func.max(outbox.c.claimed_at)).where(outbox.c.phone_key == key)
+        senders = select(optouts.c.sender).where(optouts.c.phone_key == key).order_by(optouts.c.sender)
+        with self.store.read() as conn:
+            texts, claimed_at = conn.execute(counted).one()
+            opted_out = tuple(conn.execute(senders).scalars())
+        until = None if claimed_at is None else claimed_at + KEEP_PHONE_KEYS
+        return PhoneHashes(texts=texts, until=until, opted_out=opted_out)
+
+    def _is_it(self, phone: PhoneNumber | None) -> bool:
+        return phone is not None and phone.e164() == self.number.e164()
+
+
+def _holder(appointment: Appointment, waiting: int) -> PhoneHolder:
+    deadline = appointment.deadline
+    assert deadline is not None, "a number without a deadline is not kept"
+    return PhoneHolder(
+        environment=appointment.environment, reference=appointment.reference, status=appointment.status.value,
+        start=appointment.start, zone=appointment.zone, until=deadline,
+        settles=appointment.status is not AppointmentStatus.ACTIVE, waiting=waiting,
+    )  # fmt: skip
