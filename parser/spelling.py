@@ -93,6 +93,8 @@ def uses_of(text: str, shortest: int = 1) -> frozenset[Use] | None:
     if "@" in text:
         return None
     words = _words(text)
+    if "only" in words and not {"voice", "call", "calls"}.isdisjoint(words):
+        return frozenset({"never"})
     if len(words) > 1 and words[-1] == "no" and _WORDS.get(words[-2]) is not None:
         words.pop()  # "phone no. 202-555-0143"; any other "no" forbids something
     uses = [_WORDS.get(word) if len(word) >= shortest else None for word in words]
@@ -119,6 +121,7 @@ _PLACEHOLDER: Final = re.compile(
     r"[\W_]*(?:ext(?:ension|n)?|x)?[\W_]*(?:0[0\W_]*|n[\W_]*a|none|null|nil|unk(?:nown)?)?[\W_]*", re.IGNORECASE
 )
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_POSSESSIVE: Final = re.compile("['\u2019]s\\b")  # "patient's cell"
 
 
 def _without_parameters(number: str, rest: str) -> tuple[str, str]:
@@ -164,7 +167,7 @@ def _words(text: str) -> list[str]:
     """The words of a text in small letters without accents."""
     if not text.isascii():
         text = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(_POSSESSIVE.sub("", text.casefold()))
 
 
 def _plain_characters() -> Iterator[tuple[str, str]]:
@@ -206,7 +209,7 @@ def _plain_character(character: str) -> str:
 # What people write before or behind a number, in the languages of the shipped texts and of their neighbours.
 _USES: Final[dict[Use, str]] = {
     "cell": """cell cellular cellphone cel celular celulaire mobile mobil mob mobiltelefon movil cellulaire portable natel handy
-        gsm smartphone iphone android sms smsto mms mmsto text texts txt m c""",
+        cellulare wireless gsm smartphone iphone android sms smsto mms mmsto text texts textable txt m c""",
     "own": """home hm house h personal personnel private priv own self patient pt residence residential res casa domicilio
         domicile maison particular pers""",
     "work": "work wk wrk w business bus office off ofc job trabajo oficina travail bureau employer",
@@ -214,6 +217,6 @@ _USES: Final[dict[Use, str]] = {
     "never": "fax facsimile telefax f pager beeper pgr modem tdd tty teletype voicemail vm email mail",
     "plain": """tel tele telephone telefono telefon phone phones ph fon fone tlf callto p t number num nr nbr numero n type value
         uri voice pref preferred primary best main contact day daytime evening eve night us usa ca international intl and or the
-        my only please is verified""",
+        my only please is verified call calls ok okay to can""",
 }
 _WORDS: Final[dict[str, Use]] = {word: use for use, words in _USES.items() for word in words.split()}

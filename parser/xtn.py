@@ -217,7 +217,7 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
         return Offer(field, "", None, EMPTY)
     if xtn.deleted:
         return Offer(field, '""', None, DELETED)
-    codes = {code for n in (2, 3, 4) if xtn.raw_component(n) and (code := xtn.component(n).strip().casefold())}
+    codes = {code for n in (2, 3, 4) if xtn.raw_component(n) and (code := _code(xtn, n))}
     reading = _number(xtn, rules.region)
     held = reading.e164 or next(_spellings(xtn), "")
     if not held and xtn.raw_component(1) == '""':  # `""^BUSINESS`
@@ -227,7 +227,7 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
     against = _against(xtn, codes, uses, rules, clocks, now) or reading.fault
     if against is not None:
         return Offer(field, held, None, against)
-    rank, kind = _rank(codes, uses, xtn.component(2).strip().casefold(), reading.plan, rules)
+    rank, kind = _rank(codes, uses, _code(xtn, 2), reading.plan, rules)
     if rank is None:
         return Offer(field, held, None, "neither a mobile nor the patient's own line")
     if kind == "landline" and rules.skip_landlines:
@@ -242,6 +242,11 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
         position=position,
     )
     return Offer(field, held, Ranked(order, PhoneNumber(held, kind), reading.country), None)
+
+
+def _code(xtn: Field, number: int) -> str:
+    """A component as a code: small letters, nothing invisible."""
+    return plain(xtn.component(number)).strip().casefold()
 
 
 def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:
@@ -313,7 +318,7 @@ def _spellings(xtn: Field) -> Iterator[str]:
         yield from _long_enough(xtn, n, LEAST_DIGITS)
     if xtn.raw_component(6) or xtn.raw_component(7):
         country, area, local = (xtn.component(n).strip() for n in (5, 6, 7))
-        code = "".join(character for character in plain(country) if character.isdigit()).lstrip("0")
+        code = "".join(character for character in plain(country) if character.isdecimal()).lstrip("0")
         if digits_in(area) + digits_in(local) >= LEAST_DIGITS:
             yield f"+{code} {area} {local}" if code else f"{area} {local}"
     for n in (7, 6, 5):

@@ -86,6 +86,7 @@ def e164(finding: PhoneFinding) -> str:
         "^PRN^CP^^+12025550143",
         "^PRN^CP^^001^(202)^555-0143",
         "^PRN^CP^^USA^202^5550143",
+        "2025550143^PRN\u200e^\ufeffCP",
         # a placeholder is no extension
         *(
             f"^PRN^CP^^1^202^5550143^{placeholder}"
