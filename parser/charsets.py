@@ -102,7 +102,7 @@ def _decode_beyond_ascii(payload: bytes, declared: bytes, fallback: str) -> Deco
     codec = codec_of(name)
     if codec is None and b"\x1b" in payload:
         # Japanese senders leave the first repetition empty (ASCII) and name the sets they shift to in the next ones.
-        codec = next((found for found in map(codec_of, _repetitions(payload)) if found == _ISO_2022), None)
+        codec = _ISO_2022 if _ISO_2022 in map(codec_of, _repetitions(payload)) else None
     if codec is not None:
         text = _strict(payload, codec)
         if text is not None:

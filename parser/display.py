@@ -31,7 +31,7 @@ _IN_PERSON: Final = "in-person"
 def one_line(text: str) -> str:
     """At most 60 characters, spaces joined, control and format characters gone; never cut inside a word's last mark."""
     if not (text.isascii() and text.isprintable()):
-        text = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text)
+        text = "".join(" " if unicodedata.category(mark)[0] in "CZ" else mark for mark in text)
     line = " ".join(text.split())
     return line if len(line) <= _MOST_CHARACTERS else line[:_MOST_CHARACTERS].rstrip()
 
@@ -98,8 +98,10 @@ def find_mode(message: Message, path: str, modes: Mapping[str, str], trace: Trac
     if trace is not None:
         why = "another service is not in person"
         validated = (
-            each if each is winner or each.why_not or winner is None or known is None else each._replace(why_not=why)
-            for each in spots or [Offer[str](path, "", None, EMPTY)]
+            offer
+            if offer is winner or offer.why_not or winner is None or known is None
+            else offer._replace(why_not=why)
+            for offer in spots or [Offer[str](path, "", None, EMPTY)]
         )
         field = None if winner is None else winner.field
         trace.note("visit_mode", mode, field, choose(validated, trace).candidates)

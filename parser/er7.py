@@ -96,16 +96,16 @@ class Message:
 
     def segments(self, name: str) -> list[Segment]:
         """All segments of that name, in order."""
-        found = self._segments.get(name)
-        if found is None:
-            found = [Segment(line, self.delimiters) for line in self._lines.get(name, ())]
-            self._segments[name] = found
-        return found
+        segments = self._segments.get(name)
+        if segments is None:
+            segments = [Segment(line, self.delimiters) for line in self._lines.get(name, ())]
+            self._segments[name] = segments
+        return segments
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""
-        found = self.segments(name)
-        return found[0] if found else None
+        segments = self.segments(name)
+        return segments[0] if segments else None
 
     def get(self, path: str) -> Value:
         """The value at `SEG-field`, `SEG-field.component`, `SEG-field.component.subcomponent`.
@@ -116,12 +116,12 @@ class Message:
             ValueError: `path` is not of that form. Paths come from code and field maps, never from a message.
         """
         place = Place.of(path)
-        found = self._segments.get(place.segment)
-        if found is None:
-            found = self.segments(place.segment)
-        if len(found) < place.occurrence:
+        segments = self._segments.get(place.segment)
+        if segments is None:
+            segments = self.segments(place.segment)
+        if len(segments) < place.occurrence:
             return None
-        return found[place.occurrence - 1].value(place.field, place.component, place.subcomponent, place.repetition)
+        return segments[place.occurrence - 1].value(place.field, place.component, place.subcomponent, place.repetition)
 
     def __repr__(self) -> str:
         return f"<Message of {sum(map(len, self._lines.values()))} segments>"
@@ -157,7 +157,7 @@ class Segment:
         if self.name == "MSH" and number <= 2:
             return [Field(raw, _OPAQUE)]
         delimiters = self._delimiters
-        return [Field(each, delimiters) for each in raw.split(delimiters.repetition, limit)[:limit]]
+        return [Field(repetition, delimiters) for repetition in raw.split(delimiters.repetition, limit)[:limit]]
 
     def value(self, number: int, component: int = 1, sub: int = 1, repetition: int = 1) -> Value:
         """One value of the segment, by numbers."""

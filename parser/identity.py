@@ -99,7 +99,7 @@ def _about(ids: Ids) -> str | None:
         return None
     _, _, kind, _, authority, *number = ids.aliases[0].split("|")
     parts = [f"{kind} id", f"authority {showable(authority, 40)}" if authority else ""]
-    parts += [f"occurrence {showable(each, 10)} of a series" for each in number]
+    parts += [f"occurrence {showable(occurrence, 10)} of a series" for occurrence in number]
     return ", ".join(part for part in parts if part)
 
 

@@ -51,7 +51,7 @@ MEANINGS: Final[dict[Oddity, str]] = {
     Oddity.LANGUAGE_UNKNOWN: "The patient's language is no known code or word; texts use the fallback language.",
     Oddity.PATIENTS_SEVERAL: "The message has more than one PID (a group's visit); only the first patient is texted.",
     Oddity.PHONE_REPETITIONS: "A telephone field repeats more than 20 times; the rest was not looked at.",
-    Oddity.PHONE_UNUSABLE: "Telephones were given, but none that can be texted; `carebell explain` says why for each.",
+    Oddity.PHONE_UNUSABLE: "Telephones were given, but none that can be texted; `carebell explain` says why not.",
     Oddity.START_DATE_ONLY: "The start is a date without a time of day; no timed reminder is possible.",
     Oddity.START_DISAGREES: "Two fields give different starts for the appointment; the first in precedence was used.",
     Oddity.START_GAP: "The start does not exist on the clinic's clock (clocks go forward); shifted forward by the gap.",

@@ -43,19 +43,19 @@ def find_status(
     Args:
         values: folded spelling to status.
     """
-    said = {path: _offer(message, path, values) for path in (*places.fields, *places.compared)}
+    statuses = {path: _offer(message, path, values) for path in (*places.fields, *places.compared)}
 
     def offers() -> Iterator[Offer[Status]]:
         decided = _BY_EVENT.get(action)
         if decided is not None:
             yield Offer("MSH-9.2", decided.value, decided)
-        yield from (said[path].offer for path in places.fields)
+        yield from (statuses[path].offer for path in places.fields)
         for path in places.reasons:
             offer = _offer(message, path, values).offer
             unknown = offer.value is Status.UNKNOWN
             yield offer._replace(why_not="no known status; the field usually holds a reason") if unknown else offer
         for path in places.compared:
-            offer = said[path].offer
+            offer = statuses[path].offer
             yield offer if offer.why_not is not None else offer._replace(why_not="a resource's status, compared only")
 
     choice = choose(offers(), trace)
@@ -68,7 +68,7 @@ def find_status(
     elif status is Status.UNKNOWN and field is not None:
         warnings = (warning(Oddity.STATUS_UNKNOWN, field),)
     elif action not in _BY_EVENT and status is not Status.UNKNOWN:
-        differing = next((found.differing(status) for found in said.values() if found.differing(status)), None)
+        differing = next((path for field in statuses.values() if (path := field.differing(status)) is not None), None)
         warnings = () if differing is None else (warning(Oddity.STATUS_DISAGREES, differing),)
     if trace is not None:
         note = warnings[0].text if warnings else "the event itself" if field == "MSH-9.2" else None
@@ -76,7 +76,7 @@ def find_status(
     return status, warnings
 
 
-class _Said(NamedTuple):
+class _FieldStatus(NamedTuple):
     """What one field says.
 
     Attributes:
@@ -114,22 +114,22 @@ _CODES_AND_TEXTS: Final = (
 )  # CWE: identifier, text, their alternates, original text, second alternates
 
 
-def _offer(message: Message, path: str, values: Mapping[str, Status]) -> _Said:
+def _offer(message: Message, path: str, values: Mapping[str, Status]) -> _FieldStatus:
     """The best status among all segments of the field: one that is on, else the first known, else the first given."""
-    best: _Said | None = None
+    best: _FieldStatus | None = None
     for field, value in everywhere(message, path, active_only=True):
         if value is DELETE:
-            best = best or _Said(Offer(field, '""', None, DELETED))
+            best = best or _FieldStatus(Offer(field, '""', None, DELETED))
             continue
-        said = _occurrence(message, field, value, values, whole="." not in path.partition("-")[2])
-        if said is not None and (best is None or best.offer.value is None or _says_more(said, best)):
-            best = said
-    return best or _Said(Offer(path, "", None, EMPTY))
+        occurrence = _occurrence(message, field, value, values, whole="." not in path.partition("-")[2])
+        if occurrence is not None and (best is None or best.offer.value is None or _says_more(occurrence, best)):
+            best = occurrence
+    return best or _FieldStatus(Offer(path, "", None, EMPTY))
 
 
 def _occurrence(
     message: Message, field: str, value: str | None, values: Mapping[str, Status], *, whole: bool
-) -> _Said | None:
+) -> _FieldStatus | None:
     """What one occurrence says; None: nothing.
 
     Args:
@@ -146,12 +146,12 @@ def _occurrence(
     known = [(place, status) for place, word in given if (status := values.get(folded(word))) is not None]
     held = "^".join(word for _, word in given)
     if not known:
-        return _Said(Offer(field, held, Status.UNKNOWN))
+        return _FieldStatus(Offer(field, held, Status.UNKNOWN))
     place, status = min(known, key=lambda spot: _kind(spot[1]))
-    return _Said(Offer(field, held, status), tuple(spot for spot in known if spot != (place, status)))
+    return _FieldStatus(Offer(field, held, status), tuple(spot for spot in known if spot != (place, status)))
 
 
-def _says_more(said: _Said, best: _Said) -> bool:
-    assert said.offer.value is not None
+def _says_more(occurrence: _FieldStatus, best: _FieldStatus) -> bool:
+    assert occurrence.offer.value is not None
     assert best.offer.value is not None
-    return _kind(said.offer.value) > _kind(best.offer.value)
+    return _kind(occurrence.offer.value) > _kind(best.offer.value)

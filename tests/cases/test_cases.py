@@ -60,9 +60,9 @@ def test_the_index_names_every_file() -> None:
 
 @pytest.mark.parametrize("name", ["p04", "p06", "p40", "r01"])
 def test_a_number_is_read_however_it_was_written(name: str, commands: Commands) -> None:
-    said = commands.explain(name)
-    assert (said["phone"]["value"], said["phone"]["field"]) == ("***0143", "PID-13[1]")
-    assert "PHONE_UNUSABLE" not in said
+    values = commands.explain(name)
+    assert (values["phone"]["value"], values["phone"]["field"]) == ("***0143", "PID-13[1]")
+    assert "PHONE_UNUSABLE" not in values
 
 
 def test_r02_a_foreign_cell_does_not_hide_one_that_may_be_texted(commands: Commands) -> None:
@@ -80,9 +80,9 @@ def test_d05_junk_in_the_telephone_field_throws_no_known_number_away(commands: C
     before, after = commands.plan("d05a"), commands.plan("d05a", "d05b")
     assert {row["to"] for row in after} == {"***0143"}
     assert [row for row in after if row["kind"] == "reminder"] == [row for row in before if row["kind"] == "reminder"]
-    said = commands.explain("d05b")
-    assert said["phone"]["note"] == "given, but none can be texted: invalid_phone; keep what is known"
-    assert said["PHONE_UNUSABLE"]["field"] == "PID-13[1]"
+    values = commands.explain("d05b")
+    assert values["phone"]["note"] == "given, but none can be texted: invalid_phone; keep what is known"
+    assert values["PHONE_UNUSABLE"]["field"] == "PID-13[1]"
 
 
 def test_q11_a_character_written_as_a_hex_escape_for_each_byte_is_one_character(commands: Commands) -> None:
@@ -91,21 +91,21 @@ def test_q11_a_character_written_as_a_hex_escape_for_each_byte_is_one_character(
 
 
 def test_p02_the_more_exact_of_agreeing_starts_decides(commands: Commands) -> None:
-    said = commands.explain("p02")
-    assert (said["start"]["value"], said["start"]["field"]) == ("2026-12-07T22:00:00Z", "SCH-11.4")
-    assert not {"START_DATE_ONLY", "START_DISAGREES"} & set(said)
+    values = commands.explain("p02")
+    assert (values["start"]["value"], values["start"]["field"]) == ("2026-12-07T22:00:00Z", "SCH-11.4")
+    assert not {"START_DATE_ONLY", "START_DISAGREES"} & set(values)
     assert {row["kind"] for row in commands.plan("p02") if row["status"] == "planned"} == {"booked", "reminder"}
 
 
 def test_q06_a_unit_behind_the_number_is_read(commands: Commands) -> None:
-    said = commands.explain("q06")
-    assert (said["duration"]["value"], said["duration"]["field"]) == ("30", "SCH-9")
+    values = commands.explain("q06")
+    assert (values["duration"]["value"], values["duration"]["field"]) == ("30", "SCH-9")
 
 
 def test_p22_a_padded_time_is_read_as_without_its_spaces(commands: Commands, tmp_path: Path) -> None:
-    said = commands.explain("p22")
-    assert (said["start"]["value"], said["start"]["field"]) == ("2026-12-07T22:00:00Z", "SCH-11.4")
-    assert (said["duration"]["value"], said["duration"]["field"]) == ("30", "SCH-11.5")
+    values = commands.explain("p22")
+    assert (values["start"]["value"], values["start"]["field"]) == ("2026-12-07T22:00:00Z", "SCH-11.4")
+    assert (values["duration"]["value"], values["duration"]["field"]) == ("30", "SCH-11.5")
     verdict = commands.verify(tmp_path, "p22")
     assert (verdict["answer"], verdict["code"]) == ("AA", None)
 
@@ -138,9 +138,9 @@ async def test_p15_it_is_told_when_it_is_booked(configuration: Path) -> None:  #
 
 
 def test_p16_an_alternate_coding_counts_and_the_contradiction_is_told(commands: Commands) -> None:
-    said = commands.explain("p16")
-    assert (said["status"]["value"], said["status"]["field"]) == ("arrived", "SCH-25")
-    assert said["STATUS_DISAGREES"]["field"] == "SCH-25"
+    values = commands.explain("p16")
+    assert (values["status"]["value"], values["status"]["field"]) == ("arrived", "SCH-25")
+    assert values["STATUS_DISAGREES"]["field"] == "SCH-25"
 
 
 async def test_q16_the_longest_that_can_be_repeated_is(configuration: Path) -> None:  # noqa: F811
@@ -166,3 +166,16 @@ async def test_d05_the_log_says_why_and_the_text_goes_to_the_known_number(config
         texts = await clinic.pass_by(timedelta(days=9))
     assert texts
     assert {text["to"] for text in texts} == {"+12025550143"}
+
+
+def test_d01_the_booking_and_its_cancellation_are_read_as_one_appointments(commands: Commands) -> None:
+    """Their order in the repeated hour is decided in scheduler/appointment.py."""
+    booked, cancelled = commands.explain("d01a"), commands.explain("d01b")
+    assert (booked["status"]["value"], cancelled["status"]["value"]) == ("booked", "canceled")
+    assert booked["key"]["value"] == cancelled["key"]["value"]
+
+
+def test_d03_both_messages_carry_the_aliases_that_they_share(commands: Commands) -> None:
+    first, second = (set(commands.explain(name)["aliases"]["value"].split(", ")) for name in ("d03a", "d03b"))
+    assert first & second == {"EHR|LAMNA|placer|P9001|EHR", "EHR|LAMNA|visit|VN5501|"}
+    assert first - second == {"EHR|LAMNA|filler|F9001|EHR"}

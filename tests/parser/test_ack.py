@@ -28,7 +28,7 @@ ANSWERS["located"] = TABLE.answer("FIELD", text="SCH-11 has no start", location=
 
 VALIDATED = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
 # hl7apy's own 2.1 and 2.2 cannot hold an HD; those senders get the forms of 2.3. Later and unknown ones get the newest.
-REFERENCES = {"2.1": "2.3", "2.2": "2.3", **{each: each for each in VALIDATED}}
+REFERENCES = {"2.1": "2.3", "2.2": "2.3", **{version: version for version in VALIDATED}}
 VERSIONS = ("", "2.1", "2.2", *VALIDATED, "2.9", "2.5.1^USA^^", "3.0", "banana")
 SIMPLE_ACK = ("2.1", "2.2", "2.3", "2.3.1")
 OLD_ERROR = (*SIMPLE_ACK, "2.4")
@@ -406,7 +406,7 @@ def test_no_sender_can_shape_the_answer(values: dict[str, bytes], name: str) -> 
     separator = ack[3:4]
     assert segments.pop() == b""
     assert [segment[:4] for segment in segments] == [
-        each + separator for each in (b"MSH", b"MSA", b"ERR")[: len(segments)]
+        name + separator for name in (b"MSH", b"MSA", b"ERR")[: len(segments)]
     ]
     assert len(segments) == (2 if name == "accepted" else 3)
     assert not re.search(rb"[\x00-\x0c\x0e-\x1f\x7f]", ack)

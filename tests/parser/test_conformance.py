@@ -15,7 +15,7 @@ HEADER = "MSH|^~\\&|EPIC|LAMNA|APPTSMS|LAMNA|20260301120000-0800||SIU^S12^SIU_S1
 COMPLETE = HEADER + "SCH|10345^EPIC|20114^EPIC||||BOOK^New booking|||30|MIN||||||^DOE||||^CREATOR\r"
 
 
-def found(text: str, version: str = "2.5.1") -> set[tuple[str, str | None]]:
+def findings(text: str, version: str = "2.5.1") -> set[tuple[str, str | None]]:
     return {(warning.code.removeprefix("CONFORMANCE_"), warning.field) for warning in report(text, version)}
 
 
@@ -28,7 +28,7 @@ def test_each_kind_of_finding() -> None:
         + "AIS\r"
     )  # fmt: skip
     warnings = report(text, "2.5.1")
-    assert found(text) >= {
+    assert findings(text) >= {
         ("TABLE", "MSH-11.1"),
         ("REQUIRED", "SCH-6"),
         ("REQUIRED", "SCH-16"),
@@ -41,17 +41,17 @@ def test_each_kind_of_finding() -> None:
 
 
 def test_a_complete_message_has_no_finding() -> None:
-    assert found(COMPLETE) == set()
+    assert findings(COMPLETE) == set()
 
 
 def test_z_segments_are_seen() -> None:
-    assert found(COMPLETE + "ZPM|1|x\r") == set()
-    assert found(COMPLETE + "ZPM|1|x^y\r") == {("UNKNOWN", "ZPM")}
-    assert found(COMPLETE + "?X?|1\r") == {("UNREADABLE", None)}
+    assert findings(COMPLETE + "ZPM|1|x\r") == set()
+    assert findings(COMPLETE + "ZPM|1|x^y\r") == {("UNKNOWN", "ZPM")}
+    assert findings(COMPLETE + "?X?|1\r") == {("UNREADABLE", None)}
 
 
 def test_withdrawn_fields() -> None:
-    assert ("OCCURRENCES", "PID-19") in found(
+    assert ("OCCURRENCES", "PID-19") in findings(
         HEADER.replace("2.5.1", "2.8") + "PID|||E1||DOE" + "|" * 14 + "1\r", "2.8"
     )
 
@@ -68,17 +68,17 @@ def test_versions_without_reference() -> None:
     "version", ["2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2"]
 )
 def test_every_version_of_hl7apy(version: str) -> None:
-    assert ("REQUIRED", "SCH-1") not in found(COMPLETE.replace("2.5.1", version), version)
-    assert {code for code, _ in found("PV1|1\r", version)} <= {"REQUIRED", "OCCURRENCES"}
+    assert ("REQUIRED", "SCH-1") not in findings(COMPLETE.replace("2.5.1", version), version)
+    assert {code for code, _ in findings("PV1|1\r", version)} <= {"REQUIRED", "OCCURRENCES"}
 
 
 def test_own_delimiters() -> None:
-    assert found(COMPLETE.translate(str.maketrans("|^~\\&", "$%#!+"))) == set()
+    assert findings(COMPLETE.translate(str.maketrans("|^~\\&", "$%#!+"))) == set()
 
 
 def test_long_messages_are_not_validated() -> None:
     for text in (HEADER + "NTE|1\r" * MAX_SEGMENTS, HEADER + "NTE|1||" + "x" * MAX_CHARACTERS):
-        assert found(text) == {("SKIPPED", None)}
+        assert findings(text) == {("SKIPPED", None)}
 
 
 @settings(deadline=None, max_examples=60)

@@ -99,14 +99,14 @@ def test_every_sample_has_an_expectation_and_a_line_in_the_index() -> None:
 
 
 def test_the_corpus_has_every_event_and_every_map() -> None:
-    met = {one.event.event for case in READ if not _rejected(one := _read(case))}
+    met = {outcome.event.event for case in READ if not _rejected(outcome := _read(case))}
     assert met == set(EVENTS)
     assert {case.map_name for case in READ} == {"generic", "epic", "oracle_health"}
 
 
 def test_every_warning_occurs_in_the_corpus() -> None:
-    odd = {code for case in READ if not _rejected(one := _read(case)) for code in one.odd}
-    assert odd == {each.value for each in Oddity}
+    odd = {code for case in READ if not _rejected(outcome := _read(case)) for code in outcome.odd}
+    assert odd == {oddity.value for oddity in Oddity}
 
 
 def test_no_sample_of_ours_holds_a_number_that_could_be_somebodys() -> None:
@@ -184,5 +184,5 @@ def _read(case: Case) -> Any:
     return reading(verified(case.text, zone=case.zone), rules(case.map_name, zone=case.zone, **case.settings))
 
 
-def _rejected(one: Any) -> bool:
-    return not hasattr(one.result, "warnings")
+def _rejected(outcome: Any) -> bool:
+    return not hasattr(outcome.result, "warnings")

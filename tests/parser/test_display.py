@@ -25,7 +25,7 @@ def test_one_line_is_one_clean_short_line(text: str) -> None:
     line = one_line(text)
     assert len(line) <= 60
     assert line == " ".join(line.split())
-    assert all(unicodedata.category(each)[0] != "C" for each in line)
+    assert all(unicodedata.category(character)[0] != "C" for character in line)
     assert one_line(line) == line
 
 
@@ -61,15 +61,15 @@ def test_links_that_pass(link: str) -> None:
     ],
 )
 def test_links_that_do_not(link: str) -> None:
-    found, odd = find_link(message(f"ZVV|{link}"), "ZVV-1", HOSTS)
-    assert (found, [each.code for each in odd]) == (None, ["JOIN_LINK_REFUSED"])
+    passed_on, odd = find_link(message(f"ZVV|{link}"), "ZVV-1", HOSTS)
+    assert (passed_on, [warning.code for warning in odd]) == (None, ["JOIN_LINK_REFUSED"])
 
 
 @given(st.text(max_size=60) | st.from_regex(r"https://[a-z.@:/\\?#\[\]-]{0,40}", fullmatch=True))
 def test_whatever_passes_leads_to_an_allowed_host(text: str) -> None:
-    found, _ = find_link(message(f"ZVV|{text}".replace("\r", "")), "ZVV-1", frozenset({"a", "a.b"}))
-    if found is not None:
-        parts = urlsplit(found)
+    passed_on, _ = find_link(message(f"ZVV|{text}".replace("\r", "")), "ZVV-1", frozenset({"a", "a.b"}))
+    if passed_on is not None:
+        parts = urlsplit(passed_on)
         assert (parts.scheme, parts.netloc.lower() in {"a", "a.b"}) == ("https", True)
 
 
@@ -97,8 +97,8 @@ def test_a_link_in_a_component_keeps_its_subcomponents() -> None:
 )
 def test_visit_modes(services: list[str], mode: str | None) -> None:
     modes = {"video": "video", "tele": "video", "phone": "phone"}
-    one = message(*(f"AIS|{n}|A|{service}" for n, service in enumerate(services, 1)))
-    assert find_mode(one, "AIS-3", modes) == mode
+    parsed = message(*(f"AIS|{n}|A|{service}" for n, service in enumerate(services, 1)))
+    assert find_mode(parsed, "AIS-3", modes) == mode
 
 
 @pytest.mark.parametrize(
@@ -122,5 +122,5 @@ def test_consent(value: str, consent: bool | None) -> None:
     ],
 )
 def test_death(date: str, flag: str, dead: bool) -> None:
-    one = message("PID" + "|" * 29 + f"{date}|{flag}")
-    assert find_deceased(one, "PID-30", "PID-29") is dead
+    parsed = message("PID" + "|" * 29 + f"{date}|{flag}")
+    assert find_deceased(parsed, "PID-30", "PID-29") is dead

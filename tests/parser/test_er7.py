@@ -103,15 +103,15 @@ def test_segments_and_fields() -> None:
     assert pid.field(13) == '~5550100^PRN^CP~""~'
     assert (pid.field(0), pid.field(-1), pid.field(99)) == ("", "", "")
     repetitions = pid.repetitions(13)
-    assert [each.raw for each in repetitions] == ["", "5550100^PRN^CP", '""', ""]
-    assert [each.component(1) for each in repetitions] == ["", "5550100", "", ""]
-    assert [each.deleted for each in repetitions] == [False, False, True, False]
+    assert [repetition.raw for repetition in repetitions] == ["", "5550100^PRN^CP", '""', ""]
+    assert [repetition.component(1) for repetition in repetitions] == ["", "5550100", "", ""]
+    assert [repetition.deleted for repetition in repetitions] == [False, False, True, False]
     assert pid.repetitions(12) == []
     assert [segment.field(1) for segment in message.segments("AIS")] == ["1", "2"]
     assert message.segments("PV1") == []
     assert message.first("PV1") is None
     assert repetitions[1].raw_component(3) == "CP"
-    assert [each.text for each in pid.repetitions(5)] == ['DOE&VON^PAT^""']
+    assert [repetition.text for repetition in pid.repetitions(5)] == ['DOE&VON^PAT^""']
 
 
 def test_version_and_text() -> None:
@@ -124,16 +124,16 @@ def test_version_and_text() -> None:
 def test_header_delimiters_are_not_split() -> None:
     header = Message(SIU).first("MSH")
     assert header is not None
-    assert [each.raw for each in header.repetitions(1)] == ["|"]
-    assert [(each.raw, each.component(1)) for each in header.repetitions(2)] == [("^~\\&", "^~\\&")]
+    assert [repetition.raw for repetition in header.repetitions(1)] == ["|"]
+    assert [(repetition.raw, repetition.component(1)) for repetition in header.repetitions(2)] == [("^~\\&", "^~\\&")]
 
 
 def test_only_so_many_repetitions_are_looked_at() -> None:
     message = Message("MSH|^~\\&\rPID|||" + "~".join(str(n) for n in range(3000)))
     pid = message.first("PID")
     assert pid is not None
-    assert [each.raw for each in pid.repetitions(3)] == [str(n) for n in range(20)]
-    assert [each.raw for each in pid.repetitions(3, limit=2)] == ["0", "1"]
+    assert [repetition.raw for repetition in pid.repetitions(3)] == [str(n) for n in range(20)]
+    assert [repetition.raw for repetition in pid.repetitions(3, limit=2)] == ["0", "1"]
     assert message.get("PID-3[3000]") == "2999"
 
 
@@ -232,10 +232,10 @@ def test_splits_as_python_hl7_does(trees: list[list[list[list[list[str]]]]]) -> 
     ]
     text = "MSH|^~\\&|A|B\r" + "\r".join(lines) + "\r"
     oracle = hl7.parse(text)
-    ours = Message(text)
-    assert len(ours.segments("ZZZ")) == len(oracle.segments("ZZZ")) == len(trees)
+    message = Message(text)
+    assert len(message.segments("ZZZ")) == len(oracle.segments("ZZZ")) == len(trees)
     for number, tree in enumerate(trees, start=1):
-        segment = ours.segments("ZZZ")[number - 1]
+        segment = message.segments("ZZZ")[number - 1]
         for at, field in enumerate(tree, start=1):
             assert segment.field(at) == str(oracle.segments("ZZZ")[number - 1](at))
             assert len(segment.repetitions(at)) in (len(field), 0)
@@ -243,5 +243,5 @@ def test_splits_as_python_hl7_does(trees: list[list[list[list[list[str]]]]]) -> 
                 for c, component in enumerate(repetition, start=1):
                     for s in range(1, len(component) + 1):
                         expected = oracle.extract_field("ZZZ", number, at, r, c, s)
-                        value = ours.get(f"ZZZ[{number}]-{at}[{r}].{c}.{s}")
+                        value = message.get(f"ZZZ[{number}]-{at}[{r}].{c}.{s}")
                         assert ('""' if value is DELETE else value or "") == expected

@@ -44,11 +44,11 @@ def test_each_map_cites_where_its_shapes_were_seen(name: str) -> None:
 def test_a_wrong_map_is_told_with_its_line(was: str, becomes: str, problem: str) -> None:
     text = (MAPS / "generic.yaml").read_text()
     assert was in text
-    document = parse_document(text.replace(was, becomes).encode(), "mine.yaml")
+    document = parse_document(text.replace(was, becomes).encode(), "own.yaml")
     with pytest.raises(ValidationError) as caught:
         FieldMap.model_validate(document.values)
-    problems = [str(each) for each in explain(caught.value, FieldMap, document.where)]
-    assert any(problem in each and each.startswith("mine.yaml:") for each in problems), problems
+    problems = [str(line) for line in explain(caught.value, FieldMap, document.where)]
+    assert any(problem in line and line.startswith("own.yaml:") for line in problems), problems
 
 
 SPOTS = st.text(st.sampled_from("AZSCH1290-[].x"), max_size=14)

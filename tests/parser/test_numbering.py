@@ -41,10 +41,10 @@ def written(text: str, region: str) -> str | None:
 def alternatives(pattern: str) -> Iterator[str]:
     """The alternatives of a pattern's top level."""
     depth, begin, in_class = 0, 0, False
-    for at, each in enumerate(pattern):
-        in_class = each == "[" or (in_class and each != "]")
-        depth += 0 if in_class else (each == "(") - (each == ")")
-        if each == "|" and depth == 0 and not in_class:
+    for at, character in enumerate(pattern):
+        in_class = character == "[" or (in_class and character != "]")
+        depth += 0 if in_class else (character == "(") - (character == ")")
+        if character == "|" and depth == 0 and not in_class:
             yield pattern[begin:at]
             begin = at + 1
     yield pattern[begin:]
@@ -55,7 +55,12 @@ def test_the_last_three_digits_decide_nothing_in_north_america(region: str) -> N
     metadata = PhoneMetadata.metadata_for_region(region)
     assert metadata is not None
     patterns = [getattr(getattr(metadata, kind), "national_number_pattern", None) for kind in KINDS]
-    endings = [re.search(r"\\d\{([0-9])\}$", one) for pattern in patterns if pattern for one in alternatives(pattern)]
+    endings = [
+        re.search(r"\\d\{([0-9])\}$", alternative)
+        for pattern in patterns
+        if pattern
+        for alternative in alternatives(pattern)
+    ]
     assert endings
     assert all(ending is not None and int(ending[1]) >= 3 for ending in endings)
 

@@ -20,7 +20,7 @@ def test_the_table_is_the_code() -> None:
     code = "\n".join(path.read_text() for path in ROOM.glob("*.py") if path.name not in others)
     used = set(re.findall(r"Oddity\.([A-Z_]+)", code))
     used |= set(re.findall(r'(?:_warning\(|ParseWarning\(code=)"([A-Z_]+)"', code))
-    assert used == {each.name for each in Oddity} == {each.value for each in MEANINGS}
+    assert used == {oddity.name for oddity in Oddity} == {oddity.value for oddity in MEANINGS}
 
 
 def test_meanings_are_sentences_and_hold_no_content() -> None:

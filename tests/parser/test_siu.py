@@ -63,9 +63,9 @@ def test_what_is_accepted_can_be_matched_by_its_sender(control_id: str) -> None:
     ],
 )
 def test_a_control_id_that_no_answer_can_repeat_is_refused_and_explained(control_id: str, text: str) -> None:
-    said = reading(verified(HEADER.format(control_id) + f"\n{timed()}\n"), rules())
-    assert (said.rejection.code, said.rejection.text) == ("SIG10", text)
-    assert said.evidence["start"].value == "2026-03-09T17:00:00Z"
+    explained = reading(verified(HEADER.format(control_id) + f"\n{timed()}\n"), rules())
+    assert (explained.rejection.code, explained.rejection.text) == ("SIG10", text)
+    assert explained.evidence["start"].value == "2026-03-09T17:00:00Z"
 
 
 def timed(filler: str = "F1", placer: str = "", extra: str = "") -> str:
@@ -73,8 +73,8 @@ def timed(filler: str = "F1", placer: str = "", extra: str = "") -> str:
 
 
 def test_explaining_shows_every_value_its_field_and_every_loser() -> None:
-    one = reading(verified(M01), rules("epic", zone="America/Los_Angeles"))
-    shown = {name: (each.value, each.field) for name, each in one.evidence.items()}
+    explained = reading(verified(M01), rules("epic", zone="America/Los_Angeles"))
+    shown = {name: (evidence.value, evidence.field) for name, evidence in explained.evidence.items()}
     assert shown["event"] == ("S12", "MSH-9.2")
     assert shown["key"] == ("900100", "SCH-2.1")
     assert shown["aliases"] == ("EPIC|LAMNA|filler|900100|EPIC, EPIC|LAMNA|placer|900100|EPIC", None)
@@ -83,13 +83,13 @@ def test_explaining_shows_every_value_its_field_and_every_loser() -> None:
     assert shown["status"] == ("booked", "SCH-25")
     assert shown["phone"] == ("***0143", "PID-13[1]")
     assert shown["provider"] == ("DR ROBIN EXAMPLE", "AIP-3")
-    assert one.evidence["start"].zone == "America/Los_Angeles"
+    assert explained.evidence["start"].zone == "America/Los_Angeles"
     assert (
-        one.evidence["start"].note
+        explained.evidence["start"].note
         == "offset on the value; clinic's zone: America/Los_Angeles, the zone of the environment"
     )
-    assert one.evidence["key"].note == "filler id, authority EPIC"
-    assert one.why_not("start") == {
+    assert explained.evidence["key"].note == "filler id, authority EPIC"
+    assert explained.why_not("start") == {
         "TQ1-7": "empty",
         "SCH-11.4": None,
         "SCH-11.1": "empty",
@@ -99,7 +99,7 @@ def test_explaining_shows_every_value_its_field_and_every_loser() -> None:
         "AIG-8": "empty",
         "PV2-8": "empty",
     }
-    assert one.event.warnings == ()
+    assert explained.event.warnings == ()
 
 
 def test_neither_names_nor_numbers_nor_anything_else_of_the_patient_is_explained() -> None:
@@ -112,10 +112,10 @@ def test_neither_names_nor_numbers_nor_anything_else_of_the_patient_is_explained
 
 
 def test_a_rejected_message_is_explained_as_far_as_it_can_be_read() -> None:
-    one = reading(verified(siu("SIU^S12", sch="SCH||||||||||||||||||||||||||ORD1")), rules())
-    assert one.rejection.text == "there is no appointment id in SCH-2.1, SCH-1.1, PV1-19.1"
-    assert one.why_not("key")["SCH-26.1"] == "an order's number, not the appointment's"
-    assert {"start", "phone", "status"} <= set(one.evidence)
+    explained = reading(verified(siu("SIU^S12", sch="SCH||||||||||||||||||||||||||ORD1")), rules())
+    assert explained.rejection.text == "there is no appointment id in SCH-2.1, SCH-1.1, PV1-19.1"
+    assert explained.why_not("key")["SCH-26.1"] == "an order's number, not the appointment's"
+    assert {"start", "phone", "status"} <= set(explained.evidence)
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -186,11 +186,11 @@ def aliases(sch: str, *segments: str, app: str = "EPIC") -> tuple[str, ...]:
 
 def test_which_messages_are_about_one_appointment() -> None:
     """Placer ids that a site gives to everybody merge nothing; what one system calls 1 is not another's 1."""
-    one, two = aliases(timed("F1", "1")), aliases(timed("F2", "1"))
-    assert not same_visit(one, two)
-    assert same_visit(one, aliases(timed("", "1")))  # the placer's id is all that the two share
-    assert same_visit(one, aliases(timed("F1", "9")))
-    assert not same_visit(one, aliases(timed("F1", "1"), app="CERNER"))
+    first, second = aliases(timed("F1", "1")), aliases(timed("F2", "1"))
+    assert not same_visit(first, second)
+    assert same_visit(first, aliases(timed("", "1")))  # the placer's id is all that the two share
+    assert same_visit(first, aliases(timed("F1", "9")))
+    assert not same_visit(first, aliases(timed("F1", "1"), app="CERNER"))
     visit = "PV1|" + "|" * 17 + "|V1"
     assert same_visit(aliases(timed("F1"), visit), aliases(timed(""), visit))
 
@@ -218,9 +218,9 @@ def test_a_map_of_ones_own_reads_a_feed_that_is_one_field_short() -> None:
     own["duration"] = [{"length": "SCH-8", "unit": "SCH-9"}]
     own["status"]["fields"] = ["SCH-24"]
     message = verified((SAMPLES / "public" / "017-S12-v2.5-hl7.hl7").read_bytes())
-    one = reading(message, rules(FieldMap.model_validate(own)))
-    assert one.evidence["start"].value == "2026-04-20T14:00:00Z"
-    assert (one.evidence["duration"].value, one.event.reference) == ("30", "APPT-S12-001")
+    explained = reading(message, rules(FieldMap.model_validate(own)))
+    assert explained.evidence["start"].value == "2026-04-20T14:00:00Z"
+    assert (explained.evidence["duration"].value, explained.event.reference) == ("30", "APPT-S12-001")
 
 
 def test_too_many_segments_are_refused() -> None:
@@ -271,7 +271,7 @@ BODIES = st.lists(FRAGMENTS | st.text(st.sampled_from(SEPARATORS), max_size=12) 
 def test_nothing_a_sender_writes_breaks_reading_or_explaining(event: str, body: str, name: str) -> None:
     sms: dict[str, Any] = {"join_link": {"field": "ZVV-2"}, "visit_mode": {"field": "AIS-3"}}
     message = verified(siu(f"SIU^{event}", sch=f"{timed()}|").rstrip("\n") + body)
-    one = reading(message, rules(name, wants_name=True, location_zones={"D": "America/Denver"}, **sms))
-    for evidence in one.evidence.values():
+    explained = reading(message, rules(name, wants_name=True, location_zones={"D": "America/Denver"}, **sms))
+    for evidence in explained.evidence.values():
         for shown in (evidence.value, *(candidate.value for candidate in evidence.candidates)):
             assert shown is None or shown.isprintable()

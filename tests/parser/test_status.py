@@ -62,7 +62,7 @@ def test_the_tables_of_the_standards(word: str, status: Status, by: str) -> None
 @pytest.mark.parametrize("by", MAPS)
 @pytest.mark.parametrize("word", NOT_BOOKED)
 def test_what_is_not_booked_is_no_booking_wherever_it_stands(word: str, by: str) -> None:
-    for said in (
+    for outcome in (
         read(word, by=by),
         read(f"1^{word}", by=by),
         read(f"^^^{word}", by=by),
@@ -71,9 +71,9 @@ def test_what_is_not_booked_is_no_booking_wherever_it_stands(word: str, by: str)
         read("", f"AIS|1|A|X|||||||{word}", by=by),
         read("", reason=word, by=by),
     ):
-        status = said.event.status
+        status = outcome.event.status
         assert (status.not_booked, status.active, status.ended) == (True, False, False)
-        assert said.odd == []
+        assert outcome.odd == []
 
 
 def test_every_status_of_the_field_maps_is_of_one_kind() -> None:
@@ -89,18 +89,18 @@ PAIRS = list(product(WORDS, WORDS))
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_status_is_found_in_every_coding(coding: str) -> None:
-    said = read(coding.format("Arrived"), event="S14")
-    assert (said.event.status, said.odd) == (Status.ARRIVED, [])
+    outcome = read(coding.format("Arrived"), event="S14")
+    assert (outcome.event.status, outcome.odd) == (Status.ARRIVED, [])
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_of_two_codings_the_one_with_fewer_texts_counts_and_a_contradiction_is_told(first: str, second: str) -> None:
-    said = read(f"1^{first}^L^2^{second}^M", event="S14")
+    outcome = read(f"1^{first}^L^2^{second}^M", event="S14")
     expected = first if WORDS[first] <= WORDS[second] else second
-    assert said.event.status is read(expected, event="S14").event.status
-    assert said.odd == ([] if WORDS[first] == WORDS[second] else ["STATUS_DISAGREES"])
-    if said.odd:
-        [warning] = said.event.warnings
+    assert outcome.event.status is read(expected, event="S14").event.status
+    assert outcome.odd == ([] if WORDS[first] == WORDS[second] else ["STATUS_DISAGREES"])
+    if outcome.odd:
+        [warning] = outcome.event.warnings
         assert warning.field == ("SCH-25.5" if expected == first else "SCH-25.2")
 
 
@@ -113,10 +113,10 @@ RESOURCES = {
 @pytest.mark.parametrize("field", RESOURCES)
 @pytest.mark.parametrize(("own", "other"), PAIRS)
 def test_a_resource_that_contradicts_the_visit_is_told_and_decides_nothing(own: str, other: str, field: str) -> None:
-    said = read(own, RESOURCES[field].format(other), event="S14")
-    assert said.event.status is read(own, event="S14").event.status
-    told = [(warning.code, warning.field) for warning in said.event.warnings]
-    assert told == ([] if WORDS[own] == WORDS[other] else [("STATUS_DISAGREES", field)])
+    outcome = read(own, RESOURCES[field].format(other), event="S14")
+    assert outcome.event.status is read(own, event="S14").event.status
+    warned = [(warning.code, warning.field) for warning in outcome.event.warnings]
+    assert warned == ([] if WORDS[own] == WORDS[other] else [("STATUS_DISAGREES", field)])
 
 
 def test_only_services_decide_where_the_visit_says_nothing() -> None:
@@ -126,8 +126,8 @@ def test_only_services_decide_where_the_visit_says_nothing() -> None:
 
 @given(st.lists(st.sampled_from(list(WORDS)), min_size=1, max_size=5))
 def test_of_several_services_one_that_is_on_decides(services: list[str]) -> None:
-    said = read("", *(f"AIS|{at}|A|X|||||||{word}" for at, word in enumerate(services, 1)), event="S14")
-    kinds = {3: said.event.status.active, 2: said.event.status.not_booked, 1: said.event.status.ended}
+    outcome = read("", *(f"AIS|{at}|A|X|||||||{word}" for at, word in enumerate(services, 1)), event="S14")
+    kinds = {3: outcome.event.status.active, 2: outcome.event.status.not_booked, 1: outcome.event.status.ended}
     assert kinds[max(WORDS[word] for word in services)]
 
 

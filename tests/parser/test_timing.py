@@ -35,18 +35,18 @@ PRECEDENCE = [
 def test_the_first_place_in_precedence_decides(given_places: set[int]) -> None:
     """Any subset of places, each with a time of its own, in reversed segment order."""
     segments = [PRECEDENCE[at][1].format(f"202603091{at}0000") for at in sorted(given_places, reverse=True)]
-    said = read(*segments)
+    outcome = read(*segments)
     first = min(given_places)
-    assert said.evidence["start"].field == PRECEDENCE[first][0]
-    assert said.event.start is not None
-    assert said.event.start.instant == datetime(2026, 3, 9, 15 + first, tzinfo=UTC)
-    assert said.odd == []
+    assert outcome.evidence["start"].field == PRECEDENCE[first][0]
+    assert outcome.event.start is not None
+    assert outcome.event.start.instant == datetime(2026, 3, 9, 15 + first, tzinfo=UTC)
+    assert outcome.odd == []
 
 
 def test_tq1_before_sch_11_and_the_contradiction_is_told() -> None:
-    said = read("TQ1|1||||||20260309120000", sch="^^^20260309130000")
-    assert (said.evidence["start"].field, said.odd) == ("TQ1-7", ["START_DISAGREES"])
-    assert [each.field for each in said.event.warnings] == ["SCH-11.4"]
+    outcome = read("TQ1|1||||||20260309120000", sch="^^^20260309130000")
+    assert (outcome.evidence["start"].field, outcome.odd) == ("TQ1-7", ["START_DISAGREES"])
+    assert [warning.field for warning in outcome.event.warnings] == ["SCH-11.4"]
     assert read("TQ1|1||||||20260309120000-0500", sch="^^^20260309120000").odd == []  # the same instant
 
 
@@ -74,16 +74,19 @@ def test_the_more_exact_of_agreeing_places_decides(
 ) -> None:
     """Whichever place is coarse, whichever exact: the start is the exact one, and nobody is told of a contradiction."""
     words = [segment.format(coarse=coarse, exact=EXACT) for segment in segments]
-    said = read(*words, sch=sch.format(coarse=coarse, exact=EXACT))
-    assert said.event.start is not None
-    assert (said.event.start.instant, said.event.start.date_only) == (datetime(2026, 3, 9, 19, 30, tzinfo=UTC), False)
-    assert (said.evidence["start"].field, said.odd) == (field, [])
+    outcome = read(*words, sch=sch.format(coarse=coarse, exact=EXACT))
+    assert outcome.event.start is not None
+    assert (outcome.event.start.instant, outcome.event.start.date_only) == (
+        datetime(2026, 3, 9, 19, 30, tzinfo=UTC),
+        False,
+    )
+    assert (outcome.evidence["start"].field, outcome.odd) == (field, [])
 
 
 def test_a_chain_of_places_each_more_exact() -> None:
-    said = read("TQ1|1||||||20260309", "AIS|1|A|X|202603091430", sch="^^^2026030914")
-    assert said.evidence["start"].field == "AIS-4"
-    assert said.why_not("start")["TQ1-7"] == said.why_not("start")["SCH-11.4"] == "AIS-4 agrees and is more exact"
+    outcome = read("TQ1|1||||||20260309", "AIS|1|A|X|202603091430", sch="^^^2026030914")
+    assert outcome.evidence["start"].field == "AIS-4"
+    assert outcome.why_not("start")["TQ1-7"] == outcome.why_not("start")["SCH-11.4"] == "AIS-4 agrees and is more exact"
 
 
 @pytest.mark.parametrize(
@@ -95,55 +98,59 @@ def test_a_chain_of_places_each_more_exact() -> None:
     ],
 )
 def test_a_more_exact_place_that_disagrees_is_only_told(coarse: str, exact: str) -> None:
-    said = read(f"TQ1|1||||||{coarse}", sch=f"^^^{exact}")
-    assert said.evidence["start"].field == "TQ1-7"
-    assert "START_DISAGREES" in said.odd
+    outcome = read(f"TQ1|1||||||{coarse}", sch=f"^^^{exact}")
+    assert outcome.evidence["start"].field == "TQ1-7"
+    assert "START_DISAGREES" in outcome.odd
 
 
 def test_what_a_day_is_the_clinics_calendar_says() -> None:
     """03:00Z on the 10th is the evening of the 9th in Chicago."""
-    said = read("TQ1|1||||||20260309", sch="^^^20260310030000+0000")
-    assert said.event.start is not None
-    assert said.event.start.instant == datetime(2026, 3, 10, 3, tzinfo=UTC)
+    outcome = read("TQ1|1||||||20260309", sch="^^^20260310030000+0000")
+    assert outcome.event.start is not None
+    assert outcome.event.start.instant == datetime(2026, 3, 10, 3, tzinfo=UTC)
 
 
 def test_a_midnight_beside_a_date_is_no_time_of_day() -> None:
-    said = read("TQ1|1||||||20260309", sch="^^^20260309000000")
-    assert said.event.start is not None
-    assert (said.event.start.date_only, said.odd) == (True, ["START_DATE_ONLY"])
+    outcome = read("TQ1|1||||||20260309", sch="^^^20260309000000")
+    assert outcome.event.start is not None
+    assert (outcome.event.start.date_only, outcome.odd) == (True, ["START_DATE_ONLY"])
 
 
 def test_an_exact_place_that_disagrees_is_passed_over_for_one_that_agrees() -> None:
-    said = read("TQ1|1||||||20260309", "AIS|1|A|X|20260309143000", sch="^^^20260311080000")
-    assert (said.evidence["start"].field, said.odd) == ("AIS-4", ["START_DISAGREES"])
-    assert said.why_not("start")["SCH-11.4"] == "TQ1-7 comes first"
+    outcome = read("TQ1|1||||||20260309", "AIS|1|A|X|20260309143000", sch="^^^20260311080000")
+    assert (outcome.evidence["start"].field, outcome.odd) == ("AIS-4", ["START_DISAGREES"])
+    assert outcome.why_not("start")["SCH-11.4"] == "TQ1-7 comes first"
 
 
 def test_an_empty_tq1_gives_way_to_the_next_and_deletion_counts_as_empty() -> None:
-    said = read("TQ1|1", 'TQ1|2||||||""', "TQ1|3||||||20260309120000")
-    assert said.evidence["start"].field == "TQ1[3]-7"
-    assert said.why_not("start")["TQ1[2]-7"] == 'deleted by the sender ("")'
+    outcome = read("TQ1|1", 'TQ1|2||||||""', "TQ1|3||||||20260309120000")
+    assert outcome.evidence["start"].field == "TQ1[3]-7"
+    assert outcome.why_not("start")["TQ1[2]-7"] == 'deleted by the sender ("")'
 
 
 def test_resources_may_begin_when_they_like() -> None:
-    said = read("AIS|1|A|X|20260309140000", "AIP|1|A|X|||20260309113000", sch="^^^20260309120000")
-    assert said.odd == []
+    outcome = read("AIS|1|A|X|20260309140000", "AIP|1|A|X|||20260309113000", sch="^^^20260309120000")
+    assert outcome.odd == []
 
 
 def test_deleted_resources_have_no_say_and_unreadable_ones_only_the_last() -> None:
-    said = read("AIS|1|D|X|20260309080000", "AIS|2|A|X|LATER", "AIS|3|U|X|20260309100000")
-    assert said.evidence["start"].field == "AIS[3]-4"
+    outcome = read("AIS|1|D|X|20260309080000", "AIS|2|A|X|LATER", "AIS|3|U|X|20260309100000")
+    assert outcome.evidence["start"].field == "AIS[3]-4"
     assert read("AIS|1|A|X|LATER").rejection.text == "the start in AIS-4 is no date and time"
 
 
 @pytest.mark.parametrize(("days", "accepted"), [(400, True), (401, False), (-3000, True)])
 def test_how_far_away_a_start_may_be(days: int, accepted: bool) -> None:
     start = (SENT + timedelta(days=days)).strftime("%Y%m%d%H%M%S+0000")
-    said = read(sch=f"^^^{start}")
+    outcome = read(sch=f"^^^{start}")
     if accepted:
-        assert said.event.start is not None
+        assert outcome.event.start is not None
     else:
-        assert (said.rejection.code, said.rejection.err3, said.rejection.location) == ("VALUE", "102", "SCH^1^11^1^4")
+        assert (outcome.rejection.code, outcome.rejection.err3, outcome.rejection.location) == (
+            "VALUE",
+            "102",
+            "SCH^1^11^1^4",
+        )
     assert read(sch=f"^^^{start}", event="S15").odd == ([] if accepted else ["START_TOO_FAR"])
 
 
@@ -164,9 +171,9 @@ def test_how_far_away_a_start_may_be(days: int, accepted: bool) -> None:
     ],
 )  # fmt: skip
 def test_lengths_and_their_units(length: str, minutes: int | None) -> None:
-    said = read(sch="^^^20260309120000", length=length)
-    assert said.event.duration == (None if minutes is None else timedelta(minutes=minutes))
-    assert said.odd == (["DURATION_UNREADABLE"] if minutes is None else [])
+    outcome = read(sch="^^^20260309120000", length=length)
+    assert outcome.event.duration == (None if minutes is None else timedelta(minutes=minutes))
+    assert outcome.odd == (["DURATION_UNREADABLE"] if minutes is None else [])
 
 
 @pytest.mark.parametrize(
@@ -184,18 +191,18 @@ def test_lengths_and_their_units(length: str, minutes: int | None) -> None:
     ],
 )
 def test_tq_intervals(interval: str, minutes: int | None) -> None:
-    said = read(sch=f"^^{interval}^20260309120000")
-    assert said.event.duration == (None if minutes is None else timedelta(minutes=minutes))
+    outcome = read(sch=f"^^{interval}^20260309120000")
+    assert outcome.event.duration == (None if minutes is None else timedelta(minutes=minutes))
 
 
 def test_a_length_across_the_change_of_clocks_is_elapsed_time() -> None:
-    said = read(sch="^^^20260308013000^20260308033000")  # clocks go from 02:00 to 03:00 in between
-    assert said.event.duration == timedelta(hours=1)
+    outcome = read(sch="^^^20260308013000^20260308033000")  # clocks go from 02:00 to 03:00 in between
+    assert outcome.event.duration == timedelta(hours=1)
 
 
 def test_a_length_loses_by_what_is_wrong_with_it() -> None:
-    said = read("TQ1|1|||||||20260310", sch="^^H30^20260309120000^20260309110000", length="20|MIN")
-    assert said.why_not("duration") == {
+    outcome = read("TQ1|1|||||||20260310", sch="^^H30^20260309120000^20260309110000", length="20|MIN")
+    assert outcome.why_not("duration") == {
         "TQ1-8": "a date or an hour ends no visit",
         "SCH-11.5": "not after the start",
         "SCH-9": None,

@@ -144,8 +144,8 @@ def test_what_cannot_be_texted(xtn: str) -> None:
 @pytest.mark.parametrize("component", [2, 3, 4])
 def test_a_local_word_for_a_mobile_wins_from_any_of_three_components(use: str, component: int) -> None:
     codes = {2: "PRN", 3: "PH", 4: ""} | {component: use}
-    found = find(f"2025550150^PRN^PH~2025550143^{codes[2]}^{codes[3]}^{codes[4]}")
-    assert e164(found) == "+12025550143"
+    finding = find(f"2025550150^PRN^PH~2025550143^{codes[2]}^{codes[3]}^{codes[4]}")
+    assert e164(finding) == "+12025550143"
 
 
 RANKED = [
@@ -186,12 +186,12 @@ def test_within_one_rank_the_order_of_fields_decides_and_pid_40_comes_first() ->
     ],
 )
 def test_landlines_are_tried_or_skipped(policy: str, xtn: str, expected: str | None) -> None:
-    found = find(xtn, landline=policy)
+    finding = find(xtn, landline=policy)
     if expected is None:
-        assert found.phone == BadPhone(reason="landline")
+        assert finding.phone == BadPhone(reason="landline")
     else:
-        assert isinstance(found.phone, PhoneNumber)
-        assert found.phone.kind == expected
+        assert isinstance(finding.phone, PhoneNumber)
+        assert finding.phone.kind == expected
 
 
 def test_under_skip_a_landline_does_not_hide_a_line_of_unknown_kind() -> None:
@@ -237,7 +237,7 @@ def test_expiry_counts_from_the_moment_of_receipt() -> None:
 def test_twenty_repetitions_are_looked_at() -> None:
     assert find("~" * 19 + CELL).field == "PID-13[20]"
     assert find("~" * 20 + CELL).phone is None
-    assert [each.code for each in find("~" * 20 + CELL).warnings] == ["PHONE_REPETITIONS"]
+    assert [warning.code for warning in find("~" * 20 + CELL).warnings] == ["PHONE_REPETITIONS"]
 
 
 def test_a_national_number_belongs_to_the_first_country() -> None:
