@@ -73,6 +73,8 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
         except ConfigurationError as error:
             if os.path.isfile(path) and os.access(path, os.R_OK):
                 yield from ((secret.file_keys, problem.why) for problem in error.problems)
+    if gateway.reply_words is not None:
+        yield from _readable(("gateway", "reply_words"), gateway.reply_words)
     if gateway.kind == "http" and gateway.http.certificate_authority is not None:
         yield from _readable(("gateway", "http", "certificate_authority"), gateway.http.certificate_authority)
     for name, environment in configuration.environments.items():

@@ -64,6 +64,8 @@ class GatewaySection(Section):
     """For kind: file. It holds numbers and texts."""
     twilio: TwilioAccount = TwilioAccount()
     http: HttpGatewayAccount = HttpGatewayAccount()
+    reply_words: Path | None = None
+    """A YAML of one's own with more words of STOP, START and HELP; same shape as config/reply_words/*.yaml. Read at the start."""
     segments_per_second: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """Per sender (`from`): its rate in SMS segments. Default by kind of number: long code 1, toll-free 3, short code 100."""
 

@@ -134,7 +134,7 @@ def _named_files(configuration: Configuration) -> Iterator[Path]:
         if tls is not None:
             yield from (path for path in (tls.certificate, tls.key, tls.client_ca) if path is not None)
     gateway = configuration.gateway
-    files = (*(secret.file(gateway) for secret in SECRETS), gateway.http.certificate_authority)
+    files = (*(secret.file(gateway) for secret in SECRETS), gateway.http.certificate_authority, gateway.reply_words)
     yield from (path for path in files if path is not None)
 
 

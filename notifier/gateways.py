@@ -17,6 +17,7 @@ from notifier.failures import Failure, unmapped
 from notifier.file_gateway import FileGateway
 from notifier.gateway import Gateway
 from notifier.http_json import codes as http_codes
+from notifier.reply_words import read_reply_words
 from notifier.twilio import codes as twilio_codes
 from notifier.webhook import Webhook
 
@@ -75,14 +76,23 @@ def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
 
 def check_gateway(loaded: Loaded) -> list[Problem]:
     """What only opening a gateway's files shows; `config.files.check_files` has looked whether they are there."""
-    if loaded.configuration.gateway.kind == "http":
+    problems: list[Problem] = []
+    section = loaded.configuration.gateway
+    if section.reply_words is not None:
+        problems += _problems_of(lambda: read_reply_words(section.reply_words))
+    if section.kind == "http":
         from notifier.http_json.account import tls_of
 
-        try:
-            tls_of(loaded)
-        except ConfigurationError as error:
-            return list(error.problems)
-    return []
+        problems += _problems_of(lambda: tls_of(loaded))
+    return problems
+
+
+def _problems_of(read: Callable[[], object]) -> tuple[Problem, ...]:
+    try:
+        read()
+    except ConfigurationError as error:
+        return tuple(error.problems)
+    return ()
 
 
 def failure_of(code: int) -> Failure:

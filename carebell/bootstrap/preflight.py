@@ -78,7 +78,7 @@ def _about_contents(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFi
 def _about_gateway(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFinding]:
     """A gateway whose files cannot be used, or that cannot tell us what patients answer."""
     section = loaded.configuration.gateway
-    if not any(key.startswith(f"gateway.{section.kind}.") for key in known):
+    if not any(key.startswith("gateway.") for key in known):
         yield from (ConfigurationFinding(problem=problem) for problem in check_gateway(loaded))
     if section.is_live and section.public_url is None:
         keys = ("gateway", section.kind, "public_url")

@@ -6,7 +6,7 @@ from typing import Final
 
 from docs.tables.markdown import code, table
 from notifier.intent import FEW, intent
-from notifier.reply_words import FOLDER, read_languages, reply_words
+from notifier.reply_words import FOLDER, read_languages, read_reply_words
 
 LANGUAGES: Final = {"en": "English", "es": "Spanish", "fr": "French"}
 
@@ -46,9 +46,10 @@ OUTCOMES: Final = {
 
 def stop_words() -> str:
     """docs/reference/stop-words.md."""
+    words = read_reply_words()
     examples = table(
         ("a patient writes", "and it is taken for"),
-        [(text, OUTCOMES[intent(text, reply_words()).value]) for text in EXAMPLES],
+        [(text, OUTCOMES[intent(text, words).value]) for text in EXAMPLES],
     )
     return f"""# STOP, START and HELP
 
@@ -80,7 +81,14 @@ answered by the gateway; Carebell counts it.
 ## The words
 
 They are data: one file for each language in `config/reply_words/`, all of them in force together, since a patient may answer in
-any language. To add one, add a file with the same keys.
+any language. To add words or a language, write a file of your own with the same keys and name it in `gateway.reply_words`; it
+counts from the next start:
+
+```yaml
+vi:
+  stop: [dừng, ngừng]
+  polite: [xin, cảm ơn]
+```
 
 {"".join(_words(language) for language in LANGUAGES)}"""
 

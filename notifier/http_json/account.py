@@ -13,7 +13,7 @@ from config.problems import ConfigurationError
 from notifier.http_json.client import JsonClient, tls_context
 from notifier.http_json.gateway import HttpJsonGateway
 from notifier.http_json.webhooks import EventsWebhook
-from notifier.reply_words import reply_words
+from notifier.reply_words import read_reply_words
 
 
 def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
@@ -49,11 +49,11 @@ def open_http_webhooks(loaded: Loaded) -> tuple[EventsWebhook, ...]:
     """Its webhooks; none without a secret or a public URL.
 
     Raises:
-        ConfigurationError: the secret cannot be read.
+        ConfigurationError: the secret or the file of reply words cannot be read.
     """
-    reply_words()  # read now: the first event must not wait for files
     secrets = gateway_secrets(loaded, WEBHOOK_SECRET)
     if not secrets or loaded.configuration.gateway.http.public_url is None:
         return ()
     values = tuple(secret.get_secret_value() for secret in secrets)
-    return (EventsWebhook(secrets=values, now=lambda: datetime.now(UTC)),)
+    words = read_reply_words(loaded.configuration.gateway.reply_words)
+    return (EventsWebhook(secrets=values, now=lambda: datetime.now(UTC), words=words),)

@@ -20,9 +20,8 @@ from typing import Any, Final
 
 from notifier.http_json.codes import STATUSES, delivery_failure_of
 from notifier.http_json.payload import message_id_of, read_object, text_of
-from notifier.intent import Intent, intent
+from notifier.intent import Intent, ReplyWords, intent
 from notifier.replies import REPLIES, Inbound
-from notifier.reply_words import reply_words
 from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, WebhookCall
 from parser.phone import PhoneNumber
 
@@ -51,6 +50,7 @@ class EventsWebhook:
 
     secrets: tuple[str, ...] = field(repr=False)
     now: Callable[[], datetime]
+    words: ReplyWords = field(repr=False)
     name: str = "events"
     path: str = EVENTS_PATH
     content_type: str = "application/json"
@@ -71,7 +71,7 @@ class EventsWebhook:
             case "status":
                 return read_status(event)
             case "reply":
-                return read_reply(event)
+                return read_reply(event, self.words)
             case _:
                 return Unreadable(code="no_event")
 
@@ -105,7 +105,7 @@ def read_status(event: dict[str, Any]) -> StatusUpdate | Unreadable:
     )
 
 
-def read_reply(event: dict[str, Any]) -> Inbound | Unreadable:
+def read_reply(event: dict[str, Any], words: ReplyWords) -> Inbound | Unreadable:
     """A reply event's value; its text is looked at and dropped.
 
     `Unreadable` with code `no_sender` where `from` is no telephone number, `no_recipient` where `to` is not usable, `no_id` for a
@@ -117,7 +117,7 @@ def read_reply(event: dict[str, Any]) -> Inbound | Unreadable:
     if _SENDER.fullmatch(sender) is None:
         return Unreadable(code="no_recipient")
     classified = _INTENTS.get((text_of(event, "intent") or "").lower())
-    intended = classified or intent(text_of(event, "text") or "", reply_words())
+    intended = classified or intent(text_of(event, "text") or "", words)
     message_id = message_id_of(event)
     if intended is Intent.START and message_id is None:
         return Unreadable(code="no_id")

@@ -9,7 +9,7 @@ from config.gateways import AUTH_TOKEN
 from config.load import Loaded
 from config.problems import ConfigurationError
 from notifier.gateway import Resend
-from notifier.reply_words import reply_words
+from notifier.reply_words import read_reply_words
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
@@ -46,13 +46,13 @@ def open_twilio_webhooks(loaded: Loaded) -> tuple[TwilioWebhook, ...]:
     """The webhooks of the configured account; none without a token or a public URL.
 
     Raises:
-        ConfigurationError: the token cannot be read.
+        ConfigurationError: the token or the file of reply words cannot be read.
     """
-    reply_words()  # read now: the first webhook must not wait for files
     public_url, tokens = loaded.configuration.gateway.twilio.public_url, _tokens(loaded)
     if not tokens or public_url is None:
         return ()
-    return twilio_webhooks(SignatureCheck(public_url=public_url, tokens=tokens))
+    words = read_reply_words(loaded.configuration.gateway.reply_words)
+    return twilio_webhooks(SignatureCheck(public_url=public_url, tokens=tokens), words)
 
 
 def _tokens(loaded: Loaded) -> tuple[str, ...]:

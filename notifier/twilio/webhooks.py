@@ -21,12 +21,12 @@ import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from notifier.intent import Intent, intent
+from notifier.intent import Intent, ReplyWords, intent
 from notifier.replies import REPLIES, Inbound
-from notifier.reply_words import reply_words
 from notifier.twilio.codes import STATUSES, failure_of
 from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, WebhookCall
 from parser.phone import PhoneNumber
@@ -155,7 +155,7 @@ def _number(text: str) -> int | None:
     return int(text) if _DIGITS.fullmatch(text) else None
 
 
-def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
+def read_inbound(signed: SignedForm, words: ReplyWords) -> Inbound | Unreadable:
     """An inbound message's value; its body is looked at and dropped.
 
     `Unreadable` with code `no_sender` where From is no telephone number (a short code, a WhatsApp address), `no_recipient`
@@ -172,7 +172,7 @@ def read_inbound(signed: SignedForm) -> Inbound | Unreadable:
         return Unreadable(code="no_recipient")
     classified = _OPT_OUT_TYPES.get(form.get("OptOutType", "").strip().upper())
     sid = form.get("MessageSid", "")
-    intended = classified or intent(form.get("Body", ""), reply_words())
+    intended = classified or intent(form.get("Body", ""), words)
     if intended is Intent.START and _SID.fullmatch(sid) is None:
         return Unreadable(code="no_sid")
     return REPLIES[intended](
@@ -199,9 +199,9 @@ class TwilioWebhook:
         return Forged() if signed is None else self.reader(signed)
 
 
-def twilio_webhooks(check: SignatureCheck) -> tuple[TwilioWebhook, TwilioWebhook]:
+def twilio_webhooks(check: SignatureCheck, words: ReplyWords) -> tuple[TwilioWebhook, TwilioWebhook]:
     """Those of one account: the status of our texts, and patients' texts."""
     return (
         TwilioWebhook(name="status", path=STATUS_PATH, check=check, reader=read_status),
-        TwilioWebhook(name="inbound", path=INBOUND_PATH, check=check, reader=read_inbound),
+        TwilioWebhook(name="inbound", path=INBOUND_PATH, check=check, reader=partial(read_inbound, words=words)),
     )

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.intent import FEW, Intent, ReplyWords, intent, plain
-from notifier.reply_words import FOLDER, read_languages, reply_words
+from notifier.reply_words import FOLDER, read_languages, read_reply_words
 
-WORDS = reply_words()
+WORDS = read_reply_words()
 LANGUAGES = [language for path in sorted(FOLDER.glob("*.yaml")) for language in read_languages(path)]
 STOP, IN_WORDS, START = Intent.STOP, Intent.STOP_IN_WORDS, Intent.START
 HELP, UNCLEAR, OTHER = Intent.HELP, Intent.UNCLEAR, Intent.OTHER

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from notifier.replies import Inbound
+from notifier.reply_words import read_reply_words
 from notifier.twilio.webhooks import SignatureCheck, twilio_webhooks
 from notifier.webhook import StatusUpdate
 from portal.app import build
@@ -62,7 +63,7 @@ def behind() -> Behind:
 async def ask(behind: Behind) -> AsyncIterator[Ask]:
     """`await ask("POST", "/twilio/status", ...)` over a real socket."""
     app = build(
-        webhooks=twilio_webhooks(SignatureCheck(public_url=PUBLIC, tokens=("t0ken",))),
+        webhooks=twilio_webhooks(SignatureCheck(public_url=PUBLIC, tokens=("t0ken",)), read_reply_words()),
         on_status=behind.on_status,
         on_inbound=behind.on_inbound,
         health=behind.ask_health,

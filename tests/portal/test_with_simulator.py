@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from notifier.gateway import DeliveryStatus
 from notifier.replies import Help, OptIn, OptOut, Other
+from notifier.reply_words import read_reply_words
 from notifier.twilio.codes import failure_of
 from notifier.twilio.webhooks import SignatureCheck, twilio_webhooks
 from portal.app import build
@@ -41,7 +42,7 @@ async def until(behind: Behind, events: int) -> None:
 
 def application(behind: Behind) -> Starlette:
     return build(
-        webhooks=twilio_webhooks(SignatureCheck(public_url=PUBLIC, tokens=("t0ken",))),
+        webhooks=twilio_webhooks(SignatureCheck(public_url=PUBLIC, tokens=("t0ken",)), read_reply_words()),
         on_status=behind.on_status,
         on_inbound=behind.on_inbound,
         health=behind.ask_health,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from carebell.bootstrap.preflight import findings
-from tests.story.folder import CLOCK, load, make
+from tests.story.folder import CLOCK, change, load, make
 
 HTTP = {"url": "https://gateway.example/texts", "token_file": "gateway.token"}
 EVENTS = {"public_url": "https://sms.example", "webhook_secret_file": "gateway.token"}
@@ -48,6 +48,16 @@ def test_a_private_authority_that_cannot_be_used_stops_the_start(tmp_path: Path,
     [(key, said, is_warning)] = about_gateway(tmp_path, certificate_authority="ca.pem", **EVENTS)
     assert (key, is_warning) == ("gateway.http.certificate_authority", False)
     assert said.startswith(why)
+
+
+def test_reply_words_of_ones_own_are_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("vi:\n  halt: [x]\n", "utf-8")
+    path = make(tmp_path, {"gateway": {"reply_words": "own.yaml"}})
+    [problem] = [f.problem for f in findings(load(path), CLOCK) if "own.yaml" in str(f.problem)]
+    assert problem.why.startswith("unknown key; there are stop, ")
+    change(path, {"gateway": {"reply_words": "absent.yaml"}})
+    [problem] = [f.problem for f in findings(load(path), CLOCK) if f.problem.key == "gateway.reply_words"]
+    assert problem.why.startswith("there is no file absent.yaml")
 
 
 def test_a_twilio_account_without_callbacks_is_a_warning_too(tmp_path: Path) -> None:

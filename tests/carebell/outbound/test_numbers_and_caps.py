@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from notifier.reply_words import read_reply_words
 from notifier.twilio.webhooks import SignedForm, read_inbound
 from notifier.webhook import Unreadable
 from scheduler.sms import SmsState
@@ -60,7 +61,7 @@ def reminders(service: Pieces, reference: str) -> dict[str, str]:
 def say(service: Pieces, words: str, number: int) -> None:
     """A patient's text; `number` tells one message from another."""
     form = {"From": PHONE, "To": "+14255550100", "Body": words, "MessageSid": f"SM{number:032x}"}
-    reply = read_inbound(SignedForm(form, {}))
+    reply = read_inbound(SignedForm(form, {}), read_reply_words())
     assert not isinstance(reply, Unreadable)
     asyncio.run(service.webhooks.on_inbound(reply))
 

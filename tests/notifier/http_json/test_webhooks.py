@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
+import re
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +21,11 @@ from notifier.gateway import DeliveryStatus
 from notifier.http_json.codes import delivery_failure_of
 from notifier.http_json.webhooks import FRESH_FOR, SIGNATURE, TIMESTAMP, EventsWebhook, sign_event
 from notifier.replies import Help, OptIn, OptOut, Other, Unclear
+from notifier.reply_words import read_reply_words
 from notifier.webhook import Forged, StatusUpdate, Unreadable, WebhookCall
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
-HOOK = EventsWebhook(secrets=("new-secret", "old-secret"), now=lambda: NOW)
+HOOK = EventsWebhook(secrets=("new-secret", "old-secret"), now=lambda: NOW, words=read_reply_words())
 PATIENT, SENDER = "+12025550143", "+14255550100"
 STATUS = {"event": "status", "id": "gw-17", "key": "k3J-_x9", "status": "delivered"}
 REPLY = {"event": "reply", "id": "in-4", "from": PATIENT, "to": SENDER, "text": "Stop"}
@@ -46,6 +52,38 @@ def read(event: object, **how: Any) -> object:
 def test_the_signature_is_as_the_page_says() -> None:
     digest = hmac.new(b"new-secret", b"1767225600." + b'{"a":1}', hashlib.sha256).hexdigest()
     assert sign_event("new-secret", "1767225600", b'{"a":1}') == f"v1={digest}"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the page's command needs openssl")
+def test_the_command_of_the_page_signs_as_we_do() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "http-gateway.md"
+    if not page.exists():
+        pytest.skip("not in a checkout: the tests run from the built wheel")
+    [command] = re.findall(r"```bash\n(.*openssl.*)\n```", page.read_text("utf-8"))
+    environ = {
+        "PATH": os.environ["PATH"],
+        "timestamp": "1767225600",
+        "body": json.dumps(STATUS),
+        "secret": "new-secret",
+    }
+    done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=60, check=True)
+    expected = sign_event("new-secret", "1767225600", json.dumps(STATUS).encode())
+    assert f"v1={done.stdout.split()[0]}" == expected
+
+
+@given(
+    st.dictionaries(st.sampled_from([TIMESTAMP, SIGNATURE]), st.text(max_size=90)),
+    st.one_of(st.binary(max_size=200), st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+            st.sampled_from(["event", "id", "key", "status", "code", "from", "to", "text", "intent"]), inner, max_size=9
+        ),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode())),
+)  # fmt: skip
+def test_no_call_is_an_exception(headers: dict[str, str], body: bytes) -> None:
+    assert isinstance(HOOK.read(WebhookCall(query="", headers=headers, body=body)), Forged)
+    assert not isinstance(HOOK.read(call(body)), Forged)
 
 
 @pytest.mark.parametrize("secret", ["new-secret", "old-secret"])

@@ -14,6 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from notifier.gateway import DeliveryStatus
 from notifier.replies import Help, OptIn, OptOut, Other, Unclear
+from notifier.reply_words import read_reply_words
 from notifier.twilio.codes import failure_of
 from notifier.twilio.webhooks import SignatureCheck, SignedForm, read_inbound, read_status, sign_webhook
 from notifier.webhook import StatusUpdate, Unreadable
@@ -21,6 +22,7 @@ from notifier.webhook import StatusUpdate, Unreadable
 PUBLIC = "https://sms.lamna.example"
 CHECK = SignatureCheck(public_url=PUBLIC, tokens=("new-token", "old-token"))
 SID = "SM" + "a" * 32
+WORDS = read_reply_words()
 SERVICE = "MG" + "b" * 32
 PATIENT, SENDER = "+12025550143", "+14255550100"
 QUERY = "m=k3J-_x9&a=2"
@@ -210,7 +212,9 @@ def test_a_callback_without_essentials_is_unreadable(changed: dict[str, str], co
 
 
 def inbound(**fields: str) -> object:
-    return read_inbound(SignedForm({"From": PATIENT, "To": SENDER, "MessageSid": SID, "Body": "hello"} | fields, {}))
+    return read_inbound(
+        SignedForm({"From": PATIENT, "To": SENDER, "MessageSid": SID, "Body": "hello"} | fields, {}), WORDS
+    )
 
 
 def test_twilios_own_classification_comes_first() -> None:
