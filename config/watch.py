@@ -57,6 +57,11 @@ class Watch:
         self._stopped = asyncio.Event()
         self._wake = asyncio.Event()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped.is_set()
+
     def reload(self) -> None:
         """SIGHUP: read again now and report, changed or not. For `loop.add_signal_handler(signal.SIGHUP, watch.reload)`."""
         self._forced = True

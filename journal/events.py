@@ -82,6 +82,11 @@ class Event(Enum):
         "Something failed that the code did not expect; the rest of the service goes on.",
         "Report it to the developers with this line; it holds nothing of a patient.",
     )
+    BACKGROUND_TASK_ENDED = _error(
+        "name reason count seconds exception frames",
+        "A task that works in the background ended by a mistake of ours; it is started again after `seconds`.",
+        "Report it to the developers with this line. `/health` shows under `tasks` whether it runs again.",
+    )
     LIBRARY = _warning(
         "logger text where exception frames",
         "A library we use logged a warning or an error; values were removed from its text.",

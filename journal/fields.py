@@ -47,7 +47,7 @@ FIELDS: Final[dict[str, str]] = {
     "logger": "name of the library's logger",
     "messages": "how many messages",
     "milliseconds": "for a message: from its last byte to its answer; for a text: the gateway's answering time",
-    "name": "name of a lease or a job",
+    "name": "name of a lease, a job or a background task",
     "next_at": "when it is tried again, UTC",
     "node": "which process or machine, where several share one database",
     "not_after": "end of a certificate's validity, UTC",

@@ -114,6 +114,12 @@ class Metrics:
         self.configuration_refused = Counter(
             "carebell_configuration_refused", "Changed configurations that were wrong.", registry=registry
         )
+        self.background_task_restarts = Counter(
+            "carebell_background_task_restarts",
+            "How often a task that works in the background ended by mistake and was started again.",
+            ("name",),
+            registry=registry,
+        )
         self.log_fields_dropped = Counter(
             "carebell_log_fields_dropped",
             "Fields that were not documented for their event and were not logged; a mistake in the code.",

@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -88,6 +88,9 @@ class Committing(Protocol[JobIn, Result]):
     def submit(self, job: JobIn) -> asyncio.Future[Result]: ...
 
 
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], Awaitable[None]]
+
+
 class CommitThread:
     """A thread of its own for calls that wait: for a lock, for the disk, for a server."""
 
@@ -136,6 +139,9 @@ def _fail(future: asyncio.Future[Any], fault: BaseException) -> None:
 class Committer(Generic[Job, Result]):
     """Commits what the loop submits, one group after the other.
 
+    Attributes:
+        stopping: told to end: what is queued is committed, nothing more is taken.
+
     Args:
         work: see `Work`; runs on the loop's thread, on PostgreSQL on the committer's.
         on_fatal: called once after a failed write or fsync: end the process.
@@ -162,9 +168,11 @@ class Committer(Generic[Job, Result]):
         self._waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
         self._under_way = 0
         self._dead = False
+        self.stopping = False
         self._woken = asyncio.Event()
         self._aside: CommitThread | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: Awaitable[None] | None = None
 
     @property
     def full(self) -> bool:
@@ -176,41 +184,55 @@ class Committer(Generic[Job, Result]):
         """Jobs submitted and not answered yet."""
         return len(self._waiting) + self._under_way
 
-    def start(self) -> None:
-        """Start; to be called in the loop that will submit."""
-        self._aside = CommitThread()
-        self._task = asyncio.get_running_loop().create_task(self._run(self._aside), name="committer")
+    def start(self, spawn: Spawn | None = None) -> None:
+        """Start; to be called in the loop that will submit.
+
+        Args:
+            spawn: runs the committer's coroutine function on the loop, anew where it ends before `stopping`; None: once.
+        """
+        self._aside, self.stopping = CommitThread(), False
+        self._loop = asyncio.get_running_loop()
+        spawned = partial(self._run, self._aside)
+        self._running = spawn(spawned) if spawn is not None else self._loop.create_task(spawned(), name="committer")
 
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """Queue a job; the future holds its result after the commit, or a `CommitFault`."""
-        if self._task is None:
+        if self.stopping or self._loop is None:
             raise Stopped("the committer is not running")
         if self.full:
             raise Overloaded("the commit queue is full")
-        future: asyncio.Future[Result] = self._task.get_loop().create_future()
+        future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append((job, future))
         self._woken.set()
         return future
 
     async def stop(self) -> None:
         """Commit what is queued, answer it, and end the thread."""
-        task, self._task = self._task, None
-        if task is None or self._aside is None:
+        aside, self._aside = self._aside, None
+        if aside is None or self._running is None:
             return
+        self.stopping = True
         self._woken.set()
-        await task
-        await self._aside.end()
+        await self._running
+        await aside.end()
 
     async def _run(self, aside: CommitThread) -> None:
-        while self._waiting or self._task is not None:
+        while self._waiting or not self.stopping:
             if not self._waiting:
                 self._woken.clear()
                 await self._woken.wait()
                 continue
             group = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
             self._under_way = len(group)
-            outcomes = await self._commit(aside, [job for job, _ in group])
-            self._under_way = 0
+            try:
+                outcomes = await self._commit(aside, [job for job, _ in group])
+            except (
+                BaseException
+            ):  # a mistake of ours: whoever waits for this group is answered before the committer ends
+                self._deliver([future for _, future in group], [Rejected("the committer ended")] * len(group))
+                raise
+            finally:
+                self._under_way = 0
             self._deliver([future for _, future in group], outcomes)
             del group, outcomes  # no message stays here while the next one is waited for
             await asyncio.sleep(0)  # what has come meanwhile belongs to the next group

@@ -1,11 +1,10 @@
 """The service: everything one node runs, started and stopped as a whole. The one wiring file; tests build the same with fakes.
 
-    listener ─> reception ─> committer (store)                  portal: webhooks, health, metrics
-    alarm ─> dispatcher, aftercare, housekeeping (threads)      watch: configuration changes
+    listeners ─> handler ─> committer (store)                               portal: webhooks, health, metrics
+    periodic tasks ─> dispatcher, reconciliation, retention (threads)       watch: configuration changes
 
-What is a theme of its own stands beside it: `listening` (ports and listeners), `ticking`, `reloading` and `activate`.
-
-Order of stopping: the listeners drain first (what is in flight is committed and answered), then the ticks, then the database.
+Order of stopping: the listeners drain first (what is in flight is committed and answered), then the periodic tasks, then the
+database.
 """
 
 from __future__ import annotations
@@ -38,8 +37,9 @@ from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.maintenance.certificates import Rotation
 from carebell.maintenance.clock_guard import doubt_of
 from carebell.maintenance.health import NodeHealth
-from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTasks, in_thread
+from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
+from carebell.maintenance.supervisor import Supervisor
 from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.dispatcher import Dispatcher, recipient_of
 from carebell.outbound.in_flight import InFlight
@@ -58,7 +58,7 @@ from notifier.gateway import Gateway
 from portal.app import build
 from portal.http_limits import HttpLimits
 from portal.server import serve as serve_http
-from scheduler.clock import AcceleratedClock, Alarm, Clock, RealClock
+from scheduler.clock import AcceleratedClock, Clock, RealClock
 from scheduler.sms import HoldScope
 from store import holds, leases, restore, simulated_clock
 from store.committer import Committer
@@ -99,7 +99,8 @@ class Service:
     vault: Vault = field(init=False)
     _active: ActiveConfig = field(init=False)
     _listeners: Listeners = field(init=False)
-    _tasks: PeriodicTasks = field(init=False)
+    _supervisor: Supervisor = field(init=False)
+    _periodic: PeriodicTasks = field(init=False)
     _started_at: datetime = field(init=False)
     _configured_at: datetime = field(init=False)
     _noted: tuple[Loaded, datetime] | None = None  # what was last written down as in force, and when
@@ -173,8 +174,11 @@ class Service:
         stack.callback(gateway.close)
         executor = ThreadPoolExecutor(descriptors.gateway, thread_name_prefix="worker")
         stack.callback(executor.shutdown)
-        tasks = self._tasks = PeriodicTasks(journal=journal, database=self.store.backend, seconds=time.monotonic)
-        stack.push_async_callback(tasks.finish)
+        supervisor = self._supervisor = Supervisor(journal=journal, metrics=self.metrics, seconds=time.monotonic)
+        self._periodic = PeriodicTasks(
+            journal=journal, database=self.store.backend, seconds=time.monotonic, supervisor=supervisor
+        )
+        stack.push_async_callback(self._periodic.finish)
         self._note_clock()
         self._started_at = self._configured_at = now
         self._beat()
@@ -201,7 +205,7 @@ class Service:
         shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
         self._listeners = Listeners(self.clock, journal, shared)
         await self._start_portal(delivery, descriptors)
-        self._start_ticks(reconciliation)
+        self._start_periodic(reconciliation)
         await self._start_listeners(in_flight)
         if self.reloads:
             self._start_watch(rotation)
@@ -247,7 +251,7 @@ class Service:
             metrics=self.metrics,
         )  # fmt: skip
         node_health = NodeHealth(
-            store=self.store, clock=self.clock, metrics=self.metrics,
+            store=self.store, clock=self.clock, metrics=self.metrics, supervisor=self._supervisor, periodic=self._periodic,
             connections=self._listeners.connections,
             listens=lambda: "listener" not in self.roles or bool(self._listeners.opened),
         )  # fmt: skip
@@ -268,23 +272,27 @@ class Service:
             place = self.loaded.where(("http", "port"))
             raise Stop(f"{place}: cannot listen on {section.host}:{section.port}: {why_not(error)}") from None
 
-    def _start_ticks(self, reconciliation: Reconciliation) -> None:
-        pace, tick, ticks = self.pace, self._tasks.tick, []
+    def _start_periodic(self, reconciliation: Reconciliation) -> None:
+        pace, periodic = self.pace, self._periodic
+        clocks = ClockComparison(self.clock, self.journal, time.monotonic, periodic.run_now)
+        tasks = [
+            PeriodicTask(name="clock", seconds=pace.clock, run=clocks.look),
+            PeriodicTask(name="beat", seconds=pace.beat, run=in_thread(self._beat)),
+        ]
         if "dispatcher" in self.roles:
-            clocks = ClockComparison(self.clock, self.journal, time.monotonic)
 
             async def dispatch() -> None:
-                clocks.look()
                 await self.dispatcher.tick()
 
-            ticks.append(tick("dispatch", pace.dispatch, dispatch))
-            ticks.append(tick("aftercare", pace.reconciliation, in_thread(reconciliation.round)))
+            tasks.append(PeriodicTask(name="dispatch", seconds=pace.dispatch, run=dispatch))
+            tasks.append(
+                PeriodicTask(name="aftercare", seconds=pace.reconciliation, run=in_thread(reconciliation.round))
+            )
         if "housekeeping" in self.roles:
-            ticks.append(tick("housekeeping", pace.purge, in_thread(self.retention.round)))
-        ticks.append(tick("beat", 15.0, in_thread(self._beat)))
-        alarm = Alarm(ticks)
-        alarm.start()
-        self._stack.callback(alarm.close)
+            tasks.append(PeriodicTask(name="housekeeping", seconds=pace.purge, run=in_thread(self.retention.round)))
+        for task in tasks:
+            periodic.start(task)
+        self._stack.callback(periodic.close)
         self._stack.callback(self.dispatcher.end)
 
     def _beat(self) -> None:
@@ -316,7 +324,7 @@ class Service:
         committer: Committer[ValidatedMessage, ProcessingResult] = Committer(
             self.store, processor.commit_group, on_fatal=fatal
         )
-        committer.start()
+        committer.start(lambda work: self._supervisor.start("committer", work, is_over=lambda: committer.stopping))
         self._stack.push_async_callback(committer.stop)
         self._stack.push_async_callback(self._listeners.close)
         for port in ports(self.loaded):
@@ -339,11 +347,11 @@ class Service:
             store=self.store, vault=self.vault, clock=self.clock, journal=self.journal, metrics=self.metrics,
             replans="dispatcher" in self.roles, beat=self._beat,
         )  # fmt: skip
-        task = asyncio.get_running_loop().create_task(reloading.follow(watch))
+        following = self._supervisor.start("reload", lambda: reloading.follow(watch), is_over=lambda: watch.stopped)
 
         async def end() -> None:
             watch.stop()
-            await task
+            await following
 
         self._stack.push_async_callback(end)
 

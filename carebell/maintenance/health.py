@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from carebell.maintenance.periodic import PeriodicTasks
+from carebell.maintenance.supervisor import Supervisor
 from journal.metrics import Metrics
 from portal.health import Health, HealthPart
 from scheduler.clock import Clock
@@ -28,6 +30,8 @@ class NodeHealth:
     store: Store
     clock: Clock
     metrics: Metrics
+    supervisor: Supervisor
+    periodic: PeriodicTasks
     connections: Callable[[], Mapping[str, int]]
     listens: Callable[[], bool]
 
@@ -38,7 +42,15 @@ class NodeHealth:
             fault = classify(error)
             parts = {"database": HealthPart(ok=False, detail={"code": fault.code if fault is not None else "INTERNAL"})}
         parts["listener"] = HealthPart(ok=self.listens(), detail={"connections": sum(self.connections().values())})
+        parts["tasks"] = self._tasks()
         return Health(live=True, parts=parts)
+
+    def _tasks(self) -> HealthPart:
+        """What works in the background. Without the committer nothing can be stored; the others are shown."""
+        down, stalled = self.supervisor.down(), self.periodic.stalled()
+        restarts = {name: background.restarts for name, background in self.supervisor.tasks.items()}
+        detail = {"down": sorted(down), "stalled_seconds": stalled, "restarts": restarts}
+        return HealthPart(ok=not down and not stalled, needed="committer" in down, detail=detail)
 
     def render(self) -> bytes:
         for listener, count in self.connections().items():

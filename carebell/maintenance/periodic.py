@@ -1,34 +1,43 @@
-"""A node's ticks: each fails on its own, is told once, and comes again; those under way can be waited for."""
+"""A node's periodic tasks: each fails on its own, is logged, and comes again; runs under way can be waited for."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
+from carebell.maintenance.supervisor import Supervisor
 from journal.events import Event
 from journal.logs import Journal
 from journal.traces import trace
-from scheduler.clock import Clock, RealClock, Tick
+from scheduler.clock import Clock, RealClock
 from store.faults import classify
 
+PATIENCE: Final = 300.0
+"""Seconds that a run may take, or fail in a row, before `/health` shows the task as stalled."""
 _CLOCK_JUMP_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds of the machine between two ticks.
+    """Seconds of the machine between two runs of each periodic task.
 
     Attributes:
         dispatch: a text is at most this late on an idle service.
-        keep_house: a phone is at most this long in the files after its time.
+        purge: a phone is at most this long in the files after its time.
+        beat: how often a node shows in the database that it lives.
+        clock: how soon a clock that was set is noticed.
     """
 
     dispatch: float = 1.0
     reconciliation: float = 15.0
     purge: float = 15.0
+    beat: float = 15.0
+    clock: float = 1.0
 
     @classmethod
     def at_speed(cls, speed: float) -> Pace:
@@ -37,82 +46,144 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeriodicTasks:
-    """Makes ticks out of work.
+class PeriodicTask:
+    """Attributes:
+    seconds: of the machine between the beginnings of two runs.
+    run: what it does.
+    """
 
-    Attributes:
+    name: str
+    seconds: float
+    run: Callable[[], Awaitable[None]]
+
+
+class PeriodicTasks:
+    """Runs tasks again and again on the monotonic clock, which nobody can set.
+
+    A run that outlasts its period is followed by one run at once, not by many. A run that fails is logged and comes again. Each
+    task is a background task of the supervisor's.
+
+    Args:
         database: its kind, for the log.
         seconds: a monotonic counter.
     """
 
-    journal: Journal
-    database: str
-    seconds: Callable[[], float]
-    _down: dict[str, float] = field(default_factory=dict, init=False)  # tick -> when its database went away
-    _busy: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    def __init__(
+        self, *, journal: Journal, database: str, seconds: Callable[[], float], supervisor: Supervisor
+    ) -> None:
+        self._journal = journal
+        self._database = database
+        self._seconds = seconds
+        self._supervisor = supervisor
+        self._closed = False
+        self._wake: dict[str, asyncio.Event] = {}
+        self._unavailable: dict[str, float] = {}  # task -> when its database went away
+        self._finished: dict[str, float] = {}  # task -> when its last good run ended
+        self._patience: dict[str, float] = {}
 
-    def tick(self, name: str, seconds: float, run: Callable[[], Awaitable[None]]) -> Tick:
-        """A tick whose failure is logged and does not end the next one."""
+    def start(self, task: PeriodicTask) -> None:
+        """The first run begins after one period."""
+        wake = self._wake[task.name] = asyncio.Event()
+        self._patience[task.name] = task.seconds + PATIENCE
+        self._finished[task.name] = self._seconds()
+        self._supervisor.start(task.name, partial(self._repeat, task, wake), is_over=self.is_closed)
 
-        async def guarded() -> None:
-            task = asyncio.current_task()
-            if task is not None:
-                self._busy.add(task)
-                task.add_done_callback(self._busy.discard)
-            try:
-                await run()
-            except Exception as error:
-                self._tell_failure(name, error)
-            else:
-                self._tell_recovery(name)
+    def run_now(self) -> None:
+        """Let the next run of every task begin at once."""
+        for wake in self._wake.values():
+            wake.set()
 
-        return Tick(name=name, seconds=seconds, run=guarded)
+    def is_closed(self) -> bool:
+        """Whether no more runs begin."""
+        return self._closed
+
+    def close(self) -> None:
+        """Begin no more runs."""
+        self._closed = True
+        self.run_now()
 
     async def finish(self) -> None:
-        """Let ticks that are under way end: a text handed to the gateway must be recorded."""
-        while self._busy:
-            await asyncio.wait(set(self._busy), timeout=10)
+        """Let runs that are under way end: a text handed to the gateway must be recorded."""
+        self.close()
+        for name in self._wake:
+            await self._supervisor.tasks[name].ended()
 
-    def _tell_failure(self, name: str, error: Exception) -> None:
+    def stalled(self) -> dict[str, float]:
+        """Tasks without a good run for `PATIENCE` more than their period: name -> seconds since the last, or since the start."""
+        now = self._seconds()
+        return {
+            name: round(now - finished, 1)
+            for name, finished in self._finished.items()
+            if now - finished > self._patience[name]
+        }
+
+    async def _repeat(self, task: PeriodicTask, wake: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()  # its time is the machine's monotonic one
+        next_at = loop.time() + task.seconds
+        while not self.is_closed():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), max(next_at - loop.time(), 0.0))
+            if self.is_closed():
+                return
+            wake.clear()
+            next_at = loop.time() + task.seconds
+            try:
+                await task.run()
+            except Exception as error:
+                self._log_failure(task.name, error)
+            else:
+                self._finished[task.name] = self._seconds()
+                self._log_recovery(task.name)
+
+    def _log_failure(self, name: str, error: Exception) -> None:
         fault = classify(error)
         if fault is not None and fault.transient:
-            if name not in self._down:
-                self._down[name] = self.seconds()
-                self.journal.emit(Event.DATABASE_UNAVAILABLE, database=self.database, reason=fault.code)
+            if name not in self._unavailable:
+                self._unavailable[name] = self._seconds()
+                self._journal.emit(Event.DATABASE_UNAVAILABLE, database=self._database, reason=fault.code)
         elif name == "housekeeping":
             reason = fault.code if fault is not None else "INTERNAL"
-            self.journal.emit(Event.PURGE_FAILED, reason=reason, **trace(error))
+            self._journal.emit(Event.PURGE_FAILED, reason=reason, **trace(error))
         else:
-            self.journal.emit(Event.INTERNAL_ERROR, where=name, **trace(error))
+            self._journal.emit(Event.INTERNAL_ERROR, where=name, **trace(error))
 
-    def _tell_recovery(self, name: str) -> None:
-        since = self._down.pop(name, None)
+    def _log_recovery(self, name: str) -> None:
+        since = self._unavailable.pop(name, None)
         if since is not None:
-            seconds = round(self.seconds() - since, 1)
-            self.journal.emit(Event.DATABASE_RECOVERED, database=self.database, seconds=seconds)
+            seconds = round(self._seconds() - since, 1)
+            self._journal.emit(Event.DATABASE_RECOVERED, database=self._database, seconds=seconds)
 
 
 class ClockComparison:
-    """Says so when the machine's clock was set: texts leave by the new time from then on."""
+    """Says so when the machine's clock was set, and has what is due by the new time decided at once.
 
-    def __init__(self, clock: Clock, journal: Journal, seconds: Callable[[], float]) -> None:
+    Args:
+        on_jump: called after the warning.
+    """
+
+    def __init__(
+        self, clock: Clock, journal: Journal, seconds: Callable[[], float], on_jump: Callable[[], None]
+    ) -> None:
         self._clock = clock
         self._journal = journal
         self._seconds = seconds
+        self._on_jump = on_jump
         self._before: tuple[float, datetime] | None = None
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Compare what both clocks counted since the last look."""
         if not isinstance(self._clock, RealClock):
             return
-        here = (self._seconds(), self._clock.now())
-        before, self._before = self._before, here
-        if before is not None:
-            shift = (here[1] - before[1]).total_seconds() - (here[0] - before[0])
-            if abs(shift) > _CLOCK_JUMP_SECONDS:
-                self._journal.emit(Event.CLOCK_JUMPED, shift_seconds=round(shift, 1))
+        counted, now = self._seconds(), self._clock.now()
+        before, self._before = self._before, (counted, now)
+        if before is None:
+            return
+        shift = (now - before[1]).total_seconds() - (counted - before[0])
+        if abs(shift) > _CLOCK_JUMP_SECONDS:
+            self._journal.emit(Event.CLOCK_JUMPED, shift_seconds=round(shift, 1))
+            self._on_jump()
 
 
 def in_thread(work: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-    """Blocking work as a tick's."""
+    """Blocking work as a periodic task's."""
     return lambda: asyncio.to_thread(work)

@@ -56,16 +56,6 @@ def make(written: Written) -> Iterator[Callable[..., Journal]]:
         journal.close()
 
 
-@pytest.fixture(autouse=True)
-def _schedulers_voice() -> Iterator[None]:
-    """An alarm, which another room's test in this process may have set, silences its library for good."""
-    logger = logging.getLogger("apscheduler")
-    level = logger.level
-    logger.setLevel(logging.NOTSET)
-    yield
-    logger.setLevel(level)
-
-
 @pytest.fixture
 def journal(make: Callable[..., Journal]) -> Journal:
     return make()

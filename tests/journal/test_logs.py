@@ -32,7 +32,7 @@ CANARIES = (
 )
 """What must never come out, in the forms it comes in."""
 
-LOGGERS = ("twilio.http_client", "uvicorn.error", "sqlalchemy.engine", "apscheduler", "someone.else", "root")
+LOGGERS = ("twilio.http_client", "uvicorn.error", "sqlalchemy.engine", "watchfiles", "someone.else", "root")
 
 FORGERIES = (
     '\n{"time":"2026-03-09T19:00:00.000Z","level":"info","event":"message_accepted"}',
@@ -213,13 +213,11 @@ class TestLibraries:
         assert line["where"].startswith("journal/test_logs.py:")
 
     def test_a_known_librarys_own_words_and_numbers_stay(self, journal: Journal, written: Written) -> None:
-        logging.getLogger("apscheduler.scheduler").warning(
-            "Run time of job %s was missed by %d s (%.1f %%)", "tick", 7, 0.5
-        )
+        logging.getLogger("watchfiles.main").warning("Run time of job %s was missed by %d s (%.1f %%)", "tick", 7, 0.5)
 
         (line,) = written.lines()
         assert line["text"] == "Run time of job ... was missed by 7 s (0.5 %)"
-        assert (line["level"], line["logger"]) == ("warning", "apscheduler.scheduler")
+        assert (line["level"], line["logger"]) == ("warning", "watchfiles.main")
 
     def test_below_warning_they_are_silent(self, journal: Journal, written: Written) -> None:
         logging.getLogger("twilio.http_client").info("POST Request: https://api.twilio.com")

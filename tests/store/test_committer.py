@@ -7,7 +7,8 @@ import gc
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -184,3 +185,32 @@ async def test_stopping_commits_what_is_queued(store: Store, kind: Kind) -> None
     assert [future.done() for future in futures] == [True] * 5
     assert _stored(store) == set("abcde")
     assert max(map(len, work.batches)) <= 2
+
+
+@BOTH
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_a_mistake_in_the_committer_answers_who_waits_and_it_goes_on(
+    store: Store, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Writing()
+    work.gate.set()
+    committer = kind(store, work, on_fatal=lambda _: None)
+    commit, ends = committer._commit, ["once"]
+
+    async def stumble(*arguments: Any) -> Any:
+        if ends:
+            raise MemoryError(ends.pop())
+        return await commit(*arguments)
+
+    async def restarted(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while not committer.stopping:
+            with suppress(MemoryError):
+                await run()
+
+    monkeypatch.setattr(committer, "_commit", stumble)
+    committer.start(lambda run: asyncio.get_running_loop().create_task(restarted(run)))
+    with pytest.raises(Rejected):
+        await committer.submit("a")
+    assert await committer.submit("b") == "B"
+    await committer.stop()
+    assert _stored(store) == {"b"}
