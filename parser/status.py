@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from config.fieldmap import StatusMap, folded
-from parser.er7 import DELETE, Message
+from parser.er7 import DELETE, Message, Place
 from parser.event import Action, ParseWarning, Status
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose, everywhere
 from parser.oddity import Oddity, warning
@@ -137,9 +137,10 @@ def _occurrence(
     """
     words = [(field, (value or "").strip())]
     if whole:
-        for number in _CODES_AND_TEXTS[1:]:
-            text = message.get(f"{field}.{number}")
-            words.append((f"{field}.{number}", text.strip() if isinstance(text, str) else ""))
+        at = Place.of(field)
+        repetition = message.segments(at.segment)[at.occurrence - 1].repetitions(at.field)[at.repetition - 1]
+        if message.delimiters.component in repetition.raw:
+            words += [(f"{field}.{number}", repetition.component(number).strip()) for number in _CODES_AND_TEXTS[1:]]
     given = [(place, word) for place, word in words if word]
     if not given:
         return None
