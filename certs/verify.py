@@ -45,6 +45,7 @@ class _Known:
 
     environment: str | None = None
     thumbprint: str | None = None
+    authenticated: bool = False
 
 
 class _Bound:
@@ -93,6 +94,7 @@ class Verifier:
                 environment=known.environment,
                 thumbprint=known.thumbprint[:8] if known.thumbprint is not None else None,
                 digest=hashlib.sha256(content).hexdigest()[:16],
+                authenticated=known.authenticated,
             )
 
     def _verify(self, content: bytes, received_at: datetime, peer: str | None, known: _Known) -> VerifiedMessage:
@@ -108,6 +110,7 @@ class Verifier:
             _check_validity(held, received_at)
         else:
             trust, held = self._signer(envelope, received_at, peer, known)
+        known.authenticated = True
         payload = envelope.payload
         msh = read_msh(payload)
         _check_structure(payload, preamble=envelope.preamble)

@@ -181,27 +181,28 @@ class Event(Enum):
         "peer listener", "Somebody connected and left without a byte: a load balancer's probe.", _NOTHING
     )
     CONNECTION_REFUSED = _warning(
-        "peer listener reason text limit repeats",
-        "A connection was turned away: not an allowed address, too many connections, or TLS failed.",
+        "peer listener environment reason text thumbprint limit",
+        "A connection was turned away: not an allowed address, too many connections, TLS failed, or its client certificate was "
+        "missing, expired or not one of the environment's; `thumbprint` is that of the certificate it showed.",
         "If the peer is the hospital's interface engine, check `listener.allow_from`, the limits, or its TLS settings.",
     )
     CONNECTION_TIMED_OUT = _warning(
-        "peer listener reason text seconds repeats",
+        "peer listener environment reason text seconds",
         "A peer was too slow: in its TLS handshake, in the middle of a message, in reading answers, or idle.",
         "Once: nothing. Often: the network between, or a stuck interface engine.",
     )
     FRAMING_ERROR = _warning(
-        "peer listener reason text repeats",
+        "peer listener environment reason text",
         "A peer sent something that is not MLLP; its connection was closed and nothing was stored.",
         "Check that the peer's port and protocol are meant for this listener; `text` says what arrived.",
     )
     CONNECTION_LOST = _warning(
-        "peer listener reason text repeats",
+        "peer listener environment reason text",
         "A connection broke in the middle of a message, or was given up with an answer outstanding.",
         "Nothing to do once: the sender sends the message again. Often: the network between.",
     )
     OVERLOAD_STARTED = _warning(
-        "listener connections held reason text repeats",
+        "listener environment connections held reason text",
         "Messages arrive faster than they can be stored; the listener slows its peers.",
         "Nothing is lost: senders wait. If it stays, look at disk latency and at the number of nodes.",
     )
@@ -213,6 +214,12 @@ class Event(Enum):
         "A message was verified, stored for good and answered.",
         "Nothing to do. `warnings` name what was odd; `carebell explain` shows it on a copy of the message. `number_fault`: "
         "correct the number in the hospital's own system; where junk was sent (`UNKNOWN`), a number that was known stays in use.",
+    )
+    REFUSALS_REPEATED = _warning(
+        "of peer listener environment reason code thumbprint path repeats",
+        "So many more of what was refused or closed were not logged line by line: the same event (`of`), reason, address and "
+        "certificate, within half a minute. Without `of`: of all kinds, beyond what is told apart.",
+        "As for the event that `of` names. Metrics count every single one.",
     )
     MESSAGE_REFUSED = _warning(
         "environment control_id code err3 answer text peer thumbprint digest milliseconds",
@@ -343,15 +350,15 @@ class Event(Enum):
         "Read it at the gateway by its `sid`. If the patient wants no more texts, record it with `carebell optout add`.",
     )
     WEBHOOK_REFUSED = _warning(
-        "path reason peer repeats",
+        "path reason peer",
         "A callback was not the gateway's, or could not be proven to be; nothing was changed.",
         "After a change of token or address check the gateway's `public_url` and its file of tokens; else it is a stranger.",
     )
     HTTP_CLOSED = _warning(
-        "peer reason repeats",
+        "peer reason",
         "A connection to the HTTP port was closed without an answer: TLS on the plain port (`tls`), no HTTP (`not_http`), a "
         "request that did not end (`too_slow`) or whose end could be read in two ways (`ambiguous`), an answer that was not read "
-        "(`unread`), or one of too many connections (`crowded_out`, `too_many`). At most a line a minute for each.",
+        "(`unread`), or one of too many connections (`crowded_out`, `too_many`).",
         "Nothing once. Often: let only the reverse proxy reach the port, and look at what `peer` is.",
     )
 

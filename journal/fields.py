@@ -52,6 +52,7 @@ FIELDS: Final[dict[str, str]] = {
     "node": "which process or machine, where several share one database",
     "not_after": "end of a certificate's validity, UTC",
     "number_fault": "of a message without a usable telephone: the field that was given and what speaks against it; never a number",
+    "of": "name of the event whose lines were held back",
     "path": "path of the HTTP request, without its query",
     "peer": "address and port of the other side",
     "per_peer": "how many from one address",

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Protocol, cast
 
 from listener.framing import Decoder, Frame, FramingError, FramingFault, frame
-from listener.incidents import Kind, Peer, Reporter
+from listener.incidents import Kind, Peer
 from listener.limits import Deadline, Limits
 from listener.reply import RESET, Close, Handler, Oversize, Reply, Reset
 
@@ -36,9 +36,9 @@ class Owner(Protocol):
 
     handler: Handler
     oversize: Oversize
-    report: Reporter
     frames: int
 
+    def report(self, kind: Kind, peer: Peer | None, text: str = "", error: BaseException | None = None) -> None: ...
     def saturated(self) -> bool: ...
     def wait_for_room(self, connection: Connection) -> None: ...
     def took(self, size: int) -> None: ...

@@ -1,16 +1,13 @@
-"""Why connections end, as values: one table of kinds, the incident that is reported, and its rate limit.
+"""Why connections end, as values: one table of kinds, and the incident that is reported.
 
-The listener logs nothing. It hands an `Incident` to the front door, which turns it into a log line. No incident holds
+The listener logs nothing. It hands every `Incident` on; whoever makes log lines of them limits how many. No incident holds
 a byte of any message.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import Enum
 from typing import Final
 
@@ -53,6 +50,16 @@ class Kind(Enum):
     IDLE_TIMEOUT = ("idle_timeout", logging.INFO, "No message for longer than the idle time-out.")
     WRITE_TIMEOUT = ("write_timeout", logging.WARNING, "The peer does not read its answers.")
     HANDSHAKE_TIMEOUT = ("handshake_timeout", logging.WARNING, "The TLS handshake was not finished in time.")
+    NO_CLIENT_CERTIFICATE = (
+        "no_client_certificate",
+        logging.WARNING,
+        "The peer showed no client certificate, which this port asks for.",
+    )
+    CLIENT_CERTIFICATE_REFUSED = (
+        "client_certificate_refused",
+        logging.WARNING,
+        "The peer's client certificate is not one that this port accepts.",
+    )
     TLS_FAILED = ("tls_failed", logging.WARNING, "The TLS handshake failed.")
     ADDRESS_REFUSED = ("address_refused", logging.WARNING, "The source address is not on the allow-list.")
     TOO_MANY = ("too_many", logging.ERROR, "The limit of connections is reached.")
@@ -88,47 +95,10 @@ class Incident:
         kind: what; carries the log level and a sentence.
         peer: who; None: nobody in particular.
         text: one line of detail in our own words; never bytes from the peer.
-        suppressed: incidents of the same kind and address that were not reported since the last one that was.
         error: the handler's exception, for the traceback; its text may be unsafe to log.
     """
 
     kind: Kind
     peer: Peer | None = None
     text: str = ""
-    suppressed: int = 0
     error: BaseException | None = field(default=None, repr=False)
-
-
-class Reporter:
-    """Passes incidents on, at most one per kind and address in `every`; the next one tells how many were held back.
-
-    Remembers at most `remembered` pairs, the oldest forgotten first, so that a crowd of addresses cannot fill memory.
-    """
-
-    def __init__(
-        self,
-        report: Callable[[Incident], None],
-        monotonic: Callable[[], float],
-        *,
-        every: timedelta = timedelta(seconds=60),
-        remembered: int = 1024,
-    ) -> None:
-        self._report = report
-        self._monotonic = monotonic
-        self._every = every.total_seconds()
-        self._remembered = remembered
-        self._seen: OrderedDict[tuple[Kind, str], tuple[float, int]] = OrderedDict()  # -> (reported at, held back)
-
-    def __call__(self, kind: Kind, peer: Peer | None, text: str = "", error: BaseException | None = None) -> None:
-        if not kind.level:
-            return
-        key = (kind, peer.address if peer is not None else "")
-        now = self._monotonic()
-        last, held_back = self._seen.pop(key, (None, 0))
-        if last is not None and now - last < self._every:
-            self._seen[key] = (last, held_back + 1)
-            return
-        self._seen[key] = (now, 0)
-        if len(self._seen) > self._remembered:
-            self._seen.popitem(last=False)
-        self._report(Incident(kind=kind, peer=peer, text=text, suppressed=held_back, error=error))

@@ -13,9 +13,7 @@ senders wait; nothing queues without bound.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import ipaddress
 import socket
 import ssl
@@ -25,8 +23,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from listener.accepting import BACKLOG, Acceptor
+from listener.client_certificate import presented_in, thumbprint_of
 from listener.connection import Connection
-from listener.incidents import Incident, Kind, Peer, Reporter
+from listener.incidents import Incident, Kind, Peer
 from listener.limits import Limits
 from listener.reply import Handler, Oversize, no_answer
 from listener.sources import ConnectionRegister
@@ -82,7 +81,7 @@ class MllpServer:
         tls: a server context (listener/tls.py); None: plain TCP.
         allow_from: source addresses or CIDR networks; none: everybody. ValueError for what is neither.
         shared: the connections of all the process's listeners, with the bounds that hold for them together; None: no others.
-        report: gets every incident, rate-limited, on the event loop.
+        report: gets every incident, on the event loop; a hostile peer can cause any number of them.
     """
 
     def __init__(
@@ -130,7 +129,6 @@ class MllpServer:
             OSError: the address cannot be bound (in use, not ours, not permitted).
         """
         self._loop = asyncio.get_running_loop()
-        self.report = Reporter(self._incident, self._loop.time)
         entries = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         listening: list[socket.socket] = []
         try:
@@ -274,7 +272,8 @@ class MllpServer:
         except TimeoutError:
             kind = Kind.HANDSHAKE_TIMEOUT
         except ssl.SSLError as error:
-            kind, text = Kind.TLS_FAILED, _tls_reason(error)
+            kind, text = _tls_refusal(error)
+            peer = replace(peer, thumbprint=presented_in(error))
         except OSError:  # the peer went away
             kind = Kind.BARE_CONNECT
         self.report(kind, peer, text)
@@ -287,6 +286,11 @@ class MllpServer:
             self.closed(connection, Kind.DRAINED)
 
     # --- what connections call (connection.Owner)
+
+    def report(self, kind: Kind, peer: Peer | None, text: str = "", error: BaseException | None = None) -> None:
+        """Ordinary endings are only counted, by `closed`."""
+        if kind.level:
+            self._incident(Incident(kind=kind, peer=peer, text=text, error=error))
 
     def closed(self, connection: Connection, kind: Kind) -> None:
         if connection not in self._connections:
@@ -356,26 +360,24 @@ def _tune(sock: socket.socket) -> None:
 
 
 def _thumbprint(transport: asyncio.BaseTransport) -> str | None:
-    """x5t#S256 of the client's certificate: base64url of SHA-256 of its DER, without padding."""
     secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     der = secured.getpeercert(binary_form=True) if secured is not None else None
-    if not der:
-        return None
-    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode("ascii")
+    return thumbprint_of(der) if der else None
 
 
 _TLS_HINTS = {
     "HTTP_REQUEST": "an HTTP request on a TLS port",
     "WRONG_VERSION_NUMBER": "not TLS; perhaps MLLP without TLS",
-    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer shows no client certificate",
     "UNSUPPORTED_PROTOCOL": "the peer's TLS version is too old",
     "NO_SHARED_CIPHER": "no cipher in common",
 }
 
 
-def _tls_reason(error: ssl.SSLError) -> str:
+def _tls_refusal(error: ssl.SSLError) -> tuple[Kind, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"client certificate refused: {error.verify_message}"
+        return Kind.CLIENT_CERTIFICATE_REFUSED, f"client certificate refused: {error.verify_message}"
     reason = error.reason or "unknown"
+    if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        return Kind.NO_CLIENT_CERTIFICATE, "the peer shows no client certificate"
     hint = _TLS_HINTS.get(reason)
-    return f"{reason}: {hint}" if hint else reason
+    return Kind.TLS_FAILED, f"{reason}: {hint}" if hint else reason

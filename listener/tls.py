@@ -27,6 +27,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
 
+from listener.client_certificate import watch
+
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h; ssl has no name for it
 
 
@@ -85,6 +87,7 @@ def server_context(certificate: Path, key: Path, *, clients: ClientCertificates 
         _trust(context, clients.anchors)
         context.verify_mode = ssl.CERT_REQUIRED if clients.required else ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        watch(context)
         if not clients.check_time:
             context.verify_flags |= _NO_CHECK_TIME
     return context

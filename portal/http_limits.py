@@ -9,8 +9,7 @@
   `requests` of them, one after the other, and then closes. In one turn of the event loop only a few requests are begun, whatever
   the number of connections (`portal.turns`).
 - A request whose end can be read in two ways is answered 400 (`portal.request_framing`).
-- What is not HTTP is answered 400 (bytes) or with a close (TLS), and reported once a minute for each reason instead of
-  uvicorn's bare warning each time.
+- What is not HTTP is answered 400 (bytes) or with a close (TLS), and reported instead of uvicorn's bare warning.
 
 Of uvicorn's protocol this relies on `connection_made`, `connection_lost`, `data_received`, `handle_events`, `pause_writing`,
 `resume_writing`, `on_response_complete`, `send_400_response`, `shutdown`, `flow` and `cycle`; the tests hold them.
@@ -21,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import h11
@@ -35,7 +34,6 @@ from portal.request_framing import ambiguity, head_of
 from portal.turns import Turns
 
 _TLS_HANDSHAKE: Final = b"\x16"
-_QUIET_SECONDS: Final = 60.0
 
 # Its warnings are all about peers, and are ours to report; what it says of the application is an error.
 _ERRORS_ONLY: Final = logging.getLogger("uvicorn.error.limits")
@@ -64,12 +62,11 @@ class Closed:
     Attributes:
         reason: `tls`, `not_http`, `ambiguous` (its end could be read in two ways), `too_slow`, `unread`, `crowded_out` (it made
             room) or `too_many` (there was none to make).
-        peer: its address. repeats: how many more with this reason went unreported since the last one.
+        peer: its address.
     """
 
     reason: str
     peer: str | None
-    repeats: int
 
 
 class HttpConfig(uvicorn.Config):
@@ -78,24 +75,8 @@ class HttpConfig(uvicorn.Config):
     def __init__(self, app: ASGIApp, limits: HttpLimits, report: Callable[[Closed], None], **options: Any) -> None:
         super().__init__(app, http=HttpProtocol, limit_concurrency=limits.connections + 1, **options)
         self.limits = limits
-        self.reported = _Once(report)
+        self.report = report
         self.turns: Turns | None = None  # of the loop that serves; made by its first connection
-
-
-@dataclass(slots=True)
-class _Once:
-    """Reports each reason once a minute: a crowd must not fill the log."""
-
-    report: Callable[[Closed], None]
-    _last: dict[str, tuple[float, int]] = field(default_factory=dict)  # reason -> (when, held back since)
-
-    def __call__(self, reason: str, peer: str | None, now: float) -> None:
-        last, held_back = self._last.get(reason, (None, 0))
-        if last is not None and now - last < _QUIET_SECONDS:
-            self._last[reason] = (last, held_back + 1)
-            return
-        self._last[reason] = (now, 0)
-        self.report(Closed(reason=reason, peer=peer, repeats=held_back))
 
 
 class StrictConnection(h11.Connection):
@@ -141,7 +122,7 @@ class HttpProtocol(H11Protocol):
         self._turns = own.turns
         self._waits_for_turn = False
         self._limits = own.limits
-        self._reported = own.reported
+        self._report = own.report
         self._spoke = False
         self._waits_since: float | None = None  # for a request, or for its rest; None: its answer is on its way
         self._deadline: asyncio.TimerHandle | None = None
@@ -261,4 +242,4 @@ class HttpProtocol(H11Protocol):
         self.transport.abort()
 
     def _tell(self, reason: str) -> None:
-        self._reported(reason, None if self.client is None else self.client[0], self.loop.time())
+        self._report(Closed(reason=reason, peer=None if self.client is None else self.client[0]))

@@ -37,7 +37,7 @@ async def serve(
     """Serve `app` while the block runs; yields the bound address, for port 0 the one that was free.
 
     Args:
-        closed: told of connections that were closed without an answer of the application's.
+        closed: gets every connection that was closed without an answer of the application's; strangers can cause any number.
 
     Raises:
         OSError: the port is taken or the address is not ours; before anything is served.
@@ -99,7 +99,7 @@ class _Connecting:
         task.add_done_callback(self._tasks.discard)
 
     def cannot_accept(self, _: OSError) -> None:
-        self._config.reported("too_many", None, self._loop.time())
+        self._config.report(Closed(reason="too_many", peer=None))
 
     async def finish(self) -> None:
         await asyncio.gather(*self._tasks, return_exceptions=True)

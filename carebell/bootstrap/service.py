@@ -52,6 +52,7 @@ from config.watch import Watch
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
+from journal.repeats import ROUND_SECONDS, RepeatLimiter
 from listener.connection import Connection
 from listener.sources import ConnectionRegister
 from notifier.gateway import Gateway
@@ -101,6 +102,7 @@ class Service:
     _listeners: Listeners = field(init=False)
     _supervisor: Supervisor = field(init=False)
     _periodic: PeriodicTasks = field(init=False)
+    _repeats: RepeatLimiter = field(init=False)
     _started_at: datetime = field(init=False)
     _configured_at: datetime = field(init=False)
     _noted: tuple[Loaded, datetime] | None = None  # what was last written down as in force, and when
@@ -203,7 +205,9 @@ class Service:
             clock=self.clock, journal=journal, recipient=recipient_of,
         )  # fmt: skip
         shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
-        self._listeners = Listeners(self.clock, journal, shared)
+        self._repeats = RepeatLimiter(journal)
+        stack.callback(self._repeats.finish_round)
+        self._listeners = Listeners(self.clock, journal, shared, self._repeats, self.metrics)
         await self._start_portal(delivery, descriptors)
         self._start_periodic(reconciliation)
         await self._start_listeners(in_flight)
@@ -248,7 +252,7 @@ class Service:
             return
         webhooks = Webhooks(
             store=self.store, vault=self.vault, delivery=delivery, clock=self.clock, journal=self.journal,
-            metrics=self.metrics,
+            repeats=self._repeats, metrics=self.metrics,
         )  # fmt: skip
         node_health = NodeHealth(
             store=self.store, clock=self.clock, metrics=self.metrics, supervisor=self._supervisor, periodic=self._periodic,
@@ -274,10 +278,15 @@ class Service:
 
     def _start_periodic(self, reconciliation: Reconciliation) -> None:
         pace, periodic = self.pace, self._periodic
+
+        async def tell_repeats() -> None:
+            self._repeats.finish_round()
+
         clocks = ClockComparison(self.clock, self.journal, time.monotonic, periodic.run_now)
         tasks = [
             PeriodicTask(name="clock", seconds=pace.clock, run=clocks.look),
             PeriodicTask(name="beat", seconds=pace.beat, run=in_thread(self._beat)),
+            PeriodicTask(name="repeats", seconds=ROUND_SECONDS, run=tell_repeats),
         ]
         if "dispatcher" in self.roles:
 
@@ -331,7 +340,7 @@ class Service:
             handler = MessageHandler(
                 validator=self._validator(port.key), runtime_config=lambda: self.runtime_config, committer=committer,
                 clock=self.clock, new_control_id=control_ids(), in_flight=in_flight, journal=self.journal,
-                metrics=self.metrics, seconds=time.monotonic,
+                repeats=self._repeats, metrics=self.metrics, seconds=time.monotonic,
             )  # fmt: skip
             await self._listeners.open(self.loaded, port, handler)
 

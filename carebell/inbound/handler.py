@@ -19,6 +19,7 @@ from carebell.outbound.in_flight import InFlight
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
+from journal.repeats import RepeatLimiter
 from listener.incidents import Peer
 from listener.reply import RESET, Reply
 from parser.ack import Answer, acknowledge, acknowledgement_code
@@ -26,6 +27,8 @@ from parser.event import BadPhone, UnreadablePhone
 from scheduler.clock import Clock
 from store.committer import CommitFault, Committing, Rejected
 
+_LINES: Final = 5
+"""Of one refusal, address and certificate in half a minute: whoever sets an interface up tries a few times."""
 _CONTROL_ID: Final = re.compile(rb"[A-Za-z0-9._:/-]{1,64}")
 
 
@@ -35,6 +38,7 @@ class MessageHandler:
     Args:
         validator, runtime_config: as configured now; asked for each message.
         new_control_id: MSH-10 of our answers.
+        repeats: how often refusals of what nobody vouches for are written to the log.
         seconds: a monotonic counter.
     """
 
@@ -48,6 +52,7 @@ class MessageHandler:
         new_control_id: Callable[[], str],
         in_flight: InFlight,
         journal: Journal,
+        repeats: RepeatLimiter,
         metrics: Metrics,
         seconds: Callable[[], float],
     ) -> None:
@@ -58,8 +63,14 @@ class MessageHandler:
         self._new_control_id = new_control_id
         self._in_flight = in_flight
         self._journal = journal
+        self._repeats = repeats
         self._metrics = metrics
         self._seconds = seconds
+
+    @property
+    def sole_environment(self) -> str | None:
+        """The one environment that the port serves; None where there are several, and only a certificate tells."""
+        return self._validator().sole_environment
 
     def handle(self, content: bytes, peer: Peer) -> Reply | asyncio.Future[Reply]:
         """One block's answer, now or after its commit."""
@@ -175,21 +186,23 @@ class MessageHandler:
         reply.set_result(content)
 
     def _refuse(self, validated: ValidatedMessage, answer: Answer, peer: Peer, began: float) -> Reply:
+        """Answer, count, log. Of an authenticated sender each message has its line; a stranger's are limited and summed up."""
         code, content = self._acknowledgement(validated, answer)
-        self._metrics.messages.labels(validated.environment or "", code or "none", answer.code or "").inc()
-        self._journal.emit(
-            Event.MESSAGE_REFUSED,
-            environment=validated.environment,
-            control_id=_control_id(validated),
-            code=answer.code,
-            err3=answer.err3,
-            answer=code or "none",
-            text=answer.text,
-            peer=peer.address,
-            thumbprint=validated.thumbprint,
-            digest=validated.digest or None,
-            milliseconds=round((self._seconds() - began) * 1000, 1),
-        )
+        environment = validated.environment or self.sole_environment
+        self._metrics.messages.labels(environment or "", code or "none", answer.code or "").inc()
+        thumbprint = validated.thumbprint or (peer.thumbprint[:8] if peer.thumbprint is not None else None)
+        values: dict[str, object] = {
+            "environment": environment, "control_id": _control_id(validated), "code": answer.code, "err3": answer.err3,
+            "answer": code or "none", "text": answer.text, "peer": peer.address, "thumbprint": thumbprint,
+            "digest": validated.digest or None, "milliseconds": round((self._seconds() - began) * 1000, 1),
+        }  # fmt: skip
+        if validated.authenticated:
+            self._journal.emit(Event.MESSAGE_REFUSED, **values)
+        else:
+            self._repeats.emit(
+                Event.MESSAGE_REFUSED, reason=answer.code or "", source=peer.source, certificate=thumbprint, lines=_LINES,
+                values=values,
+            )  # fmt: skip
         return content
 
     def _fail(self, validated: ValidatedMessage, fault: CommitFault, peer: Peer, began: float) -> Reply:

@@ -20,6 +20,8 @@ from config.load import Loaded
 from config.model import ListenerSection
 from journal.events import Event
 from journal.logs import Journal
+from journal.metrics import Metrics
+from journal.repeats import RepeatLimiter
 from journal.traces import trace
 from listener.connection import Connection
 from listener.incidents import Incident, Kind
@@ -45,6 +47,8 @@ _EVENTS = {
     Kind.SHED: Event.CONNECTION_LOST,
     Kind.DRAIN_TIMEOUT: Event.CONNECTION_LOST,
     Kind.TLS_FAILED: Event.CONNECTION_REFUSED,
+    Kind.NO_CLIENT_CERTIFICATE: Event.CONNECTION_REFUSED,
+    Kind.CLIENT_CERTIFICATE_REFUSED: Event.CONNECTION_REFUSED,
     Kind.ADDRESS_REFUSED: Event.CONNECTION_REFUSED,
     Kind.TOO_MANY: Event.CONNECTION_REFUSED,
     Kind.TOO_MANY_FROM_PEER: Event.CONNECTION_REFUSED,
@@ -107,7 +111,7 @@ def make_server(
     port: Port,
     handler: MessageHandler,
     clock: Clock,
-    journal: Journal,
+    report: Callable[[Incident], None],
     shared: ConnectionRegister[Connection] | None = None,
 ) -> MllpServer:
     """A server for one port, not yet listening. ConfigurationStop where its TLS files cannot be used."""
@@ -119,7 +123,7 @@ def make_server(
         limits=limits_of(section),
         tls=context,
         allow_from=section.allow_from,
-        report=reporter(journal, port.name),
+        report=report,
         shared=shared,
     )
 
@@ -162,12 +166,21 @@ class Listeners:
         opened: (port, number it listens on), in the order of opening.
     """
 
-    def __init__(self, clock: Clock, journal: Journal, shared: ConnectionRegister[Connection]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        shared: ConnectionRegister[Connection],
+        repeats: RepeatLimiter,
+        metrics: Metrics,
+    ) -> None:
         self.opened: list[tuple[Port, int]] = []
         self._servers: list[MllpServer] = []  # of `opened`, one to one
         self._clock = clock
         self._journal = journal
         self._shared = shared
+        self._repeats = repeats
+        self._metrics = metrics
 
     @property
     def keys(self) -> set[str]:
@@ -181,7 +194,8 @@ class Listeners:
 
     async def open(self, loaded: Loaded, port: Port, handler: MessageHandler) -> None:
         """Listen on one port. Stops with one sentence, which the log has too, where the address cannot be had."""
-        server = make_server(loaded, port, handler, self._clock, self._journal, self._shared)
+        report = reporter(self._repeats, self._metrics, port.name, lambda: handler.sole_environment)
+        server = make_server(loaded, port, handler, self._clock, report, self._shared)
         try:
             number = await _start(server, loaded, port)
         except Stop as stop:
@@ -237,23 +251,39 @@ def why_not(error: OSError) -> str:
     return str(error.strerror or error)
 
 
-def reporter(journal: Journal, name: str) -> Callable[[Incident], None]:
-    """What a listener reports, as log lines."""
+def reporter(
+    repeats: RepeatLimiter, metrics: Metrics, name: str, sole_environment: Callable[[], str | None]
+) -> Callable[[Incident], None]:
+    """What a listener reports, counted each time and written to the log as often as the limiter lets it.
+
+    Args:
+        sole_environment: the one environment that the port serves now; None where there are several.
+    """
 
     def report(incident: Incident) -> None:
-        event = _EVENTS.get(incident.kind)
+        kind, peer = incident.kind, incident.peer
+        event = _EVENTS.get(kind)
+        source = peer.source if peer is not None else ""
         if incident.error is not None or event is None:
-            journal.emit(Event.INTERNAL_ERROR, **(trace(incident.error) if incident.error is not None else {}))
+            fields = trace(incident.error) if incident.error is not None else {}
+            repeats.emit(Event.INTERNAL_ERROR, reason=type(incident.error).__name__, source=source, values=fields)
             return
-        peer = incident.peer.address if incident.peer is not None else None
-        text = incident.text or incident.kind.sentence
-        fields: dict[str, object] = {"listener": name, "repeats": incident.suppressed or None}
+        address = peer.address if peer is not None else None
         if event is Event.CONNECTION_PROBED:
-            journal.emit(event, peer=peer, **fields)
+            repeats.emit(event, reason=kind.code, source=source, values={"listener": name, "peer": address})
             return
         if event is not Event.OVERLOAD_STARTED:
-            fields["peer"] = peer
-        journal.emit(event, reason=incident.kind.code, text=text, **fields)
+            metrics.connections_refused.labels(name, kind.code).inc()
+        thumbprint = peer.thumbprint[:8] if peer is not None and peer.thumbprint is not None else None
+        values: dict[str, object] = {
+            "listener": name, "environment": sole_environment(), "reason": kind.code,
+            "text": incident.text or kind.sentence,
+        }  # fmt: skip
+        if event is not Event.OVERLOAD_STARTED:
+            values["peer"] = address
+        if event is Event.CONNECTION_REFUSED:
+            values["thumbprint"] = thumbprint
+        repeats.emit(event, reason=kind.code, source=source, certificate=thumbprint, values=values)
 
     return report
 

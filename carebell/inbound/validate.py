@@ -30,6 +30,7 @@ class ValidatedMessage:
         event: None: refused, or not to be acted on.
         refused: the answer, where it is already certain.
         thumbprint, digest: short prefixes for the log line.
+        authenticated: its signature holds, or its connection's certificate is the environment's; whatever else is wrong with it.
     """
 
     msh: Msh = field(repr=False)
@@ -40,6 +41,7 @@ class ValidatedMessage:
     refused: Answer | None = None
     thumbprint: str | None = None
     digest: str = ""
+    authenticated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,10 @@ class MessageValidator:
     rules: Mapping[str, Rules]
     answers: Mapping[str, AnswerTable]
 
+    @property
+    def sole_environment(self) -> str | None:
+        return next(iter(self.rules)) if len(self.rules) == 1 else None
+
     def validate(self, content: bytes, received_at: datetime, peer_thumbprint: str | None = None) -> ValidatedMessage:
         """Verify and read one frame's content. Never raises for anything a sender can send."""
         outcome = self.verifier.verify(content, received_at=received_at, peer_thumbprint=peer_thumbprint)
@@ -67,6 +73,7 @@ class MessageValidator:
                 refused=table.answer(outcome.code, outcome.err3, outcome.text),
                 thumbprint=outcome.thumbprint,
                 digest=outcome.digest,
+                authenticated=outcome.authenticated,
             )
         read = siu.read(outcome, self.rules[outcome.environment])
         event, refused = (read, None) if isinstance(read, SchedulingEvent) else (None, self._rejected(outcome, read))
@@ -79,6 +86,7 @@ class MessageValidator:
             refused=refused,
             thumbprint=outcome.thumbprint[:8],
             digest=outcome.digest.hex()[:16],
+            authenticated=True,
         )
 
     def answer(self, validated: ValidatedMessage, code: str, text: str | None = None) -> Answer:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Final
 
 from carebell.outbound.delivery import DeliveryRecorder
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
+from journal.repeats import RepeatLimiter
 from journal.traces import trace
+from listener.sources import source_of
 from notifier.replies import Help, Inbound, OptIn, OptOut, Unclear
 from notifier.webhook import StatusUpdate
 from portal.http_limits import Closed
@@ -19,6 +22,9 @@ from store import audit, optouts, receipts, replies
 from store.engine import Store, Transaction
 from store.optouts import Optout
 from store.vault import Vault
+
+_LINES: Final = 5
+"""Of one refusal and address in half a minute: somebody who sets the account up tries a few times."""
 
 
 class Webhooks:
@@ -32,6 +38,7 @@ class Webhooks:
         delivery: DeliveryRecorder,
         clock: Clock,
         journal: Journal,
+        repeats: RepeatLimiter,
         metrics: Metrics,
     ) -> None:
         self._store = store
@@ -39,6 +46,7 @@ class Webhooks:
         self._delivery = delivery
         self._clock = clock
         self._journal = journal
+        self._repeats = repeats
         self._metrics = metrics
 
     async def on_status(self, update: StatusUpdate) -> None:
@@ -56,11 +64,19 @@ class Webhooks:
         if event.error is not None:
             self._journal.emit(Event.INTERNAL_ERROR, where="webhook", **trace(event.error))
         elif event.code != "ok":
-            self._journal.emit(Event.WEBHOOK_REFUSED, path=event.webhook, reason=event.code, peer=event.peer)
+            self._metrics.webhooks_refused.labels(event.code).inc()
+            self._repeats.emit(
+                Event.WEBHOOK_REFUSED, reason=event.code, source=source_of(event.peer or ""), lines=_LINES,
+                values={"path": event.webhook, "reason": event.code, "peer": event.peer},
+            )  # fmt: skip
 
-    def closed(self, one: Closed) -> None:
+    def closed(self, connection: Closed) -> None:
         """What did not get as far as a webhook."""
-        self._journal.emit(Event.HTTP_CLOSED, peer=one.peer, reason=one.reason, repeats=one.repeats or None)
+        self._metrics.connections_refused.labels("http", connection.reason).inc()
+        self._repeats.emit(
+            Event.HTTP_CLOSED, reason=connection.reason, source=source_of(connection.peer or ""),
+            values={"peer": connection.peer, "reason": connection.reason},
+        )  # fmt: skip
 
     def _status(self, update: StatusUpdate) -> None:
         now = self._clock.now()

@@ -40,6 +40,7 @@ from certs.sign import sign
 from config.load import Loaded
 from journal.logs import Journal, setup
 from journal.metrics import Metrics
+from journal.repeats import RepeatLimiter
 from notifier.gateway import Gateway
 from scheduler.clock import SteppingClock
 from scheduler.sms import SmsState
@@ -228,7 +229,8 @@ def _put_together(
             certificates=lambda _: None,
         ),
         webhooks=Webhooks(
-            store=store, vault=vault, delivery=delivery, clock=clock, journal=journal, metrics=metrics
+            store=store, vault=vault, delivery=delivery, clock=clock, journal=journal,
+            repeats=RepeatLimiter(journal), metrics=metrics,
         ),
         metrics=metrics,
         log=log,

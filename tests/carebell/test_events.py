@@ -9,8 +9,8 @@ import carebell
 from journal.events import Event
 
 ROOT = Path(carebell.__file__).parent.parent
-OF_THE_JOURNAL = {"LIBRARY", "LOG_RESUMED", "LOG_OPEN_TO_OTHERS", "INTERNAL_ERROR"}
-"""journal.logs and journal.traces write these themselves."""
+OF_THE_JOURNAL = {"LIBRARY", "LOG_RESUMED", "LOG_OPEN_TO_OTHERS", "INTERNAL_ERROR", "REFUSALS_REPEATED"}
+"""journal.logs, journal.traces and journal.repeats write these themselves."""
 
 
 def test_every_event_is_emitted() -> None:

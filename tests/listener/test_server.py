@@ -253,13 +253,13 @@ async def test_messages_before_junk_are_answered_before_the_close(listen: Listen
     assert await read_to_end(reader) == frame(b"ACK good")
 
 
-async def test_junk_from_one_address_is_reported_once(listen: Listen) -> None:
+async def test_junk_is_reported_each_time(listen: Listen) -> None:
     listening = await listen()
     for _ in range(5):
         _, writer = await listening.connect()
         writer.write(b"JUNK")
     await eventually(lambda: listening.server.statistics().closes.get("junk") == 5)
-    assert listening.kinds() == [Kind.JUNK]
+    assert listening.kinds() == [Kind.JUNK] * 5
 
 
 async def test_a_probe_that_says_nothing_is_a_debug_matter(listen: Listen) -> None:
@@ -407,7 +407,7 @@ async def test_another_address_gets_in_where_one_holds_everything(listen: Listen
         _, writer = await listening.connect(local_addr=(f"127.0.0.{number}", 0))
         writer.write(frame(b"%d" % number))
         await later.until(number)
-        assert listening.kinds() == [Kind.CROWDED_OUT]
+        assert listening.kinds() == [Kind.CROWDED_OUT] * (number - 1)
     for index in range(3):
         later.answer(index)
     assert await read_block(owed) == frame(b"ACK owed")

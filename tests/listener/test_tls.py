@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from listener.client import MllpClient, SendError, SendFault
+from listener.client_certificate import first_certificate
 from listener.framing import frame
 from listener.incidents import Kind, Peer
 from listener.limits import Limits
@@ -110,9 +111,10 @@ async def test_pinned_client_certificates_are_seen_by_their_thumbprint(
         assert await identity(listening.port, server_pair, pair) == pair.thumbprint
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("name", ["stranger", "sibling", "server_only", "none"])
-async def test_other_client_certificates_fail_in_the_handshake(
-    listen: Listen, server_pair: Pair, tmp_path: Path, name: str
+async def test_other_client_certificates_fail_in_the_handshake_and_are_named(
+    listen: Listen, server_pair: Pair, tmp_path: Path, name: str, version: ssl.TLSVersion
 ) -> None:
     authority = make(tmp_path, "authority.example", authority=True)
     leaf = make(tmp_path, "leaf.example", issuer=authority)
@@ -124,14 +126,52 @@ async def test_other_client_certificates_fail_in_the_handshake(
         "none": None,
     }[name]
     pinned = ClientCertificates(anchors=(leaf.pem, server_only.pem), check_time=False)
-    listening = await listen(whoami, tls=plain_server(server_pair, pinned))
+    context = plain_server(server_pair, pinned)
+    context.maximum_version = version
+    listening = await listen(whoami, tls=context)
     with pytest.raises(SendError):
         await identity(listening.port, server_pair, shown)
-    await listening.closed(Kind.TLS_FAILED)
+    kind = Kind.CLIENT_CERTIFICATE_REFUSED if shown else Kind.NO_CLIENT_CERTIFICATE
+    await listening.closed(kind)
     assert listening.server.frames == 0
     (incident,) = listening.incidents
-    words = "no client certificate" if name == "none" else "client certificate refused"
-    assert words in incident.text
+    assert incident.kind is kind
+    assert incident.peer is not None
+    assert incident.peer.thumbprint == (shown.thumbprint if shown else None)
+    assert ("client certificate refused" if shown else "no client certificate") in incident.text
+
+
+async def test_handshakes_that_fail_at_the_same_time_keep_their_own_certificates(
+    listen: Listen, server_pair: Pair, tmp_path: Path
+) -> None:
+    pinned = ClientCertificates(anchors=(make(tmp_path, "pinned.example").pem,), check_time=False)
+    strangers = [make(tmp_path, f"stranger{number}.example") for number in range(8)]
+    listening = await listen(whoami, tls=plain_server(server_pair, pinned))
+    answers = await asyncio.gather(
+        *(identity(listening.port, server_pair, shown) for shown in (*strangers, *[None] * 4)), return_exceptions=True
+    )
+    assert all(isinstance(answer, SendError) for answer in answers)
+    await eventually(lambda: len(listening.incidents) == 12)
+    seen = [incident.peer.thumbprint for incident in listening.incidents if incident.peer is not None]
+    assert sorted(thumbprint for thumbprint in seen if thumbprint) == sorted(pair.thumbprint for pair in strangers)
+    assert seen.count(None) == 4
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\x0b",
+        b"\x0b\0\0\0",
+        b"\x0b\0\0\3\0\0\0",
+        b"\x0b\0\0\6\0\0\3\0\0\0",
+        b"\x0b\0\0\7\0\0\4\0\0\5ab",
+        b"\x0b" + b"\xff" * 40,
+    ],
+)
+@pytest.mark.parametrize("version", [0x0303, 0x0304])
+def test_a_certificate_message_that_holds_none_gives_none(message: bytes, version: int) -> None:
+    assert first_certificate(message, version) is None
 
 
 async def test_an_expired_certificate_is_refused_by_openssl_when_it_checks_the_time(
@@ -141,7 +181,7 @@ async def test_an_expired_certificate_is_refused_by_openssl_when_it_checks_the_t
     listening = await listen(whoami, tls=plain_server(server_pair, ClientCertificates(anchors=(expired.pem,))))
     with pytest.raises(SendError):
         await identity(listening.port, server_pair, expired)
-    await listening.closed(Kind.TLS_FAILED)
+    await listening.closed(Kind.CLIENT_CERTIFICATE_REFUSED)
     assert [incident.text for incident in listening.incidents] == [
         "client certificate refused: certificate has expired"
     ]

@@ -304,7 +304,7 @@ async def test_the_end_does_not_wait_for_peers_that_read_nothing(behind: Behind)
             await behind.say(b"")
 
 
-async def test_tls_on_the_plain_port_is_one_event_and_no_warning(
+async def test_tls_on_the_plain_port_is_reported_and_no_warning(
     behind: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(behind, NEVER):
@@ -312,18 +312,18 @@ async def test_tls_on_the_plain_port_is_one_event_and_no_warning(
             with pytest.raises(ConnectionError):
                 await asyncio.open_connection(*behind.address, ssl=ssl.create_default_context(), server_hostname="x")
         assert (await rest(await behind.say(LAST))).endswith(b"hello")
-    assert behind.closed == [Closed(reason="tls", peer="127.0.0.1", repeats=0)]
+    assert behind.closed == [Closed(reason="tls", peer="127.0.0.1")] * 3
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("said", [b"MSH|^~\\&|EPIC\r\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade:\x00\r\n\r\n"])
-async def test_what_is_not_http_is_one_event_and_no_warning(
+async def test_what_is_not_http_is_reported_and_no_warning(
     behind: Behind, said: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(behind, NEVER):
         for _ in range(3):
             assert (await rest(await behind.say(said))).startswith(b"HTTP/1.1 400")
-    assert behind.closed == [Closed(reason="not_http", peer="127.0.0.1", repeats=0)]
+    assert behind.closed == [Closed(reason="not_http", peer="127.0.0.1")] * 3
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 

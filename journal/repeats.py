@@ -1,0 +1,113 @@
+"""What strangers can cause is written a few times and then counted: no peer fills the log, and nothing is held back unsaid.
+
+A line's key is (event, reason, source, certificate). In a round, between two calls of `finish_round`, each key gets a few lines,
+each source some more in all, and everybody together a hundred. What is over is counted, and the end of the round says so: a
+`refusals_repeated` line for each of the most frequent keys, and one line for the rest. Metrics count every single one elsewhere.
+
+Memory is bounded: so many keys and so many sources in a round; what comes beyond them is counted in one number.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from journal.events import Event
+from journal.logs import Journal
+
+ROUND_SECONDS: Final = 30.0
+"""What is held back is told within this time."""
+LINES_OF_SOURCE: Final = 20
+LINES_OF_ALL: Final = 100
+KEYS_OF_SOURCE: Final = 32
+KEYS: Final = 2048
+SUMMARIES: Final = 20
+_SUMMED: Final = frozenset(Event.REFUSALS_REPEATED.fields)
+
+
+@dataclass(slots=True)
+class _Repeated:
+    """One key's round.
+
+    Attributes:
+        fields: of its first line, as far as its summary shows them.
+    """
+
+    fields: dict[str, object]
+    source: str
+    level: int
+    written: int = 0
+    held_back: int = 0
+
+
+@dataclass(slots=True)
+class RepeatLimiter:
+    """Writes events that peers cause. On the event loop's thread only."""
+
+    journal: Journal
+    _keys: dict[tuple[Event, str, str, str], _Repeated] = field(default_factory=dict, init=False)
+    _keys_of_source: Counter[str] = field(default_factory=Counter, init=False)
+    _lines_of_source: Counter[str] = field(default_factory=Counter, init=False)
+    _lines: int = field(default=0, init=False)
+    _others: int = field(default=0, init=False)  # beyond the bounds of keys
+
+    def emit(
+        self,
+        event: Event,
+        /,
+        *,
+        reason: str,
+        source: str,
+        certificate: str | None = None,
+        lines: int = 1,
+        values: Mapping[str, object],
+    ) -> None:
+        """Log `event` with these values of its fields, or count it.
+
+        Args:
+            reason: its stable word.
+            source: whom limits count it to, see `listener.incidents.Peer.source`; "" for nobody in particular.
+            certificate: the thumbprint that came with it, verified or not.
+            lines: written for one key in a round.
+        """
+        key = (event, reason, source, certificate or "")
+        repeated = self._keys.get(key)
+        if repeated is None:
+            if len(self._keys) >= KEYS or self._keys_of_source[source] >= KEYS_OF_SOURCE:
+                self._others += event.level >= logging.INFO
+                return
+            shown = {name: value for name, value in values.items() if name in _SUMMED}
+            named = {"of": event.label, "reason": reason, "thumbprint": certificate}
+            repeated = self._keys[key] = _Repeated(named | shown, source, event.level)
+            self._keys_of_source[source] += 1
+        if (
+            repeated.written < lines
+            and self._lines_of_source[source] < LINES_OF_SOURCE
+            and self._lines < LINES_OF_ALL
+        ):  # fmt: skip
+            repeated.written += 1
+            self._lines_of_source[source] += 1
+            self._lines += 1
+            self.journal.emit(event, **values)
+        else:
+            repeated.held_back += 1
+
+    def finish_round(self) -> None:
+        """Say what was held back, and begin anew."""
+        held = [repeated for repeated in self._keys.values() if repeated.held_back and repeated.level >= logging.INFO]
+        held.sort(key=lambda repeated: repeated.held_back, reverse=True)
+        others = self._others + sum(repeated.held_back for repeated in held[SUMMARIES:])
+        for counter in (self._keys, self._keys_of_source, self._lines_of_source):
+            counter.clear()
+        self._lines = self._others = 0
+        for repeated in held[:SUMMARIES]:
+            self.journal.emit(
+                Event.REFUSALS_REPEATED,
+                **{"peer": repeated.source or None, **repeated.fields},
+                repeats=repeated.held_back,
+            )
+        if others:
+            self.journal.emit(Event.REFUSALS_REPEATED, repeats=others)

@@ -1,0 +1,75 @@
+"""Which client certificate a peer showed in a handshake that failed: its thumbprint, for the log.
+
+After a verification that failed OpenSSL gives no certificate away, and Python's `ssl` has no callback for verification. It does let
+a context name the class of its connections (`sslobject_class`) and watch handshake messages (`_msg_callback`, which is there for
+debugging; where a Python has it no longer, refusals are told without a thumbprint). Sources: RFC 5246, section 7.4.2, and RFC 8446,
+section 4.4.2, for the Certificate message.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ssl
+from typing import Any, Final
+
+_CERTIFICATE: Final = 11
+_HEADER: Final = 4  # message type, and its length in three bytes
+
+
+def thumbprint_of(der: bytes) -> str:
+    """x5t#S256: base64url of SHA-256 of the DER, without padding."""
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode("ascii")
+
+
+def first_certificate(message: bytes, version: int) -> bytes | None:
+    """The DER of the leaf in a Certificate message; None: the list is empty, or the message is no such thing.
+
+    Args:
+        message: with its four bytes of header.
+        version: of TLS on the wire, 0x0304 for 1.3, whose message begins with a request context.
+    """
+    start = _HEADER
+    if version >= ssl.TLSVersion.TLSv1_3:
+        if len(message) <= start:
+            return None
+        start += 1 + message[start]
+    start += 3  # the length of the list
+    size = int.from_bytes(message[start : start + 3])
+    der = message[start + 3 : start + 3 + size]
+    return der if size and len(der) == size else None
+
+
+class _Handshake(ssl.SSLObject):
+    """A connection that hands the certificate it was shown on with a refusal."""
+
+    presented: str | None = None
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            error.presented = self.presented  # type: ignore[attr-defined]  # read by `presented_in` alone
+            raise
+
+
+def watch(context: ssl.SSLContext) -> None:
+    """Let this server context remember what its peers show."""
+    if hasattr(ssl.SSLContext, "_msg_callback"):
+        context.sslobject_class = _Handshake
+        context._msg_callback = _note  # type: ignore[attr-defined]  # of CPython, see above
+
+
+def presented_in(error: ssl.SSLError) -> str | None:
+    """The thumbprint of the certificate that the peer of this failed handshake showed; None: none."""
+    thumbprint = getattr(error, "presented", None)
+    return thumbprint if isinstance(thumbprint, str) else None
+
+
+def _note(connection: Any, direction: str, version: int, content_type: Any, message_type: int, data: bytes) -> None:
+    if direction == "read" and message_type == _CERTIFICATE and data[:1] == b"\x0b":
+        der = first_certificate(data, version)
+        if der is not None and isinstance(connection, _Handshake):
+            connection.presented = thumbprint_of(der)
