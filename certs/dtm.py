@@ -35,6 +35,14 @@ class Precision(IntEnum):
     SECOND = 14
 
 
+_RESOLUTION: Final = {
+    Precision.DAY: timedelta(days=1),
+    Precision.HOUR: timedelta(hours=1),
+    Precision.MINUTE: timedelta(minutes=1),
+    Precision.SECOND: timedelta(seconds=1),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Dtm:
     """A time as written.
@@ -43,11 +51,20 @@ class Dtm:
         wall: naive: the digits themselves, what is not given at its least; to the microsecond.
         precision: to what it is given; a fraction of a second counts as SECOND.
         offset: what was written behind it; None: nothing was.
+        fraction_digits: of the second, as far as they are read: 0 to 6.
     """
 
     wall: datetime
     precision: Precision
     offset: timedelta | None = None
+    fraction_digits: int = 0
+
+    @property
+    def resolution(self) -> timedelta:
+        """How long the written time lasts: a day, an hour, a minute, a second, or a part of one."""
+        if self.fraction_digits:
+            return timedelta(microseconds=10 ** (6 - self.fraction_digits))
+        return _RESOLUTION[self.precision]
 
 
 def read(text: str) -> Dtm:
@@ -69,9 +86,11 @@ def read(text: str) -> Dtm:
         if offset is None:
             raise ValueError("no offset of any place")
     wall = _wall_clock(digits.ljust(Precision.SECOND, "0"))
-    if match["fraction"]:
-        wall += timedelta(microseconds=int(match["fraction"].ljust(6, "0")[:6]))
-    return Dtm(wall, Precision(len(digits)), offset)
+    fraction = (match["fraction"] or "")[:6]
+    if fraction:
+        wall += timedelta(microseconds=int(fraction.ljust(6, "0")))
+    precision = Precision(len(digits))
+    return Dtm(wall, precision, offset, len(fraction) if precision is Precision.SECOND else 0)
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ is another type and is accepted nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,9 @@ class ReadableMessage:
         digest: SHA-256 of `payload`, 32 bytes.
         environment: the environment the message belongs to.
         received_at: UTC, when the frame was complete.
-        sent_at: MSH-7 in UTC (its own offset, else the environment's zone).
+        sent_at: MSH-7 in UTC (its own offset, else the environment's zone); the earliest instant that it can mean.
+        sent_within: how much later than `sent_at` the message may have been sent: less than this. The precision of MSH-7, and
+            an hour more where the clocks repeat it.
         sent_offset: whether MSH-7 carried an offset, and which, as `+hhmm`; None: it had none.
     """
 
@@ -54,6 +56,7 @@ class ReadableMessage:
     received_at: datetime
     sent_at: datetime
     sent_offset: str | None = None
+    sent_within: timedelta = timedelta(seconds=1)
     warnings: tuple[str, ...] = ()
 
 

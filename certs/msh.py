@@ -7,7 +7,7 @@ returns is to be believed until `certs.verify` has vouched for the bytes.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from certs import dtm
@@ -61,12 +61,32 @@ def read_msh(content: bytes) -> Msh:
 
 
 def read_dtm(value: bytes, zone: ZoneInfo) -> tuple[datetime, str | None]:
-    """The instant of a DTM or TS (first component) that is given at least to the minute; how it is read, `certs.dtm` says.
+    """The instant and the offset of a DTM; as `read_sent`, without the period."""
+    sent = read_sent(value, zone)
+    return sent.at, sent.offset
 
-    Without an offset the time is the zone's wall clock: in a gap shifted forward, in an overlap the earlier of the two.
 
-    Returns:
-        The instant in UTC, and the offset as `+hhmm` or None where there was none.
+class Sent(NamedTuple):
+    """What MSH-7 says.
+
+    Attributes:
+        at: the earliest instant that it can mean, UTC.
+        offset: its own, as `+hhmm`; None: it has none.
+        within: how much later than `at` the message may have been sent: less than this.
+        resolution: how long the written time lasts; shorter than `within` where the clocks repeat it.
+    """
+
+    at: datetime
+    offset: str | None
+    within: timedelta
+    resolution: timedelta
+
+
+def read_sent(value: bytes, zone: ZoneInfo) -> Sent:
+    """The period that a DTM or TS (first component) means, given at least to the minute; how it is read, `certs.dtm` says.
+
+    Without an offset the time is the zone's wall clock. In a gap it is shifted forward. In an overlap it is the earlier of the
+    two, and the period reaches to the end of the later one.
 
     Raises:
         ValueError: it is no such time. The text says why without repeating the value.
@@ -79,7 +99,12 @@ def read_dtm(value: bytes, zone: ZoneInfo) -> tuple[datetime, str | None]:
     if time.precision < dtm.Precision.MINUTE:
         raise ValueError("not given to the minute")
     if time.offset is None:
-        return time.wall.replace(tzinfo=zone).astimezone(UTC), None
+        earlier = time.wall.replace(tzinfo=zone)
+        later = earlier.replace(fold=1)
+        at = earlier.astimezone(UTC)
+        repeated = max(later.astimezone(UTC) - at, timedelta(0))
+        return Sent(at, None, repeated + time.resolution, time.resolution)
     minutes = abs(time.offset) // timedelta(minutes=1)
     sign = "-" if time.offset < timedelta(0) else "+"
-    return (time.wall - time.offset).replace(tzinfo=UTC), f"{sign}{minutes // 60:02}{minutes % 60:02}"
+    offset = f"{sign}{minutes // 60:02}{minutes % 60:02}"
+    return Sent((time.wall - time.offset).replace(tzinfo=UTC), offset, time.resolution, time.resolution)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from certs.envelope import canonical
 from certs.message import UnverifiedMessage
-from certs.msh import read_dtm, read_msh
+from certs.msh import Sent, read_msh, read_sent
 
 
 def unverified(content: bytes, *, environment: str, zone: ZoneInfo, received_at: datetime) -> UnverifiedMessage:
@@ -29,9 +29,10 @@ def unverified(content: bytes, *, environment: str, zone: ZoneInfo, received_at:
     msh = read_msh(payload)
     warnings: tuple[str, ...] = ()
     try:
-        sent_at, sent_offset = read_dtm(msh.date_time, zone)
+        sent = read_sent(msh.date_time, zone)
     except ValueError as error:
-        sent_at, sent_offset = received_at, None
+        second = timedelta(seconds=1)
+        sent = Sent(received_at, None, second, second)
         warnings = (f"MSH-7: {error}; taken as the time of receipt",)
     return UnverifiedMessage(
         payload=payload,
@@ -39,7 +40,8 @@ def unverified(content: bytes, *, environment: str, zone: ZoneInfo, received_at:
         msh=msh,
         environment=environment,
         received_at=received_at,
-        sent_at=sent_at,
-        sent_offset=sent_offset,
+        sent_at=sent.at,
+        sent_offset=sent.offset,
+        sent_within=sent.within,
         warnings=warnings,
     )

@@ -19,7 +19,7 @@ from certs.algorithms import ALGORITHMS, holds
 from certs.envelope import Diagnosis, Fault, Signed, Unsigned, read_header, signing_input, split
 from certs.keyring import Held, Keyring, State, Trust
 from certs.message import Msh, Refusal, VerifiedMessage
-from certs.msh import read_dtm, read_msh
+from certs.msh import Sent, read_msh, read_sent
 
 # Tab, LF and CR are what free text and segments are made of. ESC has a place of its own below.
 _CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if code not in b"\t\n\r")
@@ -115,7 +115,7 @@ class Verifier:
         msh = read_msh(payload)
         _check_structure(payload, preamble=envelope.preamble)
         _check_binding(msh, self._bound[trust.environment])
-        sent_at, sent_offset = _sent(msh, trust, received_at)
+        sent = _sent(msh, trust, received_at)
         if msh.control_id.strip() in (b"", b'""'):
             raise _RefusedError("SIG10", "205", "MSH-10 is empty")
         return VerifiedMessage(
@@ -125,8 +125,9 @@ class Verifier:
             environment=trust.environment,
             thumbprint=held.certificate.thumbprint,
             received_at=received_at,
-            sent_at=sent_at,
-            sent_offset=sent_offset,
+            sent_at=sent.at,
+            sent_offset=sent.offset,
+            sent_within=sent.within,
         )
 
     def _signer(self, signed: Signed, received_at: datetime, peer: str | None, known: _Known) -> tuple[Trust, Held]:
@@ -244,19 +245,20 @@ def _check_binding(msh: Msh, bound: _Bound) -> None:
         raise _RefusedError("SIG08", "207", "MSH-6 is not this environment's receiving facility")
 
 
-def _sent(msh: Msh, trust: Trust, received_at: datetime) -> tuple[datetime, str | None]:
+def _sent(msh: Msh, trust: Trust, received_at: datetime) -> Sent:
+    """MSH-7, fresh. Of an hour that the clocks repeat, what would be too far ahead of our clock is not meant."""
     if not msh.date_time.strip():
         raise _RefusedError("SIG09", "102", "MSH-7 is missing")
     try:
-        sent_at, offset = read_dtm(msh.date_time, trust.zone)
+        sent = read_sent(msh.date_time, trust.zone)
     except ValueError as error:
         raise _RefusedError("SIG09", "102", f"MSH-7 cannot be read: {error}") from None
-    age = received_at - sent_at
+    age = received_at - sent.at
     if age > trust.freshness.max_age:
         raise _RefusedError("SIG09", "102", f"MSH-7 is {age.days} days old, which is too old")
     if -age > trust.freshness.max_ahead:
         raise _RefusedError("SIG09", "102", f"MSH-7 is {int(-age.total_seconds() // 60)} minutes ahead of our clock")
-    return sent_at, offset
+    return sent._replace(within=min(sent.within, max(sent.resolution, age + trust.freshness.max_ahead)))
 
 
 def _first(field: bytes) -> bytes:

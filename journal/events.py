@@ -210,9 +210,10 @@ class Event(Enum):
     # Messages: one line each
     MESSAGE_ACCEPTED = _info(
         "environment control_id trigger appointment revision effect answer planned withdrawn suppressed "
-        "milliseconds peer thumbprint warnings number_fault",
+        "milliseconds peer thumbprint warnings order_doubtful number_fault",
         "A message was verified, stored for good and answered.",
-        "Nothing to do. `warnings` name what was odd; `carebell explain` shows it on a copy of the message. `number_fault`: "
+        "Nothing to do. `warnings` name what was odd; `carebell explain` shows it on a copy of the message. `order_doubtful`: "
+        "often means that the sender should write MSH-7 to the second and with its offset. `number_fault`: "
         "correct the number in the hospital's own system; where junk was sent (`UNKNOWN`), a number that was known stays in use.",
     )
     REFUSALS_REPEATED = _warning(

@@ -53,6 +53,7 @@ FIELDS: Final[dict[str, str]] = {
     "not_after": "end of a certificate's validity, UTC",
     "number_fault": "of a message without a usable telephone: the field that was given and what speaks against it; never a number",
     "of": "name of the event whose lines were held back",
+    "order_doubtful": "fields that this message changed, or a cancellation kept, while MSH-7 does not say which message is newer",
     "path": "path of the HTTP request, without its query",
     "peer": "address and port of the other side",
     "per_peer": "how many from one address",

@@ -50,6 +50,12 @@ class Metrics:
             ("environment", "code"),
             registry=registry,
         )
+        self.doubtful_orders = Counter(
+            "carebell_doubtful_orders",
+            "Messages that changed something while MSH-7 does not say whether they are newer than what was known.",
+            ("environment",),
+            registry=registry,
+        )
         self.commit_batch_messages = Histogram(
             "carebell_commit_batch_messages",
             "Messages stored by one commit.",

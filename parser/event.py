@@ -164,7 +164,8 @@ class SchedulingEvent:
         reference: the appointment's id as people know it: SCH-2.1, else SCH-1.1, else PV1-19.1.
         aliases: every identity this appointment goes by in this feed: `{MSH-3.1}|{MSH-4.1}|{kind}|{id}|{authority}`, kind
             `filler`, `placer` or `visit`; the first is the key. Two events that share one are the same appointment.
-        occurred_at: MSH-7, UTC: the order of events.
+        occurred_at: MSH-7, UTC: the order of events; the earliest instant that it can mean.
+        occurred_within: how much later the message may have been sent: less than this (`VerifiedMessage.sent_within`).
         start: None: not given.
         phone: None or UnreadablePhone: keep; FORGET: delete now; BadPhone: given up.
         consent: None: not given.
@@ -180,6 +181,7 @@ class SchedulingEvent:
     aliases: tuple[str, ...]
     occurred_at: datetime
     received_at: datetime
+    occurred_within: timedelta = timedelta(seconds=1)
     start: Start | None = None
     duration: timedelta | None = None
     phone: GivenPhone = None

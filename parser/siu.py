@@ -192,6 +192,7 @@ class _Reader:
             reference=ids.reference,
             aliases=ids.aliases,
             occurred_at=self._source.sent_at,
+            occurred_within=self._source.sent_within,
             received_at=self._source.received_at,
             start=timing.start,
             duration=duration,
@@ -219,6 +220,7 @@ class _Reader:
             reference=ids.reference,
             aliases=ids.aliases,
             occurred_at=self._source.sent_at,
+            occurred_within=self._source.sent_within,
             received_at=self._source.received_at,
             warnings=tuple(self._warnings),
         )

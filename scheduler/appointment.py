@@ -3,8 +3,9 @@
 `apply()` folds a `SchedulingEvent` into an `Appointment`; `scheduler.plan.plan()` then says what to text. Both are used
 unchanged by the service, by `carebell plan` and by the tests.
 
-Order (hl7.md): by MSH-7, then arrival. Every field keeps the newest value that was given, so the final state is the same
-whatever the order of delivery: an older message can still fill in what no newer one said, and can never override one.
+Order (docs/explanation/planning.md): a message that is certainly older by its MSH-7 never overrides a newer one; it can fill in
+what no newer one said. So the final state is the same whatever the order of delivery. Where MSH-7 leaves the order in doubt
+(`scheduler.order`), the message that arrives later counts as the newer one, but a cancellation stands.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Status, UnreadablePhone
 from parser.phone import PhoneNumber
+from scheduler.order import NEVER, SECOND, SentPeriod
 from scheduler.policy import Policy
 
 
@@ -65,7 +67,8 @@ class Appointment:
         reference: the hospital's id, as staff know it.
         aliases: see `SchedulingEvent.aliases`.
         revision: 1 at first sight, +1 with every applied event.
-        event_at: MSH-7 of the newest applied event, UTC.
+        event_at: MSH-7 of the newest applied event, UTC: the earliest instant that it can mean.
+        event_until: the first instant after what that MSH-7 can mean; None: a second after `event_at`.
         start, zone, date_only: see `Start`; start None: not known yet.
         phone: None when unknown, purged or unusable; `phone_fault` says which of the last two.
         phone_fault: why there is no phone: None (none was ever given), no_phone (deleted by the sender), invalid_phone, landline,
@@ -78,7 +81,7 @@ class Appointment:
         planned_at: receipt of the message that planned the current reminders, UTC.
         planned_revision: its revision; the revision of the reminder rows.
         unseen_edit: the newest event changed nothing that the patient sees.
-        stamps: MSH-7 of the event that gave a field, where that is not `event_at`.
+        stamps: when the event that gave a field was sent, where that is not `sent`.
         purged_at: when the phone was forgotten for good, UTC.
     """
 
@@ -88,6 +91,7 @@ class Appointment:
     aliases: tuple[str, ...]
     revision: int
     event_at: datetime
+    event_until: datetime | None = None
     status: AppointmentStatus
     start: datetime | None
     zone: str
@@ -112,8 +116,13 @@ class Appointment:
     planned_at: datetime
     planned_revision: int = 1
     unseen_edit: bool = False
-    stamps: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    stamps: Mapping[str, SentPeriod] = field(default_factory=lambda: MappingProxyType({}))
     purged_at: datetime | None = None
+
+    @property
+    def sent(self) -> SentPeriod:
+        """When the newest applied event was sent."""
+        return SentPeriod(earliest=self.event_at, until=self.event_until or self.event_at + SECOND)
 
     @property
     def deadline(self) -> datetime | None:
@@ -231,10 +240,6 @@ def _status(event: SchedulingEvent) -> AppointmentStatus | None:
     return _LIFE_OF_STATUS.get(event.status, AppointmentStatus.ACTIVE)
 
 
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""The stamp of a value that no message has really given (a life not spoken of, a junk telephone): any that is given is newer."""
-
-
 def _set(name: str, value: Any) -> dict[str, Any]:
     """One given field as attributes of `Appointment`."""
     if name == "start":
@@ -260,10 +265,10 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
     fields: dict[str, Any] = {"status": AppointmentStatus.ACTIVE, "start": None, "zone": zone}
     for name, value in given.items():
         fields |= _set(name, value)
-    stamps = {} if "status" in given else {"status": _NEVER}
+    stamps = {} if "status" in given else {"status": NEVER}
     if isinstance(event.phone, UnreadablePhone):
         fields["phone_fault"] = event.phone.reason
-        stamps["phone"] = _NEVER
+        stamps["phone"] = NEVER
     fields["stamps"] = MappingProxyType(stamps)
     if fields["status"] is AppointmentStatus.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE):
         fields["window_revision"] = 1
@@ -271,7 +276,8 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
             fields["last_notified"] = Visible(start=None)
     seen = Appointment(
         id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
-        event_at=event.occurred_at, changed_at=now, planned_at=now, **fields,
+        event_at=event.occurred_at, event_until=event.occurred_at + event.occurred_within, changed_at=now, planned_at=now,
+        **fields,
     )  # fmt: skip
     if not seen.window_open and seen.status is not AppointmentStatus.NOT_BOOKED:
         if (
@@ -288,38 +294,36 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
 
 
 def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appointment | None:
-    """The appointment after one more event; None: the event is older than what we know and adds nothing."""
-    now = event.received_at
-    stale = event.occurred_at < before.event_at
+    """The appointment after one more event; None: the event is certainly older than what we know and adds nothing."""
+    now, sent = event.received_at, _sent(event)
+    stale = sent.precedes(before.sent)
     before = _settled(before, policy, now)
-    stamps = dict(before.stamps)
-    given = _given(event)
+    stamps = _stamps(before)
     changes: dict[str, Any] = {}
-    for name, value in given.items():
-        if stale and not _older(before, name, event.occurred_at):
+    for name, value in _given(event).items():
+        known = stamps.get(name)
+        if known is not None and sent.precedes(known):
+            continue
+        if known is not None and _cancellation_stands(before, name, value, sent, known):
+            stamps[name] = known.taken_after(sent)
             continue
         changes |= _set(name, value)
-        if stale:
-            stamps[name] = event.occurred_at
-        else:
-            stamps.pop(name, None)
-    if isinstance(event.phone, UnreadablePhone) and not _was_given(before, "phone"):
+        stamps[name] = sent if known is None else sent.taken_after(known)
+    if isinstance(event.phone, UnreadablePhone) and "phone" not in stamps:
         changes["phone_fault"] = event.phone.reason
-        stamps["phone"] = _NEVER
+        stamps["phone"] = NEVER
     if stale and not changes and set(event.aliases) <= set(before.aliases):
         return None
-    if not stale:
-        for name in ("status", "start", "phone", "deceased", *_KEPT):
-            if name not in given and _was_given(before, name):
-                stamps.setdefault(name, before.event_at)
+    newest = before.sent if stale else sent.taken_after(before.sent)
     aliases = before.aliases + tuple(alias for alias in event.aliases if alias not in before.aliases)
     after = replace(
         before,
         **changes,
         aliases=aliases,
         revision=before.revision + 1,
-        event_at=max(before.event_at, event.occurred_at),
-        stamps=MappingProxyType(stamps),
+        event_at=newest.earliest,
+        event_until=newest.until,
+        stamps=MappingProxyType({name: stamp for name, stamp in stamps.items() if stamp != newest}),
         unseen_edit=False,
     )
     after = _replanned(before, after, now)
@@ -351,11 +355,46 @@ def _was_given(appointment: Appointment, name: str) -> bool:
     return getattr(appointment, name) is not None  # a consent that is False was given: "no"
 
 
-def _older(appointment: Appointment, name: str, than: datetime) -> bool:
-    """Whether the field's present value is older than that instant, or was never given."""
-    if not _was_given(appointment, name):
-        return True
-    return appointment.stamps.get(name, appointment.event_at) < than
+def _sent(event: SchedulingEvent) -> SentPeriod:
+    return SentPeriod(earliest=event.occurred_at, until=event.occurred_at + event.occurred_within)
+
+
+def _stamps(appointment: Appointment) -> dict[str, SentPeriod]:
+    """When each field's present value was sent; a field that was never given is not in it."""
+    return {
+        name: appointment.stamps.get(name, appointment.sent)
+        for name in ("status", "start", "phone", "deceased", *_KEPT)
+        if _was_given(appointment, name)
+    }
+
+
+_OFF = (AppointmentStatus.CANCELED, AppointmentStatus.DELETED)
+
+
+def _cancellation_stands(appointment: Appointment, name: str, value: Any, sent: SentPeriod, known: SentPeriod) -> bool:
+    """Whether a cancelled visit stays cancelled, because nobody can say that this message is the newer one.
+
+    A reminder of a cancelled visit sends a patient on a useless way. A visit that is really on again is told by its next message.
+    """
+    off = name == "status" and appointment.status in _OFF and value not in _OFF
+    return off and sent.in_doubt_with(known)
+
+
+def doubtful_fields(appointment: Appointment, event: SchedulingEvent) -> tuple[str, ...]:
+    """The fields about which the event and what is known disagree, while nobody can say which of the two is newer.
+
+    `apply()` decides them by arrival, the status in favour of a cancellation. A forgotten phone disagrees with none.
+    """
+    sent, stamps = _sent(event), _stamps(appointment)
+    if appointment.phone_fault == "purged":
+        stamps.pop("phone", None)
+    return tuple(
+        name
+        for name, value in _given(event).items()
+        if name in stamps
+        and sent.in_doubt_with(stamps[name])
+        and any(getattr(appointment, changed) != new for changed, new in _set(name, value).items())
+    )
 
 
 def _settled(before: Appointment, policy: Policy, now: datetime) -> Appointment:

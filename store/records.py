@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from parser.phone import PhoneKind, PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus, Visible
+from scheduler.order import SECOND, SentPeriod
 from store.crypto import CellLocation, Undecipherable, day_of, seal, sealed_day, unseal
 from store.instants import InstantCodec, from_microseconds, to_microseconds
 from store.prepared import codec
@@ -35,7 +36,7 @@ _DETAILS: Final = _AT["told_details"]
 _SEALED: Final = (_PHONE, _LINK, _NAME, _DETAILS)
 _KINDS: Final[dict[str, PhoneKind]] = {"m": "mobile", "l": "landline", "u": "unknown"}
 _MICROSECOND: Final = timedelta(microseconds=1)
-_NO_STAMPS: Final[Mapping[str, datetime]] = MappingProxyType({})
+_NO_STAMPS: Final[Mapping[str, SentPeriod]] = MappingProxyType({})
 
 
 def to_rows(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> list[tuple[Any, ...]]:
@@ -68,7 +69,7 @@ def _to_row(
     put, maybe = instants.put, instants.put_maybe
     return (
         visit.id, visit.environment, visit.reference, json.dumps(visit.aliases), visit.revision, put(visit.event_at),
-        visit.status.value, maybe(visit.start), visit.zone, visit.date_only,
+        maybe(visit.event_until), visit.status.value, maybe(visit.start), visit.zone, visit.date_only,
         None if visit.duration is None else visit.duration // _MICROSECOND, phone, visit.phone_fault, visit.language,
         visit.deceased, visit.consent, visit.visit_mode, link, visit.facility, visit.provider, visit.location, name,
         None if last_notified is None else _visible_text(last_notified), details, put(visit.changed_at),
@@ -107,7 +108,7 @@ class Reader:
         """One appointment. Unreadable (`crypto`) where a seal or its day's key does not open; a destroyed key only empties it."""
         maybe = self.instants.get_maybe
         (
-            own_id, environment, reference, aliases, revision, event_at, status, start, zone, date_only, duration,
+            own_id, environment, reference, aliases, revision, event_at, event_until, status, start, zone, date_only, duration,
             phone, phone_fault, language, deceased, consent, visit_mode, link, facility, provider, location, name,
             last_notified, details, changed_at, window_revision, window_due, window_text, planned_at, planned_revision,
             unseen_edit, stamps, purged_at, forget_at, _,
@@ -121,7 +122,8 @@ class Reader:
         said = self._unseal(place, "told_details", details, forget_at)
         return Appointment(
             id=own_id, environment=environment, reference=reference, aliases=tuple(json.loads(aliases)),
-            revision=revision, event_at=self.instants.get(event_at), status=AppointmentStatus(status),
+            revision=revision, event_at=self.instants.get(event_at), event_until=maybe(event_until),
+            status=AppointmentStatus(status),
             start=maybe(start), zone=zone, date_only=bool(date_only),
             duration=None if duration is None else timedelta(microseconds=duration),
             phone=None if number is None else PhoneNumber(number[1:], _KINDS[number[0]]), phone_fault=phone_fault,
@@ -162,13 +164,24 @@ _STORED_AS: Final = {"status": "life"}
 _FIELD_OF: Final = {stored: name for name, stored in _STORED_AS.items()}
 
 
-def _stamps_text(stamps: Mapping[str, datetime]) -> str | None:
+def _stamps_text(stamps: Mapping[str, SentPeriod]) -> str | None:
     return (
-        json.dumps({_STORED_AS.get(name, name): to_microseconds(at) for name, at in stamps.items()}) if stamps else None
-    )
+        json.dumps({
+            _STORED_AS.get(name, name): [to_microseconds(sent.earliest), to_microseconds(sent.until)]
+            for name, sent in stamps.items()
+        })
+        if stamps
+        else None
+    )  # fmt: skip
 
 
-def _read_stamps(text: str | None) -> Mapping[str, datetime]:
+def _read_stamps(text: str | None) -> Mapping[str, SentPeriod]:
     if text is None:
         return _NO_STAMPS
-    return MappingProxyType({_FIELD_OF.get(name, name): from_microseconds(at) for name, at in json.loads(text).items()})
+    return MappingProxyType({_FIELD_OF.get(name, name): _read_sent(stamp) for name, stamp in json.loads(text).items()})
+
+
+def _read_sent(stamp: int | list[int]) -> SentPeriod:
+    """[earliest, until]; version 0.1 wrote the earliest alone, of a time that is exact to the second."""
+    earliest, until = stamp if isinstance(stamp, list) else (stamp, stamp + SECOND // _MICROSECOND)
+    return SentPeriod(earliest=from_microseconds(earliest), until=from_microseconds(until))

@@ -68,6 +68,7 @@ appointments = Table(
     Column("aliases", Text, nullable=False),  # JSON list, in the order of the feed
     Column("revision", Integer, nullable=False),
     Column("event_at", UtcDateTime, nullable=False),
+    Column("event_until", UtcDateTime),  # NULL: a second after event_at
     Column("life", Text, nullable=False),
     Column("start", UtcDateTime),
     Column("zone", Text, nullable=False),
@@ -93,7 +94,7 @@ appointments = Table(
     Column("planned_at", UtcDateTime, nullable=False),
     Column("planned_revision", Integer, nullable=False),
     Column("unseen_edit", Boolean, nullable=False),
-    Column("stamps", Text),  # JSON {field: microseconds since 1970}; NULL: none
+    Column("stamps", Text),  # JSON {field: [earliest, until]}, microseconds since 1970 (0.1: earliest alone); NULL: none
     Column("purged_at", UtcDateTime),
     # Ours alone: the deadline, whose day's key seals what is sealed; NULL: nothing sealed, nothing left to forget.
     Column("forget_at", UtcDateTime),

@@ -164,6 +164,8 @@ class MessageHandler:
         warnings = [warning.code for warning in validated.event.warnings] if validated.event is not None else []
         for warning in warnings:
             metrics.parse_warnings.labels(environment, warning).inc()
+        if result.doubtful:
+            metrics.doubtful_orders.labels(environment).inc()
         phone = validated.event.phone if validated.event is not None else None
         self._journal.emit(
             Event.MESSAGE_ACCEPTED,
@@ -181,6 +183,7 @@ class MessageHandler:
             peer=peer.address,
             thumbprint=validated.thumbprint,
             warnings=",".join(warnings) or None,
+            order_doubtful=",".join(result.doubtful) or None,
             number_fault=phone.why if isinstance(phone, BadPhone | UnreadablePhone) else None,
         )
         reply.set_result(content)

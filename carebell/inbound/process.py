@@ -22,7 +22,7 @@ from carebell.inbound.unit_of_work import UnitOfWork
 from carebell.inbound.validate import ValidatedMessage
 from parser.ack import ACCEPTED, Answer
 from parser.event import Action, SchedulingEvent
-from scheduler.appointment import apply, create
+from scheduler.appointment import apply, create, doubtful_fields
 from store import usage
 from store.appointment_repository import MessageKey, Remembered, find, known, save
 from store.engine import Transaction
@@ -42,6 +42,7 @@ class ProcessingResult:
             their way to the gateway, also where the message itself changed nothing (it may repeat one that did).
         reused: the control id had been used for another message, which configuration lets through.
         planned, withdrawn, suppressed: how many texts now wait, were taken back, are recorded as silences.
+        doubtful: the fields that it decided although MSH-7 does not say whether it is newer than what was known.
     """
 
     name: str
@@ -53,13 +54,14 @@ class ProcessingResult:
     planned: int = 0
     withdrawn: int = 0
     suppressed: int = 0
+    doubtful: tuple[str, ...] = ()
 
 
 class MessageProcessor:
     """Commits groups of judged messages: the committer's `work`.
 
     Args:
-        desks: the environments' desks as configured now; asked once a group, so that a reload is seen.
+        policies: the environments' policies as configured now; asked once a group, so that a reload is seen.
         new_id: 32 random hex digits.
     """
 
@@ -81,7 +83,7 @@ class MessageProcessor:
             for job in jobs
             if job.event is not None and job.event.action is not Action.SLOT
         ]
-        unit = UnitOfWork(found for several in find(conn, self._vault, wanted, now) for found in several)
+        unit = UnitOfWork(stored for appointments in find(conn, self._vault, wanted, now) for stored in appointments)
         fresh: list[Remembered] = []
         results = []
         for job in jobs:
@@ -118,17 +120,17 @@ class MessageProcessor:
         policy = policies[event.environment]
         key = _key(job)
         before = memory.get(key, ())
-        for one in before:
-            if one.digest == message.digest:
+        for remembered in before:
+            if remembered.digest == message.digest:
                 return ProcessingResult(
-                    name="repeated", answer=_as_answered(one, policy), appointment_ids=unit.ids(event)
+                    name="repeated", answer=_as_answered(remembered, policy), appointment_ids=unit.ids(event)
                 ), None
         if before and policy.refuses_reuse:
             return ProcessingResult(name="reused", answer=policy.reused()), None
         result = self._process(event, policy, unit)
         if before:
             result = replace(result, reused=True)
-        remembered = Remembered(
+        memorized = Remembered(
             key=key,
             digest=message.digest,
             answer=result.answer.answer,
@@ -139,19 +141,21 @@ class MessageProcessor:
             forget_after=job.received_at + policy.remembers_for,
             reuses=bool(before),
         )
-        return result, remembered
+        return result, memorized
 
     def _process(self, event: SchedulingEvent, policy: EnvironmentPolicy, unit: UnitOfWork) -> ProcessingResult:
         if event.action is Action.SLOT:
             return ProcessingResult(name="ignored", answer=ACCEPTED)
         change, duplicates = unit.for_event(event)
         answer = ACCEPTED
+        doubtful: tuple[str, ...] = ()
         if change is None:
             seen = create(event, policy.planning, id=self._new_id(), zone=policy.zone)
             change = unit.open(seen)
             if event.action in (Action.CANCEL, Action.DELETE, Action.NO_SHOW):
                 answer = policy.answers.answer("UNSEEN")
         else:
+            doubtful = doubtful_fields(change.appointment, event)
             after = apply(change.appointment, event, policy.planning)
             if after is None:
                 reference = change.appointment.reference
@@ -172,6 +176,7 @@ class MessageProcessor:
             planned=planned,
             withdrawn=withdrawn,
             suppressed=suppressed,
+            doubtful=doubtful,
         )
 
 

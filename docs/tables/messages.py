@@ -67,7 +67,8 @@ def events() -> str:
     return f"""# Events
 
 The SIU trigger events and what each does. Any other message type is answered `TYPE` with ERR-3 200, any other SIU event `TYPE`
-with 201. The newest message about an appointment decides, by MSH-7 and then by arrival: one that is delivered late changes
+with 201. The newest message about an appointment decides, by MSH-7; where that leaves the order in doubt, by arrival
+([which message is the newest](../explanation/planning.md#which-message-is-the-newest)): one that is delivered late changes
 nothing that a newer one has said.
 
 {table(["event", "the standard's meaning", "what we do", "needs a start"], rows)}

@@ -168,11 +168,17 @@ async def test_d05_the_log_says_why_and_the_text_goes_to_the_known_number(config
     assert {text["to"] for text in texts} == {"+12025550143"}
 
 
-def test_d01_the_booking_and_its_cancellation_are_read_as_one_appointments(commands: Commands) -> None:
-    """Their order in the repeated hour is decided in scheduler/appointment.py."""
-    booked, cancelled = commands.explain("d01a"), commands.explain("d01b")
-    assert (booked["status"]["value"], cancelled["status"]["value"]) == ("booked", "canceled")
-    assert booked["key"]["value"] == cancelled["key"]["value"]
+async def test_d01_a_cancellation_in_a_repeated_hour_is_not_taken_for_older(configuration: Path) -> None:  # noqa: F811
+    async with opened(configuration, at=datetime(2026, 11, 1, 8, 50, 20, tzinfo=UTC)) as clinic:
+        booked, canceled = (sign(_file(name).read_bytes()) for name in ("d01a", "d01b"))
+        acks = await clinic.send(booked)
+        clinic.clock.move_to(clinic.clock.now() + timedelta(seconds=20))
+        acks += await clinic.send(canceled)
+        assert [ack.code for ack in acks] == ["AA", "AA"]
+        assert [row for row in clinic.outbox("771001") if row[2] == "due"] == []
+        assert [line.get("order_doubtful") for line in clinic.events("message_accepted")] == [None, "status"]
+        texts = await clinic.pass_by(timedelta(days=9))
+    assert texts == []
 
 
 def test_d03_both_messages_carry_the_aliases_that_they_share(commands: Commands) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certs.message import Msh
-from certs.msh import read_dtm, read_msh
+from certs.msh import read_dtm, read_msh, read_sent
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 LINE = b"MSH|^~\\&|A3|F4|A5|F6|T7|S8|SIU^S12|ID10|P^T|2.5.1|13|14|AL|NE|17|UNICODE UTF-8~X|19"
@@ -97,6 +97,28 @@ def test_any_bytes(content: bytes) -> None:
 )
 def test_instants(written: bytes, instant: datetime, offset: str | None) -> None:
     assert read_dtm(written, PACIFIC) == (instant, offset)
+
+
+@pytest.mark.parametrize(
+    ("written", "within"),
+    [
+        (b"20260302150405+0000", timedelta(seconds=1)),
+        (b"202603021504", timedelta(minutes=1)),
+        (b"20260302150405.1", timedelta(milliseconds=100)),
+        (b"20260302150405.1234", timedelta(microseconds=100)),
+        (b"20260302150405.12345678", timedelta(microseconds=1)),
+        (b"20260302150405.", timedelta(seconds=1)),
+        (b"202603021504.5", timedelta(minutes=1)),
+        (b"20261101013000", timedelta(hours=1, seconds=1)),  # the clocks repeat it
+        (b"202611010130", timedelta(hours=1, minutes=1)),
+        (b"20261101013000-0700", timedelta(seconds=1)),  # and say which
+        (b"20260308023000", timedelta(seconds=1)),  # in the gap
+    ],
+)
+def test_how_long_a_time_lasts(written: bytes, within: timedelta) -> None:
+    sent = read_sent(written, PACIFIC)
+    assert sent.within == within
+    assert (sent.at, sent.offset) == read_dtm(written, PACIFIC)
 
 
 @pytest.mark.parametrize(

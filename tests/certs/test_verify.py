@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -313,6 +313,20 @@ def test_time_without_offset_is_the_environments() -> None:
     outcome = validate(signed(payload(sent="20260302070405")))
     assert isinstance(outcome, VerifiedMessage)
     assert (outcome.sent_at, outcome.sent_offset) == (NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("received", "within"),
+    [
+        ("2026-11-01T08:30:20", timedelta(minutes=5, seconds=20)),  # in the first of the two hours: not from the second
+        ("2026-11-01T08:25:00", timedelta(seconds=1)),
+        ("2026-11-01T09:30:20", timedelta(hours=1, seconds=1)),
+    ],
+)
+def test_a_repeated_hour_means_nothing_that_is_too_far_ahead(received: str, within: timedelta) -> None:
+    outcome = validate(signed(payload(sent="20261101013000")), at=datetime.fromisoformat(received + "Z"))
+    assert isinstance(outcome, VerifiedMessage), outcome
+    assert outcome.sent_within == within
 
 
 def test_empty_control_id() -> None:

@@ -89,7 +89,7 @@ class Pending:
 def oracle(events: Sequence[SchedulingEvent], sms: SmsSettings, shown: tuple[str, ...] = ()) -> list[Fate]:
     """The fate of every text of one appointment's history, the service having been up all along.
 
-    `events` stand in the order of their receipt, which is also that of MSH-7.
+    `events` stand in the order of their receipt, and none is certainly older than one before it.
     """
     service = Service(sms, shown)
     for event in events:
@@ -151,6 +151,33 @@ def over(start: Start) -> datetime:
     return minute_that_shows(midnight, start.zone)
 
 
+Period = tuple[datetime, datetime]
+"""Two UTC moments: the first at which a message may have been sent, and the first at which it no longer may."""
+
+
+def certainly_older(message: Period, other: Period) -> bool:
+    """Whether every moment at which the message may have been sent lies before every moment of the other one."""
+    return max(message) <= min(other)
+
+
+def sent(written: str, zone: str) -> Period:
+    """When a message with this MSH-7, without an offset, may have been sent: by looking for every moment that shows it.
+
+    `written` is `YYYYMMDDHHMM`, `YYYYMMDDHHMMSS` or `YYYYMMDDHHMMSS.S`.
+    """
+    shown = datetime.strptime(written[:12], "%Y%m%d%H%M")  # noqa: DTZ007  (what the clock shows)
+    seconds = float(written[12:] or 0)
+    lasts = {12: 60.0, 14: 1.0, 16: 0.1}[len(written)]
+    moments = [moment for n in range(30 * 4) if wall(moment := _candidate(shown, n), zone) == shown]
+    moments = moments or [minute_that_shows(shown, zone)]
+    begins = [moment + timedelta(seconds=seconds) for moment in moments]
+    return min(begins), max(begins) + timedelta(seconds=lasts)
+
+
+def _candidate(shown: datetime, number: int) -> datetime:
+    return shown.replace(tzinfo=UTC) - 15 * timedelta(hours=1) + number * QUARTER
+
+
 class Service:
     """One appointment, and everything the service does about it."""
 
@@ -164,6 +191,9 @@ class Service:
         self.named: Start | None = None  # of a visit moved before our time: the start that its cancellation named
         self.untold = False  # the patient does not know of the visit
         self.told_off = False  # the patient was told that it is cancelled
+        self.off_until = (
+            END  # of a visit that is off: every message sent from here on is newer than the one that said so
+        )
         self.waiting: Waiting | None = None
         self.windows = 0  # how many times a confirmation began to wait
         self.pending: list[Pending] = []
@@ -281,14 +311,26 @@ class Service:
         return Sight(start, mode, tuple(new or was for new, was in zip(said, kept, strict=True)))
 
     def life_after(self, event: SchedulingEvent) -> str:
-        if event.event in RESOURCES:
+        """A visit that is off stays off where the message may be older than the one that put it off."""
+        said = self.said_of_life(event)
+        if said is None:
             return self.status or ON
+        off = said in (CANCELLED, DELETED)
+        if self.status in (CANCELLED, DELETED) and not off and event.occurred_at < self.off_until:
+            return self.status
+        if off:
+            self.off_until = event.occurred_at + event.occurred_within
+        return said
+
+    def said_of_life(self, event: SchedulingEvent) -> str | None:
+        if event.event in RESOURCES:
+            return None
         if event.event in NAMED:
             return NAMED[event.event]
         if event.status in STATUSES:
             return STATUSES[event.status]
         revives = event.event in ("S12", "S13") or event.status is Status.BOOKED
-        return ON if self.status is None or revives else self.status
+        return ON if revives else None
 
     def first_sight(self, event: SchedulingEvent) -> None:
         if self.status == WANTED:

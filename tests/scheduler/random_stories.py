@@ -187,7 +187,7 @@ def random_event(random: Random, now: datetime, starts: list[Start], zone: str, 
         start = random_next_start(random, name, starts, zone)
     more: dict[str, Any] = {
         "start": start,
-        "occurred_at": now,
+        **random_sending(random, now),
         "received_at": now,
         "visit_mode": random.choice(MODES),
         "facility": random.choice(PLACES),
@@ -204,6 +204,18 @@ def random_event(random: Random, now: datetime, starts: list[Start], zone: str, 
     if random.random() < 0.3:
         more["duration"] = timedelta(minutes=random.choice((15, 30, 45)))
     return replace(event(name, "2026-01-01 00:00", None, zone=zone), **more)
+
+
+def random_sending(random: Random, now: datetime) -> dict[str, Any]:
+    """When MSH-7 says that a message of this moment was sent: to the second or the minute, or in an hour that comes twice."""
+    minute = now.replace(second=0, microsecond=0)
+    kind = random.random()
+    if kind < 0.85:
+        return {"occurred_at": now, "occurred_within": timedelta(seconds=1)}
+    if kind < 0.95:
+        return {"occurred_at": minute, "occurred_within": timedelta(minutes=1)}
+    earlier = minute - timedelta(hours=random.randrange(2))
+    return {"occurred_at": earlier, "occurred_within": timedelta(hours=1, minutes=1)}
 
 
 def random_next_start(random: Random, name: str, starts: list[Start], zone: str) -> Start | None:

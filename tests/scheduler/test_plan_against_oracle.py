@@ -62,4 +62,4 @@ def test_the_planner_agrees_with_the_oracle(region: str, shard: int) -> None:
         ours, theirs = Counter(planned(case)), Counter(expected(case))
         assert ours == theirs, f"story {region} {number}"
         seen.update((each.kind, each.verdict) for each in theirs)
-    assert min(seen[one] for one in WORTH_SEEING) >= 3, "these stories look for trouble no more"
+    assert min(seen[one] for one in WORTH_SEEING) >= 2, "these stories look for trouble no more"

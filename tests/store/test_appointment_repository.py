@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus, Visible
+from scheduler.order import NEVER, SentPeriod
 from scheduler.sms import Reason, SmsState
 from store import records
 from store.appointment_repository import MessageKey, find, known
@@ -30,8 +31,9 @@ def _full() -> Appointment:
         phone_fault="landline", deceased=True, consent=False, visit_mode="video", join_link="https://visit.example/1",
         facility="Lamna", provider="Dr. Example", location="Room 1", patient_name="Ann", window_revision=3, window_due=NOW + hour,
         last_notified=Visible(start=NOW + hour, date_only=True, visit_mode="phone", canceled=True, details=(("facility", "L"),)),
-        window_text=True, planned_revision=2, unseen_edit=True, stamps=MappingProxyType({"start": NOW - hour}),
-        purged_at=NOW - hour, revision=4,
+        window_text=True, planned_revision=2, unseen_edit=True,
+        stamps=MappingProxyType({"start": SentPeriod(earliest=NOW - hour, until=NOW), "status": NEVER}),
+        purged_at=NOW - hour, revision=4, event_until=NOW + hour,
     )  # fmt: skip
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from alembic import command
@@ -15,10 +18,16 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from store import schema
-from store.engine import Store, open_store
+from scheduler.appointment import Appointment
+from scheduler.order import SentPeriod
+from store import records, schema
+from store.appointment_repository import load, resave
+from store.engine import Store, Transaction, open_store
 from store.faults import StoreFault
+from store.instants import to_microseconds
 from store.tables import metadata
+from store.vault import Vault
+from tests.store.samples import NOW, appointment
 
 
 def test_the_migrated_schema_is_the_one_of_the_tables(store: Store) -> None:
@@ -43,6 +52,43 @@ def test_a_newer_database_is_refused(store: Store) -> None:
         conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreFault, match="newer Carebell"):
         schema.require_current(store)
+
+
+def test_an_appointment_of_version_0_1_is_read_after_the_upgrade(empty_url: str, vault: Vault) -> None:
+    store = open_store(empty_url)
+    before = appointment(stamps=MappingProxyType({"status": _second(NOW)}), event_until=None)
+    _move(store, command.upgrade)
+    with store.write() as conn:
+        _insert_as_0_1(conn, vault, before)
+    assert schema.upgrade(store) == ("0001", schema.head())
+    with store.write() as conn:
+        after = load(conn, vault, [before.id], NOW, lock=False)[before.id].appointment
+        assert after == before
+        assert after.sent == _second(before.event_at)
+        hour = SentPeriod(earliest=NOW, until=NOW + timedelta(hours=1))
+        exact = replace(after, event_until=NOW + timedelta(minutes=1), stamps=MappingProxyType({"start": hour}))
+        resave(conn, vault, [exact], NOW)
+        assert load(conn, vault, [before.id], NOW, lock=False)[before.id].appointment == exact
+    _move(store, command.downgrade)
+    with store.read() as conn:
+        [stamps] = conn.execute(text("SELECT stamps FROM appointments")).scalars()
+    assert json.loads(stamps) == {"start": to_microseconds(NOW)}
+    store.close()
+
+
+def _second(instant: datetime) -> SentPeriod:
+    return SentPeriod(earliest=instant, until=instant + timedelta(seconds=1))
+
+
+def _insert_as_0_1(conn: Transaction, vault: Vault, written: Appointment) -> None:
+    """The row as version 0.1 wrote it: without `event_until`, each stamp a number alone."""
+    [row] = records.to_rows(conn, vault, [written], NOW)
+    values = dict(zip(records.COLUMNS, row, strict=True))
+    del values["event_until"]
+    values["stamps"] = json.dumps({"life": to_microseconds(NOW)})
+    names = ", ".join(values)
+    marks = ", ".join(f":{name}" for name in values)
+    conn.execute(text(f"INSERT INTO appointments ({names}) VALUES ({marks})"), values)
 
 
 _NODE = """
