@@ -50,7 +50,7 @@ def message(event: str, written: str, day: int, zone: str) -> SchedulingEvent:
     ).encode()
     at = datetime(2026, 6, 1, tzinfo=UTC)
     verified = unverified(content, environment="production", zone=ZoneInfo(zone), received_at=at)
-    event_read = siu.read(replace(verified, received_at=verified.sent_at), _rules(zone))
+    event_read = siu.rehearse(replace(verified, received_at=verified.sent_at), _rules(zone))
     assert isinstance(event_read, SchedulingEvent), event_read
     return replace(event_read, start=Start(instant=datetime(2026, 12, day, 18, tzinfo=UTC), zone=zone))
 
