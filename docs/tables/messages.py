@@ -148,7 +148,9 @@ def fields() -> str:
 
 Where each value of a message stands: the first place that holds something wins. The shipped maps are
 `parser/fieldmaps/*.yaml`, each with comments that say where a shape was seen; an environment chooses one with `ehr`, or names a
-YAML of its own. `carebell explain` shows for a message which place gave each value and why the others lost.
+YAML of its own. A start that is a date alone gives way to a later place that has the time of that day. A length may carry its unit
+(`30 MIN`, `1 hr 30 min`, `0:30`, `PT30M`).
+`carebell explain` shows for a message which place gave each value and why the others lost.
 
 {table(["value", "generic", "where epic and oracle_health differ"], rows)}
 Consent, visit mode and join link have no place of their own in the standard: `sms.consent.field`, `sms.visit_mode.field` and
@@ -156,8 +158,9 @@ Consent, visit mode and join link have no place of their own in the standard: `s
 
 ## Status words
 
-Case, spaces and punctuation do not matter: `No-Show` is `noshow`. What is in no list leaves the appointment as it is, with the
-warning `STATUS_UNKNOWN`.
+Case, spaces and punctuation do not matter: `No-Show` is `noshow`. Codes and texts count, the alternate ones too; where they differ,
+an end counts before a visit that is not booked (pending, waitlist, blocked), and that before a booked one. What is in no
+list leaves the appointment as it is, with the warning `STATUS_UNKNOWN`.
 
 {table(["status", *MAPS], statuses)}
 ## Telephone codes
