@@ -10,7 +10,7 @@ How many certificates may be active is the configuration's rule (one or two); a 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, TypeAlias
@@ -91,15 +91,19 @@ class KeyringError(ValueError):
 class Keyring:
     """The trusts of one listener: immutable, iterable in the order given."""
 
-    __slots__ = ("_by_thumbprint", "_trusts")
+    __slots__ = ("_by_thumbprint", "_switched_off", "_trusts")
 
-    def __init__(self, trusts: Iterable[Trust]) -> None:
+    def __init__(self, trusts: Iterable[Trust], switched_off: Mapping[str, str] | None = None) -> None:
         """Index the trusts by thumbprint.
+
+        Args:
+            switched_off: thumbprint -> environment, of environments that take no messages: kept to say so.
 
         Raises:
             KeyringError: an environment stands twice, a certificate stands twice in one, or one key stands in two.
         """
         self._trusts = tuple(trusts)
+        self._switched_off = dict(switched_off or {})
         self._by_thumbprint: dict[str, tuple[Trust, Held]] = {}
         names: set[str] = set()
         owners: dict[bytes, str] = {}
@@ -128,3 +132,7 @@ class Keyring:
     def find(self, thumbprint: str) -> tuple[Trust, Held] | None:
         """The certificate of that x5t#S256, in whatever state, and its environment; None: nobody uploaded it."""
         return self._by_thumbprint.get(thumbprint)
+
+    def switched_off(self, thumbprint: str) -> str | None:
+        """The switched-off environment that a certificate belongs to, where it belongs to no other."""
+        return None if thumbprint in self._by_thumbprint else self._switched_off.get(thumbprint)

@@ -81,9 +81,9 @@ class Refusal:
     """A message that is not accepted; holds no message content.
 
     Attributes:
-        code: stable: SIG01..SIG11, TYPE, or a code of config/answers.yaml (NOHL7, BATCH, VERSION, ...).
+        code: stable: SIG01..SIG11, DISABLED, TYPE, or a code of config/answers.yaml (NOHL7, BATCH, VERSION, ...).
         err3: HL7 table 0357 code, as in the tables of signing.md.
-        text: one short sentence for MSA-3 and the log; printable ASCII, no message content.
+        text: one short sentence for MSA-3 and the log; printable ASCII, no message content but MSH-4, 5, 6, 11.
         environment: known once the certificate is; None before.
         thumbprint: first 8 characters of the named certificate's thumbprint, when the header could be read.
         digest: first 16 hex digits of SHA-256 over the frame's content, to find it in the sender's log.

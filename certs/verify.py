@@ -4,7 +4,8 @@
                   ─> control characters, delimiters, one MSH ─> binding ─> MSH-7 ─> MSH-10 ─> VerifiedMessage
 
 This module alone makes a `VerifiedMessage`. Not asked here: whether the message was here before (`certs.replay` and the
-database), and what type of message it is (the parser). A refusal's text and its log line hold nothing of the message.
+database), and what type of message it is (the parser). A refusal's text and its log line hold nothing of the message
+but, after the signature, what MSH-4, 5, 6 and 11 say where the binding expects something else.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from certs.msh import Sent, read_msh, read_sent
 _CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if code not in b"\t\n\r")
 _SHIFTS: Final = re.compile(rb"IR ?(?:14|87|159)|2022")  # table 0211: sets that switch with ESC
 _DELIMITERS: Final = (b"MSH|^~\\&|", b"MSH|^~\\&#|")
+_LONGEST_NAME: Final = 20  # of a value in a refusal's text, which engines cut at 80 to 120 characters
+_SYSTEM_NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9 ._/&-]{0,%d}" % (_LONGEST_NAME - 1))
+_MOST_DIGITS: Final = 4
+_MOST_NAMES: Final = 3
 _BATCHES: Final = (b"FHS", b"BHS")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff", b"M\0S\0H\0", b"\0M\0S\0H")
 
@@ -152,6 +157,11 @@ class Verifier:
         known.thumbprint = thumbprint
         match = self._keyring.find(thumbprint)
         if match is None:
+            known.environment = self._keyring.switched_off(thumbprint)
+            if known.environment is not None:
+                raise _RefusedError(
+                    "DISABLED", "207", f"environment {known.environment} is switched off (enabled: false)"
+                )
             raise _RefusedError("SIG05", "207", f"{what} {thumbprint[:8]} is not known here")
         trust, held = match
         known.environment = trust.environment
@@ -161,7 +171,7 @@ class Verifier:
 
     def _peer(self, peer: str | None, known: _Known) -> tuple[Trust, Held]:
         """The environment of an unsigned message: the TLS client certificate's, where that is enough."""
-        if not peer or not self._mutual_tls:
+        if not peer or not (self._mutual_tls or self._keyring.switched_off(peer)):
             raise _RefusedError("SIG01", "100", "no ZSG segment: the message is not signed")
         trust, held = self._active(peer, "the TLS client certificate", known)
         if trust.authentication != "mutual-tls":
@@ -235,14 +245,34 @@ def _shifts(payload: bytes) -> bool:
 
 
 def _check_binding(msh: Msh, bound: _Bound) -> None:
-    if _first(msh.processing_id) not in bound.processing_ids:
-        raise _RefusedError("SIG08", "202", "MSH-11 is not of this environment")
-    if _first(msh.sending_facility) not in bound.facilities:
-        raise _RefusedError("SIG08", "207", "MSH-4 is not a facility of this environment")
-    if _first(msh.receiving_application) != bound.application:
-        raise _RefusedError("SIG08", "207", "MSH-5 is not this environment's receiving application")
-    if _first(msh.receiving_facility) != bound.facility:
-        raise _RefusedError("SIG08", "207", "MSH-6 is not this environment's receiving facility")
+    """Every mismatch at once: an interface with one wrong field usually has several."""
+    fields = (
+        ("MSH-11", "202", msh.processing_id, bound.processing_ids),
+        ("MSH-4", "207", msh.sending_facility, bound.facilities),
+        ("MSH-5", "207", msh.receiving_application, frozenset((bound.application,))),
+        ("MSH-6", "207", msh.receiving_facility, frozenset((bound.facility,))),
+    )
+    wrong = [(name, err3, _first(came), allowed) for name, err3, came, allowed in fields if _first(came) not in allowed]
+    if wrong:
+        text = "; ".join(f"{name} is {_shown(came)}, expected {_expected(allowed)}" for name, _, came, allowed in wrong)
+        raise _RefusedError("SIG08", wrong[0][1], text)
+
+
+def _shown(came: bytes) -> str:
+    """What stood in a header field, where it looks like the name of a system: never something that may be a person's number."""
+    if not came:
+        return "empty"
+    if _SYSTEM_NAME.fullmatch(came) and sum(48 <= byte < 58 for byte in came) <= _MOST_DIGITS:
+        return came.decode("ascii")
+    return f"something else ({len(came)} bytes)"
+
+
+def _expected(allowed: frozenset[bytes]) -> str:
+    names = [
+        name.decode("utf-8").encode("ascii", "replace").decode("ascii")[:_LONGEST_NAME] for name in sorted(allowed)
+    ]
+    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    return " or ".join([*names[:_MOST_NAMES], *more])
 
 
 def _sent(msh: Msh, trust: Trust, received_at: datetime) -> Sent:

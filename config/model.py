@@ -283,7 +283,7 @@ class Environment(Section):
     kind: Literal["production", "test"]
     """A test environment texts only its allow_list and never takes MSH-11 P."""
     enabled: bool = True
-    """false: its messages are refused and its texts wait."""
+    """false: its messages are refused (`DISABLED`) and its texts wait."""
     ehr: str = Field(default="generic", min_length=1)
     """Field map: epic | oracle_health | generic | path to a YAML of one's own."""
     fhir_base_url: PublicUrl | None = None

@@ -26,11 +26,13 @@ class ActiveConfig:
 
     Attributes:
         validators: by the port's key.
+        idle: of a port that was open before and serves no environment now: it knows those that are switched off.
     """
 
     loaded: Loaded = field(repr=False)
     runtime_config: RuntimeConfig = field(repr=False)
     validators: Mapping[str, MessageValidator] = field(repr=False)
+    idle: MessageValidator = field(repr=False)
 
 
 def activate(loaded: Loaded, now: datetime) -> ActiveConfig:
@@ -39,6 +41,7 @@ def activate(loaded: Loaded, now: datetime) -> ActiveConfig:
         loaded=loaded,
         runtime_config=runtime_config(loaded),
         validators={port.key: trust.message_validator(loaded, port.environments, now) for port in ports(loaded)},
+        idle=trust.message_validator(loaded, (), now),
     )
 
 

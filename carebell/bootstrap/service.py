@@ -345,8 +345,8 @@ class Service:
             await self._listeners.open(self.loaded, port, handler)
 
     def _validator(self, key: str) -> Callable[[], MessageValidator]:
-        """The port's gatekeeper as configured when it is asked for."""
-        return lambda: self._active.validators[key]
+        """The port's validator as configured when it is asked for; a reload may have taken its environments away."""
+        return lambda: self._active.validators.get(key, self._active.idle)
 
     def _start_watch(self, rotation: Rotation) -> None:
         path, environ = self.loaded.path, self.environ

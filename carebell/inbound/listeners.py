@@ -17,7 +17,7 @@ from carebell.exits import ConfigurationStop, PermissionStop, Stop
 from carebell.inbound.handler import MessageHandler
 from carebell.inbound.trust import read_signer
 from config.load import Loaded
-from config.model import ListenerSection
+from config.model import Environment, ListenerSection
 from journal.events import Event
 from journal.logs import Journal
 from journal.metrics import Metrics
@@ -145,7 +145,9 @@ def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | N
     environments = [loaded.configuration.environments[name] for name in port.environments]
     pinned = [environment for environment in environments if environment.authentication == "mutual-tls"]
     if pinned:
-        signers = [read_signer(path, clock.now())[1] for environment in pinned for path in environment.certificates]
+        # A switched-off environment's sender gets through the handshake, to be told that it is.
+        senders = [*pinned, *_switched_off_beside(loaded, port)]
+        signers = [read_signer(path, clock.now())[1] for environment in senders for path in environment.certificates]
         anchors = tuple(signer.der for signer in signers if signer is not None)
         ca = port.section.tls.client_ca if port.section.tls is not None else None
         if ca is not None:
@@ -157,6 +159,17 @@ def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | N
     if tls is None or tls.client_ca is None:
         return None
     return ClientCertificates(anchors=(tls.client_ca.read_bytes(),))
+
+
+def _switched_off_beside(loaded: Loaded, port: Port) -> list[Environment]:
+    """Environments with mutual TLS that would share this port if they were switched on."""
+    return [
+        environment
+        for environment in loaded.configuration.environments.values()
+        if not environment.enabled
+        and environment.authentication == "mutual-tls"
+        and (environment.listener.host, environment.listener.port) == port.address
+    ]
 
 
 class Listeners:

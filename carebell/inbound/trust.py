@@ -81,8 +81,21 @@ def days_left(not_after: datetime, at: datetime) -> int:
     return (not_after - at) // timedelta(days=1)
 
 
+def switched_off(loaded: Loaded, at: datetime) -> dict[str, str]:
+    """Thumbprint -> environment, of every environment that is switched off; files that cannot be used are left out."""
+    return {
+        certificate.thumbprint: name
+        for name, environment in loaded.configuration.environments.items()
+        if not environment.enabled
+        for certificate in certificates_of(loaded, name, at)[0]
+    }
+
+
 def message_validator(loaded: Loaded, names: Sequence[str], at: datetime) -> MessageValidator:
-    """The validator of one listener's environments. ConfigurationStop where a certificate cannot be used."""
+    """The validator of one listener's environments. ConfigurationStop where a certificate cannot be used.
+
+    The certificates of switched-off environments are known to it, so that their senders hear what is the matter.
+    """
     trusts, wrong = [], []
     for name in names:
         certificates, found = certificates_of(loaded, name, at)
@@ -91,7 +104,7 @@ def message_validator(loaded: Loaded, names: Sequence[str], at: datetime) -> Mes
     if wrong:
         raise ConfigurationStop("\n".join(wrong))
     try:
-        keyring = Keyring(trusts)
+        keyring = Keyring(trusts, switched_off(loaded, at))
     except KeyringError as error:
         raise ConfigurationStop(f"{loaded.path}: {error}") from None
     policies = {name: environment_policy(loaded, name) for name in names}

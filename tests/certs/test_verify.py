@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -277,6 +278,89 @@ def test_binding(fields: dict[str, str], err3: str) -> None:
     outcome = validate(signed(payload(**fields)))  # type: ignore[arg-type]  # the keywords are those of `payload`
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3) == ("SIG08", err3)
+
+
+EVERYTHING_WRONG = {"kind": "T", "facility": "OTHER", "application": "", "receiver": "LAMNA2"}
+
+
+@given(st.sets(st.sampled_from(sorted(EVERYTHING_WRONG))))
+def test_every_mismatch_is_named_at_once_with_what_came_and_what_was_expected(wrong: set[str]) -> None:
+    outcome = validate(signed(payload(**{name: EVERYTHING_WRONG[name] for name in wrong})))  # type: ignore[arg-type]
+    told = {
+        "kind": "MSH-11 is T, expected P",
+        "facility": "MSH-4 is OTHER, expected LAMNA",
+        "application": "MSH-5 is empty, expected APPTSMS",
+        "receiver": "MSH-6 is LAMNA2, expected LAMNA",
+    }
+    if wrong:
+        assert isinstance(outcome, Refusal)
+        assert outcome.text == "; ".join(sentence for name, sentence in told.items() if name in wrong)
+        assert outcome.err3 == ("202" if "kind" in wrong else "207")
+        assert outcome.authenticated
+    else:
+        assert isinstance(outcome, VerifiedMessage)
+
+
+@pytest.mark.parametrize(
+    ("came", "shown"),
+    [
+        ("5555550143", "something else (10 bytes)"),
+        ("A5555550143", "something else (11 bytes)"),
+        ("+1 555 555 0143", "something else (15 bytes)"),
+        ("X" * 21, "something else (21 bytes)"),
+        ("LAMNA\\X0D\\", "something else (10 bytes)"),
+        ("Lamna Clinic 2", "Lamna Clinic 2"),
+        ("North^2.16.840^ISO", "North"),
+    ],
+)
+def test_only_what_looks_like_a_system_s_name_is_repeated(came: str, shown: str) -> None:
+    outcome = validate(signed(payload(facility=came)))
+    assert isinstance(outcome, Refusal)
+    assert outcome.text == f"MSH-4 is {shown}, expected LAMNA"
+
+
+def test_a_long_list_of_facilities_is_cut() -> None:
+    binding = replace(production().binding, facilities=("A", "B", "C", "D", "Klinik Süd, das Haus am Park"))
+    outcome = validate(signed(payload(facility="X")), replace(production(), binding=binding))
+    assert isinstance(outcome, Refusal)
+    assert outcome.text == "MSH-4 is X, expected A or B or C or 2 more"
+    assert outcome.text.isascii()
+
+
+def test_a_switched_off_environment_has_a_code_of_its_own() -> None:
+    off = {thumbprint("test"): "test", thumbprint("prod"): "never"}
+    verifier = Verifier(Keyring([production()], off))
+    outcome = verifier.verify(M05, received_at=NOW)
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.err3, outcome.environment) == ("DISABLED", "207", "test")
+    assert outcome.text == "environment test is switched off (enabled: false)"
+    assert not outcome.authenticated
+    assert code(verifier.verify(M01, received_at=NOW)) is None, "a certificate that is in use stays in use"
+
+
+@pytest.mark.parametrize("shown", ["test", "attacker", None])
+def test_an_unsigned_message_of_a_switched_off_sender_with_mutual_tls(shown: str | None) -> None:
+    verifier = Verifier(Keyring([], {thumbprint("test"): "test"}))
+    outcome = verifier.verify(P, received_at=NOW, peer_thumbprint=thumbprint(shown) if shown else None)
+    assert code(outcome) == ("DISABLED" if shown == "test" else "SIG01")
+
+
+def test_a_refusal_says_whether_the_sender_was_authenticated() -> None:
+    refusals = {
+        "SIG01": P,
+        "SIG05": signed(P, header(thumbprint=thumbprint("attacker"))),
+        "SIG07": signed(P).replace(b"CHECKUP", b"CHECK-UP"),
+        "SIG08": signed(payload(kind="T")),
+        "SIG09": signed(payload(sent="")),
+        "SIG11": signed(payload(body=b"\x00\r")),
+    }
+    seen = {}
+    for expected, message in refusals.items():
+        outcome = validate(message)
+        assert isinstance(outcome, Refusal)
+        assert outcome.code == expected
+        seen[expected] = outcome.authenticated
+    assert [name for name, authenticated in seen.items() if authenticated] == ["SIG08", "SIG09", "SIG11"]
 
 
 def test_binding_reads_the_first_component() -> None:

@@ -282,5 +282,32 @@ async def test_leaving_a_shared_port_takes_its_certificates_along(tmp_path: Path
         change(path, {"environments": {"test": {"enabled": False}}})
         await clinic.until(lambda: len(clinic.events("configuration_changed")) == 1)
         refused = await send(signed("S12", "T2", sent=CLOCK, start=VISIT, **TRIAL))
-        assert (refused.code, refused.failure) == ("AR", "SIG05")
+        assert (refused.code, refused.failure) == ("AR", "DISABLED")
         assert (await send(signed("S12", "P1", sent=CLOCK, start=VISIT))).code == "AA"
+
+
+async def test_a_port_whose_only_environment_is_switched_off_says_so_until_it_closes(tmp_path: Path) -> None:
+    """It stays open until a restart; its sender hears why nothing is taken, instead of a reset."""
+    host = _own_loopback()
+    path = make(
+        tmp_path,
+        {
+            "environments": {
+                "production": {"listener": {"host": host, "port": 2575}},
+                "test": {"listener": {"host": host, "port": 2576}},
+            }
+        },
+    )
+    async with opened(path, reloads=True) as clinic:
+        client = await MllpClient.connect(host, 2576)
+        assert Ack((await client.send(signed("S12", "T1", sent=CLOCK, start=VISIT, **TRIAL))).content).code == "AA"
+        change(path, {"environments": {"test": {"enabled": False}}})
+        await clinic.until(lambda: len(clinic.events("configuration_changed")) == 1)
+        refused = Ack((await client.send(signed("S12", "T2", sent=CLOCK, start=VISIT, **TRIAL))).content)
+        assert (refused.code, refused.failure) == ("AR", "DISABLED")
+        stranger = Ack((await client.send(signed("S12", "P1", sent=CLOCK, start=VISIT))).content)
+        assert (stranger.code, stranger.failure) == ("AR", "SIG05")
+        await client.close()
+    assert clinic.events("internal_error") == []
+    refusals = {line["code"]: line.get("environment") for line in clinic.events("message_refused")}
+    assert refusals == {"DISABLED": "test", "SIG05": None}

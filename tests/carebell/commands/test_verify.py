@@ -156,5 +156,6 @@ def test_the_decision_is_told_even_where_no_answer_is_sent(carebell: Carebell, c
 def test_an_environment_that_is_switched_off_refuses(carebell: Carebell, configuration: Path) -> None:
     change(configuration, {"environments": {"production": {"enabled": False}}})
     ended = carebell("verify", "-c", configuration, "-e", "production", "--at", AT, "--json", M01)
-    assert (ended.code, [(row["answer"], row["code"]) for row in ended.rows]) == (1, [("AR", "SIG05")])
+    assert (ended.code, [(row["answer"], row["code"]) for row in ended.rows]) == (1, [("AR", "DISABLED")])
+    assert [row["text"] for row in ended.rows] == ["environment production is switched off (enabled: false)"]
     assert ended.sentence == "environment production is switched off (enabled: false): all its messages are refused"
