@@ -2,41 +2,94 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Sequence
+from typing import cast
 
 
 def main() -> None:
-    from carebell.cli import app
-    from carebell.exits import PERMISSION, REFUSED, Stop
-    from journal.lines import plain
+    from carebell.exits import CLOSED_PIPE
 
     try:
-        app(prog_name="carebell")  # also as `python -m carebell`
+        code = _run(sys.argv[1:])
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # None: it was closed before we began
+                stream.flush()
+    except BrokenPipeError:  # `carebell outbox | head -1`: whoever read has seen enough
+        _leave_the_pipe()
+        code = CLOSED_PIPE
+    sys.exit(code)
+
+
+def _run(words: Sequence[str]) -> int:
+    """The exit code. BrokenPipeError: nobody reads what is printed."""
+    import typer
+
+    from carebell.cli import app
+    from carebell.exits import INTERRUPTED, OK, PERMISSION, REFUSED, USAGE, Stop
+
+    # click's UsageError, which typer has a copy of without a public name
+    usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+    command = typer.main.get_command(app)
+    try:
+        # As `app()` does, without what it makes of Ctrl-C and of a closed pipe.
+        with command.make_context("carebell", list(words)) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     except Stop as stop:
-        print("\n".join(map(plain, f"carebell: {stop}".split("\n"))), file=sys.stderr)
-        sys.exit(stop.exit_code)
+        _say(str(stop))
+        return stop.exit_code
+    except KeyboardInterrupt:  # where something is changed, `carebell.commands.interrupt` knows more
+        _say("interrupted: nothing was changed")
+        return INTERRUPTED
+    except EOFError:
+        _say("the input ended before an answer came; nothing was changed")
+        return USAGE
+    except BrokenPipeError:
+        raise
     except PermissionError as error:
-        print(f"carebell: {plain(str(error.filename or 'a file'))}: permission denied", file=sys.stderr)
-        sys.exit(PERMISSION)
+        _say(f"{error.filename or 'a file'}: permission denied")
+        return PERMISSION
     except FileNotFoundError as error:
-        print(f"carebell: {plain(str(error.filename or 'a file'))}: no such file", file=sys.stderr)
-        sys.exit(REFUSED)
+        _say(f"{error.filename or 'a file'}: no such file")
+        return REFUSED
     except IsADirectoryError as error:
-        print(f"carebell: {plain(str(error.filename or 'the path'))}: is a folder, a file is wanted", file=sys.stderr)
-        sys.exit(REFUSED)
-    except BrokenPipeError:  # `carebell logs | head`
-        sys.stderr.close()
-        sys.exit(REFUSED)
+        _say(f"{error.filename or 'the path'}: is a folder, a file is wanted")
+        return REFUSED
     except OSError as error:  # a full disk, a file where a folder should be
-        said = (error.strerror or "failed").lower()
-        print(f"carebell: {plain(str(error.filename or 'the system says'))}: {said}", file=sys.stderr)
-        sys.exit(REFUSED)
+        _say(f"{error.filename or 'the system says'}: {(error.strerror or 'failed').lower()}")
+        return REFUSED
+    except usage_error as error:
+        error.show()
+        return USAGE
     except Exception as error:  # a bug of ours: where it is, without its text, which may hold what a message says
         from journal.traces import trace
 
-        told = trace(error)
-        print(f"carebell: a bug: {told['exception']} at {told['frames']}; please report this line", file=sys.stderr)
-        sys.exit(REFUSED)
+        bug = trace(error)
+        _say(f"a bug: {bug['exception']} at {bug['frames']}; please report this line")
+        return REFUSED
+    return OK
+
+
+def _say(text: str) -> None:
+    from journal.lines import plain
+
+    print("\n".join(map(plain, f"carebell: {text}".split("\n"))), file=sys.stderr)
+
+
+def _leave_the_pipe() -> None:
+    """What is still buffered goes nowhere, so that the interpreter does not try to write it at its end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no such stream, or one without a descriptor
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

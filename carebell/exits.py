@@ -10,6 +10,8 @@ USAGE: Final = 2
 TRANSIENT: Final = 75  # EX_TEMPFAIL: try again later
 PERMISSION: Final = 77  # EX_NOPERM
 CONFIGURATION: Final = 78  # EX_CONFIG
+INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell reports it
+CLOSED_PIPE: Final = 141  # 128 + SIGPIPE, as a shell reports it
 
 
 class Stop(Exception):
@@ -19,7 +21,8 @@ class Stop(Exception):
     ├── UsageStop          2   the call's words are off
     ├── TransientStop      75  the same call may succeed later
     ├── PermissionStop     77  a file or port is not ours to use
-    └── ConfigurationStop  78  carebell.yaml, or a file that it names
+    ├── ConfigurationStop  78  carebell.yaml, or a file that it names
+    └── InterruptedStop    130 Ctrl-C; the sentence says what was done until then
     """
 
     exit_code: int = REFUSED
@@ -39,3 +42,7 @@ class PermissionStop(Stop):
 
 class ConfigurationStop(Stop):
     exit_code = CONFIGURATION
+
+
+class InterruptedStop(Stop):
+    exit_code = INTERRUPTED

@@ -1,7 +1,8 @@
-"""Where the database is, from a configuration file that cannot be used: a typo must not take away the emergency stop.
+"""Where the database and the log are, from a configuration file that cannot be used: a typo must not take away the emergency stop.
 
-The section `storage` is read alone, whatever stands above and below it. Where that is what is broken, the first database URL that
-stands anywhere in the file outside a comment is taken. An environment variable goes over both, as it does over a whole file.
+The section `storage`, or `log`, is read alone, whatever stands above and below it. Where that is what is broken, the first
+database URL, or the first `file` whose name ends in `.log`, that stands anywhere in the file outside a comment is taken. An
+environment variable goes over both, as it does over a whole file.
 """
 
 from __future__ import annotations
@@ -9,48 +10,77 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from config.document import MOST_BYTES, parse_document
-from config.model import Storage
+from config.model import Log, Storage
 from config.overlay import PREFIX
 from config.problems import ConfigurationError
 from config.regular_file import read_regular
 
 _VARIABLE: Final = f"{PREFIX}STORAGE__URL"
-_SECTION: Final = re.compile(
-    r"^(?P<quote>[\"']?)storage(?P=quote)[ \t]*:.*\n?(?:(?:[ \t#].*|)(?:\n|\Z))*", re.MULTILINE
-)
+_LOG_VARIABLE: Final = f"{PREFIX}LOG__FILE"
+_SECTION: Final = r"^(?P<quote>[\"']?){name}(?P=quote)[ \t]*:.*\n?(?:(?:[ \t#].*|)(?:\n|\Z))*"
 _SCHEMES: Final = r"(?:sqlite:///|postgresql\+psycopg://)"
 _URL: Final = re.compile(
     rf"^[^#\n]*?(?:(?P<quote>[\"'])(?P<quoted>{_SCHEMES}[^\"'\n]+)(?P=quote)|(?P<plain>{_SCHEMES}[^\s\"',}}#]+))",
+    re.MULTILINE,
+)
+_LOG_FILE: Final = re.compile(
+    r"""^[^#\n]*?\bfile["']?[ \t]*:[ \t]*(?:(?P<quote>["'])(?P<quoted>[^"'\n]+\.log)(?P=quote)|(?P<plain>[^\s"',}#]+\.log)\b)""",
     re.MULTILINE,
 )
 
 
 def salvage_url(path: Path, environ: Mapping[str, str]) -> str:
     """The URL of the database, a relative file resolved against the configuration's folder; the default where nothing is left."""
-    try:
-        text = read_regular(path, MOST_BYTES).decode("utf-8", errors="replace")
-    except OSError:
-        text = ""
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    url = next(_candidates(text, environ), Storage().url)
+    url = next(_urls(_text(path), environ), Storage().url)
     name = url.removeprefix("sqlite:///")
     return url if name == url else f"sqlite:///{path.absolute().parent / name}"
 
 
-def _candidates(text: str, environ: Mapping[str, str]) -> Iterator[str]:
-    section = _SECTION.search(text)
-    written: list[object] = [environ.get(_VARIABLE)]
-    if section is not None:
-        try:
-            storage = parse_document(section[0].encode(), "").values["storage"]
-        except ConfigurationError:
-            storage = None
-        written.append(storage.get("url") if isinstance(storage, dict) else None)
+def salvage_log_file(path: Path, environ: Mapping[str, str]) -> Path | None:
+    """The log file, a relative one resolved against the configuration's folder; None: the file asks for none."""
+    text, default = _text(path), Log().file
+    written = environ.get(_LOG_VARIABLE)
+    section = _section(text, "log")
+    file = default
+    if written is not None:
+        file = None if written == "null" else Path(written)
+    elif "file" in section and section["file"] is None:
+        file = None
+    elif isinstance(section.get("file"), str) and section["file"]:
+        file = Path(section["file"])
+    elif (match := _LOG_FILE.search(text)) is not None:
+        file = Path(match["quoted"] or match["plain"])
+    return None if file is None else path.absolute().parent / file
+
+
+def _text(path: Path) -> str:
+    """What can be read of the file; nothing where that is nothing."""
+    try:
+        text = read_regular(path, MOST_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        text = ""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _section(text: str, name: str) -> dict[str, Any]:
+    """A section read alone; empty where that cannot be."""
+    match = re.search(_SECTION.format(name=name), text, re.MULTILINE)
+    if match is None:
+        return {}
+    try:
+        values = parse_document(match[0].encode(), "").values[name]
+    except ConfigurationError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _urls(text: str, environ: Mapping[str, str]) -> Iterator[str]:
+    written: list[object] = [environ.get(_VARIABLE), _section(text, "storage").get("url")]
     written += [match["quoted"] or match["plain"] for match in _URL.finditer(text)]
     for url in written:
         try:

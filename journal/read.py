@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -72,6 +72,11 @@ class Wanted:
         return self.since is None or _instant(line.time) >= self.since
 
 
+def instant_of(line: Line) -> datetime:
+    """When it was logged, aware."""
+    return _instant(line.time)
+
+
 def parse_line(raw: bytes) -> Line | None:
     """One line of the log file, or None where it is not one."""
     try:
@@ -91,10 +96,17 @@ def parse_line(raw: bytes) -> Line | None:
 def read(path: Path, wanted: Wanted) -> Iterator[Line]:
     """The wanted lines that the file holds now. OSError: it cannot be read."""
     with path.open("rb") as stream:
-        yield from _lines(_complete(stream, b""), wanted)
+        yield from read_stream(stream, wanted)
 
 
-def follow(path: Path, wanted: Wanted, idle: Callable[[], bool], *, from_start: bool = True) -> Iterator[Line]:
+def read_stream(stream: BinaryIO, wanted: Wanted) -> Iterator[Line]:
+    """As `read`, from a file that is open."""
+    yield from _lines(_complete(stream, b""), wanted)
+
+
+def follow(
+    path: Path, wanted: Wanted, idle: Callable[[], bool], *, from_start: bool = True, opened: BinaryIO | None = None
+) -> Iterator[Line]:
     """As `read`, then every line that is added, until `idle` says so.
 
     Goes on with the new file when logrotate has moved the old one away (the rest of the old one first), and from the start
@@ -103,11 +115,12 @@ def follow(path: Path, wanted: Wanted, idle: Callable[[], bool], *, from_start: 
     Args:
         idle: called when there is nothing new; it waits, and returns False to end.
         from_start: False begins at the end of the file.
+        opened: the file to begin with, if it is open already; it is closed here.
 
     Raises:
         OSError: the file cannot be opened at first; later its absence is waited out.
     """
-    stream: BinaryIO = path.open("rb")
+    stream: BinaryIO = opened or path.open("rb")
     try:
         if not from_start:
             stream.seek(0, os.SEEK_END)
@@ -140,7 +153,7 @@ def _complete(stream: BinaryIO, torn: bytes) -> Iterator[bytes]:
         torn = b""
 
 
-def _lines(raws: Iterator[bytes] | list[bytes], wanted: Wanted) -> Iterator[Line]:
+def _lines(raws: Iterable[bytes], wanted: Wanted) -> Iterator[Line]:
     for raw in raws:
         line = parse_line(raw)
         if line is not None and wanted(line):

@@ -48,19 +48,22 @@ def hold(
     config: Config = None,
     environment: MaybeEnvironment = None,
     reason: Annotated[str, typer.Option(help="For `status`, `outbox` and the audit log.")] = "by hand",
+    json: Json = False,
 ) -> None:
     """Send nothing until `release`; messages are still received."""
     from carebell.commands.operate import hold as run
 
-    run(config_of(context, config), environment, reason)
+    run(config_of(context, config), environment, reason, as_json=wants_json(context, json))
 
 
 @commands.command()
-def release(context: typer.Context, config: Config = None, environment: MaybeEnvironment = None) -> None:
+def release(
+    context: typer.Context, config: Config = None, environment: MaybeEnvironment = None, json: Json = False
+) -> None:
     """End a hold, and close breakers whose cause is mended; what became useless meanwhile is recorded as expired."""
     from carebell.commands.operate import release as run
 
-    run(config_of(context, config), environment)
+    run(config_of(context, config), environment, as_json=wants_json(context, json))
 
 
 @commands.command()

@@ -106,7 +106,7 @@ def logs(
     level: Annotated[str, typer.Option(help="debug, info, warning or error, and above.")] = "info",
     json: Json = False,
 ) -> None:
-    """The service's log lines, for people."""
+    """Show the lines of the service's log and of its rotated files."""
     from carebell.commands.logs import logs as run
 
     run(

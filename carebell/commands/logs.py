@@ -1,4 +1,4 @@
-"""`logs`: the JSON lines for people."""
+"""`logs`: the JSON lines of the log and of its rotated files, for people. Works where carebell.yaml is broken."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from carebell.bootstrap.components import load
+from carebell.commands.open_store import log_file_of
 from carebell.commands.output import print_json, terminal_columns
 from carebell.commands.zones import Zones
-from carebell.exits import Stop, UsageStop
+from carebell.exits import InterruptedStop, Stop, UsageStop
 from config.values import read_duration
-from journal.read import Line, Wanted, read
-from journal.read import follow as follow_file
+from journal.lines import plain
+from journal.read import Line, Wanted
+from journal.rotated import read_log, rotated_names
 from journal.sinks import wants_colour
 
 _IDLE_SECONDS = 0.5
@@ -33,26 +35,73 @@ def logs(
     level: str,
     as_json: bool,
 ) -> None:
-    """Print the lines that are wanted, oldest first."""
+    """Print the wanted lines of the log and of its rotated files, oldest first."""
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise UsageStop(f"--level: {level!r} is none of debug, info, warning, error")
     wanted = Wanted(appointment=appointment, control_id=control_id, since=_since(since), level=number)
-    loaded = load(config)
-    file = loaded.configuration.log.file
+    file, loaded = log_file_of(config)
+    file = _existing(file)
+    zone = "UTC" if loaded is None else Zones(loaded).of(None)
+    printer = _Printer(show=_show_json if as_json else _for_people(zone, flush=follow))
+    no_match = f"no line matches {_words(appointment, control_id, since, level)} in {_searched(file)}"
+
+    def wait() -> bool:
+        if not printer.count and not printer.waits:
+            print(f"carebell: {no_match} so far; waiting for lines, Ctrl-C ends", file=sys.stderr, flush=True)
+        printer.waits = True
+        time.sleep(_IDLE_SECONDS)
+        return True
+
+    try:
+        for line in read_log(file, wanted, _warn_unreadable, idle=wait if follow else None):
+            printer.print(line)
+    except KeyboardInterrupt:
+        raise InterruptedStop(f"interrupted: {printer.count} lines of {file} were shown") from None
+    if not printer.count:
+        print(f"carebell: {no_match}", file=sys.stderr)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Printer:
+    """Attributes:
+    count: lines shown. waits: whether all that was there has been read.
+    """
+
+    show: Callable[[Line], None]
+    count: int = 0
+    waits: bool = False
+
+    def print(self, line: Line) -> None:
+        self.show(line)
+        self.count += 1
+
+
+def _existing(file: Path | None) -> Path:
+    """The log, if there is one, rotated at least. Stop, with where to look instead, where there is none."""
     if file is None:
         raise Stop("log.file is null: the service writes no log file; look where its standard error goes")
-    if not file.exists():
+    if file.exists() and not file.is_file():
+        raise Stop(f"{file}: is no file that can be read again; look where its lines go")
+    if not file.exists() and not rotated_names(file):
         raise Stop(f"{file}: no log yet; the service has not run with this configuration")
-    show = _show_json if as_json else _for_people(Zones(loaded).of(None), flush=follow)
-    found = False
-    for line in follow_file(file, wanted, _wait) if follow else read(file, wanted):
-        show(line)
-        found = True
-    if not found:
-        asked = {"appointment": appointment, "control-id": control_id, "since": since, "level": level}
-        words = " ".join(f"--{name} {value}" for name, value in asked.items() if value is not None)
-        print(f"carebell: no line matches {words} in {file}", file=sys.stderr)
+    return file
+
+
+def _words(appointment: str | None, control_id: str | None, since: str | None, level: str) -> str:
+    options = {"appointment": appointment, "control-id": control_id, "since": since, "level": level}
+    return plain(" ".join(f"--{name} {value}" for name, value in options.items() if value is not None))
+
+
+def _searched(file: Path) -> str:
+    rotated = len(rotated_names(file))
+    if not rotated:
+        return str(file)
+    return f"{file} and its {'rotated file' if rotated == 1 else f'{rotated} rotated files'}"
+
+
+def _warn_unreadable(file: Path, why: str) -> None:
+    print(plain(f"carebell: warning: {file}: {why}; the other lines are shown"), file=sys.stderr)
 
 
 def _show_json(line: Line) -> None:

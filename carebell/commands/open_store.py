@@ -1,8 +1,15 @@
-"""The database and its keys, opened for one command, and who is asking."""
+"""The database and its keys, opened for one command, and who is asking.
+
+A command that works on what the service stored goes on where carebell.yaml cannot be used: with the configuration in force, which
+the service wrote down, and one line of warning. `hold`, the emergency stop, needs the database alone.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +17,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from carebell.bootstrap.components import load, open_database, open_vault, stop_for
+from carebell.bootstrap.active_config import ConfigurationInForce, load_in_force
+from carebell.bootstrap.components import configuration_path, load, open_database, open_vault, stop_for
+from carebell.commands.output import iso
+from carebell.exits import ConfigurationStop
 from config.load import Loaded
+from config.salvage import salvage_log_file, salvage_url
 from journal.events import Event
+from journal.lines import plain
 from journal.logs import setup
 from store import simulated_clock
-from store.engine import Store
+from store.engine import Store, open_store
 from store.faults import StoreFault, classify
 from store.vault import Vault
 
@@ -24,17 +36,23 @@ ALIVE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """What a command works on. `actor`: for the audit log, `cli:<user>`."""
+class OpenDatabase:
+    """The database alone.
 
-    loaded: Loaded
+    Attributes:
+        actor: for the audit log, `cli:<user>`.
+        log_file: the service's; None: it writes none.
+        environments: the names that the configuration has; None: that is not known.
+    """
+
     store: Store
-    vault: Vault
     actor: str
+    log_file: Path | None
+    environments: tuple[str, ...] | None
 
     def tell(self, event: Event, **fields: object) -> None:
         """Write a line into the service's log, for whoever tails it."""
-        file = self.loaded.configuration.log.file
+        file = self.log_file
         if file is not None and file.exists():
             with setup(now=self.now, file=file) as journal:
                 journal.emit(event, **fields)
@@ -45,14 +63,120 @@ class Opened:
             return simulated_clock.now(conn, datetime.now(UTC))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(OpenDatabase):
+    """The database with the configuration and the keys."""
+
+    loaded: Loaded
+    vault: Vault
+
+
+def load_or_in_force(config: Path | None) -> Loaded:
+    """The file's configuration; where it cannot be used, the one in force, with a warning on standard error.
+
+    ConfigurationStop with the file's problems where no service ever ran on it.
+    """
+    path = configuration_path(config)
+    try:
+        return load(path)
+    except ConfigurationStop as problems:
+        try:
+            in_force = load_in_force(path)
+        except StoreFault as fault:
+            warn_of(problems, "the configuration in force cannot be read")
+            raise stop_for(fault) from None
+        if in_force is None:
+            raise
+        _warn_of_use(problems, in_force)
+        return in_force.loaded
+
+
+def _warn_of_use(problems: ConfigurationStop, in_force: ConfigurationInForce) -> None:
+    since, version = iso(in_force.since), in_force.loaded.version
+    warn_of(problems, f"the configuration in force since {since} is used, version {version}")
+
+
+def warn_of(problems: ConfigurationStop, consequence: str) -> None:
+    """One line on standard error: the first problem with its place, how many more there are, and what is done all the same."""
+    first, *further = str(problems).splitlines()
+    more = f" (and {len(further)} more: `carebell check-config`)" if further else ""
+    print(plain(f"carebell: warning: {first}{more}; {consequence}"), file=sys.stderr)
+
+
+def log_file_of(config: Path | None) -> tuple[Path | None, Loaded | None]:
+    """Where the service's log is (None: it writes none), and the configuration where one can be had, with a warning else.
+
+    Needs neither a sound file nor a database.
+    """
+    path = configuration_path(config)
+    try:
+        loaded = load(path)
+    except ConfigurationStop as problems:
+        try:
+            in_force = load_in_force(path)
+        except StoreFault:
+            in_force = None
+        if in_force is None:
+            warn_of(problems, "only the place of the log is read from it")
+            return salvage_log_file(path, os.environ), None
+        _warn_of_use(problems, in_force)
+        loaded = in_force.loaded
+    return loaded.configuration.log.file, loaded
+
+
 @contextmanager
 def opened(config: Path | None) -> Iterator[Opened]:
     """Open, and close again. A fault of the database becomes one sentence and its exit code."""
-    loaded = load(config)
+    loaded = load_or_in_force(config)
     vault = open_vault(loaded)
     store = open_database(loaded, upgrade=False)
+    with _closing(store):
+        yield Opened(
+            store=store, actor=_actor(), log_file=loaded.configuration.log.file, loaded=loaded, vault=vault,
+            environments=tuple(loaded.configuration.environments),
+        )  # fmt: skip
+
+
+@contextmanager
+def opened_without_keys(config: Path | None) -> Iterator[OpenDatabase]:
+    """As `opened`, for the emergency stop: without the data key, and where no configuration was ever in force too."""
     try:
-        yield Opened(loaded=loaded, store=store, vault=vault, actor=f"cli:{_user()}")
+        loaded = load_or_in_force(config)
+    except ConfigurationStop as problems:
+        store = _salvaged(configuration_path(config), problems)
+        log_file = salvage_log_file(configuration_path(config), os.environ)
+        database = OpenDatabase(store=store, actor=_actor(), log_file=log_file, environments=None)
+    else:
+        store = open_database(loaded, upgrade=False)
+        log_file, names = loaded.configuration.log.file, tuple(loaded.configuration.environments)
+        database = OpenDatabase(store=store, actor=_actor(), log_file=log_file, environments=names)
+    with _closing(store):
+        yield database
+
+
+def _salvaged(path: Path, problems: ConfigurationStop) -> Store:
+    """The database that a broken file names, with a warning. Raises `problems` where there is none."""
+    from store import schema  # alembic: see `components.open_database`
+
+    url = salvage_url(path, os.environ)
+    if url.startswith("sqlite:///") and not os.path.isfile(url.removeprefix("sqlite:///")):
+        raise problems  # opening it would make one
+    warn_of(problems, "only the place of the database is read from it")
+    with contextlib.ExitStack() as on_fault:
+        try:
+            store = open_store(url)
+            on_fault.callback(store.close)
+            schema.require_current(store)
+        except StoreFault as fault:
+            raise stop_for(fault) from None
+        on_fault.pop_all()
+    return store
+
+
+@contextmanager
+def _closing(store: Store) -> Iterator[None]:
+    try:
+        yield
     except StoreFault as fault:
         raise stop_for(fault) from None
     except Exception as error:
@@ -64,8 +188,8 @@ def opened(config: Path | None) -> Iterator[Opened]:
         store.close()
 
 
-def _user() -> str:
+def _actor() -> str:
     try:
-        return getpass.getuser()
+        return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # a container without a passwd entry
-        return "unknown"
+        return "cli:unknown"

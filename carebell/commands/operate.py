@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named, load, stop_for
-from carebell.commands.open_store import Opened, opened
+from carebell.commands.interrupt import interruptible
+from carebell.commands.open_store import OpenDatabase, Opened, opened, opened_without_keys
+from carebell.commands.output import print_result
 from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.maintenance.retention import forget_now
 from journal.events import Event
+from journal.lines import plain
 from parser.phone import PhoneNumber
 from scheduler.sms import HoldScope
 from store import audit, holds, schema
@@ -24,25 +28,43 @@ from store.phone_holders import PhoneHashes, PhoneHolder, PhoneSearch
 from store.phone_scan import scan_files
 
 
-def hold(config: Path | None, environment: str | None, reason: str) -> None:
-    """Keep texts back."""
-    with opened(config) as session:
-        scope, name = _scope(session, environment)
-        now = session.now()
-        with session.store.write() as conn:
-            placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=session.actor, since=now))
-            audit.append(conn, actor=session.actor, action="hold.place", subject=name or "all", after=reason, at=now)
-        session.tell(Event.HOLD_STARTED, environment=environment, reason=reason, source=session.actor)
-    print(
+def hold(config: Path | None, environment: str | None, reason: str, *, as_json: bool) -> None:
+    """Keep texts back. Needs the database alone, and works where carebell.yaml or the key file is broken."""
+    with interruptible() as progress, opened_without_keys(config) as database:
+        scope, name = _hold_scope(database, environment)
+        now = database.now()
+        with database.store.write() as conn:
+            placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=database.actor, since=now))
+            audit.append(conn, actor=database.actor, action="hold.place", subject=name or "all", after=reason, at=now)
+            progress.done = "the hold may have been stored; `carebell status` says"
+        progress.done = f"{environment or 'everything'}: texts are held"
+        database.tell(Event.HOLD_STARTED, environment=environment, reason=reason, source=database.actor)
+    print_result(
+        {"environment": environment, "held": True, "changed": placed},
         f"{environment or 'everything'}: texts are held"
         if placed
-        else f"{environment or 'everything'} was held already"
+        else f"{environment or 'everything'} was held already",
+        as_json=as_json,
     )
 
 
-def release(config: Path | None, environment: str | None) -> None:
+def _hold_scope(database: OpenDatabase, environment: str | None) -> tuple[HoldScope, str]:
+    if environment is None:
+        return HoldScope.ALL, ""
+    if database.environments is None:
+        print(
+            f"carebell: warning: whether there is an environment {plain(environment)} could not be checked; "
+            "`carebell hold` without -e holds everything",
+            file=sys.stderr,
+        )
+    elif environment not in database.environments:
+        raise UsageStop(f"no environment {environment!r}; there are {', '.join(database.environments)}")
+    return HoldScope.ENVIRONMENT, environment
+
+
+def release(config: Path | None, environment: str | None, *, as_json: bool) -> None:
     """Let texts leave again: end every hold, or an environment's own, and close breakers without waiting for their probes."""
-    with opened(config) as session:
+    with interruptible() as progress, opened(config) as session:
         scope, name = _scope(session, environment)
         now = session.now()
         with session.store.write() as conn:
@@ -61,11 +83,16 @@ def release(config: Path | None, environment: str | None) -> None:
                         conn, actor=session.actor, action="breaker.close", subject=f"{breaker.scope} {breaker.name}",
                         before=str(breaker.code), at=now,
                     )  # fmt: skip
+            progress.done = "the holds may have been ended; `carebell status` says"
+        progress.done = f"{environment or 'everything'}: its holds are ended"
         session.tell(Event.HOLD_RELEASED, environment=environment, source=session.actor)
-    if any(entry.scope is HoldScope.ALL for entry in standing if entry not in ended_holds):
-        print(f"{environment}: still held, since everything is; `carebell release` ends that")
+    still_held = any(entry.scope is HoldScope.ALL for entry in standing if entry not in ended_holds)
+    if still_held:
+        sentence = f"{environment}: still held, since everything is; `carebell release` ends that"
     else:
-        print(f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}")
+        sentence = f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}"
+    row = {"environment": environment, "held": still_held, "changed": released}
+    print_result(row, sentence, as_json=as_json)
 
 
 def _breakers(session: Opened, environment: str) -> set[tuple[HoldScope, str]]:

@@ -21,6 +21,14 @@ def print_json(row: Mapping[str, Any]) -> None:
     print(line if line.isprintable() else json.dumps(row, default=_plain), flush=True)
 
 
+def print_result(row: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:
+    """What a command did: a row for programs, or a sentence for people."""
+    if as_json:
+        print_json(row)
+    else:
+        print(sentence)
+
+
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return iso(value) or ""

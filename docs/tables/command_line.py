@@ -24,6 +24,8 @@ EXITS: Final[tuple[tuple[int, str], ...]] = (
         exits.CONFIGURATION,
         "`carebell.yaml`, or a file that it names, is wrong; every problem is printed with line and column",
     ),
+    (exits.INTERRUPTED, "Ctrl-C; a sentence says what was done until then"),
+    (exits.CLOSED_PIPE, "whoever read the output has hung up, as `| head -1` does"),
 )
 
 

@@ -177,15 +177,73 @@ def test_the_console_script_and_the_module_end_alike(configuration: Path) -> Non
         assert done.stderr == "carebell: absent.hl7: no such file\n"
 
 
-def test_a_reader_that_hangs_up_gets_no_traceback(configuration: Path) -> None:
+CERTIFICATE = VECTORS / "certs/accept/01-prod-rsa3072.cer"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["cert", "show", *[str(CERTIFICATE)] * 500], 1),
+        (["cert", "show", str(CERTIFICATE)], 0),
+        (["cert", "show", str(CERTIFICATE), "--json"], 0),
+        (["--help"], 0),
+        (["optout", "--help"], 0),
+        (["--version"], 0),
+    ],
+    ids=["in the middle", "before the first line", "JSON", "help", "help of a group", "version"],
+)
+def test_a_reader_that_hangs_up_ends_it_quietly(words: list[str], lines: int, unbuffered: str) -> None:
+    """As `carebell ... | head -1` does; 141 is what a shell reports of a program that SIGPIPE ended."""
     with subprocess.Popen(
-        [sys.executable, "-m", "carebell", "cert", "show", *[str(VECTORS / "certs/accept/01-prod-rsa3072.cer")] * 500],
+        [sys.executable, "-m", "carebell", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for _ in range(lines):
+            process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert said == b""
+    assert process.returncode == 141
+
+
+def test_a_reader_of_the_complaint_that_hangs_up_ends_it_too() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "carebell", "verify", "absent.hl7", "-e", "production", "-c", "absent.yaml"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        said = process.stderr.read()
-    assert said == b""
-    assert process.returncode == 1
+        process.stderr.close()
+        assert process.stdout.read() == b""
+    assert process.returncode == 141
+
+
+def test_no_output_at_all_is_no_fault() -> None:
+    """Both streams closed from the start, as a careless cron job has it."""
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m carebell cert show {CERTIFICATE} >&- 2>&-"], timeout=60, check=False
+    )
+    assert done.returncode == 0
+
+
+def test_a_disk_that_is_full_is_one_sentence() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "carebell", "cert", "show", str(CERTIFICATE)],
+            stdout=full, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == b"carebell: the system says: no space left on device\n"
+
+
+def test_ctrl_c_is_130_and_a_sentence(carebell: Carebell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def press(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("carebell.commands.cert.show", press)
+    ended = carebell("cert", "show", CERTIFICATE)
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.sentence == "interrupted: nothing was changed"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.salvage import salvage_url
+from config.salvage import salvage_log_file, salvage_url
 
 _BLOCK = "storage:\n  url: sqlite:////var/lib/clinic/texts.db   # the one\n\n  # and its key\n  key_file: /etc/clinic/texts.key\n"
 _BEFORE = 'organization: {name: Clinic, contact: "555-0100"}\n'
@@ -75,6 +75,46 @@ def test_a_file_that_is_gone_or_none_leaves_the_defaults(tmp_path: Path) -> None
 def test_the_environments_variables_go_over_the_file(tmp_path: Path) -> None:
     environ = {"CAREBELL_STORAGE__URL": "sqlite:///other.db", "CAREBELL_HTTP__PORT__X": "nonsense"}
     assert _salvage(tmp_path, _BLOCK.encode(), environ) == f"sqlite:///{tmp_path}/other.db"
+
+
+_LOG = "log:\n  file: logs/clinic.log  # ours\n  level: info\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _LOG,
+        _BEFORE + _LOG + _AFTER,
+        (_BEFORE + _LOG + _AFTER).replace("\n", "\r\n"),
+        "organization: {name: Clinic\n" + _LOG,
+        _BEFORE + _LOG + "gateway: [\n",
+        _BEFORE + "log: {file: 'logs/clinic.log'}\n" + _AFTER,
+        _BEFORE + _LOG.replace("log:\n", "lgo:\n") + _AFTER,
+        _BEFORE + _LOG.replace("  level", "\tlevel") + _AFTER,
+        _BEFORE + "gateway:\n  kind: file\n  file: outbox.jsonl\n# file: old.log\n" + _LOG.replace("log:\n", "lgo:\n"),
+    ],
+)
+def test_the_log_is_found(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "carebell.yaml"
+    path.write_bytes(text.encode())
+    assert salvage_log_file(path, {}) == tmp_path / "logs/clinic.log"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "name"),
+    [
+        ("", {}, "carebell.log"),
+        ("log: {level: info}\n", {}, "carebell.log"),
+        ("log: {file: null}\n", {}, None),
+        ("log: {file: 7}\n", {}, "carebell.log"),
+        (_LOG, {"CAREBELL_LOG__FILE": "null"}, None),
+        (_LOG, {"CAREBELL_LOG__FILE": "/var/log/carebell.log"}, "/var/log/carebell.log"),
+    ],
+)
+def test_what_is_said_of_the_log(tmp_path: Path, text: str, environ: dict[str, str], name: str | None) -> None:
+    path = tmp_path / "carebell.yaml"
+    path.write_text(text)
+    assert salvage_log_file(path, environ) == (None if name is None else tmp_path / name)
 
 
 @given(at=st.integers(0, len(_BEFORE + _AFTER)), junk=st.text(max_size=20))

@@ -1,0 +1,31 @@
+"""Ctrl-C in a command that changes something: it ends with 130 and a sentence that says what was done until then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from carebell.exits import InterruptedStop
+
+NOTHING: Final = "nothing was changed"
+
+
+@dataclass(slots=True)
+class Progress:
+    """Attributes:
+    done: what was done so far, as a person reads it after "interrupted: ".
+    """
+
+    done: str = NOTHING
+
+
+@contextmanager
+def interruptible() -> Iterator[Progress]:
+    """The command keeps `done` true while it works."""
+    progress = Progress()
+    try:
+        yield progress
+    except KeyboardInterrupt:
+        raise InterruptedStop(f"interrupted: {progress.done}") from None
