@@ -12,7 +12,9 @@ from benchmarks.figures import Figure
 from benchmarks.intake import load
 from benchmarks.messages import Messages, make_messages
 from benchmarks.servers import CAREBELL, running
-from journal.events import Event
+from journal.events import name_of
+from journal.events.connections import OverloadStarted
+from journal.events.messages import MessageAccepted
 
 _WAITING_TURN: Final = 8.0
 """Seconds of the second turn, in which each connection waits for its answer."""
@@ -77,7 +79,7 @@ def _told(folder: Path) -> tuple[list[float], bool]:
     with (folder / "carebell" / "carebell.log").open(encoding="utf-8") as lines:
         for line in lines:
             event = json.loads(line)
-            if event["event"] == Event.MESSAGE_ACCEPTED.label:
+            if event["event"] == name_of(MessageAccepted):
                 milliseconds.append(float(event["milliseconds"]))
-            slowed = slowed or event["event"] == Event.OVERLOAD_STARTED.label
+            slowed = slowed or event["event"] == name_of(OverloadStarted)
     return sorted(milliseconds), slowed

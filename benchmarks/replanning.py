@@ -17,7 +17,8 @@ from benchmarks.intake import CHECKOUT, client_command
 from benchmarks.messages import Messages
 from benchmarks.servers import ROLES
 from carebell.bootstrap import components
-from journal.events import Event
+from journal.events import Event, name_of
+from journal.events.configuration import ConfigurationChanged, Replanned
 from store.appointment_repository import save
 from tests.faults.node import Node, kill_all, write_configuration
 from tests.store.samples import appointment, first, reminder
@@ -48,9 +49,9 @@ def beside_intake(bench: Bench) -> Iterator[Figure]:
                 folder, [messages.certificate], sms={"debounce": "60s", "reminders": [{"before": "48h"}]}
             )
             log = _Log(folder / "carebell.log")
-            changed = log.wait_for(Event.CONFIGURATION_CHANGED)
+            changed = log.wait_for(ConfigurationChanged)
             client.begin()
-            done = log.wait_for(Event.REPLANNED)
+            done = log.wait_for(Replanned)
             totals = client.end()
         except BaseException:
             node.kill()
@@ -127,7 +128,7 @@ class _Log:
         self._lines = path.open(encoding="utf-8")
         self._lines.seek(0, 2)
 
-    def wait_for(self, event: Event) -> dict[str, str]:
+    def wait_for(self, event: type[Event]) -> dict[str, str]:
         """The next such line."""
         begun, partial = time.monotonic(), ""
         while time.monotonic() - begun < _PATIENCE:
@@ -136,9 +137,9 @@ class _Log:
                 time.sleep(_POLL)
                 continue
             line, partial = json.loads(partial), ""
-            if line["event"] == event.label:
+            if line["event"] == name_of(event):
                 return dict(line)
-        raise SystemExit(f"benchmark: the service did not say {event.label}")
+        raise SystemExit(f"benchmark: the service did not say {name_of(event)}")
 
 
 def _moment(line: dict[str, str]) -> datetime:

@@ -24,7 +24,7 @@ from carebell.inbound import trust
 from carebell.inbound.process import MessageProcessor
 from carebell.inbound.validate import ValidatedMessage
 from config.load import load
-from journal.events import Event
+from journal.events.messages import MessageAccepted
 from journal.logs import setup
 from parser import siu
 from parser.ack import ACCEPTED, acknowledge
@@ -71,9 +71,11 @@ def steps(folder: Path, messages: Messages) -> Iterable[tuple[str, float]]:
     with setup(now=lambda: now, file=folder / "log", terminal=io.StringIO()) as journal:
         yield "log line, file and terminal", cheapest(
             lambda message: journal.emit(
-                Event.MESSAGE_ACCEPTED, environment=_ENVIRONMENT, control_id="B1", trigger="S12", appointment="1",
-                revision=1, effect="stored", answer="AA", planned=3, withdrawn=0, suppressed=0, milliseconds=9.5,
-                peer="127.0.0.1", thumbprint=message.thumbprint[:8],
+                MessageAccepted(
+                    environment=_ENVIRONMENT, control_id="B1", trigger="S12", appointment="1", revision=1, effect="stored",
+                    answer="AA", planned=3, withdrawn=0, suppressed=0, milliseconds=9.5, peer="127.0.0.1",
+                    thumbprint=message.thumbprint[:8], warnings=None, order_doubtful=None, number_fault=None,
+                )
             ),
             verified,
         )  # fmt: skip

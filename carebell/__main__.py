@@ -69,7 +69,7 @@ def _run(words: Sequence[str]) -> int:
         from journal.traces import trace
 
         bug = trace(error)
-        _say(f"a bug: {bug['exception']} at {bug['frames']}; please report this line")
+        _say(f"a bug: {bug.exception} at {bug.frames}; please report this line")
         return REFUSED
     return OK
 

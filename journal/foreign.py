@@ -15,6 +15,8 @@ import re
 from pathlib import PurePath
 from typing import Any, Final
 
+from journal.events.service import Library
+from journal.events.shared import NO_TRACE
 from journal.lines import LONGEST_VALUE
 from journal.traces import trace
 
@@ -45,24 +47,25 @@ _SWEEPS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 )
 
 
-def redacted(record: logging.LogRecord, template: object, args: object, error: BaseException | None) -> dict[str, str]:
-    """The fields of a `library` line for one record of the standard library's logging.
+def redacted(record: logging.LogRecord, template: object, args: object, error: BaseException | None) -> Library:
+    """The `library` line for one record of the standard library's logging.
 
     Args:
         template: the record's `msg` before its values are put in.
         args: its values.
         error: the exception logged with it, if any.
     """
-    fields = {"logger": record.name}
+    text, where = None, _place(record.pathname, record.lineno)
     if record.name == "py.warnings":
-        fields.update(_python_warning(template, args))
+        text, where = _python_warning(template, args) or (None, where)
     elif _known(record.name) and isinstance(template, str):
-        fields["text"] = sweep(_words(template, args))
-    if "where" not in fields:
-        fields["where"] = f"{'/'.join(PurePath(record.pathname).parts[-2:])}:{record.lineno}"
-    if error is not None:
-        fields.update(trace(error))
-    return fields
+        text = sweep(_words(template, args))
+    return Library(logger=record.name, text=text, where=where, trace=NO_TRACE if error is None else trace(error))
+
+
+def _place(path: str, line: int | str) -> str:
+    """`folder/file.py:12`: no path of the machine."""
+    return f"{'/'.join(PurePath(path).parts[-2:])}:{line}"
 
 
 def sweep(text: str) -> str:
@@ -97,11 +100,9 @@ def _words(template: str, args: object) -> str:
     return _PLACEHOLDER.sub(put, template) if args else template
 
 
-def _python_warning(template: object, args: object) -> dict[str, str]:
+def _python_warning(template: object, args: object) -> tuple[str, str] | None:
     """Category and place of a Python warning; its text may quote a value."""
     # Python 3.11 and later log it as the template itself, earlier ones as the value of "%s".
     text = args[0] if isinstance(args, tuple) and args else template
     match = _WARNING.match(text) if isinstance(text, str) else None
-    if match is None:
-        return {}
-    return {"text": match["category"], "where": f"{'/'.join(PurePath(match['file']).parts[-2:])}:{match['line']}"}
+    return None if match is None else (match["category"], _place(match["file"], match["line"]))

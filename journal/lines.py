@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from json.encoder import encode_basestring_ascii
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
-from journal.events import Event
+from journal.events import ENTRIES, Event
 
 LONGEST_VALUE: Final = 300
 """Characters kept of one text: MSH-10 has at most 199, one configuration problem about 200."""
@@ -42,21 +43,33 @@ class Shape:
     """What is known of an event before it happens, so that the hot path only adds the values.
 
     Attributes:
+        name: the event's.
         head: JSON text between the time and the first field.
-        allowed: names that may follow.
+        fields: (name, JSON text before the value) of each field.
+        values: an event -> the values of `fields`, in their order.
     """
 
-    event: Event
+    name: str
     level: int
     level_name: str
     head: str
-    allowed: frozenset[str]
+    fields: tuple[tuple[str, str], ...]
+    values: Callable[[Event], tuple[object, ...]]
 
 
-def shape(event: Event) -> Shape:
-    level_name = LEVELS[event.level]
-    head = f'","level":"{level_name}","event":"{event.label}"'
-    return Shape(event, event.level, level_name, head, frozenset(event.fields))
+def shape(event: type[Event]) -> Shape:
+    entry = ENTRIES[event]
+    level_name = LEVELS[entry.level]
+    head = f'","level":"{level_name}","event":"{entry.name}"'
+    prefixes = tuple((field.name, f',"{field.name}":') for field in entry.fields)
+    return Shape(entry.name, entry.level, level_name, head, prefixes, _values([field.path for field in entry.fields]))
+
+
+def _values(paths: Sequence[str]) -> Callable[[Event], tuple[object, ...]]:
+    getter: Callable[[Any], Any] = attrgetter(*paths)
+    if len(paths) > 1:
+        return getter
+    return lambda event: (getter(event),)  # of one path `attrgetter` gives the value itself
 
 
 def level_name(level: int) -> str:
@@ -86,14 +99,14 @@ def json_value(name: str, value: object) -> str | None:
     if kind is float:
         # NaN and infinities are not JSON.
         return str(round(value, 3)) if -1e18 < value < 1e18 else "null"  # type: ignore[call-overload,operator]
+    if isinstance(value, Enum):
+        return json_value(name, value.value)
     if isinstance(value, datetime):
         return f'"{instant(value)}"'
     if isinstance(value, date):
         return f'"{value.isoformat()}"'
     if isinstance(value, timedelta):
         return str(round(value.total_seconds(), 3))
-    if isinstance(value, Enum):
-        return json_value(name, value.value)
     if isinstance(value, str):
         return _text(name, str(value))
     if isinstance(value, (tuple, list, frozenset, set)) and all(isinstance(item, str) for item in value):

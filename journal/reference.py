@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from journal.events import Event
+from collections.abc import Mapping
+
+from journal.events import ENTRIES
 from journal.fields import FIELDS
 from journal.lines import LEVELS
 
@@ -10,14 +12,31 @@ from journal.lines import LEVELS
 def events_table() -> str:
     """All events, in the order of `journal.events`: name, level, meaning, what to do, fields."""
     rows = [
-        f"| `{event.label}` | {LEVELS[event.level]} | {event.value.meaning} | {event.value.advice} | "
-        f"{' '.join(f'`{name}`' for name in event.fields)} |"
-        for event in Event
+        f"| `{entry.name}` | {LEVELS[entry.level]} | {entry.meaning} | {entry.advice} | "
+        f"{' '.join(f'`{field.name}`' for field in entry.fields)} |"
+        for entry in ENTRIES.values()
     ]
     return "\n".join(["| event | level | what happened | what to do | fields |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
 def fields_table() -> str:
-    """All fields: name and meaning."""
-    rows = [f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()]
-    return "\n".join(["| field | meaning |", "|---|---|", *rows]) + "\n"
+    """All fields: name, meaning and, where a field has a vocabulary, its words."""
+    rows = [f"| `{name}` | {meaning} | {_words(vocabularies(name))} |" for name, meaning in FIELDS.items()]
+    return "\n".join(["| field | meaning | words |", "|---|---|---|", *rows]) + "\n"
+
+
+def vocabularies(name: str) -> dict[tuple[str, ...], list[str]]:
+    """The words that a field may have -> the events where it has these."""
+    events: dict[tuple[str, ...], list[str]] = {}
+    for entry in ENTRIES.values():
+        for field in entry.fields:
+            if field.name == name and field.values:
+                events.setdefault(field.values, []).append(entry.name)
+    return events
+
+
+def _words(events: Mapping[tuple[str, ...], list[str]]) -> str:
+    lists = [(" ".join(f"`{word}`" for word in words), names) for words, names in events.items()]
+    if len(lists) == 1:
+        return lists[0][0]
+    return "<br>".join(f"{', '.join(f'`{name}`' for name in names)}: {words}" for words, names in lists)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from journal.events import Event
+from journal.events import ENTRIES, Event, name_of
+from journal.events.messages import RefusalsRepeated
 from journal.logs import Journal
 
 ROUND_SECONDS: Final = 30.0
@@ -25,7 +25,6 @@ LINES_OF_ALL: Final = 100
 KEYS_OF_SOURCE: Final = 32
 KEYS: Final = 2048
 SUMMARIES: Final = 20
-_SUMMED: Final = frozenset(Event.REFUSALS_REPEATED.fields)
 
 
 @dataclass(slots=True)
@@ -33,11 +32,13 @@ class _Repeated:
     """One key's round.
 
     Attributes:
-        fields: of its first line, as far as its summary shows them.
+        event: that of its first line.
     """
 
-    fields: dict[str, object]
+    event: Event
+    reason: str
     source: str
+    certificate: str | None
     level: int
     written: int = 0
     held_back: int = 0
@@ -48,7 +49,7 @@ class RepeatLimiter:
     """Writes events that peers cause. On the event loop's thread only."""
 
     journal: Journal
-    _keys: dict[tuple[Event, str, str, str], _Repeated] = field(default_factory=dict, init=False)
+    _keys: dict[tuple[type[Event], str, str, str], _Repeated] = field(default_factory=dict, init=False)
     _keys_of_source: Counter[str] = field(default_factory=Counter, init=False)
     _lines_of_source: Counter[str] = field(default_factory=Counter, init=False)
     _lines: int = field(default=0, init=False)
@@ -57,15 +58,13 @@ class RepeatLimiter:
     def emit(
         self,
         event: Event,
-        /,
         *,
         reason: str,
         source: str,
         certificate: str | None = None,
         lines: int = 1,
-        values: Mapping[str, object],
     ) -> None:
-        """Log `event` with these values of its fields, or count it.
+        """Log `event`, or count it.
 
         Args:
             reason: its stable word.
@@ -73,15 +72,14 @@ class RepeatLimiter:
             certificate: the thumbprint that came with it, verified or not.
             lines: written for one key in a round.
         """
-        key = (event, reason, source, certificate or "")
+        key = (type(event), reason, source, certificate or "")
         repeated = self._keys.get(key)
         if repeated is None:
+            level = ENTRIES[type(event)].level
             if len(self._keys) >= KEYS or self._keys_of_source[source] >= KEYS_OF_SOURCE:
-                self._others += event.level >= logging.INFO
+                self._others += level >= logging.INFO
                 return
-            shown = {name: value for name, value in values.items() if name in _SUMMED}
-            named = {"of": event.label, "reason": reason, "thumbprint": certificate}
-            repeated = self._keys[key] = _Repeated(named | shown, source, event.level)
+            repeated = self._keys[key] = _Repeated(event, reason, source, certificate, level)
             self._keys_of_source[source] += 1
         if (
             repeated.written < lines
@@ -91,7 +89,7 @@ class RepeatLimiter:
             repeated.written += 1
             self._lines_of_source[source] += 1
             self._lines += 1
-            self.journal.emit(event, **values)
+            self.journal.emit(event)
         else:
             repeated.held_back += 1
 
@@ -104,10 +102,22 @@ class RepeatLimiter:
             counter.clear()
         self._lines = self._others = 0
         for repeated in held[:SUMMARIES]:
-            self.journal.emit(
-                Event.REFUSALS_REPEATED,
-                **{"peer": repeated.source or None, **repeated.fields},
-                repeats=repeated.held_back,
-            )
+            self.journal.emit(_summary(repeated))
         if others:
-            self.journal.emit(Event.REFUSALS_REPEATED, repeats=others)
+            self.journal.emit(RefusalsRepeated(repeats=others))
+
+
+def _summary(repeated: _Repeated) -> RefusalsRepeated:
+    """What the event's first line said, as far as the event has such a field."""
+    event = repeated.event
+    return RefusalsRepeated(
+        of=name_of(type(event)),
+        peer=getattr(event, "peer", None) or repeated.source or None,
+        listener=getattr(event, "listener", None),
+        environment=getattr(event, "environment", None),
+        reason=repeated.reason,
+        code=getattr(event, "code", None),
+        thumbprint=repeated.certificate,
+        path=getattr(event, "path", None),
+        repeats=repeated.held_back,
+    )

@@ -1,4 +1,4 @@
-"""What may be told of an exception: its type and where it happened. Never its text, never a local variable.
+"""What may be logged of an exception: its type and where it happened. Never its text, never a local variable.
 
 An exception's text often holds what could not be processed (`ValueError: invalid literal ... 'DOE^JANE'`, SQLAlchemy's
 `[parameters: ...]`), so no part of Carebell logs it. Type and frames are enough to find the line of code.
@@ -14,6 +14,8 @@ from types import FrameType, TracebackType
 from typing import Any, Final, Protocol
 
 from journal.events import Event
+from journal.events.service import InternalError
+from journal.events.shared import NO_TRACE, Trace, Where
 
 MOST_FRAMES: Final = 12
 """Innermost frames shown; a deeper stack is a recursion and repeats itself."""
@@ -21,17 +23,19 @@ MOST_CAUSES: Final = 5
 
 
 class Emitter(Protocol):
-    def emit(self, event: Event, /, **fields: object) -> None: ...
+    def emit(self, event: Event) -> None: ...
 
 
-def trace(error: BaseException) -> dict[str, str]:
-    """`exception` and `frames` for an event that documents them.
+def trace(error: BaseException) -> Trace:
+    """What may be logged of an exception.
 
     `exception` is the chain of types, outermost first: `store.Unavailable < sqlalchemy.exc.OperationalError`.
     `frames` is `file.py:line in function`, innermost first, of the exception that started the chain.
     """
     chain = _chain(error)
-    return {"exception": " < ".join(type_name(type(link)) for link in chain), "frames": frames(chain[-1].__traceback__)}
+    return Trace(
+        exception=" < ".join(type_name(type(link)) for link in chain), frames=frames(chain[-1].__traceback__) or None
+    )
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -51,14 +55,14 @@ def type_name(kind: type[BaseException]) -> str:
 
 def frames(traceback: TracebackType | None) -> str:
     """`committer.py:120 in commit < inbound.py:44 in handle`; empty without a traceback."""
-    found: list[str] = []
+    places: list[str] = []
     while traceback is not None:
-        found.append(_frame(traceback.tb_frame, traceback.tb_lineno))
+        places.append(_place(traceback.tb_frame, traceback.tb_lineno))
         traceback = traceback.tb_next
-    return " < ".join(reversed(found[-MOST_FRAMES:]))
+    return " < ".join(reversed(places[-MOST_FRAMES:]))
 
 
-def _frame(frame: FrameType, line: int) -> str:
+def _place(frame: FrameType, line: int) -> str:
     path = PurePath(frame.f_code.co_filename)
     # The room and the file: no path of the machine.
     return f"{'/'.join(path.parts[-2:])}:{line} in {frame.f_code.co_name}"
@@ -87,18 +91,17 @@ class Hooks:
 
     def loop_handler(self, _loop: object, context: Mapping[str, Any]) -> None:
         """For asyncio: only the exception's type and place; the context's message may quote a repr."""
-        self._tell("asyncio", context.get("exception"))
+        self._log("asyncio", context.get("exception"))
 
     def _uncaught(self, _kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
-        self._tell("main", error)
+        self._log("main", error)
 
     def _in_thread(self, args: threading.ExceptHookArgs) -> None:
         if args.exc_type is not SystemExit:
-            self._tell("thread", args.exc_value)
+            self._log("thread", args.exc_value)
 
     def _unraisable(self, args: sys.UnraisableHookArgs) -> None:
-        self._tell("finalizer", args.exc_value)
+        self._log("finalizer", args.exc_value)
 
-    def _tell(self, where: str, error: BaseException | None) -> None:
-        told = {} if error is None else trace(error)
-        self._journal.emit(Event.INTERNAL_ERROR, where=where, **told)
+    def _log(self, where: Where, error: BaseException | None) -> None:
+        self._journal.emit(InternalError(where=where, trace=NO_TRACE if error is None else trace(error)))

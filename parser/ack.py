@@ -24,6 +24,7 @@ from parser.charsets import codec_of
 from parser.event import ParseWarning
 
 AnswerCode = Literal["AA", "AE", "AR"]
+WireCode = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
 Severity = Literal["E", "W", "I"]
 
 MAX_CONTROL_ID: Final = 199  # MSH-10 and MSA-2 since 2.7; 20 before, which senders exceed
@@ -51,7 +52,7 @@ ERROR_TEXTS: Final[dict[str, str]] = {
     "207": "Application internal error",
 }
 
-_ENHANCED: Final[dict[str, str]] = {"AA": "CA", "AE": "CE", "AR": "CR"}
+_ENHANCED: Final[dict[AnswerCode, WireCode]] = {"AA": "CA", "AE": "CE", "AR": "CR"}
 _CONDITIONS: Final = frozenset({b"AL", b"ER", b"SU", b"NE"})  # table 0155
 _SILENT: Final = frozenset({b"", b'""'})
 
@@ -126,7 +127,7 @@ def acknowledge(msh: Msh, answer: Answer, *, now: datetime, control_id: str, hon
     return b"".join(wire.field.join(segment).rstrip(wire.field) + b"\r" for segment in segments)
 
 
-def acknowledgement_code(msh: Msh, answer: Answer, *, honour_ne: bool = False) -> str | None:
+def acknowledgement_code(msh: Msh, answer: Answer, *, honour_ne: bool = False) -> WireCode | None:
     """MSA-1 for this sender: AA AE AR, or CA CE CR where MSH-15 asks for enhanced mode; None: no answer is sent.
 
     MSH-15 `ER` wants an answer only to what was not accepted, `SU` only to what was. `NE` wants none; it gets one in

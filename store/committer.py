@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -48,30 +48,33 @@ CAPACITY: Final = 10_000
 """Jobs in the queue at most: about two seconds of work, and a few tens of megabytes."""
 
 
+CommitCode = Literal["COMMIT", "COMMIT_REJECTED", "COMMIT_TRANSIENT", "COMMIT_STOPPED", "COMMIT_OVERLOADED"]
+
+
 class CommitFault(Exception):
     """A job was not stored. Attributes: code: stable, for the log."""
 
-    code = "COMMIT"
+    code: ClassVar[CommitCode] = "COMMIT"
 
 
 class Rejected(CommitFault):
     """The database refused this job's values, or the work failed on it; `__cause__` only where it is our own exception."""
 
-    code = "COMMIT_REJECTED"
+    code: ClassVar[CommitCode] = "COMMIT_REJECTED"
 
 
 class Transient(CommitFault):
     """`__cause__` is the `StoreFault`."""
 
-    code = "COMMIT_TRANSIENT"
+    code: ClassVar[CommitCode] = "COMMIT_TRANSIENT"
 
 
 class Stopped(CommitFault):
-    code = "COMMIT_STOPPED"
+    code: ClassVar[CommitCode] = "COMMIT_STOPPED"
 
 
 class Overloaded(CommitFault):
-    code = "COMMIT_OVERLOADED"
+    code: ClassVar[CommitCode] = "COMMIT_OVERLOADED"
 
 
 class Work(Protocol[JobIn, ResultOut]):

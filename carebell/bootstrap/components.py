@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -76,11 +77,14 @@ def open_vault(loaded: Loaded) -> Vault:
         raise ConfigurationStop(str(loaded.problem(("storage", "key_file"), str(fault)))) from None
 
 
-def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: Callable[[str, str], None] = lambda *_: None) -> Store:
+UpgradeReport = Callable[[str, str, float], None]
+
+
+def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: UpgradeReport = lambda *_: None) -> Store:
     """The database, its tables at this version.
 
     Args:
-        on_upgrade: called with (backend, version) of an upgrade that was done.
+        on_upgrade: called with (backend, version, seconds) of an upgrade that was done.
         upgrade: bring an SQLite file's tables up to date; PostgreSQL, which several nodes share, waits for `carebell db upgrade`
             unless it is empty.
     """
@@ -93,7 +97,9 @@ def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: Callable[[str, s
             with store.read() as conn:
                 version = schema.current(conn)
             if upgrade and version != schema.head() and (store.backend == "sqlite" or version is None):
-                on_upgrade(store.backend, schema.upgrade(store)[1])
+                began = time.monotonic()
+                _, version = schema.upgrade(store)
+                on_upgrade(store.backend, version, time.monotonic() - began)
             schema.require_current(store)
         except StoreFault as fault:
             raise stop_for(fault) from None

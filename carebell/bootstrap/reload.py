@@ -20,7 +20,8 @@ from carebell.maintenance.certificates import Rotation
 from carebell.outbound.replan import replan_environment
 from config.load import Loaded
 from config.watch import Watch
-from journal.events import Event
+from journal.events.configuration import ConfigurationChanged, ConfigurationRefused, RestartNeeded
+from journal.events.service import InternalError
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.traces import trace
@@ -57,7 +58,7 @@ class Reloader:
                 try:
                     await self.take(outcome)
                 except Exception as error:  # later changes, a renewed certificate say, must be heard all the same
-                    self.journal.emit(Event.INTERNAL_ERROR, where="reload", **trace(error))
+                    self.journal.emit(InternalError(where="reload", trace=trace(error)))
             else:
                 first = outcome.problems[0]
                 self._refuse(problem=first.why, problems=len(outcome.problems), file=str(first.place))
@@ -69,7 +70,8 @@ class Reloader:
             await asyncio.to_thread(preflight.require_sound, loaded, now)
             force = await asyncio.to_thread(activate, loaded, now)
         except ConfigurationStop as stop:
-            self._refuse(problem=str(stop).splitlines()[0])
+            problems = str(stop).splitlines()
+            self._refuse(problem=problems[0], problems=len(problems), file=None)
             return
         previous = self.present().loaded
         restart = waits_for_restart(previous, loaded)
@@ -78,16 +80,20 @@ class Reloader:
         self.put(replace(force, validators={**force.validators, **gone}))
         self.listeners.reconfigure(loaded)
         self.journal.emit(
-            Event.CONFIGURATION_CHANGED, configuration=loaded.version, previous=previous.version, file=str(loaded.path),
-            environments=",".join(force.runtime_config.policies),
-        )  # fmt: skip
+            ConfigurationChanged(
+                configuration=loaded.version,
+                previous=previous.version,
+                file=str(loaded.path),
+                environments=",".join(force.runtime_config.policies),
+            )
+        )
         self.rotation.changed(now)
         try:
             await asyncio.to_thread(self.beat)
         except Exception as error:
-            self.journal.emit(Event.INTERNAL_ERROR, where="reload", **trace(error))  # the next beat makes up for it
+            self.journal.emit(InternalError(where="reload", trace=trace(error)))  # the next beat makes up for it
         if restart:
-            self.journal.emit(Event.RESTART_NEEDED, keys=",".join(restart), configuration=loaded.version)
+            self.journal.emit(RestartNeeded(keys=",".join(restart), configuration=loaded.version))
         if loaded.version != previous.version and self.replans:
             self._to_replan.update(force.runtime_config.policies)
         for name, policy in force.runtime_config.policies.items():
@@ -95,7 +101,8 @@ class Reloader:
                 await asyncio.to_thread(replan_environment, self.store, self.vault, self.clock, policy, self.journal)
                 self._to_replan.discard(name)
 
-    def _refuse(self, **facts: object) -> None:
-        """The old one stays in force."""
+    def _refuse(self, *, problem: str, problems: int, file: str | None) -> None:
+        """The old one stays in force. `file` None: `problem` names it."""
         self.metrics.configuration_refused.inc()
-        self.journal.emit(Event.CONFIGURATION_REFUSED, **facts, configuration=self.present().loaded.version)
+        in_force = self.present().loaded.version
+        self.journal.emit(ConfigurationRefused(problem=problem, problems=problems, file=file, configuration=in_force))

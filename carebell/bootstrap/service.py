@@ -49,10 +49,14 @@ from carebell.outbound.webhooks import Webhooks
 from config.load import Loaded
 from config.load import load as load_configuration
 from config.watch import Watch
-from journal.events import Event
+from journal.events.configuration import ConfigurationLoaded, ConfigurationWarning, DescriptorsShared
+from journal.events.database import DatabaseUpgraded
+from journal.events.gateway import HoldStarted
+from journal.events.service import ServiceFailed, ServiceStarted, ServiceStopped, ServiceStopping
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import ROUND_SECONDS, RepeatLimiter
+from journal.traces import trace
 from listener.connection import Connection
 from listener.sources import ConnectionRegister
 from notifier.gateway import Gateway
@@ -124,9 +128,12 @@ class Service:
         """Bring everything up, or stop with one sentence and nothing half started."""
         began = time.monotonic()
         self.journal.emit(
-            Event.CONFIGURATION_LOADED, configuration=self.loaded.version, file=str(self.loaded.path),
-            environments=",".join(self.loaded.configuration.environments),
-        )  # fmt: skip
+            ConfigurationLoaded(
+                configuration=self.loaded.version,
+                file=str(self.loaded.path),
+                environments=",".join(self.loaded.configuration.environments),
+            )
+        )
         try:
             await self._start()
         except BaseException:
@@ -134,10 +141,18 @@ class Service:
             raise
         configuration = self.loaded.configuration
         self.journal.emit(
-            Event.SERVICE_STARTED, version=version("carebell"), configuration=self.loaded.version,
-            roles=",".join(sorted(self.roles)), environments=",".join(self.runtime_config.policies), database=self.store.backend,
-            gateway=configuration.gateway.kind, node=self.node, seconds=round(time.monotonic() - began, 2),
-        )  # fmt: skip
+            ServiceStarted(
+                version=version("carebell"),
+                configuration=self.loaded.version,
+                roles=",".join(sorted(self.roles)),
+                environments=",".join(self.runtime_config.policies),
+                database=self.store.backend,
+                gateway=configuration.gateway.kind,
+                node=self.node,
+                speed=self.clock.speed if isinstance(self.clock, AcceleratedClock) else 1,
+                seconds=round(time.monotonic() - began, 2),
+            )
+        )
 
     async def wait(self) -> str | None:
         """Until `end()`, a signal or a failure; the failure, or None."""
@@ -155,9 +170,7 @@ class Service:
         if self._watch is not None:
             self._watch.stop()
         await self._stack.aclose()
-        self.journal.emit(
-            Event.SERVICE_STOPPED, reason=self._failure or "asked", seconds=round(time.monotonic() - began, 2)
-        )
+        self.journal.emit(ServiceStopped(reason=self._failure or "asked", seconds=round(time.monotonic() - began, 2)))
 
     # Starting, in the order that stopping undoes
 
@@ -166,7 +179,7 @@ class Service:
         now = self.clock.now()
         for finding in preflight.require_sound(loaded, now):
             problem = finding.problem
-            journal.emit(Event.CONFIGURATION_WARNING, problem=problem.why, file=str(problem.place))
+            journal.emit(ConfigurationWarning(problem=problem.why, file=str(problem.place)))
         descriptors = self._share_descriptors()
         self._active = activate(loaded, now)
         self.vault = components.open_vault(loaded)
@@ -218,15 +231,19 @@ class Service:
         """What this process may open, and what that leaves for connections, in words."""
         descriptors = share_out(raise_limit(), len(ports(self.loaded)))
         self.journal.emit(
-            Event.DESCRIPTORS_SHARED, limit=descriptors.limit, kept=descriptors.kept, connections=descriptors.connections,
-            per_peer=descriptors.per_source,
-        )  # fmt: skip
+            DescriptorsShared(
+                limit=descriptors.limit,
+                kept=descriptors.kept,
+                connections=descriptors.connections,
+                per_peer=descriptors.per_source,
+            )
+        )
         for problem in too_large(self.loaded, descriptors):
-            self.journal.emit(Event.CONFIGURATION_WARNING, problem=problem.why, file=str(problem.place))
+            self.journal.emit(ConfigurationWarning(problem=problem.why, file=str(problem.place)))
         return descriptors
 
-    def _database_upgraded(self, backend: str, version: str) -> None:
-        self.journal.emit(Event.DATABASE_UPGRADED, database=backend, version=version)
+    def _database_upgraded(self, backend: str, version: str, seconds: float) -> None:
+        self.journal.emit(DatabaseUpgraded(database=backend, version=version, seconds=round(seconds, 2)))
 
     def _note_clock(self) -> None:
         """A rehearsal tells the commands what time it is for it."""
@@ -244,7 +261,7 @@ class Service:
                 return
             held = Hold(scope=HoldScope.ALL, name="", reason=_HELD_AFTER_RESTORE, actor="carebell", since=now)
             if holds.hold(conn, held):
-                self.journal.emit(Event.HOLD_STARTED, reason=finding, source="restore")
+                self.journal.emit(HoldStarted(environment=None, reason=finding, source="restore", actor=None))
 
     async def _start_portal(self, delivery: DeliveryRecorder, descriptors: Descriptors) -> None:
         section = self.loaded.configuration.http
@@ -326,7 +343,7 @@ class Service:
         loop = asyncio.get_running_loop()
 
         def fatal(fault: StoreFault) -> None:
-            self.journal.emit(Event.SERVICE_FAILED, reason=fault.code, problem=str(fault))
+            self.journal.emit(ServiceFailed(reason=fault.code, problem=str(fault), trace=trace(fault)))
             loop.call_soon_threadsafe(self.end, str(fault))
 
         processor = MessageProcessor(self.vault, lambda: self.runtime_config.policies, RandomIds())
@@ -384,7 +401,8 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
 
     def _asked(self, number: signal.Signals) -> None:
-        self.journal.emit(Event.SERVICE_STOPPING, signal=number.name)
+        connections = sum(self._listeners.connections().values())
+        self.journal.emit(ServiceStopping(signal=number.name, connections=connections))
         self.end()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from carebell.commands.open_store import opened
 from carebell.exits import OK, REFUSED, ConfigurationStop
-from journal.events import Event
+from journal.events.database import KeyRotated
+from journal.events.service import OperatorActed
 from store import audit
 from store.forgetting import give_up_unreadable
 from store.keys import KeyFault
@@ -21,7 +22,7 @@ def rotate(config: Path | None) -> None:
             done = rotate_master_key(session.store, session.vault, key_file, actor=session.actor, now=session.now())
         except KeyFault as fault:
             raise ConfigurationStop(str(session.loaded.problem(("storage", "key_file"), str(fault)))) from None
-        session.tell(Event.KEY_ROTATED, key=done.key, count=done.moved, actor=session.actor)
+        session.log(KeyRotated(key=done.key, count=done.moved, actor=session.actor))
         several_nodes = session.store.backend != "sqlite"
     print(f"key {done.key} is in use, {done.moved} day keys were moved to it; the key before it is gone from the file")
     print("back up the key file and the database now: this key file opens no backup from before")
@@ -57,6 +58,6 @@ def drop_unreadable(config: Path | None, *, sure: bool) -> int:
             audit.append(
                 conn, actor=session.actor, action="keys.drop", subject="unreadable", after=after, at=session.now()
             )
-        session.tell(Event.OPERATOR_ACTED, action="keys drop-unreadable", actor=session.actor)
+        session.log(OperatorActed(action="keys drop-unreadable", actor=session.actor, source="command"))
     print(f"taken away: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number")
     return OK

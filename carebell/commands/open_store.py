@@ -50,12 +50,12 @@ class OpenDatabase:
     log_file: Path | None
     environments: tuple[str, ...] | None
 
-    def tell(self, event: Event, **fields: object) -> None:
+    def log(self, event: Event) -> None:
         """Write a line into the service's log, for whoever tails it."""
         file = self.log_file
         if file is not None and file.exists():
             with setup(now=self.now, file=file) as journal:
-                journal.emit(event, **fields)
+                journal.emit(event)
 
     def now(self) -> datetime:
         """The service's time: the machine's, or a rehearsal's."""

@@ -16,7 +16,8 @@ from carebell.commands.output import print_result
 from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.maintenance.retention import forget_now
-from journal.events import Event
+from journal.events.gateway import HoldReleased, HoldStarted
+from journal.events.service import OperatorActed
 from journal.lines import plain
 from parser.phone import PhoneNumber
 from scheduler.sms import HoldScope
@@ -38,7 +39,7 @@ def hold(config: Path | None, environment: str | None, reason: str, *, as_json: 
             audit.append(conn, actor=database.actor, action="hold.place", subject=name or "all", after=reason, at=now)
             progress.done = "the hold may have been stored; `carebell status` says"
         progress.done = f"{environment or 'everything'}: texts are held"
-        database.tell(Event.HOLD_STARTED, environment=environment, reason=reason, source=database.actor)
+        database.log(HoldStarted(environment=environment, reason=reason, source="command", actor=database.actor))
     print_result(
         {"environment": environment, "held": True, "changed": placed},
         f"{environment or 'everything'}: texts are held"
@@ -85,7 +86,7 @@ def release(config: Path | None, environment: str | None, *, as_json: bool) -> N
                     )  # fmt: skip
             progress.done = "the holds may have been ended; `carebell status` says"
         progress.done = f"{environment or 'everything'}: its holds are ended"
-        session.tell(Event.HOLD_RELEASED, environment=environment, source=session.actor)
+        session.log(HoldReleased(environment=environment, source="command", actor=session.actor))
     still_held = any(entry.scope is HoldScope.ALL for entry in standing if entry not in ended_holds)
     if still_held:
         sentence = f"{environment}: still held, since everything is; `carebell release` ends that"
@@ -129,7 +130,7 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
                 after=f"{purged.appointments} appointments",
                 at=now,
             )
-        session.tell(Event.OPERATOR_ACTED, action="purge", actor=session.actor)
+        session.log(OperatorActed(action="purge", actor=session.actor, source="command"))
         print(
             f"forgotten: {purged.appointments} appointments, {purged.messages} remembered messages, "
             f"{purged.keys} day keys; {purged.suppressed} waiting texts taken back"

@@ -9,6 +9,7 @@ from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.typed import read_number, typed_number
 from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED, UsageStop
+from journal.events.gateway import OptOutRecorded, OptOutRestored
 from store import audit, optouts
 from store.optouts import Optout
 
@@ -40,30 +41,36 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
 def add(config: Path | None, number: str | None, sender: str | None) -> None:
     """Record an opt-out."""
     phone = read_number(number) if number is not None else typed_number("Number")
+    changed: list[str] = []
     with opened(config) as session:
         key, now = session.vault.ring.phone_key(phone), session.now()
         with session.store.write() as conn:
             for name in [*_senders(session, sender), *([optouts.EVERY_SENDER] if sender is None else [])]:
-                optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now))
+                if optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now)):
+                    changed.append(name)
                 audit.append(conn, actor=session.actor, action="optout.add", subject=phone.masked, after=name, at=now)
+        for name in changed:
+            session.log(OptOutRecorded(sender=name, to=phone.masked, source="cli"))
     print(f"{phone.masked} will not be texted")
 
 
 def remove(config: Path | None, number: str | None, sender: str | None) -> int:
     """Take an opt-out back; 1 if there was none."""
     phone = read_number(number) if number is not None else typed_number("Number")
-    removed = False
+    changed: list[str] = []
     with opened(config) as session:
         key, now = session.vault.ring.phone_key(phone), session.now()
         with session.store.write() as conn:
             for name in (*_senders(session, sender), optouts.EVERY_SENDER):
                 if optouts.remove(conn, key, name, at=now):
-                    removed = True
+                    changed.append(name)
                     audit.append(
                         conn, actor=session.actor, action="optout.remove", subject=phone.masked, before=name, at=now
                     )
-    print(f"{phone.masked} may be texted again" if removed else f"{phone.masked} had not opted out")
-    return OK if removed else REFUSED
+        for name in changed:
+            session.log(OptOutRestored(sender=name, to=phone.masked, source="cli"))
+    print(f"{phone.masked} may be texted again" if changed else f"{phone.masked} had not opted out")
+    return OK if changed else REFUSED
 
 
 def _senders(session: Opened, sender: str | None) -> list[str]:

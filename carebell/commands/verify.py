@@ -85,7 +85,7 @@ def _verdict(
     else:
         validated = validator.validate(content, now, peer_thumbprint)
     answer = validated.refused or _remembered(validated, policy, memory)
-    code = acknowledgement_code(validated.msh, answer, honour_ne=policy.environment.honour_ne)
+    code: str | None = acknowledgement_code(validated.msh, answer, honour_ne=policy.environment.honour_ne)
     text = answer.text
     if code is None:  # decided all the same: the sender's mode of answering is the enhanced one
         code, text = f"C{answer.answer[1]}", f"{text} (no answer is sent: MSH-15)"

@@ -16,13 +16,23 @@ from carebell.environment_policy import RuntimeConfig
 from carebell.inbound.process import ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.outbound.in_flight import InFlight
-from journal.events import Event
+from journal.events.messages import (
+    AnswerUndelivered,
+    ControlIdReused,
+    MessageAccepted,
+    MessageFailed,
+    MessageRefused,
+    MessageRepeated,
+)
+from journal.events.service import InternalError
+from journal.events.shared import NO_TRACE, SentAnswer
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
+from journal.traces import trace
 from listener.incidents import Peer
 from listener.reply import RESET, Reply
-from parser.ack import Answer, acknowledge, acknowledgement_code
+from parser.ack import Answer, WireCode, acknowledge, acknowledgement_code
 from parser.event import BadPhone, UnreadablePhone
 from scheduler.clock import Clock
 from store.committer import CommitFault, Committing, Rejected
@@ -102,20 +112,22 @@ class MessageHandler:
         began: float,
         stored: asyncio.Future[ProcessingResult],
     ) -> None:
-        if reply.done():
-            self._journal.emit(
-                Event.ANSWER_UNDELIVERED,
-                environment=validated.environment,
-                control_id=_control_id(validated),
-                peer=peer.address,
-            )
-            return
         fault = stored.exception() if not stored.cancelled() else CommitFault("stopped")
+        if reply.done():
+            self._undelivered(validated, peer, stored.result().answer if fault is None else None)
+            return
         if isinstance(fault, CommitFault):
             reply.set_result(self._fail(validated, fault, peer, began))
             return
         if fault is not None:
-            self._journal.emit(Event.INTERNAL_ERROR, exception=type(fault).__name__)
+            self._journal.emit(
+                InternalError(
+                    where="handler",
+                    environment=validated.environment,
+                    control_id=_control_id(validated),
+                    trace=trace(fault),
+                )
+            )
             reply.set_result(RESET)
             return
         result = stored.result()
@@ -137,6 +149,7 @@ class MessageHandler:
         began: float,
     ) -> None:
         if reply.done():
+            self._undelivered(validated, peer, result.answer)
             return
         if result.name == "reused":
             reply.set_result(self._refuse(validated, result.answer, peer, began))
@@ -151,16 +164,23 @@ class MessageHandler:
         control_id = _control_id(validated)
         if result.name == "repeated":
             self._journal.emit(
-                Event.MESSAGE_REPEATED, environment=environment, control_id=control_id, answer=code or "none",
-                peer=peer.address, digest=validated.digest, milliseconds=round(elapsed * 1000, 1),
-            )  # fmt: skip
+                MessageRepeated(
+                    environment=environment,
+                    control_id=control_id,
+                    answer=code or "none",
+                    peer=peer.address,
+                    digest=validated.digest,
+                    milliseconds=round(elapsed * 1000, 1),
+                )
+            )
             reply.set_result(content)
             return
         if result.reused:
             self._journal.emit(
-                Event.CONTROL_ID_REUSED, environment=environment, control_id=control_id, peer=peer.address,
-                digest=validated.digest,
-            )  # fmt: skip
+                ControlIdReused(
+                    environment=environment, control_id=control_id, peer=peer.address, digest=validated.digest
+                )
+            )
         warnings = [warning.code for warning in validated.event.warnings] if validated.event is not None else []
         for warning in warnings:
             metrics.parse_warnings.labels(environment, warning).inc()
@@ -168,23 +188,24 @@ class MessageHandler:
             metrics.doubtful_orders.labels(environment).inc()
         phone = validated.event.phone if validated.event is not None else None
         self._journal.emit(
-            Event.MESSAGE_ACCEPTED,
-            environment=environment,
-            control_id=control_id,
-            trigger=validated.event.event if validated.event is not None else None,
-            appointment=result.appointment,
-            revision=result.revision,
-            result=result.name,
-            answer=code or "none",
-            planned=result.planned,
-            withdrawn=result.withdrawn,
-            suppressed=result.suppressed,
-            milliseconds=round(elapsed * 1000, 1),
-            peer=peer.address,
-            thumbprint=validated.thumbprint,
-            warnings=",".join(warnings) or None,
-            order_doubtful=",".join(result.doubtful) or None,
-            number_fault=phone.why if isinstance(phone, BadPhone | UnreadablePhone) else None,
+            MessageAccepted(
+                environment=environment,
+                control_id=control_id,
+                trigger=validated.event.event if validated.event is not None else None,
+                appointment=result.appointment,
+                revision=result.revision,
+                effect=result.name,
+                answer=code or "none",
+                planned=result.planned,
+                withdrawn=result.withdrawn,
+                suppressed=result.suppressed,
+                milliseconds=round(elapsed * 1000, 1),
+                peer=peer.address,
+                thumbprint=validated.thumbprint,
+                warnings=",".join(warnings) or None,
+                order_doubtful=",".join(result.doubtful) or None,
+                number_fault=phone.why if isinstance(phone, BadPhone | UnreadablePhone) else None,
+            )
         )
         reply.set_result(content)
 
@@ -194,43 +215,59 @@ class MessageHandler:
         environment = validated.environment or self.sole_environment
         self._metrics.messages.labels(environment or "", code or "none", answer.code or "").inc()
         thumbprint = validated.thumbprint or (peer.thumbprint[:8] if peer.thumbprint is not None else None)
-        values: dict[str, object] = {
-            "environment": environment, "control_id": _control_id(validated), "code": answer.code, "err3": answer.err3,
-            "answer": code or "none", "text": answer.text, "peer": peer.address, "thumbprint": thumbprint,
-            "digest": validated.digest or None, "milliseconds": round((self._seconds() - began) * 1000, 1),
-        }  # fmt: skip
+        event = MessageRefused(
+            environment=environment,
+            control_id=_control_id(validated),
+            code=answer.code,
+            err3=answer.err3,
+            answer=code or "none",
+            text=answer.text,
+            peer=peer.address,
+            thumbprint=thumbprint,
+            digest=validated.digest or None,
+            milliseconds=round((self._seconds() - began) * 1000, 1),
+        )
         if validated.authenticated:
-            self._journal.emit(Event.MESSAGE_REFUSED, **values)
+            self._journal.emit(event)
         else:
             self._repeats.emit(
-                Event.MESSAGE_REFUSED, reason=answer.code or "", source=peer.source, certificate=thumbprint, lines=_LINES,
-                values=values,
-            )  # fmt: skip
+                event, reason=answer.code or "", source=peer.source, certificate=thumbprint, lines=_LINES
+            )
         return content
 
     def _fail(self, validated: ValidatedMessage, fault: CommitFault, peer: Peer, began: float) -> Reply:
         """Our own fault: nothing was stored. No answer and a reset connection, or AE where the engine wants that."""
         policy = self._runtime_config().policies.get(validated.environment or "")
         wants_answer = policy is not None and (policy.environment.on_transient == "AE" or isinstance(fault, Rejected))
-        answer: str | None = "reset"
+        answer: SentAnswer | None = "reset"
         content: Reply = RESET
         if wants_answer:
             answer, content = self._acknowledgement(validated, self._validator().answer(validated, "TRANSIENT"))
         self._metrics.messages.labels(validated.environment or "", answer or "none", "TRANSIENT").inc()
         self._journal.emit(
-            Event.MESSAGE_FAILED,
-            environment=validated.environment,
-            control_id=_control_id(validated),
-            reason=fault.code,
-            answer=answer or "none",
-            peer=peer.address,
-            digest=validated.digest,
-            exception=type(fault.__cause__).__name__ if fault.__cause__ is not None else None,
-            milliseconds=round((self._seconds() - began) * 1000, 1),
+            MessageFailed(
+                environment=validated.environment,
+                control_id=_control_id(validated),
+                reason=fault.code,
+                answer=answer or "none",
+                peer=peer.address,
+                digest=validated.digest,
+                trace=NO_TRACE if fault.__cause__ is None else trace(fault.__cause__),
+                milliseconds=round((self._seconds() - began) * 1000, 1),
+            )
         )
         return content
 
-    def _acknowledgement(self, validated: ValidatedMessage, answer: Answer) -> tuple[str | None, bytes | None]:
+    def _undelivered(self, validated: ValidatedMessage, peer: Peer, answer: Answer | None) -> None:
+        """The sender hung up before its answer; `answer` None: there was none."""
+        code = self._acknowledgement(validated, answer)[0] if answer is not None else None
+        self._journal.emit(
+            AnswerUndelivered(
+                environment=validated.environment, control_id=_control_id(validated), answer=code, peer=peer.address
+            )
+        )
+
+    def _acknowledgement(self, validated: ValidatedMessage, answer: Answer) -> tuple[WireCode | None, bytes | None]:
         policy = self._runtime_config().policies.get(validated.environment or "")
         honour_ne = policy is not None and policy.environment.honour_ne
         code = acknowledgement_code(validated.msh, answer, honour_ne=honour_ne)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,12 +20,30 @@ from carebell.inbound.trust import read_signer
 from config.load import Loaded
 from config.model import Environment, ListenerSection
 from journal.events import Event
+from journal.events.connections import (
+    ConnectionLost,
+    ConnectionProbed,
+    ConnectionRefused,
+    ConnectionTimedOut,
+    FramingError,
+    FramingReason,
+    ListenerDraining,
+    ListenerFailed,
+    ListenerStarted,
+    ListenerStopped,
+    LostReason,
+    OverloadStarted,
+    RefusedReason,
+    TimedOutReason,
+    TlsMode,
+)
+from journal.events.service import InternalError
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
 from journal.traces import trace
 from listener.connection import Connection
-from listener.incidents import Incident, Kind
+from listener.incidents import Incident, Kind, Peer
 from listener.limits import Limits
 from listener.server import MllpServer
 from listener.sources import ConnectionRegister
@@ -34,27 +53,31 @@ from scheduler.clock import Clock
 _DRAIN: Final = timedelta(seconds=5)
 """As long as a writer of ours waits for the database; with the HTTP port's 3 s after it the service ends within its 10 s."""
 
-_EVENTS = {
-    Kind.JUNK: Event.FRAMING_ERROR,
-    Kind.BAD_FRAMING: Event.FRAMING_ERROR,
-    Kind.TOO_LONG: Event.FRAMING_ERROR,
-    Kind.FRAME_TIMEOUT: Event.CONNECTION_TIMED_OUT,
-    Kind.IDLE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
-    Kind.WRITE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
-    Kind.HANDSHAKE_TIMEOUT: Event.CONNECTION_TIMED_OUT,
-    Kind.PEER_RESET: Event.CONNECTION_LOST,
-    Kind.CUT_OFF: Event.CONNECTION_LOST,
-    Kind.SHED: Event.CONNECTION_LOST,
-    Kind.DRAIN_TIMEOUT: Event.CONNECTION_LOST,
-    Kind.TLS_FAILED: Event.CONNECTION_REFUSED,
-    Kind.NO_CLIENT_CERTIFICATE: Event.CONNECTION_REFUSED,
-    Kind.CLIENT_CERTIFICATE_REFUSED: Event.CONNECTION_REFUSED,
-    Kind.ADDRESS_REFUSED: Event.CONNECTION_REFUSED,
-    Kind.TOO_MANY: Event.CONNECTION_REFUSED,
-    Kind.TOO_MANY_FROM_PEER: Event.CONNECTION_REFUSED,
-    Kind.CROWDED_OUT: Event.CONNECTION_LOST,
-    Kind.BARE_CONNECT: Event.CONNECTION_PROBED,
-    Kind.OVERLOAD: Event.OVERLOAD_STARTED,
+_REFUSED: Final[dict[Kind, RefusedReason]] = {
+    Kind.TLS_FAILED: "tls_failed",
+    Kind.NO_CLIENT_CERTIFICATE: "no_client_certificate",
+    Kind.CLIENT_CERTIFICATE_REFUSED: "client_certificate_refused",
+    Kind.ADDRESS_REFUSED: "address_refused",
+    Kind.TOO_MANY: "too_many",
+    Kind.TOO_MANY_FROM_PEER: "too_many_from_peer",
+}
+_TIMED_OUT: Final[dict[Kind, TimedOutReason]] = {
+    Kind.FRAME_TIMEOUT: "frame_timeout",
+    Kind.IDLE_TIMEOUT: "idle_timeout",
+    Kind.WRITE_TIMEOUT: "write_timeout",
+    Kind.HANDSHAKE_TIMEOUT: "handshake_timeout",
+}
+_BAD_FRAMES: Final[dict[Kind, FramingReason]] = {
+    Kind.JUNK: "junk",
+    Kind.BAD_FRAMING: "bad_framing",
+    Kind.TOO_LONG: "too_long",
+}
+_LOST: Final[dict[Kind, LostReason]] = {
+    Kind.PEER_RESET: "peer_reset",
+    Kind.CUT_OFF: "cut_off",
+    Kind.SHED: "shed",
+    Kind.DRAIN_TIMEOUT: "drain_timeout",
+    Kind.CROWDED_OUT: "crowded_out",
 }
 
 
@@ -172,6 +195,13 @@ def _switched_off_beside(loaded: Loaded, port: Port) -> list[Environment]:
     ]
 
 
+def tls_mode(loaded: Loaded, port: Port, clock: Clock) -> TlsMode:
+    """Whether the port's connections are encrypted, and whether clients are asked for a certificate."""
+    if port.section.tls is None:
+        return "off"
+    return "on" if _clients(loaded, port, clock) is None else "mutual"
+
+
 class Listeners:
     """A node's listeners.
 
@@ -186,6 +216,7 @@ class Listeners:
         shared: ConnectionRegister[Connection],
         repeats: RepeatLimiter,
         metrics: Metrics,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.opened: list[tuple[Port, int]] = []
         self._servers: list[MllpServer] = []  # of `opened`, one to one
@@ -194,6 +225,7 @@ class Listeners:
         self._shared = shared
         self._repeats = repeats
         self._metrics = metrics
+        self._seconds = seconds
 
     @property
     def keys(self) -> set[str]:
@@ -212,14 +244,19 @@ class Listeners:
         try:
             number = await _start(server, loaded, port)
         except Stop as stop:
-            self._journal.emit(Event.LISTENER_FAILED, listener=port.name, reason=str(stop))
+            self._journal.emit(
+                ListenerFailed(listener=port.name, environments=",".join(port.environments), problem=str(stop))
+            )
             raise
         self.opened.append((port, number))
         self._servers.append(server)
         self._journal.emit(
-            Event.LISTENER_STARTED, listener=f"{port.section.host}:{number}", environments=",".join(port.environments),
-            tls=port.section.tls is not None,
-        )  # fmt: skip
+            ListenerStarted(
+                listener=f"{port.section.host}:{number}",
+                environments=",".join(port.environments),
+                tls=tls_mode(loaded, port, self._clock),
+            )
+        )
 
     def reconfigure(self, loaded: Loaded) -> None:
         """Limits, allow-lists and TLS (certificate renewed, client certificates rotated) count for new connections."""
@@ -238,9 +275,18 @@ class Listeners:
         await asyncio.gather(*map(self._drain, self._servers, names))
 
     async def _drain(self, server: MllpServer, name: str) -> None:
-        self._journal.emit(Event.LISTENER_DRAINING, listener=name, connections=server.statistics().open)
+        began = self._seconds()
+        self._journal.emit(ListenerDraining(listener=name, connections=server.statistics().open))
         await server.stop()
-        self._journal.emit(Event.LISTENER_STOPPED, listener=name, messages=server.statistics().frames)
+        statistics = server.statistics()
+        self._journal.emit(
+            ListenerStopped(
+                listener=name,
+                connections=statistics.accepted,
+                messages=statistics.frames,
+                seconds=round(self._seconds() - began, 2),
+            )
+        )
 
 
 async def _start(server: MllpServer, loaded: Loaded, port: Port) -> int:
@@ -275,30 +321,54 @@ def reporter(
 
     def report(incident: Incident) -> None:
         kind, peer = incident.kind, incident.peer
-        event = _EVENTS.get(kind)
-        source = peer.source if peer is not None else ""
-        if incident.error is not None or event is None:
-            fields = trace(incident.error) if incident.error is not None else {}
-            repeats.emit(Event.INTERNAL_ERROR, reason=type(incident.error).__name__, source=source, values=fields)
+        event = event_of(incident, name, sole_environment())
+        if isinstance(event, InternalError):
+            repeats.emit(event, reason=type(incident.error).__name__, source=_source(peer))
             return
-        address = peer.address if peer is not None else None
-        if event is Event.CONNECTION_PROBED:
-            repeats.emit(event, reason=kind.code, source=source, values={"listener": name, "peer": address})
-            return
-        if event is not Event.OVERLOAD_STARTED:
+        if not isinstance(event, ConnectionProbed | OverloadStarted):
             metrics.connections_refused.labels(name, kind.code).inc()
-        thumbprint = peer.thumbprint[:8] if peer is not None and peer.thumbprint is not None else None
-        values: dict[str, object] = {
-            "listener": name, "environment": sole_environment(), "reason": kind.code,
-            "text": incident.text or kind.sentence,
-        }  # fmt: skip
-        if event is not Event.OVERLOAD_STARTED:
-            values["peer"] = address
-        if event is Event.CONNECTION_REFUSED:
-            values["thumbprint"] = thumbprint
-        repeats.emit(event, reason=kind.code, source=source, certificate=thumbprint, values=values)
+        repeats.emit(event, reason=kind.code, source=_source(peer), certificate=_thumbprint(peer))
 
     return report
+
+
+def _source(peer: Peer | None) -> str:
+    return peer.source if peer is not None else ""
+
+
+def _thumbprint(peer: Peer | None) -> str | None:
+    """The first 8 characters, as the log shows them, of the certificate that the peer showed."""
+    return peer.thumbprint[:8] if peer is not None and peer.thumbprint is not None else None
+
+
+def event_of(incident: Incident, listener: str, environment: str | None) -> Event:
+    """The log's event for what a listener reports."""
+    kind, text, trouble = incident.kind, incident.text or incident.kind.sentence, incident.error
+    peer = incident.peer.address if incident.peer is not None else None
+    if trouble is not None:
+        return InternalError(where="listener", trace=trace(trouble))
+    if kind in _REFUSED:
+        return ConnectionRefused(
+            peer=peer,
+            listener=listener,
+            environment=environment,
+            reason=_REFUSED[kind],
+            text=text,
+            thumbprint=_thumbprint(incident.peer),
+        )
+    if kind in _TIMED_OUT:
+        return ConnectionTimedOut(
+            peer=peer, listener=listener, environment=environment, reason=_TIMED_OUT[kind], text=text
+        )
+    if kind in _BAD_FRAMES:
+        return FramingError(peer=peer, listener=listener, environment=environment, reason=_BAD_FRAMES[kind], text=text)
+    if kind in _LOST:
+        return ConnectionLost(peer=peer, listener=listener, environment=environment, reason=_LOST[kind], text=text)
+    if kind is Kind.BARE_CONNECT:
+        return ConnectionProbed(peer=peer, listener=listener)
+    if kind is Kind.OVERLOAD:
+        return OverloadStarted(listener=listener, environment=environment, reason="overload", text=text)
+    return InternalError(where="listener")
 
 
 def listening_ports(started: Sequence[tuple[Port, int]]) -> str:

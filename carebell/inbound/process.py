@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from carebell.environment_policy import EnvironmentPolicy
 from carebell.inbound.unit_of_work import UnitOfWork
@@ -29,6 +29,9 @@ from store.engine import Transaction
 from store.vault import Vault
 
 _USAGE_PRECISION: Final = timedelta(hours=1)
+
+
+ResultName = Literal["stored", "repeated", "reused", "older", "ignored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class ProcessingResult:
         doubtful: the fields that it decided although MSH-7 does not say whether it is newer than what was known.
     """
 
-    name: str
+    name: ResultName
     answer: Answer
     appointment: str | None = None
     appointment_ids: tuple[str, ...] = ()

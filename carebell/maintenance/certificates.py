@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from carebell.inbound.trust import days_left, read_signer
 from certs.certificate import SigningCertificate
 from certs.rotation import expiry_warnings, unused_for
 from config.load import Loaded
-from journal.events import Event
+from journal.events.certificates import (
+    CertificateExpired,
+    CertificateExpiring,
+    CertificateLoaded,
+    CertificateRotated,
+    CertificateUnused,
+)
+from journal.events.shared import CertificateFacts
 from journal.logs import Journal
 from journal.metrics import Metrics
 from store import usage
@@ -56,7 +62,7 @@ class Rotation:
         """At start: which certificates are in use."""
         for one in registered(self.loaded(), now):
             self.known.add((one.environment, one.certificate.thumbprint))
-            self.journal.emit(Event.CERTIFICATE_LOADED, **_facts(one, now))
+            self.journal.emit(CertificateLoaded(facts=_facts(one, now)))
 
     def changed(self, now: datetime) -> None:
         """After a reload: the certificates that are new."""
@@ -66,38 +72,46 @@ class Rotation:
         self.known.update((one.environment, one.certificate.thumbprint) for one in found)
         for one in found:
             if (one.environment, one.certificate.thumbprint) not in old:
-                active = sum(other.environment == one.environment for other in found)
+                active = [other.certificate.thumbprint[:8] for other in found if other.environment == one.environment]
                 self.journal.emit(
-                    Event.CERTIFICATE_ROTATED, environment=one.environment, active=active,
-                    thumbprint=one.certificate.thumbprint[:8], file=one.file.name,
-                )  # fmt: skip
+                    CertificateRotated(
+                        environment=one.environment,
+                        active=",".join(active),
+                        thumbprint=one.certificate.thumbprint[:8],
+                        file=one.file.name,
+                    )
+                )
 
     def look(self, now: datetime) -> None:
         """Once a day: warnings at 60, 30, 14, 7 and 1 days, expired and unused certificates. Blocking."""
         for one in registered(self.loaded(), now):
             certificate, facts = one.certificate, _facts(one, now)
-            self.metrics.certificate_days_left.labels(one.environment, certificate.thumbprint[:8]).set(
-                facts["days_left"]
-            )
+            self.metrics.certificate_days_left.labels(one.environment, certificate.thumbprint[:8]).set(facts.days_left)
             with self.store.write() as conn:
                 since = usage.asked_at(conn, one.environment, certificate.thumbprint, now)
                 active_since = usage.active_since(conn, one.environment, certificate.thumbprint, now)
                 last_used = usage.last_used(conn, one.environment, certificate.thumbprint)
             if now > certificate.not_after:
-                self.journal.emit(Event.CERTIFICATE_EXPIRED, **facts)
+                self.journal.emit(CertificateExpired(facts=facts))
             elif expiry_warnings(certificate.not_after, since=since, now=now):
-                self.journal.emit(Event.CERTIFICATE_EXPIRING, **facts)
+                self.journal.emit(CertificateExpiring(facts=facts))
             if unused_for(last_used, active_since=active_since, now=now) is not None:
-                facts.pop("not_after")
-                self.journal.emit(Event.CERTIFICATE_UNUSED, **facts)
+                self.journal.emit(
+                    CertificateUnused(
+                        environment=facts.environment,
+                        thumbprint=facts.thumbprint,
+                        file=facts.file,
+                        days_left=facts.days_left,
+                    )
+                )
 
 
-def _facts(one: Registered, now: datetime) -> dict[str, Any]:
+def _facts(one: Registered, now: datetime) -> CertificateFacts:
     certificate = one.certificate
-    return {
-        "environment": one.environment,
-        "thumbprint": certificate.thumbprint[:8],
-        "file": one.file.name,
-        "not_after": certificate.not_after,
-        "days_left": days_left(certificate.not_after, now),
-    }
+    return CertificateFacts(
+        environment=one.environment,
+        thumbprint=certificate.thumbprint[:8],
+        file=one.file.name,
+        not_after=certificate.not_after,
+        days_left=days_left(certificate.not_after, now),
+    )

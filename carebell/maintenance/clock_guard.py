@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
-from journal.events import Event
+from journal.events.service import ClockBelieved, ClockDoubted
 from journal.logs import Journal
 from scheduler.clock import Clock, RealClock
 from store.engine import Store
@@ -55,17 +55,17 @@ class ClockGuard:
         if self._since is None:
             self._since = counted
             self.journal.emit(
-                Event.CLOCK_DOUBTED, shift_seconds=round(ahead.total_seconds(), 1), seconds=PATIENCE.total_seconds()
+                ClockDoubted(shift_seconds=round(ahead.total_seconds(), 1), seconds=PATIENCE.total_seconds())
             )
         if counted - self._since >= PATIENCE.total_seconds():
             self._settle(wall, counted, "stayed")
             return wall
         return steady
 
-    def _settle(self, wall: datetime, counted: float, reason: str) -> None:
+    def _settle(self, wall: datetime, counted: float, reason: Literal["put_right", "stayed"]) -> None:
         self._believed = (wall, counted)
         if self._since is not None:
-            self.journal.emit(Event.CLOCK_BELIEVED, reason=reason, seconds=round(counted - self._since, 1))
+            self.journal.emit(ClockBelieved(reason=reason, seconds=round(counted - self._since, 1)))
             self._since = None
 
 

@@ -11,7 +11,10 @@ from functools import partial
 from typing import Final
 
 from carebell.maintenance.supervisor import Supervisor
-from journal.events import Event
+from journal.events.database import DatabaseRecovered, DatabaseUnavailable
+from journal.events.retention import PurgeFailed
+from journal.events.service import ClockJumped, InternalError
+from journal.events.shared import TaskName
 from journal.logs import Journal
 from journal.traces import trace
 from scheduler.clock import Clock, RealClock
@@ -52,7 +55,7 @@ class PeriodicTask:
     run: what it does.
     """
 
-    name: str
+    name: TaskName
     seconds: float
     run: Callable[[], Awaitable[None]]
 
@@ -135,23 +138,23 @@ class PeriodicTasks:
                 self._finished[task.name] = self._seconds()
                 self._log_recovery(task.name)
 
-    def _log_failure(self, name: str, error: Exception) -> None:
+    def _log_failure(self, name: TaskName, error: Exception) -> None:
         fault = classify(error)
         if fault is not None and fault.transient:
             if name not in self._unavailable:
                 self._unavailable[name] = self._seconds()
-                self._journal.emit(Event.DATABASE_UNAVAILABLE, database=self._database, reason=fault.code)
+                self._journal.emit(DatabaseUnavailable(database=self._database, reason=fault.code, trace=trace(error)))
         elif name == "housekeeping":
             reason = fault.code if fault is not None else "INTERNAL"
-            self._journal.emit(Event.PURGE_FAILED, reason=reason, **trace(error))
+            self._journal.emit(PurgeFailed(reason=reason, trace=trace(error)))
         else:
-            self._journal.emit(Event.INTERNAL_ERROR, where=name, **trace(error))
+            self._journal.emit(InternalError(where=name, trace=trace(error)))
 
     def _log_recovery(self, name: str) -> None:
         since = self._unavailable.pop(name, None)
         if since is not None:
             seconds = round(self._seconds() - since, 1)
-            self._journal.emit(Event.DATABASE_RECOVERED, database=self._database, seconds=seconds)
+            self._journal.emit(DatabaseRecovered(database=self._database, seconds=seconds))
 
 
 class ClockComparison:
@@ -180,7 +183,7 @@ class ClockComparison:
             return
         shift = (now - before[1]).total_seconds() - (counted - before[0])
         if abs(shift) > _CLOCK_JUMP_SECONDS:
-            self._journal.emit(Event.CLOCK_JUMPED, shift_seconds=round(shift, 1))
+            self._journal.emit(ClockJumped(shift_seconds=round(shift, 1)))
             self._on_jump()
 
 

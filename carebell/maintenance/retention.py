@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from carebell.maintenance.clock_guard import ClockGuard
-from journal.events import Event
+from journal.events.retention import DayKeyDestroyed, PhoneForgotten, PurgeFinished
+from journal.events.service import LeaseAcquired, LeaseLost
 from journal.logs import Journal
 from scheduler.clock import Clock
 from store import forgetting, leases, receipts, restore
@@ -49,9 +51,7 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
             appointments += 1
             suppressed += one.suppressed
             if journal is not None:
-                journal.emit(
-                    Event.PHONE_FORGOTTEN, environment=one.environment, appointment=one.reference, reason="due"
-                )
+                journal.emit(PhoneForgotten(environment=one.environment, appointment=one.reference, reason="due"))
         if len(page) < PAGE:
             break
     with store.write() as conn:
@@ -73,7 +73,8 @@ class Retention:
     Args:
         marker: the restore marker's file, beside the key ring.
         doubt: of a clock that jumps ahead; None: the clock is a rehearsal's and always right.
-        certificates: called once a day with `now`: emits what is to be said about the senders' certificates.
+        certificates: called once a day with `now`; it logs which of the senders' certificates expire or are unused.
+        seconds: a monotonic counter, for the log.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Retention:
         journal: Journal,
         certificates: Callable[[datetime], None],
         doubt: ClockGuard | None = None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -96,6 +98,7 @@ class Retention:
         self._journal = journal
         self._certificates = certificates
         self._doubt = doubt
+        self._seconds = seconds
         self._swept_at: datetime | None = None
         self._beat_at: datetime | None = None
         self._looked_at: datetime | None = None
@@ -110,13 +113,19 @@ class Retention:
         if not self._holds_the_job(now):
             return
         if self._due(self._swept_at, SWEEP_EVERY, certain) or self._unsettled or self._anything_to_forget(certain):
+            began = self._seconds()
             purged = forget_now(self._store, self._vault, certain, self._journal)
             self._swept_at, self._unsettled = certain, not purged.files_settled
             if purged.keys:
-                self._journal.emit(Event.DAY_KEY_DESTROYED, count=purged.keys)
+                self._journal.emit(DayKeyDestroyed(count=purged.keys))
             if purged.appointments or purged.messages:
                 self._journal.emit(
-                    Event.PURGE_FINISHED, appointments=purged.appointments, messages=purged.messages, count=purged.keys
+                    PurgeFinished(
+                        appointments=purged.appointments,
+                        messages=purged.messages,
+                        count=purged.keys,
+                        seconds=round(self._seconds() - began, 2),
+                    )
                 )
         if self._due(self._looked_at, timedelta(days=1), now):
             self._looked_at = now
@@ -124,11 +133,12 @@ class Retention:
 
     def _holds_the_job(self, now: datetime) -> bool:
         with self._store.write() as conn:
-            mine = leases.acquire(conn, JOB, self._node, now=now, lasts=LEASE)
-        if mine is not self._had_the_job:
-            self._journal.emit(Event.LEASE_ACQUIRED if mine else Event.LEASE_LOST, name=JOB, node=self._node)
-            self._had_the_job = mine
-        return mine
+            acquired = leases.acquire(conn, JOB, self._node, now=now, lasts=LEASE)
+        if acquired is not self._had_the_job:
+            lease = LeaseAcquired(name=JOB, node=self._node) if acquired else LeaseLost(name=JOB, node=self._node)
+            self._journal.emit(lease)
+            self._had_the_job = acquired
+        return acquired
 
     def _anything_to_forget(self, now: datetime) -> bool:
         with self._store.read() as conn:

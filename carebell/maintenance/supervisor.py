@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from journal.events import Event
+from journal.events.service import BackgroundTaskEnded
+from journal.events.shared import NO_TRACE
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.traces import trace
@@ -93,9 +94,14 @@ class Supervisor:
             if self.seconds() - began >= STEADY:
                 pause = FIRST_PAUSE
             self.journal.emit(
-                Event.BACKGROUND_TASK_ENDED, name=background.name, seconds=pause, count=background.restarts + 1,
-                **(trace(failure) if failure is not None else {"reason": "returned"}),
-            )  # fmt: skip
+                BackgroundTaskEnded(
+                    name=background.name,
+                    reason="returned" if failure is None else "failed",
+                    count=background.restarts + 1,
+                    seconds=pause,
+                    trace=NO_TRACE if failure is None else trace(failure),
+                )
+            )
             await self.sleep(pause)
             background.restarts += 1
             self.metrics.background_task_restarts.labels(background.name).inc()

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from journal.events import Event
+from journal.events.gateway import BreakerClosed, BreakerOpened, OptOutRecorded
+from journal.events.service import AlarmName, AlarmRaised
+from journal.events.shared import SmsIdentity
+from journal.events.sms import SmsFailed, SmsRetry, SmsStatus, SmsSuppressed, SmsUnknown
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier import outcomes
@@ -36,15 +39,20 @@ PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30
 Scopes = tuple[tuple[HoldScope, str], ...]
 
 
-def facts(row: OutboxRow) -> dict[str, Any]:
+_ALARMS: Final[dict[Alert, tuple[AlarmName, str]]] = {
+    Alert.UNMAPPED: ("sms_unmapped", "The gateway gave a code that no table of ours knows: look it up there."),
+    Alert.CONFIGURATION: (
+        "sms_configuration",
+        "The account or the text is refused, not the patient's number: see the code.",
+    ),
+    Alert.RATE: ("sms_rate", "Many texts of this sender failed with this code within an hour."),
+}
+"""Of an alert: the alarm's name and sentence. A breaker's alarm is its own event."""
+
+
+def identity_of(row: OutboxRow) -> SmsIdentity:
     """The fields that every line about a text has."""
-    return {
-        "environment": row.environment,
-        "appointment": row.reference,
-        "kind": row.kind.value,
-        "rule": row.rule,
-        "sms": row.id,
-    }
+    return SmsIdentity(environment=row.environment, appointment=row.reference, kind=row.kind, rule=row.rule, sms=row.id)
 
 
 def _scopes(row: OutboxRow) -> Scopes:
@@ -82,7 +90,7 @@ class DeliveryRecorder:
                 receipts.advance_status(conn, row.id, row.attempts, state, at=now, message_id=receipt.message_id)
         if taken and holds.open_breakers(conn):
             for row, _ in taken:
-                self._probe_went_well(conn, row, by="create")
+                self._probe_went_well(conn, row, now, by="create")
         return [
             row
             for row, receipt in answers
@@ -107,23 +115,23 @@ class DeliveryRecorder:
             return _say_nothing
         outcome: Outcome | None = None
         if state is SmsState.DELIVERED:
-            self._probe_went_well(conn, row, by="delivery")
+            self._probe_went_well(conn, row, now, by="delivery")
         if state in (SmsState.UNDELIVERED, SmsState.FAILED) and failure is not None:
             outcome = outcomes.policy(failure, _context(row, now))
             self._consequences(conn, row, outcome, now)
             if outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
                 receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
-        often = outcome is not None and outcome.alert is Alert.RATE and self._is_frequent(conn, row, outcome, now)
+        failures = self._failures(conn, row, outcome, now) if outcome is not None and outcome.alert is Alert.RATE else 0
 
         def say() -> None:
             self._metrics.sms.labels(row.environment, row.kind.value, state.value, str(code or "")).inc()
             self._journal.emit(
-                Event.SMS_STATUS, **facts(row), sid=message_id, state=state.value, code=code, source="gateway"
+                SmsStatus(identity=identity_of(row), sid=message_id, state=state, code=code, source="gateway")
             )
             if outcome is not None and outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
                 self._log_outcome(row, outcome, None)
             elif outcome is not None:
-                self._alert(row, outcome, often=often)
+                self._alert(row, outcome, failures)
 
         return say
 
@@ -141,7 +149,7 @@ class DeliveryRecorder:
     def log_suppressed(self, row: OutboxRow) -> None:
         """The line of a text that the claim found not to leave."""
         self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
-        self._journal.emit(Event.SMS_SUPPRESSED, **facts(row), reason=row.reason.value, due=row.due)
+        self._journal.emit(SmsSuppressed(identity=identity_of(row), reason=row.reason, due=row.due))
 
     def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
         again = False
@@ -183,7 +191,7 @@ class DeliveryRecorder:
         probe_at = now + PROBES[min(failed + 1, len(PROBES) - 1)]
         if holds.trip(conn, scope, name, code=outcome.code or 0, at=now, probe_at=probe_at):
             self._journal.emit(
-                Event.BREAKER_OPENED, scope=scope, environment=row.environment, sender=row.sender, code=outcome.code
+                BreakerOpened(scope=scope, environment=row.environment, sender=row.sender, code=outcome.code)
             )
 
     def _probes(self, conn: Transaction, row: OutboxRow, scope: HoldScope, name: str) -> Breaker | None:
@@ -192,12 +200,14 @@ class DeliveryRecorder:
         late = known is not None and row.claimed_at is not None and row.claimed_at > known.opened_at
         return known if late else None
 
-    def _probe_went_well(self, conn: Transaction, row: OutboxRow, *, by: Literal["create", "delivery"]) -> None:
+    def _probe_went_well(
+        self, conn: Transaction, row: OutboxRow, now: datetime, *, by: Literal["create", "delivery"]
+    ) -> None:
         """Close what this text tried. Where deliveries failed, that a create is taken proves nothing."""
         for scope, name in _scopes(row):
             tried = self._probes(conn, row, scope, name)
             if tried is not None and (by == "delivery" or not failure_of(tried.code).of_delivery):
-                self._close(conn, row, scope, name)
+                self._close(conn, row, scope, tried, now)
 
     def _probe_was_refused(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         """A probe was refused for what it is itself: that says who we are was accepted, and by an opt-out our sender too.
@@ -210,24 +220,30 @@ class DeliveryRecorder:
                 continue
             proven = not failure_of(tried.code).of_delivery and (scope is HoldScope.ENVIRONMENT or outcome.opt_out)
             if proven:
-                self._close(conn, row, scope, name)
+                self._close(conn, row, scope, tried, now)
             else:
                 holds.probe_again(conn, scope, name, at=now)
 
-    def _close(self, conn: Transaction, row: OutboxRow, scope: HoldScope, name: str) -> None:
-        if holds.reset(conn, scope, name):
-            self._journal.emit(Event.BREAKER_CLOSED, scope=scope, environment=row.environment, sender=row.sender)
+    def _close(self, conn: Transaction, row: OutboxRow, scope: HoldScope, breaker: Breaker, now: datetime) -> None:
+        if holds.reset(conn, breaker.scope, breaker.name):
+            seconds = round((now - breaker.opened_at).total_seconds(), 1)
+            self._journal.emit(
+                BreakerClosed(scope=scope, environment=row.environment, sender=row.sender, seconds=seconds)
+            )
 
-    def _is_frequent(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
+    def _failures(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> int:
+        """How many texts of this sender failed with this code lately."""
         if row.sender is None or outcome.code is None:
-            return False
-        return receipts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN) >= _RATE_ALARM
+            return 0
+        return receipts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN)
 
     def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
         if not outcome.opt_out or row.phone_key is None or row.sender is None:
             return
         if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="refusal", since=now)):
-            self._journal.emit(Event.OPT_OUT_RECORDED, environment=row.environment, sender=row.sender, source="refusal")
+            self._journal.emit(
+                OptOutRecorded(environment=row.environment, sender=row.sender, to=None, source="refusal")
+            )
 
     def _log_outcome(self, row: OutboxRow, outcome: Outcome, to: PhoneNumber | None) -> None:
         state = {
@@ -240,27 +256,53 @@ class DeliveryRecorder:
         self._metrics.sms.labels(row.environment, row.kind.value, state, reason).inc()
         masked = to.masked if to is not None else None
         if outcome.action is DeliveryAction.UNKNOWN:
-            self._journal.emit(Event.SMS_UNKNOWN, **facts(row), to=masked, reason=outcome.why, attempt=row.attempts)
+            self._journal.emit(
+                SmsUnknown(identity=identity_of(row), to=masked, reason=outcome.why, attempt=row.attempts)
+            )
         elif outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
             self._journal.emit(
-                Event.SMS_RETRY, **facts(row), code=outcome.code, reason=outcome.why, attempt=row.attempts,
-                next_at=outcome.at,
-            )  # fmt: skip
+                SmsRetry(
+                    identity=identity_of(row),
+                    code=outcome.code,
+                    reason=outcome.why,
+                    attempt=row.attempts,
+                    next_at=outcome.at,
+                )
+            )
         elif outcome.action is DeliveryAction.EXPIRED:
-            self._journal.emit(Event.SMS_SUPPRESSED, **facts(row), reason=Reason.EXPIRED.value, due=row.due)
+            self._journal.emit(SmsSuppressed(identity=identity_of(row), reason=Reason.EXPIRED, due=row.due))
         else:
             self._journal.emit(
-                Event.SMS_FAILED, **facts(row), to=masked, code=outcome.code, state=SmsState.FAILED.value,
-                attempt=row.attempts,
-            )  # fmt: skip
+                SmsFailed(
+                    identity=identity_of(row),
+                    to=masked,
+                    code=outcome.code,
+                    state=SmsState.FAILED,
+                    attempt=row.attempts,
+                    sid=row.sid,
+                )
+            )
         self._alert(row, outcome)
 
-    def _alert(self, row: OutboxRow, outcome: Outcome, *, often: bool = False) -> None:
-        """For a person. A breaker's alarm is its own line, once; a rate is alarming only in numbers."""
-        if outcome.alert is None or outcome.alert is Alert.BREAKER or (outcome.alert is Alert.RATE and not often):
+    def _alert(self, row: OutboxRow, outcome: Outcome, failures: int = 0) -> None:
+        """For a person. A breaker's alarm is its own line, once; `RATE` is alarming only if there were many failures lately."""
+        if outcome.alert is None or outcome.alert is Alert.BREAKER:
             return
+        rate = outcome.alert is Alert.RATE
+        if rate and failures < _RATE_ALARM:
+            return
+        alarm, problem = _ALARMS[outcome.alert]
         self._journal.emit(
-            Event.ALARM_RAISED, alarm=f"sms_{outcome.alert.value}", value=outcome.code, environment=row.environment
+            AlarmRaised(
+                alarm=alarm,
+                value=failures if rate else None,
+                limit=_RATE_ALARM if rate else None,
+                environment=row.environment,
+                problem=problem,
+                code=outcome.code,
+                appointment=row.reference,
+                sms=row.id,
+            )
         )
 
 

@@ -21,20 +21,23 @@ from queue import SimpleQueue
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
-from carebell.outbound.delivery import DeliveryRecorder, facts
+from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.render import sms_of
 from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.send_policy import Budgets, SendPolicy
-from journal.events import Event
+from journal.events.service import InternalError
+from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
 from journal.metrics import Metrics
+from journal.traces import trace
 from notifier.gateway import Accepted, Ambiguous, Gateway, Receipt, Sms
 from notifier.rates import default_rate
 from notifier.recipients import Allowed, may_text
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
+from scheduler.sms import SmsState
 from store import outbox, rates
 from store.claims import Claimed, Round, claim, still_sendable
 from store.engine import Store, Transaction
@@ -117,9 +120,13 @@ class Dispatcher:
             if found.unreadable:
                 first = found.unreadable[0]
                 self._journal.emit(
-                    Event.NUMBER_UNREADABLE, environment=first.environment, appointment=first.reference,
-                    count=len(found.unreadable), next_at=first.next_attempt_at,
-                )  # fmt: skip
+                    NumberUnreadable(
+                        environment=first.environment,
+                        appointment=first.reference,
+                        count=len(found.unreadable),
+                        next_at=first.next_attempt_at,
+                    )
+                )
             if found.claimed:
                 taken += await asyncio.to_thread(self._post_all, found.claimed)
             if len(found.claimed) + len(found.suppressed) + len(found.postponed) < BATCH:
@@ -199,7 +206,12 @@ class Dispatcher:
             if sms is not None:
                 receipt = self._gateway.send(sms)
         except Exception as error:
-            self._journal.emit(Event.INTERNAL_ERROR, exception=type(error).__name__)
+            row = one.row
+            self._journal.emit(
+                InternalError(
+                    where="dispatcher", environment=row.environment, appointment=row.reference, trace=trace(error)
+                )
+            )
             receipt = Ambiguous(why="gateway_error")
         finally:
             self._in_flight.leave(one.row.appointment)
@@ -268,17 +280,18 @@ class Dispatcher:
         metrics.sms_late_seconds.observe(max(late, 0.0))
         metrics.gateway_seconds.observe(one.seconds)
         self._journal.emit(
-            Event.SMS_SENT,
-            **facts(row),
-            to=one.claimed.recipient.masked,
-            segments=row.segments,
-            attempt=row.attempts,
-            sid=receipt.message_id,
-            state=receipt.status.value,
-            due=row.due,
-            late_seconds=round(late, 1),
-            milliseconds=round(one.seconds * 1000, 1),
-            sender=row.sender,
+            SmsSent(
+                identity=identity_of(row),
+                to=one.claimed.recipient.masked,
+                segments=row.segments,
+                attempt=row.attempts,
+                sid=receipt.message_id,
+                state=SmsState(receipt.status.value),
+                due=row.due,
+                late_seconds=round(late, 1),
+                milliseconds=round(one.seconds * 1000, 1),
+                sender=row.sender,
+            )
         )
 
 

@@ -14,15 +14,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
-from carebell.outbound.delivery import DeliveryRecorder, facts
+from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.render import sms_of
-from journal.events import Event
+from journal.events.retention import GatewayCopyDeleted, GatewayCopyKept
+from journal.events.service import AlarmRaised
+from journal.events.sms import SmsResolved, SmsUnknown
 from journal.logs import Journal
 from notifier.gateway import DeliveryStatus, Gateway, GatewayUnavailableError, Resend, Sms
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
-from scheduler.sms import SmsKind
+from scheduler.sms import SmsKind, SmsState
 from store import receipts
 from store.appointment_repository import load
 from store.engine import Store
@@ -36,6 +38,14 @@ GATEWAY_KEEPS: Final = timedelta(days=14)
 FORGET_AGAIN: Final = timedelta(hours=1)
 SENT_TWICE: Final = 2
 """Doubts after which a cancellation is left alone: the first one allowed one create more."""
+_UNKNOWN: Final = (
+    "It is not known whether this text left, and the gateway's list does not show: look into the gateway's own log."
+)
+
+
+def _since(row: OutboxRow, now: datetime) -> float | None:
+    """Seconds since the text was claimed."""
+    return round((now - row.claimed_at).total_seconds(), 1) if row.claimed_at is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,7 @@ class Reconciliation:
             lost = [receipts.by_id(conn, outbox_id) for outbox_id in receipts.expire_leases(conn, now)]
         for row in lost:
             if row is not None:
-                self.journal.emit(Event.SMS_UNKNOWN, **facts(row), reason="lease_expired", attempt=row.attempts)
+                self.journal.emit(SmsUnknown(identity=identity_of(row), reason="lease_expired", attempt=row.attempts))
 
     # Unknown fates
 
@@ -80,7 +90,15 @@ class Reconciliation:
             found = known.get(row.appointment)
             settled = found is not None and self._resolve_one(row, found.appointment, now)
             if not settled and row.checked_at is None:
-                self.journal.emit(Event.ALARM_RAISED, alarm="sms_unknown", environment=row.environment)
+                self.journal.emit(
+                    AlarmRaised(
+                        alarm="sms_unknown",
+                        environment=row.environment,
+                        problem=_UNKNOWN,
+                        appointment=row.reference,
+                        sms=row.id,
+                    )
+                )
         if rows:
             with self.store.write() as conn:
                 receipts.checked(conn, [row.id for row in rows], now)
@@ -102,10 +120,16 @@ class Reconciliation:
             with self.store.write() as conn:
                 receipts.accepted(conn, [Acceptance(row.id, row.attempts, message.message_id)], at=now)
                 say = self.delivery.report(conn, row, message.status, message.failure, message.message_id, now)
+            state = SmsState((message.status or DeliveryStatus.ACCEPTED).value)
             self.journal.emit(
-                Event.SMS_RESOLVED, **facts(row), state=(message.status or DeliveryStatus.ACCEPTED).value,
-                sid=message.message_id, source="gateway_list",
-            )  # fmt: skip
+                SmsResolved(
+                    identity=identity_of(row),
+                    state=state,
+                    sid=message.message_id,
+                    source="gateway_list",
+                    seconds=_since(row, now),
+                )
+            )
             say()
             return True
         # A text with other words may be this one, written before the appointment or the templates changed.
@@ -114,7 +138,15 @@ class Reconciliation:
         with self.store.write() as conn:
             again = receipts.resend(conn, row.id, row.attempts, until=now)
         if again:
-            self.journal.emit(Event.SMS_RESOLVED, **facts(row), state="due", source="not_in_gateway_list")
+            self.journal.emit(
+                SmsResolved(
+                    identity=identity_of(row),
+                    state=SmsState.DUE,
+                    sid=None,
+                    source="not_in_gateway_list",
+                    seconds=_since(row, now),
+                )
+            )
         return True
 
     def _may_resend(self, row: OutboxRow, now: datetime) -> bool:
@@ -179,6 +211,6 @@ class Reconciliation:
                     receipts.forget_later(conn, message_id, now + FORGET_AGAIN)
         for message_id, since in due:
             if gone[message_id]:
-                self.journal.emit(Event.GATEWAY_COPY_DELETED, sid=message_id)
+                self.journal.emit(GatewayCopyDeleted(sid=message_id))
             elif now - since > GATEWAY_KEEPS:
-                self.journal.emit(Event.GATEWAY_COPY_KEPT, sid=message_id)
+                self.journal.emit(GatewayCopyKept(sid=message_id))

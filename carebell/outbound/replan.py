@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime
 
 from carebell.environment_policy import EnvironmentPolicy
-from journal.events import Event
+from journal.events.configuration import Replanned
 from journal.logs import Journal
 from scheduler.clock import Clock
 from scheduler.sms import SmsState
@@ -30,11 +32,19 @@ def replan(stored: StoredAppointment, policy: EnvironmentPolicy, now: datetime) 
     )
 
 
-def replan_environment(store: Store, vault: Vault, clock: Clock, policy: EnvironmentPolicy, journal: Journal) -> int:
+def replan_environment(
+    store: Store,
+    vault: Vault,
+    clock: Clock,
+    policy: EnvironmentPolicy,
+    journal: Journal,
+    seconds: Callable[[], float] = time.monotonic,
+) -> int:
     """Plan every appointment to come of one environment; how many had changes. Blocking: runs in a thread.
 
     Each page is a transaction of its own, so that messages are stored between two pages and nothing waits long.
     """
+    began = seconds()
     after, appointments, changed, planned, withdrawn = "", 0, 0, 0, 0
     while True:
         now = clock.now()
@@ -54,7 +64,13 @@ def replan_environment(store: Store, vault: Vault, clock: Clock, policy: Environ
             break
         after = page[-1].appointment.id
     journal.emit(
-        Event.REPLANNED, environment=policy.name, appointments=appointments, planned=planned, withdrawn=withdrawn,
-        configuration=policy.config_version,
-    )  # fmt: skip
+        Replanned(
+            environment=policy.name,
+            appointments=appointments,
+            planned=planned,
+            withdrawn=withdrawn,
+            seconds=round(seconds() - began, 2),
+            configuration=policy.config_version,
+        )
+    )
     return changed

@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Final
 
 from carebell.outbound.delivery import DeliveryRecorder
-from journal.events import Event
+from journal.events.gateway import (
+    HttpClosed,
+    OptOutRecorded,
+    OptOutRestored,
+    ReplyRepeated,
+    ReplyUnclear,
+    WebhookRefused,
+)
+from journal.events.service import InternalError
+from journal.events.shared import OptOutSource
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
@@ -62,21 +71,24 @@ class Webhooks:
     def report(self, event: WebhookEvent) -> None:
         """Refused webhooks and our own faults, for the log."""
         if event.error is not None:
-            self._journal.emit(Event.INTERNAL_ERROR, where="webhook", **trace(event.error))
+            self._journal.emit(InternalError(where="webhook", trace=trace(event.error)))
         elif event.code != "ok":
             self._metrics.webhooks_refused.labels(event.code).inc()
             self._repeats.emit(
-                Event.WEBHOOK_REFUSED, reason=event.code, source=source_of(event.peer or ""), lines=_LINES,
-                values={"path": event.webhook, "reason": event.code, "peer": event.peer},
-            )  # fmt: skip
+                WebhookRefused(path=event.webhook, reason=event.code, peer=event.peer),
+                reason=event.code,
+                source=source_of(event.peer or ""),
+                lines=_LINES,
+            )
 
     def closed(self, connection: Closed) -> None:
-        """What did not get as far as a webhook."""
+        """A connection that ended before a webhook was called."""
         self._metrics.connections_refused.labels("http", connection.reason).inc()
         self._repeats.emit(
-            Event.HTTP_CLOSED, reason=connection.reason, source=source_of(connection.peer or ""),
-            values={"peer": connection.peer, "reason": connection.reason},
-        )  # fmt: skip
+            HttpClosed(peer=connection.peer, reason=connection.reason),
+            reason=connection.reason,
+            source=source_of(connection.peer or ""),
+        )
 
     def _status(self, update: StatusUpdate) -> None:
         now = self._clock.now()
@@ -116,10 +128,12 @@ class Webhooks:
                         after=sender, at=now,
                     )  # fmt: skip
         if known:
-            self._journal.emit(Event.REPLY_REPEATED, to=reply.phone.masked, sender=reply.senders[0], source="webhook")
-        event = Event.OPT_OUT_RECORDED if stops else Event.OPT_OUT_RESTORED
+            self._journal.emit(ReplyRepeated(sender=reply.senders[0], to=reply.phone.masked, source="webhook"))
         for sender in changed:
-            self._journal.emit(event, sender=sender, to=reply.phone.masked, source=source)
+            if stops:
+                self._journal.emit(OptOutRecorded(sender=sender, to=reply.phone.masked, source=source))
+            else:
+                self._journal.emit(OptOutRestored(sender=sender, to=reply.phone.masked, source=source))
 
     def _unclear(self, reply: Unclear) -> None:
         """A line for staff, once for each text; nothing of it is kept but its id at the gateway."""
@@ -127,7 +141,7 @@ class Webhooks:
             if not self._first_time(conn, reply, self._clock.now()):
                 return
         self._journal.emit(
-            Event.REPLY_UNCLEAR, sender=reply.senders[0], to=reply.phone.masked, sid=reply.message_id, source="webhook"
+            ReplyUnclear(sender=reply.senders[0], to=reply.phone.masked, sid=reply.message_id, source="webhook")
         )
 
     def _first_time(self, conn: Transaction, reply: Inbound, now: datetime) -> bool:
@@ -152,6 +166,6 @@ def _asked_for(reply: Inbound) -> str:
             return "other"
 
 
-def _source(reply: OptOut | OptIn) -> str:
+def _source(reply: OptOut | OptIn) -> OptOutSource:
     """Where an opt-out comes from. Staff can look at those that we heard among other words."""
     return "words" if isinstance(reply, OptOut) and reply.in_words else "webhook"

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from carebell.cli import app
 from config.model import Configuration, Environment, SmsSettings
 from docs.generate import DOCS, PAGES
-from journal.events import Event
+from journal.events import ENTRIES
 
 ROOT: Final = DOCS.parent
 WRITTEN: Final = sorted(
@@ -143,4 +143,4 @@ def test_the_night_guide_names_events_that_exist() -> None:
     table = guide.split("## What it says, what to do")[1].split("\n## ")[0]
     named = re.findall(r"^\| (?:many )?`(\w+)`", table, re.MULTILINE)
     assert len(named) > 8
-    assert set(named) <= {event.label for event in Event}
+    assert set(named) <= {entry.name for entry in ENTRIES.values()}

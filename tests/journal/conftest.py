@@ -6,16 +6,31 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from journal.events import Event
+from journal.events.base import FieldGroup
 from journal.logs import Journal, setup
 
 NOW = datetime(2026, 3, 9, 19, 0, 0, 123456, tzinfo=UTC)
+
+
+def some(event: type[Event], **values: Any) -> Event:
+    """An event with these values and no others, whatever the type checker would ask for."""
+    return _filled(event, values)  # type: ignore[no-any-return]  # made of any class
+
+
+def _filled(declared: Any, values: dict[str, Any]) -> Any:
+    arguments = {}
+    for field in fields(declared):
+        is_group = isinstance(field.type, type) and issubclass(field.type, FieldGroup)
+        arguments[field.name] = _filled(field.type, values) if is_group else values.get(field.name)
+    return declared(**arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,43 +7,82 @@ import re
 
 import pytest
 
-from journal.events import Event
+from journal.events import ENTRIES, Entry, name_of
+from journal.events.connections import ListenerDraining
+from journal.events.database import DatabaseUpgraded
+from journal.events.service import ClockBelieved
+from journal.events.sms import SmsSent
 from journal.fields import FIELDS
-from journal.reference import events_table, fields_table
+from journal.reference import events_table, fields_table, vocabularies
+from scheduler.sms import SmsKind, SmsState
 
 PATIENT = re.compile(r"phone|name$|body|content|payload|message_text|birth|address|mrn|dob")
 
 
-@pytest.mark.parametrize("event", Event, ids=lambda event: event.label)
-def test_is_documented(event: Event) -> None:
-    entry = event.value
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=lambda entry: entry.name)
+def test_is_documented(entry: Entry) -> None:
+    names = [field.name for field in entry.fields]
 
-    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", event.label)
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", entry.name)
     assert entry.level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
-    assert entry.meaning.endswith(".")
-    assert entry.advice.endswith(".")
+    assert re.fullmatch(r"[A-Z`].*\.", entry.meaning)
+    assert re.fullmatch(r"[A-Z`].*\.", entry.advice)
     assert "|" not in entry.meaning + entry.advice
-    assert set(entry.fields) <= set(FIELDS)
-    assert len(set(entry.fields)) == len(entry.fields)
+    assert set(names) <= set(FIELDS)
+    assert len(set(names)) == len(names) > 0
 
 
 @pytest.mark.parametrize(
-    "event", [event for event in Event if event.level >= logging.ERROR], ids=lambda event: event.label
+    "entry", [entry for entry in ENTRIES.values() if entry.level >= logging.ERROR], ids=lambda entry: entry.name
 )
-def test_an_error_says_what_to_do(event: Event) -> None:
-    assert event.value.advice != "Nothing to do."
+def test_an_error_says_what_to_do(entry: Entry) -> None:
+    assert entry.advice != "Nothing to do."
 
 
 def test_every_field_is_used_and_none_is_a_patients() -> None:
-    used = {name for event in Event for name in event.fields}
+    used = {field.name for entry in ENTRIES.values() for field in entry.fields}
 
     assert used == set(FIELDS)
     assert [name for name in FIELDS if PATIENT.search(name) and name != "name"] == []
 
 
+def test_an_events_name_is_its_classes_in_lower_case() -> None:
+    assert name_of(DatabaseUpgraded) == "database_upgraded"
+
+
+def test_a_group_stands_as_its_fields_where_it_is_declared() -> None:
+    fields = {field.name: field for field in ENTRIES[SmsSent].fields}
+
+    assert list(fields)[:7] == ["environment", "appointment", "kind", "rule", "sms", "to", "segments"]
+    assert fields["sms"].path == "identity.sms"
+    assert fields["kind"].values == tuple(SmsKind)
+    assert fields["state"].values == tuple(SmsState)
+    assert (fields["sid"].required, fields["due"].required) == (True, False)
+
+
+def test_a_mistake_in_an_event_is_an_error_of_its_types() -> None:
+    """mypy refuses each of these lines: it would report an `ignore` without an error as unused."""
+    with pytest.raises(TypeError):
+        ListenerDraining(listener="127.0.0.1:2575")  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        ListenerDraining(listener="127.0.0.1:2575", connections=1, peer="10.0.0.1")  # type: ignore[call-arg]
+    draining = ListenerDraining(listener="127.0.0.1:2575", connections="one")  # type: ignore[arg-type]
+    draining.connections = 1  # type: ignore[misc]
+    ClockBelieved(reason="because", seconds=1.0)  # type: ignore[arg-type]
+
+
 def test_the_tables_hold_every_event_and_field() -> None:
     events, fields = events_table().splitlines(), fields_table().splitlines()
 
-    assert [line.split("`")[1] for line in events[2:]] == [event.label for event in Event]
+    assert [line.split("`")[1] for line in events[2:]] == [entry.name for entry in ENTRIES.values()]
     assert [line.split("`")[1] for line in fields[2:]] == list(FIELDS)
     assert {line.count(" | ") for line in events[2:]} == {4}
+    assert {line.count(" | ") for line in fields[2:]} == {2}
+
+
+def test_a_fields_words_stand_beside_it() -> None:
+    rows = {line.split("`")[1]: line for line in fields_table().splitlines()[2:]}
+
+    assert rows["scope"].endswith("| `all` `environment` `sender` |")
+    assert "`clock_believed`: `put_right` `stayed`" in rows["reason"]
+    assert vocabularies("control_id") == {}

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from journal.events import Event
+from journal.events.connections import ConnectionProbed
+from journal.events.messages import MessageRefused
 from journal.logs import Journal, setup
 from journal.repeats import KEYS, KEYS_OF_SOURCE, LINES_OF_ALL, LINES_OF_SOURCE, SUMMARIES, RepeatLimiter
-from tests.journal.conftest import NOW
+from tests.journal.conftest import NOW, some
 
 
 class Written:
@@ -31,9 +32,19 @@ class Written:
         self, source: str = "192.0.2.1", reason: str = "SIG07", certificate: str | None = "AbCdEfGh", lines: int = 1
     ) -> None:
         self.limiter.emit(
-            Event.MESSAGE_REFUSED, reason=reason, source=source, certificate=certificate, lines=lines,
-            values={"code": reason, "peer": source, "thumbprint": certificate, "control_id": "C1", "environment": "test"},
-        )  # fmt: skip
+            some(
+                MessageRefused,
+                code=reason,
+                peer=source,
+                thumbprint=certificate,
+                control_id="C1",
+                environment="test",
+            ),
+            reason=reason,
+            source=source,
+            certificate=certificate,
+            lines=lines,
+        )
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.file.read_text("utf-8").splitlines()]
@@ -109,9 +120,7 @@ def test_a_crowd_of_sources_is_bounded_and_summed_up(written: Written) -> None:
 def test_debug_events_are_limited_and_not_summed_up(tmp_path: Path) -> None:
     written = Written(tmp_path)
     for _ in range(10):
-        written.limiter.emit(
-            Event.CONNECTION_PROBED, reason="bare_connect", source="192.0.2.1", values={"peer": "192.0.2.1"}
-        )
+        written.limiter.emit(some(ConnectionProbed, peer="192.0.2.1"), reason="bare_connect", source="192.0.2.1")
     assert len(written.lines()) == 1
     assert written.finished() == []
     written.journal.close()

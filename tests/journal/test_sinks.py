@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from journal.events import Event
+from journal.events.service import ServiceStarted, ServiceStopped
 from journal.logs import setup
 from journal.sinks import LogFile, wants_colour
-from tests.journal.conftest import NOW
+from tests.journal.conftest import NOW, some
 
 
 @pytest.fixture
@@ -110,12 +110,12 @@ def test_a_full_disk_is_counted_and_the_next_line_begins_anew(path: Path, monkey
         def full(_descriptor: int, _data: bytes) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        journal.emit(Event.SERVICE_STARTED, version="1")
+        journal.emit(some(ServiceStarted, version="1"))
         for broken in (half, full):
             monkeypatch.setattr(os, "write", broken)
-            journal.emit(Event.SERVICE_STARTED, version="lost")
+            journal.emit(some(ServiceStarted, version="lost"))
         monkeypatch.setattr(os, "write", real)
-        journal.emit(Event.SERVICE_STOPPED, reason="done")
+        journal.emit(some(ServiceStopped, reason="done"))
 
         assert journal.failures == len(failed) == 2
 

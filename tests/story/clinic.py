@@ -169,9 +169,13 @@ async def opened(
     """A started service, stopped at the end."""
     clock, terminal, loaded = SteppingClock(at), StringIO(), load(configuration)
     level = logging.getLevelNamesMapping()[loaded.configuration.log.level.upper()]
-    with setup(now=clock.now, file=loaded.configuration.log.file, terminal=terminal, level=level) as journal:
+    metrics = Metrics()
+    with setup(
+        now=clock.now, file=loaded.configuration.log.file, terminal=terminal, level=level,
+        on_dropped=metrics.log_fields_dropped.inc,
+    ) as journal:  # fmt: skip
         service = Service(
-            loaded=loaded, journal=journal, metrics=Metrics(), clock=clock, pace=pace, reloads=reloads, environ={},
+            loaded=loaded, journal=journal, metrics=metrics, clock=clock, pace=pace, reloads=reloads, environ={},
             gateway=gateway,
         )  # fmt: skip
         await service.start()
@@ -179,3 +183,4 @@ async def opened(
             yield Clinic(folder=configuration.parent, service=service, clock=clock, terminal=terminal)
         finally:
             await service.stop()
+        assert journal.dropped == {}

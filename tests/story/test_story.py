@@ -57,6 +57,9 @@ async def test_from_booking_to_forgetting(tmp_path: Path) -> None:
         ]
         assert await clinic.pass_to(MOVED + timedelta(days=2)) == []
     assert len(texts(tmp_path)) == 5
+    assert b"carebell_log_fields_dropped_total 0.0" in clinic.service.metrics.render().splitlines()
+    assert {line["effect"] for line in clinic.events("message_accepted")} == {"stored"}
+    assert [line["speed"] for line in clinic.events("service_started")] == [1]
 
 
 async def test_the_phone_is_forgotten_when_the_visit_begins(tmp_path: Path) -> None:

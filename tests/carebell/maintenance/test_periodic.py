@@ -80,7 +80,7 @@ async def running(
     supervisor = Supervisor(journal=journal, metrics=Metrics(), seconds=counter)
     periodic = PeriodicTasks(journal=journal, database="sqlite", seconds=counter, supervisor=supervisor)
     for name, (period, work) in tasks.items():
-        periodic.start(PeriodicTask(name=name, seconds=period, run=work))
+        periodic.start(PeriodicTask(name=name, seconds=period, run=work))  # type: ignore[arg-type]  # any name does here
     try:
         yield periodic
     finally:

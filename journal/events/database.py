@@ -1,0 +1,44 @@
+"""The database and its keys."""
+
+import logging
+
+from journal.events.base import Event, event
+from journal.events.shared import Trace
+
+
+@event(logging.INFO)
+class DatabaseUpgraded(Event):
+    """The database was brought to this version's tables."""
+
+    database: str
+    version: str
+    seconds: float
+
+
+@event(
+    logging.CRITICAL,
+    "Check the disk and the database server. Senders keep their messages; no restart is needed afterwards.",
+)
+class DatabaseUnavailable(Event):
+    """The database cannot be used; messages get no answer and texts wait."""
+
+    database: str
+    reason: str
+    trace: Trace
+
+
+@event(logging.INFO)
+class DatabaseRecovered(Event):
+    """The database works again."""
+
+    database: str
+    seconds: float
+
+
+@event(logging.INFO, "Back up the key file and the database: no backup from before opens with this key file.")
+class KeyRotated(Event):
+    """Every day's key is wrapped under a new master key; the one before is gone from the key file."""
+
+    key: int
+    count: int
+    actor: str

@@ -1,0 +1,119 @@
+"""What stops texts, what patients answer, and the HTTP port."""
+
+import logging
+from typing import Literal
+
+from journal.events.base import Event, event
+from journal.events.shared import OptOutSource
+from scheduler.sms import HoldScope
+
+
+@event(
+    logging.CRITICAL,
+    "Resolve what `code` names at the gateway (token, account, number). Sending resumes by itself.",
+)
+class BreakerOpened(Event):
+    """An account or sender problem stopped sending; texts wait."""
+
+    scope: HoldScope
+    environment: str
+    sender: str | None
+    code: int | None
+
+
+@event(logging.INFO)
+class BreakerClosed(Event):
+    """Sending resumed."""
+
+    scope: HoldScope
+    environment: str
+    sender: str | None
+    seconds: float
+
+
+@event(logging.WARNING, "Look at `carebell outbox`, then run `carebell release` or let the texts expire.")
+class HoldStarted(Event):
+    """Texts wait for a person: those of `environment`, or without one those of all environments."""
+
+    environment: str | None
+    reason: str
+    source: Literal["command", "restore"]
+    actor: str | None
+
+
+@event(logging.INFO)
+class HoldReleased(Event):
+    """Texts leave again: those of `environment`, or without one those of all environments."""
+
+    environment: str | None
+    source: Literal["command"]
+    actor: str
+
+
+@event(logging.INFO)
+class OptOutRecorded(Event):
+    """A number asked for no more texts from this sender."""
+
+    environment: str | None = None
+    sender: str
+    to: str | None
+    source: OptOutSource
+
+
+@event(logging.INFO)
+class OptOutRestored(Event):
+    """A number wants texts from this sender again."""
+
+    sender: str
+    to: str | None
+    source: OptOutSource
+
+
+@event(
+    logging.WARNING,
+    "Once, soon after the first: the gateway repeated it. Later: somebody plays a captured call again; change the token.",
+)
+class ReplyRepeated(Event):
+    """A STOP or START that was heard before came again, the very same message; it changed nothing this time."""
+
+    sender: str
+    to: str
+    source: Literal["webhook"]
+
+
+@event(
+    logging.WARNING,
+    "Read it at the gateway by its `sid`. If the patient wants no more texts, record it with `carebell optout add`.",
+)
+class ReplyUnclear(Event):
+    """A patient's text holds a word of STOP among others and was not taken for a STOP; the text itself is not kept."""
+
+    sender: str
+    to: str
+    sid: str | None
+    source: Literal["webhook"]
+
+
+@event(
+    logging.WARNING,
+    "After a change of token or address check the gateway's `public_url` and its file of tokens; else a stranger called.",
+)
+class WebhookRefused(Event):
+    """A callback was not the gateway's, or could not be proven to be; nothing was changed."""
+
+    path: str
+    reason: str
+    peer: str | None
+
+
+@event(
+    logging.WARNING,
+    "Nothing once. Often: let only the reverse proxy reach the port, and look at what `peer` is.",
+)
+class HttpClosed(Event):
+    """A connection to the HTTP port was closed without an answer: TLS on the plain port (`tls`), no HTTP (`not_http`), a
+    request that did not end (`too_slow`) or whose end could be read in two ways (`ambiguous`), an answer that was not read
+    (`unread`), or one of too many connections (`crowded_out`, `too_many`)."""
+
+    peer: str | None
+    reason: str

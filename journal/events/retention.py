@@ -1,0 +1,55 @@
+"""Forgetting: numbers, keys and the gateway's copies."""
+
+import logging
+from typing import Literal
+
+from journal.events.base import Event, event
+from journal.events.shared import Trace
+
+
+@event(logging.INFO)
+class PhoneForgotten(Event):
+    """An appointment's number is deleted: the appointment started, ended or was cancelled."""
+
+    environment: str
+    appointment: str
+    reason: Literal["due"]
+
+
+@event(logging.INFO)
+class PurgeFinished(Event):
+    """A round of deletion is done; `count` day keys were destroyed."""
+
+    appointments: int
+    messages: int
+    count: int
+    seconds: float
+
+
+@event(logging.CRITICAL, "Resolve it at once (disk, database), then run `carebell purge`.")
+class PurgeFailed(Event):
+    """Numbers that should be gone could not be deleted."""
+
+    reason: str
+    trace: Trace
+
+
+@event(logging.INFO)
+class DayKeyDestroyed(Event):
+    """The keys of `count` past days are gone; copies of their numbers are unreadable."""
+
+    count: int
+
+
+@event(logging.DEBUG)
+class GatewayCopyDeleted(Event):
+    """The gateway's own copy of a text is deleted."""
+
+    sid: str
+
+
+@event(logging.WARNING, "Delete it in the gateway's console by its `sid`.")
+class GatewayCopyKept(Event):
+    """The gateway's own copy of a text could not be deleted for 14 days; it is not tried any more."""
+
+    sid: str

@@ -1,0 +1,183 @@
+"""The process itself: start, stop, clocks, leases, operators, alarms."""
+
+import logging
+from typing import Literal
+
+from journal.events.base import Event, event
+from journal.events.shared import NO_TRACE, Trace, Where
+
+AlarmName = Literal["sms_unknown", "sms_unmapped", "sms_configuration", "sms_rate"]
+
+
+@event(logging.INFO, "Nothing to do. `speed` other than 1 means a rehearsal clock: its texts are not for patients.")
+class ServiceStarted(Event):
+    """The service is up and does its roles."""
+
+    version: str
+    configuration: str
+    roles: str
+    environments: str
+    database: str
+    gateway: str
+    node: str
+    speed: float
+    seconds: float
+
+
+@event(logging.INFO)
+class ServiceStopping(Event):
+    """The service was asked to stop and finishes what is in flight."""
+
+    signal: str
+    connections: int
+
+
+@event(
+    logging.INFO,
+    "If nobody asked for it, read the lines before this one. Senders keep their messages and send them again.",
+)
+class ServiceStopped(Event):
+    """The service has stopped: somebody asked for it (`asked`), or `reason` says what failed."""
+
+    reason: str
+    seconds: float
+
+
+@event(
+    logging.CRITICAL,
+    "Resolve what `problem` names, then start the service. Unanswered messages are sent again by the sender.",
+)
+class ServiceFailed(Event):
+    """The service cannot go on and ends."""
+
+    reason: str
+    problem: str
+    trace: Trace
+
+
+@event(logging.ERROR, "Report it to the developers with this line; it holds nothing of a patient.")
+class InternalError(Event):
+    """Something failed that the code did not expect; the rest of the service goes on."""
+
+    where: Where
+    environment: str | None = None
+    appointment: str | None = None
+    control_id: str | None = None
+    trace: Trace = NO_TRACE
+
+
+@event(
+    logging.ERROR,
+    "Report it to the developers with this line. `/health` shows under `tasks` whether it runs again.",
+)
+class BackgroundTaskEnded(Event):
+    """A task that works in the background ended by a mistake of ours; it is started again after `seconds`."""
+
+    name: str
+    reason: Literal["returned", "failed"]
+    count: int
+    seconds: float
+    trace: Trace
+
+
+@event(
+    logging.WARNING,
+    "It rarely needs action by itself. If there is other trouble at the same time, include this line in the report.",
+)
+class Library(Event):
+    """A library that Carebell uses logged a warning or an error; values were removed from its text."""
+
+    logger: str
+    text: str | None
+    where: str
+    trace: Trace = NO_TRACE
+
+
+@event(
+    logging.WARNING,
+    "Find out why the file could not be written (disk full, permissions). The service itself went on.",
+)
+class LogResumed(Event):
+    """The log file can be written again; the lines in between are lost."""
+
+    file: str
+    lines_lost: int
+
+
+@event(
+    logging.WARNING,
+    "Give the file to the service's user, or run: chmod 0640 on it. It holds nothing of a patient, but it shows who sends what "
+    "and when.",
+)
+class LogOpenToOthers(Event):
+    """The log file can be read by more than its owner and group, and belongs to somebody else: its mode was not changed."""
+
+    file: str
+
+
+@event(
+    logging.WARNING,
+    "Check time synchronisation (chrony, ntpd, the hypervisor). Texts are planned again by the new time.",
+)
+class ClockJumped(Event):
+    """The system clock moved by more than it should have."""
+
+    shift_seconds: float
+
+
+@event(
+    logging.ERROR,
+    "If the new time is wrong, correct the clock within `seconds`: what is forgotten after that cannot be brought back.",
+)
+class ClockDoubted(Event):
+    """The clock jumped ahead; for `seconds` nothing is forgotten by the new time, only by the time that passed."""
+
+    shift_seconds: float
+    seconds: float
+
+
+@event(logging.INFO)
+class ClockBelieved(Event):
+    """Forgetting goes by the clock again: it was corrected (`put_right`), or it has stayed and counts (`stayed`)."""
+
+    reason: Literal["put_right", "stayed"]
+    seconds: float
+
+
+@event(logging.INFO)
+class LeaseAcquired(Event):
+    """This node now does a job that only one node may do."""
+
+    name: str
+    node: str
+
+
+@event(logging.WARNING, "Nothing to do once. If it happens often, the database is slow or the node is overloaded.")
+class LeaseLost(Event):
+    """This node lost a job to another one, or could not renew its lease in time."""
+
+    name: str
+    node: str
+
+
+@event(logging.INFO)
+class OperatorActed(Event):
+    """A person changed something; it is in the audit log too."""
+
+    action: str
+    actor: str
+    source: Literal["command"]
+
+
+@event(logging.ERROR, "Do what `problem` asks for. `carebell status` shows the present figures.")
+class AlarmRaised(Event):
+    """Something needs a person's attention; `alarm` names it and `problem` says it in a sentence."""
+
+    alarm: AlarmName
+    value: float | None = None
+    limit: int | None = None
+    environment: str | None = None
+    problem: str
+    code: int | None = None
+    appointment: str | None = None
+    sms: str | None = None

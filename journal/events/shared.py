@@ -1,0 +1,48 @@
+"""Vocabularies and groups of fields that several events share. What a field means stands in `journal.fields`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from journal.events.base import FieldGroup
+from scheduler.sms import SmsKind
+
+TaskName = Literal["clock", "beat", "repeats", "dispatch", "aftercare", "housekeeping"]
+Where = Literal[
+    TaskName, "handler", "dispatcher", "listener", "reload", "webhook", "main", "thread", "asyncio", "finalizer"
+]
+SentAnswer = Literal["AA", "AE", "AR", "CA", "CE", "CR", "none", "reset"]
+OptOutSource = Literal["webhook", "words", "refusal", "cli", "portal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace(FieldGroup):
+    """Where an exception happened; made by `journal.traces.trace`."""
+
+    exception: str | None
+    frames: str | None
+
+
+NO_TRACE = Trace(exception=None, frames=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsIdentity(FieldGroup):
+    """Which text a line is about."""
+
+    environment: str
+    appointment: str
+    kind: SmsKind
+    rule: str
+    sms: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts(FieldGroup):
+    """Which certificate a line is about."""
+
+    environment: str
+    thumbprint: str
+    file: str
+    not_after: datetime
+    days_left: int

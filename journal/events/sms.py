@@ -1,0 +1,113 @@
+"""Texts: one line for each step."""
+
+import logging
+from datetime import datetime
+from typing import Literal
+
+from journal.events.base import Event, event
+from journal.events.shared import SmsIdentity
+from scheduler.sms import Reason, SmsState
+
+
+@event(logging.INFO, "Nothing to do. `sms_status` tells whether it arrived.")
+class SmsSent(Event):
+    """A text was handed to the gateway and taken."""
+
+    identity: SmsIdentity
+    to: str
+    segments: int | None
+    attempt: int
+    sid: str
+    state: SmsState
+    due: datetime | None
+    late_seconds: float
+    milliseconds: float
+    sender: str | None
+
+
+@event(logging.INFO, "Nothing to do. docs/reference explains each reason.")
+class SmsSuppressed(Event):
+    """A planned text does not leave, for the reason given."""
+
+    identity: SmsIdentity
+    reason: Reason
+    due: datetime | None
+
+
+@event(
+    logging.WARNING,
+    "Look `code` up in docs/reference. A wrong number is corrected in the hospital's own system.",
+)
+class SmsFailed(Event):
+    """A text will not reach the patient; it is not tried again."""
+
+    identity: SmsIdentity
+    to: str | None
+    code: int | None
+    state: SmsState
+    attempt: int
+    sid: str | None
+
+
+@event(
+    logging.CRITICAL,
+    "Put the right key file in place (`storage.key_file`): one restored from a backup may lack the newest key. Texts wait for it. "
+    "A database from before a rotation: `carebell keys drop-unreadable`.",
+)
+class NumberUnreadable(Event):
+    """Sealed numbers do not open with the present keys (`count` texts, the first one's appointment named); the others leave."""
+
+    environment: str
+    appointment: str
+    count: int
+    next_at: datetime | None
+
+
+@event(
+    logging.INFO,
+    "Nothing to do once. Often: look at the gateway's status page and at the sender's rate.",
+)
+class SmsRetry(Event):
+    """The gateway could not take a text now; it is tried again at `next_at`."""
+
+    identity: SmsIdentity
+    code: int | None
+    reason: str | None
+    attempt: int
+    next_at: datetime | None
+
+
+@event(
+    logging.ERROR,
+    "Nothing at once: it is looked up at the gateway. If it stays unknown, look at the gateway's own log.",
+)
+class SmsUnknown(Event):
+    """It is not known whether the gateway took a text; it is not sent blindly again."""
+
+    identity: SmsIdentity
+    to: str | None = None
+    reason: str | None
+    attempt: int
+
+
+@event(logging.INFO)
+class SmsResolved(Event):
+    """The gateway was asked about an unknown text: it is there (`gateway_list`), or it is not and is sent once more
+    (`not_in_gateway_list`)."""
+
+    identity: SmsIdentity
+    state: SmsState
+    sid: str | None
+    source: Literal["gateway_list", "not_in_gateway_list"]
+    seconds: float | None
+
+
+@event(logging.INFO, "Nothing to do; `undelivered` and `failed` have a `code` to look up.")
+class SmsStatus(Event):
+    """The gateway reported how a text fared."""
+
+    identity: SmsIdentity
+    sid: str | None
+    state: SmsState
+    code: int | None
+    source: Literal["gateway"]
