@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -131,6 +132,34 @@ def test_the_end_is_in_time_whatever_peers_do(tmp_path: Path) -> None:
 
     assert asyncio.run(run()) == 0
     assert [line["reason"] for line in log(tmp_path) if line["event"] == "service_stopped"] == ["asked"]
+
+
+@pytest.mark.timeout(300)
+def test_when_descriptors_did_run_out_everything_goes_on_once_there_are_some(tmp_path: Path) -> None:
+    """The limit is lowered under the running process to what it has open: nothing can be accepted, opened or sent."""
+    hospital = Hospital()
+    node, http = started(tmp_path, hospital)
+    _, hard = resource.prlimit(node.pid, resource.RLIMIT_NOFILE)
+
+    async def run() -> None:
+        assert b"MSA|AA|" in await booked(node.port, hospital)
+        await texts(tmp_path, 1)
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (1, hard))
+        waiting = [await asyncio.open_connection("127.0.0.1", port) for port in (node.port, http) for _ in range(3)]
+        async with asyncio.timeout(PATIENCE):
+            while {line.get("reason") for line in log(tmp_path)} & {"too_many"} == set():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        for _, writer in waiting:
+            writer.close()
+        assert b"MSA|AA|" in await booked(node.port, hospital)
+        assert (await health(http)).startswith(b"HTTP/1.1 200")
+        await texts(tmp_path, 2)
+
+    asyncio.run(run())
+    assert node.stop() == 0
+    refused = {(line["event"], line.get("text", "")) for line in log(tmp_path) if line.get("reason") == "too_many"}
+    assert refused <= {("connection_refused", "cannot accept: Too many open files"), ("http_closed", "")}
 
 
 def test_too_few_files_to_work_with_is_one_sentence(tmp_path: Path) -> None:
