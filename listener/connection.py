@@ -5,7 +5,8 @@ room (read-ahead, overload, a peer that reads its answers) and calls the handler
 once, a Future joins the queue; `_flush` writes what stands finished at the head of the queue. All answers that are
 ready together leave in one write, so an answer is never split over two.
 
-One file on purpose: messages in, answers out and endings share one small state, and a seam would cost a call for each message.
+Messages in and answers out share one small state, and a seam between them would cost a call for each message; how the transport
+ends is `listener.closing`'s.
 
 No task is created for a message. Nothing grows without bound: the queue is limited by `max_pipelined`, the decoder by
 `max_message` plus one chunk, the transport's buffer by those two and the write time-out.
@@ -14,20 +15,16 @@ No task is created for a message. Nothing grows without bound: the queue is limi
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import struct
 from collections import deque
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
+from listener.closing import Closing, reset
 from listener.framing import Decoder, Frame, FramingError, FramingFault, frame
 from listener.incidents import Kind, Peer
 from listener.limits import Deadline, Limits
 from listener.reply import RESET, Close, Handler, Oversize, Reply, Reset
 
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
-_LINGER_BYTES = 16 * 1024 * 1024  # thrown away at most before a close; a peer that sends more is not reading answers
 _TURN = 32  # messages handled at a stretch, some 6 ms of work; one chunk can hold 87,000 empty blocks
 
 
@@ -67,16 +64,15 @@ class Connection(asyncio.Protocol):
         "_busy_writing",
         "_closing",
         "_decoder",
-        "_discarded",
         "_ending",
         "_eof",
         "_frame_deadline",
         "_heard",
         "_idle_deadline",
         "_kind",
+        "_last",
         "_last_block",
         "_limits",
-        "_linger_deadline",
         "_loop",
         "_lost",
         "_queue",
@@ -102,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._kind: Kind | None = None  # why it ends, once that is known
         self._ending = False  # takes no more frames: an end stands in the queue, or the server drains
         self._closing = False  # the transport is being closed; input is thrown away
+        self._last: Closing | None = None  # how it is closed
         self._lost = False
         self._eof = False
         self._heard = False
@@ -111,13 +108,11 @@ class Connection(asyncio.Protocol):
         self._busy_writing = False  # the transport's buffer is full
         self._yielded = False  # more frames stand ready, for the next turn of the loop
         self.held = 0  # bytes of input in memory
-        self._discarded = 0
         self._last_block = (
             loop.time()
         )  # when the last whole one was taken; before any, when the connection was accepted
         self._frame_deadline = Deadline(loop, limits.frame_timeout, self._frame_late)
         self._write_deadline = Deadline(loop, limits.write_timeout, self._write_late)
-        self._linger_deadline = Deadline(loop, limits.linger, self._linger_over)
         idle = limits.idle_timeout
         self._idle_deadline = Deadline(loop, idle, self._idle) if idle is not None else None
 
@@ -146,9 +141,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard = True
         if self._closing:
-            self._discarded += len(data)
-            if self._discarded > _LINGER_BYTES:
-                self._linger_over()
+            if self._last is not None:
+                self._last.discard(len(data))
             return
         self._decoder.receive(data)
         self._pump()
@@ -190,9 +184,9 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._queue.clear()  # Futures stay the handler's; `_settled` still counts them when they finish
         self._answers.clear()
-        for deadline in (self._frame_deadline, self._write_deadline, self._linger_deadline, self._idle_deadline):
-            if deadline is not None:
-                deadline.cancel()
+        for timed in (self._frame_deadline, self._write_deadline, self._idle_deadline, self._last):
+            if timed is not None:
+                timed.cancel()
         self._server.buffers(self, 0, self.held)
         self.held = 0
         self._server.closed(self, self._kind or Kind.PEER_CLOSED)
@@ -424,14 +418,12 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         self._stop_taking()
-        half_close = transport.can_write_eof()  # not with TLS, where the peer would not learn that we linger
+        last = self._last = Closing(self._loop, self._limits, transport)
         quiet = kind in (Kind.DRAINED, Kind.IDLE_TIMEOUT)  # nothing says that the peer is sending
-        if not self._answered or self._eof or transport.is_closing() or (quiet and not half_close):
-            self._shut(transport)
+        if not self._answered or self._eof or transport.is_closing() or (quiet and not transport.can_write_eof()):
+            last.shut()
             return
-        if half_close:
-            transport.write_eof()
-        self._linger_deadline.restart()
+        last.linger()
         if not self._reading:
             self._reading = True
             transport.resume_reading()
@@ -446,22 +438,12 @@ class Connection(asyncio.Protocol):
         if self._idle_deadline is not None:
             self._idle_deadline.stop()
 
-    def _shut(self, transport: asyncio.Transport) -> None:
-        self._linger_deadline.stop()
-        self._write_deadline.restart()  # close() flushes first, which a peer that does not read would hold up for ever
-        transport.close()
-
     def _reset(self, kind: Kind) -> None:
-        """TCP RST: SO_LINGER with 0 s discards what is unsent and tells the peer at once."""
         if self._kind is None:
             self._kind = kind
         self._stop_taking()
         if self._transport is not None:
             reset(self._transport)
-
-    def _linger_over(self) -> None:
-        if self._transport is not None:
-            self._shut(self._transport)
 
     def _frame_late(self) -> None:
         if not self._reading:  # it is us who do not read: the peer could not finish
@@ -487,12 +469,3 @@ class Connection(asyncio.Protocol):
             return
         self._report(Kind.IDLE_TIMEOUT)
         self._close(Kind.IDLE_TIMEOUT)
-
-
-def reset(transport: asyncio.BaseTransport) -> None:
-    """Abort so that the peer sees a reset, under TLS too."""
-    sock = cast("socket.socket | None", transport.get_extra_info("socket"))
-    if sock is not None:
-        with contextlib.suppress(OSError):  # the socket is closed already: nothing left to reset
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    cast(asyncio.WriteTransport, transport).abort()

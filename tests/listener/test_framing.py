@@ -148,8 +148,8 @@ def test_the_encoder_refuses_content_that_would_break_the_framing(content: bytes
 
 
 def test_no_content_is_shown_by_repr() -> None:
-    (one, long) = Decoder(max_content=60).feed(frame(ONE) + b"\x0b" + ONE + ONE)
-    assert "MSH" not in repr(one) + repr(long)
+    (short, long) = Decoder(max_content=60).feed(frame(ONE) + b"\x0b" + ONE + ONE)
+    assert "MSH" not in repr(short) + repr(long)
 
 
 def test_stopping_between_events_loses_nothing() -> None:

@@ -12,7 +12,8 @@ from datetime import timedelta
 import hl7.client
 import pytest
 
-from listener.connection import Connection, reset
+from listener.closing import reset
+from listener.connection import Connection
 from listener.framing import frame
 from listener.incidents import Kind, Peer
 from listener.limits import Limits

@@ -115,10 +115,10 @@ async def test_a_fault_of_ours_is_503_and_told_to_the_journal_alone(
     assert [(e.code, e.error) for e in behind.events] == [("failed", behind.broken)]
     behind.broken = None
     assert (await ask("POST", TARGET, data=STATUS, headers=signed(TARGET, STATUS))).status_code == 200
-    theirs = ("urllib3", "asyncio")  # this test's own client
-    ours = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith(theirs))
-    assert "row-7" not in ours
-    assert "0143" not in ours
+    of_client = ("urllib3", "asyncio")  # this test's own client
+    own_lines = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith(of_client))
+    assert "row-7" not in own_lines
+    assert "0143" not in own_lines
 
 
 async def test_doubled_callbacks_are_all_passed_on(ask: Ask, behind: Behind) -> None:

@@ -105,12 +105,12 @@ async def opened(behind: Behind, limits: HttpLimits) -> AsyncIterator[None]:
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
     """Everything until the other side closes."""
-    got = bytearray()
+    received = bytearray()
     async with asyncio.timeout(PATIENCE):
         with contextlib.suppress(ConnectionResetError):
             while part := await reader.read(65536):
-                got += part
-    return bytes(got)
+                received += part
+    return bytes(received)
 
 
 async def answer(reader: asyncio.StreamReader) -> bytes:

@@ -25,10 +25,10 @@ APP = Starlette(routes=[Route("/", hello)])
 async def fetch(host: str, port: int) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    got = await reader.read()
+    answer = await reader.read()
     writer.close()
     await writer.wait_closed()
-    return got
+    return answer
 
 
 async def test_port_zero_is_told_and_given_back() -> None:

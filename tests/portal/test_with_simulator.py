@@ -81,13 +81,13 @@ async def test_callbacks_of_a_hundred_texts_come_through(
         clock.now += timedelta(hours=1)
         await until(behind, 100 * len(expected))
         await simulator.stop()
-    told: dict[str, list[str]] = {}
+    statuses_of: dict[str, list[str]] = {}
     for update in behind.statuses:
         failure = failure_of(30003) if update.status is DeliveryStatus.UNDELIVERED else None
         assert (update.failure, update.attempt) == (failure, 1)
         assert update.status is not None
-        told.setdefault(str(update.outbox_id), []).append(update.status.value)
-    assert Counter(tuple(statuses) for statuses in told.values()) == {tuple(expected): 100}
+        statuses_of.setdefault(str(update.outbox_id), []).append(update.status.value)
+    assert Counter(tuple(statuses) for statuses in statuses_of.values()) == {tuple(expected): 100}
     assert {t.marker: t.sid for t in simulator.account.ledger.accepted} == {
         u.outbox_id: u.message_id for u in behind.statuses
     }
