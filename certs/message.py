@@ -87,7 +87,7 @@ class Refusal:
         environment: known once the certificate is; None before.
         thumbprint: first 8 characters of the named certificate's thumbprint, when the header could be read.
         digest: first 16 hex digits of SHA-256 over the frame's content, to find it in the sender's log.
-        authenticated: the signature held, or the connection's certificate was enough; what was wrong came after that.
+        authenticated: the sender is certain and the message fresh; what was wrong came after that.
     """
 
     code: str

@@ -115,12 +115,12 @@ class Verifier:
             _check_validity(held, received_at)
         else:
             trust, held = self._signer(envelope, received_at, peer, known)
-        known.authenticated = True
         payload = envelope.payload
         msh = read_msh(payload)
         _check_structure(payload, preamble=envelope.preamble)
         _check_binding(msh, self._bound[trust.environment])
         sent = _sent(msh, trust, received_at)
+        known.authenticated = True  # a captured message of old cannot be played again at will from here on
         if msh.control_id.strip() in (b"", b'""'):
             raise _RefusedError("SIG10", "205", "MSH-10 is empty")
         return VerifiedMessage(

@@ -210,7 +210,7 @@ class MessageHandler:
         reply.set_result(content)
 
     def _refuse(self, validated: ValidatedMessage, answer: Answer, peer: Peer, began: float) -> Reply:
-        """Answer, count, log. Of an authenticated sender each message has its line; a stranger's are limited and summed up."""
+        """Answer, count, log. What strangers can cause is limited and summed up; other messages have a line each."""
         code, content = self._acknowledgement(validated, answer)
         environment = validated.environment or self.sole_environment
         self._metrics.messages.labels(environment or "", code or "none", answer.code or "").inc()

@@ -30,7 +30,7 @@ class ValidatedMessage:
         event: None: refused, or not to be acted on.
         refused: the answer, where it is already certain.
         thumbprint, digest: short prefixes for the log line.
-        authenticated: its signature holds, or its connection's certificate is the environment's; whatever else is wrong with it.
+        authenticated: the sender is certain and the message fresh, whatever else is wrong: no stranger can cause it at will.
     """
 
     msh: Msh = field(repr=False)
