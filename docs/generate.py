@@ -1,7 +1,7 @@
 """Writes the generated parts of the documentation: `make docs`, or `python -m docs.generate [--check]`.
 
-Whole pages under docs/reference, and the block between two markers of docs/explanation/promises.md. tests/docs holds that what is
-in the repository is what the code says now; nothing here is edited by hand.
+It writes whole pages under docs/reference, and the block between two markers of docs/explanation/promises.md. tests/docs checks
+that the repository holds what the code generates now. Nobody edits these parts by hand.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/stop-words.md": replies.stop_words,
     "reference/warnings.md": messages.warnings,
 }
-"""Page below docs/ -> what makes it."""
+"""Page below docs/ -> the function that makes it."""
 
 BLOCKS: Final[Mapping[tuple[str, str], Callable[[], str]]] = {("explanation/promises.md", "faults"): faults.seen}
-"""Page and name of a marked block in it -> what makes the block."""
+"""Page and name of a marked block in it -> the function that makes the block."""
 
 
 def generated() -> Iterator[tuple[Path, str]]:
-    """Each file with generated text, and what it must hold. ValueError: a page lacks a block's markers."""
+    """Each file with generated text, and the content it must have. ValueError if a page lacks a block's markers."""
     for name, make in PAGES.items():
         yield DOCS / name, MARK + make().rstrip() + "\n"
     for (name, block), make in BLOCKS.items():
@@ -46,7 +46,7 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 
 def with_block(page: str, name: str, content: str) -> str:
-    """The page with the block's content replaced. ValueError unless both markers stand in it once, in order."""
+    """The page with the block's content replaced. ValueError unless the page has both markers once, in order."""
     begin, end = BEGIN.format(name=name), END.format(name=name)
     before, mark, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
@@ -56,7 +56,7 @@ def with_block(page: str, name: str, content: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write what has changed; with `--check` write nothing and give 1 if something would change."""
+    """Write the files that changed. With `--check`, write nothing and return 1 if a file would change."""
     stale = []
     for path, content in generated():
         if path.exists() and path.read_text("utf-8") == content:

@@ -1,1 +1,1 @@
-"""The generated pages of docs/reference: one function a page, each made from the code it documents and from nothing else."""
+"""The generated pages of docs/reference: one function for each page, which makes it from the code that it documents."""

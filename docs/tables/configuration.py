@@ -1,4 +1,4 @@
-"""The page about carebell.yaml, from its JSON Schema and, for defaults, the models behind it."""
+"""The page about carebell.yaml, made from its JSON Schema and, for defaults, from the models."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ def configuration() -> str:
     sections = list(_sections(schema, schema, ""))
     return f"""# Configuration
 
-Every key of `carebell.yaml`. The commented file that `carebell init` writes is the better thing to read first; this page is
-complete. `carebell check-config` names what is wrong, with line and column. Paths are relative to the file.
-Durations: `90s 15m 24h 7d 2w`.
-Any key can come from the environment instead: `CAREBELL_HTTP__PORT=9090` is `http.port`. "section" marks a key with a table of
-its own below.
+This page lists every key of `carebell.yaml`. Read first the commented file that `carebell init` writes. `carebell check-config`
+names what is wrong, with line and column. Paths are relative to the file. Durations are written `90s 15m 24h 7d 2w`.
+An environment variable can set any key instead: `CAREBELL_HTTP__PORT=9090` sets `http.port`. "section" marks a key that has its own
+table below.
 
 {"".join(sections)}"""
 
@@ -56,13 +55,13 @@ def _sections(root: Schema, section: Schema, path: str) -> Iterator[str]:
 
 
 def _model(section: Schema) -> type[BaseModel]:
-    """The model a section was made from: the schema says nothing of defaults that a function makes."""
+    """The model that a section was made from. It is needed because the schema lacks the defaults that a function computes."""
     definition: type[BaseModel] = getattr(model, section["title"])
     return definition
 
 
 def _below(root: Schema, value: Schema) -> tuple[Schema | None, str]:
-    """The section that a key holds, and how its path goes on; None: it holds a value."""
+    """The section that a key holds, and the end of its path; None if the key holds a value."""
     for part in (value, *value.get("anyOf", ())):
         if "$ref" in part:
             return _resolve(root, part), ""
@@ -121,7 +120,7 @@ def _bounded(word: str, value: Schema) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """As one would write it in the file; "see below" for a section."""
+    """The default as it is written in the file; "see below" for a section."""
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)

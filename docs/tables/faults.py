@@ -1,4 +1,4 @@
-"""The table of docs/explanation/promises.md: what `make faults` saw, from benchmarks/results/faults.json."""
+"""The table of docs/explanation/promises.md: the results of `make faults`, read from benchmarks/results/faults.json."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _HEADINGS: Final = ("#", "fault", "what must hold", "asked for", "rounds run", "
 
 
 def seen(results: Path = RESULTS) -> str:
-    """The table, or the sentence that there is none yet.
+    """The table, or a sentence that says that no full run is recorded yet.
 
     The file is `{"machine": text, "faults": [row, ...]}`, a row of texts `id`, `fault`, `promise`, `asked`, `rounds`, `seen`,
-    `verdict`, `why` and `when`, written by tests/faults/outcomes.py; KeyError or ValueError where it is not.
+    `verdict`, `why` and `when`; tests/faults/outcomes.py writes it. KeyError or ValueError if it has another form.
     """
     if not results.exists():
         return "No full run is recorded yet: `make faults` runs the rounds and writes this table.\n"

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; a `|` in a cell is escaped, so that no value can break it."""
+    """A table. A `|` in a cell is escaped, so that no value can break the table."""
     lines = [_line(headings), "|" + "---|" * len(headings), *(_line(row) for row in rows)]
     return "\n".join(lines) + "\n"
 
 
 def code(text: str) -> str:
-    """`text` as code; an empty one stays empty."""
+    """`text` as code; an empty text stays empty."""
     return f"`{text}`" if text else ""
 
 
 def codes(texts: Iterable[str]) -> str:
-    """Several, separated by spaces."""
+    """Each text as code, separated by spaces."""
     return " ".join(code(text) for text in texts)
 
 

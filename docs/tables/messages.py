@@ -32,13 +32,13 @@ def answers() -> str:
     used = sorted({err3 for row in rows for err3 in row.err3} | {"0"}, key=int)
     return f"""# Answers
 
-What a message is answered when it is not simply accepted. The code stands in MSA-3, in ERR-5 and in the log line
-`message_refused`; the first answer is that of original mode (MSH-15 empty), the second that of enhanced mode. An environment
-changes single answers with `answers` in `carebell.yaml`.
+This page lists the answers to messages that are not simply accepted. The code is in MSA-3, in ERR-5 and in the log line
+`message_refused`. The first answer is that of original mode (MSH-15 empty), the second that of enhanced mode. An environment can
+change single answers with `answers` in `carebell.yaml`.
 
 {shown}
-A fault of ours (`TRANSIENT`) is by default no answer at all: the connection is reset and the sender's engine sends again.
-`on_transient: AE` answers as in the table instead.
+If Carebell itself fails (`TRANSIENT`), it sends no answer by default: it resets the connection, and the sender's engine sends the
+message again. With `on_transient: AE` it answers as in the table instead.
 
 ## ERR-3, as used here (HL7 table 0357)
 
@@ -46,16 +46,17 @@ A fault of ours (`TRANSIENT`) is by default no answer at all: the connection is 
 
 
 _DOES: Final[dict[Action, str]] = {
-    Action.BOOK: 'The appointment is kept; "booked" is texted; reminders are planned.',
-    Action.RESCHEDULE: 'Unsent texts are taken back; "updated" is texted; reminders are planned anew.',
-    Action.MODIFY: 'Its status is obeyed; "updated" is texted only if what the patient sees has changed; else reminders are '
-    "planned anew in silence.",
-    Action.CANCEL: 'Unsent texts are taken back; "canceled" is texted once if the start is ahead; then the number is forgotten.',
-    Action.DELETE: "Unsent texts are taken back in silence; the number is forgotten.",
-    Action.RESOURCE: "The appointment is kept up to date, never cancelled: the event speaks of a room or a person.",
+    Action.BOOK: 'The appointment is stored; "booked" is texted; reminders are planned.',
+    Action.RESCHEDULE: 'Unsent texts are withdrawn; "updated" is texted; reminders are planned again.',
+    Action.MODIFY: 'Its status is applied. "updated" is texted only if something the patient sees has changed; otherwise '
+    "reminders are planned again and nothing is texted.",
+    Action.CANCEL: 'Unsent texts are withdrawn; "canceled" is texted once if the start is in the future; then the number is '
+    "forgotten.",
+    Action.DELETE: "Unsent texts are withdrawn, nothing is texted; the number is forgotten.",
+    Action.RESOURCE: "The appointment is updated, never cancelled: the event is about a room or a person.",
     Action.SLOT: "Accepted and ignored.",
-    Action.NO_SHOW: "Unsent texts are taken back in silence; the number is forgotten.",
-    Action.ANNOUNCE: "Kept like a booking; an appointment that is not in the broadcast is not cancelled.",
+    Action.NO_SHOW: "Unsent texts are withdrawn, nothing is texted; the number is forgotten.",
+    Action.ANNOUNCE: "Stored like a booking; an appointment that is not in the broadcast is not cancelled.",
 }
 
 
@@ -66,18 +67,20 @@ def events() -> str:
     ]
     return f"""# Events
 
-The SIU trigger events and what each does. Any other message type is answered `TYPE` with ERR-3 200, any other SIU event `TYPE`
-with 201. The newest message about an appointment decides, by MSH-7; where that leaves the order in doubt, by arrival
-([which message is the newest](../explanation/planning.md#which-message-is-the-newest)): one that is delivered late changes
-nothing that a newer one has said.
+This page lists the SIU trigger events and what Carebell does for each. Any other message type is answered `TYPE` with ERR-3 200,
+any other SIU event `TYPE` with 201. The newest message about an appointment decides. MSH-7 says which message is the newest; if
+MSH-7 leaves the order in doubt, the message that arrives later is
+([which message is the newest](../explanation/planning.md#which-message-is-the-newest)). A message that is delivered late changes
+nothing that a newer message has said.
 
-{table(["event", "the standard's meaning", "what we do", "needs a start"], rows)}
-S12 to S14 and S27 without a start are answered `FIELD` where the appointment is on; with a status that ends it (cancelled,
-arrived, completed, no-show) they need none. With a status that is no booking (waitlist, pending, held, blocked) they need none
-either: the patient is told nothing, the silence says `not_booked`, and a later message that books the visit is told as "booked".
+{table(["event", "the standard's meaning", "what Carebell does", "needs a start"], rows)}
+S12 to S14 and S27 without a start are answered `FIELD` if the appointment takes place. They need no start with a status that ends
+the appointment (cancelled, arrived, completed, no-show). They also need none with a status that is not a booking (waitlist,
+pending, held, blocked): the patient is told nothing, the reason `not_booked` is recorded, and a later message that books the visit
+is texted as "booked".
 
-Events that a sender sees first as a change or a cancellation are taken as such:
-S13 texts "updated", S14 plans reminders in silence, S15 texts "canceled" if it carries a start that is ahead and a number.
+If the first message about an appointment is a change or a cancellation, it is handled as one: S13 texts "updated", S14 plans
+reminders and texts nothing, S15 texts "canceled" if it carries a number and a start in the future.
 """
 
 
@@ -112,7 +115,7 @@ def _steps(texts: Iterable[str]) -> str:
 
 
 def _places(field_map: FieldMap) -> dict[str, str]:
-    """What is read -> where from, in order."""
+    """The name of each value -> the places it is read from, in order."""
     return {
         "key": _steps(_identity(source) for source in field_map.identity),
         "visit of a series": code(field_map.occurrence) if field_map.occurrence else "ids are never shared",
@@ -146,29 +149,30 @@ def fields() -> str:
     ]
     return f"""# Field maps
 
-Where each value of a message stands: the first place that holds something wins. The shipped maps are
-`parser/fieldmaps/*.yaml`, each with comments that say where a shape was seen; an environment chooses one with `ehr`, or names a
-YAML of its own. A start that is a date alone gives way to a later place that has the time of that day. A length may carry its unit
-(`30 MIN`, `1 hr 30 min`, `0:30`, `PT30M`).
-`carebell explain` shows for a message which place gave each value and why the others lost.
+A field map says where each value of a message is read. The first place that holds something counts. The shipped maps are
+`parser/fieldmaps/*.yaml`; their comments say where each form was seen. An environment chooses a map with `ehr`, or names a YAML
+file of its own. If the first start is a date without a time, a later place that has a time on that day counts instead. A length may
+carry its unit (`30 MIN`, `1 hr 30 min`, `0:30`, `PT30M`).
+`carebell explain` shows for a message which place gave each value and why the other places were not used.
 
 {table(["value", "generic", "where epic and oracle_health differ"], rows)}
-Consent, visit mode and join link have no place of their own in the standard: `sms.consent.field`, `sms.visit_mode.field` and
-`sms.join_link.field` name it.
+The standard has no field for consent, visit mode and join link: `sms.consent.field`, `sms.visit_mode.field` and
+`sms.join_link.field` name the field that your sender uses.
 
 ## Status words
 
-Case, spaces and punctuation do not matter: `No-Show` is `noshow`. Codes and texts count, the alternate ones too; where they differ,
-an end counts before a visit that is not booked (pending, waitlist, blocked), and that before a booked one. What is in no
-list leaves the appointment as it is, with the warning `STATUS_UNKNOWN`.
+Case, spaces and punctuation do not matter: `No-Show` is `noshow`. Codes and texts count, also the alternate ones. If they differ,
+a status that ends the visit counts first, then one that is not a booking (pending, waitlist, blocked), then a booked one. A word
+that is in no list leaves the appointment as it is, with the warning `STATUS_UNKNOWN`.
 
 {table(["status", *MAPS], statuses)}
 ## Telephone codes
 
-Looked for in XTN.2, XTN.3 and XTN.4. A number may stand in XTN.12, XTN.4, XTN.5 to XTN.7 or whole in one of these, XTN.1 or XTN.8.
-Invisible marks, any kind of dash, space or decimal digit, `tel:` and `sms:` addresses and known words beside the number
-(`Cell: ...`, `... (home)`) are read; a fax's word or an unknown one (`mother`) speaks against the number. An extension cannot be
-texted; `0`, `000` and `N/A` in its place are none. Of several numbers one of a country in `sms.countries` comes first.
+The codes are read from XTN.2, XTN.3 and XTN.4. A number may be in XTN.12, in XTN.4, in XTN.5 to XTN.7, or whole in one of these,
+XTN.1 or XTN.8. The reader accepts invisible marks, any kind of dash, space or decimal digit, `tel:` and `sms:` addresses, and known
+words beside the number (`Cell: ...`, `... (home)`). If a word for a fax or an unknown word (`mother`) is beside a number, the
+number is not used. A number with an extension cannot be texted; `0`, `000` and `N/A` do not count as an extension. Of several
+numbers, one of a country in `sms.countries` comes first.
 
 {table(["kind", *MAPS], phones)}"""
 
@@ -177,7 +181,7 @@ def warnings() -> str:
     rows = [(code(oddity.value), MEANINGS[oddity]) for oddity in Oddity]
     return f"""# Warnings of the reader
 
-What was odd about a message that was accepted all the same. The codes stand in `carebell explain`, in the field `warnings` of the
-log line `message_accepted`, and in the metrics.
+A warning names something odd in a message that was accepted nevertheless. The codes are shown by `carebell explain`, in the field
+`warnings` of the log line `message_accepted`, and in the metrics.
 
 {table(["code", "meaning"], rows)}"""

@@ -1,4 +1,4 @@
-"""The page about what patients answer: the rule of `notifier.intent`, and the words of each language."""
+"""The page about patients' replies: the rule of `notifier.intent`, and the words of each language."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LISTS: Final[dict[str, str]] = {
     "stop": f"STOP as the whole message or among at most {FEW - 1} other words",
     "stop_alone": "STOP as the whole message only",
     "stop_anywhere": "STOP in a message of any length",
-    "not_stop": "holds a word of STOP and is none",
+    "not_stop": "holds a STOP word and is not a STOP",
     "quoted": "the end of our own texts, which a reply may quote",
-    "polite": "changes nothing beside a STOP or START",
+    "polite": "does not count beside a STOP or START word",
     "start": "START as the whole message, polite words aside",
     "start_alone": "START as the whole message",
     "help": "HELP as the whole message",
@@ -36,7 +36,7 @@ EXAMPLES: Final = (
 
 OUTCOMES: Final = {
     "stop": "**STOP**",
-    "stop_in_words": "**STOP**, heard among other words",
+    "stop_in_words": "**STOP**, found among other words",
     "start": "**START**",
     "help": "HELP",
     "unclear": "shown to staff",
@@ -48,41 +48,42 @@ def stop_words() -> str:
     """docs/reference/stop-words.md."""
     words = read_reply_words()
     examples = table(
-        ("a patient writes", "and it is taken for"),
+        ("a patient writes", "Carebell takes it for"),
         [(text, OUTCOMES[intent(text, words).value]) for text in EXAMPLES],
     )
     return f"""# STOP, START and HELP
 
-What a patient's answer is taken for. Carebell looks at the words, decides, and keeps none of them: no answer is stored or logged.
+This page says how Carebell understands a patient's reply. It reads the words, decides, and discards them: no reply is stored or
+logged.
 
 ## The rule
 
-1. Case, accents, punctuation, emoji, blanks, invisible and full-width characters do not matter, nor does a letter drawn out
-   ("STOPPPP"). What follows a mail program's signature line (`--`, "Sent from my iPhone") does not count.
-2. A message that holds only words of STOP and polite words is a **STOP**, however often it repeats them. So is one with a line, a
-   sentence or a part between commas that does ("Stop. I am not your patient any more ..."); there the words do not count that are a
-   STOP only alone.
-3. A message of at most {FEW} words with a word of STOP among them is a **STOP**. So is a message of any length with a phrase that
-   can mean nothing else ("stop texting me"). A wrong STOP costs a patient a reminder; a STOP that is not heard breaks a promise and
-   the law. Phrases that hold a word of STOP and mean something else ("stop by", "bus stop", "don't stop") are taken out first.
-4. A message that holds only words of START and polite words is a **START**. START among other words is not heard, and never beside
-   a word of STOP.
-5. A message that holds a word of STOP and is none of these (a word that counts only alone: in a message of at most {FEW} words)
-   is **shown to staff**: one `reply_unclear` line with the patient's last four digits and the gateway's id of the message, by which
-   it can be read there. Nothing else happens.
+1. Case, accents, punctuation, emoji, blanks, invisible and full-width characters do not matter. Repeated letters ("STOPPPP") do not
+   matter either. Text after a mail program's signature line (`--`, "Sent from my iPhone") does not count.
+2. A message that holds only STOP words and polite words is a **STOP**, however often it repeats them. So is a message in which
+   one line, one sentence or one part between commas holds only such words ("Stop. I am not your patient any more ..."). In such a
+   part, words that are a STOP only as the whole message do not count.
+3. A message of at most {FEW} words with a STOP word among them is a **STOP**. So is a message of any length with a phrase that
+   can mean nothing else ("stop texting me"). A wrong STOP costs a patient a reminder; a missed STOP breaks a promise and the law.
+   Phrases that hold a STOP word and mean something else ("stop by", "bus stop", "don't stop") are removed first.
+4. A message that holds only START words and polite words is a **START**. A START word among other words, or beside a STOP word,
+   is not a START.
+5. A message that holds a STOP word and matches none of these rules is **shown to staff**. (A word that is a STOP only as the
+   whole message counts here only in a message of at most {FEW} words.) Carebell writes one `reply_unclear` line with the patient's
+   last four digits and the gateway's id of the message; staff can read the message at the gateway by this id. Nothing else happens.
 6. Where the gateway itself says that a message was STOP, START or HELP (Twilio's `OptOutType`), that decides.
 
-A STOP holds for the sender that it was texted to (at Twilio for the whole Messaging Service). `carebell optout list` says where
-each came from: `webhook` is a STOP that said nothing else, `words` one heard among other words. One that was a mistake is taken
-back with `carebell optout remove`. The metric `carebell_replies_total` counts every answer by what it was taken for. HELP is
-answered by the gateway; Carebell counts it.
+A STOP applies to the sender that it was texted to (at Twilio to the whole Messaging Service). `carebell optout list` says where
+each opt-out came from: `webhook` is a STOP without other words, `words` is a STOP among other words. If an opt-out was a mistake,
+`carebell optout remove` undoes it. The metric `carebell_replies_total` counts every reply by what Carebell took it for. The gateway
+answers HELP; Carebell counts it.
 
 {examples}
 ## The words
 
-They are data: one file for each language in `config/reply_words/`, all of them in force together, since a patient may answer in
-any language. To add words or a language, write a file of your own with the same keys and name it in `gateway.reply_words`; it
-counts from the next start:
+The words are data: one file for each language in `config/reply_words/`. All files are used together, because a patient may reply in
+any language. To add words or a language, write a file of your own with the same keys and name it in `gateway.reply_words`. It takes
+effect at the next start:
 
 ```yaml
 vi:
