@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from carebell.bootstrap.components import environment_named, load
-from carebell.commands.files import message_files, messages
+from carebell.commands.files import FileMessage, message_files, messages
 from carebell.commands.output import print_json, print_table
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
@@ -30,7 +30,7 @@ _NO_LINK = Evidence(
 class Explained:
     """One message explained: what it says, or why it cannot be used; where each value came from; what was odd."""
 
-    file: Path
+    message: FileMessage
     outcome: SchedulingEvent | Rejection
     evidence: tuple[Evidence, ...]
     warnings: tuple[ParseWarning, ...]
@@ -46,7 +46,7 @@ def explain(config: Path | None, files: Sequence[Path], environment: str, *, con
         explanations = _skipping(_with_progress(files), policy, conformance, unreadable)
         return _sum_up(explanations, unreadable, as_json)
     rejected = False
-    for explained in (message for file in files for message in _explained(file, policy, conformance)):
+    for explained in (explained for file in files for explained in _explained(file, policy, conformance)):
         rejected = rejected or isinstance(explained.outcome, Rejection)
         (_print_json if as_json else _print_tables)(explained)
     return REFUSED if rejected else OK
@@ -65,18 +65,17 @@ def _skipping(
 
 def _explained(file: Path, policy: EnvironmentPolicy, conformance: bool) -> Iterator[Explained]:
     now = datetime.now(UTC)
-    for content in messages(file):
-        message = unverified(content, environment=policy.name, zone=policy.environment.zone, received_at=now)
-        received = unverified(
-            content, environment=policy.name, zone=policy.environment.zone, received_at=message.sent_at
-        )
+    name, zone = policy.name, policy.environment.zone
+    for message in messages(file):
+        sent = unverified(message.content, environment=name, zone=zone, received_at=now)
+        received = unverified(message.content, environment=name, zone=zone, received_at=sent.sent_at)
         outcome, evidence = siu.explain(received, policy.rules)
         if policy.rules.join_link_field is None and isinstance(outcome, SchedulingEvent):
             evidence = (*evidence, _NO_LINK)
         warnings = outcome.warnings if isinstance(outcome, SchedulingEvent) else ()
         if conformance:
             warnings += _conformance(received, policy)
-        yield Explained(file=file, outcome=outcome, evidence=evidence, warnings=warnings)
+        yield Explained(message=message, outcome=outcome, evidence=evidence, warnings=warnings)
 
 
 def _conformance(message: UnverifiedMessage, policy: EnvironmentPolicy) -> tuple[ParseWarning, ...]:
@@ -87,9 +86,10 @@ def _conformance(message: UnverifiedMessage, policy: EnvironmentPolicy) -> tuple
 
 
 def _print_json(explained: Explained) -> None:
+    place = explained.message.place
     if isinstance(explained.outcome, Rejection):
         outcome = explained.outcome
-        print_json({"file": str(explained.file), "name": "rejected", "value": outcome.code, "field": outcome.location,
+        print_json(place | {"name": "rejected", "value": outcome.code, "field": outcome.location,
                     "text": outcome.text, "candidates": []})  # fmt: skip
     for evidence in explained.evidence:
         row: dict[str, Any] = {"name": evidence.name, "value": evidence.value, "field": evidence.field}
@@ -98,18 +98,18 @@ def _print_json(explained: Explained) -> None:
         if evidence.note is not None:
             row["note"] = evidence.note
         row["candidates"] = [asdict(candidate) for candidate in evidence.candidates if candidate.why_not is not None]
-        print_json({"file": str(explained.file)} | row)
+        print_json(place | row)
     for warning in explained.warnings:
-        print_json({"file": str(explained.file), "name": "warning", "value": warning.code, "field": warning.field,
+        print_json(place | {"name": "warning", "value": warning.code, "field": warning.field,
                     "text": warning.text, "candidates": []})  # fmt: skip
 
 
 def _print_tables(explained: Explained) -> None:
     outcome = explained.outcome
     if isinstance(outcome, Rejection):
-        print(f"{plain(str(explained.file))}: cannot be used: {outcome.code}: {outcome.text}")
+        print(f"{plain(explained.message.name)}: cannot be used: {outcome.code}: {outcome.text}")
     else:
-        print(f"{plain(str(explained.file))}: {outcome.event}, {outcome.action.value}")
+        print(f"{plain(explained.message.name)}: {outcome.event}, {outcome.action.value}")
     rows: list[tuple[object, ...]] = []
     for evidence in explained.evidence:
         value = evidence.value if evidence.value is not None else "-"

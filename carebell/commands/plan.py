@@ -45,14 +45,17 @@ def _history(files: Sequence[Path], policy: EnvironmentPolicy, at: datetime) -> 
     events = []
     digests: set[bytes] = set()
     for file in message_files(files):
-        for content in messages(file):
-            sent = unverified(content, environment=policy.name, zone=policy.environment.zone, received_at=at)
+        for message in messages(file):
+            sent = unverified(message.content, environment=policy.name, zone=policy.environment.zone, received_at=at)
             received = unverified(
-                content, environment=policy.name, zone=policy.environment.zone, received_at=min(sent.sent_at, at)
+                message.content,
+                environment=policy.name,
+                zone=policy.environment.zone,
+                received_at=min(sent.sent_at, at),
             )
             event = siu.rehearse(received, policy.rules)
             if isinstance(event, Rejection):
-                raise Stop(f"{file}: {event.code}: {event.text}")
+                raise Stop(f"{message.name}: {event.code}: {event.text}")
             if event.action is not Action.SLOT and received.digest not in digests:
                 events.append(event)
             digests.add(received.digest)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from carebell.commands.files import message_files, messages
+from carebell.commands.files import FileMessage, message_files, messages
 from carebell.commands.output import print_json
 from carebell.commands.signer import signer
-from carebell.exits import OK, REFUSED, Stop, TransientStop, UsageStop
+from carebell.exits import OK, REFUSED, InterruptedStop, Stop, TransientStop, UsageStop
 from certs.msh import read_msh
 from certs.sign import SigningError
+from journal.lines import plain
 from listener.client import ClientReply, MllpClient, SendError
 from listener.tls import TlsSetupError, client_context
 
@@ -43,7 +44,7 @@ def send(
 ) -> int:
     """Send all messages; 1 if any answer is not AA or CA."""
     host, port = address(to)
-    outgoing = [(str(file), content) for file in message_files(files) for content in messages(file)]
+    outgoing = [message for file in message_files(files) for message in messages(file)]
     if not outgoing:
         raise Stop("there is no message in these files")
     if (key is None) != (cert is None):
@@ -51,12 +52,19 @@ def send(
     if key is not None and cert is not None:
         append_signature = signer(key, cert)
         try:
-            outgoing = [(name, append_signature(content)) for name, content in outgoing]
+            outgoing = [replace(message, content=append_signature(message.content)) for message in outgoing]
         except SigningError as error:
             raise Stop(str(error)) from None
     context = tls_context(tls) if tls is not None else None
     sender = _Sender(host, port, context, tls.name if tls else None, timedelta(seconds=timeout), as_json)
-    return asyncio.run(sender.run(outgoing * repeat, connections))
+    outgoing *= repeat
+    try:
+        return asyncio.run(sender.run(outgoing, connections))
+    except KeyboardInterrupt:
+        waiting = min(connections, len(outgoing) - sender.answered)
+        raise InterruptedStop(
+            f"interrupted: {sender.answered} of {len(outgoing)} messages were answered; {waiting} more may have arrived"
+        ) from None
 
 
 def address(written: str) -> tuple[str, int]:
@@ -86,8 +94,9 @@ class _Sender:
         self._timeout = timeout
         self._as_json = as_json
         self._refused = False
+        self.answered = 0
 
-    async def run(self, outgoing: Sequence[tuple[str, bytes]], connections: int) -> int:
+    async def run(self, outgoing: Sequence[FileMessage], connections: int) -> int:
         try:
             async with asyncio.TaskGroup() as group:
                 for index in range(min(connections, max(len(outgoing), 1))):
@@ -97,26 +106,27 @@ class _Sender:
             raise TransientStop(why if place in why else f"{place}: {why}") from None
         return REFUSED if self._refused else OK
 
-    async def _connection(self, outgoing: Sequence[tuple[str, bytes]]) -> None:
+    async def _connection(self, outgoing: Sequence[FileMessage]) -> None:
         client = await MllpClient.connect(
             self._host, self._port, tls=self._context, server_name=self._name, answer_timeout=self._timeout
         )
         try:
-            for name, content in outgoing:
-                self._show(name, content, await client.send(content))
+            for message in outgoing:
+                self._show(message, await client.send(message.content))
         finally:
             await client.close()
 
-    def _show(self, name: str, content: bytes, answer: ClientReply) -> None:
-        control_id = read_msh(content).control_id.decode("ascii", "replace")
+    def _show(self, message: FileMessage, answer: ClientReply) -> None:
+        self.answered += 1
+        control_id = read_msh(message.content).control_id.decode("ascii", "replace")
         code, text = acknowledged(answer.content)
         self._refused = self._refused or code not in ("AA", "CA")
         if self._as_json:
-            row = {"file": name, "control_id": control_id, "answer": code, "text": text}
+            row = message.place | {"control_id": control_id, "answer": code, "text": text}
             print_json(row | {"milliseconds": round(answer.milliseconds, 1), "ack": answer.content.decode("latin-1")})
         else:
             words = " ".join(part for part in (code, text) if part)
-            print(f"{name}: {control_id}: {words} ({answer.milliseconds:.1f} ms)", flush=True)
+            print(f"{plain(message.name)}: {control_id}: {words} ({answer.milliseconds:.1f} ms)", flush=True)
 
 
 def acknowledged(content: bytes) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from carebell.bootstrap.components import environment_named, load
-from carebell.commands.files import UnreadableFile, contents
+from carebell.commands.files import FileMessage, blocks
 from carebell.commands.output import print_json, print_table
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED
@@ -21,9 +21,13 @@ from parser.ack import ACCEPTED, Answer, acknowledgement_code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One message's answer as the sender would get it; `text` says where MSH-15 asks for none."""
+    """One message's answer as the sender would get it; `text` says where MSH-15 asks for none.
 
-    file: str
+    Attributes:
+        name: of the file, and of the message in it.
+    """
+
+    name: str
     answer: str
     code: str | None
     err3: str
@@ -46,16 +50,16 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
     peer_thumbprint = _peer_thumbprint(policy, now)
     verdicts = []
     for file in files:
-        for content in contents(file):
-            verdict = _verdict(str(file), content, validator, policy, memory, now, peer_thumbprint)
+        for block in blocks(file):
+            verdict = _verdict(block, validator, policy, memory, now, peer_thumbprint)
             verdicts.append(verdict)
             if as_json:
-                row = {"file": verdict.file, "answer": verdict.answer, "code": verdict.code, "err3": verdict.err3}
+                row = block.place | {"answer": verdict.answer, "code": verdict.code, "err3": verdict.err3}
                 print_json(row | {"text": verdict.text})
     if not as_json:
         print_table(
             ["File", "Answer", "Code", "ERR-3", "Why"],
-            [(verdict.file, verdict.answer, verdict.code, verdict.err3, verdict.text) for verdict in verdicts],
+            [(verdict.name, verdict.answer, verdict.code, verdict.err3, verdict.text) for verdict in verdicts],
             empty="no message in these files",
         )
     return OK if verdicts and all(verdict.answer in ("AA", "CA") for verdict in verdicts) else REFUSED
@@ -70,16 +74,16 @@ def _peer_thumbprint(policy: EnvironmentPolicy, now: datetime) -> str | None:
 
 
 def _verdict(
-    file: str,
-    content: bytes | UnreadableFile,
+    block: FileMessage,
     validator: MessageValidator,
     policy: EnvironmentPolicy,
     memory: ReplayMemory[Answer],
     now: datetime,
     peer_thumbprint: str | None,
 ) -> Verdict:
-    if isinstance(content, UnreadableFile):
-        return Verdict(file=file, answer="CLOSE", code="FRAME", err3="", text=content.text)
+    content = block.content
+    if block.fault is not None:
+        return Verdict(name=block.name, answer="CLOSE", code="FRAME", err3="", text=block.fault)
     if len(content) > policy.environment.listener.max_message_bytes:
         validated = validator.too_long(content, now)
     else:
@@ -89,7 +93,7 @@ def _verdict(
     text = answer.text
     if code is None:  # decided all the same: the sender's mode of answering is the enhanced one
         code, text = f"C{answer.answer[1]}", f"{text} (no answer is sent: MSH-15)"
-    return Verdict(file=file, answer=code, code=answer.code, err3=answer.err3, text=text)
+    return Verdict(name=block.name, answer=code, code=answer.code, err3=answer.err3, text=text)
 
 
 def _remembered(validated: ValidatedMessage, policy: EnvironmentPolicy, memory: ReplayMemory[Answer]) -> Answer:
