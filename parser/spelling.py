@@ -35,15 +35,14 @@ class Spelling(NamedTuple):
     """A text taken apart.
 
     Attributes:
-        number: digits with `+`, parentheses, spaces, `.`, `/` and `-` between them; "": `fault` says why there is none.
+        number: digits with `+`, parentheses, spaces, `.`, `/` and `-` between them; "": none.
         uses: what the words around it say of the line.
-        final: the fault condemns the whole repetition of the field, not just this text.
+        fault: why it is no number of the patient's; None: nothing speaks against it.
     """
 
     number: str
     uses: frozenset[Use] = frozenset()
     fault: str | None = None
-    final: bool = False
 
 
 def spelled(text: str) -> Spelling:
@@ -54,7 +53,7 @@ def spelled(text: str) -> Spelling:
     uri = _SCHEME.match(text) is not None
     if uri:
         text = " ".join(plain(unquote(text)).split())
-    match = _SPELLING.fullmatch(text)
+    match = None if "@" in text else _SPELLING.fullmatch(text)
     if match is None:
         return Spelling("", fault=NO_NUMBER)
     number, rest = match["number"], match["rest"]
@@ -62,13 +61,13 @@ def spelled(text: str) -> Spelling:
         number, rest = _without_parameters(number, rest)
     label = uses_of(match["label"])
     if label is None:
-        return Spelling("", fault=NOT_ALONE, final=True)
+        return Spelling(number, fault=NOT_ALONE)
     remark = _remark(rest)
     if isinstance(remark, str):
-        return Spelling("", fault=remark, final=True)
+        return Spelling(number, fault=remark)
     uses = label | remark
     if "never" in uses:
-        return Spelling("", fault=NO_TEXTS, final=True)
+        return Spelling(number, uses, NO_TEXTS)
     return Spelling(number, uses)
 
 

@@ -84,6 +84,7 @@ class Reading(NamedTuple):
         plan: what the numbering plan knows.
         country: ISO 3166, by the numbering plan; None: of no country.
         uses: what words around the number say of the line.
+        spoken_of: the valid number that the text holds, whatever speaks against it.
         final: the fault condemns the whole repetition, not just this spelling of the number.
     """
 
@@ -93,6 +94,7 @@ class Reading(NamedTuple):
     uses: frozenset[Use] = frozenset()
     fault: str | None = None
     final: bool = False
+    spoken_of: str | None = None
 
 
 class Order(NamedTuple):
@@ -302,14 +304,13 @@ def _rank(
 
 
 def _number(xtn: Field, region: str) -> Reading:
-    """The repetition's number: the first valid one of its spellings; else the first fault."""
-    first_fault: Reading | None = None
-    for text in _spellings(xtn):
-        reading = read_number(text, region)
-        if reading.fault is None or reading.final:
-            return reading
-        first_fault = first_fault or reading
-    return first_fault or Reading(None, fault=NO_NUMBER)
+    """The repetition's number: the first valid one of its spellings, with what all of them say of it; else the first fault."""
+    readings = [read_number(text, region) for text in _spellings(xtn)]
+    first = next((reading for reading in readings if reading.fault is None or reading.final), None)
+    if first is None:
+        return readings[0] if readings else Reading(None, fault=NO_NUMBER)
+    same = [reading.uses for reading in readings if reading.spoken_of == first.spoken_of]
+    return first._replace(uses=frozenset[Use]().union(*same))
 
 
 def _spellings(xtn: Field) -> Iterator[str]:
@@ -342,10 +343,12 @@ def read_number(text: str, region: str) -> Reading:
         region: ISO 3166 country of a number without a country code.
     """
     spelling = spelled(text)
-    if spelling.fault is not None:
-        return Reading(None, fault=spelling.fault, final=spelling.final)
-    e164 = e164_of(spelling.number, region)
+    e164 = e164_of(spelling.number, region) if spelling.number else None
     allotment = None if e164 is None else allotment_of(e164)
+    if spelling.fault is not None:
+        # Said of a real number it condemns the repetition, whose other components may hold the same one; else it is a stray text.
+        real = allotment is not None and allotment.valid
+        return Reading(None, uses=spelling.uses, fault=spelling.fault, final=real, spoken_of=e164 if real else None)
     if e164 is None or allotment is None:
         return Reading(None, fault="is not a telephone number")
     if not allotment.valid:
@@ -353,7 +356,7 @@ def read_number(text: str, region: str) -> Reading:
     plan = _PLANS.get(allotment.kind)
     if plan is None:
         return Reading(None, fault="is premium, toll-free or another number of no person", final=True)
-    return Reading(e164, plan, allotment.country, spelling.uses)
+    return Reading(e164, plan, allotment.country, spelling.uses, spoken_of=e164)
 
 
 _PLANS: Final[dict[int, Plan]] = {

@@ -114,9 +114,9 @@ def test_words_add_up(text: str) -> None:
         ("mother 202-555-0143", NOT_ALONE), ("202-555-0143 mother", NOT_ALONE), ("Do not call 202-555-0143", NOT_ALONE),
         ("No texts: 202-555-0143", NOT_ALONE), ("No 202-555-0143", NOT_ALONE), ("202-555-0143 no", NOT_ALONE),
         ("202-555-0143 voice only", NO_TEXTS), ("Calls only 202-555-0143", NO_TEXTS), ("202-555-0143 not ok to text", NOT_ALONE),
-        ("mother's cell 202-555-0143", NOT_ALONE), ("a2025550143@test.example", NOT_ALONE),
+        ("mother's cell 202-555-0143", NOT_ALONE), ("a2025550143@test.example", NO_NUMBER),
         ("202-555-0143; 202-555-0150", NOT_ALONE),
-        ("sip:2025550143@test", NOT_ALONE),
+        ("sip:2025550143@test", NO_NUMBER),
         ("202-555-0143 x12", EXTENSION), ("202-555-0143 extension 9", EXTENSION), ("tel:+12025550143;ext=9", EXTENSION),
         ("2025550143#5", EXTENSION), ("2025550143,5", EXTENSION), ("tel:+12025550143;postd=5", EXTENSION),
         ("UNKNOWN", NO_NUMBER), ("NONE ON FILE", NO_NUMBER), ("555-014", NO_NUMBER), ("", NO_NUMBER), ("2" * 5000, TOO_LONG),
@@ -124,11 +124,11 @@ def test_words_add_up(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_number_of_the_patient(text: str, fault: str) -> None:
-    assert (spelled(text).number, spelled(text).fault) == ("", fault)
+    assert (spelled(text).fault, read_number(text, "US").e164) == (fault, None)
 
 
 @given(st.text(max_size=200))
 def test_no_text_breaks_it(text: str) -> None:
     spelling = spelled(text)
-    assert (spelling.number == "") == (spelling.fault is not None)
+    assert spelling.number or spelling.fault is not None
     assert spelling.number.isascii()

@@ -75,6 +75,9 @@ def e164(finding: PhoneFinding) -> str:
         "999^PRN^CP^^1^202^5550143",
         '""^PRN^CP^^1^202^5550143',
         "not given^PRN^CP^alex@test.example^1^202^5550143",
+        "^PRN^CP^alex2025550150@test.example^1^202^5550143",
+        "^PRN^CP^^1^202^5550143^^^^^ID12345678",
+        "id 1234567 x9^PRN^CP^^1^202^5550143",
         # whole in a component that is made for a part
         "^PRN^CP^^1^2025550143",
         "^PRN^CP^^^2025550143",
@@ -126,6 +129,7 @@ def test_a_number_in_any_component(xtn: str) -> None:
         "2025550143^EMR^CP",
         "^PRN^CP^^1^800^5550143",
         "Fax 2025550143^PRN^PH",
+        "Fax 2025550143^PRN^CP^^1^202^5550143",
         "2025550143 fax^PRN^PH",
         "2025550143^PRN^Fax Number",
         "Mom 2025550143^PRN^CP",
@@ -146,6 +150,13 @@ def test_a_local_word_for_a_mobile_wins_from_any_of_three_components(use: str, c
     codes = {2: "PRN", 3: "PH", 4: ""} | {component: use}
     finding = find(f"2025550150^PRN^PH~2025550143^{codes[2]}^{codes[3]}^{codes[4]}")
     assert e164(finding) == "+12025550143"
+
+
+def test_a_word_beside_the_number_counts_from_any_component() -> None:
+    assert e164(find("2025550150^PRN^PH~Cell: 202-555-0143^PRN^PH^^1^202^5550143")) == "+12025550143"
+    assert (
+        e164(find("2025550150^PRN^PH~Cell: 202-555-0144^PRN^PH^^1^202^5550143")) == "+12025550150"
+    )  # of another number
 
 
 RANKED = [
