@@ -47,6 +47,8 @@ class Spelling(NamedTuple):
 
 def spelled(text: str) -> Spelling:
     """The number that a text holds, and what is said of it."""
+    if _ALONE.fullmatch(text) is not None:  # nearly always
+        return Spelling(text)
     text = " ".join(plain(text).split())
     if len(text) > _MAX_TEXT:
         return Spelling("", fault=TOO_LONG)
@@ -113,6 +115,7 @@ _SPELLING: Final = re.compile(
     r"(?P<rest>.*)",
     re.DOTALL,
 )
+_ALONE: Final = re.compile(r"\+?\(?[0-9](?:[() ./-]{0,2}[0-9]){6,14}")
 _SCHEME: Final = re.compile(r"(?:tel|sms|smsto|mms|mmsto|callto|fax):", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r";\s*([A-Za-z-]+)\s*=([^;?]*)")
 _MARK: Final = re.compile(r"[\s(]*(?:ext(?:ension|n)?|xt|x(?![A-Za-z])|[;,#])(?P<tail>.*)", re.IGNORECASE | re.DOTALL)

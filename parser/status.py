@@ -16,6 +16,7 @@ Source: HL7 v2.9 chapter 10: table 0278 (filler status), trigger events 10.4; th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from config.fieldmap import StatusMap, folded
@@ -116,15 +117,24 @@ _CODES_AND_TEXTS: Final = (
 
 def _offer(message: Message, path: str, values: Mapping[str, Status]) -> _FieldStatus:
     """The best status among all segments of the field: one that is on, else the first known, else the first given."""
+    spots = everywhere(message, path, active_only=True)
+    if not spots:
+        return _silent(path)
     best: _FieldStatus | None = None
-    for field, value in everywhere(message, path, active_only=True):
+    for field, value in spots:
         if value is DELETE:
             best = best or _FieldStatus(Offer(field, '""', None, DELETED))
             continue
         occurrence = _occurrence(message, field, value, values, whole="." not in path.partition("-")[2])
         if occurrence is not None and (best is None or best.offer.value is None or _says_more(occurrence, best)):
             best = occurrence
-    return best or _FieldStatus(Offer(path, "", None, EMPTY))
+    return best or _silent(path)
+
+
+@lru_cache(maxsize=256)
+def _silent(path: str) -> _FieldStatus:
+    """Of a field that says nothing; paths come from field maps."""
+    return _FieldStatus(Offer(path, "", None, EMPTY))
 
 
 def _occurrence(
@@ -135,12 +145,14 @@ def _occurrence(
     Args:
         whole: all codes and texts of the field count; else only the component that the path names.
     """
-    words = [(field, (value or "").strip())]
-    if whole:
-        at = Place.of(field)
-        repetition = message.segments(at.segment)[at.occurrence - 1].repetitions(at.field)[at.repetition - 1]
-        if message.delimiters.component in repetition.raw:
-            words += [(f"{field}.{number}", repetition.component(number).strip()) for number in _CODES_AND_TEXTS[1:]]
+    word = (value or "").strip()
+    at = Place.of(field)
+    segment = message.segments(at.segment)[at.occurrence - 1]
+    if not whole or message.delimiters.component not in segment.field(at.field):
+        return _FieldStatus(Offer(field, word, values.get(folded(word), Status.UNKNOWN))) if word else None
+    repetition = segment.repetitions(at.field)[at.repetition - 1]
+    words = [(field, word)]
+    words += [(f"{field}.{number}", repetition.component(number).strip()) for number in _CODES_AND_TEXTS[1:]]
     given = [(place, word) for place, word in words if word]
     if not given:
         return None

@@ -16,6 +16,7 @@ inside a `PhoneNumber`; traces get the last four.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -72,6 +73,8 @@ class PhoneRules:
     countries: frozenset[str]
     skip_landlines: bool
 
+
+_DIGITS: Final = re.compile("[0-9]+")
 
 Plan = Literal["mobile", "landline", "either", "other"]
 
@@ -219,7 +222,8 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
         return Offer(field, "", None, EMPTY)
     if xtn.deleted:
         return Offer(field, '""', None, DELETED)
-    codes = {code for n in (2, 3, 4) if xtn.raw_component(n) and (code := _code(xtn, n))}
+    use = _code(xtn, 2)
+    codes = {code for code in (use, _code(xtn, 3), _code(xtn, 4)) if code}
     reading = _number(xtn, rules.region)
     held = reading.e164 or next(_spellings(xtn), "")
     if not held and xtn.raw_component(1) == '""':  # `""^BUSINESS`
@@ -229,7 +233,7 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
     against = _against(xtn, codes, uses, rules, clocks, now) or reading.fault
     if against is not None:
         return Offer(field, held, None, against)
-    rank, kind = _rank(codes, uses, _code(xtn, 2), reading.plan, rules)
+    rank, kind = _rank(codes, uses, use, reading.plan, rules)
     if rank is None:
         return Offer(field, held, None, "neither a mobile nor the patient's own line")
     if kind == "landline" and rules.skip_landlines:
@@ -248,13 +252,15 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
 
 def _code(xtn: Field, number: int) -> str:
     """A component as a code: small letters, nothing invisible."""
-    return plain(xtn.component(number)).strip().casefold()
+    return plain(xtn.component(number)).strip().casefold() if xtn.raw_component(number) else ""
 
 
 def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:
     """What the words of codes say that the field map does not list (`Cell Phone`, `Fax Number`)."""
     uses: frozenset[Use] = frozenset()
-    for code in codes - rules.cell - rules.personal - rules.landline - rules.never:
+    for code in codes:
+        if any(code in known for known in (rules.cell, rules.personal, rules.landline, rules.never)):
+            continue
         uses |= uses_of(code, _SHORTEST_WORD) or frozenset()
     return uses
 
@@ -309,30 +315,29 @@ def _number(xtn: Field, region: str) -> Reading:
     first = next((reading for reading in readings if reading.fault is None or reading.final), None)
     if first is None:
         return readings[0] if readings else Reading(None, fault=NO_NUMBER)
+    if len(readings) == 1:
+        return first
     same = [reading.uses for reading in readings if reading.spoken_of == first.spoken_of]
-    return first._replace(uses=frozenset[Use]().union(*same))
+    return first._replace(uses=first.uses.union(*same))
 
 
 def _spellings(xtn: Field) -> Iterator[str]:
     """Everything in a repetition that can be a number, in order: XTN.12, .4, .5 to .7 together, each of these whole, .1, .8."""
     for n in (12, 4):
-        yield from _long_enough(xtn, n, LEAST_DIGITS)
+        if xtn.raw_component(n) and digits_in(text := xtn.component(n)) >= LEAST_DIGITS:
+            yield text
     if xtn.raw_component(6) or xtn.raw_component(7):
         country, area, local = (xtn.component(n).strip() for n in (5, 6, 7))
-        code = "".join(character for character in plain(country) if character.isdecimal()).lstrip("0")
-        if digits_in(area) + digits_in(local) >= LEAST_DIGITS:
+        code = "".join(_DIGITS.findall(plain(country))).lstrip("0") if country else ""
+        in_area, in_local = digits_in(area), digits_in(local)
+        if in_area + in_local >= LEAST_DIGITS:
             yield f"+{code} {area} {local}" if code else f"{area} {local}"
-    for n in (7, 6, 5):
-        yield from _long_enough(xtn, n, _WHOLE)
-    for n in (1, 8):
-        yield from _long_enough(xtn, n, LEAST_DIGITS)
-
-
-def _long_enough(xtn: Field, number: int, digits: int) -> Iterator[str]:
-    """A component if it has so many digits."""
-    if xtn.raw_component(number):
-        text = xtn.component(number)
-        if digits_in(text) >= digits:
+        if in_local >= _WHOLE:
+            yield local
+        if in_area >= _WHOLE:
+            yield area
+    for n, least in ((5, _WHOLE), (1, LEAST_DIGITS), (8, LEAST_DIGITS)):
+        if xtn.raw_component(n) and digits_in(text := xtn.component(n)) >= least:
             yield text
 
 
