@@ -118,10 +118,10 @@ class Connection(asyncio.Protocol):
 
     @property
     def quiet_since(self) -> tuple[bool, float] | None:
-        """(whether a block has begun, loop time of the last whole one); None: an answer is owed."""
-        if self._queue or self._decoder.unread:
+        """(whether a block has begun, loop time of the last whole one); None: an answer is owed, and the peer reads its answers."""
+        if (self._queue or self._decoder.unread) and not self._busy_writing:
             return None
-        return self._decoder.mid_block, self._last_block
+        return self._decoder.mid_block or self._busy_writing, self._last_block
 
     # --- asyncio.Protocol
 

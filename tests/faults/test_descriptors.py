@@ -18,7 +18,7 @@ from tests.faults.node import PATIENCE, FastTime, Node, write_configuration
 from tests.faults.senders import Hospital
 
 FILES: Final = 256
-CROWD: Final = 300
+CROWD: Final = 270
 """Connections, more than the process may open files."""
 _LIMITED: Final = ("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh")
 

@@ -418,6 +418,18 @@ async def test_another_address_gets_in_where_one_holds_everything(listen: Listen
     assert listening.server.statistics().closes == {"crowded_out": 2}
 
 
+async def test_peers_that_read_no_answers_make_room_too(listen: Listen) -> None:
+    listening = await listen(lambda content, peer: b"x" * 1_000_000, limits=Limits(max_connections=2))
+    for _ in range(2):
+        _, writer = await listening.connect(limit=16)
+        writer.write(frame(b"ask") * 200)
+    await eventually(lambda: listening.server.statistics().open == 2)
+    await eventually(lambda: 0 < listening.server.frames < 400 and listening.server.statistics().buffered_bytes > 0)
+    reader, writer = await listening.connect(local_addr=("127.0.0.2", 0), limit=4_000_000)
+    assert len(await ask(reader, writer, b"in")) > 1_000_000
+    assert listening.kinds() == [Kind.CROWDED_OUT]
+
+
 async def test_what_one_address_holds_on_one_port_makes_room_on_another(listen: Listen) -> None:
     shared = ConnectionRegister[Connection](limit=4, limit_per_source=4)
     first, second = await listen(shared=shared), await listen(shared=shared)
