@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from config.digests import digest_of
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 from config.regular_file import read_regular
 
@@ -49,11 +50,13 @@ class Document:
     Attributes:
         values: dicts, lists, str, int, float, bool and None.
         places: where each key, or list item, stands.
+        digest: of the content, `config.digests`.
     """
 
     file: str
     values: Any
     places: dict[Keys, SourceLocation]
+    digest: bytes = b""
 
     def where(self, keys: Keys) -> SourceLocation:
         """The place of `keys`, or of its nearest parent that stands in the file."""
@@ -84,7 +87,7 @@ def read_document(path: Path, *, if_empty: str = "is empty") -> Document:
         raise _error(SourceLocation(file), "there is no such file") from None
     except OSError as error:
         raise _error(SourceLocation(file), f"cannot be read: {(error.strerror or 'input error').lower()}") from None
-    return parse_document(content, file, if_empty=if_empty)
+    return replace(parse_document(content, file, if_empty=if_empty), digest=digest_of(content))
 
 
 def parse_document(content: bytes, file: str, *, if_empty: str = "is empty") -> Document:

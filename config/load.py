@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from config.agreement import disagreements
+from config.digests import digests_of
 from config.document import Document, nearest, read_document
 from config.fieldmap import FieldMap
 from config.gateways import SECRETS
@@ -66,6 +67,7 @@ class Loaded:
         templates: environment -> its texts.
         answer_rows: config/answers.yaml: failure code -> row; an environment's `answers` go over them.
         files: every file that was read or is named; a change of one is a change of the configuration.
+        digests: what each of `files` held when it was read; of the named ones, when the others had been read.
         places: where each key of the file, or of an environment variable, stands.
     """
 
@@ -76,6 +78,7 @@ class Loaded:
     templates: Mapping[str, Templates]
     answer_rows: Mapping[str, Mapping[str, Any]] = field(repr=False)
     files: tuple[Path, ...] = ()
+    digests: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     places: Mapping[Keys, SourceLocation] = field(repr=False)
 
     def where(self, keys: Keys) -> SourceLocation:
@@ -114,6 +117,8 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
     problems = [*disagreements(configuration, where), *reader.read()]
     if problems:
         raise ConfigurationError(problems)
+    read = {path: document.digest, **reader.digests()}
+    named = tuple(dict.fromkeys(_named_files(configuration)))
     return Loaded(
         configuration=configuration,
         path=path,
@@ -121,7 +126,8 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
         field_maps=reader.field_maps,
         templates=reader.templates,
         answer_rows=reader.answer_rows,
-        files=(path, *dict.fromkeys((*reader.files, *_named_files(configuration)))),
+        files=tuple(dict.fromkeys((*read, *named))),
+        digests={**digests_of(named), **read},
         places=places,
     )
 
@@ -150,11 +156,15 @@ class _Rules:
         self.field_maps: dict[str, FieldMap] = {}
         self.templates: dict[str, Templates] = {}
         self.answer_rows: dict[str, Mapping[str, Any]] = {}
-        self.files: list[Path] = []
+        self._files: list[Path] = []
         self._configuration = configuration
         self._where = where
         self._shipped = field_maps
         self._documents: dict[Path, Document] = {}
+
+    def digests(self) -> dict[Path, bytes]:
+        """Of the files that the configuration names and that were read."""
+        return {path: self._documents[path].digest for path in self._files}
 
     def read(self) -> Iterator[Problem]:
         self.answer_rows = dict(read_document(HERE / "answers.yaml").values)
@@ -209,7 +219,7 @@ class _Rules:
 
     def _named(self, keys: Keys, path: Path) -> Document:
         """A file that the configuration names; one that is missing is a problem of the key that names it."""
-        self.files.append(path)
+        self._files.append(path)
         if not os.path.isfile(path):  # False, where Path.is_file raises, for a name that no file can have
             raise ConfigurationError([Problem.at(self._where(keys), keys, f"there is no file {path.name} there")])
         return self._once(path)

@@ -21,6 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Literal
 
 from listener.accepting import BACKLOG, Acceptor
 from listener.client_certificate import presented_in, thumbprint_of
@@ -117,6 +118,7 @@ class MllpServer:
         self._waiting: deque[Connection] = deque()
         self._is_waiting: set[Connection] = set()
         self._acceptor: Acceptor | None = None
+        self._bound: list[socket.socket] = []  # taken, and nothing is accepted there yet
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -128,6 +130,12 @@ class MllpServer:
         Raises:
             OSError: the address cannot be bound (in use, not ours, not permitted).
         """
+        number = await self.bind(host, port)
+        self.accept()
+        return number
+
+    async def bind(self, host: str, port: int) -> int:
+        """Take the address, so that nobody else can; connections wait there until `accept`. As `start` otherwise."""
         self._loop = asyncio.get_running_loop()
         entries = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         listening: list[socket.socket] = []
@@ -138,25 +146,44 @@ class MllpServer:
             for sock in listening:
                 sock.close()
             raise
-        bound: int = listening[0].getsockname()[1]
+        self._bound = listening
+        number: int = listening[0].getsockname()[1]
+        return number
+
+    def accept(self) -> None:
+        """Accept connections at the address that `bind` took."""
         self._acceptor = Acceptor(self._loop, self._admit, self._cannot_accept)
-        self._acceptor.open(listening)
-        return bound
+        self._acceptor.open(self._bound)
+        self._bound = []
+
+    def release(self) -> None:
+        """Give the address up; connections go on. `start` takes it again."""
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
+        for sock in self._bound:
+            sock.close()
+        self._bound = []
 
     def reconfigure(
         self,
         *,
         limits: Limits | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | Literal["off"] | None = None,
         allow_from: Iterable[str] | None = None,
     ) -> None:
-        """Change what is given, for new connections; open ones keep what they began with. TLS stays TLS."""
-        if tls is not None and self._tls is None:
-            raise ValueError("a plain listener cannot become a TLS listener while it runs")
+        """Change what is given, for new connections; open ones keep what they began with.
+
+        Where TLS is switched on or off, open ones are answered and closed: their peers come again the other way.
+        """
+        switched = tls is not None and (tls == "off") == (self._tls is not None)
+        if switched:
+            for connection in tuple(self._connections):
+                connection.drain()
         self._limits = limits or self._limits
         self._own.limit = self._limits.max_connections
         self._own.limit_per_source = self._limits.max_connections_per_peer
-        self._tls = tls or self._tls
+        self._tls = None if tls == "off" else tls or self._tls
         if allow_from is not None:
             self._allowed = networks(allow_from)
 
@@ -167,8 +194,7 @@ class MllpServer:
             How many connections had to be reset; a sender of an unanswered message will send it again.
         """
         self._draining = True
-        if self._acceptor is not None:
-            self._acceptor.close()
+        self.release()
         for task in tuple(self._beginning.values()):
             task.cancel()
         for connection in tuple(self._connections):

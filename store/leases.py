@@ -20,6 +20,7 @@ class Node:
     roles: comma-separated, as given to `serve --roles`.
     seen_at: its last sign of life, UTC.
     configuration: the version that is in force there, since `configured_at`; None before 0.2.
+    restart_for: its top-level keys that wait for a restart, comma-separated; None: none does.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Node:
     seen_at: datetime
     configuration: str | None = None
     configured_at: datetime | None = None
+    restart_for: str | None = None
 
 
 def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: timedelta) -> bool:
@@ -54,6 +56,7 @@ def beat(conn: Connection, node: Node) -> None:
         "name": node.name, "roles": node.roles, "version": node.version,
         "started_at": node.started_at, "seen_at": node.seen_at,
         "configuration": node.configuration, "configured_at": node.configured_at,
+        "restart_for": node.restart_for,
     }  # fmt: skip
     insert = insert_into(conn, nodes).values(values)
     conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**values}))

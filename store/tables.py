@@ -244,6 +244,7 @@ nodes = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     Column("configuration", Text),  # the version in force
     Column("configured_at", UtcDateTime),  # since when
+    Column("restart_for", Text),  # keys of it that wait for a restart, comma-separated
 )
 
 configurations = Table(

@@ -45,17 +45,10 @@ def activate(loaded: Loaded, now: datetime) -> ActiveConfig:
     )
 
 
-def waits_for_restart(before: Loaded, after: Loaded) -> list[str]:
-    """The top-level keys whose change a reload does not put in force."""
-    present, changed_to = before.configuration, after.configuration
-    changed = [
-        name for name in ("storage", "gateway", "http", "log") if getattr(present, name) != getattr(changed_to, name)
-    ]
-    if [(port.key, port.section.tls is None) for port in ports(before)] != [
-        (port.key, port.section.tls is None) for port in ports(after)
-    ]:
-        changed.append("listener")
-    return changed
+def waits_for_restart(started: Loaded, present: Loaded) -> list[str]:
+    """The top-level keys that differ from those the service was started with, and that a reload does not put in force."""
+    before, after = started.configuration, present.configuration
+    return [name for name in ("storage", "gateway", "http", "log") if getattr(before, name) != getattr(after, name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,26 +1,31 @@
 """A changed configuration: put in force while everything runs, or refused in a line of the log.
 
-What counts at once: environments, certificates, texts, rules, and a listener's limits, allow-list and TLS files. What does
-not (`carebell.bootstrap.active_config.waits_for_restart`) waits for a restart, and the log says so. Texts that are pending are
-planned again; where that fails (the database is away) the next change or SIGHUP makes up for it.
+What counts at once: environments, certificates, texts, rules, and listeners: new ones open, changed ones follow, those that are
+gone drain and close. What does not (`carebell.bootstrap.active_config.waits_for_restart`) waits for a restart, and the log says
+so. A configuration that is refused, by itself or by an address that somebody else has, is tried again until it is taken or
+changed; it is logged once. Texts that are pending are planned again; where that fails (the database is away) the next change or
+SIGHUP makes up for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
 
 from carebell.bootstrap import preflight
 from carebell.bootstrap.active_config import ActiveConfig, activate, waits_for_restart
-from carebell.exits import ConfigurationStop
-from carebell.inbound import trust
-from carebell.inbound.listeners import Listeners
+from carebell.exits import Stop
+from carebell.inbound.listeners import Listeners, TlsContexts, tls_contexts
 from carebell.maintenance.certificates import Rotation
 from carebell.outbound.replan import replan_environment
+from config.bounded import BoundedThread
 from config.load import Loaded
 from config.watch import Watch
-from journal.events.configuration import ConfigurationChanged, ConfigurationRefused, RestartNeeded
+from journal.events.configuration import ConfigurationChanged, ConfigurationRefused, ConfigurationWarning, RestartNeeded
 from journal.events.service import InternalError
 from journal.logs import Journal
 from journal.metrics import Metrics
@@ -29,80 +34,153 @@ from scheduler.clock import Clock
 from store.engine import Store
 from store.vault import Vault
 
+READ_SECONDS: Final = 30.0
+"""For every certificate, TLS file and text of a configuration: some milliseconds each; a file server may not answer at all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedConfig:
+    """A sound configuration and everything that was read for it."""
+
+    active: ActiveConfig
+    contexts: TlsContexts
+    warnings: tuple[tuple[str, str], ...]  # (what is odd, where it stands)
+
+
+def prepare(loaded: Loaded, now: datetime) -> PreparedConfig:
+    """ConfigurationStop where it cannot be put in force. Blocking: reads every file that it names."""
+    findings = preflight.require_sound(loaded, now)
+    return PreparedConfig(
+        active=activate(loaded, now),
+        contexts=tls_contexts(loaded, now),
+        warnings=tuple((finding.problem.why, str(finding.problem.place)) for finding in findings),
+    )
+
+
 class Reloader:
-    """Attributes:
-    present: what is in force now. put: puts something else in its place.
-    replans: whether this node plans pending texts again.
-    beat: tells the database what is in force here; runs in a thread.
+    """One node's.
+
+    Args:
+        started: what the service was started with.
+        present: what is in force now. put: puts something else in its place.
+        replans: whether this node plans pending texts again.
+        beat: tells the database what is in force here; runs in a thread.
     """
 
-    present: Callable[[], ActiveConfig]
-    put: Callable[[ActiveConfig], None]
-    listeners: Listeners
-    rotation: Rotation
-    store: Store
-    vault: Vault
-    clock: Clock
-    journal: Journal
-    metrics: Metrics
-    replans: bool
-    beat: Callable[[], None]
-    _to_replan: set[str] = field(default_factory=set, init=False)  # environments planned by an older one
+    def __init__(
+        self,
+        *,
+        started: Loaded,
+        present: Callable[[], ActiveConfig],
+        put: Callable[[ActiveConfig], None],
+        listeners: Listeners,
+        rotation: Rotation,
+        store: Store,
+        vault: Vault,
+        clock: Clock,
+        journal: Journal,
+        metrics: Metrics,
+        replans: bool,
+        beat: Callable[[], None],
+    ) -> None:
+        self._started = started
+        self._present = present
+        self._put = put
+        self._listeners = listeners
+        self._rotation = rotation
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._journal = journal
+        self._metrics = metrics
+        self._replans = replans
+        self._beat = beat
+        self._reader = BoundedThread("reload", READ_SECONDS)
+        self._to_replan: set[str] = set()  # environments planned by an older configuration
+        self._refused: tuple[str, str] | None = None  # version and problem of what was refused last
+        self._waiting: list[str] = []  # keys that wait for a restart, as logged
+        self._warned: set[tuple[str, str]] = set()
 
     async def follow(self, watch: Watch) -> None:
         """Until the watch is stopped."""
         async for outcome in watch:
-            if isinstance(outcome, Loaded):
-                try:
-                    await self.take(outcome)
-                except Exception as error:  # later changes, a renewed certificate say, must be heard all the same
-                    self.journal.emit(InternalError(where="reload", trace=trace(error)))
-            else:
+            if not isinstance(outcome, Loaded):
                 first = outcome.problems[0]
                 self._refuse(problem=first.why, problems=len(outcome.problems), file=str(first.place))
+                continue
+            try:
+                problem = await self.take(outcome, ending=lambda: watch.stopped)
+            except Exception as error:  # later changes, a renewed certificate say, must be heard all the same
+                self._journal.emit(InternalError(where="reload", trace=trace(error)))
+                continue
+            if problem is None:
+                self._refused = None
+                continue
+            watch.refuse()
+            if watch.asked or self._refused != (outcome.version, problem):
+                self._refused = (outcome.version, problem)
+                lines = problem.splitlines()
+                self._refuse(problem=lines[0], problems=len(lines), file=None)
 
-    async def take(self, loaded: Loaded) -> None:
-        """Put a changed configuration in force, or keep the old one where it is unsound; then plan pending texts again."""
-        now = self.clock.now()
+    async def take(self, loaded: Loaded, *, ending: Callable[[], bool] = lambda: False) -> str | None:
+        """Put a changed configuration in force and plan pending texts again; or the problems, a line each, that keep the old one.
+
+        Args:
+            ending: whether the service ends: planning stops then.
+        """
+        now = self._clock.now()
+        previous = self._present().loaded
         try:
-            await asyncio.to_thread(preflight.require_sound, loaded, now)
-            force = await asyncio.to_thread(activate, loaded, now)
-        except ConfigurationStop as stop:
-            problems = str(stop).splitlines()
-            self._refuse(problem=problems[0], problems=len(problems), file=None)
-            return
-        previous = self.present().loaded
-        restart = waits_for_restart(previous, loaded)
-        # A port whose environments are all gone refuses everything, until a restart closes it.
-        gone = {key: trust.message_validator(loaded, (), now) for key in self.listeners.keys - force.validators.keys()}
-        self.put(replace(force, validators={**force.validators, **gone}))
-        self.listeners.reconfigure(loaded)
-        self.journal.emit(
+            prepared = await self._reader.run(partial(prepare, loaded, now))
+            active = prepared.active
+            await self._listeners.change(loaded, prepared.contexts, partial(self._put, active))
+        except Stop as stop:
+            return str(stop)
+        except TimeoutError as error:
+            return f"a file that it names cannot be read: {error}"
+        self._journal.emit(
             ConfigurationChanged(
                 configuration=loaded.version,
                 previous=previous.version,
                 file=str(loaded.path),
-                environments=",".join(force.runtime_config.policies),
+                environments=",".join(active.runtime_config.policies),
             )
         )
-        self.rotation.changed(now)
+        self._log_findings(prepared, loaded)
+        await self._reader.run(partial(self._rotation.changed, now))
         try:
-            await asyncio.to_thread(self.beat)
+            await asyncio.to_thread(self._beat)
         except Exception as error:
-            self.journal.emit(InternalError(where="reload", trace=trace(error)))  # the next beat makes up for it
-        if restart:
-            self.journal.emit(RestartNeeded(keys=",".join(restart), configuration=loaded.version))
-        if loaded.version != previous.version and self.replans:
-            self._to_replan.update(force.runtime_config.policies)
-        for name, policy in force.runtime_config.policies.items():
-            if name in self._to_replan:
-                await asyncio.to_thread(replan_environment, self.store, self.vault, self.clock, policy, self.journal)
+            self._journal.emit(InternalError(where="reload", trace=trace(error)))  # the next beat makes up for it
+        await self._replan(active, changed=loaded.version != previous.version, ending=ending)
+        return None
+
+    def _log_findings(self, prepared: PreparedConfig, loaded: Loaded) -> None:
+        """What is odd and was not logged before, and what waits for a restart."""
+        for why, place in prepared.warnings:
+            if (why, place) not in self._warned:
+                self._journal.emit(ConfigurationWarning(problem=why, file=place))
+        self._warned = set(prepared.warnings)
+        waiting = waits_for_restart(self._started, loaded)
+        if waiting and waiting != self._waiting:
+            self._journal.emit(RestartNeeded(keys=",".join(waiting), configuration=loaded.version))
+        self._waiting = waiting
+
+    async def _replan(self, active: ActiveConfig, *, changed: bool, ending: Callable[[], bool]) -> None:
+        policies = active.runtime_config.policies
+        if changed and self._replans:
+            self._to_replan.update(policies)
+        for name, policy in policies.items():
+            if name in self._to_replan and not ending():
+                await asyncio.to_thread(
+                    partial(
+                        replan_environment, self._store, self._vault, self._clock, policy, self._journal, ending=ending
+                    )
+                )
                 self._to_replan.discard(name)
 
     def _refuse(self, *, problem: str, problems: int, file: str | None) -> None:
         """The old one stays in force. `file` None: `problem` names it."""
-        self.metrics.configuration_refused.inc()
-        in_force = self.present().loaded.version
-        self.journal.emit(ConfigurationRefused(problem=problem, problems=problems, file=file, configuration=in_force))
+        self._metrics.configuration_refused.inc()
+        in_force = self._present().loaded.version
+        self._journal.emit(ConfigurationRefused(problem=problem, problems=problems, file=file, configuration=in_force))

@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Final
 
 from carebell.bootstrap import components, preflight
-from carebell.bootstrap.active_config import ActiveConfig, activate, note_in_force
+from carebell.bootstrap.active_config import ActiveConfig, activate, note_in_force, waits_for_restart
 from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, too_large
 from carebell.bootstrap.reload import Reloader
 from carebell.environment_policy import RuntimeConfig
 from carebell.exits import Stop
 from carebell.ids import RandomIds, control_ids
 from carebell.inbound.handler import MessageHandler
-from carebell.inbound.listeners import Listeners, Port, ports, why_not
+from carebell.inbound.listeners import Listeners, Port, ports, tls_contexts, why_not
 from carebell.inbound.process import MessageProcessor, ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.maintenance.certificates import Rotation
@@ -109,6 +109,7 @@ class Service:
     _repeats: RepeatLimiter = field(init=False)
     _started_at: datetime = field(init=False)
     _configured_at: datetime = field(init=False)
+    _started_with: Loaded = field(init=False)
     _noted: tuple[Loaded, datetime] | None = None  # what was last written down as in force, and when
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str | None = None
@@ -176,6 +177,7 @@ class Service:
 
     async def _start(self) -> None:
         loaded, journal, stack = self.loaded, self.journal, self._stack
+        self._started_with = loaded
         now = self.clock.now()
         for finding in preflight.require_sound(loaded, now):
             problem = finding.problem
@@ -220,7 +222,7 @@ class Service:
         shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
         self._repeats = RepeatLimiter(journal)
         stack.callback(self._repeats.finish_round)
-        self._listeners = Listeners(self.clock, journal, shared, self._repeats, self.metrics)
+        self._listeners = Listeners(journal, shared, self._repeats, self.metrics)
         await self._start_portal(delivery, descriptors)
         self._start_periodic(reconciliation)
         await self._start_listeners(in_flight)
@@ -327,6 +329,7 @@ class Service:
         node = Node(
             name=self.node, roles=",".join(sorted(self.roles)), version=version("carebell"), started_at=self._started_at,
             seen_at=now, configuration=loaded.version, configured_at=since,
+            restart_for=",".join(waits_for_restart(self._started_with, loaded)) or None,
         )  # fmt: skip
         noted = self._noted
         due = noted is None or noted[0] is not loaded or not noted[1] <= now < noted[1] + _NOTE_EVERY
@@ -353,13 +356,15 @@ class Service:
         committer.start(lambda work: self._supervisor.start("committer", work, is_over=lambda: committer.stopping))
         self._stack.push_async_callback(committer.stop)
         self._stack.push_async_callback(self._listeners.close)
-        for port in ports(self.loaded):
-            handler = MessageHandler(
+
+        def handler(port: Port) -> MessageHandler:
+            return MessageHandler(
                 validator=self._validator(port.key), runtime_config=lambda: self.runtime_config, committer=committer,
                 clock=self.clock, new_control_id=control_ids(), in_flight=in_flight, journal=self.journal,
                 repeats=self._repeats, metrics=self.metrics, seconds=time.monotonic,
             )  # fmt: skip
-            await self._listeners.open(self.loaded, port, handler)
+
+        await self._listeners.open(self.loaded, tls_contexts(self.loaded, self.clock.now()), handler)
 
     def _validator(self, key: str) -> Callable[[], MessageValidator]:
         """The port's validator as configured when it is asked for; a reload may have taken its environments away."""
@@ -369,7 +374,8 @@ class Service:
         path, environ = self.loaded.path, self.environ
         watch = self._watch = Watch(self.loaded, lambda: load_configuration(path, environ))
         reloading = Reloader(
-            present=lambda: self._active, put=self._put_in_force, listeners=self._listeners, rotation=rotation,
+            started=self._started_with, present=lambda: self._active, put=self._put_in_force,
+            listeners=self._listeners, rotation=rotation,
             store=self.store, vault=self.vault, clock=self.clock, journal=self.journal, metrics=self.metrics,
             replans="dispatcher" in self.roles, beat=self._beat,
         )  # fmt: skip

@@ -9,9 +9,9 @@ import asyncio
 import errno
 import ssl
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from carebell.exits import ConfigurationStop, PermissionStop, Stop
@@ -48,7 +48,6 @@ from listener.limits import Limits
 from listener.server import MllpServer
 from listener.sources import ConnectionRegister
 from listener.tls import ClientCertificates, TlsSetupError, server_context
-from scheduler.clock import Clock
 
 _DRAIN: Final = timedelta(seconds=5)
 """As long as a writer of ours waits for the database; with the HTTP port's 3 s after it the service ends within its 10 s."""
@@ -130,47 +129,64 @@ def limits_of(section: ListenerSection) -> Limits:
 
 
 def make_server(
-    loaded: Loaded,
     port: Port,
     handler: MessageHandler,
-    clock: Clock,
     report: Callable[[Incident], None],
+    tls: ssl.SSLContext | None = None,
     shared: ConnectionRegister[Connection] | None = None,
 ) -> MllpServer:
-    """A server for one port, not yet listening. ConfigurationStop where its TLS files cannot be used."""
-    section = port.section
-    context = tls_context(loaded, port, clock)
+    """A server for one port, not yet listening."""
     return MllpServer(
         handler.handle,
         oversize=handler.too_long,
-        limits=limits_of(section),
-        tls=context,
-        allow_from=section.allow_from,
+        limits=limits_of(port.section),
+        tls=tls,
+        allow_from=port.section.allow_from,
         report=report,
         shared=shared,
     )
 
 
-def tls_context(loaded: Loaded, port: Port, clock: Clock) -> ssl.SSLContext | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortTls:
+    """`context` None: plain."""
+
+    context: ssl.SSLContext | None
+    mode: TlsMode
+
+
+TlsContexts = Mapping[str, PortTls]
+"""By the port's key."""
+
+
+def tls_contexts(loaded: Loaded, now: datetime) -> TlsContexts:
+    """Of every port. ConfigurationStop where files cannot be used. Blocking: reads them."""
+    return {
+        port.key: PortTls(context=tls_context(loaded, port, now), mode=tls_mode(loaded, port, now))
+        for port in ports(loaded)
+    }
+
+
+def tls_context(loaded: Loaded, port: Port, now: datetime) -> ssl.SSLContext | None:
     """The port's TLS; None: plain. ConfigurationStop where its files cannot be used."""
     tls = port.section.tls
     if tls is None:
         return None
     try:
-        return server_context(tls.certificate, tls.key, clients=_clients(loaded, port, clock))
+        return server_context(tls.certificate, tls.key, clients=_clients(loaded, port, now))
     except TlsSetupError as error:
         keys = ("environments", port.environments[0], "listener", "tls")
         raise ConfigurationStop(str(loaded.problem(keys, str(error)))) from None
 
 
-def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | None:
+def _clients(loaded: Loaded, port: Port, now: datetime) -> ClientCertificates | None:
     """Whose client certificates TLS asks for: pinned `.cer` files where an environment authenticates by them, else `client_ca`."""
     environments = [loaded.configuration.environments[name] for name in port.environments]
     pinned = [environment for environment in environments if environment.authentication == "mutual-tls"]
     if pinned:
         # A switched-off environment's sender gets through the handshake, to be told that it is.
         senders = [*pinned, *_switched_off_beside(loaded, port)]
-        signers = [read_signer(path, clock.now())[1] for environment in senders for path in environment.certificates]
+        signers = [read_signer(path, now)[1] for environment in senders for path in environment.certificates]
         anchors = tuple(signer.der for signer in signers if signer is not None)
         ca = port.section.tls.client_ca if port.section.tls is not None else None
         if ca is not None:
@@ -184,6 +200,15 @@ def _clients(loaded: Loaded, port: Port, clock: Clock) -> ClientCertificates | N
     return ClientCertificates(anchors=(tls.client_ca.read_bytes(),))
 
 
+def _switched_off(loaded: Loaded) -> set[tuple[str, int]]:
+    """Addresses of environments that are switched off."""
+    return {
+        (environment.listener.host, environment.listener.port)
+        for environment in loaded.configuration.environments.values()
+        if not environment.enabled
+    }
+
+
 def _switched_off_beside(loaded: Loaded, port: Port) -> list[Environment]:
     """Environments with mutual TLS that would share this port if they were switched on."""
     return [
@@ -195,93 +220,169 @@ def _switched_off_beside(loaded: Loaded, port: Port) -> list[Environment]:
     ]
 
 
-def tls_mode(loaded: Loaded, port: Port, clock: Clock) -> TlsMode:
+def tls_mode(loaded: Loaded, port: Port, now: datetime) -> TlsMode:
     """Whether the port's connections are encrypted, and whether clients are asked for a certificate."""
     if port.section.tls is None:
         return "off"
-    return "on" if _clients(loaded, port, clock) is None else "mutual"
+    return "on" if _clients(loaded, port, now) is None else "mutual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One open port. `number`: what it listens on, where the configuration says 0."""
+
+    port: Port
+    number: int
+    server: MllpServer
+    tls: TlsMode
+
+    @property
+    def address(self) -> str:
+        return f"{self.port.section.host}:{self.number}"
 
 
 class Listeners:
-    """A node's listeners.
+    """A node's listeners: opened at the start, changed by a reload, drained at the end.
 
-    Attributes:
-        opened: (port, number it listens on), in the order of opening.
+    Args:
+        shared: the connections of all listeners together.
     """
 
     def __init__(
         self,
-        clock: Clock,
         journal: Journal,
         shared: ConnectionRegister[Connection],
         repeats: RepeatLimiter,
         metrics: Metrics,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.opened: list[tuple[Port, int]] = []
-        self._servers: list[MllpServer] = []  # of `opened`, one to one
-        self._clock = clock
+        self._seconds = seconds
         self._journal = journal
         self._shared = shared
         self._repeats = repeats
         self._metrics = metrics
-        self._seconds = seconds
+        self._handlers: Callable[[Port], MessageHandler] | None = None
+        self._listening: list[Listener] = []
+        self._leaving: list[Listener] = []
 
     @property
-    def keys(self) -> set[str]:
-        return {port.key for port, _ in self.opened}
+    def opened(self) -> list[tuple[Port, int]]:
+        """(port, number it listens on), in the order of opening."""
+        return [(listener.port, listener.number) for listener in self._listening]
 
     def connections(self) -> dict[str, int]:
         """The port's name -> how many connections are open."""
-        return {
-            port.name: server.statistics().open for (port, _), server in zip(self.opened, self._servers, strict=True)
-        }
+        return {listener.port.name: listener.server.statistics().open for listener in self._listening}
 
-    async def open(self, loaded: Loaded, port: Port, handler: MessageHandler) -> None:
-        """Listen on one port. Stops with one sentence, which the log has too, where the address cannot be had."""
-        report = reporter(self._repeats, self._metrics, port.name, lambda: handler.sole_environment)
-        server = make_server(loaded, port, handler, self._clock, report, self._shared)
+    async def open(self, loaded: Loaded, contexts: TlsContexts, handlers: Callable[[Port], MessageHandler]) -> None:
+        """Listen on every port. Stops with one sentence, which the log has too, where an address cannot be had.
+
+        Args:
+            handlers: makes a port's handler.
+        """
+        self._handlers = handlers
+        for port in ports(loaded):
+            self._accept([await self._take(loaded, port, contexts)])
+
+    async def change(self, loaded: Loaded, contexts: TlsContexts, put_in_force: Callable[[], None]) -> None:
+        """Take new addresses, put the configuration in force, accept there, and drain what is gone.
+
+        Limits, allow-lists and TLS of what stays count for new connections. A port whose environments are all switched off stays
+        open until the end, so that their senders hear why nothing is taken. Stops as `open`, with everything as it was, where
+        a new address cannot be had. A node without listeners only puts in force.
+        """
+        if self._handlers is None:
+            put_in_force()
+            return
+        wanted = {port.key: port for port in ports(loaded)}
+        present = {listener.port.key: listener for listener in self._listening}
+        idle = _switched_off(loaded)
+        leaving = [
+            listener for key, listener in present.items() if key not in wanted and listener.port.address not in idle
+        ]
+        taken = await self._take_all(loaded, [wanted[key] for key in wanted if key not in present], leaving, contexts)
+        put_in_force()
+        self._leaving += leaving
+        self._listening = [
+            replace(listener, port=wanted.get(key, listener.port))
+            for key, listener in present.items()
+            if listener not in leaving
+        ]
+        for listener in self._listening:
+            if listener.port.key in wanted:
+                section, context = listener.port.section, contexts[listener.port.key].context
+                listener.server.reconfigure(
+                    limits=limits_of(section), allow_from=section.allow_from, tls=context or "off"
+                )
+        self._accept(taken)
+        await self._drain_leaving()
+
+    async def close(self) -> None:
+        """Drain all at once: what is in flight is committed and answered, and who is stuck at one port costs the others nothing."""
+        self._leaving += self._listening
+        self._listening = []
+        await self._drain_leaving()
+
+    async def _take_all(
+        self, loaded: Loaded, added: Sequence[Port], leaving: Sequence[Listener], contexts: TlsContexts
+    ) -> list[Listener]:
+        """The addresses of all new ports, or Stop and none of them.
+
+        One that is leaving may hold the number of a new one (0.0.0.0:2575 becomes 127.0.0.1:2575): it gives its address up
+        before, and takes it again where the new one cannot be had.
+        """
+        numbers = {port.section.port for port in added}
+        released = [listener for listener in leaving if listener.number in numbers]
+        for listener in released:
+            listener.server.release()
+        taken: list[Listener] = []
         try:
-            number = await _start(server, loaded, port)
+            for port in added:
+                taken.append(await self._take(loaded, port, contexts))
+        except BaseException:
+            for listener in taken:
+                listener.server.release()
+            for listener in released:
+                await listener.server.start(listener.port.section.host, listener.number)
+            raise
+        return taken
+
+    async def _take(self, loaded: Loaded, port: Port, contexts: TlsContexts) -> Listener:
+        assert self._handlers is not None
+        handler = self._handlers(port)
+        report = reporter(self._repeats, self._metrics, port.name, lambda: handler.sole_environment)
+        server = make_server(port, handler, report, contexts[port.key].context, self._shared)
+        try:
+            number = await _bind(server, loaded, port)
         except Stop as stop:
             self._journal.emit(
                 ListenerFailed(listener=port.name, environments=",".join(port.environments), problem=str(stop))
             )
             raise
-        self.opened.append((port, number))
-        self._servers.append(server)
-        self._journal.emit(
-            ListenerStarted(
-                listener=f"{port.section.host}:{number}",
-                environments=",".join(port.environments),
-                tls=tls_mode(loaded, port, self._clock),
+        return Listener(port=port, number=number, server=server, tls=contexts[port.key].mode)
+
+    def _accept(self, taken: Sequence[Listener]) -> None:
+        for listener in taken:
+            listener.server.accept()
+            self._listening.append(listener)
+            self._journal.emit(
+                ListenerStarted(
+                    listener=listener.address, environments=",".join(listener.port.environments), tls=listener.tls
+                )
             )
-        )
 
-    def reconfigure(self, loaded: Loaded) -> None:
-        """Limits, allow-lists and TLS (certificate renewed, client certificates rotated) count for new connections."""
-        now_there = {port.key: port for port in ports(loaded)}
-        for (before, _), server in zip(self.opened, self._servers, strict=True):
-            port = now_there.get(before.key)
-            if port is None:
-                continue
-            section = port.section
-            context = tls_context(loaded, port, self._clock) if before.section.tls is not None else None
-            server.reconfigure(limits=limits_of(section), allow_from=section.allow_from, tls=context)
+    async def _drain_leaving(self) -> None:
+        await asyncio.gather(*map(self._drain, self._leaving))
 
-    async def close(self) -> None:
-        """Drain all at once: what is in flight is committed and answered, and who is stuck at one port costs the others nothing."""
-        names = [f"{port.section.host}:{number}" for port, number in self.opened]
-        await asyncio.gather(*map(self._drain, self._servers, names))
-
-    async def _drain(self, server: MllpServer, name: str) -> None:
-        began = self._seconds()
-        self._journal.emit(ListenerDraining(listener=name, connections=server.statistics().open))
+    async def _drain(self, listener: Listener) -> None:
+        server, began = listener.server, self._seconds()
+        self._journal.emit(ListenerDraining(listener=listener.address, connections=server.statistics().open))
         await server.stop()
+        self._leaving = [leaving for leaving in self._leaving if leaving is not listener]
         statistics = server.statistics()
         self._journal.emit(
             ListenerStopped(
-                listener=name,
+                listener=listener.address,
                 connections=statistics.accepted,
                 messages=statistics.frames,
                 seconds=round(self._seconds() - began, 2),
@@ -289,11 +390,11 @@ class Listeners:
         )
 
 
-async def _start(server: MllpServer, loaded: Loaded, port: Port) -> int:
-    """Listen; the port. Stops with one sentence where the address cannot be had."""
+async def _bind(server: MllpServer, loaded: Loaded, port: Port) -> int:
+    """Take the address; the port's number. Stops with one sentence where it cannot be had."""
     host, number = port.address
     try:
-        return await server.start(host, number)
+        return await server.bind(host, number)
     except PermissionError:
         raise PermissionStop(
             f"{port.name}: listening there is not permitted; ports below 1024 need a privilege"

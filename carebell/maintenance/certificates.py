@@ -60,37 +60,43 @@ class Rotation:
 
     def started(self, now: datetime) -> None:
         """At start: which certificates are in use."""
-        for one in registered(self.loaded(), now):
-            self.known.add((one.environment, one.certificate.thumbprint))
-            self.journal.emit(CertificateLoaded(facts=_facts(one, now)))
+        for entry in registered(self.loaded(), now):
+            self.known.add((entry.environment, entry.certificate.thumbprint))
+            self.journal.emit(CertificateLoaded(facts=_facts(entry, now)))
 
     def changed(self, now: datetime) -> None:
-        """After a reload: the certificates that are new."""
-        found = list(registered(self.loaded(), now))
+        """After a reload: the certificates that are new. That of an environment without one before is loaded, not rotated."""
+        present = list(registered(self.loaded(), now))
         old = set(self.known)
+        environments = {environment for environment, _ in old}
         self.known.clear()
-        self.known.update((one.environment, one.certificate.thumbprint) for one in found)
-        for one in found:
-            if (one.environment, one.certificate.thumbprint) not in old:
-                active = [other.certificate.thumbprint[:8] for other in found if other.environment == one.environment]
-                self.journal.emit(
-                    CertificateRotated(
-                        environment=one.environment,
-                        active=",".join(active),
-                        thumbprint=one.certificate.thumbprint[:8],
-                        file=one.file.name,
-                    )
+        self.known.update((entry.environment, entry.certificate.thumbprint) for entry in present)
+        for entry in present:
+            if (entry.environment, entry.certificate.thumbprint) in old:
+                continue
+            if entry.environment not in environments:
+                self.journal.emit(CertificateLoaded(facts=_facts(entry, now)))
+                continue
+            active = [other.certificate.thumbprint[:8] for other in present if other.environment == entry.environment]
+            self.journal.emit(
+                CertificateRotated(
+                    environment=entry.environment,
+                    active=",".join(active),
+                    thumbprint=entry.certificate.thumbprint[:8],
+                    file=entry.file.name,
                 )
+            )
 
     def look(self, now: datetime) -> None:
         """Once a day: warnings at 60, 30, 14, 7 and 1 days, expired and unused certificates. Blocking."""
-        for one in registered(self.loaded(), now):
-            certificate, facts = one.certificate, _facts(one, now)
-            self.metrics.certificate_days_left.labels(one.environment, certificate.thumbprint[:8]).set(facts.days_left)
+        for entry in registered(self.loaded(), now):
+            certificate, facts = entry.certificate, _facts(entry, now)
+            days_left_metric = self.metrics.certificate_days_left
+            days_left_metric.labels(entry.environment, certificate.thumbprint[:8]).set(facts.days_left)
             with self.store.write() as conn:
-                since = usage.asked_at(conn, one.environment, certificate.thumbprint, now)
-                active_since = usage.active_since(conn, one.environment, certificate.thumbprint, now)
-                last_used = usage.last_used(conn, one.environment, certificate.thumbprint)
+                since = usage.asked_at(conn, entry.environment, certificate.thumbprint, now)
+                active_since = usage.active_since(conn, entry.environment, certificate.thumbprint, now)
+                last_used = usage.last_used(conn, entry.environment, certificate.thumbprint)
             if now > certificate.not_after:
                 self.journal.emit(CertificateExpired(facts=facts))
             elif expiry_warnings(certificate.not_after, since=since, now=now):
@@ -106,12 +112,12 @@ class Rotation:
                 )
 
 
-def _facts(one: Registered, now: datetime) -> CertificateFacts:
-    certificate = one.certificate
+def _facts(entry: Registered, now: datetime) -> CertificateFacts:
+    certificate = entry.certificate
     return CertificateFacts(
-        environment=one.environment,
+        environment=entry.environment,
         thumbprint=certificate.thumbprint[:8],
-        file=one.file.name,
+        file=entry.file.name,
         not_after=certificate.not_after,
         days_left=days_left(certificate.not_after, now),
     )

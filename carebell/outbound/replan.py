@@ -39,10 +39,14 @@ def replan_environment(
     policy: EnvironmentPolicy,
     journal: Journal,
     seconds: Callable[[], float] = time.monotonic,
+    ending: Callable[[], bool] = lambda: False,
 ) -> int:
     """Plan every appointment to come of one environment; how many had changes. Blocking: runs in a thread.
 
     Each page is a transaction of its own, so that messages are stored between two pages and nothing waits long.
+
+    Args:
+        ending: whether the service ends: no more pages then.
     """
     began = seconds()
     after, appointments, changed, planned, withdrawn = "", 0, 0, 0, 0
@@ -60,7 +64,7 @@ def replan_environment(
         planned += sum(row.state is SmsState.DUE for row in rows)
         withdrawn += sum(row.state is SmsState.SUPPRESSED for row in rows)
         appointments, changed = appointments + len(page), changed + len(saves)
-        if len(page) < PAGE:
+        if len(page) < PAGE or ending():
             break
         after = page[-1].appointment.id
     journal.emit(

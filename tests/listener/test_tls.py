@@ -16,6 +16,7 @@ from listener.framing import frame
 from listener.incidents import Kind, Peer
 from listener.limits import Limits
 from listener.reply import RESET, Close
+from listener.server import MllpServer
 from listener.tls import ClientCertificates, TlsProblem, TlsSetupError, client_context, server_context
 from tests.listener.certificates import SERVER_ONLY, Pair, make
 from tests.listener.conftest import SHORT, Later, Listen, ask, eventually, read_to_end
@@ -302,10 +303,44 @@ async def test_a_new_certificate_serves_new_connections(listen: Listen, server_p
     await new.close()
 
 
-async def test_a_plain_listener_does_not_become_tls(listen: Listen, server_pair: Pair) -> None:
+async def test_tls_is_switched_on_and_off_while_it_runs(listen: Listen, server_pair: Pair) -> None:
     listening = await listen()
-    with pytest.raises(ValueError, match="plain"):
-        listening.server.reconfigure(tls=plain_server(server_pair))
+    anchored = client_context(anchors=[server_pair.pem])
+    plain, writer = await listening.connect()
+    assert await ask(plain, writer, b"one") == frame(b"ACK one")
+
+    listening.server.reconfigure(tls=plain_server(server_pair))
+    assert await read_to_end(plain) == b""
+    writer.close()
+    client = await MllpClient.connect("127.0.0.1", listening.port, tls=anchored)
+    assert (await client.send(b"two")).content == b"ACK two"
+
+    listening.server.reconfigure(tls="off")
+    with pytest.raises(SendError):
+        await client.send(b"three")
+    await client.close()
+    client = await MllpClient.connect("127.0.0.1", listening.port)
+    assert (await client.send(b"four")).content == b"ACK four"
+    await client.close()
+
+
+async def test_an_address_that_is_taken_accepts_nothing_until_it_is_told_to(listen: Listen) -> None:
+    listening = await listen()
+    server = MllpServer(lambda content, _: b"ACK " + content, report=lambda _: None)
+    number = await server.bind("127.0.0.1", 0)
+    with pytest.raises(OSError, match="in use"):
+        await listening.server.bind("127.0.0.1", number)
+    reader, writer = await asyncio.open_connection("127.0.0.1", number)
+    writer.write(frame(b"one"))
+    assert server.statistics().accepted == 0
+    server.accept()
+    assert await reader.readexactly(len(frame(b"ACK one"))) == frame(b"ACK one")
+    server.release()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", number)
+    assert await ask(reader, writer, b"two") == frame(b"ACK two")
+    writer.close()
+    await server.stop()
 
 
 # --- files

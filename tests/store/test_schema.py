@@ -140,6 +140,6 @@ def test_each_version_goes_up_and_down_and_keeps_the_rows(empty_url: str) -> Non
         tables = inspect(conn).get_table_names()
         assert schema.current(conn) == "0001"
     store.close()
-    assert nodes == [{**before, "configuration": None, "configured_at": None}]
+    assert nodes == [{**before, "configuration": None, "configured_at": None, "restart_for": None}]
     assert nodes_again == [before]
     assert "configurations" not in tables

@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 
 from carebell.bootstrap.service import Service
 from carebell.maintenance.periodic import Pace
+from config.load import Loaded
 from journal.logs import setup
 from journal.metrics import Metrics
 from listener.client import MllpClient
@@ -165,9 +166,14 @@ async def opened(
     reloads: bool = False,
     gateway: Gateway | None = None,
     pace: Pace = BY_HAND,
+    loaded: Loaded | None = None,
 ) -> AsyncIterator[Clinic]:
-    """A started service, stopped at the end."""
-    clock, terminal, loaded = SteppingClock(at), StringIO(), load(configuration)
+    """A started service, stopped at the end.
+
+    Args:
+        loaded: what it starts with; None: what the file says now.
+    """
+    clock, terminal, loaded = SteppingClock(at), StringIO(), loaded or load(configuration)
     level = logging.getLevelNamesMapping()[loaded.configuration.log.level.upper()]
     metrics = Metrics()
     with setup(

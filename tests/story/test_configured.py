@@ -287,7 +287,7 @@ async def test_leaving_a_shared_port_takes_its_certificates_along(tmp_path: Path
 
 
 async def test_a_port_whose_only_environment_is_switched_off_says_so_until_it_closes(tmp_path: Path) -> None:
-    """It stays open until a restart; its sender hears why nothing is taken, instead of a reset."""
+    """It stays open until a restart; its sender hears why nothing is taken, instead of a refused connection."""
     host = _own_loopback()
     path = make(
         tmp_path,

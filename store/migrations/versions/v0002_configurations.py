@@ -17,6 +17,7 @@ def upgrade() -> None:
     """Nodes that run on an older version write no version: the columns stay empty for them."""
     op.add_column("nodes", sa.Column("configuration", sa.Text(), nullable=True))
     op.add_column("nodes", sa.Column("configured_at", UtcDateTime(), nullable=True))
+    op.add_column("nodes", sa.Column("restart_for", sa.Text(), nullable=True))
     op.create_table(
         "configurations",
         sa.Column("host", sa.Text(), nullable=False),
@@ -33,5 +34,6 @@ def downgrade() -> None:
     """The first version's tables again."""
     op.drop_table("configurations")
     with op.batch_alter_table("nodes") as nodes:
+        nodes.drop_column("restart_for")
         nodes.drop_column("configured_at")
         nodes.drop_column("configuration")
