@@ -9,6 +9,8 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
+from config.meant import countries_of
+
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62}\.?)+", re.IGNORECASE)
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
@@ -53,13 +55,43 @@ def network(written: str) -> str:
     try:
         ip_network(written)
     except ValueError:
-        raise ValueError("is not an address or network such as 10.0.0.5 or 10.0.0.0/24") from None
+        try:
+            hint = f" (did you mean {ip_network(written, strict=False)}?)"
+        except ValueError:
+            hint = ""
+        raise ValueError(f"is not an address or network such as 10.0.0.5 or 10.0.0.0/24{hint}") from None
     return written
+
+
+def listen_host(written: str) -> str:
+    """An address of this machine to listen on, or its name: no port, no URL, no blanks."""
+    if _literal(written.partition("%")[0]) is not None:
+        return written
+    named = _HOST.fullmatch(written) is not None and not _NUMERIC_LABEL.fullmatch(written.rsplit(".", 1)[-1])
+    if not named:
+        address, _, port = written.rpartition(":")
+        with_port = port.isdecimal() and (_literal(address.strip("[]")) is not None or _HOST.fullmatch(address))
+        hint = f"; the port {port} stands under `port` (did you mean {address.strip('[]')}?)" if with_port else ""
+        hint = " (did you mean 0.0.0.0?)" if written in ("*", "0", "any", "all") else hint
+        raise ValueError(f"is not an address to listen on such as 127.0.0.1, 0.0.0.0 or ::1{hint}")
+    return written
+
+
+def link_host(written: str) -> str:
+    """A host that links may have, `video.example.org`, or every name below one, `*.example.org`."""
+    host = written.removeprefix("*.")
+    if "." in host and _HOST.fullmatch(host) and not _NUMERIC_LABEL.fullmatch(host.rstrip(".").rsplit(".", 1)[-1]):
+        return written
+    meant = (
+        urlsplit(written).hostname if "//" in written else written.strip().partition("/")[0].partition(":")[0]
+    ) or ""
+    hint = f" (did you mean {meant}?)" if meant != written and "." in meant and _HOST.fullmatch(meant) else ""
+    raise ValueError(f"is not a host such as video.example.org or *.example.org: no https://, path or port{hint}")
 
 
 def e164(written: str) -> str:
     """A telephone number as `+12025550143`. The error does not repeat the number."""
-    if _E164.fullmatch(written) is None:
+    if _E164.fullmatch(written) is None or not countries_of(written):
         raise ValueError('is not a telephone number in E.164 form: "+", country code, number, without spaces')
     return written
 

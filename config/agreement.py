@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
 from itertools import combinations
+from pathlib import Path
+from typing import Final
 
 from config.addresses import is_loopback
 from config.gateways import AUTH_TOKEN, BEARER_TOKEN, SECRETS, WEBHOOK_SECRET, GatewaySecret, GatewaySection
 from config.model import Configuration, Environment, ListenerSection
-from config.problems import Keys, Problem, SourceLocation
+from config.problems import Keys, Problem, SourceLocation, key_path
+from config.sms_agreement import sms_disagreements
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
+_LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"))
 _EXAMPLE_SID = "ac" + 32 * "x"  # the shipped file's
 
 Where = Callable[[Keys], SourceLocation]
@@ -25,6 +30,8 @@ def disagreements(configuration: Configuration, where: Where) -> list[Problem]:
         *_http(configuration),
         *_gateway(configuration, where),
         *_environments(configuration),
+        *_sources(configuration),
+        *_files(configuration),
     ]
     return [Problem.at(where(keys), keys, why) for keys, why in contradictions]
 
@@ -124,11 +131,63 @@ def _has(section: GatewaySection, secret: GatewaySecret) -> bool:
 
 def _environments(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     for name, environment in configuration.environments.items():
-        sms: Keys = ("environments", name, "sms")
-        link = environment.sms.join_link
-        if link.field is not None and not link.allowed_hosts:
-            yield (*sms, "join_link", "allowed_hosts"), "is empty, so no link would ever be sent; name the hosts"
-        if environment.sms.caps.per_week < environment.sms.caps.per_day:
-            yield (*sms, "caps", "per_week"), "is less than per_day"
-        if environment.kind == "production" and environment.sms.force_to is not None:
-            yield (*sms, "force_to"), "belongs to test environments: production texts would not reach patients"
+        yield from sms_disagreements(environment, ("environments", name, "sms"))
+
+
+def _sources(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    """Source addresses that can never reach the listener's own address."""
+    for name, environment in configuration.environments.items():
+        listener = environment.listener
+        host = "127.0.0.1" if listener.host == "localhost" else listener.host
+        try:
+            address = ip_address(host)
+        except ValueError:
+            continue  # a name: what it resolves to is not known here
+        for index, written in enumerate(listener.allow_from):
+            source = ip_network(written)
+            keys: Keys = ("environments", name, "listener", "allow_from", index)
+            loopback = any(source.version == network.version and source.overlaps(network) for network in _LOOPBACK)
+            if address.is_loopback and not loopback:
+                yield (
+                    keys,
+                    f"can never match: {listener.host} is reached from this machine alone; to be reached from elsewhere, "
+                    "host must be 0.0.0.0 or an address of the network",
+                )
+            elif source.version > address.version:
+                yield keys, f"can never match: nothing with an IPv6 address reaches {listener.host}"
+
+
+_FILES: Final[tuple[tuple[Keys, Callable[[Configuration], Path | None]], ...]] = (
+    (("storage", "url"), lambda configuration: _database(configuration.storage.url)),
+    (("storage", "key_file"), lambda configuration: configuration.storage.key_file),
+    (("log", "file"), lambda configuration: configuration.log.file),
+    (
+        ("gateway", "file"),
+        lambda configuration: configuration.gateway.file if configuration.gateway.kind == "file" else None,
+    ),
+)
+"""Files that Carebell writes: one that is named twice would be spoilt."""
+
+
+def _files(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    read: list[tuple[Keys, Path]] = [
+        (("environments", name, "certificates", index), path)
+        for name, environment in configuration.environments.items()
+        for index, path in enumerate(environment.certificates)
+    ]
+    written = [(keys, path) for keys, file_of in _FILES if (path := file_of(configuration)) is not None]
+    owners: dict[str, Keys] = {}
+    for keys, path in written:
+        owner = owners.setdefault(os.path.normpath(path), keys)
+        if owner != keys:
+            yield keys, f"names the same file as {key_path(owner)}"
+    secrets = [
+        (secret.file_keys, path) for secret in SECRETS if (path := secret.file(configuration.gateway)) is not None
+    ]
+    for keys, path in [*read, *secrets]:
+        if (owner := owners.get(os.path.normpath(path), ())) and owner != keys:
+            yield keys, f"names the same file as {key_path(owner)}, which Carebell writes"
+
+
+def _database(url: str) -> Path | None:
+    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 _NUMBER = "[1-9][0-9]{0,4}"
 _PATH = re.compile(rf"[A-Z][A-Z0-9]{{2}}(\[{_NUMBER}\])?-{_NUMBER}(\[{_NUMBER}\])?(\.{_NUMBER}){{0,2}}")
@@ -38,13 +38,18 @@ def _whole_field(text: str) -> str:
 
 def _language(text: str) -> str:
     if _LANGUAGE.fullmatch(text) is None:
-        raise ValueError("is not a language tag such as en, es or zh-Hant")
+        first, _, rest = text.strip().replace("_", "-").partition("-")
+        meant = f"{first.lower()}-{rest}" if rest else first.lower()
+        hint = f" (did you mean {meant}?)" if _LANGUAGE.fullmatch(meant) else ""
+        raise ValueError(f"is not a language tag such as en, es or zh-Hant{hint}")
     return text
 
 
 Path = Annotated[str, AfterValidator(_path)]
 WholeField = Annotated[str, AfterValidator(_whole_field)]
-Language = Annotated[str, AfterValidator(_language)]
+Language = Annotated[
+    str, AfterValidator(_language), WithJsonSchema({"type": "string", "pattern": f"^{_LANGUAGE.pattern}$"})
+]
 Word = Annotated[str, Field(min_length=1, max_length=80)]
 """A value as senders write it; case does not matter."""
 

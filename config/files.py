@@ -24,6 +24,34 @@ def check_files(loaded: Loaded) -> list[Problem]:
     return sorted(loaded.problem(keys, why) for keys, why in _findings(loaded))
 
 
+def open_to_others(loaded: Loaded) -> list[Problem]:
+    """Files that Carebell made for its own account and others can open, as a copy from a backup often is. Warnings.
+
+    The database is made with mode 0600, the log with 0640, the file gateway's file with 0600. What is missing is not judged.
+    """
+    configuration = loaded.configuration
+    files: list[tuple[Keys, Path, int]] = []
+    if configuration.storage.url.startswith("sqlite:///"):
+        database = Path(configuration.storage.url.removeprefix("sqlite:///"))
+        files += [(("storage", "url"), database.with_name(database.name + end), 0o600) for end in ("", "-wal", "-shm")]
+    if configuration.log.file is not None:
+        files.append((("log", "file"), configuration.log.file, 0o640))
+    if configuration.gateway.kind == "file":
+        files.append((("gateway", "file"), configuration.gateway.file, 0o600))
+    return [loaded.problem(keys, why) for keys, path, mode in files if (why := _wider(path, mode)) is not None]
+
+
+def _wider(path: Path, mode: int) -> str | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    actual = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISREG(status.st_mode) or not actual & ~mode:
+        return None
+    return f"{path.name} has mode {actual:04o}: other accounts can open it; chmod {mode:04o} {path}"
+
+
 def gateway_secrets(loaded: Loaded, secret: GatewaySecret) -> tuple[SecretStr, ...]:
     """A gateway's tokens or secrets, the one in use first. Empty unless that gateway is the configured kind.
 

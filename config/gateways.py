@@ -7,12 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from config.addresses import is_loopback
 from config.problems import Keys
 from config.section import Section
-from config.values import Duration, ServiceUrl
+from config.values import Between, Duration, ServiceUrl
+
+RequestTime = Annotated[Duration, AfterValidator(Between("1s", "45s"))]
+"""A text is claimed for two minutes. Connecting and the answer may each take this long, and must be over before."""
 
 
 class TwilioAccount(Section):
@@ -28,7 +31,7 @@ class TwilioAccount(Section):
     """Twilio's API, or a simulator or proxy in its place."""
     public_url: ServiceUrl | None = None
     """Where Twilio's callbacks reach us, as Twilio sees it; their signature covers this URL."""
-    timeout: Duration = timedelta(seconds=10)
+    timeout: RequestTime = timedelta(seconds=10)
     """For one request; after it the text's fate is `unknown` and looked up."""
     on_ambiguous: Literal["verify_then_retry", "never_retry"] = "verify_then_retry"
     """A cancellation whose fate stays unknown after looking it up: send it once more, or never."""
@@ -51,7 +54,7 @@ class HttpGatewayAccount(Section):
     """One secret a line; webhooks signed with any of them are genuine (rotation)."""
     webhook_secret: SecretStr | None = None
     """The secret itself, from the environment variable CAREBELL_GATEWAY__HTTP__WEBHOOK_SECRET; refused in a file."""
-    timeout: Duration = timedelta(seconds=10)
+    timeout: RequestTime = timedelta(seconds=10)
     """For connecting, and again for the whole answer; after it the text's fate is `unknown` and looked up."""
 
 

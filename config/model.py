@@ -10,26 +10,34 @@ from __future__ import annotations
 from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
+from config.fieldmap import Language
 from config.fieldmap import Path as Hl7Path
 from config.gateways import GatewaySection as GatewaySection
 from config.gateways import HttpGatewayAccount as HttpGatewayAccount
 from config.gateways import TwilioAccount as TwilioAccount
 from config.section import Section as Section
 from config.values import (
+    Between,
     Charset,
     Clock,
     Country,
     Duration,
+    HeaderValue,
+    LinkHost,
+    ListenHost,
     Name,
     Network,
     Phone,
     PublicUrl,
+    SenderName,
     StorageUrl,
+    Word,
+    Words,
     ZoneName,
 )
 from config.values import VisitMode as VisitMode
@@ -37,13 +45,20 @@ from config.values import read_clock as read_clock
 from config.values import read_duration as read_duration
 from config.values import write_duration as write_duration
 
+LONGEST_REMINDER: Final = timedelta(weeks=53)
+"""Booking calendars end after a year. Far beyond it a reminder's time is not even on the calendar."""
+
+WaitingTime = Annotated[Duration, AfterValidator(Between("1s", "1h"))]
+"""How long one step of a connection may take."""
+IdleTime = Annotated[Duration, AfterValidator(Between("1s", "36500d"))]
+
 
 class Organization(Section):
     """Who sends the texts."""
 
-    name: str = Field(min_length=1, max_length=60)
+    name: Words
     """Shown to patients."""
-    contact: str = Field(min_length=1, max_length=60)
+    contact: Words
     """Shown to patients: whom to call."""
 
 
@@ -59,7 +74,7 @@ class Storage(Section):
 class Http(Section):
     """Callbacks, health and metrics."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: ListenHost = "127.0.0.1"
     """Address to listen on; 127.0.0.1 behind a reverse proxy."""
     port: int = Field(default=8080, ge=0, le=65535)
     """0 takes any free port."""
@@ -88,7 +103,7 @@ class Tls(Section):
 class ListenerSection(Section):
     """One MLLP port. Environments that share host and port must say the same here."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: ListenHost = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for all."""
     port: int = Field(default=2575, ge=0, le=65535)
     """0 takes any free port."""
@@ -96,13 +111,13 @@ class ListenerSection(Section):
     """null: unencrypted, for this machine or a VPN only."""
     max_message_bytes: int = Field(default=1_048_576, ge=1024, le=16_777_216)
     """A long SIU with notes is 20 KB; 1 MiB is fifty times that, and small enough for 500 peers at once."""
-    frame_timeout: Duration = timedelta(seconds=30)
+    frame_timeout: WaitingTime = timedelta(seconds=30)
     """From a block's first byte to its last: 1 MiB in 30 s is 35 KB/s, slower than any link in use."""
-    idle_timeout: Duration | None = None
+    idle_timeout: IdleTime | None = None
     """Off: EHR links stay up for weeks without traffic."""
-    handshake_timeout: Duration = timedelta(seconds=10)
+    handshake_timeout: WaitingTime = timedelta(seconds=10)
     """For the TLS handshake: four packets."""
-    write_timeout: Duration = timedelta(seconds=10)
+    write_timeout: WaitingTime = timedelta(seconds=10)
     """For a peer to take an answer of some 200 bytes."""
     max_connections: int = Field(default=1000, ge=1, le=100_000)
     """In all: an EHR holds one to twenty; each costs about 50 KB. What the process may open bounds all listeners together."""
@@ -117,11 +132,11 @@ class ListenerSection(Section):
 class Sender(Section):
     """What the sender's MSH must say; checked after the signature."""
 
-    facilities: list[str] = Field(min_length=1)
+    facilities: list[HeaderValue] = Field(min_length=1)
     """Allowed MSH-4."""
-    receiving_application: str = Field(min_length=1)
+    receiving_application: HeaderValue
     """Required MSH-5."""
-    receiving_facility: str = Field(min_length=1)
+    receiving_facility: HeaderValue
     """Required MSH-6."""
     processing_ids: list[Literal["P", "T", "D"]] = Field(min_length=1)
     """Allowed MSH-11."""
@@ -130,9 +145,9 @@ class Sender(Section):
 class FreshnessSettings(Section):
     """How far MSH-7 may be from now."""
 
-    max_age: Duration = timedelta(days=7)
+    max_age: Annotated[Duration, AfterValidator(Between("1m", "36500d"))] = timedelta(days=7)
     """An outage's backlog must still get in."""
-    max_ahead: Duration = timedelta(minutes=5)
+    max_ahead: Annotated[Duration, AfterValidator(Between("0s", "36500d"))] = timedelta(minutes=5)
     """For clocks that differ."""
 
 
@@ -143,7 +158,7 @@ class Consent(Section):
     attendees_have_consented: bool = False
     field: Hl7Path | None = None
     """A field that carries the patient's own consent, e.g. PD1-12; None: the two switches decide alone."""
-    granted: list[str] = Field(default_factory=lambda: ["Y"])
+    granted: list[Word] = Field(default_factory=lambda: ["Y"])
     """Values of `field` that mean yes; any other non-empty value means no, empty means the switches decide."""
 
 
@@ -186,6 +201,10 @@ class Reminder(Section):
             raise ValueError(f"`at` goes with days or weeks; {self.before} is elapsed time")
         if self.offset == timedelta(0) and self.at is None:
             raise ValueError("a reminder must leave before the start")
+        if self.offset > LONGEST_REMINDER:
+            raise ValueError(
+                f"{self.before} is more than {write_duration(LONGEST_REMINDER)}: no visit is known so long before"
+            )
         return self
 
 
@@ -207,7 +226,7 @@ class Caps(Section):
 class Languages(Section):
     """Texts leave in the patient's language where there are texts in it."""
 
-    fallback: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    fallback: Language = "en"
     """Else in this one."""
 
 
@@ -216,7 +235,7 @@ class JoinLink(Section):
 
     field: Hl7Path | None = None
     """The field that holds it; null: no links."""
-    allowed_hosts: list[str] = Field(default_factory=list)
+    allowed_hosts: list[LinkHost] = Field(default_factory=list)
     """Only links to these hosts are passed on."""
 
 
@@ -224,15 +243,15 @@ class VisitModeMap(Section):
     """Which field tells a video or telephone visit from one in person, and its values."""
 
     field: Hl7Path = "SCH-8.1"
-    video: list[str] = Field(default_factory=lambda: ["VIDEO", "TELE"])
-    phone: list[str] = Field(default_factory=lambda: ["PHONE"])
+    video: list[Word] = Field(default_factory=lambda: ["VIDEO", "TELE"])
+    phone: list[Word] = Field(default_factory=lambda: ["PHONE"])
 
 
 class SmsSettings(Section):
     """What is texted, when, and to whom."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    sender: str = Field(alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-fA-F]{32}|[0-9]{5,6})$")
+    sender: SenderName = Field(alias="from")
     """E.164 number, short code or Messaging Service SID."""
     consent: Consent = Consent()
     approved: bool = True
@@ -245,13 +264,13 @@ class SmsSettings(Section):
     reminders: list[Reminder] = Field(default_factory=list)
     quiet_hours: QuietHours | None = QuietHours(begins=time(21), ends=time(8))
     """null switches quiet hours off."""
-    debounce: Duration = timedelta(seconds=60)
+    debounce: Annotated[Duration, AfterValidator(Between("0s", "1d"))] = timedelta(seconds=60)
     """Edits within it make one text with the final state."""
-    min_gap: Duration = timedelta(hours=2)
+    min_gap: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=2)
     """No reminder this soon before or after a confirmation."""
-    min_lead: Duration = timedelta(minutes=30)
+    min_lead: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(minutes=30)
     """A late or moved reminder must leave this much before the visit."""
-    max_lateness: Duration = timedelta(hours=2)
+    max_lateness: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=2)
     """After an outage a text still leaves this late, no later."""
     caps: Caps = Caps()
     max_segments: int = Field(default=3, ge=1, le=10)
@@ -290,7 +309,7 @@ class Environment(Section):
     """The EHR's FHIR server; https, not in a private network."""
     time_zone: ZoneName
     """The clinic's IANA zone; wall-clock rules and times in texts follow it."""
-    location_zones: dict[str, ZoneName] = Field(default_factory=dict)
+    location_zones: dict[Word, ZoneName] = Field(default_factory=dict)
     """AIL-3.4 / PV1-3.4 -> IANA zone, for an organisation that spans zones."""
     fallback_charset: Charset = "cp1252"
     """For messages that name no character set and are not UTF-8."""

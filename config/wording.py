@@ -13,10 +13,8 @@ from pydantic_core import ErrorDetails
 from config.problems import Keys, Problem, SourceLocation, key_path
 
 _PATTERNS: Final[dict[str, str]] = {
-    "from": "must be a number such as +14255550100, a short code, or a Messaging Service SID (MG...)",
     "before": "must be a number and a unit: 15m, 24h, 7d or 2w",
     "account_sid": "must be Twilio's account SID: AC and 32 letters or digits",
-    "countries": "must be ISO country codes of two capital letters, such as US",
 }
 """What a key with a pattern wants, by the key's name."""
 
@@ -85,7 +83,11 @@ def _why(detail: ErrorDetails, keys: Keys) -> str:
     context = detail.get("ctx", {})
     given = detail.get("input")
     if detail["loc"] and detail["loc"][-1] == "[key]":
-        return _NAME if keys[0] == "environments" else "cannot be a key here"
+        return (
+            _NAME
+            if keys[0] == "environments" and len(keys) == 2
+            else "cannot be a key here: it is blank or cannot be seen"
+        )
     if given is None and kind != "missing" and kind not in ("value_error", "assertion_error"):
         return "has no value"
     if kind in _FIXED:

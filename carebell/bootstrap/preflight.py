@@ -12,6 +12,7 @@ from certs.keyring import Keyring, KeyringError
 from config.files import check_files
 from config.load import Loaded
 from config.model import Environment
+from config.pointless import pointless
 from config.problems import Problem
 from listener.tls import ClientCertificates, TlsSetupError, server_context
 from notifier.gateways import check_gateway
@@ -29,6 +30,7 @@ def findings(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
     """Everything about the configuration that its author should know: files, certificates, texts, consent."""
     problems = check_files(loaded)
     found = [ConfigurationFinding(problem=problem) for problem in problems]
+    found += [ConfigurationFinding(problem=problem, is_warning=True) for problem in pointless(loaded)]
     found += _about_contents(loaded, {problem.key for problem in problems})
     for name, environment in loaded.configuration.environments.items():
         if environment.enabled:

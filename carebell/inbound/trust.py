@@ -53,6 +53,10 @@ def certificates_of(
         keys = ("environments", name, "certificates", index)
         report, certificate = read_signer(path, at)
         if certificate is not None:
+            if certificate.thumbprint in {listed.thumbprint for listed in usable}:
+                why = f"{path.name} holds a certificate that is listed already; a second one is for a new key, while both sign"
+                found.append(ConfigurationFinding(problem=loaded.problem(keys, why)))
+                continue
             usable.append(certificate)
         if report.verdict == "refuse":
             problem = loaded.problem(keys, f"{path.name}: {report.reason}")
