@@ -93,7 +93,7 @@ class Metrics:
         self.connections = Gauge("carebell_connections", "Open MLLP connections.", ("listener",), registry=registry)
         self.connections_refused = Counter(
             "carebell_connections_refused",
-            "Connections turned away or given up.",
+            "Connections turned away or given up; `listener` is `http` for the HTTP port.",
             ("listener", "reason"),
             registry=registry,
         )

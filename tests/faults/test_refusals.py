@@ -30,7 +30,11 @@ def started(folder: Path, certificate: bytes, **environment: Any) -> tuple[Node,
     content["http"] = {"host": "127.0.0.1", "port": 0}
     production = content["environments"]["production"]
     production["listener"] |= environment.pop("listener", {})
+    switched_off = environment.pop("switched_off", None)
     production |= environment
+    if switched_off is not None:
+        (folder / "switched-off.cer").write_bytes(switched_off)
+        content["environments"]["closed"] = production | {"enabled": False, "certificates": ["switched-off.cer"]}
     yaml.dump(content, path)
     node = Node(path, roles="listener,portal")
     return node, int(node.wait_for(r"http://127\.0\.0\.1:(\d+)/health")[1])
@@ -140,3 +144,33 @@ def test_refusals_of_mutual_tls_are_told_and_counted_with_their_certificate(tmp_
         "client_certificate_refused", stranger.thumbprint[:8], 2,
     )  # fmt: skip
     assert sorted(counted.values()) == [1.0, 3.0]
+
+
+@pytest.mark.timeout(300)
+def test_a_switched_off_sender_with_mutual_tls_hears_that_it_is_switched_off(tmp_path: Path) -> None:
+    server, known, closed = (make(tmp_path, f"{name}.example") for name in ("server", "known", "closed"))
+    server.key_file.chmod(0o400)
+    tls = {"certificate": str(server.certificate_file), "key": str(server.key_file)}
+    node, _ = started(
+        tmp_path / "node", known.pem, authentication="mutual-tls", listener={"tls": tls}, switched_off=closed.pem
+    )
+
+    async def ask() -> bytes:
+        context = client_context(anchors=[server.pem], certificate=closed.certificate_file, key=closed.key_file)
+        client = await MllpClient.connect("127.0.0.1", node.port, tls=context)
+        try:
+            return (
+                await client.send(b"MSH|^~\\&|EHR|LAMNA|APPTSMS|LAMNA|20260302||SIU^S12|1|P|2.5.1\rSCH|1\r")
+            ).content
+        finally:
+            await client.close()
+
+    answer = asyncio.run(ask())
+    assert b"|DISABLED environment closed is switched off (enabled: false)" in answer
+    assert node.stop() == 0
+    [refused] = [line for line in log(tmp_path / "node") if line["event"] == "message_refused"]
+    assert (refused["code"], refused["environment"], refused["thumbprint"]) == (
+        "DISABLED",
+        "closed",
+        closed.thumbprint[:8],
+    )

@@ -183,9 +183,10 @@ async def test_an_expired_certificate_is_refused_by_openssl_when_it_checks_the_t
     with pytest.raises(SendError):
         await identity(listening.port, server_pair, expired)
     await listening.closed(Kind.CLIENT_CERTIFICATE_REFUSED)
-    assert [incident.text for incident in listening.incidents] == [
-        "client certificate refused: certificate has expired"
-    ]
+    [incident] = listening.incidents
+    assert incident.text == "client certificate refused: certificate has expired"
+    assert incident.peer is not None
+    assert incident.peer.thumbprint == expired.thumbprint
 
 
 async def test_a_ca_vouches_for_its_leaves(listen: Listen, server_pair: Pair, tmp_path: Path) -> None:
