@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from listener.framing import frame
 from tests.faults.node import PATIENCE, FastTime, Node, write_configuration
 from tests.faults.senders import Hospital
+from tests.faults.test_bad_peers import FLOOD
 
 FILES: Final = 256
 CROWD: Final = 270
@@ -36,10 +37,10 @@ def started(folder: Path, hospital: Hospital) -> tuple[Node, int]:
 
 
 @asynccontextmanager
-async def crowd(port: int, said: bytes = b"", addresses: int = 1) -> AsyncIterator[None]:
+async def crowd(port: int, said: bytes = b"", addresses: int = 1, count: int = CROWD) -> AsyncIterator[None]:
     """Connections from so many addresses, 127.0.0.10 and up, that say this and then nothing."""
     writers = []
-    for number in range(CROWD):
+    for number in range(count):
         local = (f"127.0.0.{10 + number % addresses}", 0)
         _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=local)
         writer.write(said)
@@ -127,7 +128,8 @@ def test_the_end_is_in_time_whatever_peers_do(tmp_path: Path) -> None:
     asks = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 500
 
     async def run() -> int:
-        async with crowd(node.port, b"\x0bMSH|" + b"x" * 1000), crowd(http, asks), crowd(http, b"POST /twilio/"):
+        deaf, half = crowd(node.port, FLOOD, count=10), crowd(node.port, b"\x0bMSH|" + b"x" * 1000)
+        async with deaf, half, crowd(http, asks, count=100), crowd(http, b"POST /", count=100):
             return await asyncio.to_thread(node.stop)
 
     assert asyncio.run(run()) == 0
