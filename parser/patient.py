@@ -46,9 +46,9 @@ def find_deceased(message: Message, flag: str, date: str, trace: Trace | None = 
     """Whether the message says that the patient has died: the flag is Y, or a date of death is given."""
 
     def offers() -> Iterator[Offer[str]]:
-        said = offered(flag, message.get(flag))
-        no = said.value is not None and said.value.upper() not in ("Y", "YES")
-        yield said._replace(why_not="does not say Y") if no and said.why_not is None else said
+        offer = offered(flag, message.get(flag))
+        no = offer.value is not None and offer.value.upper() not in ("Y", "YES")
+        yield offer._replace(why_not="does not say Y") if no and offer.why_not is None else offer
         yield offered(date, message.get(date))
 
     choice = choose(offers(), trace)
@@ -69,10 +69,10 @@ def find_consent(
     if path is None:
         return None
     given = [offered(spot.field, spot.value) for spot in everywhere(message, path)]
-    said = [offer for offer in given if offer.why_not is None and offer.value is not None]
-    refusals = [offer for offer in said if (offer.value or "").casefold() not in granted]
-    decisive = refusals or said
-    consent = None if not said else not refusals
+    answers = [offer for offer in given if offer.why_not is None and offer.value is not None]
+    refusals = [offer for offer in answers if (offer.value or "").casefold() not in granted]
+    decisive = refusals or answers
+    consent = None if not answers else not refusals
     if trace is not None:
         value = None if consent is None else str(consent).lower()
         trace.note("consent", value, decisive[0].field if decisive else None, choose(decisive, trace).candidates)

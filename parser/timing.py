@@ -160,7 +160,7 @@ def _timing(winner: Offer[Moment] | None, own: Sequence[Offer[Moment]], clocks: 
         (Oddity.START_OVERLAP, instant.overlap and not instant.date_only),
         (Oddity.HEADER_OFFSET, instant.basis is Basis.HEADER),
     )
-    warnings = [warning(code, winner.field) for code, met in flags if met]
+    warnings = [warning(code, winner.field) for code, holds in flags if holds]
     warnings += _contradictions(winner, instant, own, clocks)
     start = Start(instant=instant.utc, zone=clocks.zone.key, date_only=instant.date_only)
     return Timing(start, winner.field, None, tuple(warnings))
@@ -170,7 +170,7 @@ def _contradictions(
     winner: Offer[Moment], instant: Instant, own: Sequence[Offer[Moment]], clocks: Clocks
 ) -> Iterator[ParseWarning]:
     """A warning for the first other occurrence, and for the first other field, that gives another start."""
-    met: set[Oddity] = set()
+    warned: set[Oddity] = set()
     for other in own:
         given = _instant_of(other)
         if other is winner or other.value is None or given is None or given.utc == instant.utc:
@@ -179,8 +179,8 @@ def _contradictions(
             continue
         repeated = other.field != other.value.source.field
         code = Oddity.START_REPEATED if repeated else Oddity.START_DISAGREES
-        if code not in met:
-            met.add(code)
+        if code not in warned:
+            warned.add(code)
             yield warning(code, other.field)
 
 

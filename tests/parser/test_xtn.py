@@ -285,13 +285,13 @@ ANY = st.text(st.sampled_from('0123456789+()-. ^~&\\xXCP"NRMB') | st.characters(
 def test_no_text_breaks_it_and_no_digits_leave_it(home: str, business: str, telecom: str) -> None:
     texts = [text.replace("|", "").replace("\r", "") for text in (home, business, telecom)]
     trace = Trace()
-    heard = find(texts[0], texts[1], texts[2], trace)
-    assert heard.phone == find(texts[0], texts[1], texts[2]).phone
-    for candidate in heard.candidates:
+    traced = find(texts[0], texts[1], texts[2], trace)
+    assert traced.phone == find(texts[0], texts[1], texts[2]).phone
+    for candidate in traced.candidates:
         assert candidate.value in ("", '""', "***") or (candidate.value[:3] == "***" and len(candidate.value) == 7)
-    if isinstance(heard.phone, PhoneNumber):
-        assert heard.phone.e164() not in repr(heard)
-        assert phonenumbers.is_valid_number(phonenumbers.parse(heard.phone.e164(), None))
+    if isinstance(traced.phone, PhoneNumber):
+        assert traced.phone.e164() not in repr(traced)
+        assert phonenumbers.is_valid_number(phonenumbers.parse(traced.phone.e164(), None))
 
 
 @given(st.from_regex(r"(\+?1[ -]?)?\(?[2-9][0-9]{2}\)?[ -]?555-?01[0-9]{2}", fullmatch=True))
