@@ -162,10 +162,8 @@ class HttpProtocol(H11Protocol):
         before = self.cycle
         super().handle_events()
         if self.cycle is not before and self.conn.requests >= self._limits.requests:
-            self.cycle.scope["headers"] = [
-                *self.cycle.scope["headers"],
-                CLOSE_HEADER,
-            ]  # uvicorn repeats it in the answer
+            # uvicorn repeats it in the answer, and closes
+            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
         if self.conn.their_state is h11.SEND_BODY or (self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]):
             self._wait()
         elif self.conn.their_state is not h11.IDLE:
@@ -180,6 +178,8 @@ class HttpProtocol(H11Protocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_unread()
+        if self._deadline is None and self.cycle is not None and not self.cycle.response_complete:
+            self._waits_since = None
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
