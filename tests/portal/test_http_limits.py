@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -325,6 +326,54 @@ async def test_what_is_not_http_is_reported_and_no_warning(
             assert (await rest(await behind.say(said))).startswith(b"HTTP/1.1 400")
     assert behind.closed == [Closed(reason="not_http", peer="127.0.0.1")] * 3
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+WORDS = (
+    b"GET / HTTP/1.1\r\n", b"POST /in HTTP/1.1\r\n", b"HEAD / HTTP/1.0\r\n", b"Host: x\r\n", b"\r\n", b"\n", b"\r", b" folded\r\n",
+    b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"abcde", b"5\r\nabcde\r\n",
+    b"0\r\n\r\n", b"Connection: close\r\n",
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n", b"Expect: 100-continue\r\n", b"\x00\xff", WHOLE,
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde", b"GET /%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_no_bytes_in_no_pieces_raise_anything(
+    behind: Behind, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A few hundred conversations of words of HTTP in any order; the last request of a polite peer is answered all the same."""
+    rng, failures = random.Random(seed), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+
+    async def talk() -> None:
+        reader, writer = await asyncio.open_connection(*behind.address)
+        with contextlib.suppress(OSError):
+            for _ in range(rng.randint(1, 8)):
+                writer.write(b"".join(rng.choices(WORDS, k=rng.randint(1, 5))))
+                await asyncio.sleep(rng.choice((0, 0, 0.002)))
+            if rng.random() < 0.7:
+                writer.write_eof()
+                await rest(reader)
+        writer.transport.abort()
+
+    async with opened(behind, HttpLimits(whole_request=0.1, unread=0.1, requests=5)):
+        for _ in range(10):
+            await asyncio.gather(*(talk() for _ in range(20)))
+        assert (await rest(await behind.say(LAST))).endswith(b"hello")
+    assert failures == []
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.name for record in told if record.name != "asyncio"] == []  # its own, of this test's writers
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 5\r\nContent-Length: 5", b"Content-Length:\r\n 5"])
+async def test_an_uncertain_head_request_is_refused_without_a_body(behind: Behind, fields: bytes) -> None:
+    async with opened(behind, NEVER):
+        answer = await rest(await behind.say(b"HEAD / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % fields))
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert answer.endswith(b"\r\n\r\n")
+        assert behind.reasons() == ["ambiguous"]
+        assert (await rest(await behind.say(LAST))).endswith(b"hello")
 
 
 async def test_an_upgrade_is_answered_without_a_warning(behind: Behind, caplog: pytest.LogCaptureFixture) -> None:

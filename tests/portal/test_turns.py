@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from portal.turns import Turns
 
@@ -18,6 +19,24 @@ async def test_what_is_over_waits_its_turn() -> None:
         seen.append(list(called))
         await asyncio.sleep(0)
     assert seen == [[0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
+
+
+async def test_a_callback_that_fails_takes_no_other_s_turn() -> None:
+    loop, called, failures = asyncio.get_running_loop(), list[int](), list[object]()
+    loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+    turns = Turns(loop, per_turn=3)
+
+    def call(number: int) -> None:
+        called.append(number)
+        if number == 4:
+            raise ZeroDivisionError
+
+    for number in range(8):
+        turns.run(partial(call, number))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert called == list(range(8))
+    assert [type(failure) for failure in failures] == [ZeroDivisionError]
 
 
 async def test_a_newcomer_never_overtakes_who_waits() -> None:
