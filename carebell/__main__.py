@@ -1,4 +1,4 @@
-"""`carebell` and `python -m carebell`: run a command and turn whatever ends it into a sentence and an exit code."""
+"""`carebell` and `python -m carebell`: run a command and turn each way it can end into a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ def main() -> None:
     try:
         code = _run(sys.argv[1:])
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:  # None: it was closed before we began
+            if stream is not None:  # None: the stream was closed before the start
                 stream.flush()
-    except BrokenPipeError:  # `carebell outbox | head -1`: whoever read has seen enough
+    except BrokenPipeError:  # `carebell outbox | head -1`: the reader has closed the pipe
         _leave_the_pipe()
         code = CLOSED_PIPE
     sys.exit(code)
 
 
 def _run(words: Sequence[str]) -> int:
-    """The exit code. BrokenPipeError: nobody reads what is printed."""
+    """Run and return the exit code. BrokenPipeError: the reader has closed the pipe."""
     import typer
 
     from carebell.cli import app
     from carebell.exits import INTERRUPTED, OK, PERMISSION, REFUSED, USAGE, Stop
 
-    # click's UsageError, which typer has a copy of without a public name
+    # click's UsageError; typer has a copy of it without a public name
     usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
     command = typer.main.get_command(app)
     try:
-        # As `app()` does, without what it makes of Ctrl-C and of a closed pipe.
+        # As `app()` does, but without its own handling of Ctrl-C and of a closed pipe.
         with command.make_context("carebell", list(words)) as context:
             command.invoke(context)
     except typer.Exit as end:
@@ -42,7 +42,7 @@ def _run(words: Sequence[str]) -> int:
     except Stop as stop:
         _say(str(stop))
         return stop.exit_code
-    except KeyboardInterrupt:  # where something is changed, `carebell.commands.interrupt` knows more
+    except KeyboardInterrupt:  # commands that change something report more in `carebell.commands.interrupt`
         _say("interrupted: nothing was changed")
         return INTERRUPTED
     except EOFError:
@@ -57,7 +57,7 @@ def _run(words: Sequence[str]) -> int:
         _say(f"{error.filename or 'a file'}: no such file")
         return REFUSED
     except IsADirectoryError as error:
-        _say(f"{error.filename or 'the path'}: is a folder, a file is wanted")
+        _say(f"{error.filename or 'the path'} is a folder; give a file")
         return REFUSED
     except OSError as error:  # a full disk, a file where a folder should be
         _say(f"{error.filename or 'the system says'}: {(error.strerror or 'failed').lower()}")
@@ -65,7 +65,7 @@ def _run(words: Sequence[str]) -> int:
     except usage_error as error:
         error.show()
         return USAGE
-    except Exception as error:  # a bug of ours: where it is, without its text, which may hold what a message says
+    except Exception as error:  # a bug in Carebell: print its place, not its text, which may hold message content
         from journal.traces import trace
 
         bug = trace(error)
@@ -81,10 +81,10 @@ def _say(text: str) -> None:
 
 
 def _leave_the_pipe() -> None:
-    """What is still buffered goes nowhere, so that the interpreter does not try to write it at its end, and complain."""
+    """Discard buffered output, so that the interpreter does not try to write it at its end and report an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # no such stream, or one without a descriptor
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # the stream is missing or has no descriptor
             try:
                 stream.flush()
             except BrokenPipeError:

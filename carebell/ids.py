@@ -1,7 +1,7 @@
-"""Ids of appointments and texts: in the order of time, and beyond guessing; randomness is taken many ids at a time. And MSH-10.
+"""Ids of appointments and texts, ordered by time and impossible to guess; and MSH-10 of our answers.
 
-Why in order: each table has its id in an index. At random places a message dirties a page of its own for every row, and with
-100,000 appointments that was 86 KB written for a booking; in order it is 27 KB, and hardly more with a million.
+Why ordered: each table has an index of its ids. With random ids, every row of a message changes a different page of the index: with
+100,000 appointments a booking wrote 86 KB. With ordered ids it writes 27 KB, and hardly more with a million appointments.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from typing import Final
 
 _AT_ONCE: Final = 256
 _RANDOM: Final = 20
-"""Digits: 80 bits, as in a UUID of version 7."""
+"""Random digits of an id: 80 bits, as in a UUID of version 7."""
 
 
 class RandomIds:
-    """Gives 32 hex digits a call: 12 of the time, in milliseconds, and 20 random ones. Thread-safe.
+    """Returns 32 hex digits for each call: 12 for the time in milliseconds, and 20 random digits. Thread-safe.
 
-    A message takes four, and each call of the system hands the interpreter to the other thread, which may keep it for
-    milliseconds: asked one by one they were 7 % of the writer's time under load. The time is that of the draw, so that the ids
-    of one draw lie together and the next draw's behind them; it is for the indexes alone, nobody reads it back.
+    Random bytes are drawn for many ids at once. A message needs four ids, and each system call gives the interpreter to the other
+    thread, which may keep it for milliseconds: drawn one by one, ids took 7 % of the writer's time under load. The time is that of
+    the draw, so the ids of one draw are adjacent and the next draw's ids follow them. Only the indexes use the time; nobody reads
+    it from an id.
 
     Args:
-        nanoseconds: since 1970; a clock that is put back costs locality and nothing else.
+        nanoseconds: since 1970. If the clock is set back, only locality is lost.
     """
 
     def __init__(self, nanoseconds: Callable[[], int] = time.time_ns) -> None:
@@ -44,6 +45,6 @@ class RandomIds:
 
 
 def control_ids() -> Callable[[], str]:
-    """MSH-10 of our answers: unique, 20 characters at most for old receivers."""
+    """A source of MSH-10 values for our answers: unique, at most 20 characters for old receivers."""
     start, count = secrets.token_hex(4).upper(), iter(range(1, 10**11))
     return lambda: f"{start}{next(count):011d}"

@@ -1,4 +1,4 @@
-"""The demo's patient story as HL7: a booking, a new time and a cancellation, unsigned."""
+"""The demo's messages as HL7: a booking, a new time and a cancellation, unsigned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MESSAGE: Final = (
 
 
 def message(event: str, control_id: str, *, sent: datetime, start: datetime, status: str = "Scheduled") -> bytes:
-    """One SIU of the story about appointment 900100, from environment `production` of the shipped configuration."""
+    """One SIU about appointment 900100, for environment `production` of the shipped configuration."""
     return _MESSAGE.format(
         event=event,
         control_id=control_id,
@@ -34,7 +34,7 @@ def message(event: str, control_id: str, *, sent: datetime, start: datetime, sta
 
 
 def sample_messages(now: datetime) -> dict[str, bytes]:
-    """File name -> message: booked for a week from tomorrow, moved by two days, cancelled; all sent about now."""
+    """File name -> message: booked for a week from tomorrow, moved by two days, cancelled. All are dated about now."""
     day = (now.astimezone(ZONE) + timedelta(days=8)).replace(hour=14, minute=0, second=0, microsecond=0)
     moved = (now.astimezone(ZONE) + timedelta(days=10)).replace(hour=9, minute=30, second=0, microsecond=0)
     return {

@@ -1,4 +1,4 @@
-"""Why an upload is refused: every code with the sentence an administrator reads. signing.md section 5; pure."""
+"""The reasons for refusing an upload: every code with the sentence that an administrator reads. signing.md section 5; pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REASONS: dict[str, str] = {
     "TRAILING": "Something follows the certificate. The file must end with it.",
     "DAMAGED": "The certificate cannot be read: the copy is damaged.",
     "BUNDLE": "The file contains more than one certificate ({subjects}). Upload the signing certificate alone.",
-    "KEY_TYPE": "The certificate's key is {kind}; no algorithm of profile 1 goes with it. Use RSA, EC P-256 or Ed25519.",
+    "KEY_TYPE": "The certificate's key is {kind}; no algorithm of profile 1 uses such a key. Use RSA, EC P-256 or Ed25519.",
     "PSS_KEY": "The certificate's key is restricted to RSASSA-PSS; use an ordinary RSA key, which signs PS256 too.",
     "KEY_SIZE": "The RSA key has {bits} bits; it must have 2048 to 8192.",
     "KEY_EXPONENT": "The RSA key's public exponent is {exponent}; it must be 65537 or more.",
@@ -43,7 +43,7 @@ REASONS: dict[str, str] = {
 
 
 class UploadError(Exception):
-    """Carries a code of `REASONS` and the facts its sentence needs; never leaves this room."""
+    """Carries a code of `REASONS` and the facts that its sentence needs. It is never raised outside `certs`."""
 
     def __init__(self, code: str, **facts: object) -> None:
         super().__init__(code)

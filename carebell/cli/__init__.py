@@ -1,4 +1,4 @@
-"""The command line: names, options and help; every command's work is in `carebell.commands`, imported when it is called.
+"""The command line: names, options and help. The code of each command is in `carebell.commands` and is imported when it runs.
 
 Nothing heavy is imported here: `carebell --help` must answer within 0.3 s.
 """
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for section in (setup, signing, inspect, admin):  # in the order of the help
+for section in (setup, signing, inspect, admin):  # in the order in which the help lists them
     app.add_typer(section.commands)
 app.add_typer(signing.cert, name="cert")
 app.add_typer(admin.optout, name="optout")

@@ -1,4 +1,4 @@
-"""Asking why: `explain`, `plan`, `outbox`, `appointments`, `logs`, `status` and `report`, as they are called."""
+"""The declarations of the commands that only show: `explain plan outbox appointments logs status report`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def explain(
     conformance: Annotated[bool, typer.Option("--conformance", help="Add hl7apy's report, as warnings.")] = False,
     json: Json = False,
 ) -> None:
-    """Which field gave each value, and why the others lost. A folder is summed up."""
+    """Show which field gave each value, and why the other fields were not used. Sum up a folder."""
     from carebell.commands.explain import explain as run
 
     raise typer.Exit(
@@ -54,7 +54,7 @@ def plan(
     at: At = None,
     json: Json = False,
 ) -> None:
-    """What would be texted when and why, and what not and why; nothing is stored or sent."""
+    """Show what would be texted, when and why, and what would not be texted. Nothing is stored or sent."""
     from carebell.commands.plan import plan as run
 
     raise typer.Exit(run(config_of(context, config), files, environment, at=at, as_json=wants_json(context, json)))
@@ -69,7 +69,7 @@ def outbox(
     environment: MaybeEnvironment = None,
     json: Json = False,
 ) -> None:
-    """Every text and every silence, with its reason."""
+    """List every text, sent or not sent, with its reason."""
     from carebell.commands.outbox import outbox as run
 
     run(
@@ -89,7 +89,7 @@ def appointments(
     environment: MaybeEnvironment = None,
     json: Json = False,
 ) -> None:
-    """What is known of appointments; phones masked."""
+    """List the stored appointments. Telephone numbers are masked."""
     from carebell.commands.appointments import appointments as run
 
     run(config_of(context, config), appointment=appointment, environment=environment, as_json=wants_json(context, json))
@@ -99,11 +99,13 @@ def appointments(
 def logs(
     context: typer.Context,
     config: Config = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep running and show new lines.")] = False,
     appointment: MaybeAppointment = None,
     control_id: Annotated[Optional[str], typer.Option(help="Lines of this message (MSH-10).")] = None,
-    since: Annotated[Optional[str], typer.Option(help="Not older than this: 90s, 15m, 1h, 7d.")] = None,
-    level: Annotated[str, typer.Option(help="debug, info, warning or error, and above.")] = "info",
+    since: Annotated[Optional[str], typer.Option(help="Only lines not older than this: 90s, 15m, 1h, 7d.")] = None,
+    level: Annotated[
+        str, typer.Option(help="Only lines of this level and above: debug, info, warning or error.")
+    ] = "info",
     json: Json = False,
 ) -> None:
     """Show the lines of the service's log and of its rotated files."""
@@ -128,16 +130,17 @@ def report_sms(
     context: typer.Context,
     config: Config = None,
     begins: Annotated[
-        Optional[str], typer.Option("--from", metavar="ISO", help="Planned at or after this; else 7 days before --to.")
+        Optional[str],
+        typer.Option("--from", metavar="ISO", help="Planned at or after this; by default 7 days before --to."),
     ] = None,
     ends: Annotated[
-        Optional[str], typer.Option("--to", metavar="ISO", help="Planned before this, or on this date; else now.")
+        Optional[str], typer.Option("--to", metavar="ISO", help="Planned before this, or on this date; by default now.")
     ] = None,
     environment: MaybeEnvironment = None,
     csv: Annotated[bool, typer.Option("--csv", help="Rows for a spreadsheet, without the sums.")] = False,
     json: Json = False,
 ) -> None:
-    """Every text and every silence of a span, and what they come to. Times without an offset are UTC.
+    """List every text of a time span, sent or not sent, and the sums. Times without an offset are UTC.
 
     --json prints a line for each, and as its last line the sums: {"tiles": {"delivered_percent", "on_time_percent" (taken by the
     gateway within a minute of its time), "unknown", "opt_out_percent", "segments", ...}, "from", "to"}.

@@ -1,6 +1,6 @@
-"""Options that several commands share, and what a command makes of them.
+"""Options that several commands share, and the functions that read them.
 
-No path is checked here (`readable=False`): the command says what is wrong with a file, with the exit code for it.
+No path is checked here (`readable=False`): the command itself says what is wrong with a file, and gives the exit code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def instant(written: str) -> datetime:
-    """`2026-03-02T15:04:05Z`: an ISO 8601 instant; without an offset it is UTC."""
+    """Read `2026-03-02T15:04:05Z`, an ISO 8601 instant. Without an offset it is UTC."""
     try:
         parsed = datetime.fromisoformat(written)
     except ValueError:
@@ -30,7 +30,7 @@ Config = Annotated[
         "-c",
         "--config",
         readable=False,
-        help="The configuration; else $CAREBELL_CONFIG, ./carebell.yaml, /etc/carebell/carebell.yaml.",
+        help="The configuration; by default $CAREBELL_CONFIG, ./carebell.yaml, /etc/carebell/carebell.yaml.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -38,12 +38,13 @@ Files = Annotated[list[Path], typer.Argument(readable=False, help="Files, taken 
 EnvironmentName = Annotated[str, typer.Option("--environment", "-e", help="An environment of the configuration.")]
 MaybeEnvironment = Annotated[Optional[str], typer.Option("--environment", "-e", help="Only this environment.")]
 MaybeAppointment = Annotated[
-    Optional[str], typer.Option("--appointment", help="An appointment's id, as the EHR knows it.")
+    Optional[str], typer.Option("--appointment", help="An appointment's id, as the EHR shows it.")
 ]
 At = Annotated[
-    Optional[datetime], typer.Option("--at", parser=instant, metavar="ISO", help="As seen at this time; else now.")
+    Optional[datetime],
+    typer.Option("--at", parser=instant, metavar="ISO", help="As seen at this time; by default now."),
 ]
-Seed = Annotated[Optional[int], typer.Option(help="The same seed, the same run.")]
+Seed = Annotated[Optional[int], typer.Option(help="The same seed gives the same run.")]
 OverTls = Annotated[bool, typer.Option("--tls", help="Over TLS.")]
 TlsCa = Annotated[Optional[Path], typer.Option(readable=False, help="Trust this CA instead of the system's.")]
 TlsCertificate = Annotated[Optional[Path], typer.Option(readable=False, help="Client certificate, PEM.")]
@@ -52,7 +53,7 @@ TlsName = Annotated[Optional[str], typer.Option(help="Expect this name in the se
 
 
 def config_of(context: typer.Context, config: Path | None) -> Path | None:
-    """`-c` may stand before or after the command's name."""
+    """The value of `-c`, which may be given before or after the command's name."""
     return config or context.obj[0]
 
 
@@ -63,7 +64,7 @@ def wants_json(context: typer.Context, json: bool) -> bool:
 def tls_of(
     tls: bool, *, ca: Path | None, certificate: Path | None, key: Path | None, name: str | None
 ) -> SendTls | None:
-    """How to speak TLS; None: plain. A CA or a certificate asks for it without `--tls`."""
+    """The TLS options; None: no TLS. A CA or a certificate switches TLS on without `--tls`."""
     from carebell.commands.send import SendTls
     from carebell.exits import UsageStop
 

@@ -1,4 +1,4 @@
-"""The simulated outside world: `simulator`, as it is called."""
+"""The declarations of `simulator`: a simulated Twilio and a simulated EHR."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from carebell.cli.options import (
     wants_json,
 )
 
-simulator = typer.Typer(help="The simulated outside world, for rehearsals and load.", no_args_is_help=True)
+simulator = typer.Typer(
+    help="A simulated Twilio and a simulated EHR, for rehearsals and load tests.", no_args_is_help=True
+)
 
 
 @simulator.command("twilio")
@@ -31,10 +33,10 @@ def simulator_twilio(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 0,
     seed: Seed = None,
-    count: Annotated[Optional[int], typer.Option(min=1, help="End after so many texts were asked for.")] = None,
+    count: Annotated[Optional[int], typer.Option(min=1, help="End after this many create requests.")] = None,
     json: Json = False,
 ) -> None:
-    """Twilio's API on this machine. With -c it has that configuration's senders, account and token."""
+    """Serve Twilio's API on this machine. With -c it uses that configuration's senders, account and token."""
     from carebell.commands.simulated_twilio import twilio as run
 
     where = config_of(context, config)
@@ -47,7 +49,8 @@ def simulator_ehr(
     to: Annotated[str, typer.Option(metavar="HOST:PORT", help="The listener.")],
     config: Config = None,
     environment: Annotated[
-        Optional[str], typer.Option("--environment", "-e", help="Write as this one of -c wants it; else its first.")
+        Optional[str],
+        typer.Option("--environment", "-e", help="Write messages for this environment of -c; by default its first."),
     ] = None,
     key: Annotated[
         Optional[Path], typer.Option(readable=False, help="Sign each message with this private key.")
@@ -60,13 +63,13 @@ def simulator_ehr(
     tls_name: TlsName = None,
     seed: Seed = None,
     rate: Annotated[
-        Optional[float], typer.Option(min=0.01, help="Messages a second; else as fast as answers come.")
+        Optional[float], typer.Option(min=0.01, help="Messages a second; by default as fast as answers come.")
     ] = None,
-    count: Annotated[Optional[int], typer.Option(min=1, help="End after so many messages.")] = None,
+    count: Annotated[Optional[int], typer.Option(min=1, help="End after this many messages.")] = None,
     connections: Annotated[int, typer.Option(min=1, help="Over this many connections.")] = 1,
     json: Json = False,
 ) -> None:
-    """A hospital's scheduling feed of people who do not exist: bookings, moves, edits and cancellations."""
+    """Send a hospital's scheduling feed with invented patients: bookings, moves, edits and cancellations."""
     from carebell.commands.simulated_ehr import ehr as run
 
     tls_settings = tls_of(tls, ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name)

@@ -1,4 +1,4 @@
-"""`appointments`: every appointment that is known, phones masked."""
+"""`appointments`: every stored appointment, with masked telephone numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store import appointments as store_appointments
 
 
 def appointments(config: Path | None, *, appointment: str | None, environment: str | None, as_json: bool) -> None:
-    """Appointments as they stand."""
+    """Print the appointments with their current values."""
     with opened(config) as session:
         if environment is not None:
             environment_named(session.loaded, environment)

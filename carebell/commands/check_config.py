@@ -1,4 +1,4 @@
-"""`check-config`: 0, or 78 with `file:line:column: key: why`, a line for each problem; warnings too."""
+"""`check-config`: exit 0, or 78 with a line `file:line:column: key: why` for each problem. Warnings are printed too."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from journal.lines import plain
 
 
 def check_config(config: Path | None, *, as_json: bool) -> int:
-    """Print what is wrong, then what is odd, then the verdict."""
+    """Print the problems, then the warnings, then the verdict."""
     try:
         loaded = load_configuration(configuration_path(config), os.environ)
     except ConfigurationError as error:
         for problem in error.problems:
             if as_json:
                 _print_row(ConfigurationFinding(problem=problem))
-            else:  # nothing before it: editors jump to `file:line:column:` at the beginning of a line
+            else:  # nothing is printed before it: editors jump to `file:line:column:` at the beginning of a line
                 print(plain(str(problem)), file=sys.stderr)
         return CONFIGURATION
     problems = findings(loaded, datetime.now(UTC))
@@ -39,7 +39,7 @@ def check_config(config: Path | None, *, as_json: bool) -> int:
         else:
             print(f"{'warning: ' if finding.is_warning else ''}{finding.problem}")
     wrong = any(not finding.is_warning for finding in problems)
-    if not as_json:  # JSON has a line for each finding; without one, the exit code says it all
+    if not as_json:  # JSON has a line for each finding; if there is none, the exit code is enough
         verdict = "cannot run" if wrong else f"good, version {loaded.version}"
         print(f"{loaded.path}: {verdict}; environments: {', '.join(loaded.configuration.environments)}")
     return CONFIGURATION if wrong else OK

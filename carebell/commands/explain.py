@@ -1,4 +1,4 @@
-"""`explain`: which field gave each value, what the losers held and why they lost; a folder is summed up."""
+"""`explain`: show which field gave each value, what the other fields held and why they were not used; sum up a folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_LINK = Evidence(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """One message explained: what it says, or why it cannot be used; where each value came from; what was odd."""
+    """One explained message: its content or why it cannot be used, the source of each value, and the warnings."""
 
     message: FileMessage
     outcome: SchedulingEvent | Rejection
@@ -37,7 +37,7 @@ class Explained:
 
 
 def explain(config: Path | None, files: Sequence[Path], environment: str, *, conformance: bool, as_json: bool) -> int:
-    """Explain messages one by one, or sum up where a folder is given; 1 if one of them could not be used, or there is none."""
+    """Explain each message, or sum up a folder; 1 if a message could not be used, or there is none."""
     loaded = load(config)
     environment_named(loaded, environment)
     policy = environment_policy(loaded, environment)
@@ -55,7 +55,7 @@ def explain(config: Path | None, files: Sequence[Path], environment: str, *, con
 def _skipping(
     files: Iterator[Path], policy: EnvironmentPolicy, conformance: bool, unreadable: list[str]
 ) -> Iterator[Explained]:
-    """As `_explained` for all files; what cannot be read is noted in `unreadable` and does not keep the others from it."""
+    """As `_explained`, for all files. An unreadable file is added to `unreadable`, and the other files are still explained."""
     for file in files:
         try:
             yield from _explained(file, policy, conformance)
@@ -117,7 +117,7 @@ def _print_tables(explained: Explained) -> None:
         rows.append((evidence.name, value, evidence.field or "-", note))
         for candidate in evidence.candidates:
             if candidate.why_not is not None:
-                lost = f"passed over: {candidate.why_not}" if candidate.value else candidate.why_not
+                lost = f"not used: {candidate.why_not}" if candidate.value else candidate.why_not
                 rows.append(("", candidate.value or "-", candidate.field, lost))
     print_table(["What", "Value", "Field", "Remark"], rows, empty="no value was found")
     for warning in explained.warnings:

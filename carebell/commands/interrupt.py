@@ -1,4 +1,4 @@
-"""Ctrl-C in a command that changes something: it ends with 130 and a sentence that says what was done until then."""
+"""Handle Ctrl-C in a command that changes something: it ends with 130 and a sentence that says what was done until then."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTHING: Final = "nothing was changed"
 @dataclass(slots=True)
 class Progress:
     """Attributes:
-    done: what was done so far, as a person reads it after "interrupted: ".
+    done: what was done so far, as a phrase that follows "interrupted: ".
     """
 
     done: str = NOTHING
@@ -23,7 +23,7 @@ class Progress:
 
 @contextmanager
 def interruptible() -> Iterator[Progress]:
-    """The command keeps `done` true while it works."""
+    """Turn Ctrl-C into InterruptedStop. While it works, the command keeps `done` up to date."""
     progress = Progress()
     try:
         yield progress

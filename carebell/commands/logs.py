@@ -1,4 +1,4 @@
-"""`logs`: the JSON lines of the log and of its rotated files, for people. Works where carebell.yaml is broken."""
+"""`logs`: print the JSON lines of the log and of its rotated files for people. Works even if carebell.yaml is broken."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def logs(
     level: str,
     as_json: bool,
 ) -> None:
-    """Print the wanted lines of the log and of its rotated files, oldest first."""
+    """Print the selected lines of the log and of its rotated files, oldest first."""
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise UsageStop(f"--level: {level!r} is none of debug, info, warning, error")
+        raise UsageStop(f"--level: {level!r} is not one of debug, info, warning, error")
     wanted = Wanted(appointment=appointment, control_id=control_id, since=_since(since), level=number)
     file, loaded = log_file_of(config)
     file = _existing(file)
@@ -65,7 +65,7 @@ def logs(
 @dataclass(slots=True, kw_only=True)
 class _Printer:
     """Attributes:
-    count: lines shown. waits: whether all that was there has been read.
+    count: lines shown. waits: whether all existing lines have been read.
     """
 
     show: Callable[[Line], None]
@@ -78,11 +78,11 @@ class _Printer:
 
 
 def _existing(file: Path | None) -> Path:
-    """The log, if there is one, rotated at least. Stop, with where to look instead, where there is none."""
+    """The log's path, if the log or a rotated file exists. Otherwise Stop, which says where to look instead."""
     if file is None:
         raise Stop("log.file is null: the service writes no log file; look where its standard error goes")
     if file.exists() and not file.is_file():
-        raise Stop(f"{file}: is no file that can be read again; look where its lines go")
+        raise Stop(f"{file}: is not a regular file, so it cannot be read; look where its lines go")
     if not file.exists() and not rotated_names(file):
         raise Stop(f"{file}: no log yet; the service has not run with this configuration")
     return file
@@ -109,7 +109,7 @@ def _show_json(line: Line) -> None:
 
 
 def _for_people(zone: str, *, flush: bool) -> Callable[[Line], None]:
-    """At the clinics' clock, or in UTC where theirs differ; which, goes to standard error, beside what may be piped on."""
+    """Print lines with times in the clinics' zone, or in UTC if their zones differ. The zone is named on standard error."""
     colour, columns, clock = wants_colour(sys.stdout, os.environ), terminal_columns(), ZoneInfo(zone)
     named = False
 

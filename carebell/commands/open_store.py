@@ -1,7 +1,7 @@
-"""The database and its keys, opened for one command, and who is asking.
+"""Open the database and its keys for one command, and name the user for the audit log.
 
-A command that works on what the service stored goes on where carebell.yaml cannot be used: with the configuration in force, which
-the service wrote down, and one line of warning. `hold`, the emergency stop, needs the database alone.
+A command that uses the service's data still works if carebell.yaml cannot be used: it uses the configuration in force, which the
+service stored, and prints one line of warning. `hold`, the emergency stop, needs only the database.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from store.faults import StoreFault, classify
 from store.vault import Vault
 
 ALIVE: Final = timedelta(minutes=1)
-"""A node that gave a sign of life this recently runs; it gives one every 15 s."""
+"""A node counts as running if its last heartbeat is at most this old. A node writes one every 15 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDatabase:
-    """The database alone.
+    """The open database, without keys.
 
     Attributes:
         actor: for the audit log, `cli:<user>`.
-        log_file: the service's; None: it writes none.
-        environments: the names that the configuration has; None: that is not known.
+        log_file: the service's log; None: it writes none.
+        environments: the names in the configuration; None: not known.
     """
 
     store: Store
@@ -51,7 +51,7 @@ class OpenDatabase:
     environments: tuple[str, ...] | None
 
     def log(self, event: Event) -> None:
-        """Write a line into the service's log, for whoever tails it."""
+        """Write a line into the service's log, for people who follow it."""
         file = self.log_file
         if file is not None and file.exists():
             with setup(now=self.now, file=file) as journal:
@@ -72,9 +72,9 @@ class Opened(OpenDatabase):
 
 
 def load_or_in_force(config: Path | None) -> Loaded:
-    """The file's configuration; where it cannot be used, the one in force, with a warning on standard error.
+    """The file's configuration. If it cannot be used, the configuration in force, with a warning on standard error.
 
-    ConfigurationStop with the file's problems where no service ever ran on it.
+    ConfigurationStop with the file's problems if no service ever ran with this file.
     """
     path = configuration_path(config)
     try:
@@ -97,16 +97,16 @@ def _warn_of_use(problems: ConfigurationStop, in_force: ConfigurationInForce) ->
 
 
 def warn_of(problems: ConfigurationStop, consequence: str) -> None:
-    """One line on standard error: the first problem with its place, how many more there are, and what is done all the same."""
+    """Print one line on standard error: the first problem with its place, how many more there are, and what the command does."""
     first, *further = str(problems).splitlines()
     more = f" (and {len(further)} more: `carebell check-config`)" if further else ""
     print(plain(f"carebell: warning: {first}{more}; {consequence}"), file=sys.stderr)
 
 
 def log_file_of(config: Path | None) -> tuple[Path | None, Loaded | None]:
-    """Where the service's log is (None: it writes none), and the configuration where one can be had, with a warning else.
+    """The path of the service's log (None: it writes none), and the configuration if it can be loaded; otherwise print a warning.
 
-    Needs neither a sound file nor a database.
+    Needs neither a valid file nor a database.
     """
     path = configuration_path(config)
     try:
@@ -126,7 +126,7 @@ def log_file_of(config: Path | None) -> tuple[Path | None, Loaded | None]:
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[Opened]:
-    """Open, and close again. A fault of the database becomes one sentence and its exit code."""
+    """Open the database and close it again. A fault of the database becomes one sentence and its exit code."""
     loaded = load_or_in_force(config)
     vault = open_vault(loaded)
     store = open_database(loaded, upgrade=False)
@@ -139,7 +139,7 @@ def opened(config: Path | None) -> Iterator[Opened]:
 
 @contextmanager
 def opened_without_keys(config: Path | None) -> Iterator[OpenDatabase]:
-    """As `opened`, for the emergency stop: without the data key, and where no configuration was ever in force too."""
+    """As `opened`, for the emergency stop: without the data key, and even if no configuration was ever in force."""
     try:
         loaded = load_or_in_force(config)
     except ConfigurationStop as problems:
@@ -155,12 +155,12 @@ def opened_without_keys(config: Path | None) -> Iterator[OpenDatabase]:
 
 
 def _salvaged(path: Path, problems: ConfigurationStop) -> Store:
-    """The database that a broken file names, with a warning. Raises `problems` where there is none."""
+    """Open the database that a broken file names, with a warning. Raises `problems` if there is none."""
     from store import schema  # alembic: see `components.open_database`
 
     url = salvage_url(path, os.environ)
     if url.startswith("sqlite:///") and not os.path.isfile(url.removeprefix("sqlite:///")):
-        raise problems  # opening it would make one
+        raise problems  # opening a missing file would create a database
     warn_of(problems, "only the place of the database is read from it")
     with contextlib.ExitStack() as on_fault:
         try:

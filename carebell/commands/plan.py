@@ -1,4 +1,4 @@
-"""`plan`: what a history of messages would make of the patient's phone, without storing or sending anything."""
+"""`plan`: show which texts a history of messages would cause, without storing or sending anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scheduler.rehearsal import Rehearsed, rehearse
 
 
 def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
-    """Print each text and each silence, by time; 1 if a file holds no usable message."""
+    """Print each text, sent or not sent, by time; 1 if a file holds no usable message."""
     loaded = load(config)
     environment_named(loaded, environment)
     policy = environment_policy(loaded, environment)
@@ -38,9 +38,9 @@ def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: da
 
 
 def _history(files: Sequence[Path], policy: EnvironmentPolicy, at: datetime) -> list[SchedulingEvent]:
-    """The files' messages as events in the order of their receipt: at their MSH-7, or all at `at` when that is earlier.
+    """The files' messages as events, in the order of receipt: at their MSH-7, or at `at` if that is earlier.
 
-    What comes at one instant keeps the order of its sending. The same bytes again are a repetition, which has no second effect.
+    Messages of one instant keep the order of their sending. The same bytes again are a repetition and have no second effect.
     """
     events = []
     digests: set[bytes] = set()
@@ -89,7 +89,7 @@ def _print_timeline(rows: Sequence[dict[str, Any]], zone: str) -> None:
     print_timeline(
         [_entry(row, names_appointment=names_appointment) for row in rows],
         zone,
-        empty="these messages ask for no text, and there is nothing to be silent about",
+        empty="these messages cause no text and suppress none",
     )
 
 

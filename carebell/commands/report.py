@@ -1,4 +1,4 @@
-"""`report sms`: every text and every silence of a span in the product's vocabulary, and the tiles that sum it up (sms.md)."""
+"""`report sms`: every text of a time span, sent or not sent, and the tiles with the sums (sms.md)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from store.outbox_row import OutboxRow
 
 SPAN: Final = timedelta(days=7)
 ON_TIME: Final = timedelta(seconds=60)
-"""A text that the gateway took this soon after its planned minute was on time."""
+"""A text is on time if the gateway took it at most this long after its planned minute."""
 
 _TYPES: Final[Mapping[SmsKind, str]] = {
     SmsKind.BOOKED: "Confirmation",
@@ -41,7 +41,7 @@ _STATUSES: Final[Mapping[SmsState, str]] = {
     SmsState.SUPPRESSED: "Not sent",
 }
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What makes a spreadsheet run a cell (OWASP, "CSV Injection"); the last four are the signs' full-width forms."""
+"""Characters that make a spreadsheet run a cell (OWASP, "CSV Injection"). The last four are full-width forms."""
 
 Cell = str | int | None
 COLUMNS: Final[tuple[tuple[str, str, Callable[[OutboxRow], Cell]], ...]] = (
@@ -63,12 +63,12 @@ COLUMNS: Final[tuple[tuple[str, str, Callable[[OutboxRow], Cell]], ...]] = (
     ("reason", "Reason", lambda row: row.reason.value),
     ("config_version", "Configuration version", lambda row: row.config_version),
 )
-"""JSON key, CSV heading, value: the product's five columns, then ours."""
+"""JSON key, CSV heading, value: first the five columns of the product, then Carebell's."""
 
 
 @dataclass(slots=True)
 class Tiles:
-    """The sums. Shares are percent with one digit; None where there is nothing to share."""
+    """The sums. Shares are percentages with one decimal; None if the total is zero."""
 
     texts: int = 0
     taken: int = 0
@@ -110,9 +110,9 @@ def report(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Print the rows planned in `[begins, ends)`; CSV holds rows alone, JSON the tiles as its last object."""
+    """Print the rows planned in `[begins, ends)`. CSV holds only rows; JSON ends with an object for the tiles."""
     if as_csv and as_json:
-        raise UsageStop("--csv and --json exclude each other")
+        raise UsageStop("--csv and --json cannot be used together")
     with opened(config) as session:
         if environment is not None:
             environment_named(session.loaded, environment)
@@ -120,7 +120,7 @@ def report(
         until = now if ends is None else _instant("--to", ends, now, last=True)
         since = until - SPAN if begins is None else _instant("--from", begins, now)
         if since >= until:
-            raise UsageStop("--from must lie before --to")
+            raise UsageStop("--from must be before --to")
         tiles = Tiles()
         with session.store.read() as conn:
             rows = _counted(outbox.report(conn, since, until, environment=environment), tiles)
@@ -142,7 +142,7 @@ def status_of(row: OutboxRow) -> str:
 
 
 def safe(cell: Cell) -> Cell:
-    """A text that a spreadsheet would run as a formula, with an apostrophe before it."""
+    """The cell. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
@@ -160,7 +160,7 @@ def _print_csv(rows: Iterator[OutboxRow]) -> None:
 
 
 def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: datetime, zones: Zones) -> None:
-    print(f"Texts and silences planned from {iso(since)} to {iso(until)}.")
+    print(f"Texts planned from {iso(since)} to {iso(until)}, sent or not.")
     sums = tiles.shown()
     for name in sums:
         value = sums[name]
@@ -176,13 +176,13 @@ def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: dat
              row.reference, _TYPES[row.kind], row.rule, status_of(row), row.reason.value)
             for row in rows
         ],
-        empty="nothing was planned in this span",
+        empty="nothing was planned in this time span",
         first="Appointment",
     )  # fmt: skip
 
 
 def _instant(option: str, written: str, now: datetime, *, last: bool = False) -> datetime:
-    """An ISO date or time; without an offset it is UTC. A date as the end means all of that day."""
+    """An ISO date or time. Without an offset it is UTC. A date as the end includes all of that day."""
     try:
         instant = datetime.fromisoformat(written)
     except ValueError:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM for a command that goes on until it is told to end."""
+"""SIGINT and SIGTERM for a command that runs until it is told to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`simulator ehr`: a made-up hospital's scheduling feed, for rehearsals and load. Its patients do not exist."""
+"""`simulator ehr`: the scheduling feed of an invented hospital, for rehearsals and load tests. Its patients do not exist."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def ehr(
     connections: int,
     as_json: bool,
 ) -> int:
-    """Send a made-up feed until a signal, or so many messages; 1 if any answer was not AA or CA."""
+    """Send an invented feed until a signal or `count` messages; 1 if an answer was not AA or CA."""
     host, port = address(to)
     if (key is None) != (cert is None):
         raise UsageStop("--key and --cert go together")
@@ -73,7 +73,7 @@ def ehr(
 
 
 def _feed(environment: Environment) -> Feed:
-    """A sender as the environment wants it."""
+    """A feed with the header fields that the environment accepts."""
     sender = environment.sender
     return Feed(
         shape=next((shape for shape in _SHAPES if shape == environment.ehr), "generic"),
@@ -103,7 +103,7 @@ class _Hospital:
     told_at: float = field(default_factory=time.monotonic)
 
     async def run(self, connect: Connect, connections: int) -> int:
-        """SendError: a connection broke; what was sent before is summed up first."""
+        """SendError if a connection breaks; the messages sent before are summed up first."""
         began = time.monotonic()
         with signalled() as signal_received:
             senders = [asyncio.create_task(self._connection(connect, began)) for _ in range(connections)]
@@ -119,7 +119,7 @@ class _Hospital:
         return OK if set(self.answers) <= {"AA", "CA"} else REFUSED
 
     async def _connection(self, connect: Connect, began: float) -> None:
-        """Stop and wait, as interface engines do; the messages are dealt out as connections are free."""
+        """Send one message at a time and wait for its answer, as interface engines do. A free connection takes the next message."""
         client = await connect()
         try:
             for content in self.messages:

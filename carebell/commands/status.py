@@ -1,4 +1,4 @@
-"""`status`: listeners, certificates and their expiry, queue depth and lag, gateway, last message per environment."""
+"""`status`: listeners, certificates and their expiry, queue depth and lag, gateway, the last message of each environment."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _listeners(installation: Opened) -> list[dict[str, Any]]:
 
 
 def _answers(host: str, port: int) -> bool:
-    """Whether something accepts connections there; the listener takes this for a load balancer's probe."""
+    """Whether something accepts connections there. The listener treats this as a load balancer's probe."""
     try:
         with socket.create_connection((host, port), timeout=_CONNECT_SECONDS):
             return True
@@ -225,7 +225,7 @@ def _print_configuration(shown: dict[str, Any], zones: Zones) -> None:
 
 
 def _clock(written: str | None, zones: Zones, environment: str | None = None) -> str:
-    """An instant of the JSON, as a clinic reads it."""
+    """An instant of the JSON in the clinic's zone."""
     return zones.clock(None if written is None else datetime.fromisoformat(written), environment)
 
 

@@ -1,4 +1,4 @@
-"""A timeline for people: texts and silences by day, in lines that wrap to whatever width the terminal has."""
+"""A timeline for people: texts by day, sent or not sent, in lines that wrap at the terminal's width."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ WHY: Final[Mapping[str, str]] = {
     Reason.UPDATED: "something the patient sees has changed",
     Reason.CANCELED: "the visit was cancelled",
     Reason.REMINDER: "a reminder of the configuration",
-    Reason.OPTED_OUT: "the number asked for no more texts",
+    Reason.OPTED_OUT: "the patient asked for no more texts",
     Reason.LATE_BOOKING: "its time had passed when the visit was booked or moved",
-    Reason.QUIET_HOURS: "it fell into quiet hours and could not be moved out of them",
+    Reason.QUIET_HOURS: "it was due in quiet hours and could not be moved out of them",
     Reason.TOO_CLOSE: "too close to a confirmation",
     Reason.NO_PHONE: "no number was given",
     Reason.INVALID_PHONE: "the number is not usable",
@@ -35,16 +35,16 @@ WHY: Final[Mapping[str, str]] = {
     Reason.NOT_APPROVED: "sending is not approved",
     Reason.NO_CONSENT: "there is no consent",
     Reason.NO_VISIBLE_CHANGE: "nothing that the patient sees has changed",
-    Reason.SUPERSEDED: "a newer text takes its place",
-    Reason.CAP: "the number has had its texts of the day or week",
+    Reason.SUPERSEDED: "a newer text replaces it",
+    Reason.CAP: "the number has received its allowed texts of the day or week",
     Reason.PAST: "too late: the visit has begun",
-    Reason.EXPIRED: "it could not leave in time",
+    Reason.EXPIRED: "it could not be sent in time",
     Reason.PURGED: "the number was deleted before",
     Reason.DECEASED: "the patient has died",
     Reason.SWITCHED_OFF: "switched off in the configuration",
     Reason.NO_TEXT: "no template gives a text",
     Reason.NO_TIME: "the visit has a date but no time",
-    Reason.NOT_BOOKED: "the visit is not booked yet, or not any more: waitlisted, pending, held or blocked",
+    Reason.NOT_BOOKED: "the visit is not booked, or no longer booked: waitlisted, pending, held or blocked",
 }
 _MARGIN: Final = 2
 _CLOCK: Final = len("10:00  ")
@@ -54,12 +54,12 @@ _WIDEST: Final = 110
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One line of the timeline and what hangs below it.
+    """One line of the timeline and the notes below it.
 
     Attributes:
-        at: UTC; None: it never had a time.
-        verdict: what became or becomes of it, a word or two.
-        title: what it is. notes: below it, one paragraph each.
+        at: UTC; None: the text never had a time.
+        verdict: its outcome so far, one or two words.
+        title: what the text is. notes: printed below it, one paragraph each.
     """
 
     at: datetime | None
@@ -74,10 +74,10 @@ def title_of(kind: str, rule: str) -> str:
 
 
 def print_timeline(entries: Iterable[TimelineEntry], zone: str, *, empty: str, width: int | None = None) -> None:
-    """By time, a heading for each day; without entries, the sentence `empty`.
+    """Print entries by time, with a heading for each day. Without entries, print the sentence `empty`.
 
     Args:
-        width: None: the terminal's, within reason.
+        width: None: the terminal's width, within limits.
     """
     columns = max(_NARROWEST, min(_WIDEST, width or shutil.get_terminal_size().columns))
     clock = ZoneInfo(zone)

@@ -1,4 +1,4 @@
-"""A patient's number, asked for at the terminal so that it stands in no history and no list of processes."""
+"""Ask for a patient's number at the terminal, so that it is in no shell history and no list of processes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from parser.phone import PhoneNumber
 
 
 def typed_number(prompt: str) -> PhoneNumber:
-    """Typed unseen at a terminal, else the first line of standard input. UsageStop unless it is E.164."""
+    """The number, typed unseen at a terminal, or read from the first line of standard input. UsageStop unless it is E.164."""
     asked = f"{prompt} (E.164, not shown): "
     return read_number(getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline())
 
 
 def read_number(written: str) -> PhoneNumber:
-    """UsageStop, which does not repeat it, unless it is E.164."""
+    """The number. UsageStop unless it is E.164; the error does not repeat it."""
     digits = written.strip()
     if not digits.startswith("+") or not digits[1:].isdecimal() or not 8 <= len(digits) <= 16:
-        raise UsageStop("a number is written in E.164, such as +12025550143")
+        raise UsageStop("write the number in E.164, such as +12025550143")
     return PhoneNumber(digits)

@@ -1,4 +1,4 @@
-"""The clinics' clocks: every time that people read is their clinic's, and the zone is named beside it; JSON stays in UTC."""
+"""Time zones for people: every time is shown in the clinic's zone, and the zone is named. JSON stays in UTC."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from config.load import Loaded
 
 
 class Zones:
-    """Environment -> zone, as configured; an environment that the configuration has lost is shown in UTC."""
+    """Environment -> configured zone. An environment that is no longer in the configuration is shown in UTC."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._known = {name: settings.time_zone for name, settings in loaded.configuration.environments.items()}
 
     def of(self, environment: str | None) -> str:
-        """The zone's name. Without an environment the one that all of them share; else UTC."""
+        """The zone's name. Without an environment: the zone that all environments share, otherwise UTC."""
         if environment is None:
             shared = set(self._known.values())
             return shared.pop() if len(shared) == 1 else "UTC"
@@ -31,7 +31,7 @@ class Zones:
         return f"{self._local(instant, environment):%Y-%m-%d %H:%M:%S}"
 
     def sentence(self, environments: Collection[str | None]) -> str:
-        """Which zone the times of these environments' rows are in; None stands for what belongs to none of them."""
+        """A sentence that names the zones of these environments' rows. None means rows that belong to no environment."""
         zones = {self.of(name) for name in environments} or {self.of(None)}
         if len(zones) == 1:
             return f"Times in {zones.pop()}."

@@ -16,10 +16,10 @@ WIDTH: Final = 110
 
 EXITS: Final[tuple[tuple[int, str], ...]] = (
     (exits.OK, "good"),
-    (exits.REFUSED, "the thing asked about is refused, or failed"),
-    (exits.USAGE, "the call's words are off"),
-    (exits.TRANSIENT, "a passing fault: the same call may succeed later"),
-    (exits.PERMISSION, "a file or port may not be used"),
+    (exits.REFUSED, "what the command was asked about was refused, or failed"),
+    (exits.USAGE, "the arguments are wrong"),
+    (exits.TRANSIENT, "a temporary fault: the same call may succeed later"),
+    (exits.PERMISSION, "the process may not use a file or port"),
     (
         exits.CONFIGURATION,
         "`carebell.yaml`, or a file that it names, is wrong; every problem is printed with line and column",

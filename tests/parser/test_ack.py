@@ -81,7 +81,7 @@ def test_refused() -> None:
         b"MSH|^~\\&|APPTSMS|LAMNA2|EPIC^2.16.840.1^ISO|LAMNA|20260302150405+0000||ACK^S12^ACK|CB1|P|2.5.1\r"
         b"MSA|AR|MSG00001|SIG07 bytes changed after signing (812 signed, 810 received)\r"
         b"ERR|||207^Application internal error^HL70357|E|SIG07||bytes changed after signing (812 signed, 810 received)"
-        b"|The signature does not fit the message.\r"
+        b"|The signature does not match the message.\r"
     )
 
 

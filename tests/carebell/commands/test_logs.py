@@ -88,6 +88,6 @@ def test_a_rotated_file_that_cannot_be_read_hides_no_other(carebell: Carebell, c
 def test_where_there_is_no_log_it_is_said_what_to_look_at(carebell: Carebell, configuration: Path) -> None:
     assert "no log yet" in carebell("-c", configuration, "logs").sentence
     change(configuration, {"log": {"file": "/dev/null"}})
-    assert "is no file that can be read again" in carebell("-c", configuration, "logs").sentence
+    assert "is not a regular file" in carebell("-c", configuration, "logs").sentence
     null(configuration, "log", "file")
     assert "writes no log file" in carebell("-c", configuration, "logs").sentence

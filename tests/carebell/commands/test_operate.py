@@ -202,7 +202,7 @@ def test_purge_asks_for_a_usable_number_before_it_forgets(carebell: Carebell, co
     for typed in ("", "0143\n", "+1202555014x\n"):
         ended = carebell("-c", configuration, "purge", "--verify", typed=typed)
         assert (ended.code, ended.out) == (2, "")
-        assert ended.sentence == "a number is written in E.164, such as +12025550143"
+        assert ended.sentence == "write the number in E.164, such as +12025550143"
 
 
 def test_purge_says_which_visits_keep_a_number_and_until_when(carebell: Carebell, configuration: Path) -> None:

@@ -70,8 +70,8 @@ def test_explain_names_the_field_and_the_losers(carebell: Carebell, configuratio
         assert {"name", "value", "field", "candidates"} <= set(row)
         assert all(set(candidate) == {"field", "value", "why_not"} for candidate in row["candidates"])
     people = carebell("-c", configuration, "explain", "-e", "production", M01).out
-    assert "passed over: " in people
-    assert "passed over: empty" not in people
+    assert "not used: " in people
+    assert "not used: empty" not in people
     for said in (ended.out, people):
         assert "5550143" not in said
         assert "TESTPATIENT" not in said

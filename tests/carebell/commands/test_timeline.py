@@ -18,7 +18,7 @@ AT = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)
 ENTRIES = [
     TimelineEntry(at=AT + timedelta(hours=1), verdict="goes", title="reminder 24h",
                   notes=("to ***0143, 1 segment: " + "word " * 30,)),
-    TimelineEntry(at=AT, verdict="does not go", title="change", notes=("superseded: a newer text takes its place",)),
+    TimelineEntry(at=AT, verdict="does not go", title="change", notes=("superseded: a newer text replaces it",)),
     TimelineEntry(at=None, verdict="does not go", title="change", notes=("no_visible_change: nothing has changed",)),
 ]  # fmt: skip
 
