@@ -1,8 +1,8 @@
 """What strangers can cause is written a few times and then counted: no peer fills the log, and nothing is held back unsaid.
 
-A line's key is (event, reason, source, certificate). In a round, between two calls of `finish_round`, each key gets a few lines,
-each source some more in all, and everybody together a hundred. What is over is counted, and the end of the round says so: a
-`refusals_repeated` line for each of the most frequent keys, and one line for the rest. Metrics count every single one elsewhere.
+A line's key is (event, reason, source, certificate). In a round, between two calls of `finish_round`, each key has its first line,
+perhaps a few more, and each source and everybody together only so many in all. What is over is counted, and the end says
+so: a `refusals_repeated` line for each of the most frequent keys, and one line for the rest. Metrics count all, elsewhere.
 
 Memory is bounded: so many keys and so many sources in a round; what comes beyond them is counted in one number.
 """
@@ -21,7 +21,7 @@ from journal.logs import Journal
 ROUND_SECONDS: Final = 30.0
 """What is held back is told within this time."""
 LINES_OF_SOURCE: Final = 20
-LINES_OF_ALL: Final = 100
+LINES_OF_ALL: Final = 200
 KEYS_OF_SOURCE: Final = 32
 KEYS: Final = 2048
 SUMMARIES: Final = 20
@@ -81,11 +81,11 @@ class RepeatLimiter:
                 return
             repeated = self._keys[key] = _Repeated(event, reason, source, certificate, level)
             self._keys_of_source[source] += 1
+        first = not repeated.written
+        room = LINES_OF_ALL if first else LINES_OF_ALL // 2  # lines that repeat leave room for those that are new
         if (
-            repeated.written < lines
-            and self._lines_of_source[source] < LINES_OF_SOURCE
-            and self._lines < LINES_OF_ALL
-        ):  # fmt: skip
+            first or (repeated.written < lines and self._lines_of_source[source] < LINES_OF_SOURCE)
+        ) and self._lines < room:
             repeated.written += 1
             self._lines_of_source[source] += 1
             self._lines += 1

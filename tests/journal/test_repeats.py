@@ -100,9 +100,19 @@ def test_a_stranger_who_names_a_new_certificate_each_time_is_bounded_and_summed_
         written.refuse(certificate=f"{number:08}", lines=5)
     written.refuse(source="192.0.2.2")
     lines = written.lines()
-    assert len(lines) == LINES_OF_SOURCE + 1
+    assert len(lines) == KEYS_OF_SOURCE + 1
     assert lines[-1]["peer"] == "192.0.2.2"
-    assert sum(line["repeats"] for line in written.finished()) == 50_000 - LINES_OF_SOURCE
+    assert sum(line["repeats"] for line in written.finished()) == 50_000 - KEYS_OF_SOURCE
+
+
+def test_lines_that_repeat_leave_room_for_those_that_are_new(written: Written) -> None:
+    for number in range(KEYS_OF_SOURCE - 1):
+        for _ in range(10):
+            written.refuse(certificate=f"{number:08}", lines=5)
+    before = len(written.lines())
+    assert before <= LINES_OF_SOURCE + KEYS_OF_SOURCE
+    written.refuse(reason="SIG05", certificate="ZzZzZzZz")
+    assert len(written.lines()) == before + 1
 
 
 def test_a_crowd_of_sources_is_bounded_and_summed_up(written: Written) -> None:
