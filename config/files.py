@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from config.gateways import SECRETS, GatewaySecret
 from config.load import Loaded
 from config.problems import ConfigurationError, Keys, Problem
+from config.regular_file import read_regular
 
 _FROM_A_BACKUP: Final = "; restore it from its backup; a new installation gets one from `carebell init`"
 _TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks
@@ -68,7 +69,7 @@ def gateway_secrets(loaded: Loaded, secret: GatewaySecret) -> tuple[SecretStr, .
         return ()
     keys = secret.file_keys
     try:
-        written = path.read_text(encoding="ascii").splitlines()
+        written = read_regular(path).decode("ascii").splitlines()
     except (OSError, ValueError):
         reasons = [why for _, why in _readable(keys, path)]
         raise ConfigurationError([loaded.problem(keys, reasons[0] if reasons else "cannot be read")]) from None

@@ -10,9 +10,11 @@ no LISTEN - so PgBouncer may pool by transaction. Instants travel with their off
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -30,6 +32,9 @@ from store.faults import StoreFault, classify
 
 _BUSY_MS: Final = 5000
 """Longer than any commit of ours; a lock that is held longer is somebody's mistake and answered as a transient fault."""
+
+_CHECKED_BYTES: Final = 512 * 1024 * 1024
+"""About two seconds at each start."""
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # RETURNING
 _OLDEST_POSTGRESQL: Final = 140000
@@ -89,8 +94,21 @@ class Store:
         if self.file is not None:
             return None
         with self.read() as conn:
-            told: datetime = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
-        return told.astimezone(UTC)
+            instant: datetime = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return instant.astimezone(UTC)
+
+    def require_intact(self) -> None:
+        """StoreFault STORE_NOT_OURS where SQLite finds a damaged page.
+
+        Reads the whole file, some 300 MB a second: a larger one than `_CHECKED_BYTES` is left to be found damaged when it is
+        used. PostgreSQL looks after its own pages.
+        """
+        if self.file is None or self.file.stat().st_size > _CHECKED_BYTES:
+            return
+        with self.read() as conn:
+            verdict = conn.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if verdict != "ok":
+            raise StoreFault("STORE_NOT_OURS")
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -115,18 +133,17 @@ def open_store(url: str, *, echo: bool = False) -> Store:
     target = _target(url)
     try:
         return _open_sqlite(target, echo) if target.get_backend_name() == "sqlite" else _open_postgresql(target, echo)
-    except (DBAPIError, sqlite3.Error) as fault:
-        found = classify(fault) or StoreFault("STORE_UNREADABLE")
-        raise _with_reason(found, fault) from None
+    except (DBAPIError, sqlite3.Error) as error:
+        raise _with_reason(classify(error) or StoreFault("STORE_UNREADABLE"), error) from None
 
 
-def _with_reason(found: StoreFault, fault: DBAPIError | sqlite3.Error) -> StoreFault:
+def _with_reason(fault: StoreFault, error: DBAPIError | sqlite3.Error) -> StoreFault:
     """Why a server cannot be opened, in libpq's words: a wrong password or name stays wrong, however often it is tried."""
-    if found.code != "STORE_DOWN" or not isinstance(fault, DBAPIError):
-        return found
-    said = str(fault.orig).strip().splitlines() or ["no reason given"]
+    if fault.code != "STORE_DOWN" or not isinstance(error, DBAPIError):
+        return fault
+    reasons = str(error.orig).strip().splitlines() or ["no reason given"]
     return StoreFault(
-        found.code, f"The database cannot be opened: {said[0].removeprefix('connection failed: ').rstrip('.')}."
+        fault.code, f"The database cannot be opened: {reasons[0].removeprefix('connection failed: ').rstrip('.')}."
     )
 
 
@@ -145,15 +162,15 @@ def _target(url: str) -> URL:
 
 def _with_hosts_in_query(url: str) -> str:
     """libpq's list of hosts in the form that SQLAlchemy passes on to it; any other URL as it is."""
-    found = _SEVERAL_HOSTS.fullmatch(url)
-    if found is None:
+    match = _SEVERAL_HOSTS.fullmatch(url)
+    if match is None:
         return url
-    pairs = [_HOST_AND_PORT.fullmatch(each) for each in found["hosts"].split(",")]
+    pairs = [_HOST_AND_PORT.fullmatch(host) for host in match["hosts"].split(",")]
     if None in pairs:
         raise ValueError("a host in the list cannot be read")
     hosts, ports = (",".join(unquote(pair[name] or "") for pair in pairs if pair) for name in ("host", "port"))
     listed = urlencode({"host": hosts, "port": ports} if ports.strip(",") else {"host": hosts})
-    return f"{found['before']}/{found['database']}?{listed}{'&' if found['more'] else ''}{found['more'] or ''}"
+    return f"{match['before']}/{match['database']}?{listed}{'&' if match['more'] else ''}{match['more'] or ''}"
 
 
 def _open_sqlite(target: URL, echo: bool) -> Store:
@@ -161,7 +178,11 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
         raise StoreFault("STORE_VERSION", f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or later is needed.")
     file = Path(str(target.database))
     try:
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        os.close(descriptor)
+        if not is_file:
+            raise OSError(errno.EINVAL, "It is a named pipe or a device, not a file")
     except OSError as fault:
         why = (fault.strerror or "no reason given").lower()
         raise StoreFault("STORE_UNREADABLE", f"The database {file} cannot be opened: {why}.") from None

@@ -18,6 +18,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from config.regular_file import read_regular
 from parser.phone import PhoneNumber
 
 _KEY_BYTES = 32
@@ -77,7 +78,7 @@ def read_key_file(path: Path) -> KeyRing:
     """Read a ring. Refuses a file that others may read: whoever has it can read every stored number."""
     try:
         mode = path.stat().st_mode
-        content = path.read_text("utf-8")
+        content = read_regular(path).decode("utf-8")
     except FileNotFoundError:
         raise KeyFault(
             "KEY_FILE_MISSING",

@@ -4,9 +4,13 @@ A backup knows nothing of the texts that left after it was made, so what it call
 carries a counter that housekeeping raises (`beat`); each node writes its newest value to a small file of its own beside
 the key ring, after the commit. At start (`assess`):
 
+- there is a file and the database never beat: it is new or empty, and the one that was here before is gone, with its texts and
+  its opt-outs. Hold.
 - the file's counter is ahead of the database's: the database went back in time. Hold.
-- there is no file, or it belongs to another database: this node cannot tell. If the database's last beat is fresh, other
-  nodes are at work on it and it is the living one; if nothing is overdue, nothing can go out twice. Otherwise: hold.
+- the file belongs to another database, and no other node is at work on this one (its last beat is not fresh): it is not the one
+  that was here before. Hold.
+- there is no file, or it is damaged: this node cannot tell. If the database's last beat is fresh, other nodes are at work on it
+  and it is the living one; if nothing is overdue, nothing can go out twice. Otherwise: hold.
 - else the database is at least as new as what this node saw. Go on; texts that waited through an outage are the planner's
   business (`max_lateness`).
 
@@ -25,6 +29,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, select, update
 
+from config.regular_file import read_regular
 from store.instants import from_microseconds, to_microseconds
 from store.outbox import next_due
 from store.tables import meta
@@ -32,6 +37,8 @@ from store.upsert import insert_into
 
 _PULSE: Final = "pulse"
 FRESH: Final = timedelta(minutes=15)
+_LONGEST: Final = 4096
+"""Bytes of a marker; it has about 80."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,28 +86,30 @@ def remember(file: Path, seen: Pulse) -> None:
 
 def assess(conn: Connection, file: Path, now: datetime) -> Finding:
     """Compare at start, before the dispatcher runs: for `restored` and `unsure` place a hold (`holds.hold`, scope all)."""
-    here = pulse(conn)
-    if here is None and not file.exists():
-        return "fine"
+    present = pulse(conn)
+    if present is None:
+        return "restored" if os.path.lexists(file) else "fine"
     seen = _remembered(file)
-    if seen is not None and here is not None and seen.database == here.database:
-        return "restored" if seen.count > here.count else "fine"
+    if seen is not None and seen.database == present.database:
+        return "restored" if seen.count > present.count else "fine"
+    if now - present.at <= FRESH:
+        return "fine"
+    if seen is not None:
+        return "restored"
     due = next_due(conn)
-    overdue = due is not None and due <= now
-    fresh = here is not None and now - here.at <= FRESH
-    return "unsure" if overdue and not fresh else "fine"
+    return "unsure" if due is not None and due <= now else "fine"
 
 
 def _remembered(file: Path) -> Pulse | None:
     """None too for a damaged file: it tells as little as a missing one."""
     try:
-        return _read(file.read_text("ascii"))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return _read(read_regular(file, _LONGEST).decode("ascii"))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write(one: Pulse) -> str:
-    return json.dumps({"database": one.database, "count": one.count, "at": to_microseconds(one.at)})
+def _write(beaten: Pulse) -> str:
+    return json.dumps({"database": beaten.database, "count": beaten.count, "at": to_microseconds(beaten.at)})
 
 
 def _read(text: str) -> Pulse:

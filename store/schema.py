@@ -22,12 +22,17 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from store.engine import Store
 from store.faults import StoreFault
+from store.tables import metadata
 
 _TRIES: Final = 10
 _ONE_AT_A_TIME: Final = threading.Lock()
 """alembic keeps the running migration in a module variable: two threads of a process would mix their connections."""
 
 _VERSIONS: Final = "alembic_version"
+_NO_VERSION: Final = (
+    "The database has tables of Carebell's and does not say of which version: it was restored in part;"
+    " restore all of it from a backup."
+)
 
 
 def head() -> str:
@@ -36,8 +41,17 @@ def head() -> str:
 
 
 def current(conn: Connection) -> str | None:
-    """The database's version; None: empty."""
-    return MigrationContext.configure(conn).get_current_revision()
+    """The database's version; None: empty.
+
+    StoreFault STORE_SCHEMA where it has our tables and no version, or several: it was restored in part.
+    """
+    tables = set(inspect(conn).get_table_names())  # looked at first: another node may make them all this moment
+    versions = MigrationContext.configure(conn).get_current_heads()
+    if len(versions) == 1:
+        return str(versions[0])
+    if versions or tables & set(metadata.tables):
+        raise StoreFault("STORE_SCHEMA", _NO_VERSION)
+    return None
 
 
 def upgrade(store: Store, *, wait: Callable[[float], None] = time.sleep) -> tuple[str | None, str]:
@@ -62,9 +76,9 @@ def upgrade(store: Store, *, wait: Callable[[float], None] = time.sleep) -> tupl
 def require_current(store: Store) -> None:
     """StoreFault STORE_SCHEMA unless the database has exactly this program's version."""
     with store.read() as conn:
-        found = current(conn)
-    _known(found)
-    if found != head():
+        version = current(conn)
+    _known(version)
+    if version != head():
         raise StoreFault("STORE_SCHEMA", "The database is of an older version; run `carebell db upgrade`.")
 
 
@@ -75,9 +89,7 @@ def _known(version: str | None) -> None:
 
 
 def _locked_version(conn: Connection) -> str | None:
-    if not inspect(conn).has_table(_VERSIONS):
-        return None
-    if conn.dialect.name == "postgresql":
+    if conn.dialect.name == "postgresql" and inspect(conn).has_table(_VERSIONS):
         conn.execute(text(f"SELECT version_num FROM {_VERSIONS} FOR UPDATE"))  # noqa: S608 (a constant)
     return current(conn)
 

@@ -23,7 +23,7 @@ from notifier.gateway import Gateway
 from notifier.webhook import Webhook
 from scheduler.clock import Clock
 from store.engine import Store, open_store
-from store.faults import StoreFault
+from store.faults import StoreFault, classify
 from store.keys import KeyFault, read_key_file
 from store.vault import Vault
 
@@ -90,10 +90,16 @@ def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: UpgradeReport = 
     """
     from store import schema  # alembic: 0.15 s that `check-config` and `verify` do not spend
 
+    url = loaded.configuration.storage.url
+    if not upgrade and url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///")):
+        why = "there is no database there: the first `carebell serve` makes it, a backup restores it"
+        raise ConfigurationStop(str(loaded.problem(("storage", "url"), why)))
     with contextlib.ExitStack() as on_fault:
         try:
-            store = open_store(loaded.configuration.storage.url)
+            store = open_store(url)
             on_fault.callback(store.close)
+            if upgrade:
+                store.require_intact()
             with store.read() as conn:
                 version = schema.current(conn)
             if upgrade and version != schema.head() and (store.backend == "sqlite" or version is None):
@@ -101,7 +107,10 @@ def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: UpgradeReport = 
                 _, version = schema.upgrade(store)
                 on_upgrade(store.backend, version, time.monotonic() - began)
             schema.require_current(store)
-        except StoreFault as fault:
+        except Exception as error:
+            fault = classify(error)
+            if fault is None:
+                raise
             raise stop_for(fault) from None
         on_fault.pop_all()
     return store

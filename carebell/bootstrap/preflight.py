@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from carebell.exits import ConfigurationStop
+from carebell.inbound.trust import ConfigurationFinding, certificates_of, trust_of, warning
 from carebell.outbound.render import text_settings
 from certs.keyring import Keyring, KeyringError
-from config.files import check_files
+from config.files import check_files, open_to_others
 from config.load import Loaded
 from config.model import Environment
 from config.pointless import pointless
@@ -19,40 +19,35 @@ from notifier.gateways import check_gateway
 from notifier.text import Severity, TemplateSet, check
 from store.keys import KeyFault, read_key_file
 
-if TYPE_CHECKING:
-    pass
-
-
-from carebell.inbound.trust import ConfigurationFinding, certificates_of, trust_of, warning
-
 
 def findings(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
     """Everything about the configuration that its author should know: files, certificates, texts, consent."""
     problems = check_files(loaded)
-    found = [ConfigurationFinding(problem=problem) for problem in problems]
-    found += [ConfigurationFinding(problem=problem, is_warning=True) for problem in pointless(loaded)]
-    found += _about_contents(loaded, {problem.key for problem in problems})
+    noted = [ConfigurationFinding(problem=problem) for problem in problems]
+    oddities = [*pointless(loaded), *open_to_others(loaded)]
+    noted += [ConfigurationFinding(problem=problem, is_warning=True) for problem in oddities]
+    noted += _about_contents(loaded, {problem.key for problem in problems})
     for name, environment in loaded.configuration.environments.items():
         if environment.enabled:
             _, about_certificates = certificates_of(loaded, name, at)
-            found += about_certificates
-            found += _about_texts(loaded, name, environment)
+            noted += about_certificates
+            noted += _about_texts(loaded, name, environment)
         else:
-            found.append(warning(loaded, ("environments", name, "enabled"), "this environment is switched off"))
-    found += _shared_keys(loaded, at)
-    found += _about_gateway(loaded, {problem.key for problem in problems})
+            noted.append(warning(loaded, ("environments", name, "enabled"), "this environment is switched off"))
+    noted += _shared_keys(loaded, at)
+    noted += _about_gateway(loaded, {problem.key for problem in problems})
     if not any(environment.enabled for environment in loaded.configuration.environments.values()):
-        found.append(warning(loaded, ("environments",), "no environment is enabled: nothing is received or sent"))
-    return found
+        noted.append(warning(loaded, ("environments",), "no environment is enabled: nothing is received or sent"))
+    return noted
 
 
 def require_sound(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
     """The warnings; ConfigurationStop with every error, a line each."""
-    found = findings(loaded, at)
-    errors = [str(each.problem) for each in found if not each.is_warning]
+    noted = findings(loaded, at)
+    errors = [str(finding.problem) for finding in noted if not finding.is_warning]
     if errors:
         raise ConfigurationStop("\n".join(errors))
-    return found
+    return noted
 
 
 def _about_contents(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFinding]:

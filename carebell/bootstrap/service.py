@@ -68,14 +68,17 @@ from scheduler.sms import HoldScope
 from store import holds, leases, restore, simulated_clock
 from store.committer import Committer
 from store.engine import Store
-from store.faults import StoreFault
+from store.faults import StoreFault, classify
 from store.holds import Hold
 from store.leases import Node
 from store.vault import Vault
 
 _NOTE_EVERY: Final = timedelta(days=1)
 ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
-_HELD_AFTER_RESTORE: Final = "the database looks like an old backup: look at `carebell outbox`, then `carebell release`"
+_HELD_AFTER_RESTORE: Final = (
+    "the database looks like an old backup, or a new one in the place of one that this key has seen:"
+    " look at `carebell outbox`, then `carebell release`"
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,6 +116,8 @@ class Service:
     _noted: tuple[Loaded, datetime] | None = None  # what was last written down as in force, and when
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str | None = None
+    _failed: bool = False
+    _loop: asyncio.AbstractEventLoop = field(init=False)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _watch: Watch | None = None
 
@@ -137,9 +142,12 @@ class Service:
         )
         try:
             await self._start()
-        except BaseException:
+        except BaseException as error:
             await self._stack.aclose()
-            raise
+            fault = classify(error)
+            if fault is None:
+                raise
+            raise components.stop_for(fault) from None  # a page that was damaged, say, where only this start has looked
         configuration = self.loaded.configuration
         self.journal.emit(
             ServiceStarted(
@@ -178,6 +186,7 @@ class Service:
     async def _start(self) -> None:
         loaded, journal, stack = self.loaded, self.journal, self._stack
         self._started_with = loaded
+        self._loop = asyncio.get_running_loop()
         now = self.clock.now()
         for finding in preflight.require_sound(loaded, now):
             problem = finding.problem
@@ -193,7 +202,11 @@ class Service:
         stack.callback(executor.shutdown)
         supervisor = self._supervisor = Supervisor(journal=journal, metrics=self.metrics, seconds=time.monotonic)
         self._periodic = PeriodicTasks(
-            journal=journal, database=self.store.backend, seconds=time.monotonic, supervisor=supervisor
+            journal=journal,
+            database=self.store.backend,
+            seconds=time.monotonic,
+            supervisor=supervisor,
+            on_fatal=self._fatal,
         )
         stack.push_async_callback(self._periodic.finish)
         self._note_clock()
@@ -343,15 +356,9 @@ class Service:
     async def _start_listeners(self, in_flight: InFlight) -> None:
         if "listener" not in self.roles:
             return
-        loop = asyncio.get_running_loop()
-
-        def fatal(fault: StoreFault) -> None:
-            self.journal.emit(ServiceFailed(reason=fault.code, problem=str(fault), trace=trace(fault)))
-            loop.call_soon_threadsafe(self.end, str(fault))
-
         processor = MessageProcessor(self.vault, lambda: self.runtime_config.policies, RandomIds())
         committer: Committer[ValidatedMessage, ProcessingResult] = Committer(
-            self.store, processor.commit_group, on_fatal=fatal
+            self.store, processor.commit_group, on_fatal=self._fatal
         )
         committer.start(lambda work: self._supervisor.start("committer", work, is_over=lambda: committer.stopping))
         self._stack.push_async_callback(committer.stop)
@@ -365,6 +372,13 @@ class Service:
             )  # fmt: skip
 
         await self._listeners.open(self.loaded, tls_contexts(self.loaded, self.clock.now()), handler)
+
+    def _fatal(self, fault: StoreFault) -> None:
+        """What the database holds is not known any more. From any thread, once or more often."""
+        if not self._failed:
+            self._failed = True
+            self.journal.emit(ServiceFailed(reason=fault.code, problem=str(fault), trace=trace(fault)))
+        self._loop.call_soon_threadsafe(self.end, str(fault))
 
     def _validator(self, key: str) -> Callable[[], MessageValidator]:
         """The port's validator as configured when it is asked for; a reload may have taken its environments away."""

@@ -13,7 +13,6 @@ from carebell.bootstrap.preflight import findings
 from carebell.commands.output import print_json
 from carebell.exits import CONFIGURATION, OK
 from carebell.inbound.trust import ConfigurationFinding
-from config.files import open_to_others
 from config.load import load as load_configuration
 from config.problems import ConfigurationError
 from journal.lines import plain
@@ -31,7 +30,7 @@ def check_config(config: Path | None, *, as_json: bool) -> int:
                 print(plain(str(problem)), file=sys.stderr)
         return CONFIGURATION
     problems = findings(loaded, datetime.now(UTC))
-    oddities = [*would_not_fit(loaded), *open_to_others(loaded)]
+    oddities = would_not_fit(loaded)
     problems += [ConfigurationFinding(problem=problem, is_warning=True) for problem in oddities]
     for finding in sorted(problems, key=lambda finding: finding.is_warning):
         if as_json:

@@ -18,7 +18,7 @@ from journal.events.shared import TaskName
 from journal.logs import Journal
 from journal.traces import trace
 from scheduler.clock import Clock, RealClock
-from store.faults import classify
+from store.faults import StoreFault, classify, is_fatal
 
 PATIENCE: Final = 300.0
 """Seconds that a run may take, or fail in a row, before `/health` shows the task as stalled."""
@@ -69,11 +69,19 @@ class PeriodicTasks:
     Args:
         database: its kind, for the log.
         seconds: a monotonic counter.
+        on_fatal: called where the database turns out to be damaged: the process must end.
     """
 
     def __init__(
-        self, *, journal: Journal, database: str, seconds: Callable[[], float], supervisor: Supervisor
+        self,
+        *,
+        journal: Journal,
+        database: str,
+        seconds: Callable[[], float],
+        supervisor: Supervisor,
+        on_fatal: Callable[[StoreFault], None] = lambda _: None,
     ) -> None:
+        self._on_fatal = on_fatal
         self._journal = journal
         self._database = database
         self._seconds = seconds
@@ -140,7 +148,9 @@ class PeriodicTasks:
 
     def _log_failure(self, name: TaskName, error: Exception) -> None:
         fault = classify(error)
-        if fault is not None and fault.transient:
+        if fault is not None and is_fatal(error):
+            self._on_fatal(fault)
+        elif fault is not None and fault.transient:
             if name not in self._unavailable:
                 self._unavailable[name] = self._seconds()
                 self._journal.emit(DatabaseUnavailable(database=self._database, reason=fault.code, trace=trace(error)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 from scheduler.sms import HoldScope
 from store import audit, holds, leases, optouts, restore
@@ -145,3 +146,41 @@ def test_without_a_marker_overdue_texts_wait_unless_others_are_at_work(
         assert restore.assess(conn, missing, NOW + timedelta(days=1)) == "unsure"
         (tmp_path / "damaged").write_text("{")
         assert restore.assess(conn, tmp_path / "damaged", NOW + timedelta(days=1)) == "unsure"
+
+
+def _another_database(conn: Connection) -> None:
+    conn.execute(meta.delete())
+    restore.beat(conn, NOW)
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"\xff", b"[]", b'{"database": 1}'])
+def test_an_empty_database_beside_a_key_that_has_seen_one_is_noticed(
+    store: Store, tmp_path: Path, damage: bytes | None
+) -> None:
+    file = tmp_path / "marker"
+    _beat(store, file)
+    if damage is not None:
+        file.write_bytes(damage)
+    with store.write() as conn:
+        conn.execute(meta.delete())
+        assert restore.assess(conn, file, NOW) == "restored"
+
+
+def test_a_marker_that_is_no_file_is_as_a_damaged_one(store: Store, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "marker")
+    with store.read() as conn:
+        assert restore.assess(conn, tmp_path / "marker", NOW) == "restored"
+
+
+def test_another_database_is_noticed_unless_other_nodes_are_at_work_on_it(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "marker"
+    _beat(store, file)
+    with store.write() as conn:
+        _another_database(conn)
+        assert restore.assess(conn, file, NOW + timedelta(minutes=5)) == "fine"
+        assert restore.assess(conn, file, NOW + timedelta(days=1)) == "restored"
+
+
+def test_a_database_that_is_new_beside_a_new_key_is_no_restore(store: Store, tmp_path: Path) -> None:
+    with store.read() as conn:
+        assert restore.assess(conn, tmp_path / "none", NOW) == "fine"

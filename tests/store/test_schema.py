@@ -143,3 +143,20 @@ def test_each_version_goes_up_and_down_and_keeps_the_rows(empty_url: str) -> Non
     assert nodes == [{**before, "configuration": None, "configured_at": None, "restart_for": None}]
     assert nodes_again == [before]
     assert "configurations" not in tables
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM alembic_version",
+        "DROP TABLE alembic_version",
+        "INSERT INTO alembic_version VALUES ('0001')",
+    ],
+)
+def test_tables_without_one_version_are_said_in_a_sentence(store: Store, damage: str) -> None:
+    with store.write() as conn:
+        conn.execute(text(damage))
+    for step in (schema.require_current, schema.upgrade):
+        with pytest.raises(StoreFault, match="restored in part") as caught:
+            step(store)
+        assert caught.value.code == "STORE_SCHEMA"
