@@ -27,19 +27,23 @@ def optout_list(context: typer.Context, config: Config = None, json: Json = Fals
 
 
 @optout.command("add")
-def optout_add(context: typer.Context, number: Number = None, sender: Sender = None, config: Config = None) -> None:
+def optout_add(
+    context: typer.Context, number: Number = None, sender: Sender = None, config: Config = None, json: Json = False
+) -> None:
     """Never text this number again."""
     from carebell.commands.optout import add as run
 
-    run(config_of(context, config), number, sender)
+    run(config_of(context, config), number, sender, as_json=wants_json(context, json))
 
 
 @optout.command("remove")
-def optout_remove(context: typer.Context, number: Number = None, sender: Sender = None, config: Config = None) -> None:
+def optout_remove(
+    context: typer.Context, number: Number = None, sender: Sender = None, config: Config = None, json: Json = False
+) -> None:
     """Text this number again: only when the patient asked for it."""
     from carebell.commands.optout import remove as run
 
-    raise typer.Exit(run(config_of(context, config), number, sender))
+    raise typer.Exit(run(config_of(context, config), number, sender, as_json=wants_json(context, json)))
 
 
 @commands.command()
@@ -75,19 +79,20 @@ def purge(
     verify: Annotated[
         bool, typer.Option("--verify", help="Search files and visits for a number, and say until when it is kept.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Forget now what is due to be forgotten; with `--verify`, say where a number still stands."""
-    from carebell.commands.operate import purge as run
+    from carebell.commands.purge import purge as run
 
-    raise typer.Exit(run(config_of(context, config), number, at=at, verify=verify))
+    raise typer.Exit(run(config_of(context, config), number, at=at, verify=verify, as_json=wants_json(context, json)))
 
 
 @keys.command("rotate")
-def keys_rotate(context: typer.Context, config: Config = None) -> None:
+def keys_rotate(context: typer.Context, config: Config = None, json: Json = False) -> None:
     """Make a new master key, wrap every day's key under it, and take the old one out of the key file."""
     from carebell.commands.keys import rotate as run
 
-    run(config_of(context, config))
+    run(config_of(context, config), as_json=wants_json(context, json))
 
 
 @keys.command("drop-unreadable")
@@ -95,16 +100,17 @@ def keys_drop_unreadable(
     context: typer.Context,
     config: Config = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, say how many there are.")] = False,
+    json: Json = False,
 ) -> None:
     """Take away day keys that the key file does not open: of a database restored from before the last `keys rotate`."""
     from carebell.commands.keys import drop_unreadable as run
 
-    raise typer.Exit(run(config_of(context, config), sure=yes))
+    raise typer.Exit(run(config_of(context, config), sure=yes, as_json=wants_json(context, json)))
 
 
 @db.command("upgrade")
-def db_upgrade(context: typer.Context, config: Config = None) -> None:
+def db_upgrade(context: typer.Context, config: Config = None, json: Json = False) -> None:
     """Bring the database's tables to this version."""
     from carebell.commands.operate import upgrade as run
 
-    run(config_of(context, config))
+    run(config_of(context, config), as_json=wants_json(context, json))

@@ -56,11 +56,13 @@ def numbers_buy(
     service: Service = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Buy a number and link it to our webhook. Shows what it will do and asks; its monthly price begins at once."""
     from carebell.commands.numbers import buy as run
 
-    raise typer.Exit(run(config_of(context, config), number, service=service, yes=yes, dry_run=dry_run))
+    where, as_json = config_of(context, config), wants_json(context, json)
+    raise typer.Exit(run(where, number, service=service, yes=yes, dry_run=dry_run, as_json=as_json))
 
 
 @numbers.command("link")
@@ -71,8 +73,10 @@ def numbers_link(
     service: Service = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Send what patients answer to one of our numbers to our webhook. Shows what it will do and asks."""
     from carebell.commands.numbers import link as run
 
-    raise typer.Exit(run(config_of(context, config), number, service=service, yes=yes, dry_run=dry_run))
+    where, as_json = config_of(context, config), wants_json(context, json)
+    raise typer.Exit(run(where, number, service=service, yes=yes, dry_run=dry_run, as_json=as_json))

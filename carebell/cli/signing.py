@@ -37,6 +37,7 @@ def cert_show(context: typer.Context, files: Files, at: At = None, json: Json = 
 
 @commands.command()
 def sign(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(readable=False, help="A message, bare or framed.")],
     key: Annotated[Path, typer.Option(readable=False, help="The private key, PEM.")],
     cert: Annotated[Path, typer.Option(readable=False, help="Its certificate, .cer.")],
@@ -44,11 +45,12 @@ def sign(
     output: Annotated[
         Optional[Path], typer.Option("-o", "--output", readable=False, help="Where to; else standard output.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Append ZSG, the signature segment."""
     from carebell.commands.cert import sign as run
 
-    run(file, key=key, cert=cert, alg=alg, output=output)
+    run(file, key=key, cert=cert, alg=alg, output=output, as_json=wants_json(context, json))
 
 
 @commands.command()

@@ -58,8 +58,11 @@ def _print_report(row: dict[str, Any]) -> None:
         print(f"  header      {row['header']}")
 
 
-def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | None) -> None:
-    """Append ZSG to one message; the result is bare, as it was given, never framed."""
+def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | None, as_json: bool) -> None:
+    """Append ZSG to one message; the result is bare, as it was given, never framed.
+
+    With `as_json` without an output the row alone is printed; its `zsg` is what was appended.
+    """
     from carebell.commands.signer import signer
     from certs.sign import SigningError
 
@@ -71,8 +74,11 @@ def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | N
         signed = append_signature(content)
     except SigningError as error:
         raise Stop(f"{file}: {error}") from None
-    if output is None:
+    if output is not None:
+        output.write_bytes(signed)
+    elif not as_json:
         sys.stdout.buffer.write(signed)
         sys.stdout.buffer.flush()
-    else:
-        output.write_bytes(signed)
+    if as_json:
+        zsg = signed.rstrip(b"\r\n").rpartition(b"\r")[2].rpartition(b"\n")[2].decode("ascii")
+        print_json({"file": str(file), "output": None if output is None else str(output), "zsg": zsg})

@@ -14,11 +14,13 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from carebell.bootstrap.components import load
 from carebell.bootstrap.service import ROLES, Service
 from carebell.commands.init import init
+from carebell.commands.interrupt import interruptible
+from carebell.commands.output import iso, print_json, rows_alone
 from carebell.commands.serve import serve
 from carebell.exits import OK, REFUSED, Stop
 from carebell.maintenance.periodic import Pace
@@ -43,32 +45,35 @@ _BY_HAND: Final = Pace(dispatch=3600.0, reconciliation=3600.0, purge=3600.0)
 """The demo rings itself, so that every line stands where the story has it."""
 
 
-def demo(directory: Path | None, *, stay: bool) -> int:
+def demo(directory: Path | None, *, stay: bool, as_json: bool) -> int:
     """Tell the story; 0 if everything in it happened."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="carebell-demo-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="carebell-demo-") as temporary, interruptible() as progress:
         folder = directory.expanduser() if directory is not None else Path(temporary)
+        progress.done = (
+            f"the story was not told to its end; its files are {'removed' if directory is None else f'in {folder}'}"
+        )
         with redirect_stdout(StringIO()):
             init(folder, demo=True)
-        texts = asyncio.run(_DemoStory(folder).tell())
-        print(f"\nThe story took {time.monotonic() - began:.1f} s.")
-        if directory is not None:
-            print(
-                f"Its files are in {folder}: try `carebell -c {folder}/carebell.yaml outbox`, `appointments`, `logs`."
-            )
-        else:
-            print("Keep its files with `carebell demo --dir DIR`; start for real with `carebell init DIR`.")
+        with rows_alone(as_json) as stdout:
+            story = _DemoStory(folder, stdout if as_json else None, keeps=directory is not None)
+            good = asyncio.run(story.tell())
+        story.end(good, time.monotonic() - began)
         if stay:
-            print("Serving until Ctrl-C.")
-            return serve(folder / "carebell.yaml", roles=",".join(ROLES), clock=None, speed=1.0)
-    return OK if texts else REFUSED
+            if not as_json:
+                print("Serving until Ctrl-C.")
+            return serve(folder / "carebell.yaml", roles=",".join(ROLES), clock=None, speed=1.0, as_json=as_json)
+    return OK if good else REFUSED
 
 
 class _DemoStory:
     """One patient's appointment, from booking to forgetting."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rows: TextIO | None, *, keeps: bool) -> None:
+        """`rows`: where rows go instead of sentences. `keeps`: the folder stays when the story is told."""
         self._folder = folder
+        self._keeps = keeps
+        self._rows = rows
         self._clock = SteppingClock(_morning())
         self._loaded: Loaded = load(folder / "carebell.yaml", _ANY_PORT)
         self._sent = 0
@@ -88,8 +93,11 @@ class _DemoStory:
 
     async def _tell(self, service: Service) -> bool:
         number = next(number for port, number in service.ports if "production" in port.environments)
-        print(f"Carebell listens for MLLP on 127.0.0.1:{number}, on an embedded SQLite database.")
-        print("The clock of this demo jumps; every time below is the clinic's.")
+        self._say(
+            f"Carebell listens for MLLP on 127.0.0.1:{number}, on an embedded SQLite database.\n"
+            "The clock of this demo jumps; every time below is the clinic's.",
+            "listening", port=number,
+        )  # fmt: skip
         client = await MllpClient.connect("127.0.0.1", number)
         try:
             visit = _visit(self._clock.now())
@@ -134,11 +142,15 @@ class _DemoStory:
                 raise Stop(f"the demo's own certificate is refused: {report.reason}")
             key = load_key(self._folder / "keys" / "production.key.pem")
             content = sign(content, key=key, certificate=report.certificate)
-        print(f"  EHR  > {_first_lines(content)}")
+        self._say(f"  EHR  > {_first_lines(content)}", "message", event=event, signed=signed)
         answer = await client.send(content)
         segments = answer.content.decode("ascii", "replace").split("\r")
-        print(f"  ACK  < {segments[1]}   ({answer.milliseconds:.1f} ms)")
-        return segments[1].split("|")[1]
+        acknowledgement = segments[1].split("|")[1]
+        self._say(
+            f"  ACK  < {segments[1]}   ({answer.milliseconds:.1f} ms)", "answer", answer=acknowledgement, msa=segments[1],
+            milliseconds=round(answer.milliseconds, 1),
+        )  # fmt: skip
+        return acknowledgement
 
     async def _texts(self, service: Service, count: int) -> int:
         """Jump to the next due text and let it leave, `count` times; how many did."""
@@ -148,8 +160,11 @@ class _DemoStory:
             if due is None:
                 break
             self._clock.move_to(max(due, self._clock.now()))
-            print(f"  {_local(self._clock.now())}")
-            sent_count += await service.dispatcher.tick()
+            self._say(f"  {_local(self._clock.now())}", "due")
+            sent = await service.dispatcher.tick()
+            sent_count += sent
+            if self._rows is not None:
+                self._say("", "texts", sent=sent)
         return sent_count
 
     def _next_due(self, service: Service) -> datetime | None:
@@ -161,7 +176,10 @@ class _DemoStory:
             rows = [row for row in outbox.rows(conn, appointment=REFERENCE) if row.state.value == "suppressed"]
         for row in rows:
             due = _local(row.due) if row.due is not None else "no time"
-            print(f"  {row.kind.value} {row.rule}, due {due}: {row.reason.value}")
+            self._say(
+                f"  {row.kind.value} {row.rule}, due {due}: {row.reason.value}", "silence", kind=row.kind.value, rule=row.rule,
+                due=iso(row.due), reason=row.reason.value,
+            )  # fmt: skip
 
     def _forget(self, service: Service) -> bool:
         before = self._phone(service)
@@ -170,8 +188,12 @@ class _DemoStory:
         log = self._loaded.configuration.log.file
         files = [*service.store.files, *([log] if log is not None else [])]
         traces = scan_files(files, PhoneNumber(PHONE))
-        print(f"  phone before {before or 'none'}, after {after or 'none'}")
-        print(f"  searched {len([file for file in files if file.exists()])} files for its digits: {len(traces)} traces")
+        searched = len([file for file in files if file.exists()])
+        self._say(
+            f"  phone before {before or 'none'}, after {after or 'none'}\n"
+            f"  searched {searched} files for its digits: {len(traces)} traces",
+            "forgotten", before=before, after=after, files=searched, traces=len(traces),
+        )  # fmt: skip
         return after is None and not traces
 
     def _phone(self, service: Service) -> str | None:
@@ -183,7 +205,27 @@ class _DemoStory:
         self._clock.move_to(self._clock.now() + by)
 
     def _title(self, text: str) -> None:
-        print(f"\n{_local(self._clock.now())}  {text}")
+        self._say(f"\n{_local(self._clock.now())}  {text}", "step", text=text)
+
+    def _say(self, sentence: str, what: str, **fields: object) -> None:
+        if self._rows is None:
+            print(sentence)
+        else:
+            print_json({"time": iso(self._clock.now()), "what": what, **fields}, self._rows)
+
+    def end(self, good: bool, seconds: float) -> None:
+        """What to look at next."""
+        folder = self._folder
+        if self._keeps:
+            look = (
+                f"Its files are in {folder}: try `carebell -c {folder}/carebell.yaml outbox`, `appointments`, `logs`."
+            )
+        else:
+            look = "Keep its files with `carebell demo --dir DIR`; start for real with `carebell init DIR`."
+        self._say(
+            f"\nThe story took {seconds:.1f} s.\n{look}", "end", good=good, seconds=round(seconds, 1),
+            directory=str(folder) if self._keeps else None,
+        )  # fmt: skip
 
 
 def _morning(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> datetime:

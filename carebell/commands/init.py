@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
+from carebell.commands.interrupt import interruptible
+from carebell.commands.output import print_result
 from carebell.exits import Stop
 from carebell.samples import sample_messages
 from simulator.ehr import make_identity
@@ -26,7 +28,7 @@ _OWN_KEY = "certs/*.cer are placeholders whose keys nobody has: put your signing
 _DEMO_KEY = "keys/ holds test signing keys: sign with them, and never use them for real patients."
 
 
-def init(directory: Path, *, demo: bool) -> None:
+def init(directory: Path, *, demo: bool, as_json: bool = False) -> None:
     """Write the folder's files. A file that exists is an error before anything is written."""
     folder = directory.expanduser()
     files = _files(demo)
@@ -34,19 +36,23 @@ def init(directory: Path, *, demo: bool) -> None:
     for path in [*(folder / name for name in files), key_file]:
         if path.exists():
             raise Stop(f"{path} exists already; nothing was written")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        path = folder / name
-        secret = path.suffix == ".pem"
-        path.parent.mkdir(exist_ok=True, mode=0o700 if secret else 0o777)
-        _write(path, content, secret=secret)
-        print(f"wrote {path}")
-    create_key_file(key_file)
-    print(
-        f"wrote {key_file} (mode 0400: whoever has it can read the stored numbers; back it up apart from the database)"
-    )
-    print(_DEMO_KEY if demo else _OWN_KEY)
-    print(_NEXT.format(folder=folder), end="")
+    with interruptible() as progress:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, (name, content) in enumerate(files.items(), 1):
+            path = folder / name
+            secret = path.suffix == ".pem"
+            path.parent.mkdir(exist_ok=True, mode=0o700 if secret else 0o777)
+            _write(path, content, secret=secret)
+            progress.done = (
+                f"{number} of {len(files) + 1} files were written into {folder}; remove them and begin again"
+            )
+            print_result({"file": str(path), "secret": secret}, f"wrote {path}", as_json=as_json)
+        create_key_file(key_file)
+    warning = "mode 0400: whoever has it can read the stored numbers; back it up apart from the database"
+    print_result({"file": str(key_file), "secret": True}, f"wrote {key_file} ({warning})", as_json=as_json)
+    if not as_json:
+        print(_DEMO_KEY if demo else _OWN_KEY)
+        print(_NEXT.format(folder=folder), end="")
 
 
 def _files(demo: bool) -> dict[str, bytes]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened
+from carebell.commands.output import print_json, print_result
 from carebell.exits import OK, REFUSED, ConfigurationStop
 from journal.events.database import KeyRotated
 from journal.events.service import OperatorActed
@@ -14,16 +16,22 @@ from store.keys import KeyFault
 from store.rotation import rotate as rotate_master_key
 
 
-def rotate(config: Path | None) -> None:
+def rotate(config: Path | None, *, as_json: bool) -> None:
     """Make a new master key, wrap every day key under it, and take the old one out of the file."""
-    with opened(config) as session:
+    with interruptible() as progress, opened(config) as session:
         key_file = session.loaded.configuration.storage.key_file
+        progress.done = "the rotation may be unfinished; run `carebell keys rotate` again"
         try:
             done = rotate_master_key(session.store, session.vault, key_file, actor=session.actor, now=session.now())
         except KeyFault as fault:
             raise ConfigurationStop(str(session.loaded.problem(("storage", "key_file"), str(fault)))) from None
         session.log(KeyRotated(key=done.key, count=done.moved, actor=session.actor))
         several_nodes = session.store.backend != "sqlite"
+    if as_json:
+        print_json(
+            {"key": done.key, "moved": done.moved, "unreadable": done.unreadable, "copy_key_file": several_nodes}
+        )
+        return
     print(f"key {done.key} is in use, {done.moved} day keys were moved to it; the key before it is gone from the file")
     print("back up the key file and the database now: this key file opens no backup from before")
     if several_nodes:
@@ -37,21 +45,28 @@ def rotate(config: Path | None) -> None:
         )
 
 
-def drop_unreadable(config: Path | None, *, sure: bool) -> int:
+def drop_unreadable(config: Path | None, *, sure: bool, as_json: bool) -> int:
     """Take away day keys that the key file does not open; 1, and nothing is done, without `sure` where there are any."""
-    with opened(config) as session:
+    with interruptible() as progress, opened(config) as session:
         with session.store.read() as conn:
             days = session.vault.unreadable_days(conn)
         if not days:
-            print("every day key opens with the key file; nothing was done")
+            print_result(
+                {"day_keys": 0, "appointments": 0, "done": False},
+                "every day key opens with the key file; nothing was done",
+                as_json=as_json,
+            )
             return OK
         if not sure:
-            print(
+            print_result(
+                {"day_keys": len(days), "appointments": None, "done": False},
                 f"{len(days)} day keys open with no key of the file. If the right key file can still be had, put it in place "
                 "instead. Otherwise the numbers are lost already: --yes takes the keys away, and the EHR's next message about "
-                "each visit brings its number again. Nothing was done."
+                "each visit brings its number again. Nothing was done.",
+                as_json=as_json,
             )
             return REFUSED
+        progress.done = "the keys may be taken away; run it again to see"
         with session.store.write() as conn:
             given_up = give_up_unreadable(conn, session.vault)
             after = f"{given_up.keys} day keys, {given_up.appointments} appointments"
@@ -59,5 +74,9 @@ def drop_unreadable(config: Path | None, *, sure: bool) -> int:
                 conn, actor=session.actor, action="keys.drop", subject="unreadable", after=after, at=session.now()
             )
         session.log(OperatorActed(action="keys drop-unreadable", actor=session.actor, source="command"))
-    print(f"taken away: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number")
+    print_result(
+        {"day_keys": given_up.keys, "appointments": given_up.appointments, "done": True},
+        f"taken away: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number",
+        as_json=as_json,
+    )
     return OK

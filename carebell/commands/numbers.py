@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from carebell.bootstrap.components import load
-from carebell.commands.output import print_json, print_table
+from carebell.commands.interrupt import interruptible
+from carebell.commands.output import print_json, print_result, print_table
 from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
 from config.load import Loaded
 from config.problems import ConfigurationError
@@ -84,19 +85,20 @@ def search(
     return OK if offers else REFUSED
 
 
-def buy(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool) -> int:
+def buy(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Buy a number and link it; 1 if it was not wanted after all."""
     with _numbers(config) as (loaded, numbers):
-        return _carry_out(numbers, numbers.plan_buy(number, _webhook(loaded), service), yes=yes, dry_run=dry_run)
+        plan = numbers.plan_buy(number, _webhook(loaded), service)
+        return _carry_out(numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
-def link(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool) -> int:
+def link(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Let a number that the account has answer to us; 1 if it was not wanted after all."""
     with _numbers(config) as (loaded, numbers):
         plan = numbers.plan_link(number, _webhook(loaded), service)
         if not plan.steps:
             raise UsageStop("there is nothing to link to: set gateway.twilio.public_url, or give --service")
-        return _carry_out(numbers, plan, yes=yes, dry_run=dry_run)
+        return _carry_out(numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 @contextmanager
@@ -126,15 +128,17 @@ def _webhook(loaded: Loaded) -> str | None:
     return url.rstrip("/") + INBOUND_PATH
 
 
-def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool) -> int:
-    """Show the plan; do it after a yes."""
+def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+    """Show the plan; do it after a yes. With `as_json` nobody is asked: `yes` decides."""
     for step in plan.steps:
-        print(f"would {_said(step)}")
+        print_result(_row(step, done=False), f"would {_said(step)}", as_json=as_json)
     if dry_run:
-        print("Dry run: nothing was done.")
+        if not as_json:
+            print("Dry run: nothing was done.")
         return OK
-    if not yes and not sys.stdin.isatty():
-        print("Nothing was done, since nobody can be asked here; --yes does it.")
+    if not yes and (as_json or not sys.stdin.isatty()):
+        reason = "Nothing was done, since nobody can be asked here; --yes does it."
+        print(f"carebell: {reason}" if as_json else reason, file=sys.stderr if as_json else sys.stdout)
         return REFUSED
     if not yes:
         question = (
@@ -144,8 +148,20 @@ def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool) 
         if answer != plan.steps[0].number if plan.costs else answer.lower() not in ("y", "yes"):
             print("Nothing was done.")
             return REFUSED
-    numbers.apply(plan, progress=lambda step: print(f"done: {_said(step)}", flush=True))
+    with interruptible() as progress:
+        progress.done = f"it is not known whether Twilio did this: {_said(plan.steps[0])}; `carebell numbers list` says"
+
+        def show(step: Step) -> None:
+            print_result(_row(step, done=True), f"done: {_said(step)}", as_json=as_json)
+            sys.stdout.flush()
+            progress.done = f"done: {_said(step)}; `carebell numbers list` says what else"
+
+        numbers.apply(plan, progress=show)
     return OK
+
+
+def _row(step: Step, *, done: bool) -> dict[str, Any]:
+    return {"action": step.action, "number": step.number, "target": step.target, "done": done}
 
 
 def _said(step: Step) -> str:

@@ -1,32 +1,23 @@
-"""Operations by hand, all audited: `hold`, `release`, `purge`, `db upgrade`."""
+"""Operations by hand, all audited: `hold`, `release`, `db upgrade`."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import OpenDatabase, Opened, opened, opened_without_keys
 from carebell.commands.output import print_result
-from carebell.commands.typed import read_number, typed_number
-from carebell.exits import OK, REFUSED, UsageStop
-from carebell.maintenance.retention import forget_now
+from carebell.exits import UsageStop
 from journal.events.gateway import HoldReleased, HoldStarted
-from journal.events.service import OperatorActed
 from journal.lines import plain
-from parser.phone import PhoneNumber
 from scheduler.sms import HoldScope
 from store import audit, holds, schema
 from store.engine import open_store
 from store.faults import StoreFault
 from store.holds import Hold
-from store.phone_holders import PhoneHashes, PhoneHolder, PhoneSearch
-from store.phone_scan import scan_files
 
 
 def hold(config: Path | None, environment: str | None, reason: str, *, as_json: bool) -> None:
@@ -109,93 +100,15 @@ def _scope(session: Opened, environment: str | None) -> tuple[HoldScope, str]:
     return HoldScope.ENVIRONMENT, environment
 
 
-def purge(config: Path | None, number: str | None, *, at: datetime | None, verify: bool) -> int:
-    """Forget what is due; with `verify`, say where a number stands. 1 if it stands anywhere, or the files could not be cut."""
-    if number is not None and not verify:
-        raise UsageStop("a number goes with --verify; nothing was done")
-    search_number = None
-    if verify:
-        search_number = read_number(number) if number is not None else typed_number("Number to search for")
-    with opened(config) as session:
-        now = at or session.now()
-        if at is not None and at > session.now():
-            raise UsageStop("--at lies in the future: that would forget numbers that are still needed")
-        purged = forget_now(session.store, session.vault, now)
-        with session.store.write() as conn:
-            audit.append(
-                conn,
-                actor=session.actor,
-                action="purge",
-                subject="all",
-                after=f"{purged.appointments} appointments",
-                at=now,
-            )
-        session.log(OperatorActed(action="purge", actor=session.actor, source="command"))
-        print(
-            f"forgotten: {purged.appointments} appointments, {purged.messages} remembered messages, "
-            f"{purged.keys} day keys; {purged.suppressed} waiting texts taken back"
-        )
-        if not purged.files_settled:
-            print("the database's log could not be cut now, because somebody is reading; run purge again")
-            return REFUSED
-        return OK if search_number is None else _verify(session, search_number, now)
-
-
-def _verify(session: Opened, number: PhoneNumber, now: datetime) -> int:
-    """Print where a number stands: plain in a file, encrypted with a visit, or as a keyed hash. 1 where it can be had."""
-    log, gateway = session.loaded.configuration.log.file, session.loaded.configuration.gateway
-    files = [
-        *session.store.files,
-        *([log] if log is not None else []),
-        *([gateway.file] if gateway.kind == "file" else []),
-    ]
-    present = [file for file in files if file.exists()]
-    traces = scan_files(present, number)
-    for trace in traces:
-        print(f"{trace.path}: found at byte {trace.offset} ({trace.spelling})")
-    print(f"searched {len(present)} files for its digits: {'found' if traces else 'not found'}")
-    search = PhoneSearch(session.store, session.vault, number, now)
-    kept = 0
-    for holder in search.holders():
-        kept += 1
-        print(f"kept encrypted for {holder.environment} {holder.reference}: {_kept_until(holder)}")
-    if kept:
-        print(f"kept encrypted for {kept} {'visit' if kept == 1 else 'visits'}, as listed")
-    else:
-        print("no visit keeps it")
-    if search.unreadable:
-        print(f"{search.unreadable} visits keep a number that opens with no key of the file: it may be this one")
-    for line in _hashed(search.hashes()):
-        print(line)
-    return REFUSED if traces or kept or search.unreadable else OK
-
-
-def _kept_until(holder: PhoneHolder) -> str:
-    """`active, until it begins, 2026-12-03 14:00 PST; 2 texts wait`."""
-    until = f"{holder.until.astimezone(ZoneInfo(holder.zone)):%Y-%m-%d %H:%M %Z}"
-    when = (
-        f"until its cancellation is settled, {until} at the latest" if holder.settles else f"until it begins, {until}"
-    )
-    waiting = f"; {holder.waiting} {'text waits' if holder.waiting == 1 else 'texts wait'}" if holder.waiting else ""
-    return f"{holder.status}, {when}{waiting}"
-
-
-def _hashed(hashes: PhoneHashes) -> Iterator[str]:
-    """What stays of a number that is gone. It is no number, and so no reason for exit code 1."""
-    if hashes.texts:
-        until = "" if hashes.until is None else f", until {hashes.until:%Y-%m-%d %H:%M} UTC"
-        counted = "1 text" if hashes.texts == 1 else f"{hashes.texts} texts"
-        yield f"its keyed hash stands beside {counted} for the caps{until}"
-    if hashes.opted_out:
-        yield "its keyed hash stands in the opt-out list, until the patient texts START"
-
-
-def upgrade(config: Path | None) -> None:
+def upgrade(config: Path | None, *, as_json: bool) -> None:
     """Bring the tables to this version."""
     loaded = load(config)
-    try:
-        with contextlib.closing(open_store(loaded.configuration.storage.url)) as store:
-            before, after = schema.upgrade(store)
-    except StoreFault as fault:
-        raise stop_for(fault) from None
-    print(f"the database is at version {after}" + ("" if before == after else f" (was {before or 'empty'})"))
+    with interruptible() as progress:
+        progress.done = "the tables may be between two versions; run `carebell db upgrade` again"
+        try:
+            with contextlib.closing(open_store(loaded.configuration.storage.url)) as store:
+                before, after = schema.upgrade(store)
+        except StoreFault as fault:
+            raise stop_for(fault) from None
+    sentence = f"the database is at version {after}" + ("" if before == after else f" (was {before or 'empty'})")
+    print_result({"version": after, "was": before, "changed": before != after}, sentence, as_json=as_json)

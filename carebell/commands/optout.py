@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import Opened, opened
 from carebell.commands.output import iso, print_json, print_table
 from carebell.commands.typed import read_number, typed_number
 from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED, UsageStop
-from journal.events.gateway import OptOutRecorded, OptOutRestored
 from store import audit, optouts
 from store.optouts import Optout
 
@@ -38,39 +38,51 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
     )
 
 
-def add(config: Path | None, number: str | None, sender: str | None) -> None:
+def add(config: Path | None, number: str | None, sender: str | None, *, as_json: bool) -> None:
     """Record an opt-out."""
-    phone = read_number(number) if number is not None else typed_number("Number")
-    changed: list[str] = []
-    with opened(config) as session:
-        key, now = session.vault.ring.phone_key(phone), session.now()
-        with session.store.write() as conn:
-            for name in [*_senders(session, sender), *([optouts.EVERY_SENDER] if sender is None else [])]:
-                if optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now)):
-                    changed.append(name)
-                audit.append(conn, actor=session.actor, action="optout.add", subject=phone.masked, after=name, at=now)
-        for name in changed:
-            session.log(OptOutRecorded(sender=name, to=phone.masked, source="cli"))
-    print(f"{phone.masked} will not be texted")
-
-
-def remove(config: Path | None, number: str | None, sender: str | None) -> int:
-    """Take an opt-out back; 1 if there was none."""
-    phone = read_number(number) if number is not None else typed_number("Number")
-    changed: list[str] = []
-    with opened(config) as session:
-        key, now = session.vault.ring.phone_key(phone), session.now()
-        with session.store.write() as conn:
-            for name in (*_senders(session, sender), optouts.EVERY_SENDER):
-                if optouts.remove(conn, key, name, at=now):
-                    changed.append(name)
+    with interruptible() as progress:
+        phone = read_number(number) if number is not None else typed_number("Number")
+        with opened(config) as session:
+            key, now = session.vault.ring.phone_key(phone), session.now()
+            names = [*_senders(session, sender), *([optouts.EVERY_SENDER] if sender is None else [])]
+            with session.store.write() as conn:
+                for name in names:
+                    optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now))
                     audit.append(
-                        conn, actor=session.actor, action="optout.remove", subject=phone.masked, before=name, at=now
+                        conn, actor=session.actor, action="optout.add", subject=phone.masked, after=name, at=now
                     )
-        for name in changed:
-            session.log(OptOutRestored(sender=name, to=phone.masked, source="cli"))
-    print(f"{phone.masked} may be texted again" if changed else f"{phone.masked} had not opted out")
-    return OK if changed else REFUSED
+                progress.done = "the opt-out may have been stored; `carebell optout list` says"
+            progress.done = f"{phone.masked} will not be texted"
+    if as_json:
+        for name in names:
+            print_json({"phone": phone.masked, "sender": name, "opted_out": True})
+    else:
+        print(f"{phone.masked} will not be texted")
+
+
+def remove(config: Path | None, number: str | None, sender: str | None, *, as_json: bool) -> int:
+    """Take an opt-out back; 1 if there was none."""
+    removed: list[str] = []
+    with interruptible() as progress:
+        phone = read_number(number) if number is not None else typed_number("Number")
+        with opened(config) as session:
+            key, now = session.vault.ring.phone_key(phone), session.now()
+            names = (*_senders(session, sender), optouts.EVERY_SENDER)
+            with session.store.write() as conn:
+                for name in names:
+                    if optouts.remove(conn, key, name, at=now):
+                        removed.append(name)
+                        audit.append(
+                            conn, actor=session.actor, action="optout.remove", subject=phone.masked, before=name, at=now
+                        )
+                progress.done = "the opt-out may have been taken back; `carebell optout list` says"
+            progress.done = f"{phone.masked} may be texted again"
+    if as_json:
+        for name in names:
+            print_json({"phone": phone.masked, "sender": name, "opted_out": False, "changed": name in removed})
+    else:
+        print(f"{phone.masked} may be texted again" if removed else f"{phone.masked} had not opted out")
+    return OK if removed else REFUSED
 
 
 def _senders(session: Opened, sender: str | None) -> list[str]:

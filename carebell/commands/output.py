@@ -6,19 +6,32 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from journal.lines import plain
 
 _GAP = "  "
 
 
-def print_json(row: Mapping[str, Any]) -> None:
-    """One object on one line; instants as ISO 8601 in UTC. Letters of any language stay, what a terminal could act on does not."""
+def print_json(row: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """One object on one line; instants as ISO 8601 in UTC. Letters of any language stay, what a terminal could act on does not.
+
+    Args:
+        stream: None: standard output.
+    """
     line = json.dumps(row, default=_plain, ensure_ascii=False)
-    print(line if line.isprintable() else json.dumps(row, default=_plain), flush=True)
+    print(line if line.isprintable() else json.dumps(row, default=_plain), file=stream, flush=True)
+
+
+@contextmanager
+def rows_alone(as_json: bool) -> Iterator[TextIO]:
+    """Where rows go. With `as_json` all else that is printed meanwhile (the console gateway's texts) goes to standard error."""
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        yield stdout
 
 
 def print_result(row: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:

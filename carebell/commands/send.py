@@ -104,6 +104,8 @@ class _Sender:
         except* SendError as errors:
             place, why = f"{self._host}:{self._port}", str(errors.exceptions[0])
             raise TransientStop(why if place in why else f"{place}: {why}") from None
+        except* BrokenPipeError:  # of our own output; the connection's are SendErrors
+            raise BrokenPipeError from None
         return REFUSED if self._refused else OK
 
     async def _connection(self, outgoing: Sequence[FileMessage]) -> None:

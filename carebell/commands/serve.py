@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -10,9 +11,11 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TextIO
 
 from carebell.bootstrap.components import load
 from carebell.bootstrap.service import ROLES, Service
+from carebell.commands.output import iso, print_json, rows_alone
 from carebell.exits import OK, REFUSED, ConfigurationStop, PermissionStop, UsageStop
 from carebell.inbound.listeners import listening_ports
 from carebell.maintenance.periodic import Pace
@@ -24,33 +27,32 @@ from journal.traces import Hooks
 from scheduler.clock import AcceleratedClock, Clock, RealClock
 
 
-def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: float) -> int:
+def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: float, as_json: bool = False) -> int:
     """Run until SIGTERM or SIGINT (0) or a failure (1)."""
     loaded = load(config)
     chosen = _roles(roles)
     time = _clock(loaded, clock, speed)
     metrics = Metrics()
-    with _journal(loaded, time, metrics) as journal, Hooks(journal) as hooks:
+    with (
+        _journal(loaded, time, metrics) as journal,
+        Hooks(journal) as hooks,
+        rows_alone(as_json) as stdout,
+    ):
         service = Service(
             loaded=loaded, journal=journal, metrics=metrics, clock=time, roles=chosen, pace=Pace.at_speed(speed)
         )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_run(service, hooks))
+            return runner.run(_run(service, hooks, stdout if as_json else None))
 
 
-async def _run(service: Service, hooks: Hooks) -> int:
+async def _run(service: Service, hooks: Hooks, rows: TextIO | None) -> int:
     asyncio.get_running_loop().set_exception_handler(hooks.loop_handler)
     await service.start()
     gc.collect()
     gc.freeze()  # what starting made stays to the end; looking at it again and again took a tenth of each commit
     service.take_signals()
-    if isinstance(service.clock, AcceleratedClock):
-        print(f"carebell: REHEARSAL: its time is {service.clock.now():%Y-%m-%d %H:%M:%S} UTC and runs x{service.clock.speed:g}; "
-              f"texts are settled and phones forgotten by that time in {service.store.backend}", flush=True)  # fmt: skip
-    if service.ports:
-        print(f"carebell: listening: {listening_ports(service.ports)}", flush=True)
-    if service.http is not None:
-        print(f"carebell: http://{service.http[0]}:{service.http[1]}/health", flush=True)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads where it listens: no reason not to serve
+        _announce(service) if rows is None else print_json(_announcement(service), rows)
     try:
         failure = await service.wait()
     finally:
@@ -58,6 +60,32 @@ async def _run(service: Service, hooks: Hooks) -> int:
     if failure is not None:
         print(f"carebell: {failure}", file=sys.stderr)
     return OK if failure is None else REFUSED
+
+
+def _announce(service: Service) -> None:
+    clock = service.clock
+    if isinstance(clock, AcceleratedClock):
+        print(
+            f"carebell: REHEARSAL: its time is {clock.now():%Y-%m-%d %H:%M:%S} UTC and runs x{clock.speed:g}; "
+            f"texts are settled and phones forgotten by that time in {service.store.backend}",
+            flush=True,
+        )
+    if service.ports:
+        print(f"carebell: listening: {listening_ports(service.ports)}", flush=True)
+    if service.http is not None:
+        print(f"carebell: http://{service.http[0]}:{service.http[1]}/health", flush=True)
+
+
+def _announcement(service: Service) -> dict[str, Any]:
+    clock = service.clock
+    return {
+        "listening": [
+            {"environments": list(port.environments), "host": port.section.host, "port": number}
+            for port, number in service.ports
+        ],
+        "health": None if service.http is None else f"http://{service.http[0]}:{service.http[1]}/health",
+        "rehearsal": {"time": iso(clock.now()), "speed": clock.speed} if isinstance(clock, AcceleratedClock) else None,
+    }
 
 
 def _roles(written: str) -> frozenset[str]:

@@ -151,7 +151,11 @@ async def _serve_twilio(
             following = asyncio.create_task(watcher.follow(started_account.result()))
             ends: set[asyncio.Future[Any]] = {following, signal_received}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
             following.cancel()
+    except BrokenPipeError:  # of our own output
+        raise
     except OSError as error:
         raise Stop(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     finally:

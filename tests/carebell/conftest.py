@@ -42,6 +42,17 @@ class Ended:
 Carebell = Callable[..., Ended]
 
 
+class HungUp(StringIO):
+    """Standard output as a pipe whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    @property
+    def buffer(self) -> HungUp:  # type: ignore[override]  # whatever is written raises
+        return self
+
+
 @pytest.fixture
 def carebell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Carebell:
     """Run `carebell WORDS` in an empty folder, with nothing of this process's environment that it would look at."""

@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from carebell.cli import app
 from tests.carebell.conftest import Carebell
 from tests.story.folder import VECTORS
 
-COMMANDS = (
-    "init", "demo", "serve", "check-config", "cert", "cert show", "sign", "verify", "send", "explain", "plan", "outbox",
-    "appointments", "logs", "status", "optout", "optout list", "optout add", "optout remove", "hold", "release", "purge",
-    "keys", "keys rotate", "keys drop-unreadable", "db", "db upgrade", "simulator", "simulator twilio", "simulator ehr",
-)  # fmt: skip
+
+def _walk(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, bool]]:
+    """Each command's name after `carebell`, and whether it is a group."""
+    for name, command in group.commands.items():
+        is_group = hasattr(command, "commands")
+        yield " ".join((*path, name)), is_group
+        if is_group:
+            yield from _walk(command, (*path, name))
+
+
+COMMANDS = dict(_walk(typer.main.get_command(app)))
 M01 = VECTORS / "messages/accept/m01-rs256-s12.hl7"
 
 
@@ -32,6 +42,14 @@ def test_help_fits_the_terminal(
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"Usage: carebell {command}".rstrip())
     assert [line for line in ended.out.splitlines() if len(line) > columns] == []
+
+
+@pytest.mark.parametrize("command", [name for name, is_group in COMMANDS.items() if not is_group])
+def test_every_command_has_json_and_says_what_it_does(command: str, carebell: Carebell) -> None:
+    said = carebell(*command.split(), "--help").out
+    assert "\n  --json " in said
+    sentence = said.split("\n\n")[1].strip()
+    assert sentence.endswith((".", "?")), sentence
 
 
 def test_help_names_every_command(carebell: Carebell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from carebell.commands.batch import BatchError, read_batch
 from listener.framing import frame
-from tests.carebell.conftest import Carebell
+from tests.carebell.conftest import Carebell, HungUp
 from tests.story.folder import VECTORS
 
 BATCH = Path(__file__).parents[2] / "samples/written/batch-fhs-bhs.hl7"
@@ -189,11 +190,18 @@ def test_a_plan_says_which_message_cannot_be_used(carebell: Carebell, configurat
 
 class _Accepting(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        while self.rfile.read(1):
-            while self.rfile.read(1) != b"\x1c":
-                pass
-            self.rfile.read(1)
-            self.wfile.write(frame(b"MSH|^~\\&|\rMSA|AA|1\r"))
+        with contextlib.suppress(OSError):  # the client may be gone
+            while byte := self.rfile.read(1):
+                if byte == b"\x1c":
+                    self.rfile.read(1)
+                    self.wfile.write(frame(b"MSH|^~\\&|\rMSA|AA|1\r"))
+
+
+def test_send_ends_quietly_when_nobody_reads(carebell: Carebell, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", HungUp())
+    for connections in ("1", "3"):
+        ended = carebell("send", BATCH, "--to", f"127.0.0.1:{port}", "--repeat", "5", "--connections", connections)
+        assert (ended.code, ended.err) == (141, "")
 
 
 @pytest.fixture

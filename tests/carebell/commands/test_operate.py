@@ -103,14 +103,14 @@ def _live(configuration: Path, *, at: datetime, then: timedelta | None = None, b
     async def live() -> list[str]:
         async with opened(configuration, at=at) as clinic:
             if book:
-                await _book(clinic, at)
+                await book_visits(clinic, at)
             left = await clinic.pass_by(then) if then is not None else []
         return [f"{text['environment']} {text['kind']}" for text in left]
 
     return asyncio.run(live())
 
 
-async def _book(clinic: Clinic, at: datetime) -> None:
+async def book_visits(clinic: Clinic, at: datetime) -> None:
     visit = at + timedelta(days=18)
     await clinic.send(signed("S12", "1", sent=at, start=visit, reference="A1", phone=PATIENT))
     trial = signed("S12", "1", sent=at, start=visit, reference="T1", **TRIAL)

@@ -1,0 +1,137 @@
+"""`purge`: forget now what is due to be forgotten; with `--verify`, say where a number still stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from carebell.commands.interrupt import interruptible
+from carebell.commands.open_store import Opened, opened
+from carebell.commands.output import iso, print_json, print_result
+from carebell.commands.typed import read_number, typed_number
+from carebell.exits import OK, REFUSED, UsageStop
+from carebell.maintenance.retention import forget_now
+from journal.events.service import OperatorActed
+from journal.rotated import rotated_names
+from parser.phone import PhoneNumber
+from store import audit
+from store.phone_holders import PhoneHashes, PhoneHolder, PhoneSearch
+from store.phone_scan import scan_files
+
+
+def purge(config: Path | None, number: str | None, *, at: datetime | None, verify: bool, as_json: bool) -> int:
+    """Forget what is due; with `verify`, say where a number stands. 1 if it stands anywhere, or the files could not be cut."""
+    if number is not None and not verify:
+        raise UsageStop("a number goes with --verify; nothing was done")
+    with interruptible() as progress:
+        search_number = None
+        if verify:
+            search_number = read_number(number) if number is not None else typed_number("Number to search for")
+        with opened(config) as session:
+            now = at or session.now()
+            if at is not None and at > session.now():
+                raise UsageStop("--at lies in the future: that would forget numbers that are still needed")
+            progress.done = "a part of what is due may be forgotten; run `carebell purge` again"
+            purged = forget_now(session.store, session.vault, now)
+            with session.store.write() as conn:
+                audit.append(
+                    conn,
+                    actor=session.actor,
+                    action="purge",
+                    subject="all",
+                    after=f"{purged.appointments} appointments",
+                    at=now,
+                )
+            session.log(OperatorActed(action="purge", actor=session.actor, source="command"))
+            progress.done = "what is due is forgotten" + (", the number was not searched to the end" if verify else "")
+            print_result(
+                {
+                    "appointments": purged.appointments, "messages": purged.messages, "day_keys": purged.keys,
+                    "suppressed": purged.suppressed, "files_settled": purged.files_settled,
+                },
+                f"forgotten: {purged.appointments} appointments, {purged.messages} remembered messages, "
+                f"{purged.keys} day keys; {purged.suppressed} waiting texts taken back",
+                as_json=as_json,
+            )  # fmt: skip
+            if not purged.files_settled:
+                if not as_json:
+                    print("the database's log could not be cut now, because somebody is reading; run purge again")
+                return REFUSED
+            return OK if search_number is None else _verify(session, search_number, now, as_json=as_json)
+
+
+def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: bool) -> int:
+    """Print where a number stands: plain in a file, encrypted with a visit, or as a keyed hash. 1 where it can be had."""
+    files = _files(session)
+    traces = scan_files(files, number)
+    for trace in traces:
+        print_result(
+            {"file": str(trace.path), "offset": trace.offset, "spelling": trace.spelling},
+            f"{trace.path}: found at byte {trace.offset} ({trace.spelling})",
+            as_json=as_json,
+        )
+    if not as_json:
+        print(f"searched {len(files)} files for its digits: {'found' if traces else 'not found'}")
+    search = PhoneSearch(session.store, session.vault, number, now)
+    kept = 0
+    for holder in search.holders():
+        kept += 1
+        print_result(
+            {"environment": holder.environment, "appointment": holder.reference, "status": holder.status,
+             "until": iso(holder.until), "settles": holder.settles, "waiting": holder.waiting},
+            f"kept encrypted for {holder.environment} {holder.reference}: {_kept_until(holder)}",
+            as_json=as_json,
+        )  # fmt: skip
+    hashes = search.hashes()
+    if as_json:
+        print_json(
+            {"files": len(files), "traces": len(traces), "visits": kept, "unreadable": search.unreadable,
+             "hashed_texts": hashes.texts, "hashed_until": iso(hashes.until), "opted_out": list(hashes.opted_out)}
+        )  # fmt: skip
+    else:
+        _print_sums(kept, search.unreadable, hashes)
+    return REFUSED if traces or kept or search.unreadable else OK
+
+
+def _files(session: Opened) -> list[Path]:
+    """What could hold a number in the clear: the database's files, the log with its rotated files, the file gateway's file."""
+    log, gateway = session.loaded.configuration.log.file, session.loaded.configuration.gateway
+    files = list(session.store.files)
+    if log is not None:
+        files += [log, *(log.with_name(name) for name in sorted(rotated_names(log)))]
+    if gateway.kind == "file":
+        files.append(gateway.file)
+    return [file for file in files if file.exists()]
+
+
+def _print_sums(kept: int, unreadable: int, hashes: PhoneHashes) -> None:
+    if kept:
+        print(f"kept encrypted for {kept} {'visit' if kept == 1 else 'visits'}, as listed")
+    else:
+        print("no visit keeps it")
+    if unreadable:
+        print(f"{unreadable} visits keep a number that opens with no key of the file: it may be this one")
+    for line in _hashed(hashes):
+        print(line)
+
+
+def _kept_until(holder: PhoneHolder) -> str:
+    """`active, until it begins, 2026-12-03 14:00 PST; 2 texts wait`."""
+    until = f"{holder.until.astimezone(ZoneInfo(holder.zone)):%Y-%m-%d %H:%M %Z}"
+    when = (
+        f"until its cancellation is settled, {until} at the latest" if holder.settles else f"until it begins, {until}"
+    )
+    waiting = f"; {holder.waiting} {'text waits' if holder.waiting == 1 else 'texts wait'}" if holder.waiting else ""
+    return f"{holder.status}, {when}{waiting}"
+
+
+def _hashed(hashes: PhoneHashes) -> Iterator[str]:
+    """What stays of a number that is gone. It is no number, and so no reason for exit code 1."""
+    if hashes.texts:
+        until = "" if hashes.until is None else f", until {hashes.until:%Y-%m-%d %H:%M} UTC"
+        counted = "1 text" if hashes.texts == 1 else f"{hashes.texts} texts"
+        yield f"its keyed hash stands beside {counted} for the caps{until}"
+    if hashes.opted_out:
+        yield "its keyed hash stands in the opt-out list, until the patient texts START"
