@@ -1,1 +1,1 @@
-"""What to send and when: a pure plan, quiet hours, and the clocks that ring."""
+"""Decide what to send and when: a pure plan, quiet hours, and clocks."""

@@ -1,10 +1,10 @@
-"""An appointment as the planner sees it, and how an event changes it; pure.
+"""An appointment as the planner uses it, and how an event changes it; pure.
 
-`apply()` folds a `SchedulingEvent` into an `Appointment`; `scheduler.plan.plan()` then says what to text. Both are used
-unchanged by the service, by `carebell plan` and by the tests.
+`apply()` applies a `SchedulingEvent` to an `Appointment`; `scheduler.plan.plan()` then says what to text. The service,
+`carebell plan` and the tests all use these two functions.
 
-Order (docs/explanation/planning.md): a message that is certainly older by its MSH-7 never overrides a newer one; it can fill in
-what no newer one said. So the final state is the same whatever the order of delivery. Where MSH-7 leaves the order in doubt
+Order (docs/explanation/planning.md): a message that is certainly older by its MSH-7 never overrides a newer one. It can only add
+values that no newer message gave. So the final state is the same whatever the order of delivery. If MSH-7 leaves the order in doubt
 (`scheduler.order`), the message that arrives later counts as the newer one, but a cancellation stands.
 """
 
@@ -25,30 +25,30 @@ from scheduler.policy import Policy
 
 
 class AppointmentStatus(Enum):
-    """How far the appointment has come. Only ACTIVE is reminded; CANCELED may owe a cancellation text."""
+    """The appointment's status. Only ACTIVE has reminders; for CANCELED a cancellation text may still have to be sent."""
 
-    NOT_BOOKED = "not_booked"  # waitlisted, pending, held, blocked: silent until it is booked
+    NOT_BOOKED = "not_booked"  # waitlisted, pending, held, blocked: no text until it is booked
     ACTIVE = "active"
     CANCELED = "canceled"  # S15, S16, S14 with a cancelled status
-    DELETED = "deleted"  # S17: silent
+    DELETED = "deleted"  # S17: no text
     ENDED = "ended"  # arrived, completed, no-show
 
     @property
     def silent(self) -> bool:
-        """Whether no confirmation is owed, whatever changed: what was told stands."""
+        """Whether no confirmation is sent, whatever changed. What the patient was told does not change."""
         return self in (AppointmentStatus.NOT_BOOKED, AppointmentStatus.DELETED, AppointmentStatus.ENDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visible:
-    """What a patient can see of an appointment in a text. Equal values: nothing to tell.
+    """What a patient can see of an appointment in a text. If two values are equal, there is nothing to tell.
 
     Attributes:
-        start: UTC; None: unknown (the state before a first sight that was not a booking).
+        start: UTC; None: unknown (the state before a first message that was not a booking).
         date_only: only the date is known.
-        canceled: whether the patient was told, or is to be told, that it is off.
-        details: (placeholder, value) of the further values that the environment's templates show; and the zone, for in
-            another zone the same instant is another time of day.
+        canceled: whether the patient was told, or must be told, that the visit is cancelled.
+        details: (placeholder, value) of the further values that the environment's templates show. The zone is one of
+            them, because in another zone the same instant is another time of day.
     """
 
     start: datetime | None
@@ -60,28 +60,28 @@ class Visible:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment:
-    """One appointment, as it stands after the newest event.
+    """One appointment in its state after the newest event.
 
     Attributes:
-        id: ours, 32 random hex digits; in no text and no URL.
-        reference: the hospital's id, as staff know it.
+        id: Carebell's own, 32 random hex digits; it is in no text and no URL.
+        reference: the hospital's id, which staff use.
         aliases: see `SchedulingEvent.aliases`.
-        revision: 1 at first sight, +1 with every applied event.
+        revision: 1 after the first event, +1 with every applied event.
         event_at: MSH-7 of the newest applied event, UTC: the earliest instant that it can mean.
         event_until: the first instant after what that MSH-7 can mean; None: a second after `event_at`.
         start, zone, date_only: see `Start`; start None: not known yet.
-        phone: None when unknown, purged or unusable; `phone_fault` says which of the last two.
+        phone: None if unknown, purged or unusable; `phone_fault` says which of the last two.
         phone_fault: why there is no phone: None (none was ever given), no_phone (deleted by the sender), invalid_phone, landline,
             purged.
-        told: what the patient was last told, or knows from before our time; None: nothing yet.
-        changed_at: receipt of the last edit that changed what the patient sees; opens the debounce.
+        told: what the patient was last told, or already knew before the first event; None: nothing yet.
+        changed_at: receipt of the last edit that changed what the patient sees; the debounce begins there.
         window_revision: revision of the first event of the open confirmation window; None: none open.
-        window_due: when the open window's text leaves, UTC; None: none open.
-        window_text: whether the window's text was found and not suppressed by the plan.
+        window_due: when the open window's text is due, UTC; None: none open.
+        window_text: whether the plan has a text for the window and did not suppress it.
         planned_at: receipt of the message that planned the current reminders, UTC.
         planned_revision: its revision; the revision of the reminder rows.
         unseen_edit: the newest event changed nothing that the patient sees.
-        stamps: when the event that gave a field was sent, where that is not `sent`.
+        stamps: for each field, when the event that gave it was sent, if that differs from `sent`.
         purged_at: when the phone was forgotten for good, UTC.
     """
 
@@ -126,12 +126,12 @@ class Appointment:
 
     @property
     def deadline(self) -> datetime | None:
-        """When the visit has begun and the phone must be gone, UTC; a date-only visit begins when its local day ends."""
+        """When the visit begins and the phone must be deleted, UTC. For a date-only visit this is the end of its local day."""
         return _over(self.start, self.zone, self.date_only)
 
     @property
     def last_notified_deadline(self) -> datetime | None:
-        """As `deadline`, of the visit that the patient was told; None: no start was told."""
+        """As `deadline`, for the start that the patient was told; None: no start was told."""
         return (
             None
             if self.last_notified is None
@@ -140,11 +140,11 @@ class Appointment:
 
     @property
     def last_notified_zone(self) -> str:
-        """The zone in which the patient was told a time; the present one where none was."""
+        """The zone in which the patient was told a time; the present zone if no time was told."""
         return dict(self.last_notified.details).get("zone", self.zone) if self.last_notified is not None else self.zone
 
     def visible(self, policy: Policy) -> Visible:
-        """What a text sent now would show."""
+        """The values that a text sent now would show."""
         if self.status in (AppointmentStatus.CANCELED, AppointmentStatus.DELETED):
             return Visible(start=None, canceled=True)
         details = tuple((name, value) for name in policy.shown if (value := getattr(self, name)) is not None)
@@ -158,7 +158,7 @@ class Appointment:
 
 
 def _over(start: datetime | None, zone: str, date_only: bool) -> datetime | None:
-    """When a visit has begun for certain: at its start, or at the midnight that ends its day."""
+    """When a visit has certainly begun: at its start, or at the midnight that ends its day."""
     if start is None or not date_only:
         return start
     clock = ZoneInfo(zone)
@@ -169,8 +169,8 @@ def _over(start: datetime | None, zone: str, date_only: bool) -> datetime | None
 def same_visit(known: tuple[str, ...], said: tuple[str, ...]) -> bool:
     """Whether two sets of aliases name one appointment.
 
-    The strongest kind of id that both have decides alone: filler, then placer, then visit. A placer or visit number that a
-    hospital gives to a whole series does therefore not merge appointments whose filler ids differ.
+    Only the strongest kind of id that both have is compared: filler, then placer, then visit. So a placer or visit number that a
+    hospital gives to a whole series does not merge appointments whose filler ids differ.
     """
     for kind in ("filler", "placer", "visit"):
         ours, theirs = _of_kind(known, kind), _of_kind(said, kind)
@@ -197,7 +197,8 @@ _KEPT = (
 
 
 def _given(event: SchedulingEvent) -> dict[str, Any]:
-    """The appointment fields that this event speaks about; silence keeps what is there, and so does a junk telephone."""
+    """The appointment fields that this event gives. A field that it does not give keeps its value; so does the phone after a junk
+    number."""
     given: dict[str, Any] = {name: value for name in _KEPT if (value := getattr(event, name)) is not None}
     if event.start is not None:
         given["start"] = event.start
@@ -229,7 +230,7 @@ _LIFE_OF_STATUS = {
 
 
 def _status(event: SchedulingEvent) -> AppointmentStatus | None:
-    """The life this event puts the appointment in; None: it leaves it as it is."""
+    """The status that this event gives the appointment; None: the event does not change it."""
     if event.action is Action.RESOURCE:
         return None
     by_action = _LIFE_OF_ACTION.get(event.action)
@@ -241,7 +242,7 @@ def _status(event: SchedulingEvent) -> AppointmentStatus | None:
 
 
 def _set(name: str, value: Any) -> dict[str, Any]:
-    """One given field as attributes of `Appointment`."""
+    """The attributes of `Appointment` that one given field sets."""
     if name == "start":
         return {"start": value.instant, "zone": value.zone, "date_only": value.date_only}
     if name == "phone":
@@ -254,7 +255,7 @@ def _set(name: str, value: Any) -> dict[str, Any]:
 
 
 def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> Appointment:  # noqa: A002 (its own name)
-    """The appointment as its first message shows it, and what the patient is taken to know already (sms.md, First sight).
+    """The appointment after its first message, with what the patient is assumed to know already (sms.md, First sight).
 
     Args:
         id: a fresh random id.
@@ -294,7 +295,7 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
 
 
 def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appointment | None:
-    """The appointment after one more event; None: the event is certainly older than what we know and adds nothing."""
+    """The appointment after one more event; None: the event is certainly older than the stored state and adds nothing."""
     now, sent = event.received_at, _sent(event)
     stale = sent.precedes(before.sent)
     before = _settled(before, policy, now)
@@ -333,7 +334,9 @@ def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appoin
         and after.last_notified is not None
         and after.last_notified.canceled
     ):
-        after = replace(after, last_notified=None)  # the patient knows of no visit any more: it is booked, not changed
+        after = replace(
+            after, last_notified=None
+        )  # the patient was told that the visit is cancelled, so the text is "booked", not "updated"
     last_notified = after.last_notified
     if (
         after.status is AppointmentStatus.CANCELED
@@ -341,7 +344,7 @@ def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appoin
         and last_notified.start is None
         and not last_notified.canceled
     ):
-        # Moved before our time, and off before we told where to: from now on it is this start that is cancelled.
+        # Moved before the first event and cancelled before the move was told: the cancellation is about this start.
         after = replace(after, last_notified=replace(last_notified, start=after.start, date_only=after.date_only))
     after = _with_window(before, after, policy, now)
     return _without_needless_phone(after, now)
@@ -352,7 +355,7 @@ def _was_given(appointment: Appointment, name: str) -> bool:
         return appointment.phone is not None or appointment.phone_fault is not None
     if name in ("status", "deceased"):
         return name == "status" or appointment.deceased
-    return getattr(appointment, name) is not None  # a consent that is False was given: "no"
+    return getattr(appointment, name) is not None  # a consent of False was given: the answer is "no"
 
 
 def _sent(event: SchedulingEvent) -> SentPeriod:
@@ -360,7 +363,7 @@ def _sent(event: SchedulingEvent) -> SentPeriod:
 
 
 def _stamps(appointment: Appointment) -> dict[str, SentPeriod]:
-    """When each field's present value was sent; a field that was never given is not in it."""
+    """When each field's present value was sent. A field that was never given is missing."""
     return {
         name: appointment.stamps.get(name, appointment.sent)
         for name in ("status", "start", "phone", "deceased", *_KEPT)
@@ -372,18 +375,19 @@ _OFF = (AppointmentStatus.CANCELED, AppointmentStatus.DELETED)
 
 
 def _cancellation_stands(appointment: Appointment, name: str, value: Any, sent: SentPeriod, known: SentPeriod) -> bool:
-    """Whether a cancelled visit stays cancelled, because nobody can say that this message is the newer one.
+    """Whether a cancelled visit stays cancelled, because it is not certain that this message is the newer one.
 
-    A reminder of a cancelled visit sends a patient on a useless way. A visit that is really on again is told by its next message.
+    A reminder of a cancelled visit sends a patient to the clinic for nothing. If the visit really takes place, its next message
+    says so.
     """
     off = name == "status" and appointment.status in _OFF and value not in _OFF
     return off and sent.in_doubt_with(known)
 
 
 def doubtful_fields(appointment: Appointment, event: SchedulingEvent) -> tuple[str, ...]:
-    """The fields about which the event and what is known disagree, while nobody can say which of the two is newer.
+    """The fields in which the event and the stored values differ, although it is not certain which of the two is newer.
 
-    `apply()` decides them by arrival, the status in favour of a cancellation. A forgotten phone disagrees with none.
+    `apply()` lets the later arrival decide, and for the status a cancellation. A forgotten phone counts as equal to every phone.
     """
     sent, stamps = _sent(event), _stamps(appointment)
     if appointment.phone_fault == "purged":
@@ -398,9 +402,9 @@ def doubtful_fields(appointment: Appointment, event: SchedulingEvent) -> tuple[s
 
 
 def _settled(before: Appointment, policy: Policy, now: datetime) -> Appointment:
-    """Close a window whose text was never to leave and whose time has passed: the patient counts as told.
+    """Close a window that has no text to send and whose time has passed: the patient counts as told.
 
-    Windows with a text are closed by the claim that takes the text.
+    If a window has a text, the claim that takes the text closes the window.
     """
     if before.window_open and not before.window_text and before.window_due is not None and before.window_due <= now:
         canceled = before.status is AppointmentStatus.CANCELED
@@ -410,12 +414,12 @@ def _settled(before: Appointment, policy: Policy, now: datetime) -> Appointment:
 
 
 def close_window(appointment: Appointment, policy: Policy, *, too_late: bool = False) -> Appointment:
-    """The window's text has left, or was found and suppressed: from now on the patient is taken to know this state.
+    """The window's text was sent, or was planned and suppressed: from now on the patient is assumed to know this state.
 
-    A visit that was cancelled before anything was told leaves nothing told: should it come back, it is "booked".
+    If a visit was cancelled before anything was told, nothing counts as told. If it is revived, the text is "booked".
 
     Args:
-        too_late: the text was suppressed as `past` or `expired`: a patient who was told of the visit before still believes that.
+        too_late: the text was suppressed as `past` or `expired`, so the patient still believes what was told before.
     """
     if appointment.last_notified is None:
         untold = appointment.status is AppointmentStatus.CANCELED
@@ -426,7 +430,7 @@ def close_window(appointment: Appointment, policy: Policy, *, too_late: bool = F
 
 
 def _replanned(before: Appointment, after: Appointment, now: datetime) -> Appointment:
-    """A new time, or a visit that is on again, plans its reminders anew."""
+    """After a new time or a revival, let the reminders be planned again."""
     moved = (before.start, before.date_only, before.zone) != (after.start, after.date_only, after.zone)
     if moved or _revived(before, after):
         return replace(after, planned_at=now, planned_revision=after.revision)
@@ -438,7 +442,7 @@ def _revived(before: Appointment, after: Appointment) -> bool:
 
 
 def _with_window(before: Appointment, after: Appointment, policy: Policy, now: datetime) -> Appointment:
-    """Open, prolong or close the debounce by what the patient sees (sms.md, Debounce)."""
+    """Open, prolong or close the debounce window, depending on what the patient sees (sms.md, Debounce)."""
     if after.status.silent:
         return replace(after, window_revision=None, window_due=None, window_text=False)
     was, sees = before.visible(policy), after.visible(policy)
@@ -454,7 +458,7 @@ def _with_window(before: Appointment, after: Appointment, policy: Policy, now: d
 
 
 def _without_needless_phone(appointment: Appointment, now: datetime) -> Appointment:
-    """Keep a phone only for a visit to come, or for a cancellation that still has to be told."""
+    """Keep a phone only for a future visit, or for a cancellation that the patient must still be told."""
     deadline = appointment.deadline
     over = deadline is None or deadline <= now
     done = appointment.status in (AppointmentStatus.DELETED, AppointmentStatus.ENDED)

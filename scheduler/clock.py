@@ -1,6 +1,6 @@
-"""Clocks: the machine's, one that stands until it is moved, and one that runs faster.
+"""Clocks: the machine's clock, a clock that stands still until it is moved, and a clock that runs faster.
 
-Only `carebell/` reads a clock; every other package gets `now` as a parameter.
+Only `carebell/` reads a clock; every other package gets `now` as an argument.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The service's time, UTC and aware."""
+    """The service's time: aware, in UTC."""
 
     def now(self) -> datetime: ...
 
@@ -23,7 +23,7 @@ class RealClock:
 
 
 class SteppingClock:
-    """Stands still until told to move: for the demo and for tests."""
+    """A clock that stands still until it is moved: for the demo and for tests."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start.astimezone(UTC)
@@ -32,16 +32,16 @@ class SteppingClock:
         return self._now
 
     def move_to(self, instant: datetime) -> None:
-        """Forward or back; instants before the present one are how a clock jump is rehearsed."""
+        """Move forward or back. Moving back simulates a clock jump."""
         self._now = instant.astimezone(UTC)
 
 
 class AcceleratedClock:
-    """Starts elsewhere and runs `speed` times as fast: a week of reminders in minutes.
+    """A clock that begins at another time and runs `speed` times as fast: a week of reminders in minutes.
 
     Args:
-        start: where its time begins, UTC.
-        speed: seconds of its time per second of the machine's; 1 only moves the start.
+        start: its first instant, UTC.
+        speed: its seconds for each second of the machine; 1 changes only the start.
         monotonic: seconds that never go back; injected by tests.
     """
 

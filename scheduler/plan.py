@@ -1,11 +1,11 @@
-"""What to text about one appointment and when, and what not and why: one pure function (sms.md, One pure function decides).
+"""Which texts to send about one appointment, when, and which not and why: one pure function (sms.md, One pure function decides).
 
-Booking, rescheduling, cancelling, a config edit, a late booking and recovery from an outage are this one code path. `plan()`
-gives every text that the appointment's present state asks for, with the outbox rows of the past beside it; `diff()` says
-which rows that changes. What was attempted is never touched; what waited and is no longer wanted is taken back with a reason.
+Booking, rescheduling, cancelling, a config edit, a late booking and the recovery from an outage all use this code. `plan()`
+returns every text that the appointment's present state requires, given its existing outbox rows; `diff()` returns the rows
+that must change. A row that was attempted is never changed; a waiting row that is no longer needed is withdrawn with a reason.
 
-Times: hours and minutes before are elapsed time, days and weeks are wall clock in the clinic's zone. A wall-clock time that
-does not exist shifts forward by the gap; one that exists twice is the earlier. Every `due` is UTC on a whole minute.
+Times: hours and minutes before a visit are elapsed time, days and weeks are wall clock in the clinic's zone. A wall-clock time that
+does not exist shifts forward by the gap; if it exists twice, the earlier one counts. Every `due` is UTC on a whole minute.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from scheduler.quiet import is_quiet, last_permitted, next_opening
 from scheduler.sms import Desired, PlannedRow, PlannedSms, Reason, SmsKind, SmsState, Suppressed
 
 PROMPT = timedelta(minutes=5)
-"""How late a reminder may be whose own time leaves less than `min_lead`: a 15-minute video link is worth it for five minutes."""
+"""How late a reminder may be sent whose own time is less than `min_lead` before the visit, such as a video link 15 minutes
+before."""
 
 PASSES_QUIET = timedelta(hours=24)
-"""A confirmation passes quiet hours if the visit is this near."""
+"""A confirmation ignores quiet hours if the visit is this near."""
 
 _RULE = {SmsKind.BOOKED: "scheduled", SmsKind.UPDATED: "updated", SmsKind.CANCELED: "canceled"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsPlan:
-    """What `plan()` found.
+    """The result of `plan()`.
 
     Attributes:
-        appointment: with its confirmation window brought up to date (due, and whether a text will leave).
-        desired: every text wanted or not wanted in the present state; rows of the past that are settled do not appear.
+        appointment: with its confirmation window updated (its due time, and whether it has a text to send).
+        desired: every text of the present state, to be sent or suppressed; past rows that are settled are left out.
     """
 
     appointment: Appointment
@@ -51,12 +52,12 @@ def plan(
     now: datetime,
     blocked: Reason | None = None,
 ) -> SmsPlan:
-    """The texts of one appointment as seen at `now`.
+    """The texts of one appointment at `now`.
 
     Args:
         history: the appointment's outbox rows.
         now: UTC: the receipt of the message that changed it, or the time of a config edit or recovery.
-        blocked: why this patient cannot be texted at all (no_phone, landline, no_consent ...); None: can be.
+        blocked: why this patient cannot be texted at all (no_phone, landline, no_consent ...); None: the patient can be.
     """
     confirmation = _confirmation(appointment, policy, blocked)
     leaves = isinstance(confirmation, PlannedSms)
@@ -94,13 +95,13 @@ def replan(
     now: datetime,
     blocked: Reason | None = None,
 ) -> Replanned:
-    """Plan, and compare with what was planned before: the only way in which a plan becomes rows. Arguments as `plan`."""
+    """Plan, and compare with the existing rows. Only this function turns a plan into rows. Arguments as `plan`."""
     planned = plan(appointment, policy, history, now, blocked)
     return Replanned(appointment=planned.appointment, changes=tuple(diff(planned.desired, history)))
 
 
 def diff(desired: Iterable[Desired], history: Sequence[PlannedRow]) -> list[PlannedRow]:
-    """The rows to write: new ones, and waiting or suppressed ones whose plan changed. Attempted rows are never among them."""
+    """The rows to write: new rows, and waiting or suppressed rows whose plan changed. Attempted rows are never included."""
     before = {past.identity: past for past in history}
     changes = []
     for wanted in desired:
@@ -159,7 +160,7 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     silence = silence or blocked
     if silence is not None or over is None:
         return Suppressed(kind=kind, rule=_RULE[kind], revision=revision, reason=silence or Reason.PAST, due=due)
-    # News of a moved or cancelled visit is worth telling until the visit; a booking is known to the patient anyway.
+    # A change or a cancellation is useful to the patient until the visit; the patient knows of a booking anyway.
     expires = min(over, due + policy.sms.max_lateness) if kind is SmsKind.BOOKED else over
     return PlannedSms(
         kind=kind, rule=_RULE[kind], revision=revision, due=due, expires=expires, reason=Reason(kind.value)
@@ -179,7 +180,7 @@ def _nothing_to_see(appointment: Appointment) -> Suppressed:
 
 
 def _not_booked(appointment: Appointment, policy: Policy, history: Sequence[PlannedRow]) -> list[Suppressed]:
-    """A silence for the message that left the visit waitlisted or held, and for each reminder that its time asks for."""
+    """A suppressed text for the message that left the visit waitlisted or held, and for each reminder that its time would have."""
     kind = SmsKind.BOOKED if appointment.last_notified is None else SmsKind.UPDATED
     reason = Reason.NOT_BOOKED
     silences = [Suppressed(kind=kind, rule=_RULE[kind], revision=appointment.revision, reason=reason)]
@@ -203,7 +204,7 @@ def _applies(rule: Reminder, appointment: Appointment) -> bool:
 
 @dataclass(slots=True)
 class _Reminding:
-    """A reminder on its way through the rules: where it would leave, or why not."""
+    """A reminder while the rules are applied: when it would be sent, or why not."""
 
     rule: Reminder
     own_due: datetime
@@ -234,7 +235,7 @@ def _reminders(
 
 
 def _is_settled(past: PlannedRow, now: datetime) -> bool:
-    """Whether a reminder's row is no longer the plan's to change: attempted, or its time has passed and it was not waiting."""
+    """Whether the plan may no longer change a reminder's row: it was attempted, or its time has passed and it was not waiting."""
     if past.gone or past.reason is Reason.LATE_BOOKING:
         return True
     return past.state is SmsState.SUPPRESSED and past.due is not None and past.due <= now
@@ -260,7 +261,7 @@ def _judged(
 
 
 def reminder_due(rule: Reminder, start: datetime, zone: ZoneInfo) -> datetime:
-    """When a reminder leaves by its own rule, before any quiet hours. UTC, whole minute."""
+    """When a reminder is due by its own rule, before quiet hours are applied. UTC, whole minute."""
     if not rule.wall_clock:
         return whole_minute(start - rule.offset)
     return _days_before(start, rule.offset, rule.at, zone)
@@ -274,7 +275,8 @@ def _days_before(start: datetime, offset: timedelta, at: time | None, zone: Zone
 
 
 def _move_out_of_quiet(each: _Reminding, appointment: Appointment, policy: Policy, since: datetime) -> None:
-    """Forward to the opening if that leaves `min_lead`, else back to the last permitted minute, else suppressed."""
+    """Move to the end of quiet hours if `min_lead` is then left; otherwise back to the last permitted minute; otherwise
+    suppress."""
     assert appointment.start is not None
     hours, zone, lead = policy.sms.quiet_hours, ZoneInfo(appointment.zone), policy.sms.min_lead
     if hours is None or each.rule.always or not is_quiet(each.own_due, hours, zone):
@@ -290,7 +292,7 @@ def _move_out_of_quiet(each: _Reminding, appointment: Appointment, policy: Polic
 
 
 def _one_a_minute(reminding: list[_Reminding]) -> None:
-    """Of several that leave in one minute the one nearest the visit goes."""
+    """Of several reminders in one minute, keep the one nearest to the visit."""
     nearest: dict[datetime, _Reminding] = {}
     for each in sorted((each for each in reminding if each.silence is None), key=lambda each: each.own_due):
         farther = nearest.get(each.due)
@@ -319,7 +321,7 @@ def _as_desired(
     )
 
 
-# What waited and is no longer wanted
+# Waiting texts that are no longer needed
 
 
 def _taken_back(

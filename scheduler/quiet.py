@@ -1,7 +1,7 @@
 """Quiet hours `[from, to)` on the clinic's clock; pure.
 
-21:00 is quiet, 20:59 is the last permitted minute, 08:00 is permitted. All instants are UTC whole minutes. Where the zone's
-offset changes during the quiet hours, minutes are walked one by one, so that a gap or an overlap is judged as clocks show it.
+21:00 is quiet, 20:59 is the last permitted minute, 08:00 is permitted. All instants are UTC whole minutes. If the zone's
+offset changes during the quiet hours, each minute is checked, so that a gap or an overlap counts as the wall clock shows it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 def is_quiet(instant: datetime, hours: QuietHours, zone: ZoneInfo) -> bool:
-    """Whether the clinic's clock stands in quiet hours at this instant."""
+    """Whether this instant is in quiet hours on the clinic's clock."""
     return _covers(instant.astimezone(zone).time(), hours)
 
 

@@ -1,7 +1,7 @@
-"""A history of events played through the planner as if the service had been up all along; pure.
+"""Run a history of events through the planner as if the service had been running all the time; pure.
 
-This is what `carebell plan` shows: every text that fell due before the next message came counts as gone, everything later is
-planned from the state then known. The service does the same with the database between the steps.
+`carebell plan` shows the result: every text that was due before the next message counts as sent, and everything later is
+planned from the state at that time. The service does the same, with the database between the steps.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """One text of the history, or one silence.
+    """One text of the history, sent or suppressed.
 
     Attributes:
-        row: as the outbox would hold it at the end; a text that leaves has the state DUE or, when a later message found it
-            gone, ACCEPTED.
+        row: as the outbox would hold it at the end. A text that is sent has the state DUE, or ACCEPTED if it was due before a
+            later message.
         appointment: the state that the text shows.
     """
 
@@ -41,7 +41,7 @@ def rehearse(
     *,
     zone: str,
 ) -> list[Rehearsed]:
-    """Every text and silence of the histories in `events`, ordered by appointment, then by due.
+    """Every text of the histories in `events`, sent or suppressed, ordered by appointment, then by due.
 
     Args:
         events: one environment's, in the order of their receipt.
@@ -61,7 +61,7 @@ def rehearse(
 
 
 class _RehearsedAppointment:
-    """One appointment with its rows; mutable, lives within one rehearsal."""
+    """One appointment with its rows; mutable, used within one rehearsal."""
 
     def __init__(
         self, appointment: Appointment, policy: Policy, blocked: Callable[[Appointment], Reason | None]
@@ -72,7 +72,7 @@ class _RehearsedAppointment:
         self._rows: dict[tuple[SmsKind, str, int], Rehearsed] = {}
 
     def hear(self, event: SchedulingEvent) -> bool:
-        """Let what is due leave, then apply the event. False: it was too old to matter."""
+        """Count due texts as sent, then apply the event. False: the event was too old to change anything."""
         self._leave_until(event)
         after = apply(self.appointment, event, self._policy)
         if after is None:

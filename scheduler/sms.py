@@ -1,4 +1,4 @@
-"""The planner's vocabulary: kinds, reasons, and the two values a plan is made of."""
+"""The planner's types: kinds and reasons of a text, and the two values that a plan consists of."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class SmsKind(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a text goes or does not; recorded for every text and every silence (sms.md)."""
+    """Why a text is sent or not; recorded for every text (sms.md)."""
 
     BOOKED = "booked"
     UPDATED = "updated"
-    CANCELED = "canceled"  # of a text: it tells the cancellation; of a silence: the visit was cancelled first
+    CANCELED = "canceled"  # if sent: the text tells the cancellation; if suppressed: the visit was cancelled before
     REMINDER = "reminder"
     OPTED_OUT = "opted_out"
     LATE_BOOKING = "late_booking"
@@ -38,15 +38,15 @@ class Reason(StrEnum):
     PAST = "past"
     EXPIRED = "expired"
     PURGED = "purged"
-    DECEASED = "deceased"  # ours: PID-30 or PID-29
-    SWITCHED_OFF = "switched_off"  # ours: sms.confirmation.* is false
-    NO_TEXT = "no_text"  # ours: the templates give no text for these values
-    NO_TIME = "no_time"  # ours: the start is a date without a time of day
-    NOT_BOOKED = "not_booked"  # ours: waitlisted, pending, held or blocked
+    DECEASED = "deceased"  # PID-30 or PID-29; not in sms.md
+    SWITCHED_OFF = "switched_off"  # sms.confirmation.* is false; not in sms.md
+    NO_TEXT = "no_text"  # the templates give no text for these values; not in sms.md
+    NO_TIME = "no_time"  # the start is a date without a time of day; not in sms.md
+    NOT_BOOKED = "not_booked"  # waitlisted, pending, held or blocked; not in sms.md
 
 
 class HoldScope(StrEnum):
-    """Which texts a hold or an open breaker keeps back; a breaker is never for all."""
+    """Which texts a hold or an open breaker stops. A breaker never has the scope `all`."""
 
     ALL = "all"
     ENVIRONMENT = "environment"
@@ -54,7 +54,7 @@ class HoldScope(StrEnum):
 
 
 class SmsState(StrEnum):
-    """Where an outbox row stands (sms.md, Sending)."""
+    """The state of an outbox row (sms.md, Sending)."""
 
     DUE = "due"
     SENDING = "sending"
@@ -69,11 +69,11 @@ class SmsState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSms:
-    """A text that should leave.
+    """A text to be sent.
 
     Attributes:
-        rule: a reminder's offset as written (`7d@10:00`), a confirmation's switch (`scheduled`, `updated`, `canceled`).
-        revision: with kind and rule the outbox row's identity.
+        rule: a reminder's offset as written (`7d@10:00`), or a confirmation's switch (`scheduled`, `updated`, `canceled`).
+        revision: kind, rule and revision together identify the outbox row.
         due: UTC, whole minute.
         expires: UTC: after this it is no longer sent but recorded as `expired`.
     """
@@ -88,10 +88,10 @@ class PlannedSms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppressed:
-    """A text that does not leave, and why.
+    """A text that is not sent, and why.
 
     Attributes:
-        due: when it would have left, UTC; None where there was no such time.
+        due: when it would have been sent, UTC; None if it has no time.
     """
 
     kind: SmsKind
@@ -106,7 +106,7 @@ Desired = PlannedSms | Suppressed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRow:
-    """An outbox row as the planner sees it: what was planned before, and what became of it."""
+    """An outbox row as the planner uses it: what was planned, and its state."""
 
     kind: SmsKind
     rule: str
@@ -122,5 +122,5 @@ class PlannedRow:
 
     @property
     def gone(self) -> bool:
-        """Whether an attempt was made: it counts as told, whatever became of it."""
+        """Whether an attempt was made. Then the patient counts as told, whatever the result."""
         return self.state not in (SmsState.DUE, SmsState.SUPPRESSED)
