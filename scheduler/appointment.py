@@ -334,9 +334,8 @@ def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appoin
         and after.last_notified is not None
         and after.last_notified.canceled
     ):
-        after = replace(
-            after, last_notified=None
-        )  # the patient was told that the visit is cancelled, so the text is "booked", not "updated"
+        # the patient was told that the visit is cancelled, so the text is "booked", not "updated"
+        after = replace(after, last_notified=None)
     last_notified = after.last_notified
     if (
         after.status is AppointmentStatus.CANCELED

@@ -1,1 +1,1 @@
-"""The database: appointments, outbox, opt-outs, audit, replay memory; the only room that knows SQL."""
+"""The database: appointments, outbox, opt-outs, audit, replay memory. Only this room uses SQL."""

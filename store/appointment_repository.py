@@ -1,16 +1,16 @@
-"""The way in: what one transaction reads and writes for a batch of verified messages.
+"""What one transaction reads and writes for a batch of verified messages.
 
-    remembered = known(conn, messages)              # replays: answer again, no second effect
+    remembered = known(conn, messages)              # replays: the same answer, no second effect
     found = find(conn, vault, wanted, now)          # appointments and their rows, locked until the commit
     save(conn, vault, saves, memories, now)         # final states, once per appointment
 
-Everything takes a list and runs as a handful of statements, whatever the batch's size. The caller coalesces: two messages
-of one appointment in a batch are folded in memory, `save` gets the final state once and the concatenated changes.
+Each function takes a list and runs a few statements, whatever the batch's size. If a batch has two messages of one appointment,
+the caller applies both in memory; `save` gets the final state once, and all changes.
 
 Two nodes on PostgreSQL: `find` locks the appointments in the order of their ids (READ COMMITTED with row locks rather than
-SERIALIZABLE: conflicts wait instead of failing, and the claims take the same locks). A first sight or a replay that two
-nodes handle at once meets a primary key: the second one's transaction fails with IntegrityError, and its retry (the
-committer's, message by message) finds what the first one wrote.
+SERIALIZABLE: conflicts wait instead of failing, and the claims take the same locks). If two nodes handle the same new
+appointment or the same replay at once, the primary key makes the second transaction fail with IntegrityError. The committer
+retries it message by message, and the retry finds what the first node wrote.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from store.vault import Vault
 
 
 class MessageKey(NamedTuple):
-    """Who sent which message: the environment and MSH-3, MSH-4, MSH-10 as text (any one-to-one decoding of the bytes)."""
+    """Identifies a message: the environment, and MSH-3, MSH-4, MSH-10 as text (any one-to-one decoding of the bytes)."""
 
     environment: str
     msh3: str
@@ -47,13 +47,13 @@ class MessageKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """A message that was answered: the same bytes get the same answer, other bytes are a reused control id.
+    """A message that was answered. The same bytes get the same answer; other bytes are a reused control id.
 
     Attributes:
         digest: SHA-256 of the signed bytes.
-        answer: AA, AE or AR. code: our failure code, None when accepted. err3: HL7 table 0357. text: MSA-3.
+        answer: AA, AE or AR. code: Carebell's failure code, None if accepted. err3: HL7 table 0357. text: MSA-3.
         forget_after: received_at + window + skew, UTC.
-        reuses: a control id that stood on another content before, which configuration lets through: remember both.
+        reuses: the control id was used for another content before, and the configuration permits this: both are remembered.
     """
 
     key: MessageKey
@@ -70,7 +70,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAppointment:
-    """An appointment and every outbox row it has, oldest plan first."""
+    """An appointment and all its outbox rows, oldest plan first."""
 
     appointment: Appointment
     history: tuple[PlannedRow, ...]
@@ -78,15 +78,15 @@ class StoredAppointment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Save:
-    """What a batch leaves of one appointment.
+    """The result of a batch for one appointment.
 
     Attributes:
         appointment: its final state.
-        changes: `scheduler.plan.diff`, of all its messages in order; a row that was attempted meanwhile is left alone.
-        new_aliases: those of `appointment.aliases` that `find` did not know yet.
-        moved_aliases: those that belonged to another appointment, which turned out to be this one.
-        is_new: there is no row of it yet.
-        config_version: of the configuration it was planned with.
+        changes: `scheduler.plan.diff` of all its messages in order; a row that was attempted meanwhile is not changed.
+        new_aliases: those of `appointment.aliases` that `find` did not find.
+        moved_aliases: those that belonged to another appointment, which proved to be the same one.
+        is_new: the table has no row for it yet.
+        config_version: version of the configuration that it was planned with.
     """
 
     appointment: Appointment
@@ -98,9 +98,9 @@ class Save:
 
 
 def known(conn: Connection, wanted: Collection[tuple[MessageKey, bytes]]) -> dict[MessageKey, list[Remembered]]:
-    """What was answered before under the control ids of these messages, each given with its digest.
+    """Earlier answers under the control ids of these messages, each given with its digest.
 
-    For each control id that is known: the first content it stood on, and this one, where that is another and was answered too.
+    For each known control id: the first content that used it; and the given content, if that differs and was answered too.
     """
     found: dict[MessageKey, list[Remembered]] = defaultdict(list)
     asked = [(_clean_key(key), digest) for key, digest in wanted]
@@ -113,7 +113,7 @@ def known(conn: Connection, wanted: Collection[tuple[MessageKey, bytes]]) -> dic
 def _look_up(
     conn: Connection, wanted: Sequence[tuple[MessageKey, str]], found: dict[MessageKey, list[Remembered]]
 ) -> None:
-    """Add to `found` what is remembered of these control ids' variants."""
+    """Add to `found` what is remembered for these variants of control ids."""
     groups: defaultdict[tuple[str, str, str], dict[str, dict[str, None]]] = defaultdict(
         lambda: {"ids": {}, "variants": {}}
     )
@@ -136,8 +136,8 @@ def find(
 ) -> list[tuple[StoredAppointment, ...]]:
     """For each (environment, aliases): the appointments that have one of them, in the order of the aliases.
 
-    More than one is found where a message joins two identities that were strangers so far; the first is the one to keep.
-    PostgreSQL: locked FOR UPDATE. SQLite: the transaction must be a writing one.
+    More than one is found if a message shows that two stored appointments are the same visit; the first is the one to keep.
+    PostgreSQL: the rows are locked FOR UPDATE. SQLite: the transaction must be a writing one.
     """
     groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for environment, names in wanted:
@@ -168,8 +168,8 @@ def load(
     """Appointments by id with their rows.
 
     Args:
-        lock: they stay as they are until the commit; "skip" leaves out those that another transaction holds.
-        unreadable: those whose sealed values do not open are left out and noted in it; None: the first one raises
+        lock: nobody else can change them until the commit; "skip" leaves out rows that another transaction has locked.
+        unreadable: appointments whose encrypted values cannot be decrypted are left out and added to it; None: the first one raises
             `crypto.Undecipherable`.
     """
     if not ids:
@@ -195,8 +195,8 @@ def load(
 
 
 def _is_told(past: PlannedRow, of: Appointment | None) -> bool:
-    """Whether this text counts as told although it waits: its delivery failed and is tried again. The claim decides about
-    it; for the plan, which would take it back as no news, it is on its way."""
+    """Whether a waiting text counts as told, because its delivery failed and is tried again. The claim decides about it. The
+    plan must treat it as sent, or it would withdraw it as `no_visible_change`."""
     waits = past.state is SmsState.DUE and past.kind is not SmsKind.REMINDER
     return waits and of is not None and of.window_revision != past.revision
 
@@ -218,9 +218,9 @@ def save(
 ) -> None:
     """Write appointments, aliases, outbox rows and replay memory; the commit is the caller's.
 
-    IntegrityError: another node was first (see the module's docstring); roll back and do it again from `known` on.
+    IntegrityError: another node was first (see the module's docstring); roll back and repeat from `known` on.
     """
-    # One order of keys for every node: two batches that want the same index entries wait for each other, never in a ring.
+    # Every node uses the same order of keys, so two batches with the same index entries wait and never deadlock.
     saves = sorted(saves, key=lambda one: one.appointment.id)
     rows = records.to_rows(conn, vault, [one.appointment for one in saves], now)
     _FIRST.run(conn, [row for one, row in zip(saves, rows, strict=True) if one.is_new])
@@ -242,7 +242,7 @@ def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Call
     for one in saves:
         of = one.appointment
         start = maybe(of.start)
-        # Two messages of a batch may plan the same row: the later plan counts.
+        # Two messages of a batch may plan the same row; the later plan counts.
         for change in {change.identity: change for change in one.changes}.values():
             due = maybe(change.due)
             rows.append((
@@ -270,7 +270,7 @@ def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
 
 
 def _storable(name: str) -> str:
-    """PostgreSQL's text holds no NUL; hospitals do not send any, an attacker's message must not stop a batch."""
+    """The name without NUL, which PostgreSQL cannot store. Only an attacker sends NUL, and it must not make a batch fail."""
     return name.replace("\0", "\ufffd") if "\0" in name else name
 
 
@@ -337,12 +337,12 @@ def _planned(dialect: str, given: Given) -> ClauseElement:
 
 
 def _replaceable() -> list[ColumnElement[str]]:
-    """States in which no attempt was made; written into the SQL, so that the parameters stay one row's values."""
+    """The states in which no attempt was made. They are literals in the SQL, so that the parameters are only one row's values."""
     return [literal_column(f"'{state.value}'") for state in (SmsState.DUE, SmsState.SUPPRESSED)]
 
 
 def _remember_longer(dialect: str, given: Given) -> ClauseElement:
-    """The first content under a control id stays as long as the last one: it is how the others are found."""
+    """Keep the first content of a control id as long as the last one, because the others are found through it."""
     insert = insert_given(dialect, messages, given)
     return insert.on_conflict_do_update(  # type: ignore[no-any-return]
         index_elements=_MESSAGE_COLUMNS[:5], set_={"forget_after": insert.excluded.forget_after},

@@ -1,6 +1,6 @@
-"""Reading appointments for people: lists, and the one that a reference names. Phones come masked or not at all.
+"""Read appointments for people: lists, and the appointment that a reference names. Phones are masked or left out.
 
-They are written by `inbound` and `claims` alone, and emptied by `forgetting`.
+Only `appointment_repository` and `claims` write appointments; `forgetting` empties them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Summary:
 
 
 def named(conn: Connection, vault: Vault, name: str, now: datetime, *, environment: str | None = None) -> list[Summary]:
-    """Those that people call `name`: our id, the hospital's reference, or a whole alias."""
+    """The appointments with this name: Carebell's id, the hospital's reference, or a whole alias."""
     stored = load(conn, vault, ids_of(conn, name, environment=environment), now, lock=False)
     return [_summary(stored[own_id].appointment) for own_id in sorted(stored)]
 
 
 def listed(conn: Connection, vault: Vault, now: datetime, *, environment: str | None = None) -> Iterator[Summary]:
-    """All, by our id, in pages that keep memory flat."""
+    """All appointments by Carebell's id, read in pages so that memory use stays constant."""
     after = ""
     while True:
         wanted = select(appointments.c.id).where(appointments.c.id > after)
@@ -59,7 +59,7 @@ def listed(conn: Connection, vault: Vault, now: datetime, *, environment: str | 
 
 
 def masked_phones(conn: Connection, vault: Vault, ids: Collection[str], now: datetime) -> dict[str, str]:
-    """Our id -> `***0143`, for those whose phone is still known."""
+    """Carebell's id -> `***0143`, for appointments whose phone is still stored."""
     stored = load(conn, vault, set(ids), now, lock=False)
     return {
         own_id: holder.appointment.phone.masked

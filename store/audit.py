@@ -1,7 +1,8 @@
-"""Who changed what, when: append-only, each entry's hash over its content and the hash before it. Never a patient's data.
+"""The audit log: who changed what, and when. Append-only; each entry's hash covers its content and the previous hash. It never
+holds patient data.
 
-`verify` finds an altered, removed or inserted entry, and with the head in `meta` a cut-off end. Whoever can write both can
-forge both; keep a copy of the head (`head`) elsewhere to notice even that.
+`verify` finds an altered, removed or inserted entry. With the head in `meta` it also finds entries missing at the end. Somebody who
+can write both can forge both; a copy of the head (`head`) kept elsewhere shows even that.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ _BEGINNING: Final = "0" * 64
 class AuditEntry:
     """Attributes:
     seq: 1, 2, 3 ...
-    actor: who: a person's login, `cli:<user>`, `gateway`, `housekeeping`.
-    action: what: `optout.add`, `hold.place`, `keys.rotate` ...
-    subject: on what: an environment, a sender, a masked number.
-    before, after: the change, short; None where there is nothing to say.
+    actor: who did it: a person's login, `cli:<user>`, `gateway`, `housekeeping`.
+    action: what was done: `optout.add`, `hold.place`, `keys.rotate` ...
+    subject: what it was done to: an environment, a sender, a masked number.
+    before, after: the change in short; None if it has no such value.
     """
 
     seq: int
@@ -48,7 +49,7 @@ class AuditEntry:
 class ChainVerdict:
     """Attributes:
     entries: how many were read.
-    broken_at: `seq` of the first entry that does not fit; entries + 1 where the end is missing; None: all is well.
+    broken_at: `seq` of the first entry whose hash is wrong; entries + 1 if the end is missing; None: the chain is intact.
     """
 
     entries: int
@@ -59,7 +60,7 @@ def append(
     conn: Connection, *, actor: str, action: str, subject: str, before: str | None = None, after: str | None = None,
     at: datetime,
 ) -> AuditEntry:  # fmt: skip
-    """Add an entry; it commits with what it tells of. Writers wait for each other at the head."""
+    """Add an entry in the transaction of the change that it records. Writers wait for each other at the head."""
     conn.execute(insert_into(conn, meta).values(name=_HEAD, value=f"0:{_BEGINNING}").on_conflict_do_nothing())
     seq, previous = _head(conn, lock=True)
     digest = _digest(previous, seq + 1, at, actor, action, subject, before, after)
@@ -74,7 +75,7 @@ def append(
 
 
 def entries(conn: Connection, *, subject: str | None = None) -> Generator[AuditEntry, None, None]:
-    """In order."""
+    """The entries in order."""
     wanted = select(audit).order_by(audit.c.seq)
     if subject is not None:
         wanted = wanted.where(audit.c.subject == subject)
@@ -89,7 +90,7 @@ def head(conn: Connection) -> tuple[int, str]:
 
 
 def verify(conn: Connection) -> ChainVerdict:
-    """Compute the whole chain again."""
+    """Check the whole chain."""
     count, previous = 0, _BEGINNING
     with closing(entries(conn)) as chain:
         for entry in chain:

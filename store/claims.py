@@ -1,12 +1,12 @@
-"""Taking due rows: everything that could stop a text is looked at again in the transaction that marks it `sending`.
+"""Claim due rows: the transaction that marks a text `sending` checks again everything that could stop it.
 
     with store.write() as conn:
         round = claim(conn, vault, now, node=..., limit=..., lease=..., senders=..., decide=...)
-    # committed: only now may the gateway be called, once for every entry of round.claimed
+    # committed: only now may the gateway be called, once for each entry of round.claimed
 
 SQLite: the writing transaction holds the database's one lock. PostgreSQL: the outbox rows and their appointments are locked
-with SKIP LOCKED, so that several nodes share the queue and none waits for a message that is being stored; a row whose
-appointment is held by the way in is simply left for the next round. What was claimed and never reported back turns
+with SKIP LOCKED, so that several nodes share the queue and none waits for a message that is being stored. If the appointment
+of a row is locked because a message is being stored, the row is left for the next round. A claimed row without a result becomes
 `unknown` when its lease is over (`receipts.expire_leases`): nothing is ever posted twice on suspicion.
 """
 
@@ -34,21 +34,21 @@ from store.vault import Vault
 DAY: Final = timedelta(hours=24)
 WEEK: Final = timedelta(days=7)
 UNREADABLE_AGAIN: Final = timedelta(minutes=5)
-"""A key file can be put right; what stays unreadable is taken back when its visit begins (`forgetting`)."""
+"""When an unreadable row is tried again, because the key file may be corrected. `forgetting` withdraws it when its visit begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimCandidate:
-    """A due row and all that decides about it, as of this transaction.
+    """A due row and everything that decides about it, as of this transaction.
 
     Attributes:
         appointment: its newest state; earlier decisions of the same round included.
-        history: every row of the appointment as it stood before this round.
-        recipient: whom the text would go to; None: the phone is unknown or gone.
-        sender: of the row's environment.
-        opted_out: this number does not want texts from this sender.
-        day, week: texts taken for this number in the rolling 24 hours and 7 days, earlier ones of this round included.
-        hold: why nothing may leave for this environment or sender now; None: it may.
+        history: every row of the appointment as it was before this round.
+        recipient: the number that the text would be sent to; None: the phone is unknown or deleted.
+        sender: the sender of the row's environment.
+        opted_out: whether this number has opted out of texts from this sender.
+        day, week: texts accepted for this number in the rolling 24 hours and 7 days, including earlier ones of this round.
+        hold: why nothing may be sent now for this environment or sender; None: it may.
     """
 
     row: OutboxRow
@@ -64,10 +64,10 @@ class ClaimCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """Take it.
+    """Decision: send this row's text.
 
     Attributes:
-        segments: of the rendered text; charged to the sender's rate.
+        segments: the length of the rendered text; charged to the sender's rate.
         appointment: the appointment with its confirmation window closed; None: unchanged.
     """
 
@@ -77,7 +77,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppress:
-    """It never leaves, and why. `appointment` as in `Send`."""
+    """Decision: never send it, with the reason. `appointment` as in `Send`."""
 
     reason: Reason
     appointment: Appointment | None = None
@@ -85,7 +85,7 @@ class Suppress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
-    """Not now: it stays due and is looked at again at `until`, UTC. No attempt is counted."""
+    """Decision: not now. The row stays due and is checked again at `until`, UTC. No attempt is counted."""
 
     until: datetime
 
@@ -95,12 +95,12 @@ Decision = Send | Suppress | Later
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A text that this node, and no other, may now hand to the gateway once.
+    """A text that only this node may now post to the gateway, once.
 
     Attributes:
-        row: as it stands now, `sending`; `row.attempts` is the number of this attempt.
-        appointment: as it stood when the text was decided, before its window was closed: for rendering. Its phone is in
-            memory only.
+        row: the row in its new state `sending`; `row.attempts` is the number of this attempt.
+        appointment: its state when the decision was made, before its window was closed; used for rendering. Its phone is only in
+            memory.
     """
 
     row: OutboxRow
@@ -110,10 +110,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one claim did; `suppressed` rows carry their reason already, `postponed` their next time.
+    """The result of one claim. `suppressed` rows have their reason, `postponed` rows their next time.
 
     Attributes:
-        unreadable: those of `postponed` whose appointment's sealed values do not open with the keys that there are.
+        unreadable: those of `postponed` whose appointment has values that no existing key can decrypt.
     """
 
     claimed: tuple[Claimed, ...]
@@ -139,18 +139,18 @@ def claim(
     recipient: Callable[[Appointment], PhoneNumber | None] = lambda appointment: appointment.phone,
     probe_every: timedelta = timedelta(minutes=5),
 ) -> Round:
-    """Decide about the rows that are due, the longest waiting ones of them. The commit is the caller's.
+    """Decide about due rows, those that have waited longest first. The caller commits.
 
     Args:
-        node: who takes them, for people.
-        limit: rows looked at, at most; also the most that are claimed.
-        lease: how long the gateway's answer may take; longer than its time-out.
+        node: the name of this node, for people.
+        limit: the largest number of rows to check, and so also to claim.
+        lease: how long the gateway's answer may take; longer than the gateway's time-out.
         senders: environment -> sender. Only these environments' rows are looked at, so that one slow sender's queue
             does not keep the others waiting.
-        decide: called once a row: cancellations first, then the other confirmations, then reminders from the one nearest to
-            its visit to the farthest. So where a cap or a sender's rate does not let all of them go, the far ones fall.
-        recipient: whom an environment's texts go to (a test environment may force a number).
-        probe_every: how long an open breaker waits for its probe's outcome before the next text tries.
+        decide: called once for each row: first cancellations, then the other confirmations, then reminders, the one nearest to its
+            visit first. So if a cap or a sender's rate does not permit all of them, those for the latest visits are not sent.
+        recipient: the number for an environment's texts (a test environment may force one).
+        probe_every: how long an open breaker waits for the result of its probe before the next text may try.
     """
     rows = _due(conn, now, tuple(senders), limit)
     shut: set[str] = set()
@@ -196,10 +196,10 @@ def claim(
 
 
 def still_sendable(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
-    """Which of these may still be posted: to be asked right before the gateway is called.
+    """Which of these may still be posted. Call it directly before the gateway is called.
 
-    A cancellation that was acknowledged after the claim leaves the row alone (it is `sending`) but not the appointment; a STOP
-    or a hold may have come as well. What must not be posted any more: give it back with `receipts.retry`, to be decided anew.
+    A cancellation that was acknowledged after the claim does not change the row (it is `sending`), but it changes the appointment.
+    A STOP or a hold may have come too. Give back a row that may no longer be posted with `receipts.retry`; it is decided again.
     """
     found = _STILL.fetch(conn, (list_value(conn, [one.row.id for one in claimed]),))
     same = {(one.row.id, one.row.attempts, one.appointment.revision) for one in claimed}
@@ -228,14 +228,14 @@ def _still_statement(dialect: str) -> ClauseElement:
 
 
 def _precedence(row: OutboxRow) -> tuple[int, timedelta]:
-    """What goes first. Of equals the one that has waited longest: the rows come in that order."""
+    """The order of the rows. Among equals the row that has waited longest is first, because rows are read in that order."""
     if row.kind is not SmsKind.REMINDER:
         return (0 if row.kind is SmsKind.CANCELED else 1), timedelta()
     return 2, row.start - row.due if row.start is not None and row.due is not None else timedelta.max
 
 
 class _Outcome:
-    """Collects the decisions of one round and writes them in a handful of statements."""
+    """Collects the decisions of one round and writes them in a few statements."""
 
     def __init__(self, *, now: datetime, node: str, lease_until: datetime) -> None:
         self.now, self.node, self.lease_until = now, node, lease_until
@@ -276,13 +276,13 @@ class _Outcome:
 
 @dataclass(slots=True)
 class _Taken:
-    """How many texts each number got in the rolling day and week."""
+    """How many texts each number received in the rolling day and week."""
 
     counts: dict[str, tuple[int, int]]
 
     @classmethod
     def of(cls, conn: Connection, keys: set[str], now: datetime) -> _Taken:
-        """What the gateway accepted, or may have, counts; what it refused does not."""
+        """Texts that the gateway accepted, or may have accepted, count; refused ones do not."""
         if not keys:
             return cls({})
         put = codec(conn).put
@@ -304,7 +304,8 @@ def _due(conn: Connection, now: datetime, environments: tuple[str, ...], limit: 
 
 
 def _due_statement(dialect: str) -> ClauseElement:
-    is_due = outbox.c.state == literal_column("'due'")  # as the partial index has it, or it is not used
+    # as written in the partial index; otherwise the index is not used
+    is_due = outbox.c.state == literal_column("'due'")
     return (
         select(*(outbox.c[name] for name in COLUMNS))
         .where(
@@ -333,7 +334,7 @@ def _counts_statement(dialect: str) -> ClauseElement:
 
 
 def _setting(*names: str, **fixed: Any) -> PreparedRows:
-    """Sets these columns of rows by id, and the fixed ones."""
+    """A statement that sets these columns, and the fixed ones, in rows given by id."""
 
     def build(_: str, given: Given) -> ClauseElement:
         values: dict[str, Any] = {name: given[f"new_{name}"] for name in names}

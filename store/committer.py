@@ -1,20 +1,21 @@
-"""Group commit: whatever queued while the last fsync ran goes into the next transaction; an answer leaves only after it.
+"""Group commit: all jobs that queued while the last fsync ran go into the next transaction. An answer is sent only after it.
 
-There is no timer: an idle committer takes a job at once, a busy one finds many. What waits - for the lock at BEGIN, for the
-disk at COMMIT - waits on a thread of its own, so a stuck disk stops no connection. The work in between runs on the loop's thread
-where the database is in this process: a second thread of Python code makes both slower, since one at a time holds the
-interpreter (docs/decisions/0012). PostgreSQL answers over a socket, so there the whole transaction is the thread's.
+There is no timer: an idle committer takes a job at once, a busy one finds many. The calls that wait (BEGIN for the lock, COMMIT for
+the disk) run on a separate thread, so a stuck disk stops no connection. With SQLite the work between them runs on the event loop's
+thread: two threads of Python code make each other slower, because only one at a time holds the interpreter
+(docs/decisions/0012). PostgreSQL answers over a socket, so there the whole transaction runs on the separate thread.
 
-So on SQLite nothing else on the loop's thread may write while a committer runs: it would wait for a lock whose holder waits for it.
+So with SQLite nothing else on the loop's thread may write while a committer runs: it would wait for a lock whose holder waits for
+it.
 
-A job that cannot be stored must not take its batch with it, so a batch that fails for a reason of its own is rolled back and
-done again job by job.
-A passing fault of the database fails the whole batch at once - nothing of it is stored, the senders try again. A failed
-write or fsync is the end: what the disk holds is no longer known, and nothing more may be acknowledged.
+One job that cannot be stored must not make its whole batch fail. So a batch that fails because of one of its jobs is rolled back
+and done again job by job.
+After a temporary fault of the database the whole batch fails: nothing of it is stored, and the senders try again. After a failed
+write or fsync the committer ends: the content of the disk is no longer known, and nothing more may be acknowledged.
 
     CommitFault
-     +- Rejected         this job cannot be stored; the others of its batch were
-     +- Transient        nothing was stored, the same job may succeed later
+     +- Rejected         this job cannot be stored; the other jobs of its batch were
+     +- Transient        nothing was stored; the same job may succeed later
      +- Stopped          the committer has ended (on a fatal fault, or after `stop`)
      +- Overloaded       the queue is full; raised by `submit` itself
 """
@@ -42,7 +43,7 @@ JobIn = TypeVar("JobIn", contravariant=True)
 ResultOut = TypeVar("ResultOut", covariant=True)
 
 BATCH: Final = 256
-"""Past a hundred the cost per message no longer falls; this bounds how long one transaction holds the lock."""
+"""Jobs in one transaction at most. Above a hundred the cost per message no longer falls; this limits how long the lock is held."""
 
 CAPACITY: Final = 10_000
 """Jobs in the queue at most: about two seconds of work, and a few tens of megabytes."""
@@ -58,7 +59,7 @@ class CommitFault(Exception):
 
 
 class Rejected(CommitFault):
-    """The database refused this job's values, or the work failed on it; `__cause__` only where it is our own exception."""
+    """The database refused this job's values, or the work failed. `__cause__` is set only for an exception of Carebell itself."""
 
     code: ClassVar[CommitCode] = "COMMIT_REJECTED"
 
@@ -78,13 +79,14 @@ class Overloaded(CommitFault):
 
 
 class Work(Protocol[JobIn, ResultOut]):
-    """Does a batch's reading and writing; one result per job, in order. Run again for a part of it after a rollback."""
+    """Does a batch's reading and writing, and returns one result per job, in order. After a rollback it is called again for a
+    part."""
 
     def __call__(self, conn: Connection, jobs: Sequence[JobIn], /) -> Sequence[ResultOut]: ...
 
 
 class Committing(Protocol[JobIn, Result]):
-    """What a caller sees of `Committer`. All methods belong to the event loop's thread."""
+    """The interface of `Committer` for callers. All methods must be called on the event loop's thread."""
 
     @property
     def full(self) -> bool: ...
@@ -95,7 +97,7 @@ Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], Awaitable[None]]
 
 
 class CommitThread:
-    """A thread of its own for calls that wait: for a lock, for the disk, for a server."""
+    """A separate thread for calls that wait: for a lock, for the disk, for a server."""
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[tuple[Callable[[], object], asyncio.Future[Any]] | None] = SimpleQueue()
@@ -103,13 +105,13 @@ class CommitThread:
         self._thread.start()
 
     def call(self, function: Callable[[], Value]) -> asyncio.Future[Value]:
-        """What the function gives or raises."""
+        """Run the function on the thread. The future has its result or its exception."""
         future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         self._calls.put((function, future))
         return future
 
     async def end(self) -> None:
-        """End the thread after the call it is in."""
+        """End the thread after its present call."""
         self._calls.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -122,9 +124,9 @@ class CommitThread:
                 settle = partial(_fail, future, fault)
             try:
                 future.get_loop().call_soon_threadsafe(settle)
-            except RuntimeError:  # the loop was closed: nobody waits any more
+            except RuntimeError:  # the loop was closed, so nobody waits for the result
                 return
-            del call, function, future, settle  # nothing of a job stays here while the thread waits
+            del call, function, future, settle  # no data of a job stays in memory here while the thread waits
 
 
 def _succeed(future: asyncio.Future[Value], value: Value) -> None:
@@ -135,7 +137,7 @@ def _succeed(future: asyncio.Future[Value], value: Value) -> None:
 def _fail(future: asyncio.Future[Any], fault: BaseException) -> None:
     if future.done():
         return
-    # No future takes a StopIteration, and one that stays open would stop everything.
+    # A future cannot hold a StopIteration, and a future that is never resolved would block everything.
     future.set_exception(RuntimeError(repr(fault)) if isinstance(fault, StopIteration) else fault)
 
 
@@ -143,12 +145,12 @@ class Committer(Generic[Job, Result]):
     """Commits what the loop submits, one group after the other.
 
     Attributes:
-        stopping: told to end: what is queued is committed, nothing more is taken.
+        stopping: whether it was told to end: queued jobs are committed, no new job is taken.
 
     Args:
-        work: see `Work`; runs on the loop's thread, on PostgreSQL on the committer's.
-        on_fatal: called once after a failed write or fsync: end the process.
-        capacity: jobs waiting or being committed; at `full` stop reading from the peers.
+        work: see `Work`; runs on the loop's thread, with PostgreSQL on the committer's.
+        on_fatal: called once after a failed write or fsync; it must end the process.
+        capacity: the largest number of jobs waiting or being committed; when `full`, stop reading from the peers.
         apart: run the work on the committer's thread too.
     """
 
@@ -179,7 +181,7 @@ class Committer(Generic[Job, Result]):
 
     @property
     def full(self) -> bool:
-        """Whether `submit` would refuse."""
+        """Whether `submit` would refuse a job."""
         return self.pending >= self._capacity
 
     @property
@@ -191,7 +193,7 @@ class Committer(Generic[Job, Result]):
         """Start; to be called in the loop that will submit.
 
         Args:
-            spawn: runs the committer's coroutine function on the loop, anew where it ends before `stopping`; None: once.
+            spawn: runs the committer's coroutine function on the loop, and again if it ends before `stopping`; None: once.
         """
         self._aside, self.stopping = CommitThread(), False
         self._loop = asyncio.get_running_loop()
@@ -210,7 +212,7 @@ class Committer(Generic[Job, Result]):
         return future
 
     async def stop(self) -> None:
-        """Commit what is queued, answer it, and end the thread."""
+        """Commit the queued jobs, resolve their futures, and end the thread."""
         aside, self._aside = self._aside, None
         if aside is None or self._running is None:
             return
@@ -229,20 +231,18 @@ class Committer(Generic[Job, Result]):
             self._under_way = len(group)
             try:
                 outcomes = await self._commit(aside, [job for job, _ in group])
-            except (
-                BaseException
-            ):  # a mistake of ours: whoever waits for this group is answered before the committer ends
+            except BaseException:  # a bug in Carebell: resolve the futures of this group before the committer ends
                 self._deliver([future for _, future in group], [Rejected("the committer ended")] * len(group))
                 raise
             finally:
                 self._under_way = 0
             self._deliver([future for _, future in group], outcomes)
-            del group, outcomes  # no message stays here while the next one is waited for
-            await asyncio.sleep(0)  # what has come meanwhile belongs to the next group
+            del group, outcomes  # keep no message in memory while waiting for the next one
+            await asyncio.sleep(0)  # jobs that came meanwhile belong to the next group
 
     def _deliver(self, futures: Sequence[asyncio.Future[Result]], outcomes: Sequence[Result | CommitFault]) -> None:
         for future, outcome in zip(futures, outcomes, strict=True):
-            if future.done():  # its peer hung up; the work is stored all the same and will be repeated as a replay
+            if future.done():  # the peer hung up; the work is stored nevertheless
                 continue
             if isinstance(outcome, CommitFault):
                 future.set_exception(outcome)
@@ -263,7 +263,7 @@ class Committer(Generic[Job, Result]):
         return [await self._alone(aside, job) for job in jobs]
 
     async def _alone(self, aside: CommitThread, job: Job) -> Result | CommitFault:
-        """One job in a transaction of its own; twice where another node may have been first."""
+        """Commit one job in a transaction of its own. Try twice if another node may have been first."""
         if self._dead:
             return _stopped()
         for attempt in (1, 2):
@@ -312,7 +312,7 @@ class Committer(Generic[Job, Result]):
             transient.__cause__ = cause
             return transient
         rejected = Rejected(f"the work failed with {type(fault).__name__}")
-        if not isinstance(fault, DBAPIError):  # a driver's message may quote the row
+        if not isinstance(fault, DBAPIError):  # a driver's message may contain the row's values
             rejected.__cause__ = fault
         return rejected
 
@@ -322,11 +322,11 @@ def _stopped() -> Stopped:
 
 
 def _fails_all(fault: Exception) -> bool:
-    """Trying the jobs one by one would meet the same fault."""
+    """Whether the jobs one by one would fail with the same fault."""
     return is_fatal(fault) or (is_transient(fault) and not _worth_another_try(fault))
 
 
 def _worth_another_try(fault: Exception) -> bool:
-    """Another node was first, or two transactions were in each other's way: again, and it sees what the other did."""
+    """Whether another node was first, or two transactions conflicted: a second attempt then sees the other's result."""
     state = getattr(getattr(fault, "orig", None), "sqlstate", None)
     return isinstance(fault, IntegrityError) or state in ("40001", "40P01")

@@ -1,6 +1,6 @@
-"""The configuration in force, as the running service read it: for commands that meet a file that cannot be used.
+"""The configuration in force, as the running service read it, for commands that find a file that cannot be used.
 
-One row for each host and file. A row that no service has confirmed for a month is forgotten with the next one that is written.
+One row for each host and file. If no service has confirmed a row for a month, the next write deletes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class StoredConfiguration:
     """Attributes:
     host: the machine's name. file: the configuration file's absolute path there.
     version: of the configuration, 12 hexadecimal digits.
-    since: when it came in force, UTC. noted_at: when a service last confirmed that it is.
+    since: when it took effect, UTC. noted_at: when a service last confirmed it.
     content: as `config.snapshot.to_text` writes it.
     """
 
@@ -35,7 +35,7 @@ class StoredConfiguration:
 
 
 def note(conn: Connection, stored: StoredConfiguration) -> None:
-    """Write what is in force, in place of what was."""
+    """Write the configuration in force, replacing the previous one."""
     values = {name: getattr(stored, name) for name in StoredConfiguration.__dataclass_fields__}
     insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(configurations).values(values)
     conn.execute(insert.on_conflict_do_update(index_elements=["host", "file"], set_=values))
@@ -43,7 +43,8 @@ def note(conn: Connection, stored: StoredConfiguration) -> None:
 
 
 def in_force(conn: Connection, *, host: str, file: str) -> StoredConfiguration | None:
-    """That of this host and file; else the newest of this file on another host (a container's name changes); else None."""
+    """The row of this host and file; otherwise the newest of this file on another host (a container's name changes); otherwise
+    None."""
     row = (
         conn.execute(
             select(configurations)

@@ -1,4 +1,4 @@
-"""AES-256-GCM of single values: what is sealed for one column of one appointment opens nowhere else.
+"""AES-256-GCM of single values: a value sealed for one column of one appointment cannot be decrypted for another.
 
 Sealed value: `0x01 | day (4 bytes, big endian) | nonce (12 random bytes) | ciphertext and tag (16)`. The day names the key
 in `day_keys`. Additional data: environment, appointment id and column, so that a value copied to another row or column is
@@ -21,23 +21,23 @@ _EPOCH = date(1970, 1, 1)
 
 
 class Undecipherable(Exception):
-    """A sealed value does not open: altered, moved, or sealed under another key. Holds no content."""
+    """A sealed value cannot be decrypted: it was altered, moved, or sealed with another key. The error holds no content."""
 
     code = "SEAL_BROKEN"
 
     def __init__(self, column: str) -> None:
-        super().__init__(f"a sealed value in column {column} does not open with this key")
+        super().__init__(f"a sealed value in column {column} cannot be decrypted with this key")
 
 
 @dataclass(frozen=True, slots=True)
 class CellLocation:
-    """Where a sealed value lives; the additional data of its seal."""
+    """The place of a sealed value: the additional data of its encryption."""
 
     environment: str
     appointment: str
 
     def bound_to(self, column: str) -> bytes:
-        """Environments and ids hold no NUL, so the parts cannot run into each other."""
+        """The additional data for one column. Environments and ids hold no NUL, so the parts are unambiguous."""
         return f"{self.environment}\0{self.appointment}\0{column}".encode()
 
 
@@ -52,20 +52,20 @@ def start_of(day: int) -> datetime:
 
 
 def seal(key: AESGCM, day: int, place: CellLocation, column: str, plain: bytes) -> bytes:
-    """Encrypt one value for one place under the key of its day."""
+    """Encrypt one value for one place with the key of its day."""
     nonce = os.urandom(_NONCE_BYTES)
     return _FORMAT + day.to_bytes(4, "big") + nonce + key.encrypt(nonce, plain, place.bound_to(column))
 
 
 def sealed_day(sealed: bytes) -> int:
-    """Which day's key opens it. Undecipherable where this is no sealed value."""
+    """The day whose key decrypts it. Undecipherable if this is not a sealed value."""
     if sealed[:1] != _FORMAT or len(sealed) < _HEADER_BYTES + _NONCE_BYTES + 16:
         raise Undecipherable("?")
     return int.from_bytes(sealed[1:_HEADER_BYTES], "big")
 
 
 def unseal(key: AESGCM, place: CellLocation, column: str, sealed: bytes) -> bytes:
-    """Decrypt; Undecipherable for a wrong key, another place or column, or a flipped bit."""
+    """Decrypt. Undecipherable for a wrong key, another place or column, or a changed bit."""
     nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
     try:
         return key.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], place.bound_to(column))

@@ -1,7 +1,7 @@
-"""One writer after the other, in the order in which they asked: the threads of one process before SQLite's lock.
+"""A fair lock for the threads of one process: writers get SQLite's lock in the order in which they asked.
 
-SQLite itself keeps no queue. Who finds its lock taken sleeps and looks again, longer each time, and whoever asks at the right
-moment is first: a thread that writes page after page kept messages waiting for seconds.
+SQLite itself keeps no queue. A writer that finds the lock taken sleeps and tries again, longer each time, and whoever tries at the
+right moment gets it. So a thread that wrote page after page kept messages waiting for seconds.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from store.faults import StoreFault
 
 
 class FairLock:
-    """A lock that is handed on. May be let go by another thread than the one that took it; not reentrant.
+    """A lock that is passed to the next waiter. Another thread than the owner may release it; not reentrant.
 
     Args:
-        patience: seconds that one waits at most, then StoreFault STORE_LOCKED.
+        patience: the longest wait in seconds; after it StoreFault STORE_LOCKED.
     """
 
     def __init__(self, patience: float) -> None:
@@ -30,7 +30,7 @@ class FairLock:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for one's turn, have it, hand it on."""
+        """Wait for the lock, hold it, and pass it to the next waiter."""
         self._take()
         try:
             yield
@@ -51,7 +51,7 @@ class FairLock:
             if place in self._waiting:
                 self._waiting.remove(place)
                 raise StoreFault("STORE_LOCKED")
-        # It was handed on in the very moment that patience ended.
+        # The lock was passed to this thread at the moment when its wait ended.
 
     def _hand_on(self) -> None:
         with self._guard:

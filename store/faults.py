@@ -1,8 +1,8 @@
-"""What can go wrong with the database, in our words: whose fault it is, and what to do.
+"""The faults of the database as Carebell's codes: who must act, and what to do.
 
     StoreFault
      +- STORE_UNREADABLE  the file or its folder cannot be opened          a person must act
-     +- STORE_NOT_OURS    the file is no database                          a person must act
+     +- STORE_NOT_OURS    the file is not a database                       a person must act
      +- STORE_UNSAFE      the server may lose what it acknowledged         a person must act
      +- STORE_VERSION     server or library too old                        a person must act
      +- STORE_SCHEMA      not migrated to this version, or to a newer one  run `carebell db upgrade`
@@ -25,10 +25,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 SENTENCES: Final = {
     "STORE_UNREADABLE": "The database cannot be opened or written: check the file's and the folder's owner and mode.",
     "STORE_NOT_OURS": "The database file is not a SQLite database, or it is damaged: restore it from a backup.",
-    "STORE_FULL": "The disk of the database is full: free some space; Carebell goes on by itself.",
+    "STORE_FULL": "The disk of the database is full: free some space; Carebell then continues by itself.",
     "STORE_LOCKED": "Another process holds the database's lock: Carebell tries again by itself.",
     "STORE_DOWN": "The database server does not answer: Carebell tries again by itself.",
-    "STORE_IO": "The disk failed while writing the database: what it holds is not known, so Carebell stops.",
+    "STORE_IO": "The disk failed while writing the database: its content is not known, so Carebell stops.",
 }
 _TRANSIENT: Final = frozenset({"STORE_FULL", "STORE_LOCKED", "STORE_DOWN"})
 _SQLITE: Final = {
@@ -48,13 +48,13 @@ _SQLSTATE: Final = {
     "55P03": "STORE_LOCKED",  # lock_not_available
     "25006": "STORE_DOWN",  # read_only_sql_transaction: a standby, during a failover
     "53100": "STORE_FULL",  # disk_full
-    "58030": "STORE_DOWN",  # io_error: the server's; it did not commit, and says so itself
+    "58030": "STORE_DOWN",  # io_error on the server: it did not commit, and reports it
 }
 _SQLSTATE_CLASSES: Final = {"08": "STORE_DOWN", "53": "STORE_DOWN", "57": "STORE_DOWN"}
 
 
 class StoreFault(Exception):
-    """The database cannot be used as it is; no content of a statement or row is in it.
+    """The database cannot be used. The error holds no content of a statement or row.
 
     Attributes:
         code: stable, from the list in this module's docstring.
@@ -66,12 +66,12 @@ class StoreFault(Exception):
 
     @property
     def transient(self) -> bool:
-        """Whether the same work may succeed a moment later, without a person."""
+        """Whether the same work may succeed later without a person."""
         return self.code in _TRANSIENT
 
 
 def classify(fault: BaseException) -> StoreFault | None:
-    """The fault behind a driver's exception; None: it is not the database's state but our statement or its values."""
+    """The fault that caused a driver's exception; None: the cause is the statement or its values, not the database's state."""
     if isinstance(fault, StoreFault):
         return fault
     if isinstance(fault, PoolTimeout):
@@ -82,13 +82,13 @@ def classify(fault: BaseException) -> StoreFault | None:
 
 
 def is_transient(fault: BaseException) -> bool:
-    """Nothing was stored and the work may be tried again as it is."""
+    """Whether nothing was stored and the same work may be tried again."""
     cause = classify(fault)
     return cause is not None and cause.transient
 
 
 def is_fatal(fault: BaseException) -> bool:
-    """The disk's content is no longer known: stop, acknowledge nothing more."""
+    """Whether the disk's content is no longer known: then stop and acknowledge nothing more."""
     cause = classify(fault)
     return cause is not None and cause.code in ("STORE_IO", "STORE_NOT_OURS")
 

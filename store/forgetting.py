@@ -1,7 +1,7 @@
-"""Forgetting: what is sealed goes at its deadline, and with it every copy that a file could still hold.
+"""Forgetting: encrypted values are deleted at their deadline, with every copy that a file could still hold.
 
-In three steps, each safe to repeat: `forget_due` empties the rows (reading has refused them since their deadline anyway),
-`sweep` destroys the keys of days that are over and expires the replay memory, `settle_files` makes SQLite overwrite what
+It has three steps, each safe to repeat. `forget_due` empties the rows (since their deadline no read returns them anyway).
+`sweep` destroys the keys of days that are over and deletes expired replay memory. `settle_files` makes SQLite overwrite what
 its write-ahead log still holds (secure_delete overwrites the pages of the database itself; both are needed).
 """
 
@@ -28,7 +28,7 @@ from store.vault import Vault
 _PAGE: Final = 500
 _UNSETTLED: Final = (SmsState.DUE, SmsState.SENDING, SmsState.ACCEPTED, SmsState.SENT, SmsState.UNKNOWN)
 KEEP_PHONE_KEYS: Final = WEEK + timedelta(days=1)
-"""A cap looks back seven days; after that the number's HMAC in the outbox is of no use."""
+"""A cap counts seven days; after that the number's HMAC in the outbox is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +38,14 @@ class Forgotten:
     id: str
     environment: str
     reference: str
-    suppressed: int  # texts that were still waiting and now never leave
+    suppressed: int  # texts that were waiting and are now suppressed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
     """Attributes:
-    keys: day keys destroyed. messages: replay memories expired. phone_keys: HMACs cleared from old texts.
-    replies: webhooks that could no longer be played again.
+    keys: day keys destroyed. messages: remembered messages deleted. phone_keys: HMACs deleted from old texts.
+    replies: remembered webhooks deleted that can no longer be replayed.
     """
 
     keys: int
@@ -55,10 +55,10 @@ class Swept:
 
 
 def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[Forgotten]:
-    """Empty up to `limit` appointments whose time has come; call again while it returns as many.
+    """Empty up to `limit` appointments that are due to be forgotten; call again while it returns as many.
 
-    That is: the visit has begun (a date-only one: its local day is over), it was deleted or is over, or it was cancelled and
-    the cancellation's text is settled.
+    An appointment is due if the visit has begun (a date-only visit: its local day is over), if it was deleted or is over, or if it
+    was cancelled and the outcome of the cancellation's text is known.
     """
     of = appointments.c
     may_go = _is_off(of.life) & of.forget_at.is_not(None) & _nothing_to_tell(now)
@@ -91,22 +91,22 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
 
 
 def anything_due(conn: Connection, now: datetime) -> bool:
-    """Whether `forget_due` would find something."""
+    """Whether `forget_due` would empty an appointment."""
     of = appointments.c
     may_go = _is_off(of.life) & of.forget_at.is_not(None) & _nothing_to_tell(now)
     return conn.execute(select(of.id).where(or_(of.forget_at <= now, may_go)).limit(1)).first() is not None
 
 
 def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
-    """Destroy the keys of past days, and forget messages and replies that are too old to be played again."""
+    """Destroy the keys of past days, and delete remembered messages and replies that are too old to be replayed."""
     keys = vault.destroy_before(conn, now)
     environments = conn.execute(select(messages.c.environment).distinct()).scalars().all()
     expired = 0
-    for environment in environments:  # one range of the index each
+    for environment in environments:  # each reads one range of the index
         old = delete(messages).where(messages.c.environment == environment, messages.c.forget_after <= now)
         expired += conn.execute(old).rowcount
     of = outbox.c
-    # Whatever a row's state by then: no cap looks back so far, and nobody asks the gateway about it any more.
+    # Whatever the row's state: no cap counts so far back, and the gateway is no longer asked about it.
     useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - KEEP_PHONE_KEYS)
     waiting = _values((SmsState.DUE, SmsState.SENDING))
     cleared = conn.execute(useless.where(of.state.not_in(waiting)).values(phone_key=null())).rowcount
@@ -116,7 +116,7 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUp:
     """Attributes:
-    keys: day keys that opened with nothing and are gone. appointments: visits ahead that lost what those keys had sealed.
+    keys: deleted day keys that nothing could unwrap. appointments: future visits that lost the values under these keys.
     """
 
     keys: int
@@ -124,10 +124,10 @@ class GivenUp:
 
 
 def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
-    """Take away day keys that no master key of the file opens, and what they sealed, so that messages bring it anew.
+    """Delete day keys that no master key of the file can unwrap, and the values sealed with them, so that new messages supply them.
 
-    That is for a database from before a `rotation`, restored with a later key file. Where the right file may still turn up,
-    its numbers are lost by this.
+    This is for a database from before a `rotation` that was restored with a later key file. If the right key file is found
+    afterwards, the numbers are lost nevertheless.
     """
     days = vault.unreadable_days(conn)
     of = appointments.c
@@ -145,7 +145,7 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
 
 
 def settle_files(store: Store) -> bool:
-    """SQLite: write the log back and cut it to nothing. False: a reader held it; call again later. PostgreSQL: nothing to do."""
+    """SQLite: write the log back and truncate it. False: a reader held it; call again later. PostgreSQL: nothing to do."""
     if store.file is None:
         return True
     # Outside any transaction: a checkpoint cannot run in one, so the driver's connection is asked directly.
@@ -158,12 +158,12 @@ def settle_files(store: Store) -> bool:
 
 
 def _is_off(status: ColumnElement[str]) -> ColumnElement[bool]:
-    """The visit is off or over. Literals, and the first as in the index `ix_appointments_over`, so that it is used."""
+    """The visit is cancelled or over. Written with literals as in the index `ix_appointments_over`, so that the index is used."""
     return (status != literal_column("'active'")) & (status != literal_column("'not_booked'"))
 
 
 def _nothing_to_tell(now: datetime) -> ColumnElement[bool]:
-    """No cancellation is being decided, waits, is under way or may have to be repeated."""
+    """No cancellation text is being decided, waits, is being sent or may have to be repeated."""
     of = appointments.c
     silent = of.life.in_([AppointmentStatus.DELETED.value, AppointmentStatus.ENDED.value])
     open_text = (
@@ -177,7 +177,7 @@ def _nothing_to_tell(now: datetime) -> ColumnElement[bool]:
 
 
 def _suppress(conn: Connection, ids: Collection[str], now: datetime) -> dict[str, int]:
-    """What still waits for these visits never leaves; how many, by appointment."""
+    """Suppress the texts that still wait for these visits. Return how many, by appointment."""
     rows = conn.execute(
         update(outbox)
         .where(outbox.c.appointment.in_(list(ids)), outbox.c.state == SmsState.DUE.value)
