@@ -1,7 +1,8 @@
-"""What keeps texts back: holds are a person's (or a restore's) decision, breakers open and close by themselves.
+"""Holds and breakers stop texts. A person (or a restore) places a hold; breakers open and close by themselves.
 
 A hold covers everything, one environment or one sender until somebody releases it. A breaker opens on an error that the
-next text would meet too (credentials, a blocked sender); from `probe_at` on one text may try, and its acceptance closes it.
+next text would cause too (credentials, a blocked sender). From `probe_at` on one text may try; if it is accepted, the breaker
+closes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from store.tables import breakers, holds
 from store.upsert import insert_into
 
 LONGEST: Final = timedelta(hours=1)
-"""A probe waits at most this long. One that is further away was set by a clock that has been put back since."""
+"""A probe waits at most this long. A later `probe_at` was set before the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Hold:
 class Breaker:
     """Attributes:
     code: the gateway's code that opened it.
-    probes: texts that tried since and failed.
+    probes: texts that tried since then and failed.
     """
 
     scope: HoldScope
@@ -49,7 +50,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """Everything that keeps texts back at `now`."""
+    """All holds and breakers that stop texts at `now`."""
 
     holds: tuple[Hold, ...]
     breakers: tuple[Breaker, ...]
@@ -72,13 +73,13 @@ class Blocks:
         return tuple(breaker for breaker in self.breakers if (breaker.scope, breaker.name) in here)
 
     def probing(self, tried: Collection[Breaker], next_at: datetime) -> Blocks:
-        """The same after a text was let through: these are shut again until `next_at`."""
+        """The same after one text was let through: these breakers are closed to other texts until `next_at`."""
         after = tuple(replace(breaker, probe_at=next_at) if breaker in tried else breaker for breaker in self.breakers)
         return replace(self, breakers=after)
 
 
 def read_blocks(conn: Connection, now: datetime) -> Blocks:
-    """All holds and open breakers; the breakers stay as they are until the commit, so that one node alone probes."""
+    """All holds and open breakers. The breakers are locked until the commit, so that only one node probes."""
     shut = select(breakers).order_by(breakers.c.scope, breakers.c.name).with_for_update()
     open_rows = tuple(Breaker(**row) for row in conn.execute(shut).mappings())
     return Blocks(holds=tuple(held(conn)), breakers=open_rows, now=now)
@@ -90,7 +91,7 @@ def held(conn: Connection) -> list[Hold]:
 
 
 def hold(conn: Connection, new_hold: Hold) -> bool:
-    """Place it; False: there is one already, whose reason stays."""
+    """Place a hold; False: there is one already, and its reason stays."""
     values = {
         "scope": new_hold.scope,
         "name": new_hold.name,
@@ -102,17 +103,17 @@ def hold(conn: Connection, new_hold: Hold) -> bool:
 
 
 def release(conn: Connection, scope: HoldScope, name: str = "") -> bool:
-    """Take it away; False: there was none."""
+    """Remove a hold; False: there was none."""
     return conn.execute(delete(holds).where(holds.c.scope == scope, holds.c.name == name)).rowcount > 0
 
 
 def open_breakers(conn: Connection) -> list[Breaker]:
-    """All open ones, oldest first."""
+    """All open breakers, oldest first."""
     return [_breaker(row) for row in conn.execute(select(breakers).order_by(breakers.c.opened_at)).mappings()]
 
 
 def open_breaker(conn: Connection, scope: HoldScope, name: str) -> Breaker | None:
-    """The breaker, where it is open."""
+    """The breaker, if it is open."""
     query = select(breakers).where(breakers.c.scope == scope, breakers.c.name == name)
     row = conn.execute(query).mappings().one_or_none()
     return None if row is None else _breaker(row)
@@ -129,19 +130,19 @@ def trip(conn: Connection, scope: HoldScope, name: str, *, code: int, at: dateti
 
 
 def probe(conn: Connection, tried: Collection[Breaker], next_at: datetime) -> None:
-    """A text tries these breakers now; the next one may at `next_at`, unless they are reset before."""
+    """Record that a text tries these breakers now. The next text may try at `next_at`, unless they are reset before."""
     for breaker in tried:
         row_update = update(breakers).where(breakers.c.scope == breaker.scope, breakers.c.name == breaker.name)
         conn.execute(row_update.values(probe_at=next_at))
 
 
 def probe_again(conn: Connection, scope: HoldScope, name: str, *, at: datetime) -> None:
-    """The probe proved nothing, and no text is out any more: the next one may try at once."""
+    """The probe gave no result and no text is under way: the next text may try at once."""
     conn.execute(update(breakers).where(breakers.c.scope == scope, breakers.c.name == name).values(probe_at=at))
 
 
 def reset(conn: Connection, scope: HoldScope, name: str) -> bool:
-    """Close a breaker: a text was accepted, or a person says so; False: it was closed."""
+    """Close a breaker, after a text was accepted or by a person's command; False: it was closed already."""
     return conn.execute(delete(breakers).where(breakers.c.scope == scope, breakers.c.name == name)).rowcount > 0
 
 

@@ -1,4 +1,4 @@
-"""Instants in the database: aware datetimes in, UTC out; a naive one is refused.
+"""Instants in the database: aware datetimes are stored and come back in UTC; a naive datetime is refused.
 
 SQLite has no time type and drops offsets, so an instant is stored there as whole microseconds since 1970 in an INTEGER:
 eight bytes, in index order, and cheap to make. PostgreSQL stores TIMESTAMP WITH TIME ZONE.
@@ -20,14 +20,14 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class NaiveInstant(ValueError):
-    """A datetime without an offset was about to be stored: which instant it means is unknown."""
+    """A datetime without an offset cannot be stored, because its instant is unknown."""
 
     def __init__(self) -> None:
         super().__init__("a datetime without a UTC offset cannot be stored")
 
 
 def to_microseconds(instant: datetime) -> int:
-    """Whole microseconds since 1970-01-01T00:00Z. NaiveInstant where there is no offset."""
+    """Whole microseconds since 1970-01-01T00:00Z. NaiveInstant if there is no offset."""
     if instant.tzinfo is None:
         raise NaiveInstant
     return (instant - _EPOCH) // _MICROSECOND
@@ -67,7 +67,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstantCodec:
-    """The same two conversions as plain functions, for the statements that are compiled once (`prepared`)."""
+    """The same two conversions as functions, for statements that are compiled once (`prepared`)."""
 
     put: Callable[[datetime], Any]
     get: Callable[[Any], datetime]

@@ -1,7 +1,7 @@
 """The key ring: the master keys that wrap day keys, and the pepper of the phone index; one file outside the database.
 
 The file is JSON, mode 0400, written once by `create_key_file` (`carebell init`) and replaced as a whole by `rotation.rotate`.
-It holds one master key; a second one only while a rotation moves the day keys, or after one that was cut off.
+It holds one master key. It holds a second one only during a rotation, or after an interrupted rotation.
 
     KeyFault
      +- KEY_FILE_EXISTS, KEY_FILE_MISSING, KEY_FILE_UNREADABLE, KEY_FILE_OPEN_TO_OTHERS, KEY_FILE_DAMAGED
@@ -39,12 +39,12 @@ class KeyFault(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRing:
-    """The keys in memory; nothing of them is in its repr.
+    """The keys in memory. The repr shows no key.
 
     Attributes:
-        current: number of the master key that wraps new day keys; 1 at first, +1 with each rotation.
+        current: number of the master key that wraps new day keys: 1 at first, +1 with each rotation.
         masters: number -> 32 bytes.
-        pepper: 32 bytes. Never rotated: opt-outs are kept under it after the phone is gone.
+        pepper: 32 bytes. It is never rotated, because opt-outs are stored as HMACs with it after the phone is deleted.
     """
 
     current: int
@@ -52,16 +52,16 @@ class KeyRing:
     pepper: bytes = field(repr=False)
 
     def phone_key(self, phone: PhoneNumber) -> str:
-        """HMAC-SHA256(pepper, E.164) as 64 hex digits: recognises a number without knowing it."""
+        """HMAC-SHA256(pepper, E.164) as 64 hex digits. It recognises a number without storing it."""
         return hmac.new(self.pepper, phone.e164().encode("ascii"), hashlib.sha256).hexdigest()
 
     def reply_key(self, message_id: str) -> str:
-        """HMAC-SHA256(pepper, "reply" and the gateway's id of the message) as 64 hex digits: never equal to a number's key."""
+        """HMAC-SHA256(pepper, "reply" and the gateway's message id) as 64 hex digits. It never equals a number's key."""
         return hmac.new(self.pepper, f"reply {message_id}".encode(), hashlib.sha256).hexdigest()
 
 
 def create_key_file(path: Path) -> KeyRing:
-    """Make a new ring and write it with mode 0400; never over an existing file."""
+    """Make a new key ring and write it with mode 0400. An existing file is never overwritten."""
     ring = KeyRing(current=1, masters={1: secrets.token_bytes(_KEY_BYTES)}, pepper=secrets.token_bytes(_KEY_BYTES))
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
@@ -75,14 +75,14 @@ def create_key_file(path: Path) -> KeyRing:
 
 
 def read_key_file(path: Path) -> KeyRing:
-    """Read a ring. Refuses a file that others may read: whoever has it can read every stored number."""
+    """Read a key ring. A file that others may read is refused, because with it anybody can read every stored number."""
     try:
         mode = path.stat().st_mode
         content = read_regular(path).decode("utf-8")
     except FileNotFoundError:
         raise KeyFault(
             "KEY_FILE_MISSING",
-            f"{path} is missing: restore it from its backup; a new installation gets one from `carebell init`.",
+            f"{path} is missing: restore it from its backup. In a new installation `carebell init` makes it.",
         ) from None
     except (OSError, UnicodeDecodeError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else "it is not a text file"
@@ -103,7 +103,7 @@ def add_master_key(path: Path) -> KeyRing:
 
 
 def drop_old_master_keys(path: Path) -> KeyRing:
-    """Take every master key but the current one out of the file; the last step of `rotation.rotate`."""
+    """Remove every master key but the current one from the file; the last step of `rotation.rotate`."""
     before = read_key_file(path)
     ring = KeyRing(
         current=before.current, masters={before.current: before.masters[before.current]}, pepper=before.pepper
@@ -138,7 +138,7 @@ def _write(handle: int, ring: KeyRing) -> None:
 
 
 def _replace(path: Path, ring: KeyRing) -> None:
-    """Write beside it and rename: a crash leaves the old ring or the new one, never half of one. The owner stays the same."""
+    """Write a new file and rename it: after a crash there is the old or the new ring, never half of one. The owner is kept."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         owner = path.stat()
@@ -151,12 +151,12 @@ def _replace(path: Path, ring: KeyRing) -> None:
             raise
     except OSError as fault:
         why = (fault.strerror or "no reason given").lower()
-        raise KeyFault("KEY_FILE_UNREADABLE", f"{path} cannot be replaced: {why}; it is as it was.") from None
+        raise KeyFault("KEY_FILE_UNREADABLE", f"{path} cannot be replaced: {why}; it was not changed.") from None
     _sync_folder(path)
 
 
 def _keep_owner(path: Path, owner: os.stat_result) -> None:
-    """`sudo carebell keys rotate` leaves a file that the service's own account can still read."""
+    """Keep the owner, so that the service's account can read the file after `sudo carebell keys rotate`."""
     written = path.stat()
     if (written.st_uid, written.st_gid) != (owner.st_uid, owner.st_gid):
         os.chown(path, owner.st_uid, owner.st_gid)

@@ -1,4 +1,5 @@
-"""Jobs that one node does at a time, and the list of nodes: lease rows instead of locks, so that a dead node's job moves on."""
+"""Jobs that only one node does at a time, and the list of nodes. A job has a lease instead of a lock, so that another node can
+take over the job of a dead node."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _CLOCKS_DIFFER: Final = timedelta(minutes=10)
 class Node:
     """Attributes:
     roles: comma-separated, as given to `serve --roles`.
-    seen_at: its last sign of life, UTC.
+    seen_at: its last heartbeat, UTC.
     configuration: the version that is in force there, since `configured_at`; None before 0.2.
     restart_for: its top-level keys that wait for a restart, comma-separated; None: none does.
     """
@@ -34,24 +35,24 @@ class Node:
 
 
 def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: timedelta) -> bool:
-    """Take or prolong a job; False: another holder's lease has not run out. Do the work well within `lasts`."""
+    """Take or prolong a job; False: another holder's lease has not expired. The work must take much less than `lasts`."""
     insert = insert_into(conn, leases)
     taken = insert.values(job=job, holder=holder, until=now + lasts).on_conflict_do_update(
         index_elements=["job"],
         set_={"holder": insert.excluded.holder, "until": insert.excluded.until},
-        # A lease that ends later than any taken now would was taken by a clock that has been put back since.
+        # If a lease ends later than a new one would, it was taken before the clock was set back.
         where=or_(leases.c.holder == holder, leases.c.until <= now, leases.c.until > now + lasts + _CLOCKS_DIFFER),
     )
     return conn.execute(taken.returning(leases.c.job)).first() is not None
 
 
 def release(conn: Connection, job: str, holder: str) -> bool:
-    """Give it back early; False: it was not ours any more."""
+    """Give the job back early; False: this holder no longer had it."""
     return conn.execute(delete(leases).where(leases.c.job == job, leases.c.holder == holder)).rowcount > 0
 
 
 def beat(conn: Connection, node: Node) -> None:
-    """This node lives."""
+    """Record this node's heartbeat."""
     values = {
         "name": node.name, "roles": node.roles, "version": node.version,
         "started_at": node.started_at, "seen_at": node.seen_at,
@@ -63,6 +64,6 @@ def beat(conn: Connection, node: Node) -> None:
 
 
 def seen(conn: Connection, *, since: datetime) -> list[Node]:
-    """The nodes that gave a sign of life since then, by name."""
+    """The nodes with a heartbeat since then, by name."""
     alive = select(nodes).where(nodes.c.seen_at >= since).order_by(nodes.c.name)
     return [Node(**row) for row in conn.execute(alive).mappings()]

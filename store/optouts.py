@@ -1,6 +1,6 @@
-"""Who does not want texts, per sender: by HMAC of the number, kept after every phone is gone.
+"""Opt-outs for each sender, by HMAC of the number. They are kept after the phone number itself is deleted.
 
-A STOP to one sender says nothing about another; START takes it back. An older event never undoes a newer one.
+A STOP to one sender does not apply to another sender; START undoes it. An older event never undoes a newer one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from store.tables import optouts
 from store.upsert import insert_into
 
 EVERY_SENDER: Final = "*"
-"""The sender of an opt-out by hand: it holds for senders that are configured later, too."""
+"""The sender of an opt-out that a person entered: it also applies to senders that are configured later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +36,20 @@ class Optout:
 
 
 def add(conn: Connection, optout: Optout) -> bool:
-    """Record it; False: it stood already, with its first source and time."""
+    """Record an opt-out; False: there is one already, and its source and time stay."""
     values = {"phone_key": optout.phone_key, "sender": optout.sender, "source": optout.source, "since": optout.since}
     made = insert_into(conn, optouts).values(values).on_conflict_do_nothing().returning(optouts.c.sender)
     return conn.execute(made).first() is not None
 
 
 def remove(conn: Connection, phone_key: str, sender: str, *, at: datetime) -> bool:
-    """START, or by hand; False: there was none, or it is newer than `at` (a START delivered late)."""
+    """Delete an opt-out after START or by a person; False: there was none, or it is newer than `at` (a START delivered late)."""
     gone = delete(optouts).where(optouts.c.phone_key == phone_key, optouts.c.sender == sender, optouts.c.since <= at)
     return conn.execute(gone).rowcount > 0
 
 
 def listed(conn: Connection, *, sender: str | None = None) -> list[Optout]:
-    """All of them, or one sender's, oldest first."""
+    """All opt-outs, or one sender's, oldest first."""
     wanted = select(optouts).order_by(optouts.c.since, optouts.c.phone_key)
     if sender is not None:
         wanted = wanted.where(optouts.c.sender == sender)
@@ -57,7 +57,7 @@ def listed(conn: Connection, *, sender: str | None = None) -> list[Optout]:
 
 
 def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Which of these (phone key, sender) are out."""
+    """Which of these (phone key, sender) have opted out."""
     if not pairs:
         return set()
     keys = list_value(conn, sorted({key for key, _ in pairs}))

@@ -1,6 +1,6 @@
-"""Reading the outbox: how much waits, what happened to whom, what a report needs, and which appointments to plan anew.
+"""Read the outbox: how many texts wait, the rows of an appointment, the rows of a report, the appointments to plan again.
 
-Nothing here changes a row but `hurry`: `inbound.save` plans, `claims.claim` takes, `receipts` report back.
+Only `hurry` changes rows here. `appointment_repository.save` plans, `claims.claim` claims, `receipts` records results.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from store.vault import Vault
 
 _PAGE: Final = 500
 _IS_DUE = outbox.c.state == literal_column("'due'")
-"""As the partial index has it: with a parameter in its place the index would not be used."""
+"""Written as in the partial index; with a parameter the index would not be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """Attributes:
-    ready: rows whose time has come and that nobody has taken.
+    ready: rows whose time has come and that no node has claimed.
     waiting: all rows that are due now or later.
-    lag: how long the oldest ready row has been waiting; zero where none is.
-    by_state: rows that are on their way or unknown, by state.
+    lag: how long the oldest ready row has been waiting; zero if there is none.
+    by_state: rows that are being sent or unknown, by state.
     """
 
     ready: int
@@ -40,19 +40,19 @@ class Queue:
 
 
 def next_due(conn: Connection) -> datetime | None:
-    """When the next row's time comes, or came; None: nothing waits. Reads one entry of an index."""
+    """When the next row is or was due; None: nothing waits. Reads one entry of an index."""
     at = select(outbox.c.next_attempt_at).where(_IS_DUE).order_by(outbox.c.next_attempt_at).limit(1)
     return conn.execute(at).scalar_one_or_none()
 
 
 def hurry(conn: Connection, now: datetime) -> int:
-    """The clock was put back: what was postponed by the old time is looked at again at its own; how many texts."""
+    """After the clock was set back: check postponed texts again at their own due time. Return how many."""
     late = update(outbox).where(_IS_DUE, outbox.c.next_attempt_at > now, outbox.c.next_attempt_at > outbox.c.due)
     return conn.execute(late.values(next_attempt_at=outbox.c.due)).rowcount
 
 
 def queue(conn: Connection, now: datetime) -> Queue:
-    """Depth and lag, for `status` and the metrics."""
+    """The queue's depth and lag, for `status` and the metrics."""
     ready, oldest = conn.execute(
         select(func.count(), func.min(outbox.c.next_attempt_at)).where(_IS_DUE, outbox.c.next_attempt_at <= now)
     ).one()
@@ -75,7 +75,7 @@ def rows(
     """Rows in the order of their time.
 
     Args:
-        appointment: our id, the hospital's reference, or a whole alias.
+        appointment: Carebell's id, the hospital's reference, or a whole alias.
     """
     wanted = select(outbox)
     if environment is not None:
@@ -88,7 +88,7 @@ def rows(
 
 
 def ids_of(conn: Connection, name: str, *, environment: str | None = None) -> list[str]:
-    """Our ids of the appointments that people call `name`: reference, alias, or our id itself."""
+    """Carebell's ids of the appointments with this name: reference, alias, or Carebell's id itself."""
     of = appointments.c
     by_alias = select(aliases.c.appointment).where(aliases.c.alias == name)
     wanted = select(of.id).where(or_(of.id == name, of.reference == name, of.id.in_(by_alias)))
@@ -100,7 +100,7 @@ def ids_of(conn: Connection, name: str, *, environment: str | None = None) -> li
 def report(
     conn: Connection, begins: datetime, ends: datetime, *, environment: str | None = None
 ) -> Iterator[OutboxRow]:
-    """Every text and every silence planned for `[begins, ends)`; one that never had a time counts where it was made."""
+    """Every text planned for `[begins, ends)`, sent or suppressed. If a text has no due time, its creation time counts."""
     at = func.coalesce(outbox.c.due, outbox.c.created_at)
     wanted = select(outbox).where(at >= begins, at < ends)
     if environment is not None:
@@ -111,9 +111,9 @@ def report(
 def to_replan(
     conn: Connection, vault: Vault, environment: str, now: datetime, *, after: str = "", limit: int = _PAGE
 ) -> list[StoredAppointment]:
-    """A page of appointments that a new configuration may concern: visits to come and texts still waiting, locked.
+    """A page of appointments that a new configuration may affect: future visits and waiting texts. The rows are locked.
 
-    Take the next page with the last one's id as `after`, each page in a transaction of its own; an empty page is the end.
+    Get the next page with the last id as `after`, each page in its own transaction. An empty page is the end.
     """
     of = appointments.c
     waits = select(outbox.c.id).where(outbox.c.appointment == of.id, _IS_DUE).exists()
@@ -128,7 +128,7 @@ def to_replan(
 
 
 def last_received(conn: Connection, environment: str) -> datetime | None:
-    """When the newest message of an environment came; None: none is remembered."""
+    """When the newest message of an environment was received; None: none is remembered."""
     of = messages.c
     newest = select(of.received_at).where(of.environment == environment).order_by(of.forget_after.desc()).limit(1)
     return conn.execute(newest).scalar_one_or_none()

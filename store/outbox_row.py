@@ -1,4 +1,4 @@
-"""One row of the outbox as a value, and how far each state has come."""
+"""One row of the outbox as a value, and the rank of each state."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ RANK: Final = {
     SmsState.FAILED: 5,
     SmsState.DELIVERED: 6,
 }
-"""A status only moves up. `delivered` stands above the failures: a carrier's late receipt is the better knowledge."""
+"""A status only moves up. `delivered` is above the failures, because a carrier's late receipt is more reliable."""
 
 FINAL: Final = (SmsState.DELIVERED, SmsState.UNDELIVERED, SmsState.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
-    """A text in any state. Holds no phone and no content.
+    """A text in any state. It holds no phone number and no content.
 
     Attributes:
         id: 32 hex digits, 20 of them random.
-        appointment: `Appointment.id`; `reference` is the one that people know.
-        due: when the plan wants it to leave, UTC; None: it never had a time.
-        start: of the visit, when this was planned.
-        attempts: creates, this one included; what certainly made none at the gateway may be taken off again.
-        doubts: attempts of which nobody knew at first whether the gateway took them.
-        next_attempt_at: not before this instant.
+        appointment: `Appointment.id`; `reference` is the id that people use.
+        due: when the plan sends it, UTC; None: it has no time.
+        start: the visit's start when this was planned.
+        attempts: creates, including the present one; an attempt that certainly created nothing may be subtracted again.
+        doubts: attempts for which it was unknown at first whether the gateway took them.
+        next_attempt_at: it is not tried before this instant.
         sid, code: the gateway's id of the message, as `outbox --json` calls it, and its last error code.
         phone_key: HMAC of the number of the last attempt.
-        sent_at: when the gateway accepted it. final_at: when its last status came.
-        gateway_forgotten_at: when the gateway's log had nothing of it left.
+        sent_at: when the gateway accepted it. final_at: when its final status arrived.
+        gateway_forgotten_at: when the last of it was deleted at the gateway.
     """
 
     id: str
@@ -77,7 +77,7 @@ class OutboxRow:
 
     @property
     def past(self) -> PlannedRow:
-        """As the planner sees it."""
+        """The row as the planner uses it."""
         return PlannedRow(
             kind=self.kind, rule=self.rule, revision=self.revision, due=self.due, expires=self.expires,
             state=self.state, reason=self.reason,
@@ -92,7 +92,7 @@ _INSTANTS: Final = tuple(index for index, column in enumerate(outbox.columns) if
 
 
 def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
-    """A row of `COLUMNS`, values as the driver has them."""
+    """An `OutboxRow` from the values of `COLUMNS` as the driver returns them."""
     values = list(row)
     for index in _INSTANTS:
         if values[index] is not None:
@@ -104,7 +104,7 @@ def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
 
 
 def read_past(row: Sequence[Any], instants: InstantCodec) -> PlannedRow:
-    """kind, rule, revision, due, expires, state, reason: what the planner wants of a row."""
+    """A `PlannedRow` from kind, rule, revision, due, expires, state and reason."""
     kind, rule, revision, due, expires, state, reason = row
     maybe = instants.get_maybe
     return PlannedRow(

@@ -1,6 +1,7 @@
-"""Which visits keep a number, encrypted, and until when; and where its keyed hash stands. For `purge --verify`.
+"""Which visits keep a number encrypted, and until when; and where its keyed hash is stored. For `purge --verify`.
 
-`phone_scan` cannot see a sealed number. Here every sealed number is opened and compared, in pages that keep memory flat.
+`phone_scan` cannot find an encrypted number. This module decrypts and compares every number, page by page so that memory use stays
+constant.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class PhoneHolder:
         start: of the visit; None: unknown.
         zone: the visit's IANA zone.
         until: when the number is forgotten at the latest.
-        settles: it goes earlier, as soon as the fate of the cancellation's text is known.
-        waiting: texts of this visit that wait or are on their way.
+        settles: whether it is forgotten earlier, as soon as the outcome of the cancellation's text is known.
+        waiting: texts of this visit that wait or are being sent.
     """
 
     environment: str
@@ -49,12 +50,12 @@ class PhoneHolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneHashes:
-    """Where the number's keyed hash stands; no number can be made of it without the key file.
+    """Where the number's keyed hash is stored. Without the key file nobody can get the number from it.
 
     Attributes:
-        texts: rows of the outbox that carry it, for the caps.
-        until: when the last of them loses it; None: there is none, or it belongs to a text that has not left.
-        opted_out: for which senders it stands in the opt-out list; `*` means every sender.
+        texts: rows of the outbox that hold it, for the caps.
+        until: when the last of them loses it; None: there is none, or it belongs to a text that was not sent yet.
+        opted_out: the senders for which it is in the opt-out list; `*` means every sender.
     """
 
     texts: int
@@ -64,7 +65,7 @@ class PhoneHashes:
 
 @dataclass(slots=True)
 class PhoneSearch:
-    """One search. `unreadable` counts, once `holders` is exhausted, the visits whose number opens with no key of the file."""
+    """One search. After `holders` is exhausted, `unreadable` counts the visits whose number no key of the file can decrypt."""
 
     store: Store
     vault: Vault
@@ -92,7 +93,7 @@ class PhoneSearch:
             after = ids[-1]
 
     def hashes(self) -> PhoneHashes:
-        """Where the number's keyed hash stands."""
+        """Where the number's keyed hash is stored."""
         key = self.vault.ring.phone_key(self.number)
         counted = select(func.count(), func.max(outbox.c.claimed_at)).where(outbox.c.phone_key == key)
         senders = select(optouts.c.sender).where(optouts.c.phone_key == key).order_by(optouts.c.sender)

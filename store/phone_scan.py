@@ -1,7 +1,7 @@
-"""Does any file still hold a number? For `purge --verify`: a search of raw bytes, written in every way that we can think of.
+"""Search files for the digits of a number, in several spellings. For `purge --verify`.
 
-Found are the digits as ASCII (with up to two separators between two digits), UTF-16 in both orders, hexadecimal of the ASCII, and
-base64 at each of its three alignments. Compressed or encrypted copies are not seen.
+It finds the digits as ASCII (with up to two separators between two digits), UTF-16 in both byte orders, hexadecimal of the ASCII,
+and base64 at each of its three alignments. It does not find compressed or encrypted copies.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from parser.phone import PhoneNumber
 
 _CHUNK: Final = 1 << 20
 _OVERLAP: Final = 256
-"""Longer than the longest spelling of fifteen digits: a hit across two chunks is seen in one of them."""
+"""Longer than the longest spelling of fifteen digits, so that one chunk holds a match that crosses two chunks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneOccurrence:
-    """Where a number was found; not which.
+    """Where a number was found. The number itself is not stored here.
 
     Attributes:
-        offset: bytes from the file's beginning.
+        offset: bytes from the beginning of the file.
         spelling: ascii, utf-16-le, utf-16-be, hex or base64.
     """
 
@@ -35,9 +35,9 @@ class PhoneOccurrence:
 
 
 def scan_files(paths: Iterable[Path], number: PhoneNumber) -> list[PhoneOccurrence]:
-    """The first trace of each spelling in each file; files that do not exist hold nothing.
+    """The first match of each spelling in each file. Files that do not exist are skipped.
 
-    OSError where a file is there and cannot be read: then nothing was verified.
+    OSError if an existing file cannot be read: then the search proves nothing.
     """
     patterns = _patterns(number)
     return [trace for path in paths if path.exists() for trace in _scan(path, patterns)]
@@ -74,7 +74,7 @@ def _patterns(number: PhoneNumber) -> dict[str, re.Pattern[bytes]]:
 
 
 def _base64(plain: bytes) -> list[bytes]:
-    """What base64 makes of it at each alignment, without the characters that its neighbours decide."""
+    """The base64 text of `plain` at each alignment, without the characters that depend on neighbouring bytes."""
     spellings = []
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + plain)

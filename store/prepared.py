@@ -1,12 +1,12 @@
-"""Core statements compiled once: SQLAlchemy writes the SQL, the driver gets tuples.
+"""Core statements that are compiled once: SQLAlchemy writes the SQL, the driver gets tuples.
 
-`Connection.execute` spends more time on a small statement than SQLite does. On the way in every statement is built from
-Core constructs, compiled at its first use for each of the two dialects, and handed to the driver as text with positional
-parameters. Values go in and come out as the driver has them: instants through `instants.CODECS`.
+`Connection.execute` spends more time on a small statement than SQLite does. So each statement of the inbound path is built from
+Core constructs, compiled at its first use for each of the two dialects, and given to the driver as text with positional
+parameters. Values are those of the driver; `instants.CODECS` converts instants.
 
-A statement for many rows reads them from a table `given`: VALUES of some dozens of rows on SQLite, `unnest` of one array a
-column on PostgreSQL. Parsing, planning and the round trip are paid once a batch. On SQLite it is not the text that costs but
-the interpreter's lock, which the driver gives away and asks back for every execution: with `executemany` that was for every row.
+A statement for many rows reads them from a table `given`: VALUES of some dozens of rows on SQLite, `unnest` of one array for each
+column on PostgreSQL. Parsing, planning and the round trip then happen once for a batch. On SQLite the cost is not the text but
+the interpreter's lock: the driver releases it and takes it again for every execution, and with `executemany` for every row.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from store.instants import CODECS, InstantCodec
 
 _WRITERS: Final = {
     "sqlite": lambda: sqlite.dialect(paramstyle="qmark"),
-    # psycopg's own positional style; SQLAlchemy's default for it is the named one
+    # psycopg's positional style; SQLAlchemy's default for psycopg is the named style
     "postgresql": lambda: postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
 }
 
 
 class Prepared:
-    """One statement, compiled at first use per dialect.
+    """One statement, compiled at its first use for each dialect.
 
     Args:
         build: dialect name -> the Core statement, with a `bindparam` for every value.
-        order: names of the parameters in the order in which the caller's tuples hold them; each exactly once.
+        order: names of the parameters in the order of the caller's tuples; each exactly once.
     """
 
     def __init__(self, build: Callable[[str], ClauseElement], order: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class Prepared:
         self._sql: dict[str, str] = {}
 
     def sql(self, dialect: str) -> str:
-        """The statement's text. ValueError where `order` is not the order of the compiled parameters."""
+        """The statement's text. ValueError if `order` is not the order of the compiled parameters."""
         if dialect not in self._sql:
             compiled = self._build(dialect).compile(dialect=_WRITERS[dialect]())  # type: ignore[no-untyped-call]
             assert isinstance(compiled, SQLCompiler)
@@ -56,14 +56,15 @@ class Prepared:
         return self._sql[dialect]
 
     def fetch(self, conn: Connection, row: tuple[Any, ...]) -> Sequence[Any]:
-        """Execute once and give all rows, values as the driver has them."""
+        """Execute once and return all rows, with the driver's values."""
         return _execute(conn, self.sql(conn.dialect.name), row)
 
 
 def _execute(conn: Connection, sql: str, values: tuple[Any, ...]) -> Sequence[Any]:
-    """All rows that the statement gives, if any.
+    """All rows that the statement returns, if any.
 
-    On SQLite by the driver's own cursor, which saves 20 us a statement; its faults become SQLAlchemy's, as elsewhere.
+    On SQLite it uses the driver's own cursor, which saves 20 us for each statement. The driver's faults become SQLAlchemy's, as
+    elsewhere.
     """
     if conn.dialect.name != "sqlite":
         result = conn.exec_driver_sql(sql, values)
@@ -72,7 +73,8 @@ def _execute(conn: Connection, sql: str, values: tuple[Any, ...]) -> Sequence[An
     cursor = conn.connection.cursor()
     try:
         cursor.execute(sql, values)
-        rows: Sequence[Any] = cursor.fetchall()  # a SELECT's rows but the first are read here, and may fail here
+        # all rows of a SELECT except the first are read here, and reading may fail here
+        rows: Sequence[Any] = cursor.fetchall()
     except dbapi.Error as fault:
         raise DBAPIError.instance(sql, None, fault, dbapi.Error, hide_parameters=True, dialect=conn.dialect) from fault
     finally:
@@ -81,13 +83,13 @@ def _execute(conn: Connection, sql: str, values: tuple[Any, ...]) -> Sequence[An
 
 
 Given = Mapping[str, ColumnElement[Any]]
-"""The rows of a statement for many: name -> its value in each row."""
+"""The given rows of a statement for many rows: name -> its value in each row."""
 
 _SIZES: Final = (64, 32, 16, 8, 4, 2, 1)
-"""Rows of one execution on SQLite: few texts, so that the driver keeps them all prepared, and few executions for any number."""
+"""Rows of one execution on SQLite. Few different texts, so that the driver keeps them all prepared, and few executions."""
 
 _ALL: Final = 0
-"""The size of a text that takes any number of rows."""
+"""The size of a statement that takes any number of rows."""
 
 
 class PreparedRows:
@@ -95,16 +97,16 @@ class PreparedRows:
 
     Args:
         build: dialect name and the given rows -> the Core statement. Every given column must be used.
-        columns: names of the values in the order in which the caller's tuples hold them -> a column of the same type.
+        columns: names of the values in the order of the caller's tuples -> a column of the same type.
     """
 
     def __init__(self, build: Callable[[str, Given], ClauseElement], columns: Mapping[str, Column[Any]]) -> None:
         self._statements = {size: Prepared(*_sized(build, columns, size)) for size in (*_SIZES, _ALL)}
 
     def run(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Write all rows; nothing where there is none. No two may be about the same row of the table.
+        """Write all rows. Without rows, do nothing. No two rows may concern the same row of the table.
 
-        What a statement with RETURNING gives, in no order, values as the driver has them.
+        Returns the rows of a statement with RETURNING, in no order, with the driver's values.
         """
         if not rows:
             return []
@@ -130,7 +132,7 @@ def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...
 def _sized(
     build: Callable[[str, Given], ClauseElement], columns: Mapping[str, Column[Any]], size: int
 ) -> tuple[Callable[[str], ClauseElement], Sequence[str]]:
-    """How to build the statement for so many rows, and its parameters' order."""
+    """The statement for this number of rows, and the order of its parameters."""
     order = [f"{name}_{nth}" for nth in range(size) for name in columns] if size != _ALL else list(columns)
     return lambda dialect: build(dialect, _given(columns, size)), order
 
@@ -145,9 +147,9 @@ def _given(columns: Mapping[str, Column[Any]], size: int) -> Given:
 
 
 def insert_given(dialect: str, table: Table, given: Given) -> Any:
-    """INSERT of the given rows, named as the table's columns, to be ended with ON CONFLICT where that is wanted."""
+    """INSERT of the given rows, named as the table's columns. The caller may add ON CONFLICT."""
     rows = select(*given.values())
-    if dialect == "sqlite":  # whose parser would take ON CONFLICT for the ON of a join, were there no WHERE
+    if dialect == "sqlite":  # without WHERE, SQLite's parser takes ON CONFLICT for the ON of a join
         return sqlite.insert(table).from_select(list(given), rows.where(literal_column("1")))
     return postgresql.insert(table).from_select(list(given), rows)
 
@@ -158,7 +160,7 @@ def codec(conn: Connection) -> InstantCodec:
 
 
 def any_of(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """`column` is one of a list whose length the statement's text does not depend on. Fill it with `list_value`."""
+    """`column` is one of a list. The statement's text does not depend on the list's length. Fill it with `list_value`."""
     if dialect == "sqlite":
         return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
     return column == func.any(bindparam(name, type_=ARRAY(column.type)))

@@ -1,7 +1,7 @@
-"""How much a sender may send: one token bucket per sender for the whole cluster, charged in segments.
+"""How much a sender may send: one token bucket for each sender in the whole cluster, charged in segments.
 
-The dispatcher asks before it claims and charges what it claimed, in the same transaction; the row's lock keeps two nodes from
-spending the same tokens. A text of several segments may overdraw the bucket: the next one waits until it is paid for.
+The dispatcher asks before it claims, and charges the claimed texts in the same transaction. The row's lock prevents two nodes from
+spending the same tokens. A text of several segments may overdraw the bucket; the next text then waits until the bucket is positive.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from store.upsert import insert_into
 class Rate:
     """Attributes:
     per_second: segments.
-    burst: most segments that an idle sender has saved up; at least 1.
+    burst: the most segments that an idle sender can save up; at least 1.
     """
 
     per_second: float
@@ -32,7 +32,7 @@ class Allowance:
 
     Attributes:
         segments: whole segments; 0: wait.
-        ready_at: when at least one is there.
+        ready_at: when at least one segment is available.
     """
 
     segments: int
@@ -40,12 +40,12 @@ class Allowance:
 
 
 def allowance(conn: Connection, sender: str, rate: Rate, *, now: datetime) -> Allowance:
-    """Fill up the bucket and keep it to ourselves until the commit."""
+    """Refill the bucket, and lock it until the commit."""
     full = {"sender": sender, "tokens": rate.burst, "counted_at": now}
     conn.execute(insert_into(conn, rates).values(full).on_conflict_do_nothing())
     query = select(rates.c.tokens, rates.c.counted_at).where(rates.c.sender == sender).with_for_update()
     tokens, counted_at = conn.execute(query).one()
-    # A clock that was set back earns nothing; it does not take anything away either.
+    # A clock that was set back adds no tokens and removes none.
     earned = max(0.0, (now - counted_at).total_seconds()) * rate.per_second
     tokens = min(rate.burst, tokens + earned)
     conn.execute(update(rates).where(rates.c.sender == sender).values(tokens=tokens, counted_at=now))
@@ -54,5 +54,5 @@ def allowance(conn: Connection, sender: str, rate: Rate, *, now: datetime) -> Al
 
 
 def charge(conn: Connection, sender: str, segments: int) -> None:
-    """Spend; below zero is a debt. To be called after `allowance`, in its transaction."""
+    """Spend segments; the balance may become negative. Call it after `allowance`, in the same transaction."""
     conn.execute(update(rates).where(rates.c.sender == sender).values(tokens=rates.c.tokens - segments))

@@ -1,7 +1,8 @@
-"""What became of an attempt: every report is a conditional UPDATE by rank, so doubled, reversed and early ones are harmless.
+"""Record the result of an attempt. Each report is a conditional UPDATE by rank, so repeated, reordered and early reports do no
+harm.
 
-A report names the row and the attempt; one for another attempt changes nothing. States only climb (`outbox_row.RANK`), and
-`delivered` beats a failure that was reported before it. All functions return whether, or which, rows changed.
+A report names the row and the attempt; a report for another attempt changes nothing. States only rise (`outbox_row.RANK`), and
+`delivered` replaces a failure that was reported before. All functions return whether rows changed, or which.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from store.tables import gateway_forgets, outbox
 from store.upsert import insert_into
 
 POLL_AFTER: Final = timedelta(hours=1)
-"""Not final this long after it was accepted: the callback is lost, ask the gateway."""
+"""If a text is not final this long after it was accepted, the callback is lost: ask the gateway."""
 
 RESOLVE_AFTER: Final = timedelta(seconds=60)
 """Before this the gateway's own list may not show an ambiguous text yet."""
 
 POLL_FOR: Final = timedelta(days=3)
 RESOLVE_FOR: Final = timedelta(hours=24)
-"""What is not known by then will not become known; asking on would keep newer texts from being asked about."""
+"""A status that is unknown by then stays unknown. Asking longer would delay questions about newer texts."""
 
 _DAY: Final = timedelta(days=1)
 _ATTEMPTED: Final = (SmsState.SENDING, SmsState.UNKNOWN, SmsState.ACCEPTED, SmsState.SENT)
 
 
 class Acceptance(NamedTuple):
-    """The gateway took this attempt of a row, and calls it `message_id`."""
+    """The gateway took this attempt of a row and gave it the id `message_id`."""
 
     outbox_id: str
     attempt: int
@@ -43,8 +44,8 @@ class Acceptance(NamedTuple):
 
 
 def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> int:
-    """The gateway took these; how many rows changed. A callback may have come first: then only what it did not know is
-    filled in."""
+    """Record that the gateway took these; return how many rows changed. If a callback came first, only missing values are
+    added."""
     put = codec(conn).put
     changed = _ACCEPTED.run(conn, [(sent.outbox_id, sent.attempt, sent.message_id, put(at)) for sent in taken])
     for outbox_id, state, known_id in changed:
@@ -53,7 +54,7 @@ def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> 
 
 
 def refused(conn: Connection, outbox_id: str, attempt: int, *, code: int, at: datetime) -> bool:
-    """The gateway said no, for good: `failed`, with its code; nothing was created there."""
+    """Record a final refusal of the gateway: `failed`, with its code. Nothing was created there."""
     return _settle(
         conn,
         outbox_id,
@@ -68,12 +69,12 @@ def refused(conn: Connection, outbox_id: str, attempt: int, *, code: int, at: da
 def retry(
     conn: Connection, outbox_id: str, attempt: int, *, until: datetime, code: int | None = None, spent: bool = True
 ) -> bool:
-    """Due again at `until`: it certainly did not reach the gateway, or it failed on its way for a passing reason.
+    """Make it due again at `until`: it certainly did not reach the gateway, or its delivery failed for a temporary reason.
 
-    Not once the gateway is known to have taken it and has not said that it failed.
+    It changes nothing if the gateway is known to have taken the text and has not reported a failure.
 
     Args:
-        spent: False: it does not count as an attempt, and its number is used again. Only where nothing was created.
+        spent: False: it does not count as an attempt, and its number is used again. Only allowed if nothing was created.
     """
     before = (SmsState.SENDING, SmsState.UNKNOWN, SmsState.UNDELIVERED, SmsState.FAILED)
     again = {"state": SmsState.DUE.value, "next_attempt_at": until, "code": code, "final_at": None}
@@ -81,19 +82,19 @@ def retry(
 
 
 def resend(conn: Connection, outbox_id: str, attempt: int, *, until: datetime) -> bool:
-    """Due again at `until`, after the gateway's list showed nothing of it; False: a callback settled it meanwhile."""
+    """Make it due again at `until`, because the gateway's list does not contain it; False: a callback gave its result meanwhile."""
     return _settle(conn, outbox_id, attempt, (SmsState.UNKNOWN,), state=SmsState.DUE.value, next_attempt_at=until)
 
 
 def ambiguous(conn: Connection, outbox_id: str, attempt: int) -> bool:
-    """Nobody knows whether it was taken: `unknown`, to be looked up and never blindly repeated."""
+    """Record that it is unknown whether the gateway took it: `unknown`. It is looked up and never repeated without knowing."""
     return _settle(
         conn, outbox_id, attempt, (SmsState.SENDING,), state=SmsState.UNKNOWN.value, doubts=outbox.c.doubts + 1
     )
 
 
 def give_up(conn: Connection, outbox_id: str, attempt: int, *, reason: Reason, at: datetime) -> bool:
-    """A row that waits for a retry is not sent after all (expired, purged, canceled)."""
+    """Give up a row that waits for a retry (expired, purged, canceled)."""
     return _settle(
         conn, outbox_id, attempt, (SmsState.DUE,), state=SmsState.SUPPRESSED.value, reason=reason.value,
         next_attempt_at=None, final_at=at,
@@ -110,9 +111,9 @@ def advance_status(
     code: int | None = None,
     message_id: str | None = None,
 ) -> bool:
-    """A status from the gateway, by callback or by asking; False: it is no news, or of another attempt."""
+    """Record a status from the gateway, received by callback or by asking; False: it is not new, or of another attempt."""
     lower = [status.value for status, rank in RANK.items() if 0 < rank < RANK[state]]
-    if state is SmsState.DELIVERED:  # true whatever was decided meanwhile: a waiting retry is not needed any more
+    if state is SmsState.DELIVERED:  # true whatever was decided meanwhile: a waiting retry is no longer needed
         lower += [SmsState.DUE.value, SmsState.SUPPRESSED.value]
     final = state in FINAL
     changed = conn.execute(
@@ -135,7 +136,7 @@ def advance_status(
 
 
 def expire_leases(conn: Connection, now: datetime) -> list[str]:
-    """Attempts whose node never reported back: `unknown` from now on; their ids."""
+    """Make attempts `unknown` whose node reported no result in time. Return their ids."""
     return list(conn.execute(
         update(outbox)
         .where(outbox.c.state == SmsState.SENDING.value, outbox.c.lease_until <= now)
@@ -145,17 +146,18 @@ def expire_leases(conn: Connection, now: datetime) -> list[str]:
 
 
 def to_poll(conn: Connection, now: datetime, *, limit: int) -> list[OutboxRow]:
-    """Accepted texts without a final status after `POLL_AFTER`, asked about at most once in that time, for `POLL_FOR`."""
+    """Accepted texts without a final status after `POLL_AFTER`. Each is asked about once in that time at most, for `POLL_FOR`."""
     return _open(conn, (SmsState.ACCEPTED, SmsState.SENT), now, (POLL_AFTER, POLL_FOR), POLL_AFTER, limit)
 
 
 def to_resolve(conn: Connection, now: datetime, *, limit: int, every: timedelta = RESOLVE_AFTER) -> list[OutboxRow]:
-    """Texts of unknown fate, `RESOLVE_AFTER` after their attempt, looked up at most once in `every`, for `RESOLVE_FOR`."""
+    """Texts in state `unknown`, `RESOLVE_AFTER` after their attempt. Each is looked up once in `every` at most, for
+    `RESOLVE_FOR`."""
     return _open(conn, (SmsState.UNKNOWN,), now, (RESOLVE_AFTER, RESOLVE_FOR), every, limit)
 
 
 def checked(conn: Connection, ids: Collection[str], now: datetime) -> None:
-    """These were looked up at the gateway just now."""
+    """Record that these were looked up at the gateway now."""
     if ids:
         conn.execute(update(outbox).where(outbox.c.id.in_(list(ids))).values(checked_at=now))
 
@@ -174,7 +176,7 @@ def failures(conn: Connection, sender: str, code: int, since: datetime) -> int:
 
 
 def forget_attempt(conn: Connection, outbox_id: str, message_id: str, at: datetime) -> None:
-    """An earlier attempt of this row has come to its end at the gateway: delete it there as well."""
+    """Record that an earlier attempt of this row is finished at the gateway and must be deleted there too."""
     _forget_at_gateway(conn, outbox_id, SmsState.DELIVERED, message_id, at)
 
 
@@ -185,7 +187,7 @@ def by_message_id(conn: Connection, message_id: str) -> OutboxRow | None:
 
 
 def as_row(row: Any) -> OutboxRow:
-    """A mapping with the columns of `outbox` as a value."""
+    """An `OutboxRow` from a mapping with the columns of `outbox`."""
     columns = {name: row[name] for name in COLUMNS}
     typed = {"kind": KINDS[row["kind"]], "state": STATES[row["state"]], "reason": REASONS[row["reason"]]}
     return OutboxRow(**columns | typed)
@@ -195,14 +197,14 @@ def as_row(row: Any) -> OutboxRow:
 
 
 def to_forget(conn: Connection, now: datetime, *, limit: int) -> list[tuple[str, datetime]]:
-    """(message id, since) of finished texts that the gateway still keeps and that are to be deleted there now."""
+    """(message id, since) of finished texts that the gateway still keeps and that must be deleted there now."""
     of = gateway_forgets.c
     rows = conn.execute(select(of.sid, of.since).where(of.next_at <= now).order_by(of.next_at).limit(limit)).all()
     return [(message_id, since) for message_id, since in rows]
 
 
 def forget_unfinished(conn: Connection, now: datetime) -> None:
-    """Texts whose final status never came: what is asked about no longer is deleted at the gateway too."""
+    """Schedule the deletion at the gateway of texts without a final status that are no longer asked about."""
     of, owner = outbox.c, gateway_forgets.c.outbox
     waits = select(owner).where(owner == of.id).exists()
     stale = select(of.sid, of.id, literal(now, UtcDateTime()), literal(now, UtcDateTime())).where(
@@ -214,7 +216,7 @@ def forget_unfinished(conn: Connection, now: datetime) -> None:
 
 
 def forgotten(conn: Connection, message_id: str, at: datetime) -> None:
-    """It is gone there. The row says so when its last attempt's text is."""
+    """Record that a text was deleted at the gateway. The row is marked when the text of its last attempt is deleted."""
     owner = conn.execute(
         delete(gateway_forgets).where(gateway_forgets.c.sid == message_id).returning(gateway_forgets.c.outbox)
     ).scalar_one_or_none()
@@ -224,12 +226,12 @@ def forgotten(conn: Connection, message_id: str, at: datetime) -> None:
 
 
 def forget_later(conn: Connection, message_id: str, next_at: datetime) -> None:
-    """Not yet possible: try again then."""
+    """Record that the deletion is not possible yet: try again at `next_at`."""
     conn.execute(update(gateway_forgets).where(gateway_forgets.c.sid == message_id).values(next_at=next_at))
 
 
 def stop_forgetting(conn: Connection, message_id: str) -> None:
-    """Given up after the gateway's own retention; the row keeps saying that it is not known to be gone."""
+    """Give up after the gateway's own retention time. The row still shows that the deletion is not confirmed."""
     conn.execute(delete(gateway_forgets).where(gateway_forgets.c.sid == message_id))
 
 
@@ -265,7 +267,7 @@ def _open(
     every: timedelta,
     limit: int,
 ) -> list[OutboxRow]:
-    """Who has waited longest for a look comes first: many that are never found would keep the others from being found."""
+    """Rows that have waited longest for a lookup come first, so that texts which are never found do not delay the others."""
     of, (youngest, oldest) = outbox.c, ages
     rows = conn.execute(
         select(outbox)
