@@ -219,8 +219,8 @@ class Service:
         )
         self.dispatcher = Dispatcher(
             store=self.store, vault=self.vault, runtime_config=lambda: self.runtime_config, gateway=gateway, delivery=delivery,
-            clock=self.clock, node=self.node, executor=executor, in_flight=in_flight, journal=journal, metrics=self.metrics,
-            seconds=time.monotonic,
+            clock=self.clock, node=self.node, executor=executor, at_once=descriptors.gateway, in_flight=in_flight, journal=journal,
+            metrics=self.metrics, seconds=time.monotonic,
         )  # fmt: skip
         rotation = Rotation(store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics)
         rotation.started(now)

@@ -1,11 +1,14 @@
 """A due row's way to its outcome.
 
-    claim (one transaction: every re-check, state `sending`) ─> commit ─> still ours? ─> POST ─> commit what came of it
+    claim (one transaction: every re-check, state `sending`) ─> commit ─> still right? ─> POST ─> commit what came of it
 
-At most one create per claim, and none without a committed claim. What the gateway answers is judged by `notifier.outcomes`; an
-answer that leaves doubt makes the row `unknown`, which `carebell.outbound.reconciliation` resolves by asking, never by sending
-again. A crash between claim and answer ends as `unknown` too, when the lease is over. Where certainly nothing was created the
-row is due again, and the patient counts as not notified (`carebell.outbound.reopen`).
+At most one create per claim, and none without a committed claim. No more is claimed than can be posted at once, so after a crash
+no more texts are in doubt than requests were open: whatever is `sending` has its worker thread.
+
+What the gateway answers is judged by `notifier.outcomes`; an answer that leaves doubt makes the row `unknown`, which
+`carebell.outbound.reconciliation` resolves by asking, never by sending again. A crash between claim and answer ends as `unknown`
+too, when the lease is over. Where certainly nothing was created the row is due again, and the patient counts as not notified
+(`carebell.outbound.reopen`).
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
@@ -47,22 +51,22 @@ from store.vault import Vault
 LEASE: Final = timedelta(seconds=120)
 """Much longer than the gateway's time-out (10 s) and any queue of the worker threads. No create starts in its second half: a
 machine that was suspended in between must not send what another node has taken for lost."""
-BATCH: Final = 200
-"""Rows claimed at once: enough to keep the worker threads busy, few enough that no lease runs out in their queue."""
-
 _CLOCK_STEP: Final = timedelta(seconds=10)
 """A clock that goes back by more was set; what it had postponed before is due by the old time."""
+_FOLLOWS: Final = 0.005
+"""Seconds within which the next answer is waited for, to be recorded in the same transaction; short against a request."""
+_FOLLOWS_CLOSELY: Final = 0.001
+"""The same once a quarter of the worker threads are done: a gateway that answers at once is recorded in few transactions."""
 _NOTHING: Final = Round(claimed=(), suppressed=(), postponed=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """A create and what the gateway answered; `receipt` None: nothing was posted, because the row had changed or, with a
-    `failure`, because that could not be asked."""
+    """A create and what the gateway answered; `receipt` None: nothing was posted, because the row had changed or that could not
+    be asked."""
 
     claimed: Claimed
     receipt: Receipt | None
-    failure: Exception | None = None
     seconds: float = 0.0
 
 
@@ -70,8 +74,9 @@ class Dispatcher:
     """Sends what is due, tick by tick.
 
     Args:
-        offices: what the configuration means now.
-        executor: the worker threads that post.
+        runtime_config: what the configuration means now.
+        executor: the worker threads that post; it has `at_once` of them.
+        at_once: the most texts that are claimed and not recorded at any moment.
         seconds: a monotonic counter, for the log's milliseconds.
     """
 
@@ -86,6 +91,7 @@ class Dispatcher:
         clock: Clock,
         node: str,
         executor: Executor,
+        at_once: int,
         in_flight: InFlight,
         journal: Journal,
         metrics: Metrics,
@@ -99,6 +105,7 @@ class Dispatcher:
         self._clock = clock
         self._node = node
         self._executor = executor
+        self._at_once = at_once
         self._in_flight = in_flight
         self._journal = journal
         self._metrics = metrics
@@ -112,51 +119,96 @@ class Dispatcher:
 
     async def tick(self) -> int:
         """Claim and send until nothing more may leave now; how many texts the gateway took."""
-        taken = 0
-        while not self._ending.is_set():
-            found = await asyncio.to_thread(self._claim)
-            for row in found.suppressed:
-                self._delivery.log_suppressed(row)
-            if found.unreadable:
-                first = found.unreadable[0]
-                self._journal.emit(
-                    NumberUnreadable(
-                        environment=first.environment,
-                        appointment=first.reference,
-                        count=len(found.unreadable),
-                        next_at=first.next_attempt_at,
-                    )
-                )
-            if found.claimed:
-                taken += await asyncio.to_thread(self._post_all, found.claimed)
-            if len(found.claimed) + len(found.suppressed) + len(found.postponed) < BATCH:
+        return await asyncio.to_thread(self._send_due)
+
+    def _send_due(self) -> int:
+        """Claim for the worker threads that are free, record what they finished, and so on, until nothing is due or open.
+
+        A quarter of the threads must be free before the next claim, so that a claim is worth its transaction.
+
+        A database that fails now ends the claims and does not keep the others from being recorded; its first fault is raised at
+        the end. What could not be recorded is `unknown` when its lease is over.
+        """
+        finished: SimpleQueue[Future[Posted]] = SimpleQueue()
+        failures: list[Exception] = []
+        taken, open_requests, more = 0, 0, True
+        while True:
+            free = self._at_once - open_requests
+            if more and not failures and not self._ending.is_set() and 4 * free >= self._at_once:
+                claims, more = self._claim_next(free, failures)
+                sendable = self._last_look(claims, failures)
+                for claim in claims:
+                    task = self._executor.submit(self._post, claim, sendable=claim.row.id in sendable)
+                    task.add_done_callback(finished.put)
+                open_requests += len(claims)
+            if not open_requests:
+                if more and not failures and not self._ending.is_set():
+                    continue
                 break
+            done = self._gather(finished, open_requests)
+            open_requests -= len(done)
+            posted = [known for future in done if (known := _posted(future, failures)) is not None]
+            failures += self._record_all(posted)
+            taken += sum(isinstance(outcome.receipt, Accepted) for outcome in posted)
+        if failures:
+            raise failures[0]
         return taken
+
+    def _gather(self, finished: SimpleQueue[Future[Posted]], open_requests: int) -> list[Future[Posted]]:
+        """One or more that are finished, with those that follow them shortly."""
+        done = [finished.get()]
+        with suppress(Empty):
+            while len(done) < open_requests:
+                few = 4 * len(done) < self._at_once
+                done.append(finished.get(timeout=_FOLLOWS if few else _FOLLOWS_CLOSELY))
+        return done
+
+    def _claim_next(self, limit: int, failures: list[Exception]) -> tuple[Sequence[Claimed], bool]:
+        """Claim, and log what was decided otherwise; the claims, and whether more may be due."""
+        try:
+            claimed_round = self._claim(limit)
+        except Exception as error:  # what is open must still be recorded
+            failures.append(error)
+            return (), False
+        for row in claimed_round.suppressed:
+            self._delivery.log_suppressed(row)
+        if claimed_round.unreadable:
+            row = claimed_round.unreadable[0]
+            self._journal.emit(
+                NumberUnreadable(
+                    environment=row.environment,
+                    appointment=row.reference,
+                    count=len(claimed_round.unreadable),
+                    next_at=row.next_attempt_at,
+                )
+            )
+        decided = len(claimed_round.claimed) + len(claimed_round.suppressed) + len(claimed_round.postponed)
+        return claimed_round.claimed, decided >= limit
 
     # The claim
 
-    def _claim(self) -> Round:
+    def _claim(self, limit: int) -> Round:
         runtime_config, now = self._runtime_config(), self._clock.now()
         if not self._anything_due(now):
             return _NOTHING
         senders = {name: policy.environment.sms.sender for name, policy in runtime_config.policies.items()}
         with self._store.write() as conn:
             budgets = _Budgets(conn, runtime_config, set(senders.values()), now)
-            found = claim(
+            claimed_round = claim(
                 conn,
                 self._vault,
                 now,
                 node=self._node,
-                limit=BATCH,
+                limit=limit,
                 lease=LEASE,
                 senders=senders,
                 decide=SendPolicy(runtime_config, now, budgets),
                 recipient=lambda appointment: recipient_of(appointment, runtime_config),
             )
             budgets.charge()
-        if found.claimed:
-            self._in_flight.enter(one.row.appointment for one in found.claimed)
-        return found
+        if claimed_round.claimed:
+            self._in_flight.enter(claim.row.appointment for claim in claimed_round.claimed)
+        return claimed_round
 
     def _anything_due(self, now: datetime) -> bool:
         """Asked before the claim, so that an idle service writes nothing."""
@@ -170,43 +222,30 @@ class Dispatcher:
 
     # The gateway
 
-    def _post_all(self, claimed: Sequence[Claimed]) -> int:
-        """Post with the worker threads; commit what is finished while others are still under way.
+    def _last_look(self, claims: Sequence[Claimed], failures: list[Exception]) -> Collection[str]:
+        """The ids of those that nothing committed since their claim is against. The others are decided anew, perhaps elsewhere.
 
-        A database that fails now does not keep the others from being recorded; its first fault is raised at the end. What
-        could not be recorded is `unknown` when its lease is over.
+        Their appointments are in flight by now: what is committed after this look waits with its acknowledgement (`in_flight`).
         """
-        finished: SimpleQueue[Future[Posted]] = SimpleQueue()
-        for one in claimed:
-            self._executor.submit(self._post, one).add_done_callback(finished.put)
-        failures: list[Exception] = []
-        taken, left = 0, len(claimed)
-        while left:
-            done = [finished.get()]
-            while len(done) < left and not finished.empty():
-                done.append(finished.get())
-            left -= len(done)
-            posted = [known for future in done if (known := _posted(future, failures)) is not None]
-            failures += self._record_all(posted)  # raised below, when every answer had its chance
-            taken += sum(isinstance(one.receipt, Accepted) for one in posted)
-        if failures:
-            raise failures[0]
-        return taken
+        if not claims:
+            return ()
+        try:
+            with self._store.read() as conn:
+                return still_sendable(conn, claims)
+        except Exception as error:  # the database cannot be asked: nothing of them is posted
+            failures.append(error)
+            return ()
 
-    def _post(self, one: Claimed) -> Posted:
-        """One create, on a worker thread, right after the last look. An answer nobody foresaw leaves `unknown`."""
+    def _post(self, claim: Claimed, *, sendable: bool) -> Posted:
+        """One create, on a worker thread. An answer nobody foresaw leaves `unknown`."""
         began = self._seconds()
         receipt: Receipt | None = None
         try:
-            sms = self._last_look(one)
-        except Exception as error:  # the database cannot be asked: nothing was posted
-            self._in_flight.leave(one.row.appointment)
-            return Posted(claimed=one, receipt=None, failure=error)
-        try:
+            sms = self._sms(claim) if sendable and not self._ending.is_set() and self._in_time(claim) else None
             if sms is not None:
                 receipt = self._gateway.send(sms)
         except Exception as error:
-            row = one.row
+            row = claim.row
             self._journal.emit(
                 InternalError(
                     where="dispatcher", environment=row.environment, appointment=row.reference, trace=trace(error)
@@ -214,28 +253,22 @@ class Dispatcher:
             )
             receipt = Ambiguous(why="gateway_error")
         finally:
-            self._in_flight.leave(one.row.appointment)
-        return Posted(claimed=one, receipt=receipt, seconds=self._seconds() - began)
+            self._in_flight.leave(claim.row.appointment)
+        return Posted(claimed=claim, receipt=receipt, seconds=self._seconds() - began)
 
-    def _last_look(self, one: Claimed) -> Sms | None:
-        """The text, if nothing that was committed since the claim is against it; None: to be decided anew, perhaps elsewhere."""
-        if self._ending.is_set() or not self._in_time(one):
-            return None
-        with self._store.read() as conn:
-            ours = still_sendable(conn, [one])
-        return self._sms(one) if ours else None
-
-    def _in_time(self, one: Claimed) -> bool:
-        begins, ends = one.row.claimed_at, one.row.lease_until
+    def _in_time(self, claim: Claimed) -> bool:
+        begins, ends = claim.row.claimed_at, claim.row.lease_until
         return begins is not None and ends is not None and self._clock.now() - begins < (ends - begins) / 2
 
-    def _sms(self, one: Claimed) -> Sms | None:
-        runtime_config, row = self._runtime_config(), one.row
+    def _sms(self, claim: Claimed) -> Sms | None:
+        runtime_config, row = self._runtime_config(), claim.row
         policy = runtime_config.policies.get(row.environment)
         if policy is None or row.expires is None:
             return None
         valid_for = row.expires - self._clock.now()
-        return sms_of(row, one.appointment, policy, runtime_config.organization, to=one.recipient, valid_for=valid_for)
+        return sms_of(
+            row, claim.appointment, policy, runtime_config.organization, to=claim.recipient, valid_for=valid_for
+        )
 
     # What came of it
 
@@ -244,7 +277,7 @@ class Dispatcher:
         try:
             self._record(posted)
         except Exception as error:
-            groups = [posted] if is_transient(error) else [[one] for one in posted]
+            groups = [posted] if is_transient(error) else [[post] for post in posted]
         else:
             return []
         failures = []
@@ -258,38 +291,38 @@ class Dispatcher:
     def _record(self, posted: Sequence[Posted]) -> None:
         now = self._clock.now()
         with self._store.write() as conn:
-            for one in posted:
-                if one.receipt is None:
-                    self._delivery.not_posted(conn, one.claimed.row, now)
-            answers = [(one.claimed.row, one.receipt) for one in posted if one.receipt is not None]
+            for post in posted:
+                if post.receipt is None:
+                    self._delivery.not_posted(conn, post.claimed.row, now)
+            answers = [(post.claimed.row, post.receipt) for post in posted if post.receipt is not None]
             again = {row.id for row in self._delivery.settle(conn, answers, now)}
-            returned = [one.claimed for one in posted if one.receipt is None or one.claimed.row.id in again]
+            returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
             reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
-        for one in posted:
-            if isinstance(one.receipt, Accepted):
-                self._log_sent(one, one.receipt, now)
-            elif one.receipt is not None:
-                self._delivery.log_answer(one.claimed.row, one.receipt, one.claimed.recipient, now)
+        for post in posted:
+            if isinstance(post.receipt, Accepted):
+                self._log_sent(post, post.receipt, now)
+            elif post.receipt is not None:
+                self._delivery.log_answer(post.claimed.row, post.receipt, post.claimed.recipient, now)
 
-    def _log_sent(self, one: Posted, receipt: Accepted, now: datetime) -> None:
-        row = one.claimed.row
+    def _log_sent(self, post: Posted, receipt: Accepted, now: datetime) -> None:
+        row = post.claimed.row
         late = (now - row.due).total_seconds() if row.due is not None else 0.0
         metrics = self._metrics
         metrics.sms.labels(row.environment, row.kind.value, "accepted", "").inc()
         metrics.sms_segments.labels(row.environment).inc(row.segments or 0)
         metrics.sms_late_seconds.observe(max(late, 0.0))
-        metrics.gateway_seconds.observe(one.seconds)
+        metrics.gateway_seconds.observe(post.seconds)
         self._journal.emit(
             SmsSent(
                 identity=identity_of(row),
-                to=one.claimed.recipient.masked,
+                to=post.claimed.recipient.masked,
                 segments=row.segments,
                 attempt=row.attempts,
                 sid=receipt.message_id,
                 state=SmsState(receipt.status.value),
                 due=row.due,
                 late_seconds=round(late, 1),
-                milliseconds=round(one.seconds * 1000, 1),
+                milliseconds=round(post.seconds * 1000, 1),
                 sender=row.sender,
             )
         )
@@ -298,13 +331,10 @@ class Dispatcher:
 def _posted(future: Future[Posted], failures: list[Exception]) -> Posted | None:
     """What a worker thread gives back; None where it failed for a reason nobody foresaw: its text becomes `unknown`."""
     try:
-        posted = future.result()
+        return future.result()
     except Exception as error:
         failures.append(error)
         return None
-    if posted.failure is not None:
-        failures.append(posted.failure)
-    return posted
 
 
 def recipient_of(appointment: Appointment, runtime_config: RuntimeConfig) -> PhoneNumber | None:

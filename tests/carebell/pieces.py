@@ -58,6 +58,9 @@ BORN: Final = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 RESOLVED: Final = timedelta(minutes=5)
 """By then the gateway's list was asked more than once."""
 
+AT_ONCE = 50
+"""Worker threads, as the service has them."""
+
 
 @cache
 def identity() -> SenderIdentity:
@@ -188,7 +191,7 @@ def pieces(
         components.open_vault(loaded),
         components.open_database(loaded, upgrade=True),
     )
-    with setup(now=clock.now, file=log, terminal=StringIO()) as journal, ThreadPoolExecutor(4) as executor:
+    with setup(now=clock.now, file=log, terminal=StringIO()) as journal, ThreadPoolExecutor(AT_ONCE) as executor:
         yield _put_together(folder, clock, log, policies, vault, store, gateway, journal, executor, loaded)
         store.close()
 
@@ -218,7 +221,7 @@ def _put_together(
         delivery=delivery,
         dispatcher=Dispatcher(
             store=store, vault=vault, runtime_config=lambda: policies, gateway=gateway, delivery=delivery, clock=clock, node="n1",
-            executor=executor, in_flight=InFlight(), journal=journal, metrics=metrics, seconds=lambda: 0.0,
+            executor=executor, at_once=AT_ONCE, in_flight=InFlight(), journal=journal, metrics=metrics, seconds=lambda: 0.0,
         ),
         reconciliation=Reconciliation(
             store=store, vault=vault, runtime_config=lambda: policies, gateway=gateway, delivery=delivery, clock=clock,

@@ -1,4 +1,5 @@
-"""`carebell serve` with changes that no product build has: exits at named points, and leases that a test can wait for.
+"""`carebell serve` with changes that no product build has: exits at named points, leases that a test can wait for, and a
+gateway that stops answering.
 
     CAREBELL_TEST_EXIT=committed:7 python -m tests.faults.launch -c carebell.yaml --roles listener
 
@@ -12,15 +13,21 @@ import functools
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from notifier.gateway import Receipt, Sms
 
 EXIT: Final = "CAREBELL_TEST_EXIT"
 LEASE: Final = "CAREBELL_TEST_LEASE"
+STALL: Final = "CAREBELL_TEST_STALL"
+"""After so many texts the file gateway answers no more."""
 CODE: Final = 86
 """The exit status that says: at the point that was asked for."""
 
@@ -82,6 +89,20 @@ def shorten_leases(seconds: float) -> None:
     periodic.Pace.at_speed = classmethod(lambda cls, speed: quick)  # type: ignore[method-assign,assignment]
 
 
+def stall_gateway(after: int) -> None:
+    """The gateway takes `after` texts; whoever posts another one waits for its answer until the process ends."""
+    from notifier.file_gateway import FileGateway
+
+    send, asked = FileGateway.send, count(1)
+
+    def answer_no_more(gateway: FileGateway, sms: Sms) -> Receipt:
+        if next(asked) > after:
+            threading.Event().wait()
+        return send(gateway, sms)
+
+    FileGateway.send = answer_no_more  # type: ignore[method-assign,assignment]
+
+
 def main() -> None:
     """Change what the environment asks for, then serve."""
     wanted = os.environ.get(EXIT)
@@ -91,6 +112,9 @@ def main() -> None:
     lease = os.environ.get(LEASE)
     if lease is not None:
         shorten_leases(float(lease))
+    stall = os.environ.get(STALL)
+    if stall is not None:
+        stall_gateway(int(stall))
     from carebell.__main__ import main as carebell
 
     sys.argv = ["carebell", "serve", *sys.argv[1:]]

@@ -221,8 +221,8 @@ def test_a_create_does_not_start_when_its_claim_has_aged(service: Pieces, twilio
     """The machine was suspended between the claim and the POST; another node may have taken the row for lost."""
     claim = service.dispatcher._claim
 
-    def suspended() -> object:
-        found = claim()
+    def suspended(limit: int) -> object:
+        found = claim(limit)
         if found.claimed:
             service.step(timedelta(minutes=10))
         return found

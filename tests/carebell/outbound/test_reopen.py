@@ -48,8 +48,8 @@ def after_the_claim(service: Pieces, monkeypatch: pytest.MonkeyPatch, act: Calla
     """Do something once, when the next claim has committed and nothing was posted yet."""
     claim = service.dispatcher._claim
 
-    def claimed() -> Round:
-        found = claim()
+    def claimed(limit: int) -> Round:
+        found = claim(limit)
         if found.claimed:
             monkeypatch.undo()
             act()
@@ -128,10 +128,10 @@ def test_a_worker_that_breaks_keeps_no_other_text_from_being_recorded(
     service.step(MINUTE)
     post = service.dispatcher._post
 
-    def break_once(one: Claimed) -> Posted:
-        if one.row.reference == "other":
+    def break_once(claim: Claimed, *, sendable: bool) -> Posted:
+        if claim.row.reference == "other":
             raise RuntimeError("nobody foresaw this")
-        return post(one)
+        return post(claim, sendable=sendable)
 
     monkeypatch.setattr(service.dispatcher, "_post", break_once)
     with pytest.raises(RuntimeError, match="foresaw"):
@@ -165,7 +165,7 @@ def test_an_answer_that_cannot_be_recorded_keeps_no_other_from_being_recorded(
         return found
 
     monkeypatch.setattr(service.delivery, "settle", refuse_other)
-    posted = [service.dispatcher._post(one) for one in service.dispatcher._claim().claimed]
+    posted = [service.dispatcher._post(claim, sendable=True) for claim in service.dispatcher._claim(50).claimed]
     assert len(posted) == 2
     assert [type(failure) for failure in service.dispatcher._record_all(posted)] == [ValueError]
     assert booked(service) == {
