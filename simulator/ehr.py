@@ -211,6 +211,7 @@ def make_identity(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=days_before))
         .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
     )

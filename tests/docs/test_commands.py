@@ -1,0 +1,243 @@
+"""Every documented command is run, page by page, in the order in which a reader meets it, on loopback alone.
+
+What a page takes for granted (a folder made by `carebell init`, a message, the reader's own editor) is made by the page's
+`BEFORE`. What cannot be run stands under a comment in the page that says why; `NOT_RUN` counts these.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from docs.generate import DOCS
+from tests.docs.commands import blocks, script
+from tests.docs.test_pages import ROOT, WRITTEN
+from tests.story.json_gateway import TOKEN, running
+
+FOLDER: Final = "command carebell init clinic --demo && cd clinic"
+TEST_MESSAGE: Final = (
+    "sed 's/|LAMNA|APPTSMS|LAMNA|/|LAMNATST|APPTSMS|LAMNATST|/; s/|P|2/|T|2/' messages/1-S12-booked.hl7 > "
+)
+ONE_TEXT: Final = (
+    "carebell serve && command carebell send messages/1-S12-booked.hl7 --to 127.0.0.1:2575 "
+    "--key keys/production.key.pem --cert certs/production.cer"
+)
+
+BEFORE: Final[dict[str, dict[str, str]]] = {
+    "README.md": {"": "mkdir -p .venv/bin && touch .venv/bin/activate"},
+    "docs/tutorial/first-message.md": {},
+    "docs/how-to/backups.md": {
+        "": f"{FOLDER} && mkdir -m 0755 backup && {ONE_TEXT}",
+        "install -m 0600 backup/": "stop_service; mv backup/carebell-*.db backup/carebell-2026-11-21.db",
+    },
+    "docs/how-to/connect-epic.md": {"": f"{FOLDER} && {TEST_MESSAGE} one.hl7"},
+    "docs/how-to/http-gateway.md": {
+        "": f"{FOLDER} && {TEST_MESSAGE} booking.hl7 && cp keys/test.key.pem .",
+        "carebell check-config": (
+            "export CAREBELL_GATEWAY__KIND=http CAREBELL_GATEWAY__HTTP__URL=$GATEWAY"
+            " CAREBELL_GATEWAY__HTTP__TOKEN_FILE=gateway.token CAREBELL_GATEWAY__HTTP__PUBLIC_URL=http://127.0.0.1:8080"
+            " CAREBELL_GATEWAY__HTTP__WEBHOOK_SECRET_FILE=webhook.secret"
+        ),
+    },
+    "docs/how-to/postgresql.md": {"": FOLDER},
+    "docs/how-to/read-the-logs.md": {"": f"{FOLDER} && {ONE_TEXT}"},
+    "docs/how-to/reminder-intervals.md": {"": f"{FOLDER} && cp messages/1-S12-booked.hl7 booked.hl7"},
+    "docs/how-to/rotate-signing-key.md": {"": f"{FOLDER} && cp certs/production.cer certs/production-2028.cer"},
+    "docs/how-to/sign-messages.md": {
+        "": f"{FOLDER} && {TEST_MESSAGE} message.hl7 && cp {DOCS}/how-to/signing/* .",
+        "carebell verify signed.hl7": "cp carebell.cer certs/test.cer && carebell serve",
+    },
+    "docs/how-to/twilio.md": {
+        "": f"{FOLDER} && {TEST_MESSAGE} booking.hl7 && cp keys/test.key.pem .",
+        "carebell check-config": (
+            "export CAREBELL_GATEWAY__KIND=twilio CAREBELL_GATEWAY__TWILIO__ACCOUNT_SID=AC51b051b051b051b051b051b051b051b0"
+            " CAREBELL_GATEWAY__TWILIO__AUTH_TOKEN_FILE=twilio.token"
+            " CAREBELL_GATEWAY__TWILIO__API_BASE_URL=http://127.0.0.1:$TWILIO_PORT"
+            "; carebell simulator twilio -c carebell.yaml --port $TWILIO_PORT"
+        ),
+    },
+    "docs/explanation/forgetting.md": {"": f"{FOLDER} && command carebell db upgrade"},
+    "docs/reference/http-gateway.md": {"": "timestamp=1767225600 body='{}' secret=sesame"},
+}
+"""Page -> the beginning of a line -> what comes before it; the empty beginning is the page's own."""
+
+REFUSED: Final = {
+    "docs/tutorial/first-message.md": ("carebell send booked.hl7 --to 127.0.0.1:2575",),
+    "docs/how-to/backups.md": ("carebell keys drop-unreadable",),
+}
+"""Lines that answer 1, as the page says."""
+
+TYPED: Final = {
+    "docs/how-to/http-gateway.md": f"{TOKEN}\n",
+    "docs/how-to/twilio.md": "0123456789abcdef0123456789abcdef\n",
+    "docs/explanation/forgetting.md": "+12025550143\n",
+}
+
+SAYS: Final = {
+    "README.md": [r"^certs/production\.cer: accept$", r"1-S12-booked\.hl7: \S+: AA "],
+    "docs/tutorial/first-message.md": [
+        r"^certs/production\.cer: accept$", r"signed\.hl7 +AA ", r"goes +booking\n +booked: ", r"^signed\.hl7: FIRST0001: AA ",
+        r"^booked\.hl7: FIRST0001: AR SIG01 no ZSG segment", r"\*\*\*0143",
+    ],
+    "docs/how-to/backups.md": [r"^key 2 is in use, \d+ day keys were moved", r"^taken away: 1 day keys; 1 visits"],
+    "docs/how-to/connect-epic.md": [r"messages, 0 of them cannot be used", r"goes +booking"],
+    "docs/how-to/http-gateway.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],
+    "docs/how-to/postgresql.md": [r"the database is at version"],
+    "docs/how-to/read-the-logs.md": [r'"ready"', r"texts are held", r"texts leave again"],
+    "docs/how-to/reminder-intervals.md": [r"^trial\.yaml: good", r"goes +booking"],
+    "docs/how-to/rotate-signing-key.md": [r"^certs/production-2028\.cer: accept$"],
+    "docs/how-to/sign-messages.md": [r"^carebell\.cer: accept$", r"signed\.hl7 +AA ", r"signed\.hl7: \S+: AA "],
+    "docs/how-to/twilio.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],
+    "docs/explanation/forgetting.md": [r"^no visit keeps it$"],
+    "docs/reference/http-gateway.md": [hmac.digest(b"sesame", b"1767225600.{}", "sha256").hex()],
+}  # fmt: skip
+"""What the output must hold: a page's promise, not only exit code 0."""
+
+NOT_RUN: Final = {"README.md": 1, "docs/explanation/scaling.md": 1, "docs/how-to/postgresql.md": 1}
+
+RUN: Final = sorted(
+    page for page in WRITTEN if any(block.not_run is None for block in blocks((ROOT / page).read_text("utf-8")))
+)
+
+
+def test_every_page_with_commands_is_run() -> None:
+    assert set(RUN) == set(BEFORE) == set(SAYS)
+
+
+def test_what_is_not_run_is_counted_and_has_a_reason() -> None:
+    marked = {
+        page: reasons
+        for page in WRITTEN
+        if (
+            reasons := [
+                block.not_run for block in blocks((ROOT / page).read_text("utf-8")) if block.not_run is not None
+            ]
+        )
+    }
+    assert {page: len(reasons) for page, reasons in marked.items()} == NOT_RUN, marked
+    assert all(len(reason.split()) >= 3 for reasons in marked.values() for reason in reasons)
+
+
+def test_no_command_hides_in_a_block_without_a_language() -> None:
+    """Then nothing would know it for a command."""
+    unnamed = [
+        (page, line)
+        for page in WRITTEN
+        for fence, line in re.findall(r"^[ ]*```(\w*)\n[ ]*(\S[^\n]*)", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+        if not fence
+        and re.match(r"(?:\$ )?(?:carebell|openssl|make|sqlite3|curl|install|cp|cd|pip|apt|systemctl)\b", line)
+    ]
+    assert unnamed == []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _as_an_ordinary_account() -> list[str]:
+    """root opens files of any mode; without these capabilities it meets what a service's own account meets."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return []
+    words = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    possible = subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0
+    return words if possible else []
+
+
+def _run(page: str, folder: Path, gateway: str) -> str:
+    ports = {2575: _free_port(), 2576: _free_port(), 8080: _free_port()}
+    text = script(
+        (ROOT / page).read_text("utf-8"), before=BEFORE[page], refused=REFUSED.get(page, ()), ports=ports
+    )  # fmt: skip
+    (folder / "logs").mkdir()
+    (folder / "home").mkdir()
+    environment: Mapping[str, str] = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CAREBELL_")},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder / "home"), "LOGS": str(folder / "logs"), "COLUMNS": "160", "EDITOR": "true",
+        "CAREBELL_ENVIRONMENTS__PRODUCTION__LISTENER__PORT": str(ports[2575]),
+        "CAREBELL_ENVIRONMENTS__TEST__LISTENER__PORT": str(ports[2576]),
+        "CAREBELL_HTTP__PORT": str(ports[8080]), "GATEWAY": gateway, "TWILIO_PORT": str(_free_port()),
+    }  # fmt: skip
+    work = folder / "work"
+    work.mkdir()
+    done = subprocess.run(
+        [*_as_an_ordinary_account(), "bash", "-c", text],
+        cwd=work, env=environment, input=TYPED.get(page, ""), capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    logs = "".join(path.read_text("utf-8") for path in sorted((folder / "logs").iterdir()))
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{logs}"
+    assert "2025550143" not in done.stdout + done.stderr + logs
+    return done.stdout
+
+
+def _programs(page: str) -> list[str]:
+    text = "".join(block.commands for block in blocks((ROOT / page).read_text("utf-8")) if block.not_run is None)
+    named = {name for name in ("openssl", "sqlite3", "curl", "node", "tclsh", "java") if re.search(rf"\b{name} ", text)}
+    return sorted(name for name in {"bash", *named} if shutil.which(name) is None)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", RUN)
+def test_a_page_s_commands_do_what_it_says(page: str, tmp_path: Path) -> None:
+    absent = _programs(page)
+    if absent:
+        pytest.skip(f"{', '.join(absent)} not installed here")
+    with running() as gateway:
+        output = _run(page, tmp_path, gateway.url)
+    missing = [pattern for pattern in SAYS[page] if not re.search(pattern, output, re.MULTILINE)]
+    assert missing == [], output
+    work = tmp_path / "work"
+    for key in (*work.rglob("*.key"), *work.rglob("*.key.pem"), *work.rglob("*.token"), *work.rglob("*.secret")):
+        assert not stat.S_IMODE(key.stat().st_mode) & 0o077, f"{key} is open to others"
+    for database in (*work.rglob("*.db"), *work.rglob("*.db-wal")):
+        assert not stat.S_IMODE(database.stat().st_mode) & 0o077, f"{database} is open to others"
+    for certificate in work.rglob("*.cer"):
+        _is_for_signing_alone(certificate)
+
+
+def _is_for_signing_alone(certificate: Path) -> None:
+    """No authority's, and for signatures: whatever the documentation's commands, `init` and `--demo` made."""
+    from cryptography import x509
+
+    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    constraints = loaded.extensions.get_extension_for_class(x509.BasicConstraints)
+    usage = loaded.extensions.get_extension_for_class(x509.KeyUsage)
+    assert (constraints.critical, constraints.value.ca) == (True, False), certificate
+    assert usage.value.digital_signature, certificate
+    assert not usage.value.key_cert_sign, certificate
+
+
+def test_a_failing_command_fails_the_page(tmp_path: Path) -> None:
+    page = "```bash\necho first\nfalse\necho never\n```\n"
+    done = subprocess.run(
+        ["bash", "-c", script(page, before={}, refused=(), ports={})],
+        env={**os.environ, "LOGS": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "first\n")
+
+
+def test_the_reader_of_blocks() -> None:
+    page = (
+        "```yaml\nkey: 1\n```\n\n1. Text\n\n   ```bash\n   one \\\n       two\n   ```\n\n```text\nwords\n$ three\nanswer\n```\n\n"
+        "<!-- not run by the tests: needs the vendor's console -->\n```bash\nfour\n```\n"
+    )
+    assert [(block.line, block.commands, block.not_run) for block in blocks(page)] == [
+        (7, "one \\\n    two\n", None),
+        (12, "three\n", None),
+        (18, "four\n", "needs the vendor's console"),
+    ]
+    with pytest.raises(ValueError, match="no line of the page begins"):
+        script(page, before={"five": "true"}, refused=(), ports={})
