@@ -16,6 +16,7 @@ from carebell.environment_policy import RuntimeConfig
 from carebell.inbound.process import ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.outbound.in_flight import InFlight
+from carebell.outbound.silences import events_of
 from journal.events.messages import (
     AnswerUndelivered,
     ControlIdReused,
@@ -114,7 +115,7 @@ class MessageHandler:
     ) -> None:
         fault = stored.exception() if not stored.cancelled() else CommitFault("stopped")
         if reply.done():
-            self._undelivered(validated, peer, stored.result().answer if fault is None else None)
+            self._undelivered(validated, peer, stored.result() if fault is None else None)
             return
         if isinstance(fault, CommitFault):
             reply.set_result(self._fail(validated, fault, peer, began))
@@ -149,7 +150,7 @@ class MessageHandler:
         began: float,
     ) -> None:
         if reply.done():
-            self._undelivered(validated, peer, result.answer)
+            self._undelivered(validated, peer, result)
             return
         if result.name == "reused":
             reply.set_result(self._refuse(validated, result.answer, peer, began))
@@ -207,6 +208,7 @@ class MessageHandler:
                 number_fault=phone.why if isinstance(phone, BadPhone | UnreadablePhone) else None,
             )
         )
+        self._log_silences(result)
         reply.set_result(content)
 
     def _refuse(self, validated: ValidatedMessage, answer: Answer, peer: Peer, began: float) -> Reply:
@@ -258,9 +260,15 @@ class MessageHandler:
         )
         return content
 
-    def _undelivered(self, validated: ValidatedMessage, peer: Peer, answer: Answer | None) -> None:
-        """The sender hung up before its answer; `answer` None: there was none."""
-        code = self._acknowledgement(validated, answer)[0] if answer is not None else None
+    def _log_silences(self, result: ProcessingResult) -> None:
+        for event in events_of(result.silences, "message"):
+            self._journal.emit(event)
+
+    def _undelivered(self, validated: ValidatedMessage, peer: Peer, result: ProcessingResult | None) -> None:
+        """The sender hung up before its answer; `result` None: nothing was stored, and there was no answer."""
+        code = self._acknowledgement(validated, result.answer)[0] if result is not None else None
+        if result is not None:
+            self._log_silences(result)
         self._journal.emit(
             AnswerUndelivered(
                 environment=validated.environment, control_id=_control_id(validated), answer=code, peer=peer.address

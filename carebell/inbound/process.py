@@ -20,6 +20,7 @@ from typing import Final, Literal
 from carebell.environment_policy import EnvironmentPolicy
 from carebell.inbound.unit_of_work import UnitOfWork
 from carebell.inbound.validate import ValidatedMessage
+from carebell.outbound.silences import Silence
 from parser.ack import ACCEPTED, Answer
 from parser.event import Action, SchedulingEvent
 from scheduler.appointment import apply, create, doubtful_fields
@@ -45,6 +46,7 @@ class ProcessingResult:
             their way to the gateway, also where the message itself changed nothing (it may repeat one that did).
         reused: the control id had been used for another message, which configuration lets through.
         planned, withdrawn, suppressed: how many texts now wait, were taken back, are recorded as silences.
+        silences: texts that will not leave, taken back ones included, as far as that is news.
         doubtful: the fields that it decided although MSH-7 does not say whether it is newer than what was known.
     """
 
@@ -57,6 +59,7 @@ class ProcessingResult:
     planned: int = 0
     withdrawn: int = 0
     suppressed: int = 0
+    silences: tuple[Silence, ...] = ()
     doubtful: tuple[str, ...] = ()
 
 
@@ -166,10 +169,9 @@ class MessageProcessor:
                     name="older", answer=answer, appointment=reference, appointment_ids=unit.ids(event)
                 )
             change.appointment = after
-        for duplicate in duplicates:
-            change.merge(duplicate)
+        merged = [silence for duplicate in duplicates for silence in change.merge(duplicate)]
         unit.index(change)
-        planned, withdrawn, suppressed = change.replan(policy, event.received_at)
+        planned, withdrawn, suppressed, silences = change.replan(policy, event.received_at)
         return ProcessingResult(
             name="stored",
             answer=answer,
@@ -179,6 +181,7 @@ class MessageProcessor:
             planned=planned,
             withdrawn=withdrawn,
             suppressed=suppressed,
+            silences=(*merged, *silences),
             doubtful=doubtful,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from carebell.environment_policy import EnvironmentPolicy
+from carebell.outbound.silences import Silence, silences_of
 from parser.event import SchedulingEvent
 from scheduler.appointment import Appointment, AppointmentStatus, same_visit
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
@@ -27,8 +28,8 @@ class AppointmentChange:
         self.first = first
         self.touched = first
 
-    def replan(self, policy: EnvironmentPolicy, now: datetime) -> tuple[int, int, int]:
-        """Plan anew; how many texts now wait, were taken back, are recorded as silences."""
+    def replan(self, policy: EnvironmentPolicy, now: datetime) -> tuple[int, int, int, list[Silence]]:
+        """Plan anew; how many texts now wait, were taken back, are recorded as silences; and the silences that are new."""
         self.touched = True
         history = list(self.rows.values())
         replanned = policy.replan(self.appointment, history, now)
@@ -44,10 +45,10 @@ class AppointmentChange:
                 withdrawn += 1
             else:
                 suppressed += 1
-        return planned, withdrawn, suppressed
+        return planned, withdrawn, suppressed, silences_of(self.appointment, history, replanned.changes)
 
-    def merge(self, other: AppointmentChange) -> None:
-        """Two identities turned out to be one appointment: this one stays, the other ends and its waiting texts are taken back."""
+    def merge(self, other: AppointmentChange) -> list[Silence]:
+        """Two identities turned out to be one appointment: this one stays, the other ends. Gives its waiting texts, taken back."""
         self.moved_aliases |= other.known_aliases
         known_aliases = tuple(alias for alias in other.appointment.aliases if alias not in self.appointment.aliases)
         self.appointment = replace(self.appointment, aliases=self.appointment.aliases + known_aliases)
@@ -56,10 +57,15 @@ class AppointmentChange:
             window_revision=None, window_due=None, window_text=False,
         )  # fmt: skip
         other.touched = True
-        for row in list(other.rows.values()):
-            if row.state is SmsState.DUE:
-                taken = replace(row, state=SmsState.SUPPRESSED, reason=Reason.SUPERSEDED, expires=None)
-                other.rows[row.identity] = other.changes[row.identity] = taken
+        history = list(other.rows.values())
+        withdrawn = [
+            replace(row, state=SmsState.SUPPRESSED, reason=Reason.SUPERSEDED, expires=None)
+            for row in history
+            if row.state is SmsState.DUE
+        ]
+        for row in withdrawn:
+            other.rows[row.identity] = other.changes[row.identity] = row
+        return silences_of(other.appointment, history, withdrawn)
 
     def save(self, config_version: str) -> Save:
         known_aliases = self.known_aliases | self.moved_aliases

@@ -51,7 +51,14 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
             appointments += 1
             suppressed += one.suppressed
             if journal is not None:
-                journal.emit(PhoneForgotten(environment=one.environment, appointment=one.reference, reason="due"))
+                journal.emit(
+                    PhoneForgotten(
+                        environment=one.environment,
+                        appointment=one.reference,
+                        reason="due",
+                        suppressed=one.suppressed,
+                    )
+                )
         if len(page) < PAGE:
             break
     with store.write() as conn:

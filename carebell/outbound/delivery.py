@@ -5,14 +5,17 @@ The dispatcher, the webhooks and the aftercare all end here, so that a code mean
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from carebell.outbound.silences import Silence, events_of
+from journal.events import Event
 from journal.events.gateway import BreakerClosed, BreakerOpened, OptOutRecorded
 from journal.events.service import AlarmName, AlarmRaised
 from journal.events.shared import SmsIdentity
-from journal.events.sms import SmsFailed, SmsRetry, SmsStatus, SmsSuppressed, SmsUnknown
+from journal.events.sms import SilenceSource, SmsFailed, SmsRetry, SmsStatus, SmsSuppressed, SmsUnknown
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier import outcomes
@@ -59,27 +62,42 @@ def _scopes(row: OutboxRow) -> Scopes:
     return ((HoldScope.ENVIRONMENT, row.environment), (HoldScope.SENDER, row.sender or ""))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What came of answers to creates.
+
+    Attributes:
+        due_again: the rows for which nothing was created and that are due again.
+        events: to be logged after the commit (`DeliveryRecorder.log`): breakers, opt-outs and silences.
+    """
+
+    due_again: Sequence[OutboxRow]
+    events: Sequence[Event]
+
+
 class DeliveryRecorder:
-    """Writes outcomes; the commit is the caller's, and the log line is written after it.
+    """Writes outcomes. The commit is the caller's, who writes the log lines after it: one that is undone has none.
 
     Breakers: a text that was claimed after one opened is its probe; what was under way before moves nothing.
 
     Args:
-        drop_number: called, within the transaction, for a settled text whose number the gateway calls unusable.
+        drop_number: called, within the transaction, for a settled text whose number the gateway calls unusable; gives the texts
+            that will not leave for that.
     """
 
     def __init__(
         self,
         journal: Journal,
         metrics: Metrics,
-        drop_number: Callable[[Transaction, OutboxRow, datetime], None] = lambda conn, row, now: None,
+        drop_number: Callable[[Transaction, OutboxRow, datetime], list[Silence]] = lambda conn, row, now: [],
     ) -> None:
         self._journal = journal
         self._metrics = metrics
         self._drop_number = drop_number
 
-    def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
-        """The answers to creates; those rows for which nothing was created and that are due again."""
+    def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> Settled:
+        """Write the answers to creates."""
+        events: list[Event] = []
         taken = [(row, receipt) for row, receipt in answers if isinstance(receipt, Accepted)]
         receipts.accepted(
             conn, [Acceptance(row.id, row.attempts, receipt.message_id) for row, receipt in taken], at=now
@@ -90,13 +108,14 @@ class DeliveryRecorder:
                 receipts.advance_status(conn, row.id, row.attempts, state, at=now, message_id=receipt.message_id)
         if taken and holds.open_breakers(conn):
             for row, _ in taken:
-                self._probe_went_well(conn, row, now, by="create")
-        return [
+                self._probe_went_well(conn, row, now, events, by="create")
+        due_again = [
             row
             for row, receipt in answers
             if not isinstance(receipt, Accepted)
-            and self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now)
+            and self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now, events)
         ]
+        return Settled(due_again=due_again, events=events)
 
     def report(
         self,
@@ -107,18 +126,19 @@ class DeliveryRecorder:
         message_id: str | None,
         now: datetime,
     ) -> Callable[[], None]:
-        """A status by webhook or by asking; gives the function that writes the log line once it is committed."""
+        """Write a status that came by webhook or by asking; gives the function that writes its log lines after the commit."""
         if status is None:
             return _say_nothing
         state, code = SmsState(status.value), failure.code if failure is not None else None
         if not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, message_id=message_id):
             return _say_nothing
         outcome: Outcome | None = None
+        events: list[Event] = []
         if state is SmsState.DELIVERED:
-            self._probe_went_well(conn, row, now, by="delivery")
+            self._probe_went_well(conn, row, now, events, by="delivery")
         if state in (SmsState.UNDELIVERED, SmsState.FAILED) and failure is not None:
             outcome = outcomes.policy(failure, _context(row, now))
-            self._consequences(conn, row, outcome, now)
+            self._consequences(conn, row, outcome, now, events)
             if outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
                 receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
         failures = self._failures(conn, row, outcome, now) if outcome is not None and outcome.alert is Alert.RATE else 0
@@ -132,6 +152,7 @@ class DeliveryRecorder:
                 self._log_outcome(row, outcome, None)
             elif outcome is not None:
                 self._alert(row, outcome, failures)
+            self.log(events)
 
         return say
 
@@ -142,6 +163,11 @@ class DeliveryRecorder:
             if self._probes(conn, row, scope, name) is not None:
                 holds.probe_again(conn, scope, name, at=now)
 
+    def log(self, events: Iterable[Event]) -> None:
+        """Write what `settle` gave."""
+        for event in events:
+            self._journal.emit(event)
+
     def log_answer(self, row: OutboxRow, receipt: Receipt, to: PhoneNumber, now: datetime) -> None:
         """The line of a create that was not accepted."""
         self._log_outcome(row, outcomes.policy(receipt, _context(row, now)), to)
@@ -149,9 +175,10 @@ class DeliveryRecorder:
     def log_suppressed(self, row: OutboxRow) -> None:
         """The line of a text that the claim found not to leave."""
         self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
-        self._journal.emit(SmsSuppressed(identity=identity_of(row), reason=row.reason, due=row.due))
+        self._journal.emit(_suppressed(row, row.reason, "claim"))
 
-    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> bool:
+    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> bool:
+        """Write one outcome; whether the text is due again. What else it brings about is added to `events`."""
         again = False
         match outcome.action:
             case DeliveryAction.UNKNOWN:
@@ -167,20 +194,22 @@ class DeliveryRecorder:
             case DeliveryAction.FAILED | DeliveryAction.ACCEPTED:
                 receipts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
                 if outcome.breaker is None:
-                    self._probe_was_refused(conn, row, outcome, now)
-        self._consequences(conn, row, outcome, now)
+                    self._probe_was_refused(conn, row, outcome, now, events)
+        self._consequences(conn, row, outcome, now, events)
         return again
 
-    def _consequences(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
-        """For other texts than this one."""
-        self._trip(conn, row, outcome, now)
-        self._opt_out(conn, row, outcome, now)
+    def _consequences(
+        self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]
+    ) -> None:
+        """What an outcome means for other texts than this one."""
+        self._trip(conn, row, outcome, now, events)
+        self._opt_out(conn, row, outcome, now, events)
         if outcome.invalid_number:
-            self._drop_number(conn, row, now)
+            events += events_of(self._drop_number(conn, row, now), "invalid_number")
 
     # Breakers
 
-    def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+    def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> None:
         if outcome.breaker is None:
             return
         scope, name = outcome.breaker, dict(_scopes(row))[outcome.breaker]
@@ -190,9 +219,7 @@ class DeliveryRecorder:
         failed = -1 if known is None else known.probes
         probe_at = now + PROBES[min(failed + 1, len(PROBES) - 1)]
         if holds.trip(conn, scope, name, code=outcome.code or 0, at=now, probe_at=probe_at):
-            self._journal.emit(
-                BreakerOpened(scope=scope, environment=row.environment, sender=row.sender, code=outcome.code)
-            )
+            events.append(BreakerOpened(scope=scope, environment=row.environment, sender=row.sender, code=outcome.code))
 
     def _probes(self, conn: Transaction, row: OutboxRow, scope: HoldScope, name: str) -> Breaker | None:
         """The open breaker that this text was let through to try; None: it left before, or nothing is open."""
@@ -201,15 +228,23 @@ class DeliveryRecorder:
         return known if late else None
 
     def _probe_went_well(
-        self, conn: Transaction, row: OutboxRow, now: datetime, *, by: Literal["create", "delivery"]
+        self,
+        conn: Transaction,
+        row: OutboxRow,
+        now: datetime,
+        events: list[Event],
+        *,
+        by: Literal["create", "delivery"],
     ) -> None:
         """Close what this text tried. Where deliveries failed, that a create is taken proves nothing."""
         for scope, name in _scopes(row):
             tried = self._probes(conn, row, scope, name)
             if tried is not None and (by == "delivery" or not failure_of(tried.code).of_delivery):
-                self._close(conn, row, scope, tried, now)
+                self._close(conn, row, scope, tried, now, events)
 
-    def _probe_was_refused(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+    def _probe_was_refused(
+        self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]
+    ) -> None:
         """A probe was refused for what it is itself: that says who we are was accepted, and by an opt-out our sender too.
 
         A number that is none may be refused before the sender is looked at; then the next text tries.
@@ -220,16 +255,22 @@ class DeliveryRecorder:
                 continue
             proven = not failure_of(tried.code).of_delivery and (scope is HoldScope.ENVIRONMENT or outcome.opt_out)
             if proven:
-                self._close(conn, row, scope, tried, now)
+                self._close(conn, row, scope, tried, now, events)
             else:
                 holds.probe_again(conn, scope, name, at=now)
 
-    def _close(self, conn: Transaction, row: OutboxRow, scope: HoldScope, breaker: Breaker, now: datetime) -> None:
+    def _close(
+        self,
+        conn: Transaction,
+        row: OutboxRow,
+        scope: HoldScope,
+        breaker: Breaker,
+        now: datetime,
+        events: list[Event],
+    ) -> None:
         if holds.reset(conn, breaker.scope, breaker.name):
             seconds = round((now - breaker.opened_at).total_seconds(), 1)
-            self._journal.emit(
-                BreakerClosed(scope=scope, environment=row.environment, sender=row.sender, seconds=seconds)
-            )
+            events.append(BreakerClosed(scope=scope, environment=row.environment, sender=row.sender, seconds=seconds))
 
     def _failures(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> int:
         """How many texts of this sender failed with this code lately."""
@@ -237,13 +278,11 @@ class DeliveryRecorder:
             return 0
         return receipts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN)
 
-    def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> None:
+    def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> None:
         if not outcome.opt_out or row.phone_key is None or row.sender is None:
             return
         if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="refusal", since=now)):
-            self._journal.emit(
-                OptOutRecorded(environment=row.environment, sender=row.sender, to=None, source="refusal")
-            )
+            events.append(OptOutRecorded(environment=row.environment, sender=row.sender, to=None, source="refusal"))
 
     def _log_outcome(self, row: OutboxRow, outcome: Outcome, to: PhoneNumber | None) -> None:
         state = {
@@ -270,7 +309,7 @@ class DeliveryRecorder:
                 )
             )
         elif outcome.action is DeliveryAction.EXPIRED:
-            self._journal.emit(SmsSuppressed(identity=identity_of(row), reason=Reason.EXPIRED, due=row.due))
+            self._journal.emit(_suppressed(row, Reason.EXPIRED, "gateway"))
         else:
             self._journal.emit(
                 SmsFailed(
@@ -308,6 +347,10 @@ class DeliveryRecorder:
 
 def _context(row: OutboxRow, now: datetime) -> Context:
     return Context(kind=row.kind, attempt=row.attempts, now=now, expires=row.expires or now)
+
+
+def _suppressed(row: OutboxRow, reason: Reason, source: SilenceSource) -> SmsSuppressed:
+    return SmsSuppressed(identity=identity_of(row), revision=row.revision, reason=reason, due=row.due, source=source)
 
 
 def _say_nothing() -> None:

@@ -30,6 +30,7 @@ from carebell.outbound.in_flight import InFlight
 from carebell.outbound.render import sms_of
 from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.send_policy import Budgets, SendPolicy
+from carebell.outbound.silences import events_of
 from journal.events.service import InternalError
 from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
@@ -295,14 +296,17 @@ class Dispatcher:
                 if post.receipt is None:
                     self._delivery.not_posted(conn, post.claimed.row, now)
             answers = [(post.claimed.row, post.receipt) for post in posted if post.receipt is not None]
-            again = {row.id for row in self._delivery.settle(conn, answers, now)}
+            settled = self._delivery.settle(conn, answers, now)
+            again = {row.id for row in settled.due_again}
             returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
-            reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
+            silences = reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
         for post in posted:
             if isinstance(post.receipt, Accepted):
                 self._log_sent(post, post.receipt, now)
             elif post.receipt is not None:
                 self._delivery.log_answer(post.claimed.row, post.receipt, post.claimed.recipient, now)
+        self._delivery.log(settled.events)
+        self._delivery.log(events_of(silences, "given_back"))
 
     def _log_sent(self, post: Posted, receipt: Accepted, now: datetime) -> None:
         row = post.claimed.row

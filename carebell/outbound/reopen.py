@@ -16,10 +16,11 @@ from datetime import datetime
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.replan import replan
+from carebell.outbound.silences import Silence, silences_of
 from scheduler.appointment import Appointment
 from scheduler.policy import Policy
 from scheduler.sms import SmsKind, SmsState
-from store.appointment_repository import StoredAppointment, load, save
+from store.appointment_repository import Save, StoredAppointment, load, save
 from store.claims import Claimed
 from store.engine import Transaction
 from store.vault import Vault
@@ -27,19 +28,28 @@ from store.vault import Vault
 
 def reopen_windows(
     conn: Transaction, vault: Vault, runtime_config: RuntimeConfig, returned: Sequence[Claimed], now: datetime
-) -> None:
-    """Take back that the patients of these texts were notified. Their rows are due again already; the commit is the caller's."""
+) -> list[Silence]:
+    """Take back that the patients of these texts were notified. Their rows are due again already; the commit is the caller's.
+
+    Gives the texts that will not leave by the new plan.
+    """
     closed_by = {
         claim.row.appointment: claim
         for claim in returned
         if claim.row.revision == claim.appointment.window_revision and claim.row.kind is not SmsKind.REMINDER
     }
-    saves = [
-        replan(_reopened(stored, closed_by[appointment_id], policy), policy, now)
-        for appointment_id, stored in load(conn, vault, set(closed_by), now, lock=True).items()
-        if (policy := runtime_config.policies.get(stored.appointment.environment)) is not None
-    ]
+    saves: list[Save] = []
+    silences: list[Silence] = []
+    for appointment_id, stored in load(conn, vault, set(closed_by), now, lock=True).items():
+        policy = runtime_config.policies.get(stored.appointment.environment)
+        if policy is None:
+            continue
+        reopened = _reopened(stored, closed_by[appointment_id], policy)
+        planned_anew = replan(reopened, policy, now)
+        saves.append(planned_anew)
+        silences += silences_of(planned_anew.appointment, reopened.history, planned_anew.changes)
     save(conn, vault, saves, [], now)
+    return silences
 
 
 def _reopened(stored: StoredAppointment, returned: Claimed, policy: EnvironmentPolicy) -> StoredAppointment:

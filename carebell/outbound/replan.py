@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from carebell.environment_policy import EnvironmentPolicy
+from carebell.outbound.silences import events_of, silences_of
 from journal.events.configuration import Replanned
 from journal.logs import Journal
 from scheduler.clock import Clock
@@ -60,6 +61,12 @@ def replan_environment(
                 if (replanned := replan(stored, policy, now)).changes or replanned.appointment != stored.appointment
             ]
             save(conn, vault, saves, [], now)
+        histories = {stored.appointment.id: stored.history for stored in page}
+        for planned_anew in saves:
+            history = histories[planned_anew.appointment.id]
+            silences = silences_of(planned_anew.appointment, history, planned_anew.changes)
+            for event in events_of(silences, "configuration"):
+                journal.emit(event)
         rows = [row for replanned in saves for row in replanned.changes]
         planned += sum(row.state is SmsState.DUE for row in rows)
         withdrawn += sum(row.state is SmsState.SUPPRESSED for row in rows)

@@ -9,11 +9,13 @@ from journal.events.shared import Trace
 
 @event(logging.INFO)
 class PhoneForgotten(Event):
-    """An appointment's number is deleted: the appointment started, ended or was cancelled."""
+    """An appointment's number is deleted: the appointment started, ended or was cancelled. `suppressed` of its texts still waited
+    and do not leave (`purged`)."""
 
     environment: str
     appointment: str
     reason: Literal["due"]
+    suppressed: int
 
 
 @event(logging.INFO)

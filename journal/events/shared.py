@@ -28,13 +28,13 @@ NO_TRACE = Trace(exception=None, frames=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsIdentity(FieldGroup):
-    """Which text a line is about."""
+    """Which text a line is about. `sms` None: a text that was never to leave and has no id yet."""
 
     environment: str
     appointment: str
     kind: SmsKind
     rule: str
-    sms: str
+    sms: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from journal.events.base import Event, event
 from journal.events.shared import SmsIdentity
 from scheduler.sms import Reason, SmsState
 
+SilenceSource = Literal["message", "configuration", "invalid_number", "given_back", "claim", "gateway"]
+
 
 @event(logging.INFO, "Nothing to do. `sms_status` tells whether it arrived.")
 class SmsSent(Event):
@@ -27,11 +29,15 @@ class SmsSent(Event):
 
 @event(logging.INFO, "Nothing to do. docs/reference explains each reason.")
 class SmsSuppressed(Event):
-    """A planned text does not leave, for the reason given."""
+    """A text does not leave, for the reason given. `source` tells when that was decided: when a message was planned (`message`),
+    after a change of the configuration (`configuration`), when the number was found unusable (`invalid_number`), when a text that
+    did not leave was planned again (`given_back`), at its time (`claim`), or by the gateway's answer (`gateway`)."""
 
     identity: SmsIdentity
+    revision: int
     reason: Reason
     due: datetime | None
+    source: SilenceSource
 
 
 @event(

@@ -194,6 +194,7 @@ def pieces(
     with setup(now=clock.now, file=log, terminal=StringIO()) as journal, ThreadPoolExecutor(AT_ONCE) as executor:
         yield _put_together(folder, clock, log, policies, vault, store, gateway, journal, executor, loaded)
         store.close()
+        assert journal.dropped == {}
 
 
 def _put_together(

@@ -24,6 +24,7 @@ from journal.metrics import Metrics
 from listener.client import MllpClient
 from notifier.gateway import Gateway
 from scheduler.clock import SteppingClock
+from scheduler.sms import Reason, SmsState
 from store import appointments, outbox
 from store.tables import metadata
 from tests.story.folder import CLOCK, load, texts
@@ -122,6 +123,19 @@ class Clinic:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return [line for line in lines if name is None or line["event"] == name]
 
+    def silences_without_a_line(self) -> list[tuple[object, ...]]:
+        """Texts that did not leave and of which the log does not say why; what is withdrawn with a number is one line for all."""
+        names = ("environment", "appointment", "kind", "rule", "revision", "reason")
+        logged = {tuple(line[name] for name in names) for line in self.events("sms_suppressed")}
+        with self.service.store.read() as conn:
+            rows = list(outbox.rows(conn, state=SmsState.SUPPRESSED))
+        silences = [
+            (row.environment, row.reference, row.kind.value, row.rule, row.revision, row.reason.value)
+            for row in rows
+            if row.reason is not Reason.PURGED
+        ]
+        return [silence for silence in silences if silence not in logged]
+
     async def until(self, happened: Callable[[], bool]) -> None:
         """Wait for what the service does by itself."""
         async with asyncio.timeout(PATIENCE):
@@ -185,8 +199,11 @@ async def opened(
             gateway=gateway,
         )  # fmt: skip
         await service.start()
+        clinic = Clinic(folder=configuration.parent, service=service, clock=clock, terminal=terminal)
         try:
-            yield Clinic(folder=configuration.parent, service=service, clock=clock, terminal=terminal)
+            yield clinic
+            if level <= logging.INFO:
+                assert clinic.silences_without_a_line() == []
         finally:
             await service.stop()
         assert journal.dropped == {}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from carebell.outbound.delivery import Settled
 from carebell.outbound.dispatcher import Posted
 from notifier.gateway import Receipt
 from scheduler.sms import SmsKind, SmsState
@@ -49,11 +50,11 @@ def after_the_claim(service: Pieces, monkeypatch: pytest.MonkeyPatch, act: Calla
     claim = service.dispatcher._claim
 
     def claimed(limit: int) -> Round:
-        found = claim(limit)
-        if found.claimed:
+        round_of_claims = claim(limit)
+        if round_of_claims.claimed:
             monkeypatch.undo()
             act()
-        return found
+        return round_of_claims
 
     monkeypatch.setattr(service.dispatcher, "_claim", claimed)
 
@@ -106,6 +107,7 @@ def test_a_change_taken_back_between_claim_and_post_is_no_news(
     assert service.tick() == 0
     assert kinds(twilio) == [("booked", "12")]
     assert ("updated", "suppressed", "no_visible_change") in service.texts()
+    assert service.events("sms_suppressed", reason="no_visible_change", source="given_back") == 2  # both windows
 
 
 def test_what_was_claimed_when_the_service_ends_is_due_again_untried(
@@ -158,11 +160,11 @@ def test_an_answer_that_cannot_be_recorded_keeps_no_other_from_being_recorded(
     two_due(service)
     settle = service.delivery.settle
 
-    def refuse_other(conn: Any, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
-        found = settle(conn, answers, now)
+    def refuse_other(conn: Any, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> Settled:
+        settled = settle(conn, answers, now)
         if any(row.reference == "other" for row, _ in answers):
             raise ValueError("this row cannot be written")
-        return found
+        return settled
 
     monkeypatch.setattr(service.delivery, "settle", refuse_other)
     posted = [service.dispatcher._post(claim, sendable=True) for claim in service.dispatcher._claim(50).claimed]
@@ -181,12 +183,12 @@ def test_answers_that_met_a_deadlock_are_recorded_all_the_same(
     settle = service.delivery.settle
     met: list[Any] = []
 
-    def deadlock_once(conn: Any, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> list[OutboxRow]:
-        found = settle(conn, answers, now)
+    def deadlock_once(conn: Any, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> Settled:
+        settled = settle(conn, answers, now)
         if not met:
             met.append(answers)
             raise StoreFault("STORE_LOCKED")
-        return found
+        return settled
 
     monkeypatch.setattr(service.delivery, "settle", deadlock_once)
     assert (service.tick(), len(met)) == (2, 1)
