@@ -113,7 +113,22 @@ def environment_policy(loaded: Loaded, name: str) -> EnvironmentPolicy:
     sms = environment.sms
     templates = TemplateSet.build(loaded.templates[name].texts)
     shown = frozenset[str]().union(*placeholders_used(templates).values())
-    numbers = NumberRules(
+    return EnvironmentPolicy(
+        name=name,
+        environment=environment,
+        rules=rules_for(environment, loaded.field_maps[name], wants_name="patient_name" in shown),
+        answers=AnswerTable(loaded.answer_rows, environment.answers),
+        planning=Policy(sms=sms, shown=tuple(sorted(shown))),
+        numbers=number_rules(environment),
+        templates=templates,
+        config_version=loaded.version,
+    )
+
+
+def number_rules(environment: Environment) -> NumberRules:
+    """Who may be texted by an environment's configuration."""
+    sms = environment.sms
+    return NumberRules(
         kind=environment.kind,
         countries=frozenset(sms.countries),
         landline=sms.landline,
@@ -121,14 +136,4 @@ def environment_policy(loaded: Loaded, name: str) -> EnvironmentPolicy:
         force_to=None if sms.force_to is None else PhoneNumber(sms.force_to),
         consented=sms.consent.organization_allows_sending and sms.consent.attendees_have_consented,
         approved=sms.approved,
-    )
-    return EnvironmentPolicy(
-        name=name,
-        environment=environment,
-        rules=rules_for(environment, loaded.field_maps[name], wants_name="patient_name" in shown),
-        answers=AnswerTable(loaded.answer_rows, environment.answers),
-        planning=Policy(sms=sms, shown=tuple(sorted(shown))),
-        numbers=numbers,
-        templates=templates,
-        config_version=loaded.version,
     )

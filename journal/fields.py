@@ -17,6 +17,7 @@ FIELDS: Final[dict[str, str]] = {
     "appointment": "the appointment's id as the hospital's staff know it (SCH-2, else SCH-1, else PV1-19)",
     "appointments": "how many appointments",
     "attempt": "1 for the first attempt to send this text",
+    "cap": "which of `sms.caps` the number has reached",
     "code": "a stable code: ours (SIG01 ... TYPE, FIELD, VALUE) for messages, the gateway's error code for texts",
     "configuration": "version of the configuration in force: a short hash",
     "connections": "how many connections",

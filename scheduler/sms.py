@@ -45,6 +45,13 @@ class Reason(StrEnum):
     NOT_BOOKED = "not_booked"  # waitlisted, pending, held or blocked; not in sms.md
 
 
+class Cap(StrEnum):
+    """Which of `sms.caps` a text would have passed; the values are its keys."""
+
+    PER_DAY = "per_day"
+    PER_WEEK = "per_week"
+
+
 class HoldScope(StrEnum):
     """Which texts a hold or an open breaker stops. A breaker never has the scope `all`."""
 

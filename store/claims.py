@@ -12,17 +12,17 @@ of a row is locked because a message is being stored, the row is left for the ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, case, func, literal_column, null, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal_column, null, or_, select
 from sqlalchemy.sql import ClauseElement
 
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
-from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
 from store.appointment_repository import load, resave
 from store.holds import probe, read_blocks
 from store.optouts import EVERY_SENDER, opted_out
@@ -77,10 +77,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppress:
-    """Decision: never send it, with the reason. `appointment` as in `Send`."""
+    """Decision: never send it, with the reason. `appointment` as in `Send`; `cap`: which one, where that is the reason."""
 
     reason: Reason
     appointment: Appointment | None = None
+    cap: Cap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +115,14 @@ class Round:
 
     Attributes:
         unreadable: those of `postponed` whose appointment has values that no existing key can decrypt.
+        caps: of `suppressed`, by id: which cap, where that is the reason.
     """
 
     claimed: tuple[Claimed, ...]
     suppressed: tuple[OutboxRow, ...]
     postponed: tuple[OutboxRow, ...]
     unreadable: tuple[OutboxRow, ...] = ()
+    caps: Mapping[str, Cap] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -191,7 +194,7 @@ def claim(
     outcome.write(conn, vault)
     return Round(
         claimed=tuple(outcome.claimed), suppressed=tuple(outcome.suppressed), postponed=tuple(outcome.postponed),
-        unreadable=tuple(unreadable),
+        unreadable=tuple(unreadable), caps=outcome.caps,
     )  # fmt: skip
 
 
@@ -243,6 +246,7 @@ class _Outcome:
         self.suppressed: list[OutboxRow] = []
         self.postponed: list[OutboxRow] = []
         self.closed: dict[str, Appointment] = {}
+        self.caps: dict[str, Cap] = {}
 
     def take(self, candidate: ClaimCandidate, decision: Decision, appointment: Appointment, key: str | None) -> None:
         row = candidate.row
@@ -252,6 +256,8 @@ class _Outcome:
             self.suppressed.append(replace(
                 row, state=SmsState.SUPPRESSED, reason=decision.reason, next_attempt_at=None, final_at=self.now
             ))  # fmt: skip
+            if decision.cap is not None:
+                self.caps[row.id] = decision.cap
         else:
             sending = replace(
                 row, state=SmsState.SENDING, attempts=row.attempts + 1, next_attempt_at=None, lease_until=self.lease_until,
@@ -297,6 +303,17 @@ class _Taken:
         self.counts[key] = (day + 1, week + 1)
 
 
+def taken_texts(conn: Connection, keys: Collection[str], since: datetime) -> dict[str, list[datetime]]:
+    """When each number's texts since then were claimed, as far as they count for the caps: phone key -> instants, UTC."""
+    of = outbox.c
+    texts: dict[str, list[datetime]] = {key: [] for key in keys}
+    wanted = select(of.phone_key, of.claimed_at).where(of.claimed_at > since, of.phone_key.is_not(None), _is_taken())
+    for key, claimed_at in conn.execute(wanted.order_by(of.claimed_at)):
+        if key in texts:
+            texts[key].append(claimed_at)
+    return texts
+
+
 def _due(conn: Connection, now: datetime, environments: tuple[str, ...], limit: int) -> list[OutboxRow]:
     instants = codec(conn)
     rows = _DUE.fetch(conn, (instants.put(now), list_value(conn, environments), limit)) if environments else ()
@@ -318,17 +335,19 @@ def _due_statement(dialect: str) -> ClauseElement:
     )
 
 
+def _is_taken() -> ColumnElement[bool]:
+    """What the gateway accepted, or may have."""
+    refused: list[Any] = [literal_column(f"'{state.value}'") for state in (SmsState.DUE, SmsState.SUPPRESSED)]
+    return outbox.c.state.not_in(refused) & ((outbox.c.state != literal_column("'failed'")) | outbox.c.sid.is_not(None))
+
+
 def _counts_statement(dialect: str) -> ClauseElement:
     at = outbox.c.claimed_at
-    refused: list[Any] = [literal_column(f"'{state.value}'") for state in (SmsState.DUE, SmsState.SUPPRESSED)]
-    taken = outbox.c.state.not_in(refused) & (
-        (outbox.c.state != literal_column("'failed'")) | outbox.c.sid.is_not(None)
-    )
     today = func.sum(case((at > bindparam("day"), literal_column("1")), else_=literal_column("0")))
     wanted = any_of(dialect, outbox.c.phone_key, "keys")
     return (
         select(outbox.c.phone_key, today, func.count())
-        .where(wanted, at > bindparam("week"), taken)
+        .where(wanted, at > bindparam("week"), _is_taken())
         .group_by(outbox.c.phone_key)
     )  # fmt: skip
 

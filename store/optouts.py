@@ -65,6 +65,18 @@ def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple
     return {(key, sender) for key, sender in pairs if (key, sender) in present or (key, EVERY_SENDER) in present}
 
 
+def since_when(conn: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], datetime]:
+    """Which of these (phone key, sender) are out -> since when, UTC; of an opt-out from every sender too, the earlier."""
+    keys = {key for key, _ in pairs}
+    since = {(optout.phone_key, optout.sender): optout.since for optout in listed(conn) if optout.phone_key in keys}
+    earliest = {}
+    for key, sender in pairs:
+        instants = [since[key, name] for name in (sender, EVERY_SENDER) if (key, name) in since]
+        if instants:
+            earliest[key, sender] = min(instants)
+    return earliest
+
+
 _FOR = Prepared(
     lambda dialect: select(optouts.c.phone_key, optouts.c.sender).where(any_of(dialect, optouts.c.phone_key, "keys")),
     ("keys",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,19 +10,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.open_store import ALIVE, opened
+from carebell.commands.open_store import ALIVE, Opened, opened
 from carebell.commands.output import iso, no_rows, print_json, print_table
 from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
-from carebell.commands.wait_explainer import WaitExplainer, Waiting
+from carebell.commands.wait_explainer import Wait, WaitExplainer, Waiting, cap_text
 from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from config.load import Loaded
 from notifier.gateways import failure_of
 from parser.phone import PhoneNumber
-from scheduler.sms import SmsState
-from store import appointments as store_appointments
-from store import holds, leases
+from scheduler.sms import Cap, Reason, SmsState
+from store import holds, leases, optouts
 from store import outbox as store_outbox
+from store.appointment_repository import load
+from store.claims import WEEK, taken_texts
 from store.engine import Transaction
 from store.outbox_row import OutboxRow
 
@@ -38,17 +39,10 @@ def outbox(
         now = session.now()
         with session.store.read() as conn:
             rows = list(store_outbox.rows(conn, environment=environment, appointment=appointment, state=only_state))
-            masked = store_appointments.masked_phones(conn, session.vault, {row.appointment for row in rows}, now)
+            numbers = _numbers(conn, session, rows, now)
             zones = Zones(session.loaded)
-            explainer = _wait_explainer(conn, zones, now)
-    shown_rows = [
-        _ShownRow(
-            row=row,
-            to=_recipient(row, masked.get(row.appointment), session.loaded),
-            waiting=_waiting(row, session.loaded, explainer),
-        )
-        for row in rows
-    ]
+            explainer = _wait_explainer(conn, zones, now, rows, numbers)
+    shown_rows = [_shown_row(row, numbers.get(row.appointment), session.loaded, explainer) for row in rows]
     if as_json:
         for shown_row in shown_rows:
             print_json(_row(shown_row))
@@ -73,39 +67,91 @@ def outbox(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ShownRow:
-    """A row of the outbox, whom it goes to (masked) and, where it is due, what it waits for."""
+    """A row of the outbox.
+
+    Attributes:
+        to: whom it goes to, masked; None: forgotten, or never known.
+        waiting: what it waits for, where it is due.
+        cap: which one the number had reached, where that is the reason and still known; `cap_text`: the same as a sentence.
+    """
 
     row: OutboxRow
     to: str | None
     waiting: Waiting | None
+    cap: Cap | None
+    cap_text: str | None
 
     @property
     def why(self) -> str:
-        return self.row.reason.value if self.waiting is None else self.waiting.text
+        if self.waiting is not None:
+            return self.waiting.text
+        return self.row.reason.value if self.cap_text is None else f"{self.row.reason.value}: {self.cap_text}"
 
 
-def _wait_explainer(conn: Transaction, zones: Zones, now: datetime) -> WaitExplainer:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Number:
+    """Whom an appointment's texts go to.
+
+    Attributes:
+        patient: masked.
+        recipient: masked: the patient, or the number of `sms.force_to`.
+        key: the recipient's keyed hash. sender: of the appointment's environment.
+    """
+
+    patient: str
+    recipient: str
+    key: str
+    sender: str
+
+
+def _numbers(conn: Transaction, session: Opened, rows: Sequence[OutboxRow], now: datetime) -> dict[str, _Number]:
+    """Our id of an appointment -> its number, where that is known and can be read."""
+    stored = load(conn, session.vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
+    numbers = {}
+    for own_id, holder in stored.items():
+        visit = holder.appointment
+        environment = session.loaded.configuration.environments.get(visit.environment)
+        if visit.phone is None:
+            continue
+        forced = environment.sms.force_to if environment is not None else None
+        recipient = PhoneNumber(forced) if forced is not None else visit.phone
+        numbers[own_id] = _Number(
+            patient=visit.phone.masked,
+            recipient=recipient.masked,
+            key=session.vault.ring.phone_key(recipient),
+            sender=environment.sms.sender if environment is not None else "",
+        )
+    return numbers
+
+
+def _wait_explainer(
+    conn: Transaction, zones: Zones, now: datetime, rows: Sequence[OutboxRow], numbers: Mapping[str, _Number]
+) -> WaitExplainer:
     alive = [node for node in leases.seen(conn, since=now - ALIVE) if "dispatcher" in node.roles]
     rehearsed = abs(now - datetime.now(UTC)) > ALIVE  # its clock runs on when its service does not
+    asked = [row for row in rows if row.state is SmsState.DUE or row.reason is Reason.CAP]
+    theirs = {number for row in asked if (number := numbers.get(row.appointment)) is not None}
+    earliest = min((row.final_at for row in asked if row.final_at is not None), default=now)
     return WaitExplainer(
         now=now, holds=holds.held(conn), breakers=holds.open_breakers(conn),
         dispatching=None if rehearsed else bool(alive), clock=zones.clock,
+        opted_out=optouts.since_when(conn, {(number.key, number.sender) for number in theirs}),
+        taken=taken_texts(conn, {number.key for number in theirs}, earliest - WEEK),
     )  # fmt: skip
 
 
-def _recipient(row: OutboxRow, patient: str | None, loaded: Loaded) -> str | None:
-    """Where the text goes, masked: a test environment may send everything to one number. None: forgotten, or never known."""
+def _shown_row(row: OutboxRow, number: _Number | None, loaded: Loaded, explainer: WaitExplainer) -> _ShownRow:
     environment = loaded.configuration.environments.get(row.environment)
-    forced = None if environment is None else environment.sms.force_to
-    if patient is None or forced is None or row.state is SmsState.SUPPRESSED:
-        return patient
-    return PhoneNumber(forced).masked
-
-
-def _waiting(row: OutboxRow, loaded: Loaded, explainer: WaitExplainer) -> Waiting | None:
-    if row.state is not SmsState.DUE:
-        return None
-    return explainer.why(row, loaded.configuration.environments.get(row.environment))
+    key = number.key if number is not None else None
+    waiting = explainer.why(row, environment, key) if row.state is SmsState.DUE else None
+    cap, sentence = None, None
+    if row.reason is Reason.CAP and row.final_at is not None and environment is not None and key is not None:
+        cap = explainer.cap_at(row, environment, key, row.final_at)
+        sentence = cap_text(cap, environment.sms.caps) if cap is not None else None
+    to = None
+    if number is not None:
+        to = number.patient if row.state is SmsState.SUPPRESSED else number.recipient
+    return _ShownRow(row=row, to=to, waiting=waiting, cap=cap, cap_text=sentence)
 
 
 def _print_story(shown_rows: Sequence[_ShownRow], zones: Zones, *, empty: str) -> None:
@@ -123,7 +169,9 @@ def _entry(shown_row: _ShownRow, zone: str) -> TimelineEntry:
     """A text and what became of it."""
     row, to = shown_row.row, shown_row.to
     verdict = {SmsState.SUPPRESSED: "did not go", SmsState.DUE: "waits"}.get(row.state, row.state.value)
-    notes = [f"{row.reason.value}: {WHY[row.reason]}"]
+    if shown_row.waiting is not None and shown_row.waiting.wait in (Wait.OPTED_OUT, Wait.CAP):
+        verdict = "will not go"
+    notes = [f"{row.reason.value}: {shown_row.cap_text or WHY[row.reason]}"]
     if row.state is not SmsState.SUPPRESSED:
         texts = [f"to {to or 'a number that is forgotten'}"]
         texts += [
@@ -160,6 +208,7 @@ def _row(shown_row: _ShownRow) -> dict[str, Any]:
         "attempts": row.attempts,
         "sid": row.sid,
         "to": shown_row.to,
+        "cap": None if shown_row.cap is None else shown_row.cap.value,
         "waits": None if shown_row.waiting is None else shown_row.waiting.wait.value,
         "code": row.code,
         "expires": iso(row.expires),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from config.model import Environment
+from carebell.outbound.send_policy import cap_reached
+from config.model import Caps, Environment
 from scheduler.plan import reminder_due
 from scheduler.quiet import is_quiet
-from scheduler.sms import HoldScope, SmsKind
+from scheduler.sms import Cap, HoldScope, SmsKind
+from store.claims import DAY, WEEK
 from store.holds import Breaker, Hold
 from store.outbox_row import OutboxRow
 
@@ -19,9 +21,11 @@ _MINUTE = timedelta(minutes=1)
 
 
 class Wait(StrEnum):
-    """What a text waits for; stable."""
+    """What a text waits for, or why it will not go when its time comes; stable."""
 
     SWITCHED_OFF = "switched_off"
+    OPTED_OUT = "opted_out"
+    CAP = "cap"
     TIME = "time"
     QUIET_HOURS = "quiet_hours"
     HOLD = "hold"
@@ -49,6 +53,8 @@ class WaitExplainer:
     Attributes:
         dispatching: whether a node that sends has been seen lately; None: that cannot be told (a rehearsal's clock).
         clock: an instant as the clinic of an environment reads it.
+        opted_out: (phone key, sender) -> since when this number wants no texts of this sender, UTC.
+        taken: phone key -> when its texts of the last days were claimed, UTC (`store.claims.taken_texts`).
     """
 
     now: datetime
@@ -56,29 +62,59 @@ class WaitExplainer:
     breakers: Sequence[Breaker]
     dispatching: bool | None
     clock: Callable[[datetime, str], str]
+    opted_out: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    taken: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
 
-    def why(self, row: OutboxRow, environment: Environment | None) -> Waiting:
-        """Why a row in state `due` waits. `environment`: its section of the configuration; None: there is none any more."""
+    def why(self, row: OutboxRow, environment: Environment | None, phone_key: str | None = None) -> Waiting:
+        """Why a row in state `due` waits, or will not go.
+
+        Args:
+            environment: its section of the configuration; None: there is none any more.
+            phone_key: of the number that the text goes to; None: unknown.
+        """
         if environment is None or not environment.enabled:
             return Waiting(wait=Wait.SWITCHED_OFF, text="its environment is switched off")
+        stopped = self._stopped(row, environment, phone_key) or self._held(row, environment)
+        if stopped is not None:
+            return stopped
         if row.due is not None and self.now < row.due:
             if _was_moved(row, row.due, environment):
                 return Waiting(wait=Wait.QUIET_HOURS, text="waits for its time, which quiet hours have moved")
             return Waiting(wait=Wait.TIME, text="waits for its time")
-        here = {
-            (HoldScope.ALL, ""), (HoldScope.ENVIRONMENT, row.environment), (HoldScope.SENDER, environment.sms.sender),
-        }  # fmt: skip
-        for hold in self.holds:
-            if (hold.scope, hold.name) in here:
-                since = self.clock(hold.since, row.environment)
-                return Waiting(wait=Wait.HOLD, text=f"held since {since}: {hold.reason}; `carebell release` ends it")
+        scopes = _scopes(row, environment)
         for breaker in self.breakers:
-            if (breaker.scope, breaker.name) in here:
+            if (breaker.scope, breaker.name) in scopes:
                 again = self.clock(max(breaker.probe_at, self.now), row.environment)
                 return Waiting(
                     wait=Wait.BREAKER, text=f"the gateway refuses, code {breaker.code}; next attempt {again}"
                 )
         return self._turn(row)
+
+    def _stopped(self, row: OutboxRow, environment: Environment, phone_key: str | None) -> Waiting | None:
+        """What will keep a text from leaving when its time comes, by what is known of its number now."""
+        if phone_key is None:
+            return None
+        since = self.opted_out.get((phone_key, environment.sms.sender))
+        if since is not None:
+            day = self.clock(since, row.environment)
+            return Waiting(wait=Wait.OPTED_OUT, text=f"will not go: its number has opted out since {day}")
+        at = max(row.due or self.now, self.now)
+        cap = self.cap_at(row, environment, phone_key, at)
+        return Waiting(wait=Wait.CAP, text=f"will not go: {cap_text(cap, environment.sms.caps)}") if cap else None
+
+    def cap_at(self, row: OutboxRow, environment: Environment, phone_key: str, at: datetime) -> Cap | None:
+        """Which cap the text's number has reached at an instant, by the texts that are known."""
+        texts = [taken for taken in self.taken.get(phone_key, ()) if taken <= at]
+        day, week = (sum(taken > at - span for taken in texts) for span in (DAY, WEEK))
+        return cap_reached(row.kind, environment.sms.caps, day, week)
+
+    def _held(self, row: OutboxRow, environment: Environment) -> Waiting | None:
+        scopes = _scopes(row, environment)
+        hold = next((hold for hold in self.holds if (hold.scope, hold.name) in scopes), None)
+        if hold is None:
+            return None
+        since = self.clock(hold.since, row.environment)
+        return Waiting(wait=Wait.HOLD, text=f"waits: on hold since {since} ({hold.reason}); `carebell release` ends it")
 
     def _turn(self, row: OutboxRow) -> Waiting:
         """Its time has come and nothing keeps it back."""
@@ -92,6 +128,21 @@ class WaitExplainer:
             code = "" if row.code is None else f", code {row.code}"
             return Waiting(wait=Wait.RETRY, text=f"did not get through{code}; next attempt {again}")
         return Waiting(wait=Wait.TURN, text=f"its sender has others to send first; next attempt {again}")
+
+
+def cap_text(cap: Cap, caps: Caps) -> str:
+    """Why no more may go: `its number has had its 3 texts in 24 hours (sms.caps.per_day)`."""
+    limit, span = (caps.per_day, "24 hours") if cap is Cap.PER_DAY else (caps.per_week, "7 days")
+    return f"its number has had its {limit} text{'' if limit == 1 else 's'} in {span} (sms.caps.{cap})"
+
+
+def _scopes(row: OutboxRow, environment: Environment) -> set[tuple[HoldScope, str]]:
+    """The holds and breakers that keep a text back, by scope and name."""
+    return {
+        (HoldScope.ALL, ""),
+        (HoldScope.ENVIRONMENT, row.environment),
+        (HoldScope.SENDER, environment.sms.sender),
+    }
 
 
 def _was_moved(row: OutboxRow, due: datetime, environment: Environment) -> bool:

@@ -24,7 +24,7 @@ from notifier.gateway import Accepted, DeliveryStatus, Receipt
 from notifier.gateways import failure_of
 from notifier.outcomes import Context, DeliveryAction, Outcome
 from parser.phone import PhoneNumber
-from scheduler.sms import HoldScope, Reason, SmsState
+from scheduler.sms import Cap, HoldScope, Reason, SmsState
 from store import holds, optouts, receipts
 from store.engine import Transaction
 from store.holds import Breaker
@@ -172,10 +172,10 @@ class DeliveryRecorder:
         """The line of a create that was not accepted."""
         self._log_outcome(row, outcomes.policy(receipt, _context(row, now)), to)
 
-    def log_suppressed(self, row: OutboxRow) -> None:
+    def log_suppressed(self, row: OutboxRow, cap: Cap | None) -> None:
         """The line of a text that the claim found not to leave."""
         self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
-        self._journal.emit(_suppressed(row, row.reason, "claim"))
+        self._journal.emit(_suppressed(row, row.reason, "claim", cap))
 
     def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> bool:
         """Write one outcome; whether the text is due again. What else it brings about is added to `events`."""
@@ -349,8 +349,10 @@ def _context(row: OutboxRow, now: datetime) -> Context:
     return Context(kind=row.kind, attempt=row.attempts, now=now, expires=row.expires or now)
 
 
-def _suppressed(row: OutboxRow, reason: Reason, source: SilenceSource) -> SmsSuppressed:
-    return SmsSuppressed(identity=identity_of(row), revision=row.revision, reason=reason, due=row.due, source=source)
+def _suppressed(row: OutboxRow, reason: Reason, source: SilenceSource, cap: Cap | None = None) -> SmsSuppressed:
+    return SmsSuppressed(
+        identity=identity_of(row), revision=row.revision, reason=reason, due=row.due, source=source, cap=cap
+    )
 
 
 def _say_nothing() -> None:

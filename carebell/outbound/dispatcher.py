@@ -172,7 +172,7 @@ class Dispatcher:
             failures.append(error)
             return (), False
         for row in claimed_round.suppressed:
-            self._delivery.log_suppressed(row)
+            self._delivery.log_suppressed(row, claimed_round.caps.get(row.id))
         if claimed_round.unreadable:
             row = claimed_round.unreadable[0]
             self._journal.emit(

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.render import text_of
+from config.model import Caps
 from scheduler.appointment import Appointment, AppointmentStatus, close_window
-from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
 from store.claims import ClaimCandidate, Decision, Later, Send, Suppress
 
 _HELD_FOR: Final = timedelta(seconds=30)
@@ -45,6 +46,9 @@ class SendPolicy:
         if reason is not None:
             too_late = reason in (Reason.PAST, Reason.EXPIRED)
             return Suppress(reason=reason, appointment=_settled(candidate, policy, too_late=too_late))
+        cap = cap_reached(candidate.row.kind, policy.environment.sms.caps, candidate.day, candidate.week)
+        if cap is not None:
+            return Suppress(reason=Reason.CAP, appointment=_settled(candidate, policy), cap=cap)
         if candidate.hold is not None:
             return Later(until=self._now + _HELD_FOR)
         text = text_of(candidate.appointment, candidate.row.kind, policy, self._organization)
@@ -73,9 +77,7 @@ class SendPolicy:
             return Reason.OPTED_OUT
         if row.kind is SmsKind.REMINDER and any(self._is_nearer(row.past, past) for past in candidate.history):
             return Reason.SUPERSEDED
-        caps = policy.environment.sms.caps
-        capped = candidate.day >= caps.per_day or candidate.week >= caps.per_week
-        return Reason.CAP if capped and row.kind is not SmsKind.CANCELED else None
+        return None
 
     def _is_nearer(self, mine: PlannedRow, other: PlannedRow) -> bool:
         """Whether another overdue reminder stands nearer to the visit: of several, only the nearest goes."""
@@ -86,6 +88,19 @@ class SendPolicy:
             and mine.due is not None
             and mine.due < other.due <= self._now
         )
+
+
+def cap_reached(kind: SmsKind, caps: Caps, day: int, week: int) -> Cap | None:
+    """Which cap keeps a text from leaving; a cancellation goes over every cap.
+
+    Args:
+        day, week: texts taken for the number in the rolling 24 hours and 7 days.
+    """
+    if kind is SmsKind.CANCELED:
+        return None
+    if day >= caps.per_day:
+        return Cap.PER_DAY
+    return Cap.PER_WEEK if week >= caps.per_week else None
 
 
 _OUTDATED: Final = {

@@ -64,6 +64,7 @@ def events_of(silences: Iterable[Silence], source: SilenceSource) -> list[SmsSup
             reason=silence.row.reason,
             due=silence.row.due,
             source=source,
+            cap=None,
         )
         for silence in silences
     ]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from journal.events.base import Event, event
 from journal.events.shared import SmsIdentity
-from scheduler.sms import Reason, SmsState
+from scheduler.sms import Cap, Reason, SmsState
 
 SilenceSource = Literal["message", "configuration", "invalid_number", "given_back", "claim", "gateway"]
 
@@ -31,13 +31,15 @@ class SmsSent(Event):
 class SmsSuppressed(Event):
     """A text does not leave, for the reason given. `source` tells when that was decided: when a message was planned (`message`),
     after a change of the configuration (`configuration`), when the number was found unusable (`invalid_number`), when a text that
-    did not leave was planned again (`given_back`), at its time (`claim`), or by the gateway's answer (`gateway`)."""
+    did not leave was planned again (`given_back`), at its time (`claim`), or by the gateway's answer (`gateway`). `cap` names the
+    one of `sms.caps` where the reason is `cap`."""
 
     identity: SmsIdentity
     revision: int
     reason: Reason
     due: datetime | None
     source: SilenceSource
+    cap: Cap | None
 
 
 @event(

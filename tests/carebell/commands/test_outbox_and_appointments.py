@@ -213,6 +213,23 @@ def test_outbox_says_why_a_text_waits(carebell: Carebell, lived: Path) -> None:
     assert {row["waits"] for row in carebell("-c", lived, "outbox", "--state", "suppressed", "--json").rows} == {None}
 
 
+def test_outbox_says_of_a_text_that_will_not_go_or_is_held_before_its_time(carebell: Carebell, lived: Path) -> None:
+    def waits(appointment: str) -> set[str | None]:
+        return {row["waits"] for row in carebell("-c", lived, "outbox", "--appointment", appointment, "--json").rows}
+
+    assert carebell("-c", lived, "hold", "-e", "production", "--reason", "wrong template").code == 0
+    assert waits("A1") == {"hold"}
+    assert "hold" not in waits("T1")
+    table = carebell("-c", lived, "outbox", "--appointment", "A1").out
+    assert "waits: on hold since" in table
+    assert "(wrong template)" in " ".join(table.split())
+    assert carebell("-c", lived, "optout", "add", "+12025550143").code == 0
+    assert waits("A1") == {"opted_out"}
+    timeline = carebell("-c", lived, "outbox", "--appointment", "A1").out
+    assert "will not go: its number has opted out since" in " ".join(timeline.split())
+    assert "waits for its time" not in timeline
+
+
 def test_times_are_the_clinics_and_its_zone_is_named(carebell: Carebell, lived: Path) -> None:
     [row] = carebell("-c", lived, "outbox", "--json", "--appointment", "T1", "--state", "due").rows[:1]
     local = datetime.fromisoformat(row["due"]).astimezone(ZoneInfo("America/Los_Angeles"))

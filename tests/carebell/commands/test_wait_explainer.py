@@ -67,8 +67,53 @@ def breaker(scope: HoldScope, name: str) -> Breaker:
 def test_before_its_time(lookout: WaitExplainer, clinic: Environment) -> None:
     later = row(due=NOW + timedelta(days=1))
     assert (lookout.why(later, clinic).wait, lookout.why(later, clinic).text) == (Wait.TIME, "waits for its time")
-    # A hold says nothing about a text whose time has not come.
-    assert replace(lookout, holds=[hold()]).why(later, clinic).wait is Wait.TIME
+    held = replace(lookout, holds=[hold()]).why(later, clinic)
+    assert held.wait is Wait.HOLD, "who looks during a hold is told of it, whatever the text's time"
+    # A breaker closes by itself, and says nothing about a text whose time has not come.
+    shut = replace(lookout, breakers=[breaker(HoldScope.ENVIRONMENT, "production")])
+    assert shut.why(later, clinic).wait is Wait.TIME
+
+
+@pytest.mark.parametrize("due", [NOW - MINUTE, NOW + timedelta(days=1)], ids=["due", "later"])
+@pytest.mark.parametrize("held", [False, True], ids=["free", "held"])
+def test_an_opted_out_number(lookout: WaitExplainer, clinic: Environment, due: datetime, held: bool) -> None:
+    since = NOW - timedelta(days=2)
+    informed = replace(lookout, opted_out={("key", "+14255550100"): since}, holds=[hold()] if held else [])
+    waiting = informed.why(row(due=due), clinic, "key")
+    assert (waiting.wait, waiting.text) == (
+        Wait.OPTED_OUT,
+        "will not go: its number has opted out since 2026-02-28 12:00",
+    )
+    others = Wait.HOLD if held else (Wait.NEXT_ROUND if due < NOW else Wait.TIME)
+    assert informed.why(row(due=due), clinic, "other").wait is others
+    assert informed.why(row(due=due), clinic, None).wait is others
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "due_in", "cap"),
+    [
+        ([1, 2, 3], 0, "per_day"),
+        ([1, 2, 25], 0, None),
+        ([1, 2, 3], 20, "per_day"),
+        ([1, 2, 3], 24, None),
+        ([30] * 10, 0, "per_week"),
+        ([30] * 9 + [7 * 24], 0, None),
+        ([1, 2, 3] + [30] * 7, 0, "per_day"),
+    ],
+)
+def test_a_cap_names_itself(
+    lookout: WaitExplainer, clinic: Environment, hours_ago: list[int], due_in: int, cap: str | None
+) -> None:
+    """By default three texts in 24 hours, ten in seven days; the bounds are open, as the claim has them."""
+    informed = replace(lookout, taken={"key": [NOW - timedelta(hours=hours) for hours in hours_ago]})
+    text = row(due=NOW + timedelta(hours=due_in))
+    waiting = informed.why(text, clinic, "key")
+    assert (waiting.wait is Wait.CAP) is (cap is not None)
+    if cap is not None:
+        count, span = {"per_day": (3, "24 hours"), "per_week": (10, "7 days")}[cap]
+        assert waiting.text == f"will not go: its number has had its {count} texts in {span} (sms.caps.{cap})"
+    canceled = replace(text, kind=SmsKind.CANCELED)
+    assert informed.why(canceled, clinic, "key").wait is not Wait.CAP
 
 
 def test_quiet_hours(lookout: WaitExplainer, clinic: Environment) -> None:
@@ -106,7 +151,7 @@ def test_holds_and_breakers(
     stopped = replace(lookout, breakers=[breaker(scope, name)]).why(row(), clinic)
     assert stopped.wait is (Wait.BREAKER if held else Wait.NEXT_ROUND)
     if held:
-        assert by_hand.text == "held since 2026-03-02 11:55: wrong template; `carebell release` ends it"
+        assert by_hand.text == "waits: on hold since 2026-03-02 11:55 (wrong template); `carebell release` ends it"
         assert stopped.text == "the gateway refuses, code 20003; next attempt 2026-03-02 12:04"
 
 

@@ -110,6 +110,7 @@ def test_the_far_reminder_falls_first(service: Pieces, twilio: PocketTwilio) -> 
     book(service, "near", NOW + timedelta(hours=1 + 48))
     service.tick()  # the booking of the second visit is over the cap
     assert [row.reason.value for row in service.rows("near") if row.kind.value == "booked"] == ["cap"]
+    assert service.events("sms_suppressed", appointment="near", reason="cap", cap="per_day", source="claim") == 1
     service.step(to=NOW + timedelta(hours=1 + 24))
     service.tick()
     assert reminders(service, "near")["24h"] == "accepted"
