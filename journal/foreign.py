@@ -1,4 +1,4 @@
-"""What libraries log, made safe: twilio, uvicorn, sqlalchemy, alembic, asyncio and any other.
+"""Makes safe what libraries log: twilio, uvicorn, sqlalchemy, alembic, asyncio and any other.
 
 The rule is an allow-list again. A library's own constant words may stand in our log, the values it puts into them may not:
 - of `logger.warning("retry %s after %d s", url, 3)` the words and the numbers stay, text becomes `...`;

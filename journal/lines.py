@@ -1,4 +1,4 @@
-"""One event as one line: JSON for machines, words for people. Pure; the hot path of logging.
+"""Renders one event as one line: JSON for machines, words for people. Pure, and the hot path of logging.
 
 A JSON line holds ASCII only: `json`'s own C escaping turns control characters, terminal escapes, line separators and
 bidirectional marks into `\\uXXXX`, so one event is always one line, nothing in it can forge a second one, and `cat` on it

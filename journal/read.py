@@ -1,6 +1,6 @@
 """Reading the JSON log for people: filters, following through rotation and truncation, one pretty line each.
 
-Lines that are not ours (torn by a full disk, written by hand) are skipped. What is shown is escaped again: a log file is
+Lines of another form (torn by a full disk, written by hand) are skipped. What is shown is escaped again, because a log file is
 input like any other.
 """
 
@@ -167,8 +167,8 @@ def _was_truncated(stream: BinaryIO) -> bool:
 def _successor(path: Path, stream: BinaryIO) -> BinaryIO | None:
     """The file that now stands at `path`, opened, if it is another one."""
     with suppress(OSError):
-        there, ours = path.stat(), os.fstat(stream.fileno())
-        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+        present, opened = path.stat(), os.fstat(stream.fileno())
+        if (present.st_dev, present.st_ino) != (opened.st_dev, opened.st_ino):
             return path.open("rb")
     return None
 

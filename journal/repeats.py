@@ -1,10 +1,11 @@
-"""What strangers can cause is written a few times and then counted: no peer fills the log, and nothing is held back unsaid.
+"""Limits the log lines that peers can cause: a few are written, the others are counted, and the count is logged.
 
-A line's key is (event, reason, source, certificate). In a round, between two calls of `finish_round`, each key has its first line,
-perhaps a few more, and each source and everybody together only so many in all. What is over is counted, and the end says
-so: a `refusals_repeated` line for each of the most frequent keys, and one line for the rest. Metrics count all, elsewhere.
+The key of a line is (event, reason, source, certificate). A round is the time between two calls of `finish_round`. In a round each
+key has its first line and perhaps a few more, and each source and everybody together only so many in all. The end of the round says
+what was not written: a `refusals_repeated` line for each of the most frequent keys, and one line for the rest. Metrics elsewhere
+count every single one.
 
-Memory is bounded: so many keys and so many sources in a round; what comes beyond them is counted in one number.
+Memory is bounded: a round knows a limited number of keys and of sources; what comes beyond them is counted in one number.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from journal.events.messages import RefusalsRepeated
 from journal.logs import Journal
 
 ROUND_SECONDS: Final = 30.0
-"""What is held back is told within this time."""
+"""What was not written is logged within this time."""
 LINES_OF_SOURCE: Final = 20
 LINES_OF_ALL: Final = 200
 KEYS_OF_SOURCE: Final = 32
@@ -29,7 +30,7 @@ SUMMARIES: Final = 20
 
 @dataclass(slots=True)
 class _Repeated:
-    """One key's round.
+    """What one key had in this round.
 
     Attributes:
         event: that of its first line.
@@ -94,7 +95,7 @@ class RepeatLimiter:
             repeated.held_back += 1
 
     def finish_round(self) -> None:
-        """Say what was held back, and begin anew."""
+        """Log what was not written, and begin a new round."""
         held = [repeated for repeated in self._keys.values() if repeated.held_back and repeated.level >= logging.INFO]
         held.sort(key=lambda repeated: repeated.held_back, reverse=True)
         others = self._others + sum(repeated.held_back for repeated in held[SUMMARIES:])
@@ -108,7 +109,7 @@ class RepeatLimiter:
 
 
 def _summary(repeated: _Repeated) -> RefusalsRepeated:
-    """What the event's first line said, as far as the event has such a field."""
+    """The summary of a key: the fields of its first line, as far as that event has them."""
     event = repeated.event
     return RefusalsRepeated(
         of=name_of(type(event)),

@@ -1,4 +1,4 @@
-"""Where lines go: a file that logrotate may move away, and a terminal. Neither ever stops the service.
+"""Writes lines to a file, which logrotate may move away, and to a terminal. A failure of either never stops the service.
 
 The file is written with one `write` a line on an O_APPEND descriptor: lines of several threads and processes never mix,
 and nothing waits in a buffer when the process is killed.
@@ -22,7 +22,7 @@ class LogFile(logging.Handler):
     """A WatchedFileHandler without its buffer: re-opens after rotation, survives a full disk, counts what it lost.
 
     The standard one keeps the text of a failed write in its buffer, raises it again at the next line and at close, and
-    prints the traceback, record included, to stderr. Here a line is written or lost, and the count is told.
+    prints the traceback, record included, to stderr. Here a line is written or lost, and what is lost is counted.
 
     Attributes:
         failures: lines lost since the start.
@@ -31,7 +31,7 @@ class LogFile(logging.Handler):
     """
 
     def __init__(self, path: Path, on_failure: Callable[[], None]) -> None:
-        """OSError: the file cannot be opened; at start-up that is a mistake of the configuration and is told."""
+        """OSError: the file cannot be opened; at start-up that is a mistake of the configuration."""
         super().__init__()
         self.path = path
         self.failures = 0
@@ -89,7 +89,7 @@ class LogFile(logging.Handler):
         self._narrow(status)
 
     def _narrow(self, status: os.stat_result) -> None:
-        """A file that was there before may be open to more (logrotate's `create`, an old umask). A pipe stays as it is."""
+        """Narrow the mode of a file that more people may read (logrotate's `create`, an old umask). A pipe stays as it is."""
         if not stat.S_ISREG(status.st_mode) or not stat.S_IMODE(status.st_mode) & ~MODE:
             return
         try:

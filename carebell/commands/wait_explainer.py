@@ -153,7 +153,7 @@ def _was_moved(row: OutboxRow, due: datetime, environment: Environment) -> bool:
     if row.kind is not SmsKind.REMINDER:
         opens = is_quiet(due - _MINUTE, hours, zone) and not is_quiet(due, hours, zone)
         return opens and due - row.created_at > environment.sms.debounce + _MINUTE
-    rule = next((each for each in environment.sms.reminders if each.rule == row.rule), None)
+    rule = next((reminder for reminder in environment.sms.reminders if reminder.rule == row.rule), None)
     if rule is None or row.start is None:
         return False
     own = reminder_due(rule, row.start, zone)

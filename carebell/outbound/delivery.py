@@ -1,6 +1,6 @@
-"""What an answer or a status of the gateway does to a row: the policy of `notifier.outcomes` carried out, and its log line.
+"""Records what the gateway answered or reported about a text: the policy of `notifier.outcomes` carried out, and the log lines.
 
-The dispatcher, the webhooks and the aftercare all end here, so that a code means the same wherever it comes from.
+The dispatcher, the webhooks and the reconciliation all use this recorder, so a code has the same effect wherever it comes from.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from store.receipts import Acceptance
 
 _RATE_SPAN: Final = timedelta(hours=1)
 _RATE_ALARM: Final = 5
-"""So many texts of one sender, in that span, that failed with a code which is alarming only in numbers."""
+"""Texts of one sender that fail in `_RATE_SPAN` with a code of `Alert.RATE`: from this many on, an alarm is raised."""
 
 PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
-"""An open breaker's waits before one text may try, in turn; the last one repeats."""
+"""How long an open breaker waits before one text may try: after it opened, after the first failed try, and so on; the last wait
+repeats."""
 
 Scopes = tuple[tuple[HoldScope, str], ...]
 
@@ -78,7 +79,7 @@ class Settled:
 class DeliveryRecorder:
     """Writes outcomes. The commit is the caller's, who writes the log lines after it: one that is undone has none.
 
-    Breakers: a text that was claimed after one opened is its probe; what was under way before moves nothing.
+    Breakers: a text that was claimed after a breaker opened is its probe. A text that was claimed before has no effect on it.
 
     Args:
         drop_number: called, within the transaction, for a settled text whose number the gateway calls unusable; gives the texts
@@ -157,7 +158,7 @@ class DeliveryRecorder:
         return say
 
     def not_posted(self, conn: Transaction, row: OutboxRow, now: datetime) -> None:
-        """The claim is given back untried: due again, no attempt counted, and another text may probe in its place."""
+        """Give a claim back untried: the text is due again, no attempt is counted, and another text may be the probe."""
         receipts.retry(conn, row.id, row.attempts, until=now, spent=False)
         for scope, name in _scopes(row):
             if self._probes(conn, row, scope, name) is not None:
@@ -169,11 +170,11 @@ class DeliveryRecorder:
             self._journal.emit(event)
 
     def log_answer(self, row: OutboxRow, receipt: Receipt, to: PhoneNumber, now: datetime) -> None:
-        """The line of a create that was not accepted."""
+        """Log a create that the gateway did not accept."""
         self._log_outcome(row, outcomes.policy(receipt, _context(row, now)), to)
 
     def log_suppressed(self, row: OutboxRow, cap: Cap | None) -> None:
-        """The line of a text that the claim found not to leave."""
+        """Log a text that the claim decided not to send. `cap`: which one, where that is the reason."""
         self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
         self._journal.emit(_suppressed(row, row.reason, "claim", cap))
 
@@ -215,7 +216,7 @@ class DeliveryRecorder:
         scope, name = outcome.breaker, dict(_scopes(row))[outcome.breaker]
         known = holds.open_breaker(conn, scope, name)
         if known is not None and self._probes(conn, row, scope, name) is None:
-            return  # it was under way when the breaker opened, and says nothing new
+            return  # it was claimed before the breaker opened, and tells nothing new
         failed = -1 if known is None else known.probes
         probe_at = now + PROBES[min(failed + 1, len(PROBES) - 1)]
         if holds.trip(conn, scope, name, code=outcome.code or 0, at=now, probe_at=probe_at):
@@ -236,7 +237,7 @@ class DeliveryRecorder:
         *,
         by: Literal["create", "delivery"],
     ) -> None:
-        """Close what this text tried. Where deliveries failed, that a create is taken proves nothing."""
+        """Close the breakers whose probe this text was. A breaker that failed deliveries opened needs a delivery to close."""
         for scope, name in _scopes(row):
             tried = self._probes(conn, row, scope, name)
             if tried is not None and (by == "delivery" or not failure_of(tried.code).of_delivery):
@@ -245,9 +246,10 @@ class DeliveryRecorder:
     def _probe_was_refused(
         self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]
     ) -> None:
-        """A probe was refused for what it is itself: that says who we are was accepted, and by an opt-out our sender too.
+        """A probe was refused for a reason of its own text or number.
 
-        A number that is none may be refused before the sender is looked at; then the next text tries.
+        So the gateway accepted the account, and for an opt-out also the sender. A number that does not exist may be refused before
+        the gateway looks at the sender: then the sender's breaker stays open and the next text tries.
         """
         for scope, name in _scopes(row):
             tried = self._probes(conn, row, scope, name)
@@ -324,7 +326,7 @@ class DeliveryRecorder:
         self._alert(row, outcome)
 
     def _alert(self, row: OutboxRow, outcome: Outcome, failures: int = 0) -> None:
-        """For a person. A breaker's alarm is its own line, once; `RATE` is alarming only if there were many failures lately."""
+        """Raise an alarm. A breaker has its own event; `Alert.RATE` raises one only after many failures."""
         if outcome.alert is None or outcome.alert is Alert.BREAKER:
             return
         rate = outcome.alert is Alert.RATE
@@ -356,4 +358,4 @@ def _suppressed(row: OutboxRow, reason: Reason, source: SilenceSource, cap: Cap 
 
 
 def _say_nothing() -> None:
-    """A status that was no news."""
+    """Log nothing: the status told nothing new."""

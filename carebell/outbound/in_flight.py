@@ -1,9 +1,9 @@
-"""Which appointments have a text on its way to the gateway at this moment, so that a cancellation's ACK can wait for it.
+"""Which appointments have a text on its way to the gateway now, so that the ACK of a cancellation can wait for it.
 
-Promise I4: no create starts after a cancel was acknowledged. The dispatcher enters an appointment here, then looks whether its
-row may still be posted, posts, and leaves. The way in commits a change, then looks here: either the dispatcher's look saw the
-change and did not post, or the appointment stands here and the ACK waits until the post is over. One process's promise; between
-nodes the dispatcher's look is all there is.
+Promise I4: no create starts after a cancellation was acknowledged. The dispatcher enters an appointment here, then checks whether
+its row may still be posted, posts it, and takes the appointment out. The inbound side commits a change, then asks here. So either
+the dispatcher's check saw the change and did not post, or the appointment is in here and the ACK waits until the post is over.
+This holds within one process; between nodes there is only the dispatcher's check.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class InFlight:
             self._under_way.update(appointments)
 
     def leave(self, appointment: str) -> None:
-        """The gateway has answered, or will not be asked."""
+        """Take an appointment out: the gateway has answered, or is not asked."""
         with self._lock:
             self._under_way[appointment] -= 1
             if self._under_way[appointment] > 0:
@@ -38,7 +38,7 @@ class InFlight:
             call()
 
     def when_clear(self, appointments: Iterable[str], call: Callable[[], None]) -> bool:
-        """True: nothing is under way. False: `call` will be called, on a dispatcher's thread, when what is now is over."""
+        """True: no text of these is under way. False: `call` runs, on a dispatcher's thread, when those under way now are over."""
         with self._lock:
             busy = [appointment for appointment in appointments if appointment in self._under_way]
             if not busy:

@@ -1,6 +1,6 @@
-"""A number that the gateway calls unusable is dropped: what still waits for it is recorded as such.
+"""Drops a number that the gateway calls unusable: the texts that wait for it are recorded as `invalid_phone`.
 
-A later message of the hospital that gives a number, the same or another, is believed again.
+When a later message of the hospital gives a number, the same or another, that number is used again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from store.vault import Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidNumbers:
-    """Called within the transaction that settles the text; gives the texts that will not leave, to be logged after it."""
+    """Called within the transaction that settles the text. Gives the texts that will not leave, to be logged after the commit."""
 
     vault: Vault
     runtime_config: Callable[[], RuntimeConfig]
@@ -32,7 +32,7 @@ class InvalidNumbers:
         if policy is None or stored is None or phone is None:
             return []
         if self.vault.ring.phone_key(phone) != row.phone_key:
-            return []  # corrected since, or the text was forced to another number
+            return []  # the hospital has corrected it since, or the text went to the number of `sms.force_to`
         appointment = replace(stored.appointment, phone=None, phone_fault="invalid_phone")
         planned_anew = replan(replace(stored, appointment=appointment), policy, now)
         save(conn, self.vault, [planned_anew], [], now)

@@ -1,9 +1,9 @@
-"""After the POST: unknown fates are resolved by asking, lost callbacks are polled, the gateway forgets too.
+"""What is done after a text was posted: look up texts of unknown fate, ask for missing statuses, delete the gateway's copies.
 
-A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A webhook settles it; else, a minute later, the
-gateway's own list. If that shows nothing, what `Gateway.resends` allows is sent once more: with most gateways a cancellation
-alone, because a patient at a closed door is the greater harm. Anything else stays `unknown`, is alarmed once, and stands in the
-report. It is looked up again for a day: the list may have been slow.
+A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A webhook settles it, or a minute later the gateway's
+own list. If the list does not show the text, what `Gateway.resends` allows is sent once more: with most gateways only a
+cancellation, because a patient who travels to a cancelled visit is the greater harm. Every other text stays `unknown`, raises one
+alarm, and stands in the report. It is looked up again for a day, because the list may be slow.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from store.vault import Vault
 
 PAGE: Final = 50
 GATEWAY_KEEPS: Final = timedelta(days=14)
-"""For so long a gateway may refuse to delete a text; then it is left there, and said so."""
+"""How long deleting a text at the gateway is tried; after that the text is left there, and the log says so."""
 FORGET_AGAIN: Final = timedelta(hours=1)
 SENT_TWICE: Final = 2
-"""Doubts after which a cancellation is left alone: the first one allowed one create more."""
+"""After this many doubts a cancellation is not sent again: the first doubt allowed one more create."""
 _UNKNOWN: Final = (
     "It is not known whether this text left, and the gateway's list does not show: look into the gateway's own log."
 )
@@ -66,7 +66,7 @@ class Reconciliation:
     recipient: Callable[[Appointment, RuntimeConfig], PhoneNumber | None]
 
     def round(self) -> None:
-        """Leases, unknown fates, polls and deletions that are due."""
+        """Do what is due: expire leases, look up unknown texts, ask for statuses, delete the gateway's copies."""
         now = self.clock.now()
         self._expire_leases(now)
         self._resolve(now)
@@ -87,8 +87,8 @@ class Reconciliation:
             rows = receipts.to_resolve(conn, now, limit=PAGE)
             known = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
         for row in rows:
-            found = known.get(row.appointment)
-            settled = found is not None and self._resolve_one(row, found.appointment, now)
+            stored = known.get(row.appointment)
+            settled = stored is not None and self._resolve_one(row, stored.appointment, now)
             if not settled and row.checked_at is None:
                 self.journal.emit(
                     AlarmRaised(
@@ -104,7 +104,7 @@ class Reconciliation:
                 receipts.checked(conn, [row.id for row in rows], now)
 
     def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> bool:
-        """Whether the text's fate is known now, or it is sent once more."""
+        """Look one text up; whether its fate is known now, or it is sent once more."""
         sms = self._sms(row, appointment)
         sent = self.gateway.find(sms, row.claimed_at or now) if sms is not None else None
         if sent is None:  # the gateway cannot tell, or the number is gone or another one
@@ -150,7 +150,7 @@ class Reconciliation:
         return True
 
     def _may_resend(self, row: OutboxRow, now: datetime) -> bool:
-        """Whether a text that the gateway's list does not show is of use still and may be sent once more."""
+        """Whether a text that the gateway's list does not show is still of use and may be sent once more."""
         if row.expires is None or now >= row.expires:
             return False
         match self.gateway.resends:
@@ -162,7 +162,7 @@ class Reconciliation:
                 return False
 
     def _sms(self, row: OutboxRow, appointment: Appointment) -> Sms | None:
-        """The text as it was posted, to be recognised in the gateway's list."""
+        """The text as it was posted, by which it is recognised in the gateway's list. None: it cannot be made any more."""
         runtime_config = self.runtime_config()
         policy = runtime_config.policies.get(row.environment)
         if policy is None or row.sender is None:

@@ -1,4 +1,4 @@
-"""An appointment's text, from the desk's templates and the organisation's name: the one place that puts them together."""
+"""Renders an appointment's text from the environment's templates and the organization's name; nothing else renders texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from store.outbox_row import OutboxRow
 def compose(
     appointment: Appointment, kind: SmsKind, policy: EnvironmentPolicy, organization: Organization
 ) -> Rendered | Unrendered:
-    """The text that would leave now. A cancellation names the time that the patient was told last."""
+    """The text as it would leave now. A cancellation names the time that the patient was last told."""
     sms = policy.environment.sms
     start, zone, date_only = appointment.start, appointment.zone, appointment.date_only
     if (
@@ -51,7 +51,7 @@ def compose(
 
 
 def text_settings(organization: Organization, sms: SmsSection) -> TextSettings:
-    """What the configuration says about every text."""
+    """The settings of the configuration that apply to every text."""
     return TextSettings(
         organization=organization.name,
         contact=organization.contact,
@@ -65,7 +65,7 @@ def text_settings(organization: Organization, sms: SmsSection) -> TextSettings:
 def text_of(
     appointment: Appointment, kind: SmsKind, policy: EnvironmentPolicy, organization: Organization
 ) -> Rendered | None:
-    """As `compose`; None where there is no text."""
+    """The text as `compose` gives it; None: the templates give none."""
     text = compose(appointment, kind, policy, organization)
     return text if isinstance(text, Rendered) else None
 
@@ -79,7 +79,7 @@ def sms_of(
     to: PhoneNumber,
     valid_for: timedelta,
 ) -> Sms | None:
-    """An outbox row's text as the gateway takes it; None where there is no text, or the row never had a time."""
+    """An outbox row's text as the gateway takes it; None: the templates give no text, or the row has no time."""
     text = text_of(appointment, row.kind, policy, organization)
     if text is None or row.due is None:
         return None

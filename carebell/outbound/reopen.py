@@ -1,9 +1,9 @@
-"""A confirmation that was claimed and did not leave: the patient was not told, and what was decided after the claim is put right.
+"""Reopens the confirmation window of a text that was claimed and did not leave, and plans the appointment again.
 
-The claim closes an appointment's window, because the patient is taken to know what the text says. Where the gateway certainly
-took nothing (the row had changed, it refused for a passing reason, it was not reached), that is not so. The window is opened
-again as it was, with the messages that came meanwhile counted in, and planned: a booking that was moved meanwhile is told once,
-as a booking with its final time; one that was cancelled meanwhile is not told at all (sms.md, Debounce).
+The claim closes an appointment's window, because the patient will know what the text says. If the gateway certainly took nothing
+(the row had changed, the gateway refused for a passing reason or was not reached), the patient does not know it. So the window is
+opened again as it was, the messages that came meanwhile are applied, and the appointment is planned. If the visit was moved
+meanwhile, the patient gets one booking text with the final time; if it was cancelled, the patient gets none (sms.md, Debounce).
 
 Everything happens in the transaction that makes the row due again.
 """
@@ -29,9 +29,9 @@ from store.vault import Vault
 def reopen_windows(
     conn: Transaction, vault: Vault, runtime_config: RuntimeConfig, returned: Sequence[Claimed], now: datetime
 ) -> list[Silence]:
-    """Take back that the patients of these texts were notified. Their rows are due again already; the commit is the caller's.
+    """Record that the patients of these texts were not notified; the texts that by the new plan will not leave.
 
-    Gives the texts that will not leave by the new plan.
+    The rows of these texts are due again already; the commit is the caller's.
     """
     closed_by = {
         claim.row.appointment: claim
@@ -61,13 +61,13 @@ def _reopened(stored: StoredAppointment, returned: Claimed, policy: EnvironmentP
 
 
 def reopen(present: Appointment, decided: Appointment, policy: Policy) -> Appointment:
-    """The appointment as it would stand had the text not been claimed.
+    """The appointment as it would be if the text had not been claimed.
 
     Args:
         present: with the messages that came after the claim.
-        decided: as the claim saw it, its window open.
+        decided: as the claim read it, with its window open.
     """
     last_notified = decided.last_notified
-    if present.status.silent or present.visible(policy) == last_notified:  # nothing to tell any more
+    if present.status.silent or present.visible(policy) == last_notified:  # there is nothing to tell any more
         return replace(present, last_notified=last_notified, window_revision=None, window_due=None, window_text=False)
     return replace(present, last_notified=last_notified, window_revision=decided.window_revision)

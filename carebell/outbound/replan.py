@@ -1,4 +1,4 @@
-"""Plan stored appointments anew: one of them, or every one of an environment whose configuration changed."""
+"""Plans stored appointments again: one of them, or every one of an environment whose configuration changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGE = 200
 
 
 def replan(stored: StoredAppointment, policy: EnvironmentPolicy, now: datetime) -> Save:
-    """What to save of a stored appointment, planned anew as seen at `now` (UTC)."""
+    """What to save of a stored appointment after planning it again at `now` (UTC)."""
     replanned = policy.replan(stored.appointment, stored.history, now)
     return Save(
         appointment=replanned.appointment,
@@ -42,9 +42,12 @@ def replan_environment(
     seconds: Callable[[], float] = time.monotonic,
     ending: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Plan every appointment to come of one environment; how many had changes. Blocking: runs in a thread.
+    """Plan every future appointment of one environment again; how many had changes. Blocking: runs in a thread.
 
     Each page is a transaction of its own, so that messages are stored between two pages and nothing waits long.
+
+    Args:
+        seconds: a monotonic counter, for the log.
 
     Args:
         ending: whether the service ends: no more pages then.

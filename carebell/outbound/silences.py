@@ -1,6 +1,6 @@
-"""Texts that a plan says do not leave, each with its reason, for the log: a line for each that is new, once it is committed.
+"""Silences for the log: a text that by the plan does not leave has one line with its reason, written after the commit.
 
-A silence that was decided before, for the same reason, is not logged again when the appointment is planned anew.
+When an appointment is planned again, a silence that was decided before for the same reason is not logged again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the gateway tells us: delivery statuses, and patients' STOP, START and what may be a STOP."""
+"""Handles the gateway's webhooks: delivery statuses, and patients' replies (STOP, START and what may be a STOP)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LINES: Final = 5
 
 
 class Webhooks:
-    """Takes genuine webhooks in. Idempotent, in any order; database work in threads."""
+    """Stores what genuine webhooks say. A webhook may come twice and in any order; the database work runs in threads."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Webhooks:
             if row is None:
                 return
             if update.attempt not in (None, row.attempts):
-                # Of an earlier attempt: no news of the text, but the gateway's copy is to go.
+                # It is about an earlier attempt: the text's state stays, but the gateway's copy must be deleted.
                 if update.status is not None and update.status.is_final:
                     receipts.forget_attempt(conn, row.id, update.message_id, now)
                 return
@@ -136,7 +136,7 @@ class Webhooks:
                 self._journal.emit(OptOutRestored(sender=sender, to=reply.phone.masked, source=source))
 
     def _unclear(self, reply: Unclear) -> None:
-        """A line for staff, once for each text; nothing of it is kept but its id at the gateway."""
+        """Log the text for staff, once. Nothing of it is kept but its id at the gateway."""
         with self._store.write() as conn:
             if not self._first_time(conn, reply, self._clock.now()):
                 return
@@ -145,14 +145,14 @@ class Webhooks:
         )
 
     def _first_time(self, conn: Transaction, reply: Inbound, now: datetime) -> bool:
-        """Whether this reply was not heard before; one without an id is always new."""
+        """Whether this reply comes for the first time. A reply without an id always counts as new."""
         if reply.message_id is None:
             return True
         return replies.first_time(conn, self._vault.ring.reply_key(reply.message_id), now)
 
 
 def _asked_for(reply: Inbound) -> str:
-    """The metric's label."""
+    """What the reply asks for, as the metric's label."""
     match reply:
         case OptOut():
             return "stop_in_words" if reply.in_words else "stop"
@@ -167,5 +167,5 @@ def _asked_for(reply: Inbound) -> str:
 
 
 def _source(reply: OptOut | OptIn) -> OptOutSource:
-    """Where an opt-out comes from. Staff can look at those that we heard among other words."""
+    """Where an opt-out comes from. `words`: a STOP among other words, which staff can look at."""
     return "words" if isinstance(reply, OptOut) and reply.in_words else "webhook"

@@ -12,15 +12,15 @@ UNITS = ("seconds", "bytes", "messages", "texts", "segments", "connections", "da
 FORBIDDEN = {"appointment", "control_id", "phone", "to", "peer", "sid", "message"}
 
 
-def test_two_processes_worth_of_metrics_do_not_meet() -> None:
-    one, other = Metrics(), Metrics()
-    one.messages.labels("test", "AA", "").inc()
+def test_two_sets_of_metrics_do_not_share_values() -> None:
+    used, unused = Metrics(), Metrics()
+    used.messages.labels("test", "AA", "").inc()
 
     assert (
-        one.registry.get_sample_value("carebell_messages_total", {"environment": "test", "answer": "AA", "code": ""})
+        used.registry.get_sample_value("carebell_messages_total", {"environment": "test", "answer": "AA", "code": ""})
         == 1
     )
-    assert b'carebell_messages_total{answer="AA"' not in other.render()
+    assert b'carebell_messages_total{answer="AA"' not in unused.render()
     assert [metric.name for metric in REGISTRY.collect() if metric.name.startswith("carebell")] == []
 
 

@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
     ],
 )
 def test_filters(wanted: Wanted, events: list[str], path: Path) -> None:
-    assert [found.event for found in read(path, wanted)] == events
+    assert [line.event for line in read(path, wanted)] == events
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ class Steps:
 
 
 def events(lines: Iterator[Line]) -> list[str]:
-    return [found.event for found in lines]
+    return [line.event for line in lines]
 
 
 def append(path: Path, text: str) -> Callable[[], object]:

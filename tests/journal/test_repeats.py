@@ -162,7 +162,7 @@ def test_every_refusal_is_a_line_or_in_a_summary(
     finally:
         written.journal.close()
     written_out = [line for line in logged if line["event"] == "message_refused"]
-    told = sum(line["repeats"] for line in logged if line["event"] == "refusals_repeated")
-    assert len(written_out) + told == refused
+    summed_up = sum(line["repeats"] for line in logged if line["event"] == "refusals_repeated")
+    assert len(written_out) + summed_up == refused
     firsts = Counter((line["peer"], line["code"], line["thumbprint"]) for line in written_out)
     assert max(firsts.values(), default=0) <= lines * (1 + events.count(None))
