@@ -79,14 +79,14 @@ class SendPolicy:
             return Reason.SUPERSEDED
         return None
 
-    def _is_nearer(self, mine: PlannedRow, other: PlannedRow) -> bool:
+    def _is_nearer(self, reminder: PlannedRow, other: PlannedRow) -> bool:
         """Whether another overdue reminder stands nearer to the visit: of several, only the nearest goes."""
         return (
             other.kind is SmsKind.REMINDER
             and other.state is SmsState.DUE
             and other.due is not None
-            and mine.due is not None
-            and mine.due < other.due <= self._now
+            and reminder.due is not None
+            and reminder.due < other.due <= self._now
         )
 
 
