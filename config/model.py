@@ -89,6 +89,13 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Alarms(Section):
+    """When a line of the log becomes an alarm (`alarm_raised`)."""
+
+    overdue_after: Duration = timedelta(minutes=5)
+    """A text that nothing keeps on purpose is this late: the gateway cannot be reached, or the service does not keep up."""
+
+
 class Tls(Section):
     """The listener's own certificate, PEM files."""
 
@@ -355,5 +362,6 @@ class Configuration(Section):
     gateway: GatewaySection = GatewaySection()
     http: Http = Http()
     log: Log = Log()
+    alarms: Alarms = Alarms()
     environments: dict[Name, Environment] = Field(min_length=1)
     """By name: letters, digits, `_`, `.` and `-`."""

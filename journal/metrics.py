@@ -90,6 +90,24 @@ class Metrics:
         self.lag_seconds = Gauge(
             "carebell_lag_seconds", "How long the oldest text that is due has been waiting.", registry=registry
         )
+        self.overdue_texts = Gauge(
+            "carebell_overdue_texts",
+            "Texts that should have left by now and that nothing keeps on purpose.",
+            registry=registry,
+        )
+        self.retrying_texts = Gauge(
+            "carebell_retrying_texts", "Texts that were tried without success and are tried again.", registry=registry
+        )
+        self.gateway_failures = Gauge(
+            "carebell_gateway_failures",
+            "Texts in a row that the gateway did not answer; 0 while it does.",
+            registry=registry,
+        )
+        self.gateway_answered_timestamp_seconds = Gauge(
+            "carebell_gateway_answered_timestamp_seconds",
+            "When the gateway last answered, Unix time.",
+            registry=registry,
+        )
         self.connections = Gauge("carebell_connections", "Open MLLP connections.", ("listener",), registry=registry)
         self.connections_refused = Counter(
             "carebell_connections_refused",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, literal_column, or_, select, update
+from sqlalchemy import Connection, Select, case, func, literal_column, or_, select, update
 
 from scheduler.sms import SmsState
 from store.appointment_repository import StoredAppointment, load
@@ -20,6 +20,8 @@ from store.tables import aliases, appointments, messages, outbox
 from store.vault import Vault
 
 _PAGE: Final = 500
+_LATEST_RETRY: Final = timedelta(hours=4)
+"""No retry is further ahead; rows that are need not be read to find those that are late."""
 _IS_DUE = outbox.c.state == literal_column("'due'")
 """Written as in the partial index; with a parameter the index would not be used."""
 
@@ -29,12 +31,17 @@ class Queue:
     """Attributes:
     ready: rows whose time has come and that no node has claimed.
     waiting: all rows that are due now or later.
-    lag: how long the oldest ready row has been waiting; zero if there is none.
+    retrying: rows that were tried without success and are to be tried again.
+    overdue: rows that should have left by now: ready ones, and those of `retrying` whose time has come. Rows that a quiet hour, a
+        rate or a hold has postponed are not among them.
+    lag: how late the oldest of `overdue` is; zero where none is.
     by_state: rows that are being sent or unknown, by state.
     """
 
     ready: int
     waiting: int
+    retrying: int
+    overdue: int
     lag: timedelta
     by_state: dict[SmsState, int]
 
@@ -53,8 +60,17 @@ def hurry(conn: Connection, now: datetime) -> int:
 
 def queue(conn: Connection, now: datetime) -> Queue:
     """The queue's depth and lag, for `status` and the metrics."""
-    ready, oldest = conn.execute(
-        select(func.count(), func.min(outbox.c.next_attempt_at)).where(_IS_DUE, outbox.c.next_attempt_at <= now)
+    next_at, tried = outbox.c.next_attempt_at, outbox.c.attempts > 0
+    is_ready = next_at <= now
+    is_overdue = or_(is_ready, tried & (outbox.c.due <= now))
+    since = case((tried, outbox.c.due), else_=next_at)
+    ready, retrying, overdue, oldest = conn.execute(
+        select(
+            func.count().filter(is_ready),
+            func.count().filter(tried),
+            func.count().filter(is_overdue),
+            func.min(since).filter(is_overdue),
+        ).where(_IS_DUE, next_at <= now + _LATEST_RETRY)
     ).one()
     waiting = conn.execute(select(func.count()).select_from(outbox).where(_IS_DUE)).scalar_one()
     on_their_way = [SmsState.SENDING.value, SmsState.ACCEPTED.value, SmsState.SENT.value, SmsState.UNKNOWN.value]
@@ -62,7 +78,10 @@ def queue(conn: Connection, now: datetime) -> Queue:
         select(outbox.c.state, func.count()).where(outbox.c.state.in_(on_their_way)).group_by(outbox.c.state)
     ).all()
     lag = timedelta() if oldest is None else now - oldest
-    return Queue(ready=ready, waiting=waiting, lag=lag, by_state={SmsState(state): count for state, count in counts})
+    return Queue(
+        ready=ready, waiting=waiting, retrying=retrying, overdue=overdue, lag=lag,
+        by_state={SmsState(state): count for state, count in counts},
+    )  # fmt: skip
 
 
 def rows(

@@ -37,6 +37,7 @@ from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.maintenance.certificates import Rotation
 from carebell.maintenance.clock_guard import doubt_of
 from carebell.maintenance.health import NodeHealth
+from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
 from carebell.maintenance.supervisor import Supervisor
@@ -289,7 +290,7 @@ class Service:
         node_health = NodeHealth(
             store=self.store, clock=self.clock, metrics=self.metrics, supervisor=self._supervisor, periodic=self._periodic,
             connections=self._listeners.connections,
-            listens=lambda: "listener" not in self.roles or bool(self._listeners.opened),
+            listens=lambda: "listener" not in self.roles or bool(self._listeners.opened), overdue_after=self._overdue_after,
         )  # fmt: skip
         app = build(
             webhooks=components.open_webhooks(self.loaded),
@@ -308,6 +309,9 @@ class Service:
             place = self.loaded.where(("http", "port"))
             raise Stop(f"{place}: cannot listen on {section.host}:{section.port}: {why_not(error)}") from None
 
+    def _overdue_after(self) -> timedelta:
+        return self.loaded.configuration.alarms.overdue_after
+
     def _start_periodic(self, reconciliation: Reconciliation) -> None:
         pace, periodic = self.pace, self._periodic
 
@@ -321,11 +325,16 @@ class Service:
             PeriodicTask(name="repeats", seconds=ROUND_SECONDS, run=tell_repeats),
         ]
         if "dispatcher" in self.roles:
+            overdue = OverdueWatch(
+                store=self.store, clock=self.clock, journal=self.journal, metrics=self.metrics,
+                overdue_after=self._overdue_after,
+            )  # fmt: skip
 
             async def dispatch() -> None:
                 await self.dispatcher.tick()
 
             tasks.append(PeriodicTask(name="dispatch", seconds=pace.dispatch, run=dispatch))
+            tasks.append(PeriodicTask(name="overdue", seconds=pace.overdue, run=in_thread(overdue.round)))
             tasks.append(
                 PeriodicTask(name="aftercare", seconds=pace.reconciliation, run=in_thread(reconciliation.round))
             )

@@ -19,7 +19,7 @@ from certs.cer import read_upload
 from config.load import load as load_configuration
 from config.problems import ConfigurationError
 from journal.lines import plain
-from store import holds, leases, outbox
+from store import gateway_contact, holds, leases, outbox
 
 _CONNECT_SECONDS = 1.0
 
@@ -106,6 +106,8 @@ def _queue(installation: Opened, now: datetime) -> dict[str, Any]:
     return {
         "ready": queue.ready,
         "waiting": queue.waiting,
+        "overdue": queue.overdue,
+        "retrying": queue.retrying,
         "lag_seconds": round(queue.lag.total_seconds(), 1),
         "on_their_way": {state.value: count for state, count in queue.by_state.items()},
     }
@@ -114,10 +116,15 @@ def _queue(installation: Opened, now: datetime) -> dict[str, Any]:
 def _gateway(installation: Opened) -> dict[str, Any]:
     with installation.store.read() as conn:
         held, breakers = holds.held(conn), holds.open_breakers(conn)
+        contact = gateway_contact.contact(conn)
     section = installation.loaded.configuration.gateway
     return {
         "kind": section.kind,
         "live": section.is_live,
+        "answered": iso(contact.answered_at),
+        "failing_since": iso(contact.failing_since),
+        "failures": contact.failures,
+        "failure": contact.reason,
         "holds": [
             {"scope": hold.scope, "name": hold.name, "reason": hold.reason, "since": iso(hold.since)} for hold in held
         ],
@@ -158,6 +165,7 @@ def _is_well(shown: dict[str, Any]) -> bool:
         and all(row["verdict"] == "accept" for row in shown["certificates"])
         and not gateway["holds"]
         and not gateway["breakers"]
+        and not gateway["failures"]
     )
 
 
@@ -169,8 +177,18 @@ def _print(shown: dict[str, Any], zones: Zones) -> None:
         print(
             f"listener  {row['listener']} {'TLS ' if row['tls'] else ''}for {', '.join(row['environments'])}: {state}"
         )
-    print(f"queue     {queue['ready']} ready, {queue['waiting']} waiting, oldest {queue['lag_seconds']} s late")
-    print(f"gateway   {gateway['kind']}{' (live)' if gateway['live'] else ''}")
+    late = (
+        f", {queue['overdue']} overdue, oldest {queue['lag_seconds']} s late" if queue["overdue"] else ", none overdue"
+    )
+    retrying = f", {queue['retrying']} tried in vain and tried again" if queue["retrying"] else ""
+    print(f"queue     {queue['ready']} ready, {queue['waiting']} waiting{late}{retrying}")
+    answered = f", last answer {_clock(gateway['answered'], zones)}" if gateway["answered"] else ", no answer yet"
+    print(f"gateway   {gateway['kind']}{' (live)' if gateway['live'] else ''}{answered}")
+    if gateway["failures"]:
+        since = _clock(gateway["failing_since"], zones)
+        print(
+            f"          DOES NOT ANSWER since {since}: {gateway['failures']} in a row, the last with {gateway['failure']}"
+        )
     for held in gateway["holds"]:
         print(f"          HELD since {_clock(held['since'], zones)}: {_scope(held)}: {held['reason']}")
     for breaker in gateway["breakers"]:

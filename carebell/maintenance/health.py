@@ -6,18 +6,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
+from carebell.maintenance.overdue import outbox_state
 from carebell.maintenance.periodic import PeriodicTasks
 from carebell.maintenance.supervisor import Supervisor
 from journal.metrics import Metrics
 from portal.health import Health, HealthPart
 from scheduler.clock import Clock
-from store import holds, outbox
 from store.engine import Store
 from store.faults import classify
-
-_LAG_LIMIT: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +22,7 @@ class NodeHealth:
     """Attributes:
     connections: listener -> open connections.
     listens: whether every listener that this node should have is up.
+    overdue_after: how late a text may be.
     """
 
     store: Store
@@ -34,6 +32,7 @@ class NodeHealth:
     periodic: PeriodicTasks
     connections: Callable[[], Mapping[str, int]]
     listens: Callable[[], bool]
+    overdue_after: Callable[[], timedelta]
 
     async def health(self) -> Health:
         try:
@@ -59,17 +58,20 @@ class NodeHealth:
 
     def _database(self) -> dict[str, HealthPart]:
         now = self.clock.now()
-        with self.store.read() as conn:
-            queue = outbox.queue(conn, now)
-            breakers, held = holds.open_breakers(conn), holds.held(conn)
-        self.metrics.lag_seconds.set(queue.lag.total_seconds())
-        for state, count in queue.by_state.items():
-            self.metrics.outbox_texts.labels(state.value).set(count)
-        self.metrics.outbox_texts.labels("due").set(queue.waiting)
-        detail = {"ready": queue.ready, "waiting": queue.waiting, "lag_seconds": queue.lag.total_seconds()}
-        stopped = [f"{one.scope} {one.name}: {one.code}" for one in breakers] + [f"hold: {one.reason}" for one in held]
+        state = outbox_state(self.store, self.metrics, now)
+        queue, contact = state.queue, state.contact
+        detail = {
+            "ready": queue.ready, "waiting": queue.waiting, "overdue": queue.overdue, "retrying": queue.retrying,
+            "lag_seconds": queue.lag.total_seconds(),
+        }  # fmt: skip
+        answered = contact.answered_at
+        gateway = {
+            "stopped": list(state.stopped),
+            "failures": contact.failures,
+            "answered_seconds_ago": None if answered is None else round((now - answered).total_seconds(), 1),
+        }
         return {
             "database": HealthPart(ok=True, detail={"backend": self.store.backend}),
-            "dispatcher": HealthPart(ok=queue.lag < _LAG_LIMIT or bool(stopped), needed=False, detail=detail),
-            "gateway": HealthPart(ok=not stopped, needed=False, detail={"stopped": stopped}),
+            "dispatcher": HealthPart(ok=not state.is_late(self.overdue_after()), needed=False, detail=detail),
+            "gateway": HealthPart(ok=not state.stopped and not contact.failures, needed=False, detail=gateway),
         }

@@ -34,6 +34,7 @@ class Pace:
         purge: a phone is at most this long in the files after its time.
         beat: how often a node shows in the database that it lives.
         clock: how soon a clock that was set is noticed.
+        overdue: how soon a gateway that does not answer is.
     """
 
     dispatch: float = 1.0
@@ -41,11 +42,13 @@ class Pace:
     purge: float = 15.0
     beat: float = 15.0
     clock: float = 1.0
+    overdue: float = 15.0
 
     @classmethod
     def at_speed(cls, speed: float) -> Pace:
         """The same pace on a clock that runs `speed` times as fast, as far as a machine can."""
-        return cls(dispatch=max(0.02, 1 / speed), reconciliation=max(0.1, 15 / speed), purge=max(0.1, 15 / speed))
+        rare = max(0.1, 15 / speed)
+        return cls(dispatch=max(0.02, 1 / speed), reconciliation=rare, purge=rare, overdue=rare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

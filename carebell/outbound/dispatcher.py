@@ -36,22 +36,24 @@ from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.traces import trace
-from notifier.gateway import Accepted, Ambiguous, Gateway, Receipt, Sms
+from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt, Sms
 from notifier.rates import default_rate
 from notifier.recipients import Allowed, may_text
 from parser.phone import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
 from scheduler.sms import SmsState
-from store import outbox, rates
+from store import gateway_contact, outbox, rates
 from store.claims import Claimed, Round, claim, still_sendable
 from store.engine import Store, Transaction
 from store.faults import is_transient
+from store.outbox_row import OutboxRow
 from store.vault import Vault
 
 LEASE: Final = timedelta(seconds=120)
 """Much longer than the gateway's time-out (10 s) and any queue of the worker threads. No create starts in its second half: a
 machine that was suspended in between must not send what another node has taken for lost."""
+_CONTACT_EVERY: Final = timedelta(seconds=5)
 _CLOCK_STEP: Final = timedelta(seconds=10)
 """A clock that goes back by more was set; what it had postponed before is due by the old time."""
 _FOLLOWS: Final = 0.005
@@ -112,6 +114,7 @@ class Dispatcher:
         self._metrics = metrics
         self._seconds = seconds
         self._last: datetime | None = None
+        self._noted_contact: datetime | None = None  # when it was last noted that the gateway answers
         self._ending = threading.Event()
 
     def end(self) -> None:
@@ -298,6 +301,7 @@ class Dispatcher:
             answers = [(post.claimed.row, post.receipt) for post in posted if post.receipt is not None]
             settled = self._delivery.settle(conn, answers, now)
             again = {row.id for row in settled.due_again}
+            self._note_contact(conn, answers, now)
             returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
             silences = reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
         for post in posted:
@@ -307,6 +311,17 @@ class Dispatcher:
                 self._delivery.log_answer(post.claimed.row, post.receipt, post.claimed.recipient, now)
         self._delivery.log(settled.events)
         self._delivery.log(events_of(silences, "given_back"))
+
+    def _note_contact(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> None:
+        """Whether the gateway answers; while nothing changes, written down every few seconds."""
+        unanswered = [receipt for _, receipt in answers if isinstance(receipt, NotSent | Ambiguous)]
+        answered = len(unanswered) < len(answers)
+        noted = self._noted_contact
+        if not answers or (answered and noted is not None and noted <= now < noted + _CONTACT_EVERY):
+            return
+        reason = unanswered[-1].why if unanswered else None
+        gateway_contact.note(conn, answered=answered, failures=len(unanswered), reason=reason, now=now)
+        self._noted_contact = now if answered else None
 
     def _log_sent(self, post: Posted, receipt: Accepted, now: datetime) -> None:
         row = post.claimed.row

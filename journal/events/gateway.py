@@ -1,6 +1,7 @@
 """What stops texts, what patients answer, and the HTTP port."""
 
 import logging
+from datetime import datetime
 from typing import Literal
 
 from journal.events.base import Event, event
@@ -29,6 +30,30 @@ class BreakerClosed(Event):
     environment: str
     sender: str | None
     seconds: float
+
+
+@event(
+    logging.WARNING,
+    "Look for the cause: network, DNS, firewall, proxy, the gateway's status page. Texts are tried again by themselves until they "
+    "are of no use any more; `carebell status` shows how many wait.",
+)
+class GatewayUnreachable(Event):
+    """The gateway does not answer: `failures` texts in a row since its last answer. It is logged again each hour."""
+
+    reason: str | None
+    failures: int
+    overdue: int
+    retrying: int
+    late_seconds: float
+    answered_at: datetime | None
+
+
+@event(logging.INFO)
+class GatewayReachable(Event):
+    """The gateway answers again, after `seconds`; what is overdue leaves now."""
+
+    seconds: float
+    overdue: int
 
 
 @event(logging.WARNING, "Look at `carebell outbox`, then run `carebell release` or let the texts expire.")

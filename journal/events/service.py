@@ -6,7 +6,7 @@ from typing import Literal
 from journal.events.base import Event, event
 from journal.events.shared import NO_TRACE, Trace, Where
 
-AlarmName = Literal["sms_unknown", "sms_unmapped", "sms_configuration", "sms_rate"]
+AlarmName = Literal["overdue", "sms_unknown", "sms_unmapped", "sms_configuration", "sms_rate"]
 
 
 @event(logging.INFO, "Nothing to do. `speed` other than 1 means a rehearsal clock: its texts are not for patients.")

@@ -55,7 +55,8 @@ BEFORE: Final = {
 
 ANY_VALUE_WORKS: Final = {
     "a switch, a choice or a number whose every value does something": (
-        "gateway.kind", "gateway.reply_words", "gateway.twilio.on_ambiguous", "http.port", "log.level", "environments.*.kind",
+        "gateway.kind", "gateway.reply_words", "gateway.twilio.on_ambiguous", "http.port", "log.level",
+        "alarms.overdue_after", "environments.*.kind",
         "environments.*.enabled", "environments.*.authentication", "environments.*.reuse_of_control_id",
         "environments.*.on_transient", "environments.*.honour_ne", "environments.*.sms.approved",
         "environments.*.sms.landline", "environments.*.sms.reminders.always", "environments.*.listener.port",

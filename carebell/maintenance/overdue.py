@@ -1,0 +1,130 @@
+"""Whether texts leave as they should: a gateway that does not answer is a warning, texts that are late for long are an alarm.
+
+Every round also sets the metrics of the outbox, whoever asks for `/health` or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from journal.events.gateway import GatewayReachable, GatewayUnreachable
+from journal.events.service import AlarmRaised
+from journal.logs import Journal
+from journal.metrics import Metrics
+from scheduler.clock import Clock
+from store import gateway_contact, holds, outbox
+from store.engine import Store
+from store.gateway_contact import GatewayContact
+from store.outbox import Queue
+
+ROUND_SECONDS: Final = 15.0
+REPEATED_EVERY: Final = timedelta(hours=1)
+"""A warning or an alarm that lasts is logged again this often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxState:
+    """What the database says of the texts that should leave.
+
+    Attributes:
+        stopped: what keeps texts on purpose: breakers and holds, in words.
+    """
+
+    queue: Queue
+    contact: GatewayContact
+    stopped: tuple[str, ...]
+
+    def is_late(self, limit: timedelta) -> bool:
+        """Whether a text that nothing keeps on purpose is late for longer than that."""
+        return not self.stopped and self.queue.lag >= limit
+
+
+def outbox_state(store: Store, metrics: Metrics, now: datetime) -> OutboxState:
+    """Read it, and set the metrics by it. Blocking."""
+    with store.read() as conn:
+        queue, contact = outbox.queue(conn, now), gateway_contact.contact(conn)
+        breakers, held = holds.open_breakers(conn), holds.held(conn)
+    metrics.lag_seconds.set(queue.lag.total_seconds())
+    for state, count in queue.by_state.items():
+        metrics.outbox_texts.labels(state.value).set(count)
+    metrics.outbox_texts.labels("due").set(queue.waiting)
+    metrics.overdue_texts.set(queue.overdue)
+    metrics.retrying_texts.set(queue.retrying)
+    metrics.gateway_failures.set(contact.failures)
+    if contact.answered_at is not None:
+        metrics.gateway_answered_timestamp_seconds.set(contact.answered_at.timestamp())
+    stopped = [f"{breaker.scope} {breaker.name}: {breaker.code}" for breaker in breakers]
+    stopped += [f"hold: {hold.reason}" for hold in held]
+    return OutboxState(queue=queue, contact=contact, stopped=tuple(stopped))
+
+
+class OverdueWatch:
+    """One node's rounds. Blocking: each `round()` runs in a thread.
+
+    Args:
+        overdue_after: `alarms.overdue_after` as configured now.
+    """
+
+    def __init__(
+        self, *, store: Store, clock: Clock, journal: Journal, metrics: Metrics, overdue_after: Callable[[], timedelta]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._journal = journal
+        self._metrics = metrics
+        self._overdue_after = overdue_after
+        self._unreachable_at: datetime | None = None  # when it was last logged
+        self._failing_since: datetime | None = None
+        self._alarm_at: datetime | None = None
+
+    def round(self) -> None:
+        """Look once, and log what is new or lasts."""
+        now = self._clock.now()
+        state = outbox_state(self._store, self._metrics, now)
+        self._judge_contact(state, now)
+        self._judge_lag(state, now)
+
+    def _judge_contact(self, state: OutboxState, now: datetime) -> None:
+        contact, queue = state.contact, state.queue
+        if contact.failing_since is None:
+            if self._failing_since is not None:
+                seconds = round((now - self._failing_since).total_seconds(), 1)
+                self._journal.emit(GatewayReachable(seconds=seconds, overdue=queue.overdue))
+            self._failing_since = self._unreachable_at = None
+            return
+        self._failing_since = contact.failing_since
+        if _due_again(self._unreachable_at, now):
+            self._unreachable_at = now
+            self._journal.emit(
+                GatewayUnreachable(
+                    reason=contact.reason,
+                    failures=contact.failures,
+                    overdue=queue.overdue,
+                    retrying=queue.retrying,
+                    late_seconds=round(queue.lag.total_seconds(), 1),
+                    answered_at=contact.answered_at,
+                )
+            )
+
+    def _judge_lag(self, state: OutboxState, now: datetime) -> None:
+        limit = self._overdue_after()
+        if not state.is_late(limit):
+            self._alarm_at = None
+        elif _due_again(self._alarm_at, now):
+            self._alarm_at = now
+            problem = f"{state.queue.overdue} texts are overdue; see the gateway's last answer in `carebell status`"
+            self._journal.emit(
+                AlarmRaised(
+                    alarm="overdue",
+                    value=round(state.queue.lag.total_seconds(), 1),
+                    limit=int(limit.total_seconds()),
+                    problem=problem,
+                )
+            )
+
+
+def _due_again(last: datetime | None, now: datetime) -> bool:
+    return last is None or not last <= now < last + REPEATED_EVERY

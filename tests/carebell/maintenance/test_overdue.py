@@ -1,0 +1,163 @@
+"""A gateway that cannot be reached is seen: in the log within a minute, in the metrics, in what `/health` and `status` read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carebell.maintenance.overdue import REPEATED_EVERY, OverdueWatch, outbox_state
+from journal.logs import setup
+from notifier.gateway import Ambiguous, Receipt, Sms
+from scheduler.sms import HoldScope
+from store import holds
+from store.holds import Hold
+from tests.carebell.pieces import Pieces, pieces
+from tests.carebell.pocket_twilio import PocketTwilio
+from tests.story.ehr import unsigned
+
+MORNING = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+LIMIT = timedelta(minutes=5)
+ROUND = timedelta(seconds=15)
+
+
+class Outage:
+    """A service whose gateway is switched off and on, looked at every 15 seconds."""
+
+    def __init__(self, service: Pieces, twilio: PocketTwilio, watch: OverdueWatch, log: Path) -> None:
+        self.service, self.twilio, self.watch = service, twilio, watch
+        self._log = log
+
+    def switch_off(self, fails: Callable[[Sms], bool] = lambda _: True) -> None:
+        self.twilio.unreachable = fails
+
+    def switch_on(self) -> None:
+        self.twilio.unreachable = lambda _: False
+
+    def book(self, reference: str) -> None:
+        start = self.service.now + timedelta(days=20)
+        self.service.hear(
+            unsigned(
+                "S12", reference, sent=self.service.now, start=start, reference=reference,
+                phone=f"+120255501{int(reference):02d}",
+            )
+        )  # fmt: skip
+
+    def pass_by(self, span: timedelta) -> None:
+        for _ in range(span // ROUND):
+            self.service.step(ROUND)
+            self.service.tick()
+            self.watch.round()
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines()]
+
+    def metric(self, name: str) -> float | None:
+        return self.service.metrics.registry.get_sample_value(name)
+
+
+@pytest.fixture
+def outage(tmp_path: Path) -> Iterator[Outage]:
+    clock: list[Pieces] = []
+    twilio = PocketTwilio(now=lambda: clock[0].now if clock else MORNING)
+    log = tmp_path / "watch.log"
+    with (
+        pieces(tmp_path / "clinic", at=MORNING, gateway=twilio) as service,
+        setup(now=lambda: service.now, file=log) as journal,
+    ):
+        clock.append(service)
+        watch = OverdueWatch(
+            store=service.store, clock=service.clock, journal=journal, metrics=service.metrics,
+            overdue_after=lambda: LIMIT,
+        )  # fmt: skip
+        yield Outage(service, twilio, watch, log)
+
+
+def test_four_minutes_without_a_gateway_are_seen(outage: Outage) -> None:
+    outage.book("10")
+    outage.pass_by(timedelta(minutes=2))
+    assert outage.events() == []
+    assert outage.metric("carebell_gateway_failures") == 0
+    outage.switch_off()
+    for reference in range(11, 16):
+        outage.book(f"{reference}")
+    outage.pass_by(timedelta(minutes=4))
+    state = outbox_state(outage.service.store, outage.service.metrics, outage.service.now)
+    assert (state.queue.overdue, state.queue.retrying) == (5, 5)
+    assert state.queue.lag > timedelta(minutes=1)
+    assert state.contact.failures >= 5
+    assert state.contact.reason == "connection_refused"
+    assert state.contact.answered_at is not None
+    [warning] = outage.lines()
+    assert (warning["event"], warning["level"]) == ("gateway_unreachable", "warning")
+    first_failure = state.contact.failing_since
+    assert first_failure is not None
+    assert datetime.fromisoformat(warning["time"]) - first_failure <= timedelta(minutes=1)
+    for name in ("carebell_overdue_texts", "carebell_retrying_texts"):
+        assert outage.metric(name) == 5
+    assert outage.metric("carebell_gateway_failures") == state.contact.failures
+    assert outage.metric("carebell_gateway_answered_timestamp_seconds") == state.contact.answered_at.timestamp()
+
+
+def test_what_lasts_becomes_an_alarm_and_its_end_is_said(outage: Outage) -> None:
+    outage.switch_off()
+    outage.book("10")
+    outage.pass_by(timedelta(minutes=20))
+    assert outage.events() == ["gateway_unreachable", "alarm_raised"]
+    alarm = outage.lines()[1]
+    assert (alarm["alarm"], alarm["limit"], alarm["level"]) == ("overdue", 300, "error")
+    assert 300 <= alarm["value"] < 330
+    outage.switch_on()
+    outage.pass_by(timedelta(minutes=30))
+    assert outage.events() == ["gateway_unreachable", "alarm_raised", "gateway_reachable"]
+    assert outage.metric("carebell_overdue_texts") == 0
+
+
+def test_what_lasts_for_hours_is_said_each_hour(outage: Outage) -> None:
+    outage.switch_off()
+    outage.book("10")
+    outage.pass_by(timedelta(minutes=90))
+    assert outage.events().count("gateway_unreachable") == outage.events().count("alarm_raised") == 2
+    assert timedelta(minutes=60) == REPEATED_EVERY
+
+
+def test_a_hold_is_no_alarm(outage: Outage) -> None:
+    with outage.service.store.write() as conn:
+        holds.hold(conn, Hold(scope=HoldScope.ALL, name="", reason="by hand", actor="cli:x", since=MORNING))
+    outage.book("10")
+    outage.pass_by(timedelta(minutes=20))
+    assert outage.events() == []
+    state = outbox_state(outage.service.store, outage.service.metrics, outage.service.now)
+    assert not state.is_late(LIMIT)
+
+
+def test_texts_that_nobody_takes_are_an_alarm_too(outage: Outage) -> None:
+    """The dispatcher stands still: nothing was tried, so the gateway is not to blame."""
+    outage.book("10")
+    for _ in range(80):
+        outage.service.step(ROUND)
+        outage.watch.round()
+    assert outage.events() == ["alarm_raised"]
+
+
+def test_a_time_out_counts_as_no_answer(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PocketTwilio, "send", _times_out)
+    outage.book("10")
+    outage.pass_by(timedelta(minutes=2))
+    state = outbox_state(outage.service.store, outage.service.metrics, outage.service.now)
+    assert (state.contact.failures, state.contact.reason) == (1, "read_timeout")
+    monkeypatch.undo()
+    outage.book("11")
+    outage.pass_by(timedelta(minutes=2))
+    assert outage.events() == ["gateway_unreachable", "gateway_reachable"]
+
+
+def _times_out(_: PocketTwilio, __: Sms) -> Receipt:
+    return Ambiguous(why="read_timeout")
