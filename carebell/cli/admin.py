@@ -9,18 +9,23 @@ import typer
 from carebell.cli.options import At, Config, Json, MaybeEnvironment, config_of, wants_json
 
 commands = typer.Typer()
-optout = typer.Typer(help="Who must not be texted.", no_args_is_help=True)
-keys = typer.Typer(help="The data-encryption keys.", no_args_is_help=True)
-db = typer.Typer(help="The database.", no_args_is_help=True)
+optout = typer.Typer(help="List and change who must not be texted.", no_args_is_help=True)
+keys = typer.Typer(help="Change the keys that encrypt the stored numbers.", no_args_is_help=True)
+db = typer.Typer(help="Prepare the database.", no_args_is_help=True)
 
 
-Number = Annotated[Optional[str], typer.Argument(help="E.164; without it, asked for, so that it stands in no history.")]
-Sender = Annotated[Optional[str], typer.Option("--sender", help="For this sender; else for every sender configured.")]
+Number = Annotated[
+    Optional[str],
+    typer.Argument(help="In E.164. If it is left out, the command asks for it, so that no history keeps it."),
+]
+Sender = Annotated[
+    Optional[str], typer.Option("--sender", help="Only for this sender; by default for every configured sender.")
+]
 
 
 @optout.command("list")
 def optout_list(context: typer.Context, config: Config = None, json: Json = False) -> None:
-    """Opt-outs by sender; numbers are kept as keyed hashes only."""
+    """List the opt-outs by sender. Numbers are stored as keyed hashes only."""
     from carebell.commands.optout import list_all as run
 
     run(config_of(context, config), as_json=wants_json(context, json))
@@ -30,7 +35,7 @@ def optout_list(context: typer.Context, config: Config = None, json: Json = Fals
 def optout_add(
     context: typer.Context, number: Number = None, sender: Sender = None, config: Config = None, json: Json = False
 ) -> None:
-    """Never text this number again."""
+    """Record that this number must not be texted."""
     from carebell.commands.optout import add as run
 
     run(config_of(context, config), number, sender, as_json=wants_json(context, json))
@@ -40,7 +45,7 @@ def optout_add(
 def optout_remove(
     context: typer.Context, number: Number = None, sender: Sender = None, config: Config = None, json: Json = False
 ) -> None:
-    """Text this number again: only when the patient asked for it."""
+    """Allow texts to this number again, when the patient asked for it."""
     from carebell.commands.optout import remove as run
 
     raise typer.Exit(run(config_of(context, config), number, sender, as_json=wants_json(context, json)))
@@ -54,7 +59,7 @@ def hold(
     reason: Annotated[str, typer.Option(help="For `status`, `outbox` and the audit log.")] = "by hand",
     json: Json = False,
 ) -> None:
-    """Send nothing until `release`; messages are still received."""
+    """Stop all texts until `release`; messages are still received."""
     from carebell.commands.operate import hold as run
 
     run(config_of(context, config), environment, reason, as_json=wants_json(context, json))
@@ -64,7 +69,7 @@ def hold(
 def release(
     context: typer.Context, config: Config = None, environment: MaybeEnvironment = None, json: Json = False
 ) -> None:
-    """End a hold, and close breakers whose cause is mended; what became useless meanwhile is recorded as expired."""
+    """End a hold and close open breakers. Texts that are too late by now are recorded as expired."""
     from carebell.commands.operate import release as run
 
     run(config_of(context, config), environment, as_json=wants_json(context, json))
@@ -81,7 +86,7 @@ def purge(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Forget now what is due to be forgotten; with `--verify`, say where a number still stands."""
+    """Delete now what is due to be deleted; with `--verify`, say where a number still stands."""
     from carebell.commands.purge import purge as run
 
     raise typer.Exit(run(config_of(context, config), number, at=at, verify=verify, as_json=wants_json(context, json)))
@@ -99,10 +104,10 @@ def keys_rotate(context: typer.Context, config: Config = None, json: Json = Fals
 def keys_drop_unreadable(
     context: typer.Context,
     config: Config = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, say how many there are.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete them; without it the command only counts them.")] = False,
     json: Json = False,
 ) -> None:
-    """Take away day keys that the key file does not open: of a database restored from before the last `keys rotate`."""
+    """Delete day keys that the key file cannot open, after a restore from before the last `keys rotate`."""
     from carebell.commands.keys import drop_unreadable as run
 
     raise typer.Exit(run(config_of(context, config), sure=yes, as_json=wants_json(context, json)))
@@ -110,7 +115,7 @@ def keys_drop_unreadable(
 
 @db.command("upgrade")
 def db_upgrade(context: typer.Context, config: Config = None, json: Json = False) -> None:
-    """Bring the database's tables to this version."""
+    """Bring the database's tables to this version of the program."""
     from carebell.commands.operate import upgrade as run
 
     run(config_of(context, config), as_json=wants_json(context, json))

@@ -25,7 +25,7 @@ MaybeState = Annotated[
         help="Only rows that are due, sending, accepted, sent, delivered, undelivered, failed, unknown or suppressed."
     ),
 ]
-report = typer.Typer(help="Reports.", no_args_is_help=True)
+report = typer.Typer(help="Report on texts.", no_args_is_help=True)
 
 
 @commands.command()
@@ -119,7 +119,7 @@ def logs(
 
 @commands.command()
 def status(context: typer.Context, config: Config = None, json: Json = False) -> None:
-    """Listeners, certificates, queue, gateway, and the last message of each environment."""
+    """Show listeners, certificates, queue, gateway, and the last message of each environment."""
     from carebell.commands.status import status as run
 
     raise typer.Exit(run(config_of(context, config), as_json=wants_json(context, json)))
@@ -129,11 +129,11 @@ def status(context: typer.Context, config: Config = None, json: Json = False) ->
 def report_sms(
     context: typer.Context,
     config: Config = None,
-    begins: Annotated[
+    span_start: Annotated[
         Optional[str],
         typer.Option("--from", metavar="ISO", help="Planned at or after this; by default 7 days before --to."),
     ] = None,
-    ends: Annotated[
+    span_end: Annotated[
         Optional[str], typer.Option("--to", metavar="ISO", help="Planned before this, or on this date; by default now.")
     ] = None,
     environment: MaybeEnvironment = None,
@@ -148,6 +148,6 @@ def report_sms(
     from carebell.commands.report import report as run
 
     run(
-        config_of(context, config), begins=begins, ends=ends, environment=environment, as_csv=csv,
+        config_of(context, config), span_start=span_start, span_end=span_end, environment=environment, as_csv=csv,
         as_json=wants_json(context, json),
     )  # fmt: skip

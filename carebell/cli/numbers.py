@@ -8,19 +8,21 @@ import typer
 
 from carebell.cli.options import Config, Json, config_of, wants_json
 
-numbers = typer.Typer(help="The organisation's own numbers at Twilio.", no_args_is_help=True)
+numbers = typer.Typer(help="Manage the organisation's own numbers at Twilio.", no_args_is_help=True)
 
-OwnNumber = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164: one of the organisation's, not a patient's.")]
-Service = Annotated[
-    Optional[str], typer.Option("--service", metavar="MG...", help="Put it into this Messaging Service.")
+OwnNumber = Annotated[
+    str, typer.Argument(metavar="NUMBER", help="In E.164; one of the organisation's, not a patient's.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; what costs money too.")]
+Service = Annotated[
+    Optional[str], typer.Option("--service", metavar="MG...", help="Add the number to this Messaging Service.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, even where it costs money.")]
 
 
 @numbers.command("list")
 def numbers_list(context: typer.Context, config: Config = None, json: Json = False) -> None:
-    """The account's numbers, who uses them, and where patients' answers go."""
+    """List the account's numbers, who uses them, and where replies go."""
     from carebell.commands.numbers import list_all as run
 
     run(config_of(context, config), as_json=wants_json(context, json))
@@ -30,14 +32,14 @@ def numbers_list(context: typer.Context, config: Config = None, json: Json = Fal
 def numbers_search(
     context: typer.Context,
     config: Config = None,
-    country: Annotated[str, typer.Option(help="Two letters: US, CA ...")] = "US",
-    kind: Annotated[str, typer.Option(help="local, toll_free or mobile.")] = "local",
-    area_code: Annotated[Optional[int], typer.Option(help="Of North America: 425.")] = None,
-    contains: Annotated[Optional[str], typer.Option(help="Digits, * for any.")] = None,
+    country: Annotated[str, typer.Option(help="Two letters, such as US or CA.")] = "US",
+    kind: Annotated[str, typer.Option(help="One of local, toll_free and mobile.")] = "local",
+    area_code: Annotated[Optional[int], typer.Option(help="A North American area code, such as 425.")] = None,
+    contains: Annotated[Optional[str], typer.Option(help="Digits in the number; * stands for any.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     json: Json = False,
 ) -> None:
-    """Numbers for sale that can text. Buys nothing."""
+    """List numbers for sale that can send texts. Nothing is bought."""
     from carebell.commands.numbers import search as run
 
     raise typer.Exit(
@@ -58,7 +60,9 @@ def numbers_buy(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Buy a number and link it to our webhook. Shows what it will do and asks; its monthly price begins at once."""
+    """Buy a number and direct its replies to our webhook.
+
+    The command shows what it will do and asks. The monthly price begins at once."""
     from carebell.commands.numbers import buy as run
 
     where, as_json = config_of(context, config), wants_json(context, json)
@@ -75,7 +79,7 @@ def numbers_link(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Send what patients answer to one of our numbers to our webhook. Shows what it will do and asks."""
+    """Direct the replies to one of our numbers to our webhook. The command shows what it will do and asks."""
     from carebell.commands.numbers import link as run
 
     where, as_json = config_of(context, config), wants_json(context, json)

@@ -34,7 +34,7 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Files = Annotated[list[Path], typer.Argument(readable=False, help="Files, taken in order.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(readable=False, help="Files, in this order.", show_default=False)]
 EnvironmentName = Annotated[str, typer.Option("--environment", "-e", help="An environment of the configuration.")]
 MaybeEnvironment = Annotated[Optional[str], typer.Option("--environment", "-e", help="Only this environment.")]
 MaybeAppointment = Annotated[
@@ -45,11 +45,11 @@ At = Annotated[
     typer.Option("--at", parser=instant, metavar="ISO", help="As seen at this time; by default now."),
 ]
 Seed = Annotated[Optional[int], typer.Option(help="The same seed gives the same run.")]
-OverTls = Annotated[bool, typer.Option("--tls", help="Over TLS.")]
+OverTls = Annotated[bool, typer.Option("--tls", help="Use TLS.")]
 TlsCa = Annotated[Optional[Path], typer.Option(readable=False, help="Trust this CA instead of the system's.")]
-TlsCertificate = Annotated[Optional[Path], typer.Option(readable=False, help="Client certificate, PEM.")]
-TlsKey = Annotated[Optional[Path], typer.Option(readable=False, help="Client key, PEM.")]
-TlsName = Annotated[Optional[str], typer.Option(help="Expect this name in the server's certificate.")]
+TlsCertificate = Annotated[Optional[Path], typer.Option(readable=False, help="The client certificate (PEM).")]
+TlsKey = Annotated[Optional[Path], typer.Option(readable=False, help="The client key (PEM).")]
+TlsName = Annotated[Optional[str], typer.Option(help="The name that the server's certificate must have.")]
 
 
 def config_of(context: typer.Context, config: Path | None) -> Path | None:

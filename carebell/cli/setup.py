@@ -17,10 +17,13 @@ commands = typer.Typer()
 def init(
     context: typer.Context,
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", readable=False, help="Made if absent; nothing in it is overwritten.")
+        Path,
+        typer.Argument(
+            metavar="DIR", readable=False, help="The folder; it is made if it is absent. Nothing in it is overwritten."
+        ),
     ],
     demo: Annotated[
-        bool, typer.Option("--demo", help="Also test signing keys, their .cer and sample messages.")
+        bool, typer.Option("--demo", help="Also write test signing keys with their .cer, and sample messages.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -34,12 +37,12 @@ def init(
 def demo(
     context: typer.Context,
     directory: Annotated[
-        Optional[Path], typer.Option("--dir", metavar="DIR", readable=False, help="Keep its files here.")
+        Optional[Path], typer.Option("--dir", metavar="DIR", readable=False, help="Keep the files in this folder.")
     ] = None,
-    stay: Annotated[bool, typer.Option("--stay", help="Go on serving when the story is told.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep serving after the demo.")] = False,
     json: Json = False,
 ) -> None:
-    """The main job in one go: signed messages in over MLLP, ACKs and SMS out, on a fast clock."""
+    """Run the main job once: signed messages in over MLLP, answers and texts out, on a fast clock."""
     from carebell.commands.demo import demo as run
 
     raise typer.Exit(run(directory, stay=stay, as_json=wants_json(context, json)))
@@ -50,15 +53,16 @@ def serve(
     context: typer.Context,
     config: Config = None,
     roles: Annotated[
-        str, typer.Option(show_default="all", help="Any of listener, dispatcher, portal, housekeeping; commas between.")
+        str, typer.Option(show_default="all", help="Comma-separated: listener, dispatcher, portal, housekeeping.")
     ] = "listener,dispatcher,portal,housekeeping",
     clock: Annotated[
-        Optional[datetime], typer.Option(parser=instant, metavar="ISO", help="Start its time here, to rehearse.")
+        Optional[datetime],
+        typer.Option(parser=instant, metavar="ISO", help="Start the service's clock at this time, for a rehearsal."),
     ] = None,
-    speed: Annotated[float, typer.Option(help="Run its time this many times as fast, to rehearse.")] = 1.0,
+    speed: Annotated[float, typer.Option(help="Run that clock this many times as fast, for a rehearsal.")] = 1.0,
     json: Json = False,
 ) -> None:
-    """The service."""
+    """Run the service until it is told to stop."""
     from carebell.commands.serve import serve as run
 
     where, as_json = config_of(context, config), wants_json(context, json)
@@ -67,7 +71,7 @@ def serve(
 
 @commands.command("check-config")
 def check_config(context: typer.Context, config: Config = None, json: Json = False) -> None:
-    """Check the configuration: file:line:column: key: why."""
+    """Check the configuration; print each problem with its file, line and column."""
     from carebell.commands.check_config import check_config as run
 
     raise typer.Exit(run(config_of(context, config), as_json=wants_json(context, json)))

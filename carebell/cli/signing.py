@@ -24,12 +24,12 @@ from carebell.cli.options import (
 )
 
 commands = typer.Typer()
-cert = typer.Typer(help="Certificates.", no_args_is_help=True)
+cert = typer.Typer(help="Check certificates.", no_args_is_help=True)
 
 
 @cert.command("show")
 def cert_show(context: typer.Context, files: Files, at: At = None, json: Json = False) -> None:
-    """Would this upload be accepted, and if not, why? With the signing header, ready to paste."""
+    """Say whether each certificate would be accepted, or why not; print its signing header."""
     from carebell.commands.cert import show as run
 
     raise typer.Exit(run(files, at=at, as_json=wants_json(context, json)))
@@ -39,15 +39,18 @@ def cert_show(context: typer.Context, files: Files, at: At = None, json: Json = 
 def sign(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(readable=False, help="A message, bare or framed.")],
-    key: Annotated[Path, typer.Option(readable=False, help="The private key, PEM.")],
-    cert: Annotated[Path, typer.Option(readable=False, help="Its certificate, .cer.")],
-    alg: Annotated[Optional[str], typer.Option(help="RS256, PS256, ES256 or EdDSA; else what fits the key.")] = None,
+    key: Annotated[Path, typer.Option(readable=False, help="The private key (PEM).")],
+    cert: Annotated[Path, typer.Option(readable=False, help="The certificate of that key (.cer).")],
+    alg: Annotated[
+        Optional[str], typer.Option(help="RS256, PS256, ES256 or EdDSA; by default what fits the key.")
+    ] = None,
     output: Annotated[
-        Optional[Path], typer.Option("-o", "--output", readable=False, help="Where to; else standard output.")
+        Optional[Path],
+        typer.Option("-o", "--output", readable=False, help="Write to this file; by default to standard output."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Append ZSG, the signature segment."""
+    """Sign a message: append ZSG, the signature segment."""
     from carebell.commands.cert import sign as run
 
     run(file, key=key, cert=cert, alg=alg, output=output, as_json=wants_json(context, json))
@@ -62,7 +65,7 @@ def verify(
     at: At = None,
     json: Json = False,
 ) -> None:
-    """The whole inbound decision, storing nothing."""
+    """Say how the service would answer each message. Nothing is stored."""
     from carebell.commands.verify import verify as run
 
     raise typer.Exit(run(config_of(context, config), files, environment, at=at, as_json=wants_json(context, json)))
@@ -82,12 +85,12 @@ def send(
     tls_cert: TlsCertificate = None,
     tls_key: TlsKey = None,
     tls_name: TlsName = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Send everything this many times.")] = 1,
-    connections: Annotated[int, typer.Option(min=1, help="Over this many connections.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, help="Send all messages this many times.")] = 1,
+    connections: Annotated[int, typer.Option(min=1, help="Use this many connections.")] = 1,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for each answer.")] = 30.0,
     json: Json = False,
 ) -> None:
-    """An MLLP client: one line per message with its ACK and milliseconds."""
+    """Send messages over MLLP; print each answer with its milliseconds."""
     from carebell.commands.send import send as run
 
     tls_settings = tls_of(tls, ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name)

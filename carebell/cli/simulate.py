@@ -66,7 +66,7 @@ def simulator_ehr(
         Optional[float], typer.Option(min=0.01, help="Messages a second; by default as fast as answers come.")
     ] = None,
     count: Annotated[Optional[int], typer.Option(min=1, help="End after this many messages.")] = None,
-    connections: Annotated[int, typer.Option(min=1, help="Over this many connections.")] = 1,
+    connections: Annotated[int, typer.Option(min=1, help="Use this many connections.")] = 1,
     json: Json = False,
 ) -> None:
     """Send a hospital's scheduling feed with invented patients: bookings, moves, edits and cancellations."""

@@ -45,22 +45,22 @@ def read_batch(content: bytes) -> Batch | None:
     """
     if _BATCH_BEGINS.search(content) is None and len(_MESSAGE_BEGINS.findall(content)) < 2:
         return None
-    begins: list[int] = []
+    starts: list[int] = []
     stops: list[int] = []
     remarks: list[str] = []
     for outline in _outlines(content, stops):
         file = hl7.parse_file(outline)
         for batch in file:
-            begins += [int(str(message.segment("MSH")(3))) for message in batch]
+            starts += [int(str(message.segment("MSH")(3))) for message in batch]
             remarks += _remarks("BTS-1", batch, len(batch), "messages")
         with_header = [batch for batch in file if batch.header is not None]
         if with_header:
             remarks += _remarks("FTS-1", file, len(with_header), "batches")
-    if not begins:
+    if not starts:
         raise BatchError("the batch holds no message")
-    begins.sort()  # the library has messages outside of BHS and BTS last
+    starts.sort()  # the library has messages outside of BHS and BTS last
     stops.append(len(content))
-    messages = tuple(_message(content[begin : stops[bisect_right(stops, begin)]]) for begin in begins)
+    messages = tuple(_message(content[begin : stops[bisect_right(stops, begin)]]) for begin in starts)
     return Batch(messages=messages, remarks=tuple(remarks))
 
 
@@ -111,11 +111,11 @@ def _short(name: str, segment: bytes, end: int) -> str:
     return f"{name}|{count}"
 
 
-def _remarks(count_field: str, container: hl7.File | hl7.Batch, present: int, what: str) -> Iterator[str]:
+def _remarks(count_field: str, container: hl7.File | hl7.Batch, present: int, unit: str) -> Iterator[str]:
     trailer = container.trailer
     written = str(trailer(1)) if trailer is not None and len(trailer) > 1 else ""
     if written.isdigit() and int(written) != present:
-        yield f"{count_field} says {int(written)} {what}, there are {present}"
+        yield f"{count_field} says {int(written)} {unit}, there are {present}"
 
 
 def _message(content: bytes) -> bytes:

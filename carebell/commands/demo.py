@@ -207,11 +207,11 @@ class _DemoStory:
     def _title(self, text: str) -> None:
         self._say(f"\n{_local(self._clock.now())}  {text}", "step", text=text)
 
-    def _say(self, sentence: str, what: str, **fields: object) -> None:
+    def _say(self, sentence: str, row_kind: str, **fields: object) -> None:
         if self._rows is None:
             print(sentence)
         else:
-            print_json({"time": iso(self._clock.now()), "what": what, **fields}, self._rows)
+            print_json({"time": iso(self._clock.now()), "what": row_kind, **fields}, self._rows)
 
     def end(self, good: bool, seconds: float) -> None:
         """What to look at next."""

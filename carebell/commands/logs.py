@@ -39,7 +39,7 @@ def logs(
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise UsageStop(f"--level: {level!r} is not one of debug, info, warning, error")
-    wanted = Wanted(appointment=appointment, control_id=control_id, since=_since(since), level=number)
+    line_filter = Wanted(appointment=appointment, control_id=control_id, since=_since(since), level=number)
     file, loaded = log_file_of(config)
     file = _existing(file)
     zone = "UTC" if loaded is None else Zones(loaded).of(None)
@@ -54,7 +54,7 @@ def logs(
         return True
 
     try:
-        for line in read_log(file, wanted, _warn_unreadable, idle=wait if follow else None):
+        for line in read_log(file, line_filter, _warn_unreadable, idle=wait if follow else None):
             printer.print(line)
     except KeyboardInterrupt:
         raise InterruptedStop(f"interrupted: {printer.count} lines of {file} were shown") from None

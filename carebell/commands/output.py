@@ -39,7 +39,17 @@ def print_result(row: Mapping[str, Any], sentence: str, *, as_json: bool) -> Non
     if as_json:
         print_json(row)
     else:
-        print(sentence)
+        print_sentence(sentence)
+
+
+def print_sentence(sentence: str) -> None:
+    """On a terminal broken between words, so that nothing that is copied is torn."""
+    columns = terminal_columns()
+    print(
+        sentence
+        if columns is None
+        else textwrap.fill(sentence, columns, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def _plain(value: object) -> str:

@@ -75,9 +75,9 @@ def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: boo
     if not as_json:
         print(f"searched {len(files)} files for its digits: {'found' if traces else 'not found'}")
     search = PhoneSearch(session.store, session.vault, number, now)
-    kept = 0
+    holder_count = 0
     for holder in search.holders():
-        kept += 1
+        holder_count += 1
         print_result(
             {"environment": holder.environment, "appointment": holder.reference, "status": holder.status,
              "until": iso(holder.until), "settles": holder.settles, "waiting": holder.waiting},
@@ -87,12 +87,12 @@ def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: boo
     hashes = search.hashes()
     if as_json:
         print_json(
-            {"files": len(files), "traces": len(traces), "visits": kept, "unreadable": search.unreadable,
+            {"files": len(files), "traces": len(traces), "visits": holder_count, "unreadable": search.unreadable,
              "hashed_texts": hashes.texts, "hashed_until": iso(hashes.until), "opted_out": list(hashes.opted_out)}
         )  # fmt: skip
     else:
-        _print_sums(kept, search.unreadable, hashes)
-    return REFUSED if traces or kept or search.unreadable else OK
+        _print_sums(holder_count, search.unreadable, hashes)
+    return REFUSED if traces or holder_count or search.unreadable else OK
 
 
 def _files(session: Opened) -> list[Path]:
@@ -106,9 +106,9 @@ def _files(session: Opened) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
-def _print_sums(kept: int, unreadable: int, hashes: PhoneHashes) -> None:
-    if kept:
-        print(f"kept encrypted for {kept} {'visit' if kept == 1 else 'visits'}, as listed")
+def _print_sums(holder_count: int, unreadable: int, hashes: PhoneHashes) -> None:
+    if holder_count:
+        print(f"kept encrypted for {holder_count} {'visit' if holder_count == 1 else 'visits'}, as listed")
     else:
         print("no visit keeps it")
     if unreadable:

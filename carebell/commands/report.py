@@ -104,8 +104,8 @@ class Tiles:
 def report(
     config: Path | None,
     *,
-    begins: str | None,
-    ends: str | None,
+    span_start: str | None,
+    span_end: str | None,
     environment: str | None,
     as_csv: bool,
     as_json: bool,
@@ -117,8 +117,8 @@ def report(
         if environment is not None:
             environment_named(session.loaded, environment)
         now = session.now()
-        until = now if ends is None else _instant("--to", ends, now, last=True)
-        since = until - SPAN if begins is None else _instant("--from", begins, now)
+        until = now if span_end is None else _instant("--to", span_end, now, last=True)
+        since = until - SPAN if span_start is None else _instant("--from", span_start, now)
         if since >= until:
             raise UsageStop("--from must be before --to")
         tiles = Tiles()

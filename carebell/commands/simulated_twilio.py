@@ -101,14 +101,14 @@ class _Watcher:
 
     count: int | None
     as_json: bool
-    seen: int = 0
+    shown_count: int = 0
 
     async def follow(self, account: Account) -> None:
-        while self.count is None or self.seen < self.count:
+        while self.count is None or self.shown_count < self.count:
             received = account.ledger.received
-            for request in received[self.seen :]:
+            for request in received[self.shown_count :]:
                 self._say(request)
-            self.seen = len(received)
+            self.shown_count = len(received)
             await asyncio.sleep(_WATCH)
 
     def _say(self, request: Received) -> None:
@@ -149,8 +149,8 @@ async def _serve_twilio(
             await serving
         with signalled() as signal_received:
             following = asyncio.create_task(watcher.follow(started_account.result()))
-            ends: set[asyncio.Future[Any]] = {following, signal_received}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            awaited: set[asyncio.Future[Any]] = {following, signal_received}
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             if following.done():
                 following.result()
             following.cancel()

@@ -29,6 +29,40 @@ EXITS: Final[tuple[tuple[int, str], ...]] = (
 )
 
 
+JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
+    ("init", '`{"file", "secret"}` for each file'),
+    ("demo", '`{"time", "what", ...}` for each step; the last has `what` `end` and `good`'),
+    ("serve", '`{"listening": [{"environments", "host", "port"}], "health", "rehearsal"}`, once it listens'),
+    (
+        "cert show",
+        '`{"file", "verdict", "reason", "notices", "subject", "not_before", "not_after", "thumbprint", "algorithms", "header"}`',
+    ),
+    ("sign", '`{"file", "output", "zsg"}`; without `--output` the row takes the place of the signed message'),
+    ("verify", '`{"file", "answer", "code", "err3", "text"}`; `message` too where a file holds several'),
+    ("send", '`{"file", "control_id", "answer", "text", "milliseconds", "ack"}`; `message` as above'),
+    ("explain", '`{"file", "name", "value", "field", "candidates"}`, perhaps `zone` and `note`; `message` as above'),
+    (
+        "plan",
+        '`{"appointment", "kind", "rule", "due", "expires", "status", "reason", "text", "segments", "to", "revision"}`',
+    ),
+    ("logs", '`{"time", "level", "event"}` and the fields of the event'),
+    ("hold, release", '`{"environment", "held", "changed"}`; `environment` null: everything'),
+    ("purge", '`{"appointments", "messages", "day_keys", "suppressed", "files_settled"}`'),
+    (
+        "purge --verify",
+        'then `{"file", "offset", "spelling"}` for each trace, `{"environment", "appointment", "status", "until", "settles", '
+        '"waiting"}` for each visit that keeps it, and `{"files", "traces", "visits", "unreadable", "hashed_texts", '
+        '"hashed_until", "opted_out"}`',
+    ),
+    ("optout add, remove", '`{"phone", "sender", "opted_out"}` for each sender; `changed` for `remove`'),
+    ("keys rotate", '`{"key", "moved", "unreadable", "copy_key_file"}`'),
+    ("keys drop-unreadable", '`{"day_keys", "appointments", "done"}`'),
+    ("db upgrade", '`{"version", "was", "changed"}`'),
+    ("numbers buy, link", '`{"action", "number", "target", "done"}` for each step; nobody is asked, `--yes` decides'),
+)
+"""Rows that a reader cannot guess from the command's name; the keys are a contract."""
+
+
 def cli() -> str:
     sections = "".join(f"## {code(name)}\n\n```text\n{_help(path)}```\n\n" for name, path in _commands())
     return f"""# Command line
@@ -39,6 +73,11 @@ one object a line with stable keys; telephone numbers are masked everywhere.
 ## Exit codes
 
 {table(["code", "meaning"], [(str(number), meaning) for number, meaning in EXITS])}
+## What `--json` prints
+
+Only rows go to standard output; warnings, and the reason why a command ends, go to standard error.
+
+{table(["command", "rows"], [(code(name), rows) for name, rows in JSON_ROWS])}
 {sections.rstrip()}
 """
 

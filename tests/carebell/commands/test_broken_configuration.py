@@ -38,7 +38,7 @@ COMMANDS = {
     "outbox": ("outbox",),
     "outbox one": ("outbox", "-e", "test"),
     "appointments": ("appointments",),
-    "report": ("report", "sms"),
+    "report": ("report", "sms", "--to", "2026-03-03"),
     "optout list": ("optout", "list"),
     "optout add": ("optout", "add", "+12025550143"),
     "optout add one": ("optout", "add", "+12025550143", "--sender", "+14255550100"),
