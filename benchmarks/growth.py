@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Final
 
 from carebell.ids import RandomIds
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 from store import schema

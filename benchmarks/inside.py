@@ -31,7 +31,7 @@ from carebell.outbound import dispatcher
 from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Receipt, Resend, SentMessage, Sms
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.clock import RealClock
 from simulator.patients import fictitious_number
 from store.appointment_repository import Save, save

@@ -15,7 +15,7 @@ from notifier.recipients import NumberRules, may_text
 from notifier.text import TemplateSet, placeholders_used
 from parser.ack import Answer
 from parser.answers import AnswerTable
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from parser.siu import Rules, rules_for
 from scheduler.appointment import Appointment
 from scheduler.plan import Replanned, replan

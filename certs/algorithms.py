@@ -47,7 +47,7 @@ def algorithms_for(key: PublicKey) -> tuple[str, ...]:
     return ("EdDSA",)
 
 
-def holds(name: str, key: PublicKey, signature: bytes, data: bytes) -> bool:
+def verify_signature(name: str, key: PublicKey, signature: bytes, data: bytes) -> bool:
     """Whether the signature is the key's over the data. `name` must be one of `algorithms_for(key)`."""
     try:
         ALGORITHMS[name].verify(key, signature, data)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
 
-from certs.algorithms import ALGORITHMS, holds
+from certs.algorithms import ALGORITHMS, verify_signature
 from certs.envelope import Diagnosis, Fault, Signed, Unsigned, read_header, signing_input, split
 from certs.keyring import Held, Keyring, State, Trust
 from certs.message import Msh, Refusal, VerifiedMessage
@@ -149,7 +149,7 @@ class Verifier:
         if not signed.signature:
             raise _RefusedError("SIG02", "102", "the signature in ZSG-2 is empty")
         data = signing_input(signed.header, signed.payload)
-        if not holds(header.alg, held.certificate.key, signed.signature, data):
+        if not verify_signature(header.alg, held.certificate.key, signed.signature, data):
             raise _RefusedError("SIG07", "207", _diagnose(signed.payload, signed.diagnosis))
         return trust, held
 

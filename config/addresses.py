@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
-from config.meant import countries_of
+from config.suggestions import countries_of
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62}\.?)+", re.IGNORECASE)

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from config.agreement import disagreements
+from config.consistency import disagreements
 from config.digests import digests_of
 from config.document import Document, nearest, read_document
 from config.fieldmap import FieldMap

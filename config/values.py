@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from config.addresses import e164, https_or_loopback, link_host, listen_host, network, public_https
-from config.meant import country_meant, is_country, is_whole_zone, known_zones, number_meant, zone_meant
+from config.suggestions import country_meant, is_country, is_whole_zone, known_zones, number_meant, zone_meant
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

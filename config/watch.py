@@ -16,7 +16,7 @@ from typing import Final
 
 from watchfiles import awatch
 
-from config.bounded import BoundedThread
+from config.bounded_work import BoundedThread
 from config.digests import digests_of
 from config.load import Loaded
 from config.problems import ConfigurationError, Problem, SourceLocation

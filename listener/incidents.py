@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from listener.sources import source_of
+from listener.connection_register import source_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

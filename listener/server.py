@@ -26,10 +26,10 @@ from typing import Literal
 from listener.accepting import BACKLOG, Acceptor
 from listener.client_certificate import presented_in, thumbprint_of
 from listener.connection import Connection
+from listener.connection_register import ConnectionRegister
 from listener.incidents import Incident, Kind, Peer
 from listener.limits import Limits
 from listener.reply import Handler, Oversize, no_answer
-from listener.sources import ConnectionRegister
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, NotSent, Receipt, Resend, SentMessage, Sms
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 _MODE = 0o600
 _CLOSED = -1

@@ -13,7 +13,7 @@ from enum import Enum, StrEnum
 from typing import Protocol
 
 from notifier.failures import Failure
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

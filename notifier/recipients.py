@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from phonenumbers import PhoneNumberType
 
-from parser.numbering import allotment_of
-from parser.phone import PhoneNumber
+from parser.numbering_plans import allotment_of
+from parser.phone_number import PhoneNumber
 from scheduler.sms import Reason
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from notifier.intent import Intent
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from parser.er7 import Field, Message, Place
 from parser.escapes import unescape
 from parser.event import ParseWarning
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose, everywhere, offered
-from parser.oddity import Oddity, warning
+from parser.parse_warnings import Oddity, warning
 
 _MOST_CHARACTERS: Final = 60
 _LONGEST_LINK: Final = 500

@@ -24,8 +24,8 @@ from config.fieldmap import DurationSource, folded
 from parser.er7 import DELETE, Message
 from parser.event import ParseWarning, Start
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose
-from parser.oddity import Oddity, warning
-from parser.when import Clocks, read_timestamp
+from parser.parse_warnings import Oddity, warning
+from parser.timestamps import Clocks, read_timestamp
 
 _NO_START: Final = "there is no start to count from"
 _TOO_COARSE: Final = "a date or an hour ends no visit"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, TypeAlias
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 
 class Action(enum.Enum):

@@ -13,7 +13,7 @@ from parser.er7 import Message
 from parser.event import ParseWarning
 from parser.evidence import Offer, Trace, choose, everywhere, offered, texts
 from parser.language import language_tag
-from parser.oddity import Oddity, warning
+from parser.parse_warnings import Oddity, warning
 
 
 def find_language(

@@ -11,7 +11,7 @@ from config.fieldmap import STATUSES, FieldMap, folded
 from config.model import Environment
 from parser.er7 import Place
 from parser.event import Status
-from parser.xtn import PhoneRules
+from parser.phone_choice import PhoneRules
 
 _UNITS = {"seconds": "s", "minutes": "m", "hours": "h"}
 

@@ -30,13 +30,13 @@ from parser.event import (
 )
 from parser.evidence import Trace
 from parser.identity import Ids, find_ids
-from parser.oddity import Oddity, warning
+from parser.parse_warnings import Oddity, warning
 from parser.patient import find_consent, find_deceased, find_language, find_name
+from parser.phone_choice import PhoneFinding, find_phone
 from parser.rules import Rules, rules_for
 from parser.status import find_status
+from parser.timestamps import Clocks
 from parser.timing import Timing, clocks_of, find_start
-from parser.when import Clocks
-from parser.xtn import PhoneFinding, find_phone
 
 __all__ = ["EVENTS", "Rules", "Trigger", "explain", "read", "rules_for"]
 

@@ -23,7 +23,7 @@ from config.fieldmap import StatusMap, folded
 from parser.er7 import DELETE, Message, Place
 from parser.event import Action, ParseWarning, Status
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose, everywhere
-from parser.oddity import Oddity, warning
+from parser.parse_warnings import Oddity, warning
 
 _BY_EVENT: Final = {
     Action.CANCEL: Status.CANCELED,

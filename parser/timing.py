@@ -22,8 +22,8 @@ from config.fieldmap import StartSource
 from parser.er7 import DELETE, Message
 from parser.event import ParseWarning, Start
 from parser.evidence import DELETED, EMPTY, Choice, Offer, Trace, choose, everywhere
-from parser.oddity import Oddity, warning
-from parser.when import Basis, Clocks, Instant, offset_text, read_timestamp
+from parser.parse_warnings import Oddity, warning
+from parser.timestamps import Basis, Clocks, Instant, offset_text, read_timestamp
 
 FURTHEST_AHEAD: Final = timedelta(days=400)
 

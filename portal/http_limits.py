@@ -7,7 +7,7 @@
   for each address would be one for the reverse proxy, through which all callbacks come.
 - An answer that is not read for `unread` seconds ends its connection; until then no second one is written. A connection has
   `requests` of them, one after the other, and then closes. In one turn of the event loop only a few requests are begun, whatever
-  the number of connections (`portal.turns`).
+  the number of connections (`portal.turn_budget`).
 - A request whose end can be read in two ways is answered 400 (`portal.request_framing`).
 - What is not HTTP is answered 400 (bytes) or with a close (TLS), and reported instead of uvicorn's bare warning.
 
@@ -31,7 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from portal.request_framing import ambiguity, head_of
-from portal.turns import Turns
+from portal.turn_budget import Turns
 
 _TLS_HANDSHAKE: Final = b"\x16"
 

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from config.model import Reminder
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.policy import Policy
-from scheduler.quiet import is_quiet, last_permitted, next_opening
+from scheduler.quiet_hours import is_quiet, last_permitted, next_opening
 from scheduler.sms import Desired, PlannedRow, PlannedSms, Reason, SmsKind, SmsState, Suppressed
 
 PROMPT = timedelta(minutes=5)

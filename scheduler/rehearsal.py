@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from parser.event import SchedulingEvent
-from scheduler.appointment import Appointment, apply, close_window, create, same_visit
+from scheduler.apply_event import apply, create
+from scheduler.appointment import Appointment, same_visit
+from scheduler.confirmation_window import close_window
 from scheduler.plan import replan
 from scheduler.policy import Policy
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState

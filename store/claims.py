@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal_column, null, or_, select
 from sqlalchemy.sql import ClauseElement
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
 from store.appointment_repository import load, resave

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.regular_file import read_regular
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 _KEY_BYTES = 32
 _VERSION = 1

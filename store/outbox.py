@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Select, case, func, literal_column, or_, sele
 
 from scheduler.sms import SmsState
 from store.appointment_repository import StoredAppointment, load
+from store.attempts import as_row
 from store.outbox_row import OutboxRow
-from store.receipts import as_row
 from store.tables import aliases, appointments, messages, outbox
 from store.vault import Vault
 

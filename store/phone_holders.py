@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.sms import SmsState
 from store.appointment_repository import load

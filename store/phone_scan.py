@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 _CHUNK: Final = 1 << 20
 _OVERLAP: Final = 256

@@ -17,9 +17,9 @@ from typing import Any, Final, cast
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection
 
-from parser.phone import PhoneKind, PhoneNumber
+from parser.phone_number import PhoneKind, PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus, Visible
-from scheduler.order import SECOND, SentPeriod
+from scheduler.sent_period import SECOND, SentPeriod
 from store.crypto import CellLocation, Undecipherable, day_of, seal, sealed_day, unseal
 from store.instants import InstantCodec, from_microseconds, to_microseconds
 from store.prepared import codec

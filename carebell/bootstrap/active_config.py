@@ -13,8 +13,8 @@ from carebell.inbound import trust
 from carebell.inbound.listeners import ports
 from carebell.inbound.validate import MessageValidator
 from config import snapshot
+from config.broken_file import salvage_url
 from config.load import Loaded
-from config.salvage import salvage_url
 from store import configurations
 from store.engine import Transaction, open_store
 from store.faults import StoreFault, classify
@@ -85,7 +85,7 @@ def note_in_force(conn: Transaction, loaded: Loaded, *, since: datetime, now: da
 def load_in_force(path: Path, environ: Mapping[str, str] = os.environ) -> ConfigurationInForce | None:
     """The configuration that the service last ran on, where the file itself cannot be used.
 
-    The file is read only for where its database is (`config.salvage`); everything else comes from the database, so a typo
+    The file is read only for where its database is (`config.broken_file`); everything else comes from the database, so a typo
     anywhere, a truncated file and one that is gone with a database at its default place are all survived. Blocking.
 
     Args:

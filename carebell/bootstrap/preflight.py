@@ -10,9 +10,9 @@ from carebell.inbound.trust import ConfigurationFinding, certificates_of, trust_
 from carebell.outbound.render import text_settings
 from certs.keyring import Keyring, KeyringError
 from config.files import check_files, open_to_others
+from config.ineffective_settings import pointless
 from config.load import Loaded
 from config.model import Environment
-from config.pointless import pointless
 from config.problems import Problem
 from listener.tls import ClientCertificates, TlsSetupError, server_context
 from notifier.gateways import check_gateway

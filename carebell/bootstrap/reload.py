@@ -20,9 +20,9 @@ from carebell.bootstrap import preflight
 from carebell.bootstrap.active_config import ActiveConfig, activate, waits_for_restart
 from carebell.exits import Stop
 from carebell.inbound.listeners import Listeners, TlsContexts, tls_contexts
-from carebell.maintenance.certificates import Rotation
+from carebell.maintenance.certificates import CertificateMonitor
 from carebell.outbound.replan import replan_environment
-from config.bounded import BoundedThread
+from config.bounded_work import BoundedThread
 from config.load import Loaded
 from config.watch import Watch
 from journal.events.configuration import ConfigurationChanged, ConfigurationRefused, ConfigurationWarning, RestartNeeded
@@ -74,7 +74,7 @@ class Reloader:
         present: Callable[[], ActiveConfig],
         put: Callable[[ActiveConfig], None],
         listeners: Listeners,
-        rotation: Rotation,
+        rotation: CertificateMonitor,
         store: Store,
         vault: Vault,
         clock: Clock,

@@ -34,7 +34,7 @@ from carebell.inbound.handler import MessageHandler
 from carebell.inbound.listeners import Listeners, Port, ports, tls_contexts, why_not
 from carebell.inbound.process import MessageProcessor, ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
-from carebell.maintenance.certificates import Rotation
+from carebell.maintenance.certificates import CertificateMonitor
 from carebell.maintenance.clock_guard import doubt_of
 from carebell.maintenance.health import NodeHealth
 from carebell.maintenance.overdue import OverdueWatch
@@ -59,14 +59,14 @@ from journal.metrics import Metrics
 from journal.repeats import ROUND_SECONDS, RepeatLimiter
 from journal.traces import trace
 from listener.connection import Connection
-from listener.sources import ConnectionRegister
+from listener.connection_register import ConnectionRegister
 from notifier.gateway import Gateway
 from portal.app import build
 from portal.http_limits import HttpLimits
 from portal.server import serve as serve_http
 from scheduler.clock import AcceleratedClock, Clock, RealClock
 from scheduler.sms import HoldScope
-from store import holds, leases, restore, simulated_clock
+from store import holds, leases, restore_detection, simulated_clock
 from store.committer import Committer
 from store.engine import Store
 from store.faults import StoreFault, classify
@@ -223,7 +223,9 @@ class Service:
             clock=self.clock, node=self.node, executor=executor, at_once=descriptors.gateway, in_flight=in_flight, journal=journal,
             metrics=self.metrics, seconds=time.monotonic,
         )  # fmt: skip
-        rotation = Rotation(store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics)
+        rotation = CertificateMonitor(
+            store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics
+        )
         rotation.started(now)
         self.retention = Retention(
             store=self.store, vault=self.vault, clock=self.clock, node=self.node, marker=_marker(loaded), journal=journal,
@@ -272,7 +274,7 @@ class Service:
     def _hold_after_restore(self, now: datetime) -> None:
         """An old backup does not know what was sent since: its overdue texts wait for a person (F21)."""
         with self.store.write() as conn:
-            finding = restore.assess(conn, _marker(self.loaded), now)
+            finding = restore_detection.assess(conn, _marker(self.loaded), now)
             if finding == "fine":
                 return
             held = Hold(scope=HoldScope.ALL, name="", reason=_HELD_AFTER_RESTORE, actor="carebell", since=now)
@@ -393,7 +395,7 @@ class Service:
         """The port's validator as configured when it is asked for; a reload may have taken its environments away."""
         return lambda: self._active.validators.get(key, self._active.idle)
 
-    def _start_watch(self, rotation: Rotation) -> None:
+    def _start_watch(self, rotation: CertificateMonitor) -> None:
         path, environ = self.loaded.path, self.environ
         watch = self._watch = Watch(self.loaded, lambda: load_configuration(path, environ))
         reloading = Reloader(

@@ -31,7 +31,7 @@ from config.load import Loaded
 from journal.logs import setup
 from journal.metrics import Metrics
 from listener.client import MllpClient
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.clock import SteppingClock
 from store import appointments, outbox
 from store.phone_scan import scan_files

@@ -12,8 +12,8 @@ from journal.events.database import KeyRotated
 from journal.events.service import OperatorActed
 from store import audit
 from store.forgetting import give_up_unreadable
+from store.key_rotation import rotate as rotate_master_key
 from store.keys import KeyFault
-from store.rotation import rotate as rotate_master_key
 
 
 def rotate(config: Path | None, *, as_json: bool) -> None:

@@ -21,8 +21,8 @@ from carebell.bootstrap.active_config import ConfigurationInForce, load_in_force
 from carebell.bootstrap.components import configuration_path, load, open_database, open_vault, stop_for
 from carebell.commands.output import iso
 from carebell.exits import ConfigurationStop
+from config.broken_file import salvage_log_file, salvage_url
 from config.load import Loaded
-from config.salvage import salvage_log_file, salvage_url
 from journal.events import Event
 from journal.lines import plain
 from journal.logs import setup

@@ -18,7 +18,7 @@ from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from config.load import Loaded
 from notifier.gateways import failure_of
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.sms import Cap, Reason, SmsState
 from store import holds, leases, optouts
 from store import outbox as store_outbox

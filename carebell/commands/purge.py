@@ -15,7 +15,7 @@ from carebell.exits import OK, REFUSED, UsageStop
 from carebell.maintenance.retention import forget_now
 from journal.events.service import OperatorActed
 from journal.rotated import rotated_names
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from store import audit
 from store.phone_holders import PhoneHashes, PhoneHolder, PhoneSearch
 from store.phone_scan import scan_files

@@ -21,7 +21,7 @@ from config.gateways import AUTH_TOKEN
 from config.load import Loaded
 from config.problems import ConfigurationError
 from notifier.twilio.webhooks import INBOUND_PATH
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from simulator.account import Account, AccountSettings
 from simulator.ledger import Received
 from simulator.twilio_api import serve_simulator

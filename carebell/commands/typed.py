@@ -6,7 +6,7 @@ import getpass
 import sys
 
 from carebell.exits import UsageStop
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 
 def typed_number(prompt: str) -> PhoneNumber:

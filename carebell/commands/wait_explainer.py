@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from carebell.outbound.send_policy import cap_reached
 from config.model import Caps, Environment
 from scheduler.plan import reminder_due
-from scheduler.quiet import is_quiet
+from scheduler.quiet_hours import is_quiet
 from scheduler.sms import Cap, HoldScope, SmsKind
 from store.claims import DAY, WEEK
 from store.holds import Breaker, Hold

@@ -43,10 +43,10 @@ from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
 from journal.traces import trace
 from listener.connection import Connection
+from listener.connection_register import ConnectionRegister
 from listener.incidents import Incident, Kind, Peer
 from listener.limits import Limits
 from listener.server import MllpServer
-from listener.sources import ConnectionRegister
 from listener.tls import ClientCertificates, TlsSetupError, server_context
 
 _DRAIN: Final = timedelta(seconds=5)

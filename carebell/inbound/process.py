@@ -4,7 +4,8 @@
              certs.verify       parser.siu           scheduler + store, one    parser.ack
                                                      transaction per group
 
-`judge()` is everything up to the database and touches nothing: `carebell verify` is `judge()` with a replay memory of its own.
+`MessageValidator.validate()` is everything up to the database and touches nothing: `carebell verify` is the same with a replay
+memory of its own.
 `commit_group()` is given what queued while the last group was being synced: replay memory, appointments and outbox rows go into one
 transaction, and only after it do the answers leave. Where it runs is the committer's business (docs/decisions/0012). A fault of
 ours gets no answer at all: the connection is reset and the sender's engine sends again (signing.md, section 9).
@@ -23,7 +24,7 @@ from carebell.inbound.validate import ValidatedMessage
 from carebell.outbound.silences import Silence
 from parser.ack import ACCEPTED, Answer
 from parser.event import Action, SchedulingEvent
-from scheduler.appointment import apply, create, doubtful_fields
+from scheduler.apply_event import apply, create, doubtful_fields
 from store import usage
 from store.appointment_repository import MessageKey, Remembered, find, known, save
 from store.engine import Transaction
@@ -64,7 +65,7 @@ class ProcessingResult:
 
 
 class MessageProcessor:
-    """Commits groups of judged messages: the committer's `work`.
+    """Commits groups of validated messages: the committer's `work`.
 
     Args:
         policies: the environments' policies as configured now; asked once a group, so that a reload is seen.

@@ -81,7 +81,7 @@ class AppointmentChange:
 
 
 class UnitOfWork:
-    """The folders of one group, by appointment and by alias."""
+    """The changes of one group, by appointment and by alias."""
 
     def __init__(self, found: Iterable[StoredAppointment]) -> None:
         self._changes: dict[str, AppointmentChange] = {}
@@ -113,7 +113,7 @@ class UnitOfWork:
         )
 
     def open(self, appointment: Appointment) -> AppointmentChange:
-        """A folder for a first sight. An alias that another appointment has stays with that one."""
+        """The change that creates an appointment. An alias that another appointment has stays with that one."""
         taken = [alias for alias in appointment.aliases if (appointment.environment, alias) in self._owners]
         change = self._changes[appointment.id] = AppointmentChange(appointment, [], taken, first=True)
         self._own(change)
@@ -127,7 +127,7 @@ class UnitOfWork:
         ]
 
     def index(self, change: AppointmentChange) -> None:
-        """Note the aliases that an event added to a folder."""
+        """Note the aliases that an event added to an appointment."""
         self._own(change)
 
     def _own(self, change: AppointmentChange) -> None:

@@ -90,7 +90,7 @@ class MessageValidator:
         )
 
     def answer(self, validated: ValidatedMessage, code: str, text: str | None = None) -> Answer:
-        """The environment's answer to a failure found after judging (SIG10, UNSEEN, TRANSIENT ...)."""
+        """The environment's answer to a failure found after validation (SIG10, UNSEEN, TRANSIENT ...)."""
         return self._table(validated.environment).answer(code, text=text)
 
     def too_long(self, head: bytes, received_at: datetime) -> ValidatedMessage:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from carebell.inbound.trust import days_left, read_signer
 from certs.certificate import SigningCertificate
-from certs.rotation import expiry_warnings, unused_for
+from certs.expiry_reminders import expiry_warnings, unused_for
 from config.load import Loaded
 from journal.events.certificates import (
     CertificateExpired,
@@ -44,7 +44,7 @@ def registered(loaded: Loaded, now: datetime) -> Iterator[Registered]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rotation:
+class CertificateMonitor:
     """Says what is to be said about certificates.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Forgetting, and looking after what nobody looks at: runs every few seconds, on one node at a time.
 
 - A phone is gone when its visit begins or its cancellation is settled; at the day's end its key is destroyed; the files are cut.
-- The restore marker beats, so that an old backup is noticed (`store.restore`).
+- The restore marker beats, so that an old backup is noticed (`store.restore_detection`).
 - Certificates that expire soon, or sign nothing any more, are told of once a day.
 """
 
@@ -19,7 +19,7 @@ from journal.events.retention import DayKeyDestroyed, PhoneForgotten, PurgeFinis
 from journal.events.service import LeaseAcquired, LeaseLost
 from journal.logs import Journal
 from scheduler.clock import Clock
-from store import forgetting, leases, receipts, restore
+from store import attempts, forgetting, leases, restore_detection
 from store.engine import Store
 from store.vault import Vault
 
@@ -63,7 +63,7 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
             break
     with store.write() as conn:
         swept = forgetting.sweep(conn, vault, now)
-        receipts.forget_unfinished(conn, now)
+        attempts.forget_unfinished(conn, now)
     settled = forgetting.settle_files(store)
     return Purged(
         appointments=appointments,
@@ -156,8 +156,8 @@ class Retention:
         if not self._due(self._beat_at, BEAT_EVERY, now):
             return
         with self._store.write() as conn:
-            pulse = restore.beat(conn, now)
-        restore.remember(self._marker, pulse)
+            pulse = restore_detection.beat(conn, now)
+        restore_detection.remember(self._marker, pulse)
         self._beat_at = now
 
     @staticmethod

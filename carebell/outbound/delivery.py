@@ -23,14 +23,14 @@ from notifier.failures import Alert, Failure
 from notifier.gateway import Accepted, DeliveryStatus, Receipt
 from notifier.gateways import failure_of
 from notifier.outcomes import Context, DeliveryAction, Outcome
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.sms import Cap, HoldScope, Reason, SmsState
-from store import holds, optouts, receipts
+from store import attempts, holds, optouts
+from store.attempts import Acceptance
 from store.engine import Transaction
 from store.holds import Breaker
 from store.optouts import Optout
 from store.outbox_row import OutboxRow
-from store.receipts import Acceptance
 
 _RATE_SPAN: Final = timedelta(hours=1)
 _RATE_ALARM: Final = 5
@@ -100,13 +100,13 @@ class DeliveryRecorder:
         """Write the answers to creates."""
         events: list[Event] = []
         taken = [(row, receipt) for row, receipt in answers if isinstance(receipt, Accepted)]
-        receipts.accepted(
+        attempts.accepted(
             conn, [Acceptance(row.id, row.attempts, receipt.message_id) for row, receipt in taken], at=now
         )
         for row, receipt in taken:
             if receipt.status is not DeliveryStatus.ACCEPTED:
                 state = SmsState(receipt.status.value)
-                receipts.advance_status(conn, row.id, row.attempts, state, at=now, message_id=receipt.message_id)
+                attempts.advance_status(conn, row.id, row.attempts, state, at=now, message_id=receipt.message_id)
         if taken and holds.open_breakers(conn):
             for row, _ in taken:
                 self._probe_went_well(conn, row, now, events, by="create")
@@ -131,7 +131,7 @@ class DeliveryRecorder:
         if status is None:
             return _say_nothing
         state, code = SmsState(status.value), failure.code if failure is not None else None
-        if not receipts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, message_id=message_id):
+        if not attempts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, message_id=message_id):
             return _say_nothing
         outcome: Outcome | None = None
         events: list[Event] = []
@@ -141,7 +141,7 @@ class DeliveryRecorder:
             outcome = outcomes.policy(failure, _context(row, now))
             self._consequences(conn, row, outcome, now, events)
             if outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
-                receipts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
+                attempts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
         failures = self._failures(conn, row, outcome, now) if outcome is not None and outcome.alert is Alert.RATE else 0
 
         def say() -> None:
@@ -159,7 +159,7 @@ class DeliveryRecorder:
 
     def not_posted(self, conn: Transaction, row: OutboxRow, now: datetime) -> None:
         """Give a claim back untried: the text is due again, no attempt is counted, and another text may be the probe."""
-        receipts.retry(conn, row.id, row.attempts, until=now, spent=False)
+        attempts.retry(conn, row.id, row.attempts, until=now, spent=False)
         for scope, name in _scopes(row):
             if self._probes(conn, row, scope, name) is not None:
                 holds.probe_again(conn, scope, name, at=now)
@@ -183,17 +183,17 @@ class DeliveryRecorder:
         again = False
         match outcome.action:
             case DeliveryAction.UNKNOWN:
-                receipts.ambiguous(conn, row.id, row.attempts)
+                attempts.ambiguous(conn, row.id, row.attempts)
             case DeliveryAction.RETRY | DeliveryAction.HOLD:
-                again = receipts.retry(
+                again = attempts.retry(
                     conn, row.id, row.attempts, until=outcome.at or now, code=outcome.code,
                     spent=outcome.action is DeliveryAction.RETRY,
                 )  # fmt: skip
             case DeliveryAction.EXPIRED:
-                receipts.retry(conn, row.id, row.attempts, until=now, code=outcome.code)
-                receipts.give_up(conn, row.id, row.attempts, reason=Reason.EXPIRED, at=now)
+                attempts.retry(conn, row.id, row.attempts, until=now, code=outcome.code)
+                attempts.give_up(conn, row.id, row.attempts, reason=Reason.EXPIRED, at=now)
             case DeliveryAction.FAILED | DeliveryAction.ACCEPTED:
-                receipts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
+                attempts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
                 if outcome.breaker is None:
                     self._probe_was_refused(conn, row, outcome, now, events)
         self._consequences(conn, row, outcome, now, events)
@@ -278,7 +278,7 @@ class DeliveryRecorder:
         """How many texts of this sender failed with this code lately."""
         if row.sender is None or outcome.code is None:
             return 0
-        return receipts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN)
+        return attempts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN)
 
     def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> None:
         if not outcome.opt_out or row.phone_key is None or row.sender is None:

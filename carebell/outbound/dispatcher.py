@@ -39,7 +39,7 @@ from journal.traces import trace
 from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt, Sms
 from notifier.rates import default_rate
 from notifier.recipients import Allowed, may_text
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
 from scheduler.sms import SmsState

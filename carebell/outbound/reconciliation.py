@@ -21,15 +21,15 @@ from journal.events.service import AlarmRaised
 from journal.events.sms import SmsResolved, SmsUnknown
 from journal.logs import Journal
 from notifier.gateway import DeliveryStatus, Gateway, GatewayUnavailableError, Resend, Sms
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
 from scheduler.sms import SmsKind, SmsState
-from store import receipts
+from store import attempts
 from store.appointment_repository import load
+from store.attempts import Acceptance
 from store.engine import Store
 from store.outbox_row import OutboxRow
-from store.receipts import Acceptance
 from store.vault import Vault
 
 PAGE: Final = 50
@@ -75,7 +75,7 @@ class Reconciliation:
 
     def _expire_leases(self, now: datetime) -> None:
         with self.store.write() as conn:
-            lost = [receipts.by_id(conn, outbox_id) for outbox_id in receipts.expire_leases(conn, now)]
+            lost = [attempts.by_id(conn, outbox_id) for outbox_id in attempts.expire_leases(conn, now)]
         for row in lost:
             if row is not None:
                 self.journal.emit(SmsUnknown(identity=identity_of(row), reason="lease_expired", attempt=row.attempts))
@@ -84,7 +84,7 @@ class Reconciliation:
 
     def _resolve(self, now: datetime) -> None:
         with self.store.read() as conn:
-            rows = receipts.to_resolve(conn, now, limit=PAGE)
+            rows = attempts.to_resolve(conn, now, limit=PAGE)
             known = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
         for row in rows:
             stored = known.get(row.appointment)
@@ -101,7 +101,7 @@ class Reconciliation:
                 )
         if rows:
             with self.store.write() as conn:
-                receipts.checked(conn, [row.id for row in rows], now)
+                attempts.checked(conn, [row.id for row in rows], now)
 
     def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> bool:
         """Look one text up; whether its fate is known now, or it is sent once more."""
@@ -113,12 +113,12 @@ class Reconciliation:
             candidates = [
                 message
                 for message in sent
-                if (owner := receipts.by_message_id(conn, message.message_id)) is None or owner.id == row.id
+                if (owner := attempts.by_message_id(conn, message.message_id)) is None or owner.id == row.id
             ]
         message = next((candidate for candidate in candidates if candidate.same), None)
         if message is not None:
             with self.store.write() as conn:
-                receipts.accepted(conn, [Acceptance(row.id, row.attempts, message.message_id)], at=now)
+                attempts.accepted(conn, [Acceptance(row.id, row.attempts, message.message_id)], at=now)
                 say = self.delivery.report(conn, row, message.status, message.failure, message.message_id, now)
             state = SmsState((message.status or DeliveryStatus.ACCEPTED).value)
             self.journal.emit(
@@ -136,7 +136,7 @@ class Reconciliation:
         if candidates or not self._may_resend(row, now):
             return False
         with self.store.write() as conn:
-            again = receipts.resend(conn, row.id, row.attempts, until=now)
+            again = attempts.resend(conn, row.id, row.attempts, until=now)
         if again:
             self.journal.emit(
                 SmsResolved(
@@ -176,7 +176,7 @@ class Reconciliation:
 
     def _poll(self, now: datetime) -> None:
         with self.store.read() as conn:
-            rows = receipts.to_poll(conn, now, limit=PAGE)
+            rows = attempts.to_poll(conn, now, limit=PAGE)
         asked = []
         for row in rows:
             try:
@@ -190,13 +190,13 @@ class Reconciliation:
                 say()
         if asked:
             with self.store.write() as conn:
-                receipts.checked(conn, asked, now)
+                attempts.checked(conn, asked, now)
 
     # The gateway's copy
 
     def _forget(self, now: datetime) -> None:
         with self.store.read() as conn:
-            due = receipts.to_forget(conn, now, limit=PAGE)
+            due = attempts.to_forget(conn, now, limit=PAGE)
         # What is deleted there and not yet written down here is asked for again, and found gone.
         gone = {message_id: self.gateway.forget(message_id) for message_id, _ in due}
         if not due:
@@ -204,11 +204,11 @@ class Reconciliation:
         with self.store.write() as conn:
             for message_id, since in due:
                 if gone[message_id]:
-                    receipts.forgotten(conn, message_id, now)
+                    attempts.forgotten(conn, message_id, now)
                 elif now - since > GATEWAY_KEEPS:
-                    receipts.stop_forgetting(conn, message_id)
+                    attempts.stop_forgetting(conn, message_id)
                 else:
-                    receipts.forget_later(conn, message_id, now + FORGET_AGAIN)
+                    attempts.forget_later(conn, message_id, now + FORGET_AGAIN)
         for message_id, since in due:
             if gone[message_id]:
                 self.journal.emit(GatewayCopyDeleted(sid=message_id))

@@ -9,7 +9,7 @@ from config.model import Organization
 from config.model import SmsSettings as SmsSection
 from notifier.gateway import Sms
 from notifier.text import Rendered, TextSettings, Unrendered, Values, render
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.sms import SmsKind
 from store.outbox_row import OutboxRow

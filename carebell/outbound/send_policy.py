@@ -11,7 +11,8 @@ from typing import Final, Protocol
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.render import text_of
 from config.model import Caps
-from scheduler.appointment import Appointment, AppointmentStatus, close_window
+from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.confirmation_window import close_window
 from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
 from store.claims import ClaimCandidate, Decision, Later, Send, Suppress
 

@@ -21,13 +21,13 @@ from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
 from journal.traces import trace
-from listener.sources import source_of
+from listener.connection_register import source_of
 from notifier.replies import Help, Inbound, OptIn, OptOut, Unclear
 from notifier.webhook import StatusUpdate
 from portal.http_limits import Closed
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock
-from store import audit, optouts, receipts, replies
+from store import attempts, audit, optouts, replies
 from store.engine import Store, Transaction
 from store.optouts import Optout
 from store.vault import Vault
@@ -94,16 +94,16 @@ class Webhooks:
         now = self._clock.now()
         with self._store.write() as conn:
             row = (
-                receipts.by_id(conn, update.outbox_id)
+                attempts.by_id(conn, update.outbox_id)
                 if update.outbox_id
-                else receipts.by_message_id(conn, update.message_id)
+                else attempts.by_message_id(conn, update.message_id)
             )
             if row is None:
                 return
             if update.attempt not in (None, row.attempts):
                 # It is about an earlier attempt: the text's state stays, but the gateway's copy must be deleted.
                 if update.status is not None and update.status.is_final:
-                    receipts.forget_attempt(conn, row.id, update.message_id, now)
+                    attempts.forget_attempt(conn, row.id, update.message_id, now)
                 return
             say = self._delivery.report(conn, row, update.status, update.failure, update.message_id, now)
         say()

@@ -13,7 +13,7 @@ from docs.tables.markdown import code, codes, table
 from parser.ack import ERROR_TEXTS
 from parser.answers import AnswerTable
 from parser.event import Action
-from parser.oddity import MEANINGS, Oddity
+from parser.parse_warnings import MEANINGS, Oddity
 from parser.siu import EVENTS
 
 MAPS: Final = ("generic", "epic", "oracle_health")

@@ -23,7 +23,7 @@ from notifier.http_json.payload import message_id_of, read_object, text_of
 from notifier.intent import Intent, ReplyWords, intent
 from notifier.replies import REPLIES, Inbound
 from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, WebhookCall
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 EVENTS_PATH: Final = "/gateway/events"
 TIMESTAMP: Final = "x-carebell-timestamp"

@@ -1,4 +1,4 @@
-"""A Twilio account as the gateway uses it; `config.files.twilio_tokens` reads the token file."""
+"""A Twilio account as the gateway uses it; `config.files.gateway_secrets` reads the token file."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from notifier.gateway import (
 from notifier.twilio.codes import NOT_YET_FINAL, STATUSES, failure_of, refusal_of
 from notifier.twilio.http import BoundedHttpClient, answered, broken_off, never_left
 from notifier.twilio.webhooks import STATUS_PATH
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 VALIDITY: Final = (6, 36_000)
 """Seconds; Twilio takes 1 to 36000 and advises more than 5."""

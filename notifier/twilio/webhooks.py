@@ -29,7 +29,7 @@ from notifier.intent import Intent, ReplyWords, intent
 from notifier.replies import REPLIES, Inbound
 from notifier.twilio.codes import STATUSES, failure_of
 from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, WebhookCall
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 TWIML: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 """Answers every webhook: received, nothing to say."""

@@ -18,7 +18,7 @@ from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused, Res
 from notifier.twilio.codes import STATUSES, failure_of, refusal_of
 from notifier.twilio.webhooks import SignedForm, read_status
 from notifier.webhook import StatusUpdate
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from simulator.account import Account, AccountSettings, PendingWebhook
 from simulator.faults import ScriptedFault
 from simulator.ledger import Ledger

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.sms import Reason, SmsKind, SmsState
 from store.claims import ClaimCandidate

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from notifier.recipients import Allowed, NumberRules, may_text
 from parser.event import BadPhone, UnreadablePhone
-from parser.phone import PhoneNumber
-from tests.parser.test_xtn import find
+from parser.phone_number import PhoneNumber
+from tests.parser.test_phone_choice import find
 
 COUNTRIES = ("US", "CA", "PR", "GB", "AU", "DE")
 NUMBERS = (

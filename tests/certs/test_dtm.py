@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from certs import dtm
 from certs.dtm import Precision
 from certs.msh import read_dtm
-from parser.when import Clocks, read_timestamp
+from parser.timestamps import Clocks, read_timestamp
 
 ZONE = "America/Los_Angeles"
 CLOCKS = Clocks.of(datetime(2026, 3, 2, 15, tzinfo=UTC), None, None, ZONE)

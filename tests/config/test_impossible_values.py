@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from config.ineffective_settings import pointless
 from config.load import load
-from config.meant import country_meant, is_country, is_whole_zone, number_meant, zone_meant
 from config.model import Configuration
-from config.pointless import pointless
 from config.problems import ConfigurationError
+from config.suggestions import country_meant, is_country, is_whole_zone, number_meant, zone_meant
 from tests.config.conftest import SMALL, Write
 
 IMPOSSIBLE: Final = YAML(typ="safe", pure=True).load(Path(__file__).with_name("impossible.yaml"))

@@ -13,7 +13,7 @@ from docs.generate import BEGIN, BLOCKS, DOCS, END, MARK, PAGES, main, with_bloc
 from docs.tables import faults, messages, texts
 from journal.events import ENTRIES
 from notifier.gateways import CODE_TABLES
-from parser.oddity import Oddity
+from parser.parse_warnings import Oddity
 from parser.siu import EVENTS
 from scheduler.sms import Reason
 

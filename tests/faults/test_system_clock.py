@@ -14,7 +14,7 @@ import pytest
 
 from listener.client import MllpClient
 from simulator.ehr import make_identity
-from store import restore
+from store import restore_detection
 from store.engine import open_store
 from tests.faults.node import PATIENCE, Node, write_configuration
 from tests.faults.senders import Signer
@@ -72,7 +72,7 @@ def _housekeeping_at(folder: Path) -> datetime:
     """When housekeeping last beat, by its own clock."""
     store = open_store(f"sqlite:///{folder / 'data' / 'carebell.db'}")
     with store.read() as conn:
-        pulse = restore.pulse(conn)
+        pulse = restore_detection.pulse(conn)
     store.close()
     return BEFORE if pulse is None else pulse.at
 

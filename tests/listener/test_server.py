@@ -14,12 +14,12 @@ import pytest
 
 from listener.closing import reset
 from listener.connection import Connection
+from listener.connection_register import ConnectionRegister
 from listener.framing import frame
 from listener.incidents import Kind, Peer
 from listener.limits import Limits
 from listener.reply import RESET, Close, Reply
 from listener.server import MllpServer, networks
-from listener.sources import ConnectionRegister
 from tests.listener.conftest import SHORT, SOON, Later, Listen, ask, echo, eventually, read_block, read_to_end
 
 

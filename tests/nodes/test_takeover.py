@@ -26,7 +26,7 @@ from scheduler.sms import SmsState
 from simulator.account import AccountSettings
 from simulator.faults import FaultPlan, ScriptedFault
 from simulator.twilio_api import RunningSimulator, running_simulator
-from store import outbox, receipts
+from store import attempts, outbox
 from tests.faults.launch import EXIT
 from tests.faults.node import LAUNCH, PATIENCE, Node, write_configuration
 from tests.faults.senders import Hospital, send_all
@@ -78,7 +78,7 @@ async def test_killed_while_the_gateway_has_not_answered(url: str, tmp_path: Pat
         assert _confirmations(other) == {SmsState.SENDING: TEXTS}  # the lease may still be somebody's
         other.clock.move_to(other.clock.now() + LEASE + timedelta(seconds=1))
         await _tick(other)
-        other.clock.move_to(other.clock.now() + receipts.RESOLVE_AFTER)
+        other.clock.move_to(other.clock.now() + attempts.RESOLVE_AFTER)
         await _tick(other)
         found = _confirmations(other)
         assert set(found) <= {SmsState.ACCEPTED, SmsState.SENT, SmsState.DELIVERED}
@@ -100,7 +100,7 @@ async def test_killed_between_the_claim_and_the_create(url: str, tmp_path: Path,
     async with opened(_beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC)) as other:
         await _tick(other)
         assert _confirmations(other) == {SmsState.SENDING: TEXTS}
-        for wait in (LEASE + timedelta(seconds=1), receipts.RESOLVE_AFTER, receipts.RESOLVE_AFTER):
+        for wait in (LEASE + timedelta(seconds=1), attempts.RESOLVE_AFTER, attempts.RESOLVE_AFTER):
             other.clock.move_to(other.clock.now() + wait)
             await _tick(other)
         # Not in the gateway's list: nobody can know that it will never be; a booking is not sent on suspicion.

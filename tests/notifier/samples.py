@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from notifier.gateway import Sms
 from notifier.text import TemplateSet, TextSettings, Values
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 
 NOW = datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC)
 PATIENT = PhoneNumber("+12025550143", "mobile")

@@ -14,7 +14,7 @@ import pytest
 
 from notifier.file_gateway import FileGateway
 from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, Gateway, NotSent
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from tests.notifier.samples import NOW, SMS, sms
 
 

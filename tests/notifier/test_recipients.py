@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from notifier.recipients import Allowed, NumberRules, may_text
-from parser.phone import PhoneKind, PhoneNumber
+from parser.phone_number import PhoneKind, PhoneNumber
 from scheduler.sms import Reason
 from tests.notifier.samples import PATIENT
 

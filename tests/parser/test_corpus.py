@@ -18,7 +18,7 @@ import pytest
 
 from config.document import read_document
 from parser.event import SchedulingEvent
-from parser.oddity import Oddity
+from parser.parse_warnings import Oddity
 from parser.siu import EVENTS, Rules, explain, read
 from tests.parser.reading import SAMPLES, in_words, reading, rules, verified
 

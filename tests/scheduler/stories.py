@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from config.model import SmsSettings
 from parser.event import Action, SchedulingEvent, Start, Status
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.policy import Policy
 from scheduler.rehearsal import Rehearsed, rehearse

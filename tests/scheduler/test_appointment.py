@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Start, Status, UnreadablePhone
-from parser.phone import PhoneNumber
-from scheduler.appointment import Appointment, AppointmentStatus, apply, close_window, create, same_visit
+from parser.phone_number import PhoneNumber
+from scheduler.apply_event import apply, create
+from scheduler.appointment import Appointment, AppointmentStatus, same_visit
+from scheduler.confirmation_window import close_window
 from tests.scheduler.stories import NEW_YORK, event, local, policy
 
 SHOWN = policy(shown=("facility", "provider"))

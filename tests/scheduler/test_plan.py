@@ -10,7 +10,7 @@ import pytest
 
 from config.model import Reminder
 from parser.event import Start, Status
-from scheduler.appointment import create
+from scheduler.apply_event import create
 from scheduler.plan import reminder_due
 from scheduler.sms import Reason
 from tests.scheduler.stories import event, later, local, policy, texts

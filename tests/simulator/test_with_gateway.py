@@ -13,7 +13,7 @@ from notifier.twilio.codes import refusal_of
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, make_client
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from simulator.account import AccountSettings
 from simulator.faults import FaultPlan, ScriptedFault
 from simulator.patients import fictitious_number

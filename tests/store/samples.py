@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 from store.appointment_repository import MessageKey, Remembered, Save, save

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus, Visible
-from scheduler.order import NEVER, SentPeriod
+from scheduler.sent_period import NEVER, SentPeriod
 from scheduler.sms import Reason, SmsState
 from store import records
 from store.appointment_repository import MessageKey, find, known

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, delete, update
 
 from scheduler.sms import HoldScope
-from store import audit, holds, leases, optouts, restore
+from store import audit, holds, leases, optouts, restore_detection
 from store.engine import Store
 from store.optouts import Optout
 from store.rates import Rate, allowance, charge
@@ -112,25 +112,25 @@ def test_holds_cover_what_they_name(store: Store) -> None:
 
 def _beat(store: Store, file: Path, at: timedelta = timedelta()) -> None:
     with store.write() as conn:
-        pulse = restore.beat(conn, NOW + at)
-    restore.remember(file, pulse)
+        pulse = restore_detection.beat(conn, NOW + at)
+    restore_detection.remember(file, pulse)
 
 
 def test_an_old_backup_is_noticed_and_an_outage_is_not(store: Store, vault: Vault, tmp_path: Path) -> None:
     file = tmp_path / "marker"
     with store.read() as conn:
-        assert restore.assess(conn, file, NOW) == "fine"
+        assert restore_detection.assess(conn, file, NOW) == "fine"
     put(store, vault, [first(appointment(), reminder())])
     _beat(store, file)
     with store.read() as conn:
         backup = conn.execute(meta.select()).all()
-        assert restore.assess(conn, file, NOW + timedelta(days=3)) == "fine"
+        assert restore_detection.assess(conn, file, NOW + timedelta(days=3)) == "fine"
     _beat(store, file)
     with store.write() as conn:
         conn.execute(meta.delete())
         conn.execute(meta.insert(), [{"name": name, "value": value} for name, value in backup])
     with store.read() as conn:
-        assert restore.assess(conn, file, NOW) == "restored"
+        assert restore_detection.assess(conn, file, NOW) == "restored"
 
 
 def test_without_a_marker_overdue_texts_wait_unless_others_are_at_work(
@@ -139,18 +139,18 @@ def test_without_a_marker_overdue_texts_wait_unless_others_are_at_work(
     missing = tmp_path / "none"
     _beat(store, tmp_path / "elsewhere")
     with store.read() as conn:
-        assert restore.assess(conn, missing, NOW + timedelta(days=1)) == "fine"
+        assert restore_detection.assess(conn, missing, NOW + timedelta(days=1)) == "fine"
     put(store, vault, [first(appointment(), reminder())])
     with store.read() as conn:
-        assert restore.assess(conn, missing, NOW + timedelta(minutes=1)) == "fine"
-        assert restore.assess(conn, missing, NOW + timedelta(days=1)) == "unsure"
+        assert restore_detection.assess(conn, missing, NOW + timedelta(minutes=1)) == "fine"
+        assert restore_detection.assess(conn, missing, NOW + timedelta(days=1)) == "unsure"
         (tmp_path / "damaged").write_text("{")
-        assert restore.assess(conn, tmp_path / "damaged", NOW + timedelta(days=1)) == "unsure"
+        assert restore_detection.assess(conn, tmp_path / "damaged", NOW + timedelta(days=1)) == "unsure"
 
 
 def _another_database(conn: Connection) -> None:
     conn.execute(meta.delete())
-    restore.beat(conn, NOW)
+    restore_detection.beat(conn, NOW)
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"{", b"\xff", b"[]", b'{"database": 1}'])
@@ -163,13 +163,13 @@ def test_an_empty_database_beside_a_key_that_has_seen_one_is_noticed(
         file.write_bytes(damage)
     with store.write() as conn:
         conn.execute(meta.delete())
-        assert restore.assess(conn, file, NOW) == "restored"
+        assert restore_detection.assess(conn, file, NOW) == "restored"
 
 
 def test_a_marker_that_is_no_file_is_as_a_damaged_one(store: Store, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "marker")
     with store.read() as conn:
-        assert restore.assess(conn, tmp_path / "marker", NOW) == "restored"
+        assert restore_detection.assess(conn, tmp_path / "marker", NOW) == "restored"
 
 
 def test_another_database_is_noticed_unless_other_nodes_are_at_work_on_it(store: Store, tmp_path: Path) -> None:
@@ -177,10 +177,10 @@ def test_another_database_is_noticed_unless_other_nodes_are_at_work_on_it(store:
     _beat(store, file)
     with store.write() as conn:
         _another_database(conn)
-        assert restore.assess(conn, file, NOW + timedelta(minutes=5)) == "fine"
-        assert restore.assess(conn, file, NOW + timedelta(days=1)) == "restored"
+        assert restore_detection.assess(conn, file, NOW + timedelta(minutes=5)) == "fine"
+        assert restore_detection.assess(conn, file, NOW + timedelta(days=1)) == "restored"
 
 
 def test_a_database_that_is_new_beside_a_new_key_is_no_restore(store: Store, tmp_path: Path) -> None:
     with store.read() as conn:
-        assert restore.assess(conn, tmp_path / "none", NOW) == "fine"
+        assert restore_detection.assess(conn, tmp_path / "none", NOW) == "fine"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import LargeBinary, bindparam, func, select, text, update
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import AppointmentStatus
 from scheduler.sms import Reason, SmsKind, SmsState
 from store import outbox

@@ -17,8 +17,9 @@ from sqlalchemy import delete, select
 
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.sms import HoldScope, Reason, SmsKind, SmsState
-from store import holds, leases, optouts, outbox, receipts, tables
+from store import attempts, holds, leases, optouts, outbox, tables
 from store.appointment_repository import find
+from store.attempts import Acceptance
 from store.claims import (
     UNREADABLE_AGAIN,
     ClaimCandidate,
@@ -36,7 +37,6 @@ from store.engine import Store, open_store
 from store.keys import KeyFault, KeyRing
 from store.optouts import Optout
 from store.outbox_row import RANK
-from store.receipts import Acceptance
 from store.vault import Vault
 from tests.store.samples import NOW, PHONE, again, appointment, first, put, reminder
 
@@ -59,7 +59,7 @@ def _one(store: Store, vault: Vault) -> Claimed:
 
 def _state(store: Store, outbox_id: str) -> SmsState:
     with store.read() as conn:
-        row = receipts.by_id(conn, outbox_id)
+        row = attempts.by_id(conn, outbox_id)
     assert row is not None
     return row.state
 
@@ -72,7 +72,7 @@ def test_a_due_row_is_taken_once_and_a_later_one_not_yet(store: Store, vault: Va
     assert (claimed.row.rule, claimed.row.attempts, claimed.recipient.e164()) == ("24h", 1, PHONE.e164())
     assert _claim(store, vault).empty
     with store.read() as conn:
-        assert receipts.by_id(conn, claimed.row.id) == claimed.row
+        assert attempts.by_id(conn, claimed.row.id) == claimed.row
         assert outbox.next_due(conn) == later
 
 
@@ -256,23 +256,23 @@ def test_any_order_of_callbacks_ends_at_the_highest_rank(
     for number, report in enumerate(reports):
         with store.write() as conn:
             if report is SmsState.ACCEPTED:
-                receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
+                attempts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
             else:
-                receipts.advance_status(conn, claimed.row.id, 1, report, at=NOW + timedelta(seconds=number))
+                attempts.advance_status(conn, claimed.row.id, 1, report, at=NOW + timedelta(seconds=number))
     assert RANK[_state(store, claimed.row.id)] == max(RANK[report] for report in reports)
 
 
 def test_a_callback_before_the_sid_s_commit_keeps_its_state_and_gets_the_sid(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        assert receipts.advance_status(conn, claimed.row.id, 1, SmsState.DELIVERED, at=NOW)
-        assert receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
-        row = receipts.by_message_id(conn, "SM1")
+        assert attempts.advance_status(conn, claimed.row.id, 1, SmsState.DELIVERED, at=NOW)
+        assert attempts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
+        row = attempts.by_message_id(conn, "SM1")
         assert row is not None
         assert (row.state, row.final_at) == (SmsState.DELIVERED, NOW)
-        assert receipts.to_forget(conn, NOW, limit=9) == [("SM1", NOW)]
-        receipts.forgotten(conn, "SM1", NOW)
-        after = receipts.by_id(conn, row.id)
+        assert attempts.to_forget(conn, NOW, limit=9) == [("SM1", NOW)]
+        attempts.forgotten(conn, "SM1", NOW)
+        after = attempts.by_id(conn, row.id)
         assert after is not None
         assert after.gateway_forgotten_at == NOW
 
@@ -280,20 +280,20 @@ def test_a_callback_before_the_sid_s_commit_keeps_its_state_and_gets_the_sid(sto
 def test_another_attempt_s_report_changes_nothing(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        assert not receipts.advance_status(conn, claimed.row.id, 2, SmsState.DELIVERED, at=NOW)
-        assert not receipts.refused(conn, claimed.row.id, 0, code=21211, at=NOW)
+        assert not attempts.advance_status(conn, claimed.row.id, 2, SmsState.DELIVERED, at=NOW)
+        assert not attempts.refused(conn, claimed.row.id, 0, code=21211, at=NOW)
     assert _state(store, claimed.row.id) is SmsState.SENDING
 
 
 def test_an_expired_lease_is_unknown_and_never_due_again(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        assert receipts.expire_leases(conn, NOW + LEASE - timedelta(microseconds=1)) == []
-        assert receipts.expire_leases(conn, NOW + LEASE) == [claimed.row.id]
-        assert receipts.to_resolve(conn, NOW + timedelta(seconds=59), limit=9) == []
-        assert [row.id for row in receipts.to_resolve(conn, NOW + timedelta(seconds=60), limit=9)] == [claimed.row.id]
-        receipts.checked(conn, [claimed.row.id], NOW + timedelta(seconds=60))
-        assert receipts.to_resolve(conn, NOW + timedelta(seconds=90), limit=9) == []
+        assert attempts.expire_leases(conn, NOW + LEASE - timedelta(microseconds=1)) == []
+        assert attempts.expire_leases(conn, NOW + LEASE) == [claimed.row.id]
+        assert attempts.to_resolve(conn, NOW + timedelta(seconds=59), limit=9) == []
+        assert [row.id for row in attempts.to_resolve(conn, NOW + timedelta(seconds=60), limit=9)] == [claimed.row.id]
+        attempts.checked(conn, [claimed.row.id], NOW + timedelta(seconds=60))
+        assert attempts.to_resolve(conn, NOW + timedelta(seconds=90), limit=9) == []
     assert _claim(store, vault, now=NOW + timedelta(days=1)).empty
 
 
@@ -303,10 +303,10 @@ def test_a_text_that_was_never_looked_up_comes_before_those_that_were(store: Sto
     assert len(_claim(store, vault).claimed) == 3
     at = NOW + timedelta(seconds=60)
     with store.write() as conn:
-        everyone = set(receipts.expire_leases(conn, NOW + LEASE))
-        seen = [row.id for row in receipts.to_resolve(conn, at, limit=2)]
-        receipts.checked(conn, seen, at)
-        again = [row.id for row in receipts.to_resolve(conn, at + timedelta(seconds=60), limit=2)]
+        everyone = set(attempts.expire_leases(conn, NOW + LEASE))
+        seen = [row.id for row in attempts.to_resolve(conn, at, limit=2)]
+        attempts.checked(conn, seen, at)
+        again = [row.id for row in attempts.to_resolve(conn, at + timedelta(seconds=60), limit=2)]
     assert {again[0]} == everyone - set(seen)
     assert again[1] in seen
 
@@ -315,7 +315,7 @@ def test_a_retry_waits_and_counts_a_second_attempt(store: Store, vault: Vault) -
     claimed = _one(store, vault)
     until = NOW + timedelta(minutes=1)
     with store.write() as conn:
-        assert receipts.retry(conn, claimed.row.id, 1, until=until, code=20429)
+        assert attempts.retry(conn, claimed.row.id, 1, until=until, code=20429)
     assert _claim(store, vault).empty
     (second,) = _claim(store, vault, now=until).claimed
     assert (second.row.id, second.row.attempts, second.row.code) == (claimed.row.id, 2, None)
@@ -324,18 +324,18 @@ def test_a_retry_waits_and_counts_a_second_attempt(store: Store, vault: Vault) -
 def test_a_delivery_that_was_reported_late_stops_the_waiting_retry(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        receipts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
-        assert not receipts.advance_status(conn, claimed.row.id, 1, SmsState.UNDELIVERED, at=NOW)
-        assert receipts.advance_status(conn, claimed.row.id, 1, SmsState.DELIVERED, at=NOW)
+        attempts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
+        assert not attempts.advance_status(conn, claimed.row.id, 1, SmsState.UNDELIVERED, at=NOW)
+        assert attempts.advance_status(conn, claimed.row.id, 1, SmsState.DELIVERED, at=NOW)
     assert _claim(store, vault).empty
 
 
 def test_what_is_not_final_after_an_hour_is_polled(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        receipts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
-        assert receipts.to_poll(conn, NOW + timedelta(minutes=59), limit=9) == []
-        assert [row.sid for row in receipts.to_poll(conn, NOW + timedelta(hours=1), limit=9)] == ["SM1"]
+        attempts.accepted(conn, [Acceptance(claimed.row.id, 1, "SM1")], at=NOW)
+        assert attempts.to_poll(conn, NOW + timedelta(minutes=59), limit=9) == []
+        assert [row.sid for row in attempts.to_poll(conn, NOW + timedelta(hours=1), limit=9)] == ["SM1"]
 
 
 def test_lists_reports_and_depth(store: Store, vault: Vault) -> None:
@@ -394,24 +394,24 @@ def test_the_far_reminder_is_decided_last_and_a_cancellation_first(store: Store,
 def test_a_retry_never_reopens_what_the_gateway_has(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        assert receipts.ambiguous(conn, claimed.row.id, 1)
-        assert receipts.advance_status(
+        assert attempts.ambiguous(conn, claimed.row.id, 1)
+        assert attempts.advance_status(
             conn, claimed.row.id, 1, SmsState.SENT, at=NOW, message_id="SM1"
         )  # a callback, meanwhile
-        assert not receipts.resend(conn, claimed.row.id, 1, until=NOW)
-        assert not receipts.retry(conn, claimed.row.id, 1, until=NOW)
+        assert not attempts.resend(conn, claimed.row.id, 1, until=NOW)
+        assert not attempts.retry(conn, claimed.row.id, 1, until=NOW)
     assert _state(store, claimed.row.id) is SmsState.SENT
 
 
 def test_doubts_are_counted_and_unspent_attempts_are_not(store: Store, vault: Vault) -> None:
     claimed = _one(store, vault)
     with store.write() as conn:
-        assert receipts.retry(conn, claimed.row.id, 1, until=NOW, spent=False)
+        assert attempts.retry(conn, claimed.row.id, 1, until=NOW, spent=False)
     (again_claimed,) = _claim(store, vault).claimed
     assert again_claimed.row.attempts == 1
     with store.write() as conn:
-        receipts.ambiguous(conn, claimed.row.id, 1)
-        assert receipts.resend(conn, claimed.row.id, 1, until=NOW)
+        attempts.ambiguous(conn, claimed.row.id, 1)
+        assert attempts.resend(conn, claimed.row.id, 1, until=NOW)
     (third,) = _claim(store, vault).claimed
     assert (third.row.attempts, third.row.doubts) == (2, 1)
 
@@ -447,7 +447,7 @@ def test_a_confirmation_that_is_tried_again_is_told_to_the_planner_as_under_way(
             senders={"production": SENDER},
             decide=lambda _: Send(segments=1),
         ).claimed:
-            receipts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
+            attempts.retry(conn, claimed.row.id, 1, until=NOW, code=30003)
     with store.write() as conn:
         [[found]] = find(conn, vault, [("production", one.aliases)], NOW)
     assert {past.kind: past.state for past in found.history} == {

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import AppointmentStatus
 from store import optouts, phone_holders
 from store.engine import Store

@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from store import replies
 from store.engine import Store
 from store.forgetting import sweep

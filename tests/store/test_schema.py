@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from scheduler.appointment import Appointment
-from scheduler.order import SentPeriod
+from scheduler.sent_period import SentPeriod
 from store import records, schema
 from store.appointment_repository import load, resave
 from store.engine import Store, Transaction, open_store

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select, update
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from store.appointment_repository import find
 from store.crypto import CellLocation, Undecipherable, day_of, seal, unseal
 from store.engine import Store

@@ -11,7 +11,7 @@ import pytest
 
 from carebell.commands.plan import plan
 from listener.client import MllpClient
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from store import simulated_clock
 from store.engine import open_store
 from store.phone_scan import scan_files

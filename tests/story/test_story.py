@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from store.phone_scan import scan_files
 from tests.story.clinic import opened
 from tests.story.ehr import PHONE, signed, unsigned

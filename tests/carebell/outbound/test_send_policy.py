@@ -10,7 +10,7 @@ import pytest
 
 from carebell.environment_policy import RuntimeConfig, runtime_config
 from carebell.outbound.send_policy import SendPolicy
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import AppointmentStatus, Visible
 from scheduler.sms import Reason, SmsKind, SmsState
 from store.claims import ClaimCandidate, Decision, Later, Send, Suppress

@@ -32,7 +32,7 @@ from notifier.twilio.codes import failure_of, refusal_of
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
 from notifier.twilio.http import BoundedHttpClient, InsecureBaseUrlError, make_client
-from parser.phone import PhoneNumber
+from parser.phone_number import PhoneNumber
 from tests.notifier.samples import NOW, SMS, sms
 from tests.notifier.scripted_server import (
     Act,

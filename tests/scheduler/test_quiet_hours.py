@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config.model import QuietHours
-from scheduler.quiet import is_quiet, last_permitted, next_opening
+from scheduler.quiet_hours import is_quiet, last_permitted, next_opening
 from tests.scheduler import oracle
 from tests.scheduler.random_stories import ZONES, transitions
 from tests.scheduler.stories import NEW_YORK, local

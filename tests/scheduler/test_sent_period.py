@@ -18,8 +18,9 @@ from certs.unverified import unverified
 from parser import siu
 from parser.event import SchedulingEvent, Start
 from parser.siu import Rules
-from scheduler.appointment import Appointment, AppointmentStatus, apply, create, doubtful_fields
-from scheduler.order import SentPeriod
+from scheduler.apply_event import apply, create, doubtful_fields
+from scheduler.appointment import Appointment, AppointmentStatus
+from scheduler.sent_period import SentPeriod
 from tests.parser.reading import rules
 from tests.scheduler.oracle import Period, certainly_older, sent
 from tests.scheduler.random_stories import ZONES, transitions

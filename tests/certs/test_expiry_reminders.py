@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from certs.rotation import UNUSED_AFTER, expiry_warnings, unused_for
+from certs.expiry_reminders import UNUSED_AFTER, expiry_warnings, unused_for
 from tests.certs.ring import NOW
 
 SECOND = timedelta(seconds=1)

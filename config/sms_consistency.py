@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import Final, get_args
 
 from config.fieldmap import folded
-from config.meant import countries_of
 from config.model import Environment, Reminder, SmsSettings, VisitMode
 from config.problems import Keys
+from config.suggestions import countries_of
 
 LEAST_LATENESS: Final = timedelta(minutes=1)
 ALL_MODES: Final = frozenset(get_args(VisitMode))

@@ -10,10 +10,10 @@ from typing import Final
 
 from config.fieldmap import folded
 from config.load import Loaded
-from config.meant import countries_of, number_meant
 from config.model import Configuration, Environment, ListenerSection, QuietHours, Reminder, SmsSettings
 from config.problems import Keys, Problem
-from config.sms_agreement import modes_of
+from config.sms_consistency import modes_of
+from config.suggestions import countries_of, number_meant
 
 _OLD: Final = timedelta(days=31)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from portal.turns import Turns
+from portal.turn_budget import Turns
 
 
 async def test_what_is_over_waits_its_turn() -> None:

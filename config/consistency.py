@@ -13,7 +13,7 @@ from config.addresses import is_loopback
 from config.gateways import AUTH_TOKEN, BEARER_TOKEN, SECRETS, WEBHOOK_SECRET, GatewaySecret, GatewaySection
 from config.model import Configuration, Environment, ListenerSection
 from config.problems import Keys, Problem, SourceLocation, key_path
-from config.sms_agreement import sms_disagreements
+from config.sms_consistency import sms_disagreements
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
 _LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"))

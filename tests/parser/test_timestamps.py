@@ -1,4 +1,4 @@
-"""parser/when.py: what is a time, and which instant it means."""
+"""parser/timestamps.py: what is a time, and which instant it means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs.dtm import read_offset
-from parser.when import Basis, Clocks, Timestamp, offset_text, read_timestamp
+from parser.timestamps import Basis, Clocks, Timestamp, offset_text, read_timestamp
 
 ZONES = (
     "America/Chicago",

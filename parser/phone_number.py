@@ -1,4 +1,4 @@
-"""A patient's telephone number. How it is found in a message is `parser.xtn`'s business.
+"""A patient's telephone number. How it is found in a message is `parser.phone_choice`'s business.
 
 `PhoneNumber` hides its digits from `repr`, `str`, format and tracebacks; only `e164()` tells them, and only the rooms
 that encrypt or send call it.

@@ -1,14 +1,14 @@
-"""parser/oddity.py: every warning in the parser's code has a meaning, and every meaning a warning."""
+"""parser/parse_warnings.py: every warning in the parser's code has a meaning, and every meaning a warning."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from parser import oddity
-from parser.oddity import MEANINGS, Oddity, warning
+from parser import parse_warnings
+from parser.parse_warnings import MEANINGS, Oddity, warning
 
-ROOM = Path(oddity.__file__).parent
+ROOM = Path(parse_warnings.__file__).parent
 
 
 def test_the_table_is_the_code() -> None:
@@ -20,7 +20,11 @@ def test_the_table_is_the_code() -> None:
     code = "\n".join(path.read_text() for path in ROOM.glob("*.py") if path.name not in others)
     used = set(re.findall(r"Oddity\.([A-Z_]+)", code))
     used |= set(re.findall(r'(?:_warning\(|ParseWarning\(code=)"([A-Z_]+)"', code))
-    assert used == {oddity.name for oddity in Oddity} == {oddity.value for oddity in MEANINGS}
+    assert (
+        used
+        == {parse_warnings.name for parse_warnings in Oddity}
+        == {parse_warnings.value for parse_warnings in MEANINGS}
+    )
 
 
 def test_meanings_are_sentences_and_hold_no_content() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.sources import ConnectionRegister, source_of
+from listener.connection_register import ConnectionRegister, source_of
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""parser/xtn.py: numbers in every component, what speaks against a repetition, and who comes first.
+"""parser/phone_choice.py: numbers in every component, what speaks against a repetition, and who comes first.
 
 The corpus (guides/phones.yaml) has the forms one by one; here are the rules that tie them together.
 """
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from parser.er7 import Message
 from parser.event import FORGET, BadPhone, UnreadablePhone
 from parser.evidence import Trace
-from parser.phone import PhoneNumber
-from parser.when import Clocks
-from parser.xtn import PhoneFinding, find_phone, read_number
+from parser.phone_choice import PhoneFinding, find_phone, read_number
+from parser.phone_number import PhoneNumber
+from parser.timestamps import Clocks
 from tests.parser.reading import rules
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.salvage import salvage_log_file, salvage_url
+from config.broken_file import salvage_log_file, salvage_url
 
 _BLOCK = "storage:\n  url: sqlite:////var/lib/clinic/texts.db   # the one\n\n  # and its key\n  key_file: /etc/clinic/texts.key\n"
 _BEFORE = 'organization: {name: Clinic, contact: "555-0100"}\n'

@@ -1,4 +1,4 @@
-"""parser/spelling.py: whatever is pasted or written around a number's digits, the number is the same, and words say what it is."""
+"""parser/phone_spelling.py: whatever stands around a number's digits, the number is the same, and words say what it is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parser.spelling import EXTENSION, NO_NUMBER, NO_TEXTS, NOT_ALONE, TOO_LONG, Use, plain, spelled
-from parser.xtn import read_number
+from parser.phone_choice import read_number
+from parser.phone_spelling import EXTENSION, NO_NUMBER, NO_TEXTS, NOT_ALONE, TOO_LONG, Use, plain, spelled
 
 E164 = "+12025550143"
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]

@@ -1,4 +1,4 @@
-"""parser/numbering.py says what `phonenumbers` says, one number at a time."""
+"""parser/numbering_plans.py says what `phonenumbers` says, one number at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneMetadata, PhoneNumberFormat
 
-from parser.numbering import Allotment, allotment_of, e164_of
+from parser.numbering_plans import Allotment, allotment_of, e164_of
 
 NORTH_AMERICA = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1]
 KINDS = (

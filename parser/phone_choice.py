@@ -27,10 +27,10 @@ from phonenumbers import PhoneNumberType
 from parser.er7 import MAX_REPETITIONS, Field, Message, Place
 from parser.event import FORGET, BadPhone, Candidate, GivenPhone, ParseWarning, UnreadablePhone
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose
-from parser.numbering import allotment_of, e164_of
-from parser.oddity import Oddity, warning
-from parser.phone import PhoneKind, PhoneNumber
-from parser.spelling import (
+from parser.numbering_plans import allotment_of, e164_of
+from parser.parse_warnings import Oddity, warning
+from parser.phone_number import PhoneKind, PhoneNumber
+from parser.phone_spelling import (
     EXTENSION,
     LEAST_DIGITS,
     NO_NUMBER,
@@ -42,7 +42,7 @@ from parser.spelling import (
     spelled,
     uses_of,
 )
-from parser.when import Clocks, read_timestamp
+from parser.timestamps import Clocks, read_timestamp
 
 LANDLINE: Final = "a landline, and the environment skips those"
 EXPIRED: Final = "expired (XTN.14)"

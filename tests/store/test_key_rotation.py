@@ -21,8 +21,8 @@ from store.audit import entries
 from store.crypto import Undecipherable, day_of
 from store.engine import Store, open_store
 from store.forgetting import forget_due, give_up_unreadable, settle_files, sweep
+from store.key_rotation import rotate
 from store.keys import KeyFault, KeyRing, add_master_key, create_key_file, read_key_file
-from store.rotation import rotate
 from store.tables import day_keys
 from store.vault import Vault
 from tests.store.samples import NOW, PHONE, appointment, first, put, reminder
