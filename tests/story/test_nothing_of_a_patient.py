@@ -119,6 +119,13 @@ async def test_our_own_faults_tell_nothing_either(tmp_path: Path, monkeypatch: p
         assert clinic.counts() == before
         said = await asyncio.to_thread(_everything_said, clinic)
         assert {line["event"] for line in clinic.events()} >= {"internal_error", "message_failed", "sms_unknown"}
+        # Where it happened is said, though not what.
+        [gateway] = [line for line in clinic.events("internal_error") if line["where"] == "dispatcher"]
+        assert (gateway["exception"], gateway["appointment"]) == ("ValueError", "900100")
+        assert gateway["frames"].startswith("story/test_nothing_of_a_patient.py:")
+        [planning] = clinic.events("message_failed")
+        assert (planning["exception"], planning["reason"]) == ("ValueError", "COMMIT_REJECTED")
+        assert " in blab" in planning["frames"]
     for where, content in (*said.items(), ("answer", refused.content)):
         assert [secret for secret in secrets if secret in content] == [], where
 
