@@ -1,1 +1,1 @@
-"""Certificates and signatures: whose key signed these bytes, and may it speak for this environment?"""
+"""Certificates and signatures: checks whose key signed a message, and that the key belongs to the message's environment."""

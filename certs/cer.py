@@ -103,7 +103,7 @@ def read_upload(path: Path, at: datetime) -> Report:
 
 
 def inspect(data: bytes, at: datetime) -> Report:
-    """Judge the bytes of an upload as of `at` (aware). Raises for no bytes whatever."""
+    """The verdict on the bytes of an upload at the time `at` (aware). Never raises."""
     try:
         der = single_certificate(data)
     except UploadError as refused:

@@ -22,7 +22,7 @@ from certs.unwrap import printable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningCertificate:
-    """Whose key may sign.
+    """A certificate whose key may sign.
 
     Attributes:
         der: the certificate as uploaded.
@@ -69,12 +69,12 @@ class SigningCertificate:
 
 
 def protected_header(alg: str, thumbprint: str) -> str:
-    """The JWS header of section 3 as JSON, as short as it gets."""
+    """The JWS header of section 3 as JSON, without blanks."""
     return json.dumps({"alg": alg, "typ": TYP, "x5t#S256": thumbprint}, separators=(",", ":"))
 
 
 def thumbprint_of(der: bytes) -> str:
-    """x5t#S256 of a DER certificate (RFC 7515, section 4.1.8): also what a TLS client's certificate is pinned by."""
+    """x5t#S256 of a DER certificate (RFC 7515, section 4.1.8): a TLS client's certificate is recognised by it too."""
     return encode_base64url(hashlib.sha256(der).digest()).decode("ascii")
 
 

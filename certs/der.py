@@ -1,4 +1,4 @@
-"""Tell what a DER blob is by its outline (tags and a few OIDs), without trusting any parser with it.
+"""Recognises what a DER value is by its outline (tags and a few OIDs), without giving it to a parser.
 
 An administrator who uploads the wrong thing should be told which wrong thing it is, also when the copy is damaged:
 the outline of a private key is recognisable from its first bytes. Outlines are those of RFC 5280 (certificate, CRL),
@@ -57,7 +57,7 @@ def elements(data: bytes) -> Iterator[Element]:
 
 
 def outline(data: bytes) -> str:
-    """What `data` looks like: the code of the refusal it earns, `CERTIFICATE`, or `UNKNOWN`."""
+    """What `data` is by its outline: the code of its refusal, `CERTIFICATE`, or `UNKNOWN`."""
     if data.startswith(_KEY_STORES):
         return "PRIVATE_KEY"
     outer = next(elements(data), None)

@@ -1,4 +1,4 @@
-"""What was signed, and with what: splitting ZSG off a frame's content (signing profile 1, sections 1 to 3).
+"""Splits a frame's content into what was signed and its signature, ZSG (signing profile 1, sections 1 to 3).
 
 Pure. The sender's rule is "sign last, with raw bytes, nothing after it"; ours is that the bytes which were signed (P) and
 the bytes which are parsed are the same object. Nothing here knows a key: a signature that splits off well may still be

@@ -1,4 +1,4 @@
-"""When to remind people of a certificate (signing profile, section 6). Pure questions; whoever asks keeps the answers.
+"""When to remind people of a certificate (signing profile, section 6). Pure; the caller remembers what was said already.
 
 An administrator is warned 60, 30, 14, 7 and 1 days before an active certificate expires, once each, whatever the service's
 restarts; and when an active one goes unused, which during a rotation says that the sender has not switched, or that the old

@@ -1,4 +1,4 @@
-"""Who may speak for which environment: the certificates of a listener's environments, chosen by thumbprint alone.
+"""Which certificate belongs to which environment: the certificates of a listener's environments, chosen by thumbprint alone.
 
 Signing profile, sections 6 and 7. A listener may serve several environments on one port; the thumbprint in a message names
 the certificate, the certificate its environment. So no key may stand in two of them: it could not tell them apart, and a test

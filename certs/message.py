@@ -73,7 +73,7 @@ class VerifiedMessage(ReadableMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedMessage(ReadableMessage):
-    """A message that nobody vouches for, read by `carebell explain` and `carebell plan` alone."""
+    """A message whose signature nobody checked, read by `carebell explain` and `carebell plan` alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

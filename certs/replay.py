@@ -1,4 +1,4 @@
-"""Has this message been here before? (signing profile, section 8)
+"""Replay memory: whether a message came before, and what it was answered (signing profile, section 8).
 
 Pure. The memory itself lives in the database, beside what the message did, so that both are committed together; here is the
 decision, and a memory for one run of `carebell verify` and for tests. Remember a key for the freshness window and both
@@ -80,7 +80,7 @@ def decide(remembered: Collection[Record[A]], digest: bytes, reuse: Reuse) -> Fr
 
 
 class ReplayMemory(Generic[A]):
-    """Remembers in this process and forgets with it."""
+    """A replay memory of this process; it ends with the process."""
 
     def __init__(self) -> None:
         self._records: dict[ReplayKey, list[Record[A]]] = {}

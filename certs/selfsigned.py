@@ -1,4 +1,4 @@
-"""Is a certificate that signed itself still as it was? (signing profile, section 5)
+"""Whether a self-signed certificate is undamaged (signing profile, section 5).
 
 Of a certificate that another issuer signed nothing can be checked here: there is no chain, the upload is the trust. One that
 signed itself carries its own proof against a damaged copy, so that proof must hold. Damage to one of its two names would make

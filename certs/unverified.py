@@ -12,7 +12,7 @@ from certs.msh import Sent, read_msh, read_sent
 
 
 def unverified(content: bytes, *, environment: str, zone: ZoneInfo, received_at: datetime) -> UnverifiedMessage:
-    """A message that nobody vouches for, for `carebell explain` and `carebell plan`, which store and send nothing.
+    """A message whose signature nobody checked, for `carebell explain` and `carebell plan`, which store and send nothing.
 
     Bytes before MSH are passed over, a ZSG at the end is taken off unread. An MSH-7 that is
     missing or unreadable counts as `received_at`, with a warning.

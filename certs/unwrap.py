@@ -70,7 +70,7 @@ def single_certificate(data: bytes) -> bytes:
 
 
 def _holds_private_key(data: bytes) -> bool:
-    """Textual private keys of any wrapping, in any encoding that ASCII shines through (UTF-16 of either order)."""
+    """Textual private keys of any wrapping, in any encoding that leaves ASCII readable, and UTF-16 of either order."""
     text = data.replace(b"\x00", b"").decode("latin-1")
     return bool(_PRIVATE.search(text)) or ('"kty"' in text and bool(_JWK_PRIVATE.search(text)))
 

@@ -1,4 +1,4 @@
-"""May this message be believed? The order and the answers of signing profile 1, sections 9 and 10, up to MSH-10.
+"""Verifies one message: the order and the answers of signing profile 1, sections 9 and 10, up to MSH-10.
 
     frame content ─> ZSG ─> header ─> certificate ─> algorithm fit ─> validity ─> signature
                   ─> control characters, delimiters, one MSH ─> binding ─> MSH-7 ─> MSH-10 ─> VerifiedMessage
@@ -35,7 +35,7 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff", b"M\0S\0H\0", b"\0M\0S\0H")
 
 
 class _RefusedError(Exception):
-    """One step of the order says no."""
+    """A step of the verification refuses the message."""
 
     def __init__(self, code: str, err3: str, text: str) -> None:
         super().__init__(code)
@@ -68,7 +68,7 @@ class _Bound:
 
 
 class Verifier:
-    """Verifies the frames of one listener against its keyring. Holds no state: as many threads as one likes."""
+    """Verifies the frames of one listener against its keyring. Holds no state; threads may share it."""
 
     __slots__ = ("_bound", "_keyring", "_mutual_tls")
 
@@ -80,7 +80,7 @@ class Verifier:
     def verify(
         self, content: bytes, *, received_at: datetime, peer_thumbprint: str | None = None
     ) -> VerifiedMessage | Refusal:
-        """Judge one frame's content. Never raises for any bytes.
+        """Verify one frame's content. Never raises for any bytes.
 
         Args:
             content: the bytes between 0x0B and 0x1C 0x0D.

@@ -1,4 +1,4 @@
-"""What no single section can check: whether the parts of one configuration fit together. Pure; reads no file."""
+"""Whether the parts of one configuration fit together, which no single section can check. Pure; reads no file."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ def _scalar(event: ScalarEvent) -> Any:
 
 
 def _plain_words(error: MarkedYAMLError, text: str) -> str:
-    """The parser's complaint for an administrator; the commonest mistakes in our own words."""
+    """The parser's error in an administrator's words, for the commonest mistakes; else its own."""
     mark = error.problem_mark
     problem = (error.problem or error.context or "").replace("\n", " ").strip()
     line = ""

@@ -92,7 +92,7 @@ class Log(Section):
 class Alarms(Section):
     """When a line of the log becomes an alarm (`alarm_raised`)."""
 
-    overdue_after: Duration = timedelta(minutes=5)
+    overdue_after: Annotated[Duration, AfterValidator(Between("1s", "7d"))] = timedelta(minutes=5)
     """A text that nothing keeps on purpose is this late: the gateway cannot be reached, or the service does not keep up."""
 
 
@@ -181,7 +181,7 @@ class Reminder(Section):
     """One text before the visit."""
 
     before: str = Field(pattern=r"^[0-9]{1,6}[mhdw]$")
-    """m and h: elapsed time. d and w: wall clock in the clinic's zone."""
+    """m and h: elapsed time. d and w: wall clock in the clinic's zone. At most 53w."""
     at: Clock | None = None
     """With d or w only: the time of day it leaves; without it, the appointment's own time of day."""
     always: bool = False
@@ -264,7 +264,7 @@ class SmsSettings(Section):
     approved: bool = True
     """Production sends only after approval; `false` records every text as `not_approved`."""
     allow_list: list[Phone] | None = None
-    """A test environment texts only these; None: no such limit (production)."""
+    """A test environment texts only these, which must be of `countries`; None: no such limit (production)."""
     force_to: Phone | None = None
     """A test environment sends everything to this number instead."""
     confirmation: Confirmation = Confirmation()
@@ -272,20 +272,20 @@ class SmsSettings(Section):
     quiet_hours: QuietHours | None = QuietHours(begins=time(21), ends=time(8))
     """null switches quiet hours off."""
     debounce: Annotated[Duration, AfterValidator(Between("0s", "1d"))] = timedelta(seconds=60)
-    """Edits within it make one text with the final state."""
+    """Edits within it make one text with the final state; at most 1d."""
     min_gap: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=2)
-    """No reminder this soon before or after a confirmation."""
+    """No reminder this soon before or after a confirmation; at most 7d."""
     min_lead: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(minutes=30)
-    """A late or moved reminder must leave this much before the visit."""
+    """A late or moved reminder must leave this much before the visit; at most 7d."""
     max_lateness: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=2)
-    """After an outage a text still leaves this late, no later."""
+    """After an outage a text still leaves this late, no later; 1m to 7d."""
     caps: Caps = Caps()
     max_segments: int = Field(default=3, ge=1, le=10)
     """A text that could need more is an error when the configuration loads."""
     landline: Literal["try", "skip"] = "try"
     """What to do with a number that is only known as a landline."""
     countries: list[Country] = Field(default_factory=lambda: ["US", "CA"], min_length=1)
-    """Only numbers of these countries are texted."""
+    """ISO 3166 codes (GB, not UK). Only numbers of these countries are texted."""
     languages: Languages = Languages()
     join_link: JoinLink = JoinLink()
     visit_mode: VisitModeMap = VisitModeMap()
@@ -315,7 +315,7 @@ class Environment(Section):
     fhir_base_url: PublicUrl | None = None
     """The EHR's FHIR server; https, not in a private network."""
     time_zone: ZoneName
-    """The clinic's IANA zone; wall-clock rules and times in texts follow it."""
+    """The clinic's IANA zone, of a place (not PST or EST); wall-clock rules and times in texts follow it."""
     location_zones: dict[Word, ZoneName] = Field(default_factory=dict)
     """AIL-3.4 / PV1-3.4 -> IANA zone, for an organisation that spans zones."""
     fallback_charset: Charset = "cp1252"

@@ -1,4 +1,4 @@
-"""pydantic's complaints in an administrator's words, at the line of the key, with "did you mean"."""
+"""pydantic's errors in an administrator's words, at the line of the key, with "did you mean"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One client's connection to the simulated Twilio: HTTP/1.1 in and out, and the faults only a socket can act out.
+"""One client's connection to the simulated Twilio: HTTP/1.1 in and out, and the faults that need the socket itself.
 
 h11 (which uvicorn brings along) parses; the bytes are ours. An ASGI server would be less code, but none lets an application
 reset a connection, stop in the middle of a body or go silent, and those are the faults this simulator exists for.
@@ -115,7 +115,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def _silence(reader: asyncio.StreamReader, seconds: float) -> None:
-    """Say nothing until the peer hangs up, or for so long."""
+    """Send no answer until the peer closes the connection, or for this long."""
     try:
         async with asyncio.timeout(seconds):
             while await reader.read(65536):

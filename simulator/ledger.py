@@ -1,4 +1,4 @@
-"""What really happened at the simulated Twilio: the truth that our own tables are compared with.
+"""What really happened at the simulated Twilio; tests compare the tables of the database with it.
 
 Append-only. Written on the simulator's thread, read from any: a snapshot is a tuple of frozen records. It holds the
 numbers and texts of a rehearsal in clear, so it belongs into tests and on a loopback address only.

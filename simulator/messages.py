@@ -34,7 +34,7 @@ class SimulatedSms:
     direction: str = "outbound-api"
 
     def step(self, now: datetime) -> StatusStep:
-        """Where its life has got to by `now`."""
+        """Its status at `now`."""
         reached = self.steps[0]
         for step in self.steps:
             if step.at <= now:

@@ -27,7 +27,7 @@ class CallbackMode(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedOutcome:
-    """What a number's texts meet.
+    """What happens to the texts to one number.
 
     Attributes:
         refuse: Twilio error code with which the create request is refused; None: accepted.
@@ -58,7 +58,7 @@ class StatusStep:
 def timeline(
     outcome: SimulatedOutcome, *, accepted: datetime, wait: timedelta, valid_for: timedelta, service: bool
 ) -> tuple[StatusStep, ...]:
-    """A message's life. `wait`: for its sender's rate; past `valid_for` the text fails with 30036, unsent."""
+    """The timeline of a message's statuses. `wait`: for its sender's rate; past `valid_for` the text fails with 30036, unsent."""
     steps = [StatusStep(at=accepted, status="accepted" if service else "queued")]
     queued = accepted
     if service:
@@ -77,7 +77,7 @@ def timeline(
 
 
 def at_once(steps: Sequence[StatusStep]) -> tuple[StatusStep, ...]:
-    """The same life in no time: the first step's instant, each next one a microsecond later."""
+    """The same timeline without waiting: the first step's instant, each next one a microsecond later."""
     begins = steps[0].at
     return tuple(
         StatusStep(at=begins + timedelta(microseconds=i), status=step.status, error_code=step.error_code)

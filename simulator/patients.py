@@ -1,4 +1,4 @@
-"""People who do not exist: names, and telephone numbers that ring nobody (555-0100 to 555-0199 in each area code)."""
+"""Invented patients: names, and telephone numbers that belong to nobody (555-0100 to 555-0199 in each area code)."""
 
 from __future__ import annotations
 

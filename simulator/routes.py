@@ -1,4 +1,4 @@
-"""HTTP onto the simulated account: which path and method means what; no socket, no clock.
+"""Routes: what each HTTP path and method does to the simulated account; no socket, no clock.
 
     POST, GET          /2010-04-01/Accounts/{AC}/Messages.json
     GET, POST, DELETE  /2010-04-01/Accounts/{AC}/Messages/{SM}.json

@@ -1,4 +1,4 @@
-"""What stands between a sender and a recipient at Twilio: opt-outs, and the sender's own speed; both without a clock."""
+"""Opt-outs and sending rates of the simulated Twilio; both without a clock."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class RunningSimulator:
         return self._on_loop(lambda: self._simulator.account.messages)
 
     def script(self, number: str, outcome: SimulatedOutcome) -> None:
-        """What texts to this number meet from now on."""
+        """What happens to texts to this number from now on."""
         self._on_loop(lambda: self._simulator.account.script.update({number: outcome}))
 
     def faults(self, plan: FaultPlan) -> None:

@@ -48,8 +48,8 @@ def _salvage(folder: Path, content: bytes, environ: dict[str, str] | None = None
     ],
 )
 def test_the_database_is_found(tmp_path: Path, text: str) -> None:
-    found = _salvage(tmp_path, text.encode("utf-8"))
-    assert found == "sqlite:////var/lib/clinic/texts.db"
+    url = _salvage(tmp_path, text.encode("utf-8"))
+    assert url == "sqlite:////var/lib/clinic/texts.db"
 
 
 @pytest.mark.parametrize(
@@ -127,5 +127,5 @@ def test_no_edit_outside_the_section_hides_it(tmp_path_factory: pytest.TempPathF
         if at == len(_BEFORE) and junk[:1] in (" ", "\t"):  # this would be an edit of the section itself
             return
     folder = tmp_path_factory.mktemp("edited")
-    found = _salvage(folder, text.encode("utf-8", errors="replace"))
-    assert found == "sqlite:////var/lib/clinic/texts.db"
+    url = _salvage(folder, text.encode("utf-8", errors="replace"))
+    assert url == "sqlite:////var/lib/clinic/texts.db"

@@ -55,8 +55,8 @@ BEFORE: Final = {
 
 ANY_VALUE_WORKS: Final = {
     "a switch, a choice or a number whose every value does something": (
-        "gateway.kind", "gateway.reply_words", "gateway.twilio.on_ambiguous", "http.port", "log.level",
-        "alarms.overdue_after", "environments.*.kind",
+        "gateway.kind", "gateway.twilio.on_ambiguous", "http.port", "log.level",
+        "environments.*.kind",
         "environments.*.enabled", "environments.*.authentication", "environments.*.reuse_of_control_id",
         "environments.*.on_transient", "environments.*.honour_ne", "environments.*.sms.approved",
         "environments.*.sms.landline", "environments.*.sms.reminders.always", "environments.*.listener.port",
@@ -73,7 +73,7 @@ ANY_VALUE_WORKS: Final = {
     ),
     "a file, which check_files opens": (
         "gateway.twilio.auth_token_file", "gateway.http.token_file", "gateway.http.webhook_secret_file",
-        "gateway.http.certificate_authority", "environments.*.listener.tls.certificate",
+        "gateway.http.certificate_authority", "gateway.reply_words", "environments.*.listener.tls.certificate",
         "environments.*.listener.tls.key", "environments.*.listener.tls.client_ca",
     ),
 }  # fmt: skip

@@ -102,18 +102,20 @@ def test_own_texts_lie_over_the_built_in_ones_and_know_their_places(write: Write
 
     loaded = load(path, {})
 
-    ours, theirs = loaded.templates["prod"], loaded.templates["test"]
-    assert ours.texts["en"]["booked"]["default"] == "Ours"
-    assert ours.where(("en", "booked", "default")) == SourceLocation(f"{tmp_path}/own/texts.yaml", 3, 5)
-    assert ours.texts["es"] == theirs.texts["es"]
-    assert ours.texts["en"]["canceled"] == theirs.texts["en"]["canceled"]
-    assert theirs.texts["en"]["booked"]["default"] != "Ours"
+    own, built_in = loaded.templates["prod"], loaded.templates["test"]
+    assert own.texts["en"]["booked"]["default"] == "Ours"
+    assert own.where(("en", "booked", "default")) == SourceLocation(f"{tmp_path}/own/texts.yaml", 3, 5)
+    assert own.texts["es"] == built_in.texts["es"]
+    assert own.texts["en"]["canceled"] == built_in.texts["en"]["canceled"]
+    assert built_in.texts["en"]["booked"]["default"] != "Ours"
     assert loaded.files[:2] == (Path("carebell.yaml"), tmp_path / "own" / "texts.yaml")
 
 
 def test_files_whose_content_may_change_in_place_are_known(write: Write) -> None:
     loaded = load(write("    ehr: generic\n", "    ehr: generic\n"), {})
-    certificates = [path for one in loaded.configuration.environments.values() for path in one.certificates]
+    certificates = [
+        path for environment in loaded.configuration.environments.values() for path in environment.certificates
+    ]
     assert set(certificates) <= set(loaded.files)
 
 
@@ -213,10 +215,10 @@ def test_the_version_follows_what_is_configured_and_nothing_else(write: Write, t
 def test_own_texts_change_the_version(write: Write, tmp_path: Path) -> None:
     path = write("      reminders:", "      templates: texts.yaml\n      reminders:")
     (tmp_path / "texts.yaml").write_text("en: {booked: {default: One}}\n", encoding="utf-8")
-    one = load(path, {}).version
+    version_before = load(path, {}).version
     (tmp_path / "texts.yaml").write_text("en: {booked: {default: Two}}\n", encoding="utf-8")
 
-    assert load(path, {}).version != one
+    assert load(path, {}).version != version_before
 
 
 @pytest.mark.parametrize(

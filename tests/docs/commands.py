@@ -67,7 +67,7 @@ class CommandBlock:
 
 def blocks(page: str) -> list[CommandBlock]:
     """Every block of a page's text that holds commands."""
-    found = []
+    command_blocks = []
     for match in _BLOCK.finditer(page):
         body = textwrap.dedent(match["body"])
         if match["language"] not in _SHELLS:
@@ -75,8 +75,8 @@ def blocks(page: str) -> list[CommandBlock]:
             body = "".join(f"{line}\n" for line in prompted)
         if body.strip():
             line = page[: match.start()].count("\n") + 1
-            found.append(CommandBlock(line=line, commands=body, not_run=match["reason"]))
-    return found
+            command_blocks.append(CommandBlock(line=line, commands=body, not_run=match["reason"]))
+    return command_blocks
 
 
 def script(page: str, *, before: Mapping[str, str], refused: tuple[str, ...], ports: Mapping[int, int]) -> str:

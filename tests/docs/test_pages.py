@@ -67,8 +67,8 @@ def _commands(text: str) -> Iterator[list[str]]:
     for match in CODE.finditer(text):
         code = match["block"] if match["inline"] is None else match["inline"]
         code = re.sub(r"\\\n\s*", "", code) if match["block"] else " ".join(code.split())
-        for found in COMMAND.finditer(code):
-            yield found[1].split()
+        for call in COMMAND.finditer(code):
+            yield call[1].split()
 
 
 @cache
@@ -76,7 +76,12 @@ def _options() -> Mapping[tuple[str, ...], frozenset[str]]:
     """Each command's words -> its options."""
 
     def below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], frozenset[str]]]:
-        named = [option for each in command.params for option in getattr(each, "opts", ()) if option.startswith("-")]
+        named = [
+            option
+            for parameter in command.params
+            for option in getattr(parameter, "opts", ())
+            if option.startswith("-")
+        ]
         yield words, frozenset([*named, "--help", "-h"])
         for name, inner in getattr(command, "commands", {}).items():
             yield from below(inner, (*words, name))
