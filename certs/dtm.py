@@ -1,12 +1,12 @@
-"""HL7's date and time as senders write it: the one reader for MSH-7 and for every other time of a message; pure.
+"""Read HL7 dates and times as senders write them: MSH-7 and every other time of a message; pure.
 
 Source: HL7 v2.9 chapter 2A, DTM (2A.3.22) and TS: `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`. Where real senders differ:
 
-- Spaces before and behind the value, and before its offset, count for nothing.
+- Spaces before and after the value, and before its offset, are ignored.
 - More digits than the standard has (Epic's published example of MSH-7 has 16): the first 14 count.
 - `24:00` is the midnight at the end of its day. `Z` and `+hh:mm` are offsets too.
 
-What a time without an offset means is not decided here.
+This module does not decide what a time without an offset means.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Final
 _DTM: Final = re.compile(
     r"(?P<digits>[0-9]{8,24})(?:\.(?P<fraction>[0-9]{0,9}))?[ \t]*(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
-_MOST_CHARACTERS: Final = 64  # the longest sensible time and some spaces: what a cache holds stays small
-_FURTHEST: Final = timedelta(hours=14)  # Line Islands; further is no offset of any place
-_YEARS: Final = range(1900, 2200)  # keeps every conversion to UTC inside what datetime can hold
+_MOST_CHARACTERS: Final = 64  # the longest sensible time and some spaces: cached values stay small
+_FURTHEST: Final = timedelta(hours=14)  # Line Islands; no place has a larger offset
+_YEARS: Final = range(1900, 2200)  # keeps every conversion to UTC within datetime's range
 
 
 class Precision(IntEnum):
-    """To what a time is given, as the number of its digits."""
+    """The precision of a time, as the number of its digits."""
 
     DAY = 8
     HOUR = 10
@@ -48,10 +48,10 @@ class Dtm:
     """A time as written.
 
     Attributes:
-        wall: naive: the digits themselves, what is not given at its least; to the microsecond.
-        precision: to what it is given; a fraction of a second counts as SECOND.
-        offset: what was written behind it; None: nothing was.
-        fraction_digits: of the second, as far as they are read: 0 to 6.
+        wall: naive: the written digits; parts that are not given have their smallest value; to the microsecond.
+        precision: the smallest part that is given; a fraction of a second counts as SECOND.
+        offset: the written offset; None: none was written.
+        fraction_digits: digits of the fraction of a second that are read: 0 to 6.
     """
 
     wall: datetime
@@ -61,17 +61,17 @@ class Dtm:
 
     @property
     def resolution(self) -> timedelta:
-        """How long the written time lasts: a day, an hour, a minute, a second, or a part of one."""
+        """The length of the period that the written time names: a day, an hour, a minute, a second, or a part of one."""
         if self.fraction_digits:
             return timedelta(microseconds=10 ** (6 - self.fraction_digits))
         return _RESOLUTION[self.precision]
 
 
 def read(text: str) -> Dtm:
-    """The time that a text writes, at least to the day.
+    """The time in a text, with at least the day.
 
     Raises:
-        ValueError: it writes none. The text says why without repeating the value.
+        ValueError: the text is not a time. The error says why without repeating the value.
     """
     text = text.strip()
     match = _DTM.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
@@ -95,7 +95,7 @@ def read(text: str) -> Dtm:
 
 @lru_cache(maxsize=256)
 def read_offset(text: str) -> timedelta | None:
-    """`+hhmm`, `+hh:mm` or `Z` as a timedelta; None: no offset of any place."""
+    """`+hhmm`, `+hh:mm` or `Z` as a timedelta; None: not an offset that any place has."""
     if text == "Z":
         return timedelta(0)
     digits = text[1:].replace(":", "")

@@ -1,7 +1,7 @@
-"""The header segment, read without trusting it, and its time: HL7 v2.9 chapter 2, section 2.13.10 (MSH).
+"""Read the unverified header segment and its time: HL7 v2.9 chapter 2, section 2.13.10 (MSH).
 
-Pure. `read_msh` runs before anything is verified, because even a refusal names the message it refuses; nothing it
-returns is to be believed until `certs.verify` has vouched for the bytes.
+Pure. `read_msh` runs before anything is verified, because even a refusal names the message. Its result must not be
+trusted until `certs.verify` has verified the bytes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 from certs import dtm
 from certs.message import Msh
 
-_MOST_BYTES: Final = 16_384  # 18 fields of 250 characters are 4.5 KB; a longer header is nobody's
+_MOST_BYTES: Final = 16_384  # 18 fields of 250 characters are 4.5 KB; no real header is longer
 _MSH_18: Final = 17  # index after splitting: MSH-1 is the separator itself, so MSH-n is at n-1
 
 
 def read_msh(content: bytes) -> Msh:
-    """The header segment of a message, in its own delimiters; empty where there is none. Never raises.
+    """The header segment of a message, in its own delimiters; empty if there is none. Never raises.
 
-    It begins at the first `MSH`: whether what stands before it (a byte-order mark, say) is acceptable is not decided here.
+    It begins at the first `MSH`. This function does not decide whether bytes before it (such as a byte-order mark) are acceptable.
     It ends at the first CR, in a message without any at the first LF. Only its first 16 KiB are looked at; a field that
     reaches beyond them is taken as absent rather than cut.
     """

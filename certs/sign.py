@@ -1,4 +1,4 @@
-"""Put profile-1 signatures on messages: what `carebell sign`, the simulator and tests send.
+"""Sign messages with profile 1, for `carebell sign`, the simulator and tests.
 
 Sign last, with raw bytes, nothing after it (signing profile, sections 1 to 4).
 """
@@ -21,7 +21,7 @@ _MOST_KEY_BYTES: Final = 64 * 1024
 
 
 class SigningError(ValueError):
-    """A message that cannot be signed like that, or a key that cannot be used; one plain sentence."""
+    """The message cannot be signed in this way, or the key cannot be used. The text is one sentence."""
 
 
 def sign(
@@ -32,7 +32,7 @@ def sign(
     alg: str | None = None,
     diagnosis: bool = True,
 ) -> bytes:
-    """The message in its canonical form (CR, none missing) with ZSG as its last segment.
+    """The message in its canonical form (CR after each segment) with ZSG as its last segment.
 
     Args:
         content: a message without MLLP framing.
@@ -40,7 +40,7 @@ def sign(
         diagnosis: add ZSG-3, so that a broken signature can be explained.
 
     Raises:
-        SigningError: no message, signed already, another certificate's key, or an algorithm that does not fit it.
+        SigningError: not a message, already signed, the key of another certificate, or an algorithm that does not fit the key.
     """
     if not content.startswith(b"MSH"):
         raise SigningError("this is not a bare HL7 message: it does not begin with MSH")

@@ -1,1 +1,1 @@
-"""HL7 v2: verified bytes to a scheduling event, and the acknowledgements back; pure."""
+"""HL7 v2: read verified bytes into a scheduling event, and build acknowledgements; pure."""

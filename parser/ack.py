@@ -1,15 +1,15 @@
-"""The acknowledgement of one message: built anew from the sender's header and a decision, as bytes.
+"""The acknowledgement of one message, built as bytes from the sender's header and a decision.
 
 Sources: HL7 v2.9 chapter 2, sections 2.9 (processing rules) and 2.13 (ACK, MSA, ERR), the tables of hl7.md ("ACK") and
 section 9 of the signing profile. The rules of the file:
 
-- Nothing of the message comes back but header fields, and those only when they are harmless: MSH-3 to 6, 11, 12 and 18
+- Only header fields of the message are repeated, and only if they are harmless: MSH-3 to 6, 11, 12 and 18
   are copied as bytes (so they stay in the sender's character set) unless they hold a control character, the field
-  separator or more than 250 bytes; then they stay empty. Our own text is ASCII, escaped with the sender's delimiters.
-- MSH-15 decides alone between original and enhanced mode. MSH-16 asks for a second, later answer; none is ever sent.
+  separator or more than 250 bytes; then they are left empty. Our own text is ASCII, escaped with the sender's delimiters.
+- Only MSH-15 decides between original and enhanced mode. MSH-16 requests a second, later answer; none is ever sent.
 - Up to version 2.4 ERR has one field, ERR-1; after that ERR-2, 3, 4, 5, 7 and 8. Up to 2.3.1 MSH-9 is `ACK`. A sender
-  that names no version, or one nobody knows, gets the newer forms.
-- MSA-3 repeats code and text in every version, though 2.7 withdrew it: it is what engines show.
+  that names no version, or an unknown one, gets the newer forms.
+  - MSA-3 repeats code and text in every version, although 2.7 withdrew it, because engines show it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Severity = Literal["E", "W", "I"]
 
 MAX_CONTROL_ID: Final = 199  # MSH-10 and MSA-2 since 2.7; 20 before, which senders exceed
 _MAX_COPIED: Final = 250  # HD is 227 characters, VID and PT less
-_MAX_MSA_3: Final = 120  # 80 up to 2.6, which no engine holds; SIG07 with both lengths needs more
+_MAX_MSA_3: Final = 120  # 80 up to 2.6, which no engine enforces; SIG07 with both lengths needs more
 _MAX_ERR_TEXT: Final = 250
 
 # Table 0357.
@@ -64,14 +64,14 @@ _NOT_PLAIN: Final = re.compile(r"[^ -~]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a message is answered, before the sender's mode turns it into a code on the wire.
+    """The answer to a message, before the sender's mode gives its code on the wire.
 
     Attributes:
         answer: in original mode; enhanced mode says CA, CE, CR instead.
         code: stable failure code of config/answers.yaml; None: accepted.
         err3: HL7 table 0357.
-        text: what was met, one sentence: MSA-3 and ERR-7; no message content.
-        meaning: the code's meaning in general: ERR-8; "": `text` says it all.
+        text: what was found, one sentence: MSA-3 and ERR-7; no message content.
+        meaning: the code's general meaning: ERR-8; "": `text` is enough.
         severity: ERR-4; W on an AA that carries a warning.
         location: where, as ERR-2 has it: `SCH^1^11`, always with `^`; None: nowhere in particular.
     """
@@ -90,7 +90,7 @@ ACCEPTED: Final = Answer(answer="AA", text="Message accepted", severity="I")
 
 
 def acknowledge(msh: Msh, answer: Answer, *, now: datetime, control_id: str, honour_ne: bool = False) -> bytes | None:
-    """The acknowledgement, CR after its last segment, without the MLLP frame; None: the sender wants none.
+    """The acknowledgement, CR after its last segment, without the MLLP frame; None: the sender requests none.
 
     Args:
         now: aware; MSH-7.
@@ -128,10 +128,10 @@ def acknowledge(msh: Msh, answer: Answer, *, now: datetime, control_id: str, hon
 
 
 def acknowledgement_code(msh: Msh, answer: Answer, *, honour_ne: bool = False) -> WireCode | None:
-    """MSA-1 for this sender: AA AE AR, or CA CE CR where MSH-15 asks for enhanced mode; None: no answer is sent.
+    """MSA-1 for this sender: AA AE AR, or CA CE CR if MSH-15 requests enhanced mode; None: no answer is sent.
 
-    MSH-15 `ER` wants an answer only to what was not accepted, `SU` only to what was. `NE` wants none; it gets one in
-    original mode all the same unless `honour_ne`, because nearly every engine waits for it.
+    With MSH-15 `ER` only messages that are not accepted get an answer, with `SU` only accepted ones. `NE` requests no answer. It
+    still gets one in original mode unless `honour_ne`, because nearly every engine waits for it.
     """
     condition = msh.accept_ack
     accepted = answer.answer == "AA"
@@ -161,18 +161,18 @@ def _message_type(msh: Msh, version: tuple[int, int]) -> tuple[str, ...]:
 
 
 def _version(msh: Msh) -> tuple[int, int]:
-    """(3, 1) for 2.3.1; a version nobody knows, or none, counts as newer than all."""
+    """(3, 1) for 2.3.1; an unknown version, or none, counts as newer than all."""
     match = _VERSION.fullmatch(msh.version_id.split(msh.separators[1:2] or b"^", 1)[0].strip())
     return (99, 0) if match is None else (int(match[1]), int(match[2] or 0))
 
 
 def control_id_fault(msh: Msh) -> tuple[str, str] | None:
-    """ERR-3 and a sentence: why an answer cannot repeat MSH-10, so that its sender could not match it; None: it can."""
+    """ERR-3 and a sentence: why an answer cannot repeat MSH-10, so that the sender could not match it; None: it can."""
     raw = msh.control_id
     try:
         text = raw.decode(codec_of(msh.character_set.decode("ascii", "replace")) or "utf-8")
     except UnicodeDecodeError:
-        text = raw.decode("latin-1")  # undeclared, and repeated as bytes all the same
+        text = raw.decode("latin-1")  # no character set is declared; the bytes are repeated nevertheless
     if len(text) > MAX_CONTROL_ID:
         return "104", f"MSH-10 is longer than {MAX_CONTROL_ID} characters"
     if text.isprintable() and not _CONTROL.search(raw):
@@ -223,14 +223,15 @@ _DEFAULT_SEPARATORS: Final = b"|^~\\&"
 
 
 def _usable(declared: bytes) -> bool:
-    """Whether a message can be built with them: five or six different ASCII characters, no letters, digits or spaces."""
+    """Whether a message can be built with these delimiters: five or six different ASCII characters, no letters, digits or
+    spaces."""
     if len(declared) not in (5, 6) or len(set(declared)) != len(declared):
         return False
     return all(0x20 < byte < 0x7F and not chr(byte).isalnum() for byte in declared)
 
 
 class _Wire:
-    """How values are written between one sender's delimiters."""
+    """Writes values with one sender's delimiters."""
 
     __slots__ = ("_escapes", "component", "encoding_characters", "field", "subcomponent")
 
@@ -242,12 +243,12 @@ class _Wire:
         self._escapes = str.maketrans({character: f"{escape}{name}{escape}" for character, name in names})
 
     def copied(self, value: bytes) -> bytes:
-        """A sender's header value as it came, or nothing if it could do harm."""
+        """A sender's header value unchanged, or nothing if it could do harm."""
         harmful = len(value) > _MAX_COPIED or self.field in value or _CONTROL.search(value) is not None
         return b"" if harmful else value
 
     def text(self, text: str, limit: int) -> bytes:
-        """Our own text, at most `limit` characters before escaping; what is not printable ASCII becomes `?`."""
+        """Our own text, at most `limit` characters before escaping. Characters outside printable ASCII become `?`."""
         return _NOT_PLAIN.sub("?", text[:limit]).translate(self._escapes).encode("ascii")
 
     def components(self, *texts: str) -> bytes:
@@ -262,7 +263,7 @@ _USUAL_WIRE: Final = _Wire(_DEFAULT_SEPARATORS)
 
 
 def _wire(declared: bytes) -> _Wire:
-    """How to write for the sender's own MSH-1 and MSH-2; the usual ones where nothing can be built with those."""
+    """The writer for the sender's own MSH-1 and MSH-2; for the usual delimiters if those are not usable."""
     if declared == _DEFAULT_SEPARATORS or not _usable(declared):
         return _USUAL_WIRE
     return _Wire(declared)

@@ -1,7 +1,7 @@
-"""Which failure gets which answer: config/answers.yaml as a table, with an environment's own wishes over it; pure.
+"""The answer to each failure: config/answers.yaml as a table, with an environment's own settings applied; pure.
 
-The file maps each code to `answer`, `err3`, `meaning` and `advice`; whoever reads it hands in the plain mapping. A code
-that stands for several values of table 0357 (TYPE is 200 or 201) lists them, the usual one first.
+The file maps each code to `answer`, `err3`, `meaning` and `advice`; the caller reads it and passes the mapping. A code
+with several values of table 0357 (TYPE is 200 or 201) lists them, the usual one first.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AnswerTable:
     def __init__(
         self, rows: Mapping[str, Mapping[str, Any]], overrides: Mapping[str, AnswerCode] | None = None
     ) -> None:
-        """Check and keep `rows`, answers replaced where `overrides` (the environment's `answers`) says so.
+        """Check and store `rows`, with the answers that `overrides` (the environment's `answers`) changes.
 
         Raises:
             ValueError: a row or an override is wrong; the message begins with its code.
@@ -61,7 +61,7 @@ class AnswerTable:
         return code in self._rows
 
     def row(self, code: str) -> AnswerRow:
-        """KeyError where no row has that code: a fault of the program, not of a message."""
+        """The row of a code. KeyError if there is none: a fault of the program, not of a message."""
         return self._rows[code]
 
     def answer(
@@ -71,8 +71,8 @@ class AnswerTable:
 
         Args:
             code: as in the table; KeyError otherwise.
-            err3: table 0357, where the failure knows better than the table's usual value.
-            text: what was met; without it, the row's meaning.
+            err3: table 0357, if the failure needs another value than the row's usual one.
+            text: what was found; without it, the row's meaning.
             location: as `Answer.location`.
         """
         row = self._rows[code]

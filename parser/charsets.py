@@ -1,8 +1,8 @@
-"""From P's bytes to text: what MSH-18 says, then UTF-8, then the environment's fallback (hl7.md, Character sets).
+"""Decode P's bytes to text: by MSH-18, then as UTF-8, then with the environment's fallback (hl7.md, Character sets).
 
-Decoding comes before splitting, always: in Big5, Shift-JIS, GBK and GB 18030 the second byte of a character may be 0x7C,
+Decoding always comes before splitting: in Big5, Shift-JIS, GBK and GB 18030 the second byte of a character may be 0x7C,
 0x5C, 0x5E or 0x7E, and in ISO-2022-JP both bytes are plain ASCII, so splitting bytes would cut characters in half and
-invent fields. Verification has read the bytes long before (signing.md section 2).
+create false fields. The bytes are verified before they are decoded (signing.md section 2).
 
 - MSH-18 is HL7 table 0211; senders misspell it (`UTF8`, `BIG5`, `ISO-8859-1`), so only its letters and digits count.
 - A sender can only name codecs of the table below, never `utf-7` or another codec that turns harmless bytes into
@@ -24,7 +24,7 @@ from typing import Final
 from parser.event import ParseWarning
 
 _LAST_RESORT: Final = "cp1252"
-_MAX_NAME: Final = 40  # the longest in table 0211 has 16 characters; what is cached stays small
+_MAX_NAME: Final = 40  # the longest in table 0211 has 16 characters; cached values stay small
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^A-Z0-9]+")
 
 _ISO_2022: Final = "iso2022_jp_ext"
@@ -34,12 +34,12 @@ _CODECS: Final[dict[str, str]] = {
     "UNICODE": "utf-8",  # table 0211 leaves the form open; over MLLP only UTF-8 is possible
     "UNICODEUTF8": "utf-8",
     "UTF8": "utf-8",
-    "106461": "utf-8",  # ISO 10646-1, as some senders name it
+    "106461": "utf-8",  # ISO 10646-1; some senders use this name
     "88591": "iso8859-1",
     "LATIN1": "iso8859-1",
     **{f"8859{part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)},
     **{f"{name}{page}": f"cp{page}" for page in range(1250, 1259) for name in ("CP", "WINDOWS", "WIN")},
-    "IR14": "cp932",  # JIS X 0201; Shift-JIS holds it and keeps 0x5C the escape character
+    "IR14": "cp932",  # JIS X 0201; Shift-JIS contains it and keeps 0x5C as the escape character
     "SHIFTJIS": "cp932",
     "SJIS": "cp932",
     "WINDOWS31J": "cp932",
@@ -66,10 +66,10 @@ _ASCII: Final = frozenset({"", "ASCII", "USASCII", "IR6"})  # UTF-8 is a superse
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Text and how it came about.
+    """The decoded text, and how it was decoded.
 
     Attributes:
-        codec: of Python; `\\Xhh\\` escapes are read in it too.
+        codec: Python's name; `\\Xhh\\` escapes are decoded with it too.
     """
 
     text: str
@@ -86,7 +86,7 @@ def decode(payload: bytes, declared: bytes, fallback: str) -> Decoded:
         fallback: the environment's `fallback_charset`; one that does not keep ASCII as it is counts as cp1252.
     """
     if payload.isascii() and b"\x1b" not in payload:
-        # Nearly every message. All codecs here agree on these bytes; an unknown name in MSH-18 harms nothing then.
+        # Nearly every message is ASCII. All codecs here agree on these bytes, so an unknown name in MSH-18 does no harm.
         return Decoded(payload.decode("ascii"), codec_of(_name(declared)) or "utf-8")
     return _decode_beyond_ascii(payload, declared, fallback)
 
@@ -101,7 +101,7 @@ def _decode_beyond_ascii(payload: bytes, declared: bytes, fallback: str) -> Deco
     name = _name(declared)
     codec = codec_of(name)
     if codec is None and b"\x1b" in payload:
-        # Japanese senders leave the first repetition empty (ASCII) and name the sets they shift to in the next ones.
+        # Japanese senders leave the first repetition empty (ASCII) and name the sets that they shift to in the next repetitions.
         codec = _ISO_2022 if _ISO_2022 in map(codec_of, _repetitions(payload)) else None
     if codec is not None:
         text = _strict(payload, codec)
@@ -122,7 +122,7 @@ def _decode_beyond_ascii(payload: bytes, declared: bytes, fallback: str) -> Deco
     return Decoded(payload.decode(codec, "replace"), codec, tuple(warnings))
 
 
-# What utf-7, hz, and the escape codecs would read as something else; then ASCII itself.
+# Text that utf-7, hz and the escape codecs would read differently; then ASCII itself.
 _PROBES: Final = (b"~{!!~}+AGE-\\x41\\u0041", bytes(range(0x80)))
 
 

@@ -1,12 +1,12 @@
-"""hl7apy's opinion of a message, as warnings; a report for analysts that never decides anything.
+"""hl7apy's findings about a message, as warnings: a report for analysts that never decides anything.
 
-152 of 163 real messages fail hl7apy's validation (hl7.md), so it gates nothing. Each segment is validated alone against
-the structures of its version: validating the whole would either drop Z segments (with groups) or find every group
-missing (without). Which segments a message needs is therefore not part of the report; `parser.siu` knows that.
+152 of 163 real messages fail hl7apy's validation (hl7.md), so no message is refused because of it. Each segment is validated
+alone against the structures of its version: validating the whole message would either drop Z segments (with groups) or report
+every group as missing (without). So the report does not say which segments a message needs; `parser.siu` checks that.
 
-hl7apy writes its findings to a file and quotes values in them. The file is an unnamed temporary one, and only sentences
-made here, of structural names, leave this module. hl7apy costs 60 ms to import and about 10 ms a message, so it is
-imported at the first report and long messages are not reported on. The one importer of hl7apy in this room.
+hl7apy writes its findings to a file and quotes values in them. The file is an unnamed temporary file, and this module returns
+only its own sentences, made of structural names. Importing hl7apy costs 60 ms and each message about 10 ms, so it is
+imported at the first report, and long messages get no report. Only this module of the room imports hl7apy.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _segment_report(line: str, version: str, delimiters: Delimiters, occurrence:
             # The first finding is raised after all of them have been written.
             with suppress(ValidationError):
                 Validator.validate(segment, report_file=f"/dev/fd/{file.fileno()}")
-        except Exception as fault:  # whatever hl7apy trips over in a hostile segment, a report goes on
+        except Exception as fault:  # whatever fails in hl7apy for a hostile segment, the report continues
             return [_warning("UNREADABLE", place, f"hl7apy cannot read this segment ({type(fault).__name__})")]
         file.seek(0)
         written = file.read().decode("utf-8", "replace")
@@ -112,7 +112,7 @@ def _finding(sentence: str, name: str | None, place: str | None) -> ParseWarning
 
 
 def _path(parent: str, child: str, name: str | None, place: str | None) -> str | None:
-    """`SCH.SCH_6` as SCH-6, `SCH_11.TQ_4` as SCH-11.4; what lies deeper as its segment."""
+    """`SCH.SCH_6` as SCH-6, `SCH_11.TQ_4` as SCH-11.4; a deeper place as its segment."""
     number = child.rpartition("_")[2]
     if name is not None and number.isdecimal():
         if parent == name:

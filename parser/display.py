@@ -1,8 +1,8 @@
-"""What texts may show of a visit: facility, location, provider, join link, visit mode, and the patient's name where wanted.
+"""The values of a visit that texts may show: facility, location, provider, join link, visit mode, and the name if a text uses it.
 
-Values come from a hospital's free text and go to a telephone: each is one short line without control, format or direction
-characters, and a link is passed on only if it is plain https to a host the configuration allows. The texts' room cleans
-once more for its own purposes.
+Values come from a hospital's free text and are sent to a telephone. Each becomes one short line without control, format or
+direction characters. A link is used only if it is https to a host that the configuration allows. `notifier` cleans values
+again for its own purposes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from parser.parse_warnings import Oddity, warning
 
 _MOST_CHARACTERS: Final = 60
 _LONGEST_LINK: Final = 500
-# RFC 3986 in the form every telephone shows as one link: no user, no port, no backslash, ASCII only.
+# The subset of RFC 3986 that every telephone shows as one link: no user, no port, no backslash, ASCII only.
 _LINK: Final = re.compile(
     r"https://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?:[/?#][!#-;=?-\[\]_a-z~]*)?"
 )
@@ -29,7 +29,8 @@ _IN_PERSON: Final = "in-person"
 
 
 def one_line(text: str) -> str:
-    """At most 60 characters, spaces joined, control and format characters gone; never cut inside a word's last mark."""
+    """The text as at most 60 characters, with spaces joined and control and format characters removed; a character's marks stay
+    with it."""
     if not (text.isascii() and text.isprintable()):
         text = "".join(" " if unicodedata.category(mark)[0] in "CZ" else mark for mark in text)
     line = " ".join(text.split())
@@ -37,7 +38,7 @@ def one_line(text: str) -> str:
 
 
 def find_text(message: Message, name: str, paths: Sequence[str], trace: Trace | None = None) -> str | None:
-    """The first text that any of the paths holds; resources with action D do not count."""
+    """The first text at one of the paths. Resources with action D do not count."""
 
     def offers() -> Iterator[Offer[str]]:
         for path in paths:
@@ -51,7 +52,7 @@ def find_text(message: Message, name: str, paths: Sequence[str], trace: Trace | 
 
 
 def find_person(message: Message, name: str, fields: Sequence[str], trace: Trace | None = None) -> str | None:
-    """The first person any of the fields (XCN) names: prefix, given and family name."""
+    """The first person in one of the fields (XCN): prefix, given and family name."""
 
     def offers() -> Iterator[Offer[str]]:
         for field in fields:
@@ -83,9 +84,9 @@ def _first(message: Message, path: str) -> Offer[str]:
 
 
 def find_mode(message: Message, path: str, modes: Mapping[str, str], trace: Trace | None = None) -> str | None:
-    """`video`, `phone` or `in-person`; None: the field is silent.
+    """`video`, `phone` or `in-person`; None: the field is empty.
 
-    Of several services the first that is not in person counts: the patient needs to know how to get there.
+    Of several services the first that is not in person counts, because the patient must know how to join it.
 
     Args:
         modes: folded value to mode; any other value means in person.
@@ -111,7 +112,7 @@ def find_mode(message: Message, path: str, modes: Mapping[str, str], trace: Trac
 def find_link(
     message: Message, path: str | None, hosts: frozenset[str], trace: Trace | None = None
 ) -> tuple[str | None, tuple[ParseWarning, ...]]:
-    """The join link, if it leads to an allowed host.
+    """The join link, if its host is allowed.
 
     Args:
         path: None: links are not configured. A path without a component means the whole field: a URL's `&` is rarely escaped.
@@ -138,7 +139,7 @@ def find_link(
 
 
 def _unsplit(message: Message, path: str) -> str:
-    """The place's text with its subcomponents joined, and its components too where the path names none."""
+    """The text at the place with its subcomponents joined, and also its components if the path names none."""
     place = Place.of(path)
     segments = message.segments(place.segment)
     if len(segments) < place.occurrence:

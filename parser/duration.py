@@ -1,15 +1,16 @@
-"""How long the visit takes (hl7.md: Duration).
+"""The visit's length (hl7.md: Duration).
 
-Sources: HL7 v2.9 chapter 10 (SCH-9 and 10, SCH-11, AIS-7 and 8), chapter 4 (TQ1-8), chapter 2A (TQ's interval, RI). Where the
-values stand is the field map's business. The rules of the file:
+Sources: HL7 v2.9 chapter 10 (SCH-9 and 10, SCH-11, AIS-7 and 8), chapter 4 (TQ1-8), chapter 2A (TQ's interval, RI). The field map
+says where the values are. The rules of the file:
 
-- The first place that makes sense decides. A length is between one minute and a day.
-- A number has its unit in a field of its own, or behind it in the same (`30 MIN`, `1 hr 30 min`), or before it as TQ writes it
-  (`M30`), or is a clock's (`0:30`, `1:30:00`: hours) or ISO 8601's (`PT30M`). A unit beside the number counts before that field.
-- TQ's interval (SCH-11.3) has a form of its own; what else stands there is words (a public sample has `2 hours` beside a visit of
+- The first place with a sensible value decides. A length is between one minute and a day.
+- The unit is in a field of its own, or after the number in the same field (`30 MIN`, `1 hr 30 min`), or before it as in TQ
+  (`M30`), or the number is a clock time (`0:30`, `1:30:00`: hours) or ISO 8601 (`PT30M`). A unit beside the number counts before a
+  unit in its own field.
+- TQ's interval (SCH-11.3) has its own form; other content there is words (a public sample has `2 hours` for a visit of
   50 minutes).
-- A bare number is minutes where 5 <= n <= 480. Seconds that make less than five minutes are a wrong unit (a public sample has
-  `60|s`), so the next place is asked.
+- A bare number is minutes if 5 <= n <= 480. Seconds that make less than five minutes are a wrong unit (a public sample has
+  `60|s`), so the next place is read.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from parser.parse_warnings import Oddity, warning
 from parser.timestamps import Clocks, read_timestamp
 
 _NO_START: Final = "there is no start to count from"
-_TOO_COARSE: Final = "a date or an hour ends no visit"
+_TOO_COARSE: Final = "a date or an hour is too coarse for an end"
 _SHORTEST: Final = timedelta(minutes=1)
 _LONGEST: Final = timedelta(days=1)
 _SHORTEST_IN_SECONDS: Final = timedelta(minutes=5)
@@ -79,7 +80,7 @@ def find_duration(
 
 
 def minutes(length: timedelta) -> str:
-    """`30`, or `2.5` where it is no whole number."""
+    """`30`, or `2.5` if it is not a whole number."""
     return f"{length.total_seconds() / 60:g}"
 
 
@@ -107,7 +108,7 @@ def _length(
 
 
 def _unit(message: Message, path: str, length: str) -> str:
-    """The unit's code, else its text (some senders fill only SCH-10.2), else the length's own second component (CQ)."""
+    """The unit's code; otherwise its text (some senders fill only SCH-10.2); otherwise the second component of the length (CQ)."""
     places = [path]
     if "." not in path:
         places.append(f"{path}.2")
@@ -143,7 +144,7 @@ def _sensible(path: str, held: str, length: timedelta | None) -> Offer[timedelta
 
 
 def _counted(text: str, letter: str) -> timedelta | None:
-    """A number of units; without a unit, of minutes."""
+    """The length of a number with a unit; without a unit the number is minutes."""
     match = _BARE.fullmatch(text)
     if match is None:
         return None
@@ -154,10 +155,10 @@ def _counted(text: str, letter: str) -> timedelta | None:
 
 
 def _self_contained(text: str, letter: str | None, units: Mapping[str, str]) -> timedelta | None:
-    """A length whose text says its own unit; None: it does not.
+    """A length whose text contains its unit; None: it does not.
 
     Args:
-        letter: the unit that stands beside it: "": none, None: one that is not known.
+        letter: the unit in the field beside it; "": none; None: an unknown unit.
     """
     match = _CLOCK.fullmatch(text)
     if match is not None:
@@ -182,7 +183,7 @@ def _interval(text: str) -> timedelta | None:
 
 
 def _on_a_clock(match: re.Match[str], letter: str | None) -> timedelta | None:
-    """`1:30` is an hour and a half; of a number of minutes (`30:00`) it is minutes and seconds, if that makes a visit."""
+    """`1:30` is an hour and a half. With the unit minutes, `30:00` is minutes and seconds, if that gives a possible length."""
     first, second, third = (int(part or 0) for part in match.groups())
     if letter not in ("m", "s"):
         return timedelta(hours=first, minutes=second, seconds=third)

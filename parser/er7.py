@@ -1,17 +1,17 @@
-"""A lazy splitter over P: only the segments and fields that are read get split, each once.
+"""A lazy splitter for P: only the segments and fields that are read are split, each once.
 
 Source: HL7 v2.9 chapter 2, sections 2.5 (delimiters), 2.6 (construction rules) and 2.7 (escape sequences). The rules:
 
 - P is decoded first (`parser.charsets`), then cut at CR. A lone LF is data (signing.md section 2).
 - Escapes are decoded last, once, after all splitting: a decoded delimiter, CR or LF stays inside its value and never
-  makes a field or a segment. Values may therefore hold line breaks and control characters; who displays them cleans them.
+  makes a field or a segment. So values may hold line breaks and control characters; code that displays them must clean them.
 - Paths count as HL7 does, from 1; MSH-1 is the field separator itself. A path that names no component means the first
   (`SCH-6` is `SCH-6.1`), no subcomponent the first, no repetition the first.
-- HL7's explicit delete `""` is told apart from text and from silence by `Value`; a whole field or component that is
+- `Value` distinguishes HL7's explicit delete `""` from text and from an empty field; a whole field or component that is
   `""` deletes all of its parts.
-- What is absent is empty; reading never raises. Unknown segments are simply never asked for (2.6.2).
+- A missing part is empty; reading never raises. Unknown segments are never read (2.6.2).
 
-Limits: 2000 segments, after which nothing is read and `Message.rejection` says so, and 20 repetitions looked at. Each
+Limits: with more than 2000 segments nothing is read and `Message.rejection` says so; at most 20 repetitions are read. Each
 split is linear in what it splits, so 60,000 segments or 30,000 subcomponents cost milliseconds.
 """
 
@@ -31,7 +31,7 @@ from parser.event import ParseWarning, Rejection
 MAX_SEGMENTS: Final = 2000
 MAX_REPETITIONS: Final = 20
 _KEPT_COMPONENTS: Final = (
-    20  # no type of the standard has more than 23; those behind are split off when they are asked for
+    20  # no type of the standard has more than 23 components; further ones are split when they are read
 )
 
 
@@ -44,23 +44,23 @@ class Null(enum.Enum):
 DELETE: Final = Null.DELETE
 _DELETED: Final = Null.DELETE.value
 Value: TypeAlias = str | Literal[Null.DELETE] | None
-"""Text (never empty), DELETE for `""`, None where the message is silent."""
+"""Text (never empty), DELETE for `""`, None for an empty or missing place."""
 
 
-# MSH-1 and MSH-2 are the delimiters; nothing in them separates or escapes. CR cannot stand inside a segment.
+# MSH-1 and MSH-2 are the delimiters themselves and are not split or unescaped. A segment cannot contain CR.
 _OPAQUE: Final = Delimiters("\r", "\r", "\r", "\r", "\r", "\r")
 
 
 class Message:
-    """One message. Its `repr` shows nothing of it.
+    """One message. Its `repr` shows no content.
 
-    `of` is the way in: it takes what verification vouches for. The constructor takes text that is decoded already.
+    Make one with `of`, from a verified message. The constructor takes decoded text.
 
     Attributes:
         text: the decoded message.
         delimiters: the message's own.
-        warnings: what decoding met.
-        rejection: set when a limit is exceeded; the message then has no segments, and this is its answer.
+        warnings: the warnings of decoding.
+        rejection: set if a limit is exceeded; then the message has no segments, and this is its answer.
     """
 
     __slots__ = ("_lines", "_segments", "delimiters", "rejection", "text", "warnings")
@@ -89,7 +89,7 @@ class Message:
 
     @property
     def version(self) -> str:
-        """MSH-12.1, "" where it is missing."""
+        """MSH-12.1; "" if it is missing."""
         header = self.first("MSH")
         value = None if header is None else header.value(12)
         return value if isinstance(value, str) else ""

@@ -54,8 +54,8 @@ def unescape(raw: str, delimiters: Delimiters) -> str:
     """Decode section 2.7's escape sequences, once: what they decode to is not read again.
 
     - `\\F\\ \\S\\ \\T\\ \\R\\ \\E\\ \\L\\`: field, component, subcomponent, repetition, escape, truncation character.
-    - `\\Xhh..\\`: bytes in the message's character set; those of neighbouring sequences are one text, for many senders write a
-      sequence for each byte of a character. Where bytes are no character, each is one of Latin-1.
+    - `\\Xhh..\\`: bytes in the message's character set. The bytes of adjacent sequences are one text, because many senders write a
+      sequence for each byte of a character. Bytes that are not a valid character are read as Latin-1.
     - `\\.br\\`, `\\.sp\\`, `\\.ce\\`: one LF, whatever count they carry; `\\.sk\\`: one space; other formatting: nothing.
     - `\\H\\ \\N\\` (highlighting), `\\C..\\ \\M..\\` (other character sets), `\\Z..\\` (local): known, without meaning here:
       dropped.
@@ -85,7 +85,7 @@ def unescape(raw: str, delimiters: Delimiters) -> str:
 
 
 class _Text:
-    """A value being put together: octets of neighbouring `\\Xhh\\` sequences meet before they are decoded."""
+    """A value under construction: the octets of adjacent `\\Xhh\\` sequences are joined before they are decoded."""
 
     __slots__ = ("_codec", "_octets", "_out")
 
@@ -134,7 +134,7 @@ def _is_unfinished(octets: bytes, codec: str) -> bool:
 
 
 def _decoded(body: str, delimiters: Delimiters) -> str | bytes | None:
-    """What one sequence stands for, bytes for `\\Xhh..\\`; None: `body` is none."""
+    """The meaning of one sequence, bytes for `\\Xhh..\\`; None: `body` is not a sequence."""
     if len(body) == 1:
         name = _DELIMITER_NAMES.get(body)
         if name is not None:

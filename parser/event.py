@@ -1,6 +1,6 @@
-"""What a SIU message says, in our words: the value that flows from the parser to the scheduler and the store.
+"""The content of a SIU message as a value that the parser gives to the scheduler and the store.
 
-Everything optional is None where the message is silent, and silence means "keep what we have" on an update; an explicit
+An optional value is None if the message does not give it. In an update None means "keep the stored value"; an explicit
 HL7 delete (`""`) is `FORGET`.
 """
 
@@ -15,13 +15,13 @@ from parser.phone_number import PhoneNumber
 
 
 class Action(enum.Enum):
-    """What the trigger event asks for (hl7.md, SIU events)."""
+    """The action of the trigger event (hl7.md, SIU events)."""
 
     BOOK = "book"  # S12
     RESCHEDULE = "reschedule"  # S13
     MODIFY = "modify"  # S14
     CANCEL = "cancel"  # S15, S16
-    DELETE = "delete"  # S17: entered in error, silent
+    DELETE = "delete"  # S17: entered in error; no text
     RESOURCE = "resource"  # S18-S22: update, never cancels
     SLOT = "slot"  # S23, S24: answered AA, ignored
     NO_SHOW = "no_show"  # S26
@@ -29,7 +29,7 @@ class Action(enum.Enum):
 
 
 class Status(enum.Enum):
-    """The appointment's filler status after the case-folded map, S15/S16/S17/S26 beating the fields."""
+    """The appointment's filler status, read with the case-folded map. S15, S16, S17 and S26 override the fields."""
 
     PENDING = "pending"  # asked for, held or tentative
     WAITLIST = "waitlist"
@@ -39,12 +39,12 @@ class Status(enum.Enum):
     CANCELED = "canceled"
     DELETED = "deleted"
     NO_SHOW = "no_show"
-    BLOCKED = "blocked"  # the time is kept from booking
+    BLOCKED = "blocked"  # the time is blocked for booking
     UNKNOWN = "unknown"
 
     @property
     def not_booked(self) -> bool:
-        """Whether there is a time, perhaps, but no visit yet: nobody is told of it."""
+        """Whether the visit is not booked yet, although it may have a time. The patient is told nothing."""
         return self in (Status.PENDING, Status.WAITLIST, Status.BLOCKED)
 
     @property
@@ -54,7 +54,7 @@ class Status(enum.Enum):
 
     @property
     def ended(self) -> bool:
-        """Whether the visit is off or over."""
+        """Whether the visit is cancelled or over."""
         return not (self.active or self.not_booked)
 
 
@@ -68,11 +68,11 @@ FORGET: Final = _Forget.FORGET
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadPhone:
-    """Real numbers were given, and none may be used: what was known is given up, for the patient has no other any more.
+    """Real numbers were given, but none may be used. The stored number is deleted, because the patient no longer has it.
 
     Attributes:
-        reason: `landline` where the configuration skips those; `invalid_phone`: expired (XTN.14) or protected (XTN.16).
-        why: the first such field and what speaks against it, for the log; no content.
+        reason: `landline` if the configuration skips landlines; `invalid_phone`: expired (XTN.14) or protected (XTN.16).
+        why: the first such field and why it cannot be used, for the log; no content.
     """
 
     reason: str
@@ -81,10 +81,10 @@ class BadPhone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadablePhone:
-    """Only junk was given (`UNKNOWN`, `9999999999`, an e-mail address, a fax): no silence and no delete. What was known stays.
+    """Only junk was given (`UNKNOWN`, `9999999999`, an e-mail address, a fax). The stored number is kept.
 
     Attributes:
-        why: the first such field and what speaks against it, for the log; no content.
+        why: the first such field and why it cannot be used, for the log; no content.
     """
 
     reason: ClassVar[str] = "invalid_phone"
@@ -92,7 +92,7 @@ class UnreadablePhone:
 
 
 GivenPhone: TypeAlias = PhoneNumber | BadPhone | UnreadablePhone | _Forget | None
-"""What a message says of the patient's telephone. None: nothing; FORGET: delete it now."""
+"""What a message says about the patient's telephone. None: nothing; FORGET: delete it now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class ParseWarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One place where a value could have come from, and why it did not win (None: it won)."""
+    """One place that could give a value, and why it was not used (None: it was used)."""
 
     field: str
     value: str
@@ -136,13 +136,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """How one value was decided; phones are masked already.
+    """How one value was decided. Phones are already masked.
 
     Attributes:
         name: key, aliases, start, duration, status, phone, language, visit_mode, join_link, facility, ...
         value: as text: an instant in UTC (`2026-03-09T19:00:00Z`), minutes, ...; None: not given.
-        field: HL7 path of the winner, or None.
-        zone: for `start`: the IANA zone, where it came from is in `note`.
+        field: HL7 path of the place that was used, or None.
+        zone: for `start`: the IANA zone; `note` says where it came from.
         note: one short remark, e.g. where the zone came from.
     """
 
@@ -156,21 +156,21 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulingEvent:
-    """One SIU message. Holds a phone (digits hidden) and nothing else of the patient's identity.
+    """One SIU message. It holds a phone (digits hidden) and no other identity of the patient.
 
     Attributes:
         environment: whose certificate signed it.
         event: trigger event, `S12`.
-        reference: the appointment's id as people know it: SCH-2.1, else SCH-1.1, else PV1-19.1.
-        aliases: every identity this appointment goes by in this feed: `{MSH-3.1}|{MSH-4.1}|{kind}|{id}|{authority}`, kind
+        reference: the appointment's id that people use: SCH-2.1, else SCH-1.1, else PV1-19.1.
+        aliases: every id of this appointment in this feed: `{MSH-3.1}|{MSH-4.1}|{kind}|{id}|{authority}`, kind
             `filler`, `placer` or `visit`; the first is the key. Two events that share one are the same appointment.
         occurred_at: MSH-7, UTC: the order of events; the earliest instant that it can mean.
         occurred_within: how much later the message may have been sent: less than this (`VerifiedMessage.sent_within`).
         start: None: not given.
-        phone: None or UnreadablePhone: keep; FORGET: delete now; BadPhone: given up.
+        phone: None or UnreadablePhone: keep the stored one; FORGET: delete it now; BadPhone: delete it, it cannot be used.
         consent: None: not given.
-        facility, provider, location: display names for templates that ask for them; already cleaned to one short line.
-        patient_name: only where the environment's templates use it, cleaned; else None.
+        facility, provider, location: display names for templates that use them; already cleaned to one short line.
+        patient_name: cleaned; None unless the environment's templates use it.
     """
 
     environment: str
@@ -199,7 +199,7 @@ class SchedulingEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A verified message that cannot be acted on; no message content.
+    """A verified message that cannot be processed. It holds no message content.
 
     Attributes:
         code: stable failure code of config/answers.yaml: TYPE, FIELD, VALUE, LIMIT, ...

@@ -1,8 +1,8 @@
-"""Precedence with an optional memory: the one place where the first good offer wins, for `read` and `explain` alike.
+"""Choose a value by precedence, and optionally record why: used by `read` and by `explain`.
 
-Whatever decides a value yields `Offer`s in order of precedence, lazily. `choose` takes the first that nothing speaks
-against. Without a trace it stops there, so nothing is read that is not needed; with one it hears all of them, and writes
-down what each held and why it lost. There is no second implementation for explaining.
+A module that decides a value yields `Offer`s lazily, in order of precedence. `choose` takes the first usable offer. Without a
+trace it stops there, so nothing else is read. With a trace it reads all offers and records what each held and why it was
+not used. `explain` has no second implementation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNPRINTABLE: Final = re.compile(r"[^ -~\u00a1-\u00ac\u00ae-\u024f\u0370-\u1fff\
 
 
 class Offer(NamedTuple, Generic[Meaning]):
-    """One place that could give a value: what it holds, what that means, and what speaks against it (None: nothing)."""
+    """One place that could give a value: its content, its meaning, and why it cannot be used (None: it can)."""
 
     field: str
     held: str
@@ -34,7 +34,7 @@ class Offer(NamedTuple, Generic[Meaning]):
 
 
 class Trace:
-    """What was decided, in order. Values in it are fit for a screen: short, printable, telephones masked."""
+    """The decisions, in order. Its values are safe for a screen: short, printable, telephones masked."""
 
     __slots__ = ("evidence",)
 
@@ -51,7 +51,7 @@ class Trace:
         zone: str | None = None,
         note: str | None = None,
     ) -> None:
-        """Write down one decision."""
+        """Record one decision."""
         shown = None if value is None else showable(value, 400)
         self.evidence.append(
             Evidence(name=name, value=shown, field=field, candidates=tuple(candidates), zone=zone, note=note)
@@ -59,7 +59,7 @@ class Trace:
 
 
 class Choice(NamedTuple, Generic[Meaning]):
-    """The winner, and every candidate where a trace was asked for."""
+    """The chosen offer, and every candidate if there is a trace."""
 
     winner: Offer[Meaning] | None
     candidates: tuple[Candidate, ...] = ()
@@ -68,11 +68,11 @@ class Choice(NamedTuple, Generic[Meaning]):
 def choose(
     offers: Iterable[Offer[Meaning]], trace: Trace | None, mask: Callable[[str], str] | None = None
 ) -> Choice[Meaning]:
-    """The first offer that nothing speaks against.
+    """The first usable offer.
 
     Args:
-        trace: None: stop at the winner and record nothing.
-        mask: what may be shown of what an offer held; None: all of it, shortened.
+        trace: None: stop at the first usable offer and record nothing.
+        mask: gives the part of an offer's content that may be shown; None: all of it, shortened.
     """
     if trace is None:
         for offer in offers:
@@ -103,13 +103,13 @@ def showable(text: str, limit: int = _SHOWN) -> str:
 
 
 def texts(message: Message, paths: Iterable[str]) -> Iterator[Offer[str]]:
-    """What stands at each path, in order: the offer's value is the stripped text."""
+    """An offer for each path, in order. The offer's value is the stripped text."""
     for path in paths:
         yield offered(path, message.get(path))
 
 
 def offered(field: str, value: Value) -> Offer[str]:
-    """One value as an offer; silence and deletion speak against themselves."""
+    """One value as an offer. An empty or deleted value is not usable."""
     if value is None:
         return Offer(field, "", None, EMPTY)
     if value is DELETE:
@@ -128,7 +128,7 @@ class Spot(NamedTuple):
 def everywhere(message: Message, path: str, *, active_only: bool = False) -> Sequence[Spot]:
     """The value at `path` in every segment of its name and every repetition of its field, at most 20 of each.
 
-    A path that numbers its segment (`AIS[2]-4`) or repetition means just that one.
+    A path that numbers its segment (`AIS[2]-4`) or repetition means only that one.
 
     Args:
         active_only: leave out resource segments (AIS, AIG, AIL, AIP) whose action code, field 2, is D.
@@ -148,7 +148,7 @@ def everywhere(message: Message, path: str, *, active_only: bool = False) -> Seq
         raw = segment.field(place.field)
         if not raw:
             continue
-        if separator not in raw and place.repetition == 1:  # nearly always
+        if separator not in raw and place.repetition == 1:  # the usual case
             label = path if at == place.occurrence else _label(path, at, 1)
             spots.append(Spot(label, segment.value(place.field, place.component, place.subcomponent)))
             continue

@@ -3,15 +3,15 @@
 Source: HL7 v2.9 chapter 10, SCH-1 (placer appointment id), SCH-2 (filler appointment id), SCH-3 (occurrence number), SCH-23
 and 24 (parents); chapter 3, PV1-19 (visit number). The rules of the file:
 
-- An alias is `{MSH-3.1}|{MSH-4.1}|{kind}|{id}|{authority}`: ids of two sending systems never meet. A `|` inside a part is
-  written `\\F\\`.
+- An alias is `{MSH-3.1}|{MSH-4.1}|{kind}|{id}|{authority}`, so ids of two sending systems are always different. A `|` inside a
+  part is written `\\F\\`.
 - All ids that a message carries are aliases. Two messages are about one appointment if the strongest kind that both carry
-  (filler, then placer, then visit) agrees; the weaker kinds are then not asked (`scheduler.appointment.same_visit`). So a
+  (filler, then placer, then visit) agrees; weaker kinds are then not compared (`scheduler.appointment.same_visit`). So a
   placer id that is the same for many (Epic's published example has SCH-1 = 1) merges nothing where filler ids differ.
-- Parents (SCH-23, SCH-24) are no aliases: every child of a series carries them, and siblings must not become one.
-- Where the children of a series share SCH-1 and SCH-2, the standard tells them apart by SCH-3 ("used in conjunction with
-  SCH-1 and/or SCH-2 to uniquely identify an individual occurrence"); its number then becomes a last part of their
-  filler and placer aliases. A visit number names the patient's visit, not an occurrence, and stays as it is.
+- Parents (SCH-23, SCH-24) are not aliases: every child of a series carries them, and siblings must not be merged.
+- If the children of a series share SCH-1 and SCH-2, the standard distinguishes them by SCH-3 ("used in conjunction with
+  SCH-1 and/or SCH-2 to uniquely identify an individual occurrence"); its number is then added as the last part of their
+  filler and placer aliases. A visit number names the patient's visit, not an occurrence, and is not changed.
 - Order numbers (SCH-26, SCH-27) identify an order; they are shown as a hint and never used.
 """
 
@@ -33,12 +33,12 @@ _HINT: Final = "an order's number, not the appointment's"
 
 
 class Ids(NamedTuple):
-    """What the message calls the appointment.
+    """The message's ids of the appointment.
 
     Attributes:
-        reference: the winning id alone; "": none was given.
+        reference: the chosen id alone; "": none was given.
         aliases: the first is the key.
-        unfit: the field of an id that is none (control characters, or longer than 199 characters).
+        unfit: the field of an unusable id (control characters, or longer than 199 characters).
     """
 
     reference: str

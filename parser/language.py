@@ -39,7 +39,7 @@ _TAG: Final = re.compile(r"(?P<language>[A-Za-z]{2,3})(?P<rest>(?:[-_][A-Za-z0-9
 
 
 def language_tag(code: str, words: Mapping[str, str]) -> str | None:
-    """The BCP 47 tag of what a sender wrote; None: not known (`UNK`, `declined`).
+    """The BCP 47 tag for a sender's code or word; None: not known (`UNK`, `declined`).
 
     Args:
         words: local codes and words, folded, to tags.

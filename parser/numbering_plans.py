@@ -1,10 +1,10 @@
-"""What the numbering plans know of a number: whose it is, and of what kind. `phonenumbers` (Google's tables) asked once.
+"""The country and kind of a number by the numbering plans. Results of `phonenumbers` (Google's tables) are cached.
 
-`phonenumbers` takes 200 us for all that is asked of one number, which is more than the rest of a message's reading. In North
-America, where nearly all numbers are from, the last three digits decide nothing: its plans are asked once for a thousand
-numbers. (A test holds both against the tables, which change with every release.)
+`phonenumbers` needs 200 us for one number, which is more than reading the rest of a message. Nearly all numbers are North
+American. There the last three digits do not matter, so one lookup serves a thousand numbers. (A test compares both with the
+tables, which change with every release.)
 
-What is remembered holds numbers in memory only, and no longer than the process lives.
+The cache holds numbers only in memory, and no longer than the process runs.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _BLOCK_DIGITS: Final = 3
 
 
 class Allotment(NamedTuple):
-    """What a number was given out for.
+    """What a number is allotted for.
 
     Attributes:
-        country: ISO 3166; `001`: a range of no country; None: of none that is known.
-        kind: a `PhoneNumberType`; UNKNOWN: no valid number.
+        country: ISO 3166; `001`: a range that belongs to no country; None: unknown.
+        kind: a `PhoneNumberType`; UNKNOWN: not a valid number.
     """
 
     country: str | None
@@ -40,7 +40,7 @@ class Allotment(NamedTuple):
 
 
 def e164_of(text: str, region: str) -> str | None:
-    """The E.164 form of a number as people write it, valid or not; None: it is none.
+    """The E.164 form of a number as people write it, valid or not; None: it is not a number.
 
     Args:
         region: ISO 3166 country of a number without a country code.
@@ -56,7 +56,7 @@ def e164_of(text: str, region: str) -> str | None:
 
 
 def allotment_of(e164: str) -> Allotment | None:
-    """What the plans know of a number in E.164; None: it is none."""
+    """The allotment of a number in E.164; None: it is not a number."""
     if _BLOCK.fullmatch(e164) is not None:
         return _block(e164[2:-_BLOCK_DIGITS])
     return _elsewhere(e164)

@@ -1,7 +1,7 @@
-"""What a message says of the patient beside the telephone: language, death, consent, and the name where it is wanted.
+"""What a message says about the patient besides the telephone: language, death, consent, and the name if it is used.
 
-Source: HL7 v2.9 chapter 3: PID-15 (table 0296), PID-29 and PID-30. Consent has no field of its own in the standard; the
-configuration names one. Names never reach a trace.
+Source: HL7 v2.9 chapter 3: PID-15 (table 0296), PID-29 and PID-30. The standard has no field for consent; the
+configuration names one. Names are never written into a trace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from parser.parse_warnings import Oddity, warning
 def find_language(
     message: Message, paths: Sequence[str], words: Mapping[str, str], trace: Trace | None = None
 ) -> tuple[str | None, tuple[ParseWarning, ...]]:
-    """The patient's language as a BCP 47 tag; what is not known counts as not given.
+    """The patient's language as a BCP 47 tag. An unknown language counts as not given.
 
     Args:
         words: folded local code or word to tag.
@@ -61,7 +61,7 @@ def find_deceased(message: Message, flag: str, date: str, trace: Trace | None = 
 def find_consent(
     message: Message, path: str | None, granted: frozenset[str], trace: Trace | None = None
 ) -> bool | None:
-    """The patient's own consent; None: no field is configured, or it is silent. One refusal among several refuses.
+    """The patient's consent; None: no field is configured, or it is empty. One refusal among several values is a refusal.
 
     Args:
         granted: values that mean yes, in small letters; any other value means no.
@@ -80,7 +80,7 @@ def find_consent(
 
 
 def find_name(message: Message, path: str, trace: Trace | None = None) -> str | None:
-    """The name a template may call the patient by, as one short line."""
+    """The patient's name for templates, as one short line."""
     value = message.get(path)
     name = one_line(value) if isinstance(value, str) else ""
     if trace is not None:

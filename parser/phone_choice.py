@@ -1,17 +1,17 @@
-"""Which of a message's telephone fields is the patient's mobile: XTN (HL7 v2.9 chapter 2A, 2A.3.91) as senders fill it.
+"""Choose the patient's mobile among a message's telephone fields: XTN (HL7 v2.9 chapter 2A, 2A.3.91) as senders fill it.
 
-Every repetition of the map's fields is looked at, at most 20 a field. A number may stand in XTN.12, .4, .5 to .7 (or whole in
-one of these), .1 or .8; the first of these that is a valid number counts. What then speaks against a repetition is said in its
-offer: expired (XTN.14), protected (XTN.16), an extension, a fax. Of the rest a number of a country that the environment texts
-comes before any other, so that the number chosen is one that may be texted wherever there is one. Then:
+Every repetition of the map's fields is read, at most 20 for each field. A number may be in XTN.12, .4, .5 to .7 (or whole in
+one of these), .1 or .8; the first valid number of these counts. A repetition may be unusable, and its offer says why:
+expired (XTN.14), protected (XTN.16), an extension, a fax. Of the others, a number of a country that the environment texts
+comes first, so that a number that may be texted is chosen if there is one. Then:
 
-1. what the sender calls a mobile (`CP` or a local word in XTN.2, .3 or .4), unless the numbering plan knows it as a landline;
-2. what the numbering plan knows as a mobile;
-3. the patient's own line where the plan cannot tell (US and Canada);
-4. a landline that is the patient's own: some can be texted;
+1. a number that the sender calls a mobile (`CP` or a local word in XTN.2, .3 or .4), unless it is a landline by the numbering plan;
+2. a mobile by the numbering plan;
+3. the patient's own line, if the plan does not say its kind (US and Canada);
+4. a landline that is the patient's own, because some can be texted.
 
-within these XTN.18 (order of preference), then XTN.9 `Y`, then the order of the fields. Digits never leave this module but
-inside a `PhoneNumber`; traces get the last four.
+Within each rank the order is by XTN.18 (order of preference), then XTN.9 `Y`, then the order of the fields. Digits leave this
+module only inside a `PhoneNumber`; traces get the last four.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ LANDLINE: Final = "a landline, and the environment skips those"
 EXPIRED: Final = "expired (XTN.14)"
 PROTECTED: Final = "protected (XTN.16)"
 _WITHDRAWN: Final = (LANDLINE, EXPIRED, PROTECTED)
-"""What is said against a number that was read: unlike junk it tells that the patient has no other any more."""
-_WHOLE: Final = 10  # digits from which one component alone is taken for a whole number
-_SHORTEST_WORD: Final = 3  # of a code that is read as words ("Cell Phone"); shorter codes are the field map's
+"""Reasons against a number that was read. Unlike junk, they mean that the stored number is no longer the patient's."""
+_WHOLE: Final = 10  # with this many digits, one component alone is read as a whole number
+_SHORTEST_WORD: Final = 3  # of a code that is read as words ("Cell Phone"); the field map lists shorter codes
 _UNRANKED_PREFERENCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneRules:
-    """A field map's phone section and the environment's wishes, ready for use; codes in small letters.
+    """A field map's phone section and the environment's settings, prepared for use; codes in small letters.
 
     Attributes:
         region: ISO 3166 country of numbers written without a country code.
@@ -83,12 +83,12 @@ class Reading(NamedTuple):
     """A text read as a telephone number.
 
     Attributes:
-        e164: None: it is none, and `fault` says why.
-        plan: what the numbering plan knows.
-        country: ISO 3166, by the numbering plan; None: of no country.
-        uses: what words around the number say of the line.
-        spoken_of: the valid number that the text holds, whatever speaks against it.
-        final: the fault condemns the whole repetition, not just this spelling of the number.
+        e164: None: it is not a number, and `fault` says why.
+        plan: the allotment by the numbering plan.
+        country: ISO 3166, by the numbering plan; None: no country.
+        uses: what words around the number say about the line.
+        spoken_of: the valid number in the text, even if it cannot be used.
+        final: whether the fault excludes the whole repetition, not only this spelling of the number.
     """
 
     e164: str | None
@@ -101,10 +101,10 @@ class Reading(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A usable telephone's place; the least comes first.
+    """A usable telephone's place; the smallest comes first.
 
     Attributes:
-        abroad: of a country that the environment does not text.
+        abroad: whether it is of a country that the environment does not text.
         preference: XTN.18. unmarked: XTN.9 is not Y. position: in the message.
     """
 
@@ -139,8 +139,8 @@ def find_phone(
 
     Args:
         clocks: for XTN.14, when a number expires.
-        now: aware; what has expired by then is out of use.
-        trace: None: the candidates are not wanted.
+        now: aware; numbers that have expired by then are not used.
+        trace: None: the candidates are not recorded.
     """
     offers: list[Offer[Ranked]] = []
     warnings: list[ParseWarning] = []
@@ -164,7 +164,7 @@ def find_phone(
 
 
 def _unusable(given: list[Offer[Ranked]], rules: PhoneRules) -> tuple[GivenPhone, str | None]:
-    """What a message says in which no telephone can be texted, and the field that says it."""
+    """The result for a message in which no telephone can be texted, and the field that decides it."""
     own = [offer for offer in given if offer.field.partition("[")[0] in rules.fields]
     if not own:
         return None, None
@@ -174,7 +174,7 @@ def _unusable(given: list[Offer[Ranked]], rules: PhoneRules) -> tuple[GivenPhone
         why = f"{withdrawn.field} {withdrawn.why_not}"
         return BadPhone(reason="landline" if landline else "invalid_phone", why=why), withdrawn.field
     deleted = next((offer for offer in own if offer.why_not is DELETED), None)
-    if deleted is not None:  # what else was given is junk, and says nothing
+    if deleted is not None:  # other content is junk and means nothing
         return FORGET, deleted.field
     return UnreadablePhone(why=f"{own[0].field} {own[0].why_not}"), own[0].field
 
@@ -193,7 +193,7 @@ _RANKS: Final = {
 
 
 def _judged(offers: Iterable[Offer[Ranked]], best: Offer[Ranked] | None, rules: PhoneRules) -> Iterator[Offer[Ranked]]:
-    """The offers, the best one without anything against it."""
+    """The offers with the reasons against them; the best one has none."""
     for offer in offers:
         if best is None or offer is best or offer.value is None or best.value is None:
             yield offer
@@ -210,14 +210,14 @@ def _judged(offers: Iterable[Offer[Ranked]], best: Offer[Ranked] | None, rules: 
 
 
 def _repetitions(message: Message, name: str) -> list[Field]:
-    """A field's repetitions; one more than is looked at, if there are more."""
+    """A field's repetitions: those that are read, and one more if there are more."""
     place = Place.of(name)
     segment = message.first(place.segment)
     return [] if segment is None else segment.repetitions(place.field, MAX_REPETITIONS + 1)
 
 
 def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datetime, position: int) -> Offer[Ranked]:
-    """One repetition: its number, what speaks against it, or its place in the order."""
+    """One repetition: its number, and why it cannot be used or its place in the order."""
     if not xtn.raw:
         return Offer(field, "", None, EMPTY)
     if xtn.deleted:
@@ -256,7 +256,7 @@ def _code(xtn: Field, number: int) -> str:
 
 
 def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:
-    """What the words of codes say that the field map does not list (`Cell Phone`, `Fax Number`)."""
+    """What the words of codes say if the field map does not list the code (`Cell Phone`, `Fax Number`)."""
     uses: frozenset[Use] = frozenset()
     for code in codes:
         if any(code in known for known in (rules.cell, rules.personal, rules.landline, rules.never)):
@@ -268,7 +268,7 @@ def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:
 def _against(
     xtn: Field, codes: set[str], uses: frozenset[Use], rules: PhoneRules, clocks: Clocks, now: datetime
 ) -> str | None:
-    """What the other components say against the whole repetition."""
+    """Why the other components exclude the whole repetition; None: they do not."""
     refused = codes & rules.never
     if refused:
         return f"{min(refused).upper()} cannot be texted, or is not the patient's"
@@ -289,10 +289,10 @@ def _against(
 def _rank(
     codes: set[str], uses: frozenset[Use], use: str, plan: Plan, rules: PhoneRules
 ) -> tuple[int | None, PhoneKind]:
-    """The rank of a valid number, and what is known of its kind.
+    """The rank of a valid number, and its kind.
 
     Args:
-        uses: what words beside the number say.
+        uses: what words beside the number say about the line.
         use: XTN.2 in small letters.
     """
     cell = bool(codes & rules.cell) or "cell" in uses
@@ -310,7 +310,7 @@ def _rank(
 
 
 def _number(xtn: Field, region: str) -> Reading:
-    """The repetition's number: the first valid one of its spellings, with what all of them say of it; else the first fault."""
+    """The repetition's number: the first valid spelling, with the words of all spellings; otherwise the first fault."""
     readings = [read_number(text, region) for text in _spellings(xtn)]
     first = next((reading for reading in readings if reading.fault is None or reading.final), None)
     if first is None:
@@ -351,7 +351,8 @@ def read_number(text: str, region: str) -> Reading:
     e164 = e164_of(spelling.number, region) if spelling.number else None
     allotment = None if e164 is None else allotment_of(e164)
     if spelling.fault is not None:
-        # Said of a real number it condemns the repetition, whose other components may hold the same one; else it is a stray text.
+        # For a real number the fault excludes the repetition, whose other components may hold the same number. Otherwise it is
+        # stray text.
         real = allotment is not None and allotment.valid
         return Reading(None, uses=spelling.uses, fault=spelling.fault, final=real, spoken_of=e164 if real else None)
     if e164 is None or allotment is None:
@@ -360,7 +361,7 @@ def read_number(text: str, region: str) -> Reading:
         return Reading(None, fault="is not a valid number of any country")
     plan = _PLANS.get(allotment.kind)
     if plan is None:
-        return Reading(None, fault="is premium, toll-free or another number of no person", final=True)
+        return Reading(None, fault="is premium, toll-free or otherwise not a person's number", final=True)
     return Reading(e164, plan, allotment.country, spelling.uses, spoken_of=e164)
 
 
@@ -373,7 +374,7 @@ _PLANS: Final[dict[int, Plan]] = {
 
 
 def masked(held: str) -> str:
-    """What a trace may show of what a telephone field held: the last four of a number's digits, or that it was something."""
+    """The part of a telephone field that a trace may show: the last four digits of a number, or that the field held something."""
     if not held or held == '""':
         return held
     digits = "".join(character for character in plain(held) if character.isdecimal())

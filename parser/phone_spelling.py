@@ -1,13 +1,13 @@
-"""A telephone number as people and systems write it: what stands around the digits is taken off, and what it says is kept.
+"""Read a telephone number as people and systems write it: remove the text around the digits, and keep its meaning.
 
 Sources: HL7 v2.5.1 TN (2A.3.79): `[NN] [(999)]999-9999[X99999][B99999][C any text]`; RFC 3966 (`tel:` with `ext` and
 `phone-context`), RFC 5724 (`sms:`); Unicode's general categories and default-ignorable characters. The rules of the file:
 
-- Invisible characters (direction and width marks, byte order mark, soft hyphen) count for nothing, every kind of space is a
-  space, every kind of dash a hyphen, every decimal digit its value, full-width forms are their ASCII twins.
-- Words may stand before or behind the number (`Cell: ...`, `... (home)`, `tel:...`) if all of them are known here. They say
-  what kind of line it is. An unknown word (`mother`) makes it somebody else's number.
-- `0`, `000`, `N/A` as extension are placeholders: there is none.
+- Invisible characters (direction and width marks, byte order mark, soft hyphen) are ignored. Every kind of space is a
+  space, every kind of dash a hyphen, every decimal digit its value; full-width forms are read as ASCII.
+- Words may be before or after the number (`Cell: ...`, `... (home)`, `tel:...`) if all of them are known here. They say
+  what kind of line it is. With an unknown word (`mother`) the number counts as somebody else's.
+- `0`, `000`, `N/A` as extension are placeholders and mean no extension.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import unquote
 
 Use = Literal["cell", "own", "work", "landline", "never", "plain"]
-"""What a word says of a line; `plain`: nothing (`tel`, `phone`), `never`: a fax, a pager or another that takes no texts."""
+"""What a word says about a line; `plain`: nothing (`tel`, `phone`); `never`: a fax, a pager or another line without texts."""
 
 LEAST_DIGITS: Final = 7
 EXTENSION: Final = "an extension cannot be texted"
@@ -32,12 +32,12 @@ _MAX_TEXT: Final = 160  # a spelling of 15 digits with a URI's parameters or a r
 
 
 class Spelling(NamedTuple):
-    """A text taken apart.
+    """A text split into number and words.
 
     Attributes:
         number: digits with `+`, parentheses, spaces, `.`, `/` and `-` between them; "": none.
-        uses: what the words around it say of the line.
-        fault: why it is no number of the patient's; None: nothing speaks against it.
+        uses: what the words around it say about the line.
+        fault: why it is not a number of the patient; None: it may be one.
     """
 
     number: str
@@ -46,8 +46,8 @@ class Spelling(NamedTuple):
 
 
 def spelled(text: str) -> Spelling:
-    """The number that a text holds, and what is said of it."""
-    if _ALONE.fullmatch(text) is not None:  # nearly always
+    """The number in a text, and what the text says about it."""
+    if _ALONE.fullmatch(text) is not None:  # the usual case
         return Spelling(text)
     text = " ".join(plain(text).split())
     if len(text) > _MAX_TEXT:
@@ -79,15 +79,15 @@ def digits_in(text: str) -> int:
 
 
 def is_extension(text: str) -> bool:
-    """Whether what stands in an extension's place is one, and no placeholder."""
+    """Whether the text in an extension's place is an extension, not a placeholder."""
     return digits_in(text) > 0 and _PLACEHOLDER.fullmatch(plain(text)) is None
 
 
 def uses_of(text: str, shortest: int = 1) -> frozenset[Use] | None:
-    """What the words of a text say of a line; None: it holds a word that is not known here, or an address.
+    """What the words of a text say about a line; None: it holds an unknown word, or an address.
 
     Args:
-        shortest: words of fewer letters are not known: where a code may stand, `F` is not fax.
+        shortest: shorter words are not known: in a field for codes, `F` does not mean fax.
     """
     if not text or text.isspace():
         return frozenset()
@@ -97,18 +97,18 @@ def uses_of(text: str, shortest: int = 1) -> frozenset[Use] | None:
     if "only" in words and not {"voice", "call", "calls"}.isdisjoint(words):
         return frozenset({"never"})
     if len(words) > 1 and words[-1] == "no" and _WORDS.get(words[-2]) is not None:
-        words.pop()  # "phone no. 202-555-0143"; any other "no" forbids something
+        words.pop()  # "phone no. 202-555-0143"; any other "no" is a prohibition
     uses = [_WORDS.get(word) if len(word) >= shortest else None for word in words]
     return None if None in uses else frozenset(use for use in uses if use is not None and use != "plain")
 
 
 def plain(text: str) -> str:
-    """The text in ASCII as far as it can be a number: invisible characters gone, spaces, dashes and digits the usual ones."""
+    """The text in ASCII as far as it can be a number: without invisible characters, with ordinary spaces, dashes and digits."""
     return text if text.isascii() else "".join(map(_plain_character, text))
 
 
 _DIGIT: Final = re.compile(r"\d")
-# A number of the label, as in "Cell 2:", is no part of the telephone number.
+# A number in the label, as in "Cell 2:", is not part of the telephone number.
 _SPELLING: Final = re.compile(
     r"(?P<label>[^0-9]*?(?:[0-9]\s*[:)]\s?[^0-9]*?)?)"
     r"(?P<number>(?:\+\s*)?[(\[]?\s*[0-9](?:[()\[\]\s./-]*[0-9]){6,})"
@@ -127,7 +127,7 @@ _POSSESSIVE: Final = re.compile("['\u2019]s\\b")  # "patient's cell"
 
 
 def _without_parameters(number: str, rest: str) -> tuple[str, str]:
-    """A URI's number with its context before it; of its parameters only an extension is left."""
+    """A URI's number with its context before it. Of its parameters only an extension is kept."""
     context, kept = "", ""
     for name, value in _PARAMETER.findall(rest.partition("?")[0]):
         if name.lower() == "phone-context" and value.strip().startswith("+"):
@@ -140,7 +140,7 @@ def _without_parameters(number: str, rest: str) -> tuple[str, str]:
 
 
 def _remark(rest: str) -> frozenset[Use] | str:
-    """What stands behind the number: what it says of the line, or the fault that it is."""
+    """The text after the number: what it says about the line, or a fault."""
     if not rest or rest.isspace():
         return frozenset()
     if rest[0] in "cC" and _words(rest)[0] not in _WORDS:
@@ -208,7 +208,7 @@ def _plain_character(character: str) -> str:
     return twin if len(twin) == 1 and twin.isascii() and category != "No" else character
 
 
-# What people write before or behind a number, in the languages of the shipped texts and of their neighbours.
+# Words that people write before or after a number, in the languages of the shipped texts and related languages.
 _USES: Final[dict[Use, str]] = {
     "cell": """cell cellular cellphone cel celular celulaire mobile mobil mob mobiltelefon movil cellulaire portable natel handy
         cellulare wireless gsm smartphone iphone android sms smsto mms mmsto text texts textable txt m c""",

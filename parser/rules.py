@@ -1,4 +1,4 @@
-"""One environment's way of reading messages: its field map and wishes, checked and ready for the hot path."""
+"""How one environment's messages are read: its field map and settings, checked and prepared for the hot path."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Rules:
     """How one environment's messages are read. Immutable; made by `rules_for`.
 
     Attributes:
-        field_map: where values stand.
+        field_map: where values are read.
         zone: the environment's IANA zone.
         location_zones: AIL-3.4 / PV1-3.4 -> IANA zone.
         fallback_charset: for messages that name none and are not UTF-8.
         countries: ISO 3166; numbers without a country code are of the first.
         landline: what to do with a number known to be a landline.
-        visit_mode_field, visit_modes: where the mode stands; folded value -> `video` or `phone`.
-        join_link_field, join_link_hosts: where the link stands (None: nowhere); hosts in small letters.
-        consent_field, consent_granted: where consent stands (None: nowhere); values that mean yes, in small letters.
-        wants_name: a template calls the patient by name; else the name is not read.
+        visit_mode_field, visit_modes: the field of the mode; folded value -> `video` or `phone`.
+        join_link_field, join_link_hosts: the field of the link (None: none); hosts in small letters.
+        consent_field, consent_granted: the field of consent (None: none); values that mean yes, in small letters.
+        wants_name: whether a template uses the patient's name; otherwise the name is not read.
         statuses: folded spelling -> status.
         units: folded spelling -> `s`, `m` or `h`.
         languages: folded local word -> BCP 47 tag.

@@ -1,8 +1,8 @@
-"""A scheduling message, read: SIU trigger events to `SchedulingEvent`s, or the reason why not.
+"""Read a scheduling message: a SIU trigger event becomes a `SchedulingEvent`, or the reason why it cannot be processed.
 
 Sources: HL7 v2.9 chapter 10 (SIU, 10.4), hl7.md (SIU events, Field extraction). Each value is decided by its own module:
-identity, timing, duration, status, xtn, language, display; where values stand is data (parser/fieldmaps). `read` and `explain` run
-the same code: with a trace every candidate is heard and written down, without one each decision stops at its winner.
+identity, timing, duration, status, xtn, language, display. The places of values are data (parser/fieldmaps). `read` and `explain`
+run the same code: with a trace every candidate is read and recorded, without one each decision stops at the first usable one.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ __all__ = ["EVENTS", "Rules", "Trigger", "explain", "read", "rules_for"]
 
 
 class Trigger(NamedTuple):
-    """What a trigger event means to us.
+    """What a trigger event means to Carebell.
 
     Attributes:
-        needs_start: an appointment that is on cannot be acted on without its start.
+        needs_start: whether an appointment that takes place needs its start.
         meaning: the standard's, in a few words; for documentation and `explain`.
     """
 
@@ -77,17 +77,17 @@ _EVENT: Final = re.compile(r"[A-Z0-9]{3}")
 
 
 def read(message: VerifiedMessage, rules: Rules) -> SchedulingEvent | Rejection:
-    """What the message says, or why it cannot be acted on. Raises for nothing a sender can write."""
+    """The content of the message, or why it cannot be processed. It never raises, whatever a sender writes."""
     return _Reader(message, rules, None).read()
 
 
 def rehearse(message: UnverifiedMessage, rules: Rules) -> SchedulingEvent | Rejection:
-    """As `read`, of a message that nobody vouches for. What comes of it must be neither stored nor sent."""
+    """As `read`, for an unverified message. The result must not be stored or sent."""
     return _Reader(message, rules, None).read()
 
 
 def explain(message: ReadableMessage, rules: Rules) -> tuple[SchedulingEvent | Rejection, tuple[Evidence, ...]]:
-    """As `read`, and how each value was decided: the field it came from, and every candidate that lost and why.
+    """As `read`, and how each value was decided: the field that gave it, and every other candidate with the reason.
 
     A message that is rejected is explained as far as it can be read. Telephones are masked, names are not shown.
     """
@@ -116,7 +116,8 @@ class _Reader:
         return unanswerable or outcome
 
     def _unanswerable(self) -> Rejection | None:
-        """MSH-10 that no answer can repeat: its sender could match none, and would send again for ever or take it for done."""
+        """Reject an MSH-10 that no answer can repeat: its sender could not match the answer, and would send again for ever or give
+        up."""
         fault = control_id_fault(self._source.msh)
         if fault is None:
             return None
@@ -211,7 +212,7 @@ class _Reader:
         return rejection or result
 
     def _blank(self, event: str, trigger: Trigger, ids: Ids) -> SchedulingEvent:
-        """A slot's event: no appointment, no patient; nothing else of it is read."""
+        """The event of a slot: no appointment, no patient. Nothing else is read."""
         return SchedulingEvent(
             environment=self._source.environment,
             event=event,
@@ -238,7 +239,7 @@ class _Reader:
         return Rejection(code="FIELD", err3="101", text=text, location=_location(places[0]))
 
     def _untimed(self, timing: Timing, trigger: Trigger, status: Status) -> Rejection | None:
-        """The start's fault as a rejection where it is needed, as a warning where not."""
+        """The fault of the start: a rejection if a start is needed, otherwise a warning."""
         self._warnings += timing.warnings
         if timing.start is not None:
             return None
@@ -268,14 +269,14 @@ class _Reader:
 
 
 def _about_phone(phone: GivenPhone) -> tuple[str | None, str]:
-    """What `explain` shows of the telephone, and its remark."""
+    """What `explain` shows for the telephone, and its remark."""
     if isinstance(phone, BadPhone):
-        return None, f"given, but none may be used: {phone.reason}; what is known is given up"
+        return None, f"given, but none may be used: {phone.reason}; forget the stored number"
     if isinstance(phone, UnreadablePhone):
-        return None, f"given, but none can be texted: {phone.reason}; keep what is known"
+        return None, f"given, but none can be texted: {phone.reason}; keep the stored number"
     if phone is FORGET:
         return None, "deleted by the sender: forget the number now"
-    return (None, "not given: keep what is known") if phone is None else (phone.masked, phone.kind)
+    return (None, "not given: keep the stored number") if phone is None else (phone.masked, phone.kind)
 
 
 def _word(message: Message, path: str) -> str:

@@ -1,16 +1,16 @@
-"""The appointment's status: what the trigger event says, else what the fields say (hl7.md: Status, SIU events).
+"""The appointment's status: by the trigger event, otherwise by the fields (hl7.md: Status, SIU events).
 
 Source: HL7 v2.9 chapter 10: table 0278 (filler status), trigger events 10.4; the spellings are the field map's. The rules:
 
-- S15, S16, S17 and S26 say it themselves; no field is asked.
-- The first field that holds something decides, known or not. In it codes and texts are looked up, the alternate ones (CWE.4
-  and 5, 10 and 11) and the original text (CWE.9) too, without regard to case, spaces and punctuation (`1^SCH`, `6^ARRIVED`,
-  `No-Show`). Where they say different things, an end counts before "not booked yet", and that before "booked": too few
-  texts do less harm than wrong ones; and the contradiction is a warning. Fields that usually hold something else (SCH-6,
+- S15, S16, S17 and S26 give the status themselves; no field is read.
+- The first field that holds something decides, known or not. Its codes and texts are looked up, also the alternate ones (CWE.4
+  and 5, 10 and 11) and the original text (CWE.9), ignoring case, spaces and punctuation (`1^SCH`, `6^ARRIVED`,
+  `No-Show`). If they differ, a status that ends the visit counts first, then "not booked yet", then "booked", because too few
+  texts do less harm than wrong ones; the contradiction is a warning. Fields that usually hold something else (SCH-6,
   the reason) count only with a known status.
-- Several services (AIS-10) may differ: as long as one is on, so is the appointment.
-- A field that comes later, or a resource's status (AIL-12, AIP-12, AIG-14), that contradicts the one that decided is a warning.
-- A resource's event (S18 to S22) speaks of a resource: an ending status in it ends nothing.
+- Several services (AIS-10) may differ: as long as one of them takes place, the appointment takes place.
+- If a later field or a resource's status (AIL-12, AIP-12, AIG-14) contradicts the field that decided, it is a warning.
+- A resource's event (S18 to S22) is about a resource: an ending status in it does not end the appointment.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def find_status(
     values: Mapping[str, Status],
     trace: Trace | None = None,
 ) -> tuple[Status, tuple[ParseWarning, ...]]:
-    """The appointment's status and what is odd about it.
+    """The appointment's status, and warnings about it.
 
     Args:
         values: folded spelling to status.
@@ -78,7 +78,7 @@ def find_status(
 
 
 class _FieldStatus(NamedTuple):
-    """What one field says.
+    """The status in one field.
 
     Attributes:
         offer: the status that counts.
@@ -89,7 +89,7 @@ class _FieldStatus(NamedTuple):
     others: tuple[tuple[str, Status], ...] = ()
 
     def differing(self, status: Status) -> str | None:
-        """The first path at which the field says another thing than `status`; None: nowhere."""
+        """The first path at which the field contradicts `status`; None: there is none."""
         here = [] if self.offer.value in (None, Status.UNKNOWN) else [(self.offer.field, self.offer.value)]
         for path, other in (*here, *self.others):
             if other is not None and _kind(other) != _kind(status):
@@ -98,7 +98,7 @@ class _FieldStatus(NamedTuple):
 
 
 def _kind(status: Status) -> int:
-    """What follows from a status: 1 the visit is off or over, 2 it is not booked yet, 3 it is on; 0 not known."""
+    """The effect of a status: 1 the visit is cancelled or over, 2 it is not booked yet, 3 it takes place; 0 not known."""
     if status is Status.UNKNOWN:
         return 0
     return 1 if status.ended else 2 if status.not_booked else 3
@@ -116,7 +116,7 @@ _CODES_AND_TEXTS: Final = (
 
 
 def _offer(message: Message, path: str, values: Mapping[str, Status]) -> _FieldStatus:
-    """The best status among all segments of the field: one that is on, else the first known, else the first given."""
+    """The best status among all segments of the field: one that takes place, else the first known, else the first given."""
     spots = everywhere(message, path, active_only=True)
     if not spots:
         return _silent(path)
@@ -133,17 +133,17 @@ def _offer(message: Message, path: str, values: Mapping[str, Status]) -> _FieldS
 
 @lru_cache(maxsize=256)
 def _silent(path: str) -> _FieldStatus:
-    """Of a field that says nothing; paths come from field maps."""
+    """The status of an empty field. Paths come from field maps."""
     return _FieldStatus(Offer(path, "", None, EMPTY))
 
 
 def _occurrence(
     message: Message, field: str, value: str | None, values: Mapping[str, Status], *, whole: bool
 ) -> _FieldStatus | None:
-    """What one occurrence says; None: nothing.
+    """The status in one occurrence; None: it is empty.
 
     Args:
-        whole: all codes and texts of the field count; else only the component that the path names.
+        whole: whether all codes and texts of the field count; otherwise only the component that the path names.
     """
     word = (value or "").strip()
     at = Place.of(field)

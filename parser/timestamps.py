@@ -1,13 +1,13 @@
-"""Times as HL7 senders write them, and the instants they mean.
+"""Times as HL7 senders write them, and the instants that they mean.
 
 Sources: HL7 v2.9 chapter 2A, DTM and TS, as `certs.dtm` reads them; MSH-7 (chapter 2): its offset is the default for the
 message's times. Most senders write no offset and mean the clinic's wall clock (41 of 61 public samples).
 
-An offset in MSH-7 is the sender's on the day of *sending*. Where it equals what the clinic's zone has at that moment, the
-sender lives by the clinic's clock, and a bare time is read on that clock on the day of the visit; so a winter message
-about a summer visit is not an hour off. Any other offset in MSH-7 is taken as it stands.
+An offset in MSH-7 is the sender's on the day of *sending*. If it equals the offset of the clinic's zone at that moment, the
+sender uses the clinic's clock. Then a time without offset is read on that clock on the day of the visit, so a winter message
+about a summer visit is not an hour off. Any other offset in MSH-7 is used unchanged.
 
-Nothing here raises for any text.
+No function here raises, whatever the text.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Timestamp:
     """A time as written.
 
     Attributes:
-        wall: naive: the digits themselves, to the second.
-        offset: what was written after them; None: nothing was.
-        precision: to what it is given; DAY: no time of day was, `wall` is midnight.
+        wall: naive: the written digits, to the second.
+        offset: the written offset; None: none was written.
+        precision: the smallest part that is given; DAY: no time of day was given, and `wall` is midnight.
     """
 
     wall: datetime
@@ -43,7 +43,7 @@ class Timestamp:
 
 
 class Basis(Enum):
-    """What turned a written time into an instant."""
+    """What was used to turn a written time into an instant."""
 
     VALUE = "offset on the value"
     HEADER = "offset of MSH-7"
@@ -52,13 +52,13 @@ class Basis(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """What a written time means.
+    """The instant that a written time means.
 
     Attributes:
         utc: aware, UTC.
         gap: the wall time does not exist (clocks went forward); `utc` is shifted forward by the gap.
         overlap: the wall time exists twice (clocks went back); `utc` is the earlier.
-        precision: to what the time is given; DAY: `utc` is the day's first moment.
+        precision: the smallest part that is given; DAY: `utc` is the day's first moment.
     """
 
     utc: datetime
@@ -73,7 +73,7 @@ class Instant:
 
 
 def read_timestamp(text: str) -> Timestamp | None:
-    """The time that `text` writes, at least to the day; None: it writes none."""
+    """The time in `text`, with at least the day; None: it is not a time."""
     return None if len(text) > _MOST_KEPT else _read(text)
 
 
@@ -91,12 +91,12 @@ def _read(text: str) -> Timestamp | None:
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Whose clock a message's bare times are written on.
+    """The zone or offset of a message's times that have no offset.
 
     Attributes:
-        zone: the clinic's: the location's where that is known, else the environment's.
-        header: MSH-7's offset where that is none of the clinic's clocks; None: bare times are wall clock of `wall`.
-        wall: the zone of bare times.
+        zone: the clinic's: the location's zone if it is known, else the environment's.
+        header: MSH-7's offset if it is not the clinic's; None: times without offset are wall clock of `wall`.
+        wall: the zone of times without offset.
     """
 
     zone: ZoneInfo
@@ -123,9 +123,9 @@ class Clocks:
         return cls(zone, zone, offset)
 
     def instant(self, timestamp: Timestamp) -> Instant:
-        """The instant of a written time: its own offset, else MSH-7's, else the clinic's clock.
+        """The instant of a written time, by its own offset, else MSH-7's, else the clinic's clock.
 
-        A date alone is a day of the clinic's calendar whatever the offsets say: its first moment there.
+        A date without a time is a day of the clinic's calendar, whatever the offsets: the result is its first moment there.
         """
         wall, precision = timestamp.wall, timestamp.precision
         if timestamp.date_only:
@@ -143,8 +143,8 @@ def _fixed(wall: datetime, offset: timedelta) -> datetime:
 
 @lru_cache(maxsize=4096)
 def _on_the_clock(wall: datetime, zone: tzinfo, precision: Precision) -> Instant:
-    # fold=0 is what we want both times: in a gap it counts with the offset before the change, which lands behind the gap;
-    # in an overlap it is the first of the two.
+    # fold=0 is right in both cases: in a gap it uses the offset before the change, which gives a time after the gap;
+    # in an overlap it gives the first of the two.
     earlier = wall.replace(tzinfo=zone)
     before, after = earlier.utcoffset(), earlier.replace(fold=1).utcoffset()
     utc = earlier.astimezone(UTC)

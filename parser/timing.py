@@ -1,14 +1,14 @@
-"""When the visit starts, and on whose clock (hl7.md: Start, Time zone).
+"""When the visit starts, and in which time zone (hl7.md: Start, Time zone).
 
-Sources: HL7 v2.9 chapter 10 (SCH-11, AIS-4, AIL-6, AIP-6, AIG-8), chapter 4 (TQ1-7). Where the values stand is the field
-map's business. The rules of the file:
+Sources: HL7 v2.9 chapter 10 (SCH-11, AIS-4, AIL-6, AIP-6, AIG-8), chapter 4 (TQ1-7). The field map says where the values
+are. The rules of the file:
 
-- The first place that holds something decides. If it cannot be read, a later one is not tried: a wrong hour is worse than
-  an answer that names the field. `""` in a place of the start counts as empty: a visit cannot be without one.
-- A place that gives a date alone, or an hour, gives way to the first later one that agrees with it and is more exact, a
-  resource's too. A midnight beside a date is no more exact: it is how senders write a date as a time.
-- Places that speak of the appointment are compared, and a contradiction is a warning; the earliest of the resources
-  counts where none of those says anything.
+- The first place that holds something decides. If it cannot be read, later places are not tried: a wrong hour is worse than
+  an answer that names the field. `""` in a place of the start counts as empty, because a visit must have a start.
+- If a place gives only a date, or an hour, the first later place that agrees with it and is more exact is used instead, also a
+  resource's. Midnight is not more exact than a date, because senders write a date as midnight.
+- Places for the appointment itself are compared, and a contradiction is a warning. The earliest of the resources
+  counts if all of those are empty.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ FURTHEST_AHEAD: Final = timedelta(days=400)
 
 
 class Moment(NamedTuple):
-    """A place's value for the start; `instant` None: it holds something that is no date and time."""
+    """A place's value for the start; `instant` None: its content is not a date and time."""
 
     instant: Instant | None
     source: StartSource
 
 
 class Timing(NamedTuple):
-    """What the message says of the start.
+    """What the message says about the start.
 
     Attributes:
         start: None: nothing, or nothing usable.
-        field: where it stands, or what cannot be used; None: nothing was given.
-        fault: START_UNREADABLE or START_TOO_FAR: given, and of no use.
+        field: the field that gave it, or the field that cannot be used; None: nothing was given.
+        fault: START_UNREADABLE or START_TOO_FAR: given, but not usable.
     """
 
     start: Start | None
@@ -59,7 +59,7 @@ def clocks_of(
     sent_offset: str | None,
     environment_zone: str,
 ) -> tuple[Clocks, str | None]:
-    """The message's clocks, and the field that named the clinic's zone; None: the environment's zone is the clinic's."""
+    """The message's clocks, and the field that named the clinic's zone; None: the environment's zone is used."""
     if zones:
         for path in paths:
             for spot in everywhere(message, path, active_only=True):
@@ -111,7 +111,7 @@ def _instant_of(offer: Offer[Moment]) -> Instant | None:
 
 
 def _more_exact(first: Offer[Moment], offers: Sequence[Offer[Moment]], clocks: Clocks) -> Offer[Moment]:
-    """The first offer, or where it is coarse the one that agrees with it and is the most exact."""
+    """The first offer; if it is coarse, the most exact offer that agrees with it."""
     best = first
     while _is_coarse(best):
         finer = next((offer for offer in offers if offer.why_not is None and _refines(offer, best, clocks)), None)
@@ -122,7 +122,7 @@ def _more_exact(first: Offer[Moment], offers: Sequence[Offer[Moment]], clocks: C
 
 
 def _refines(offer: Offer[Moment], coarse: Offer[Moment], clocks: Clocks) -> bool:
-    """Whether an offer says what a coarser one says, and more."""
+    """Whether an offer agrees with a coarser one and is more exact."""
     exact, given = _instant_of(offer), _instant_of(coarse)
     if exact is None or given is None or exact.precision <= given.precision:
         return False
@@ -135,7 +135,7 @@ def _refines(offer: Offer[Moment], coarse: Offer[Moment], clocks: Clocks) -> boo
 def _judged(
     offers: Sequence[Offer[Moment]], first: Offer[Moment] | None, winner: Offer[Moment] | None, clocks: Clocks
 ) -> Iterator[Offer[Moment]]:
-    """The offers, for a trace: what stands before a more exact winner has lost to it, or to what it agrees with."""
+    """The offers for a trace: offers before a more exact one name the offer that was used, or the one that it agrees with."""
     before = 0 if first is None or winner is None or winner is first else offers.index(winner)
     for at, offer in enumerate(offers):
         if at >= before or offer.why_not is not None or first is None or winner is None:
@@ -185,7 +185,7 @@ def _contradictions(
 
 
 def _own(message: Message, source: StartSource, clocks: Clocks) -> Iterator[Offer[Moment]]:
-    """Every occurrence of a place that speaks of the appointment itself."""
+    """Every occurrence of a place for the appointment itself."""
     spots = everywhere(message, source.field)
     for field, value in spots:
         if value is None or value is DELETE or not value.strip():

@@ -1,11 +1,11 @@
-"""Opening the database: settings that make a commit mean "on the disk", and checks that refuse a server that does not.
+"""Open the database with settings that make a commit durable, and refuse a server whose commits are not.
 
-SQLite: WAL with synchronous=FULL (a power cut after COMMIT loses nothing; NORMAL lost every acknowledged row when tried),
-secure_delete (a deleted value is overwritten), and BEGIN IMMEDIATE for every transaction that writes (reading first and
-upgrading later loses updates between processes). The driver's own transaction control is switched off.
+SQLite: WAL with synchronous=FULL (a power cut after COMMIT loses nothing; in a test NORMAL lost every acknowledged row),
+secure_delete (a deleted value is overwritten), and BEGIN IMMEDIATE for every transaction that writes (a transaction that reads
+first and becomes a writer later loses updates between processes). The driver's own transaction control is switched off.
 
-PostgreSQL: READ COMMITTED with row locks. Nothing of a session is used - no SET, no prepared statements, no advisory locks,
-no LISTEN - so PgBouncer may pool by transaction. Instants travel with their offset, whatever TimeZone the server has.
+PostgreSQL: READ COMMITTED with row locks. No session state is used (no SET, no prepared statements, no advisory locks,
+no LISTEN), so PgBouncer may pool by transaction. Instants are sent with their offset, so the server's TimeZone does not matter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from store.fair_lock import FairLock
 from store.faults import StoreFault, classify
 
 _BUSY_MS: Final = 5000
-"""Longer than any commit of ours; a lock that is held longer is somebody's mistake and answered as a transient fault."""
+"""Longer than any commit of Carebell. If another process holds the lock longer, it is a transient fault."""
 
 _CHECKED_BYTES: Final = 512 * 1024 * 1024
 """About two seconds at each start."""
@@ -53,7 +53,7 @@ _HOST_AND_PORT: Final = re.compile(r"\[?(?P<host>(?<=\[)[^\[\]]+|[^\[\]:]+)\]?(?
 
 
 Transaction = Connection
-"""What `Store.read` and `Store.write` give: SQLAlchemy's connection, named for the rooms that only pass it on."""
+"""The type that `Store.read` and `Store.write` yield: SQLAlchemy's connection. Other rooms only pass it on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Store:
     Attributes:
         engine: for reading; `write()` is the only way to change something.
         file: SQLite's file; None on PostgreSQL.
-        turns: of SQLite's writers in this process; other processes meet at SQLite's own lock. None on PostgreSQL.
+        turns: the order of SQLite's writers in this process; other processes wait at SQLite's own lock. None on PostgreSQL.
     """
 
     engine: Engine
@@ -78,19 +78,19 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view: one snapshot on SQLite, statement by statement on PostgreSQL. Never blocks a writer."""
+        """A consistent view: one snapshot on SQLite, one for each statement on PostgreSQL. It never blocks a writer."""
         with self.engine.connect() as conn, conn.begin():
             yield conn
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may read and then write what it decided; committed at the end, rolled back on any exception."""
+        """A transaction that may read and then write. It is committed at the end and rolled back on any exception."""
         turn = self.turns.turn() if self.turns is not None else nullcontext()
         with turn, self.writing.connect() as conn, conn.begin():
             yield conn
 
     def server_time(self) -> datetime | None:
-        """What time it is for the database server, UTC; None on SQLite, which has no other clock than ours."""
+        """The database server's time, UTC; None on SQLite, which has no clock of its own."""
         if self.file is not None:
             return None
         with self.read() as conn:
@@ -112,7 +112,7 @@ class Store:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file SQLite keeps, whether it is there now or not; empty on PostgreSQL."""
+        """Every file that SQLite may have, present or not; empty on PostgreSQL."""
         if self.file is None:
             return ()
         return (self.file, *(self.file.with_name(self.file.name + end) for end in ("-wal", "-shm", "-journal")))
@@ -122,11 +122,11 @@ class Store:
 
 
 def open_store(url: str, *, echo: bool = False) -> Store:
-    """Open and check; a new SQLite file is made with mode 0600. The schema is checked by `schema.require_current`.
+    """Open and check. A new SQLite file is made with mode 0600. `schema.require_current` checks the schema.
 
     Args:
-        url: `sqlite:///file` or `postgresql+psycopg://user@host/db`; `postgresql://` is taken as the latter. Several hosts as
-            libpq has them: `postgresql://user@one:5432,two:5432/db?target_session_attrs=read-write` finds the primary.
+        url: `sqlite:///file` or `postgresql+psycopg://user@host/db`; `postgresql://` means the latter. Several hosts are written as
+            for libpq: `postgresql://user@one:5432,two:5432/db?target_session_attrs=read-write` finds the primary.
 
     StoreFault: with a code and one sentence, see `faults`.
     """
@@ -138,7 +138,7 @@ def open_store(url: str, *, echo: bool = False) -> Store:
 
 
 def _with_reason(fault: StoreFault, error: DBAPIError | sqlite3.Error) -> StoreFault:
-    """Why a server cannot be opened, in libpq's words: a wrong password or name stays wrong, however often it is tried."""
+    """Add libpq's reason why a server cannot be opened; a wrong password or name does not become right by trying again."""
     if fault.code != "STORE_DOWN" or not isinstance(error, DBAPIError):
         return fault
     reasons = str(error.orig).strip().splitlines() or ["no reason given"]
@@ -161,7 +161,7 @@ def _target(url: str) -> URL:
 
 
 def _with_hosts_in_query(url: str) -> str:
-    """libpq's list of hosts in the form that SQLAlchemy passes on to it; any other URL as it is."""
+    """libpq's list of hosts in the form that SQLAlchemy passes on; any other URL is unchanged."""
     match = _SEVERAL_HOSTS.fullmatch(url)
     if match is None:
         return url
@@ -204,7 +204,7 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # BEGIN is ours, see `_begin_sqlite`
+    connection.isolation_level = None  # `_begin_sqlite` writes BEGIN
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
@@ -222,7 +222,7 @@ def _open_postgresql(target: URL, echo: bool) -> Store:
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_timeout=10,
-        # The encoding is ours whatever the database's is: a foreign one is refused by name, see `check_server`.
+        # The client encoding is always UTF8; `check_server` refuses a database with another encoding by name.
         # A dead server is noticed after 10 s of silence, not after the kernel's fifteen minutes.
         connect_args={
             "prepare_threshold": None,
@@ -242,7 +242,7 @@ def _open_postgresql(target: URL, echo: bool) -> Store:
 
 
 def check_server(conn: Connection) -> None:
-    """PostgreSQL's settings; StoreFault STORE_VERSION or STORE_UNSAFE names the first that would lose or garble data."""
+    """Check PostgreSQL's settings. StoreFault STORE_VERSION or STORE_UNSAFE names the first that would lose or damage data."""
     version = int(_setting(conn, "server_version_num"))
     if version < _OLDEST_POSTGRESQL:
         raise StoreFault("STORE_VERSION", f"PostgreSQL {version // 10_000} is too old: 14 or later is needed.")

@@ -1,4 +1,4 @@
-"""`cert show` and `sign`: is this upload good, and put a signature on a message."""
+"""`cert show` says whether an upload would be accepted; `sign` signs a message."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def _print_report(row: dict[str, Any]) -> None:
 
 
 def sign(file: Path, *, key: Path, cert: Path, alg: str | None, output: Path | None, as_json: bool) -> None:
-    """Append ZSG to one message; the result is bare, as it was given, never framed.
+    """Append ZSG to one message. The result is bare, never framed.
 
-    With `as_json` without an output the row alone is printed; its `zsg` is what was appended.
+    With `as_json` and without an output only the row is printed; its `zsg` is the appended segment.
     """
     from carebell.commands.signer import signer
     from certs.sign import SigningError

@@ -1,7 +1,7 @@
-"""`demo`: the main job in one go, nothing simulated but the time and the two ends.
+"""`demo`: the whole service in one run. Only the time, the sender and the gateway are simulated.
 
-A signed booking goes over a real MLLP socket into the service; the confirmation, the reminders, a new time, a cancellation and
-the phone's deletion follow on a clock that jumps from one due text to the next.
+A signed booking is sent to the service over a real MLLP socket. The confirmation, the reminders, a new time, a cancellation and
+the deletion of the phone number follow. The clock jumps from one due text to the next.
 """
 
 from __future__ import annotations
@@ -42,17 +42,15 @@ _ANY_PORT: Final = {
     "CAREBELL_HTTP__PORT": "0",
 }
 _BY_HAND: Final = Pace(dispatch=3600.0, reconciliation=3600.0, purge=3600.0)
-"""The demo rings itself, so that every line stands where the story has it."""
+"""The demo starts each round itself, so that every line is printed at its step."""
 
 
 def demo(directory: Path | None, *, stay: bool, as_json: bool) -> int:
-    """Tell the story; 0 if everything in it happened."""
+    """Run the demo; 0 if each step did what it should."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="carebell-demo-") as temporary, interruptible() as progress:
         folder = directory.expanduser() if directory is not None else Path(temporary)
-        progress.done = (
-            f"the story was not told to its end; its files are {'removed' if directory is None else f'in {folder}'}"
-        )
+        progress.done = f"the demo did not finish; its files are {'removed' if directory is None else f'in {folder}'}"
         with redirect_stdout(StringIO()):
             init(folder, demo=True)
         with rows_alone(as_json) as stdout:
@@ -70,7 +68,7 @@ class _DemoStory:
     """One patient's appointment, from booking to forgetting."""
 
     def __init__(self, folder: Path, rows: TextIO | None, *, keeps: bool) -> None:
-        """`rows`: where rows go instead of sentences. `keeps`: the folder stays when the story is told."""
+        """`rows`: the stream for JSON rows instead of sentences. `keeps`: whether the folder stays after the demo."""
         self._folder = folder
         self._keeps = keeps
         self._rows = rows
@@ -95,14 +93,14 @@ class _DemoStory:
         number = next(number for port, number in service.ports if "production" in port.environments)
         self._say(
             f"Carebell listens for MLLP on 127.0.0.1:{number}, on an embedded SQLite database.\n"
-            "The clock of this demo jumps; every time below is the clinic's.",
+            "The clock of this demo jumps. Every time below is in the clinic's zone.",
             "listening", port=number,
         )  # fmt: skip
         client = await MllpClient.connect("127.0.0.1", number)
         try:
             visit = _visit(self._clock.now())
             steps: list[bool] = []
-            self._title("A booking that nobody signed is refused")
+            self._title("An unsigned booking is refused")
             steps.append(await self._send(client, "S12", visit, signed=False) == "AR")
             self._title("The EHR books a visit, signed (SIU^S12)")
             steps.append(await self._send(client, "S12", visit) == "AA")
@@ -120,7 +118,7 @@ class _DemoStory:
             self._title("The visit is cancelled (SIU^S15)")
             steps.append(await self._send(client, "S15", moved, status="Cancelled") == "AA")
             steps.append(await self._texts(service, 1) == 1)
-            self._title("What did not leave, and why")
+            self._title("The texts that were not sent, and why")
             await asyncio.to_thread(self._show_silences, service)
             self._title("The phone number is forgotten")
             steps.append(await asyncio.to_thread(self._forget, service))
@@ -128,7 +126,7 @@ class _DemoStory:
             await client.close()
         return all(steps)
 
-    # What happens in a step
+    # The parts of a step
 
     async def _send(
         self, client: MllpClient, event: str, visit: datetime, *, signed: bool = True, status: str = "Scheduled"
@@ -153,7 +151,7 @@ class _DemoStory:
         return acknowledgement
 
     async def _texts(self, service: Service, count: int) -> int:
-        """Jump to the next due text and let it leave, `count` times; how many did."""
+        """Jump to the next due text and send it, `count` times. Return how many were sent."""
         sent_count = 0
         for _ in range(count):
             due = await asyncio.to_thread(self._next_due, service)
@@ -214,22 +212,20 @@ class _DemoStory:
             print_json({"time": iso(self._clock.now()), "what": row_kind, **fields}, self._rows)
 
     def end(self, good: bool, seconds: float) -> None:
-        """What to look at next."""
+        """Print the end of the demo and what to look at next."""
         folder = self._folder
         if self._keeps:
-            look = (
-                f"Its files are in {folder}: try `carebell -c {folder}/carebell.yaml outbox`, `appointments`, `logs`."
-            )
+            look = f"The demo's files are in {folder}: try `carebell -c {folder}/carebell.yaml outbox`, `appointments`, `logs`."
         else:
-            look = "Keep its files with `carebell demo --dir DIR`; start for real with `carebell init DIR`."
+            look = "Run `carebell demo --dir DIR` to keep its files, and `carebell init DIR` to make your own configuration."
         self._say(
-            f"\nThe story took {seconds:.1f} s.\n{look}", "end", good=good, seconds=round(seconds, 1),
+            f"\nThe demo took {seconds:.1f} s.\n{look}", "end", good=good, seconds=round(seconds, 1),
             directory=str(folder) if self._keeps else None,
         )  # fmt: skip
 
 
 def _morning(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> datetime:
-    """Ten in the clinic's morning, today: no text of the story falls into quiet hours."""
+    """Ten in the morning at the clinic, today: then no text of the demo falls into quiet hours."""
     return now().astimezone(ZONE).replace(hour=10, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
@@ -243,7 +239,7 @@ def _local(instant: datetime) -> str:
 
 
 def _first_lines(content: bytes) -> str:
-    """The message's kind and what stands at its end; the rest is the patient's."""
+    """The message's kind and its end. The rest holds patient data."""
     segments = content.decode().rstrip("\r").split("\r")
     kind, last = segments[0].split("|")[8], segments[-1]
     ending = f"{last[:40]}..." if last.startswith("ZSG") else "no signature"

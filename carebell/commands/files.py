@@ -1,4 +1,4 @@
-"""Messages from files: bare or framed (MLLP), one, many or an FHS/BHS batch to a file; a folder stands for its files."""
+"""Messages from files. A file holds bare or framed (MLLP) messages: one, many or an FHS/BHS batch. A folder means its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from carebell.exits import Stop
 from journal.lines import plain
 from listener.framing import START, TRAILER, Decoder, Frame, FramingError, LooksLike, looks_like
 
-_MOST_BYTES: Final = 16 * 1024 * 1024  # the largest max_message_bytes that a listener can be given
+_MOST_BYTES: Final = 16 * 1024 * 1024  # the largest max_message_bytes that a listener may have
 _MOST_FILE_BYTES: Final = 256 * 1024 * 1024  # a day's archive of a large hospital is some 100 MiB
 _BETWEEN: Final = b"\r\n\0 "
 _NO_END: Final = "the block has no end (0x1C 0x0D)"
@@ -21,12 +21,12 @@ _NO_END: Final = "the block has no end (0x1C 0x0D)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMessage:
-    """One message of a file, as a listener would take it.
+    """One message of a file, as a listener would read it.
 
     Attributes:
-        number: in its file, from 1. count: how many messages the file holds.
+        number: its position in the file, from 1. count: how many messages the file holds.
         content: without the framing.
-        fault: why a listener would close the connection instead; None: it would not.
+        fault: why a listener would close the connection; None: it would not.
     """
 
     file: Path
@@ -37,17 +37,17 @@ class FileMessage:
 
     @property
     def name(self) -> str:
-        """`archive.hl7, message 3`; the file's name alone where it holds one message."""
+        """`archive.hl7, message 3`; only the file's name if it holds one message."""
         return str(self.file) if self.count == 1 else f"{self.file}, message {self.number}"
 
     @property
     def place(self) -> dict[str, str | int]:
-        """For a JSON row: the file and, where it holds several, which message."""
+        """For a JSON row: the file and, if it holds several messages, the message's number."""
         return {"file": str(self.file)} | ({"message": self.number} if self.count > 1 else {})
 
 
 def message_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The paths, a folder replaced by its files (`*.hl7`, `*.mllp`, `*.txt`) in the order of their names."""
+    """The paths. A folder is replaced by its files (`*.hl7`, `*.mllp`, `*.txt`) in the order of their names."""
     for path in paths:
         if path.is_dir():
             yield from sorted(file for file in path.rglob("*") if file.suffix in (".hl7", ".mllp", ".txt"))
@@ -56,10 +56,10 @@ def message_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def blocks(file: Path) -> list[FileMessage]:
-    """What goes over the wire for a file, block by block: its own blocks as they are, or a block for each bare message.
+    """The blocks to send for a file: its own blocks unchanged, or one block for each bare message.
 
-    A framed file is judged as its bytes are, so a batch in one block stays one. Nothing is read
-    behind a block that breaks the framing: a listener closes the connection there.
+    The bytes of a framed file are not changed, so a batch in one block stays one block. Reading stops
+    at a block with broken framing, because a listener closes the connection there.
     """
     raw = read(file)
     padded = raw.lstrip(_BETWEEN)
@@ -72,7 +72,7 @@ def blocks(file: Path) -> list[FileMessage]:
 
 
 def messages(file: Path) -> list[FileMessage]:
-    """Each message of a file, bare, out of its block and its batch. Stop, with the message's number, where one cannot be read."""
+    """Each message of a file, without its block and its batch. Stop, with the message's number, if one cannot be read."""
     contents: list[_Content] = []
     for block in blocks(file):
         if block.fault is not None:
@@ -87,10 +87,10 @@ def messages(file: Path) -> list[FileMessage]:
 
 
 def one_message(file: Path) -> bytes:
-    """The one message in a file. Stop where there are several, or none."""
+    """The one message in a file. Stop if there are several, or none."""
     contents = [message.content for message in messages(file)]
     if len(contents) != 1:
-        raise Stop(f"{file}: holds {len(contents)} messages; one is wanted")
+        raise Stop(f"{file}: holds {len(contents)} messages; it must hold exactly one")
     return contents[0]
 
 
@@ -102,7 +102,7 @@ def read(file: Path) -> bytes:
 
 
 _Content = tuple[bytes, str | None]
-"""A block's content, and why it ends the connection."""
+"""A block's content, and why a listener would close the connection for it."""
 
 
 def _framed(raw: bytes) -> list[_Content]:
@@ -114,7 +114,7 @@ def _framed(raw: bytes) -> list[_Content]:
 
 
 def _bare(file: Path, raw: bytes) -> Sequence[bytes]:
-    """The messages of a file without blocks; one that cannot be parted is left whole, and refused for it."""
+    """The messages of a file without blocks. A batch that cannot be split stays whole and is then refused."""
     try:
         return _parted(file, raw)
     except BatchError:
@@ -122,7 +122,7 @@ def _bare(file: Path, raw: bytes) -> Sequence[bytes]:
 
 
 def _parted(file: Path, content: bytes) -> Sequence[bytes]:
-    """A batch's messages; content that is no batch as its one message. What is odd is said on standard error."""
+    """The messages of a batch; other content is one message. Warnings go to standard error."""
     batch = read_batch(content)
     if batch is None:
         return (content,)

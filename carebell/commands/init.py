@@ -1,4 +1,4 @@
-"""`init`: a folder with everything a first start needs."""
+"""`init`: make a folder with everything that a first start needs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from simulator.ehr import make_identity
 from store.keys import create_key_file
 
 _ENVIRONMENTS = ("production", "test")  # of the shipped carebell.yaml
-_DAYS = 3650  # a certificate made here is good this long
+_DAYS = 3650  # how long a certificate made here is valid
 
 _NEXT = """
 Next:
   cd {folder}
-  carebell check-config          what is missing, and what would be sent
-  carebell cert show FILE.cer    would your certificate be accepted?
-  carebell serve                 the service, texts printed on this terminal
+  carebell check-config          says what is missing, and what would be sent
+  carebell cert show FILE.cer    says whether your certificate would be accepted
+  carebell serve                 runs the service and prints the texts on this terminal
 """
-_OWN_KEY = "certs/*.cer are placeholders whose keys nobody has: put your signing certificates in their place."
-_DEMO_KEY = "keys/ holds test signing keys: sign with them, and never use them for real patients."
+_OWN_KEY = "certs/*.cer are placeholders whose keys nobody has. Replace them with your signing certificates."
+_DEMO_KEY = "keys/ holds test signing keys. Never use them for real patients."
 
 
 def init(directory: Path, *, demo: bool, as_json: bool = False) -> None:
-    """Write the folder's files. A file that exists is an error before anything is written."""
+    """Write the folder's files. If a file exists already, it is an error and nothing is written."""
     folder = directory.expanduser()
     files = _files(demo)
     key_file = folder / "carebell.key"
@@ -56,18 +56,18 @@ def init(directory: Path, *, demo: bool, as_json: bool = False) -> None:
 
 
 def _files(demo: bool) -> dict[str, bytes]:
-    """Relative name -> content, in the order they are written."""
+    """Relative name -> content, in the order in which they are written."""
     files = {"carebell.yaml": resources.files("config").joinpath("carebell.yaml").read_bytes()}
     now = datetime.now(UTC)
     for environment in _ENVIRONMENTS:
         if demo:
-            # Ten years either way: `serve --clock` may start a rehearsal anywhere.
+            # Valid for ten years before and after now: `serve --clock` may start a rehearsal at any time.
             name = f"Carebell test signer ({environment})"
             identity = make_identity(name, now=now, days=_DAYS, days_before=_DAYS)
             files[f"certs/{environment}.cer"] = identity.certificate
             files[f"keys/{environment}.key.pem"] = identity.key
         else:
-            # The key is thrown away: a configuration can name the certificate, and nothing can be signed with it.
+            # The key is discarded: a configuration can name the certificate, but nobody can sign with it.
             name = f"Placeholder for {environment}: put your own certificate here"
             files[f"certs/{environment}.cer"] = make_identity(name, now=now, days=_DAYS).certificate
     if demo:

@@ -17,7 +17,7 @@ from store.keys import KeyFault
 
 
 def rotate(config: Path | None, *, as_json: bool) -> None:
-    """Make a new master key, wrap every day key under it, and take the old one out of the file."""
+    """Make a new master key, wrap every day key with it, and remove the old master key from the file."""
     with interruptible() as progress, opened(config) as session:
         key_file = session.loaded.configuration.storage.key_file
         progress.done = "the rotation may be unfinished; run `carebell keys rotate` again"
@@ -32,41 +32,41 @@ def rotate(config: Path | None, *, as_json: bool) -> None:
             {"key": done.key, "moved": done.moved, "unreadable": done.unreadable, "copy_key_file": several_nodes}
         )
         return
-    print(f"key {done.key} is in use, {done.moved} day keys were moved to it; the key before it is gone from the file")
-    print("back up the key file and the database now: this key file opens no backup from before")
+    print(f"key {done.key} is in use and wraps {done.moved} day keys; the previous key was removed from the file")
+    print("back up the key file and the database now: this key file cannot read older backups")
     if several_nodes:
-        print("copy the key file to every other node now: until then they store no message and send no text")
+        print("copy the key file to every other node now: until then these nodes store no message and send no text")
     else:
-        print("a running service takes the new key up by itself")
+        print("a running service reads the new key by itself")
     if done.unreadable:
         print(
-            f"{done.unreadable} day keys open with no key of the file and stayed as they were; "
-            "`carebell keys drop-unreadable` takes them away"
+            f"{done.unreadable} day keys cannot be unwrapped with any key of the file and were not changed; "
+            "`carebell keys drop-unreadable` deletes them"
         )
 
 
 def drop_unreadable(config: Path | None, *, sure: bool, as_json: bool) -> int:
-    """Take away day keys that the key file does not open; 1, and nothing is done, without `sure` where there are any."""
+    """Delete day keys that the key file cannot unwrap. Without `sure`, delete nothing and return 1 if there are any."""
     with interruptible() as progress, opened(config) as session:
         with session.store.read() as conn:
             days = session.vault.unreadable_days(conn)
         if not days:
             print_result(
                 {"day_keys": 0, "appointments": 0, "done": False},
-                "every day key opens with the key file; nothing was done",
+                "the key file can unwrap every day key; nothing was done",
                 as_json=as_json,
             )
             return OK
         if not sure:
             print_result(
                 {"day_keys": len(days), "appointments": None, "done": False},
-                f"{len(days)} day keys open with no key of the file. If the right key file can still be had, put it in place "
-                "instead. Otherwise the numbers are lost already: --yes takes the keys away, and the EHR's next message about "
+                f"{len(days)} day keys cannot be unwrapped with any key of the file. If you still have the right key file, put it "
+                "in place. Otherwise the numbers are lost already: --yes deletes these day keys, and the EHR's next message about "
                 "each visit brings its number again. Nothing was done.",
                 as_json=as_json,
             )
             return REFUSED
-        progress.done = "the keys may be taken away; run it again to see"
+        progress.done = "the keys may have been deleted; run it again to see"
         with session.store.write() as conn:
             given_up = give_up_unreadable(conn, session.vault)
             after = f"{given_up.keys} day keys, {given_up.appointments} appointments"
@@ -76,7 +76,7 @@ def drop_unreadable(config: Path | None, *, sure: bool, as_json: bool) -> int:
         session.log(OperatorActed(action="keys drop-unreadable", actor=session.actor, source="command"))
     print_result(
         {"day_keys": given_up.keys, "appointments": given_up.appointments, "done": True},
-        f"taken away: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number",
+        f"deleted: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number",
         as_json=as_json,
     )
     return OK

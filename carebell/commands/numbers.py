@@ -1,4 +1,5 @@
-"""`numbers`: the organisation's own numbers at Twilio. What costs money or changes the account is shown first, and asked about."""
+"""`numbers`: the organisation's own numbers at Twilio. A step that costs money or changes the account is shown first and must be
+confirmed."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _STOPS: Final[dict[str, type[Stop]]] = {"bad_argument": UsageStop, "not_sent": T
 
 
 def list_all(config: Path | None, *, as_json: bool) -> None:
-    """The account's numbers, and which environments send from them."""
+    """Print the account's numbers, and which environments send from them."""
     with _numbers(config) as (loaded, numbers):
         owned = numbers.list()
     senders = {name: environment.sms.sender for name, environment in loaded.configuration.environments.items()}
@@ -49,7 +50,7 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
              row["webhook"] or "nowhere")
             for row in rows
         ],
-        empty="this account has no numbers; `carebell numbers search` shows some that are for sale",
+        empty="this account has no numbers; `carebell numbers search` lists numbers for sale",
     )  # fmt: skip
 
 
@@ -63,10 +64,10 @@ def search(
     limit: int,
     as_json: bool,
 ) -> int:
-    """Numbers for sale that can text; 1 if there are none."""
+    """Print numbers for sale that can text; 1 if there are none."""
     number_kind = next((name for name in _KINDS if name == kind), None)
     if number_kind is None:
-        raise UsageStop(f"--kind: {kind!r} is none; there are {', '.join(_KINDS)}")
+        raise UsageStop(f"--kind: {kind!r} does not exist; there are {', '.join(_KINDS)}")
     with _numbers(config) as (_, numbers):
         offers = numbers.search(country, number_kind, area_code, contains, limit)
     if as_json:
@@ -78,22 +79,22 @@ def search(
         print_table(
             ["Number", "Place", "Region", "Country"],
             [(offer.number, offer.locality or "-", offer.region or "-", offer.country) for offer in offers],
-            empty="nothing is for sale that fits; try another --area-code or --contains",
+            empty="no such number is for sale; try another --area-code or --contains",
         )
         if offers:
-            print("Nothing was bought. `carebell numbers buy NUMBER` shows what buying one would do, and asks.")
+            print("Nothing was bought. `carebell numbers buy NUMBER` shows what a purchase would do, and asks.")
     return OK if offers else REFUSED
 
 
 def buy(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
-    """Buy a number and link it; 1 if it was not wanted after all."""
+    """Buy a number and link it; 1 if the user did not confirm."""
     with _numbers(config) as (loaded, numbers):
         plan = numbers.plan_buy(number, _webhook(loaded), service)
         return _carry_out(numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def link(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
-    """Let a number that the account has answer to us; 1 if it was not wanted after all."""
+    """Link a number of the account to our webhook; 1 if the user did not confirm."""
     with _numbers(config) as (loaded, numbers):
         plan = numbers.plan_link(number, _webhook(loaded), service)
         if not plan.steps:
@@ -117,7 +118,7 @@ def _numbers(config: Path | None) -> Iterator[tuple[Loaded, TwilioNumbers]]:
 
 
 def _webhook(loaded: Loaded) -> str | None:
-    """Where patients' answers are to go; None: Twilio cannot reach us."""
+    """The URL for patients' replies; None: Twilio cannot reach us."""
     url = loaded.configuration.gateway.twilio.public_url
     if url is None:
         return None
@@ -129,7 +130,7 @@ def _webhook(loaded: Loaded) -> str | None:
 
 
 def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool, as_json: bool) -> int:
-    """Show the plan; do it after a yes. With `as_json` nobody is asked: `yes` decides."""
+    """Show the plan, and carry it out after a confirmation. With `as_json` nobody is asked; `yes` decides."""
     for step in plan.steps:
         print_result(_row(step, done=False), f"would {_said(step)}", as_json=as_json)
     if dry_run:
@@ -137,7 +138,7 @@ def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool, 
             print("Dry run: nothing was done.")
         return OK
     if not yes and (as_json or not sys.stdin.isatty()):
-        reason = "Nothing was done, since nobody can be asked here; --yes does it."
+        reason = "Nothing was done, because there is no terminal to ask at. Use --yes to do it."
         print(f"carebell: {reason}" if as_json else reason, file=sys.stderr if as_json else sys.stdout)
         return REFUSED
     if not yes:
@@ -169,6 +170,6 @@ def _said(step: Step) -> str:
         case "buy":
             return f"buy {step.number}: costs money every month from now on"
         case "set_webhook":
-            return f"send what patients answer to {step.number} to {step.target}"
+            return f"forward patients' replies to {step.number} to {step.target}"
         case "attach_service":
             return f"put {step.number} into the Messaging Service {step.target}"

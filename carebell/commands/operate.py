@@ -1,4 +1,4 @@
-"""Operations by hand, all audited: `hold`, `release`, `db upgrade`."""
+"""`hold`, `release` and `db upgrade`. Each is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from store.holds import Hold
 
 
 def hold(config: Path | None, environment: str | None, reason: str, *, as_json: bool) -> None:
-    """Keep texts back. Needs the database alone, and works where carebell.yaml or the key file is broken."""
+    """Hold texts. Needs only the database, so it works even if carebell.yaml or the key file is broken."""
     with interruptible() as progress, opened_without_keys(config) as database:
         scope, name = _hold_scope(database, environment)
         now = database.now()
@@ -45,7 +45,7 @@ def _hold_scope(database: OpenDatabase, environment: str | None) -> tuple[HoldSc
         return HoldScope.ALL, ""
     if database.environments is None:
         print(
-            f"carebell: warning: whether there is an environment {plain(environment)} could not be checked; "
+            f"carebell: warning: could not check whether there is an environment {plain(environment)}; "
             "`carebell hold` without -e holds everything",
             file=sys.stderr,
         )
@@ -55,7 +55,7 @@ def _hold_scope(database: OpenDatabase, environment: str | None) -> tuple[HoldSc
 
 
 def release(config: Path | None, environment: str | None, *, as_json: bool) -> None:
-    """Let texts leave again: end every hold, or an environment's own, and close breakers without waiting for their probes."""
+    """Send texts again: end every hold, or one environment's hold, and close breakers without waiting for their probes."""
     with interruptible() as progress, opened(config) as session:
         scope, name = _scope(session, environment)
         now = session.now()
@@ -80,15 +80,15 @@ def release(config: Path | None, environment: str | None, *, as_json: bool) -> N
         session.log(HoldReleased(environment=environment, source="command", actor=session.actor))
     still_held = any(entry.scope is HoldScope.ALL for entry in standing if entry not in ended_holds)
     if still_held:
-        sentence = f"{environment}: still held, since everything is; `carebell release` ends that"
+        sentence = f"{environment}: still held, because everything is held; `carebell release` ends that"
     else:
-        sentence = f"{environment or 'everything'}: {'texts leave again' if released else 'was not held'}"
+        sentence = f"{environment or 'everything'}: {'texts are sent again' if released else 'was not held'}"
     row = {"environment": environment, "held": still_held, "changed": released}
     print_result(row, sentence, as_json=as_json)
 
 
 def _breakers(session: Opened, environment: str) -> set[tuple[HoldScope, str]]:
-    """Those that keep an environment's texts back."""
+    """The breakers that stop an environment's texts."""
     sender = environment_named(session.loaded, environment).sms.sender
     return {(HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
 
@@ -101,7 +101,7 @@ def _scope(session: Opened, environment: str | None) -> tuple[HoldScope, str]:
 
 
 def upgrade(config: Path | None, *, as_json: bool) -> None:
-    """Bring the tables to this version."""
+    """Upgrade the tables to this version."""
     loaded = load(config)
     with interruptible() as progress:
         progress.done = "the tables may be between two versions; run `carebell db upgrade` again"

@@ -1,4 +1,4 @@
-"""`optout`: who must not be texted, by hand. Numbers are asked for rather than taken as arguments where possible."""
+"""`optout`: list and edit the opt-outs. A number is asked for at the terminal, unless it is given as an argument."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.optouts import Optout
 
 
 def list_all(config: Path | None, *, as_json: bool) -> None:
-    """Every opt-out: sender, source and time; the number is a keyed hash."""
+    """Print every opt-out: sender, source and time. The number is a keyed hash."""
     with opened(config) as session, session.store.read() as conn:
         records, zones = list(optouts.listed(conn)), Zones(session.loaded)
     if as_json:
@@ -61,7 +61,7 @@ def add(config: Path | None, number: str | None, sender: str | None, *, as_json:
 
 
 def remove(config: Path | None, number: str | None, sender: str | None, *, as_json: bool) -> int:
-    """Take an opt-out back; 1 if there was none."""
+    """Delete an opt-out; 1 if there was none."""
     removed: list[str] = []
     with interruptible() as progress:
         phone = read_number(number) if number is not None else typed_number("Number")

@@ -1,4 +1,4 @@
-"""How results are printed: JSON lines for programs; for people a table, or a block for each row where the terminal is narrow."""
+"""Print results: JSON lines for programs; for people a table, or one block for each row if the terminal is narrow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GAP = "  "
 
 
 def print_json(row: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """One object on one line; instants as ISO 8601 in UTC. Letters of any language stay, what a terminal could act on does not.
+    """Print one object on one line, with instants as ISO 8601 in UTC. Letters of any language stay; control characters are escaped.
 
     Args:
         stream: None: standard output.
@@ -28,14 +28,14 @@ def print_json(row: Mapping[str, Any], stream: TextIO | None = None) -> None:
 
 @contextmanager
 def rows_alone(as_json: bool) -> Iterator[TextIO]:
-    """Where rows go. With `as_json` all else that is printed meanwhile (the console gateway's texts) goes to standard error."""
+    """The stream for rows. With `as_json` everything else that is printed (the console gateway's texts) goes to standard error."""
     stdout = sys.stdout
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         yield stdout
 
 
 def print_result(row: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:
-    """What a command did: a row for programs, or a sentence for people."""
+    """Print what a command did: a row for programs, or a sentence for people."""
     if as_json:
         print_json(row)
     else:
@@ -64,18 +64,18 @@ def iso(instant: datetime | None) -> str | None:
 
 
 def terminal_columns() -> int | None:
-    """How wide the terminal is; None: the output goes into a pipe or a file, where a line may have any length."""
+    """The width of the terminal; None: the output is a pipe or a file, where a line may have any length."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str, first: str = "") -> None:
-    """A table that never breaks a cell, so that an id can be copied whole; without rows, the sentence `empty`.
+    """Print a table that never breaks a cell, so that an id can be copied whole. Without rows, print the sentence `empty`.
 
-    Where the terminal is narrower than the table, what is the same in all rows is told once above it. If that does not help
-    either, each row is a block: what stands first, then all else by its heading.
+    If the terminal is narrower than the table, columns with the same value in all rows are printed once, above the table. If the
+    table is still too wide, each row is a block: first one cell, then all others with their headings.
 
     Args:
-        first: the heading of what a block begins with; else the first one.
+        first: the heading of the cell that a block begins with; by default the first heading.
     """
     if not rows:
         print(empty)
@@ -120,7 +120,7 @@ def _named(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _print_words(lead: str, text: str, terminal: int) -> None:
-    """Broken between words alone."""
+    """Print words; break lines only between words."""
     if text:
         broken = textwrap.wrap(text, terminal - len(lead), break_long_words=False, break_on_hyphens=False)
         print("\n".join(f"{lead if number == 0 else ' ' * len(lead)}{line}" for number, line in enumerate(broken)))
@@ -144,7 +144,7 @@ def _width(text: str) -> int:
 
 
 def no_rows(appointment: str | None, sentence: str) -> str:
-    """What stands in place of an empty table; of one appointment, what to look at next."""
+    """The sentence for an empty table. For one appointment it also says what to look at next."""
     if appointment is None:
         return sentence
     return f"{sentence} for {appointment}; did a message about it arrive? carebell logs --appointment {appointment}"

@@ -1,4 +1,4 @@
-"""`purge`: forget now what is due to be forgotten; with `--verify`, say where a number still stands."""
+"""`purge`: forget now what is due to be forgotten. With `--verify`, say where a number is still stored."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from store.phone_scan import scan_files
 
 
 def purge(config: Path | None, number: str | None, *, at: datetime | None, verify: bool, as_json: bool) -> int:
-    """Forget what is due; with `verify`, say where a number stands. 1 if it stands anywhere, or the files could not be cut."""
+    """Forget what is due. With `verify`, say where a number is stored. 1 if it is stored, or a file could not be truncated."""
     if number is not None and not verify:
-        raise UsageStop("a number goes with --verify; nothing was done")
+        raise UsageStop("a number needs --verify; nothing was done")
     with interruptible() as progress:
         search_number = None
         if verify:
@@ -32,8 +32,8 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
         with opened(config) as session:
             now = at or session.now()
             if at is not None and at > session.now():
-                raise UsageStop("--at lies in the future: that would forget numbers that are still needed")
-            progress.done = "a part of what is due may be forgotten; run `carebell purge` again"
+                raise UsageStop("--at is in the future: this would forget numbers that are still needed")
+            progress.done = "only a part may have been forgotten; run `carebell purge` again"
             purged = forget_now(session.store, session.vault, now)
             with session.store.write() as conn:
                 audit.append(
@@ -45,25 +45,30 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
                     at=now,
                 )
             session.log(OperatorActed(action="purge", actor=session.actor, source="command"))
-            progress.done = "what is due is forgotten" + (", the number was not searched to the end" if verify else "")
+            progress.done = "what was due is forgotten" + (
+                "; the search for the number was not finished" if verify else ""
+            )
             print_result(
                 {
                     "appointments": purged.appointments, "messages": purged.messages, "day_keys": purged.keys,
                     "suppressed": purged.suppressed, "files_settled": purged.files_settled,
                 },
                 f"forgotten: {purged.appointments} appointments, {purged.messages} remembered messages, "
-                f"{purged.keys} day keys; {purged.suppressed} waiting texts taken back",
+                f"{purged.keys} day keys; {purged.suppressed} waiting texts withdrawn",
                 as_json=as_json,
             )  # fmt: skip
             if not purged.files_settled:
                 if not as_json:
-                    print("the database's log could not be cut now, because somebody is reading; run purge again")
+                    print(
+                        "the database's log could not be truncated now, because another process is reading; run purge again"
+                    )
                 return REFUSED
             return OK if search_number is None else _verify(session, search_number, now, as_json=as_json)
 
 
 def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: bool) -> int:
-    """Print where a number stands: plain in a file, encrypted with a visit, or as a keyed hash. 1 where it can be had."""
+    """Print where a number is stored: plain in a file, encrypted with a visit, or as a keyed hash. 1 if it can be read
+    somewhere."""
     files = _files(session)
     traces = scan_files(files, number)
     for trace in traces:
@@ -96,7 +101,7 @@ def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: boo
 
 
 def _files(session: Opened) -> list[Path]:
-    """What could hold a number in the clear: the database's files, the log with its rotated files, the file gateway's file."""
+    """The files that could hold a plain number: the database's files, the log with its rotated files, the file gateway's file."""
     log, gateway = session.loaded.configuration.log.file, session.loaded.configuration.gateway
     files = list(session.store.files)
     if log is not None:
@@ -112,7 +117,7 @@ def _print_sums(holder_count: int, unreadable: int, hashes: PhoneHashes) -> None
     else:
         print("no visit keeps it")
     if unreadable:
-        print(f"{unreadable} visits keep a number that opens with no key of the file: it may be this one")
+        print(f"{unreadable} visits keep a number that no key of the file can decrypt: it may be this number")
     for line in _hashed(hashes):
         print(line)
 
@@ -121,17 +126,19 @@ def _kept_until(holder: PhoneHolder) -> str:
     """`active, until it begins, 2026-12-03 14:00 PST; 2 texts wait`."""
     until = f"{holder.until.astimezone(ZoneInfo(holder.zone)):%Y-%m-%d %H:%M %Z}"
     when = (
-        f"until its cancellation is settled, {until} at the latest" if holder.settles else f"until it begins, {until}"
+        f"until its cancellation is sent or withdrawn, {until} at the latest"
+        if holder.settles
+        else f"until it begins, {until}"
     )
     waiting = f"; {holder.waiting} {'text waits' if holder.waiting == 1 else 'texts wait'}" if holder.waiting else ""
     return f"{holder.status}, {when}{waiting}"
 
 
 def _hashed(hashes: PhoneHashes) -> Iterator[str]:
-    """What stays of a number that is gone. It is no number, and so no reason for exit code 1."""
+    """Where keyed hashes of the number are stored. A hash is not a number, so it does not cause exit code 1."""
     if hashes.texts:
         until = "" if hashes.until is None else f", until {hashes.until:%Y-%m-%d %H:%M} UTC"
         counted = "1 text" if hashes.texts == 1 else f"{hashes.texts} texts"
-        yield f"its keyed hash stands beside {counted} for the caps{until}"
+        yield f"its keyed hash is kept beside {counted} for the caps{until}"
     if hashes.opted_out:
-        yield "its keyed hash stands in the opt-out list, until the patient texts START"
+        yield "its keyed hash is in the opt-out list until the patient texts START"

@@ -1,4 +1,4 @@
-"""`send`: an MLLP client; one line per message with its ACK and milliseconds."""
+"""`send`: an MLLP client. It prints one line for each message, with its ACK and milliseconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from listener.tls import TlsSetupError, client_context
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendTls:
-    """How to talk TLS. `ca`: trust this instead of the system's store. `name`: expected in the server's certificate."""
+    """TLS settings. `ca`: trust this instead of the system's store. `name`: expected in the server's certificate."""
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -42,7 +42,7 @@ def send(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Send all messages; 1 if any answer is not AA or CA."""
+    """Send all messages; 1 if an answer is not AA or CA."""
     host, port = address(to)
     outgoing = [message for file in message_files(files) for message in messages(file)]
     if not outgoing:
@@ -68,7 +68,7 @@ def send(
 
 
 def address(written: str) -> tuple[str, int]:
-    """HOST:PORT. UsageStop where it is not."""
+    """Read HOST:PORT. UsageStop if it has another form."""
     host, _, port = written.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageStop(f"--to: {written!r} is not HOST:PORT, such as 127.0.0.1:2575")
@@ -76,7 +76,7 @@ def address(written: str) -> tuple[str, int]:
 
 
 def tls_context(tls: SendTls) -> ssl.SSLContext:
-    """What to connect with. Stop where a file is not usable."""
+    """The TLS context for the connection. Stop if a file is not usable."""
     try:
         anchors = [tls.ca.read_bytes()] if tls.ca is not None else None
         return client_context(anchors=anchors, certificate=tls.certificate, key=tls.key)
@@ -85,7 +85,8 @@ def tls_context(tls: SendTls) -> ssl.SSLContext:
 
 
 class _Sender:
-    """Stop and wait on each connection, as interface engines do; messages are dealt out in turn."""
+    """Send on each connection one message at a time and wait for its answer, as interface engines do. Connections take messages in
+    turn."""
 
     def __init__(
         self, host: str, port: int, context: ssl.SSLContext | None, name: str | None, timeout: timedelta, as_json: bool
@@ -104,7 +105,7 @@ class _Sender:
         except* SendError as errors:
             place, why = f"{self._host}:{self._port}", str(errors.exceptions[0])
             raise TransientStop(why if place in why else f"{place}: {why}") from None
-        except* BrokenPipeError:  # of our own output; the connection's are SendErrors
+        except* BrokenPipeError:  # standard output was closed; faults of the connection are SendErrors
             raise BrokenPipeError from None
         return REFUSED if self._refused else OK
 
@@ -132,7 +133,7 @@ class _Sender:
 
 
 def acknowledged(content: bytes) -> tuple[str, str]:
-    """MSA-1 and MSA-3 of an answer; `?` where it has no MSA."""
+    """MSA-1 and MSA-3 of an answer; `?` if it has no MSA."""
     separator = content[3:4] or b"|"
     for segment in content.replace(b"\n", b"\r").split(b"\r"):
         fields = segment.split(separator)

@@ -1,4 +1,4 @@
-"""`serve`: the service until it is told to stop."""
+"""`serve`: run the service until it is told to stop."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ async def _run(service: Service, hooks: Hooks, rows: TextIO | None) -> int:
     asyncio.get_running_loop().set_exception_handler(hooks.loop_handler)
     await service.start()
     gc.collect()
-    gc.freeze()  # what starting made stays to the end; looking at it again and again took a tenth of each commit
+    gc.freeze()  # objects made at the start live to the end; examining them in each collection took a tenth of each commit
     service.take_signals()
-    with contextlib.suppress(BrokenPipeError):  # nobody reads where it listens: no reason not to serve
+    with contextlib.suppress(BrokenPipeError):  # nobody reads this output; the service runs nevertheless
         _announce(service) if rows is None else print_json(_announcement(service), rows)
     try:
         failure = await service.wait()
@@ -66,8 +66,8 @@ def _announce(service: Service) -> None:
     clock = service.clock
     if isinstance(clock, AcceleratedClock):
         print(
-            f"carebell: REHEARSAL: its time is {clock.now():%Y-%m-%d %H:%M:%S} UTC and runs x{clock.speed:g}; "
-            f"texts are settled and phones forgotten by that time in {service.store.backend}",
+            f"carebell: REHEARSAL: its clock is at {clock.now():%Y-%m-%d %H:%M:%S} UTC and runs x{clock.speed:g}; "
+            f"texts are sent and phones forgotten by that clock in {service.store.backend}",
             flush=True,
         )
     if service.ports:
@@ -125,7 +125,7 @@ def _journal(loaded: Loaded, clock: Clock, metrics: Metrics) -> Journal:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's where the extra `speed` is installed."""
+    """uvloop's loop factory, if the extra `speed` is installed."""
     try:
         from uvloop import new_event_loop
     except ImportError:

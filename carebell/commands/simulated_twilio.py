@@ -1,4 +1,4 @@
-"""`simulator twilio`: Twilio's API on this machine, for rehearsals and load. No telephone rings and nothing is billed."""
+"""`simulator twilio`: Twilio's API on this machine, for rehearsals and load tests. It sends no SMS and bills nothing."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from simulator.ledger import Received
 from simulator.twilio_api import serve_simulator
 
 _WATCH: Final = 0.1
-"""Seconds between two looks at the ledger."""
+"""Seconds between two reads of the ledger."""
 _ACCOUNT: Final = "AC" + "51b0" * 8
-"""Of the form that a configuration asks for, and nobody's."""
+"""It has the form that a configuration requires and belongs to nobody."""
 _FOR_SERVICES: Final = "+14255550109"
-"""What a simulated Messaging Service sends from where the configuration names no number."""
+"""The sender of a simulated Messaging Service if the configuration names no number."""
 
 
 def twilio(config: Path | None, *, host: str, port: int, seed: int | None, count: int | None, as_json: bool) -> int:
-    """Serve until a signal, or until so many create requests came."""
+    """Serve until a signal, or until `count` create requests arrived."""
     loaded = load(config) if config is not None else None
     settings, deliver_to = _account(loaded)
     rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
@@ -52,7 +52,7 @@ def twilio(config: Path | None, *, host: str, port: int, seed: int | None, count
         print(f"  api_base_url: {url}\n  account_sid: {settings.account_sid}")
         print(f"  auth_token_file: {_token_hint(loaded)}")
         print(
-            f"ledger: GET {url}/simulator/ledger; faults, scripts, patients' texts: docs of the room simulator/",
+            f"ledger: GET {url}/simulator/ledger; faults, scripts, patients' texts: see the docstrings in simulator/",
             flush=True,
         )
 
@@ -60,7 +60,7 @@ def twilio(config: Path | None, *, host: str, port: int, seed: int | None, count
 
 
 def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
-    """The account that a configuration expects, and where its callbacks really go: to the portal on this machine."""
+    """The account that a configuration expects, and the real address of its callbacks: the portal on this machine."""
     if loaded is None:
         return AccountSettings(account_sid=_ACCOUNT), None
     section, http = loaded.configuration.gateway, loaded.configuration.http
@@ -91,13 +91,13 @@ def _tokens(loaded: Loaded) -> Sequence[SecretStr]:
 
 def _token_hint(loaded: Loaded | None) -> str:
     if loaded is not None and _tokens(loaded):
-        return "as it is: the simulator takes its first line"
+        return "unchanged: the simulator uses its first line"
     return f"a file, mode 0400, with the line {AccountSettings().auth_token}"
 
 
 @dataclass(slots=True)
 class _Watcher:
-    """Says what came in, and when it is enough. `count` None: never."""
+    """Prints each create request, and ends after `count` of them. None: never."""
 
     count: int | None
     as_json: bool
@@ -154,7 +154,7 @@ async def _serve_twilio(
             if following.done():
                 following.result()
             following.cancel()
-    except BrokenPipeError:  # of our own output
+    except BrokenPipeError:  # standard output was closed
         raise
     except OSError as error:
         raise Stop(f"cannot listen on {host}:{port}: {error.strerror or error}") from None

@@ -1,4 +1,4 @@
-"""`verify`: the whole inbound decision for files, storing nothing."""
+"""`verify`: say how the service would answer the messages in files. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from parser.ack import ACCEPTED, Answer, acknowledgement_code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One message's answer as the sender would get it; `text` says where MSH-15 asks for none.
+    """One message's answer as the sender would get it. If MSH-15 asks for no answer, `text` says so.
 
     Attributes:
-        name: of the file, and of the message in it.
+        name: the file and the message in it.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Verdict:
 
 
 def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
-    """Print a verdict for each message; 1 unless every one is accepted. With mutual-tls the certificate counts as shown."""
+    """Print a verdict for each message; 1 unless all are accepted. With mutual-tls, assume that the certificate was shown."""
     loaded = load(config)
     enabled = environment_named(loaded, environment).enabled
     now = at or datetime.now(UTC)
@@ -66,7 +66,7 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
 
 
 def _peer_thumbprint(policy: EnvironmentPolicy, now: datetime) -> str | None:
-    """Thumbprint of the TLS client certificate that the sender is taken to have shown: the environment's first; None: none."""
+    """Thumbprint of the assumed TLS client certificate, the first of the environment; None: no certificate."""
     if policy.environment.authentication != "mutual-tls":
         return None
     _, certificate = read_signer(policy.environment.certificates[0], now)
@@ -91,7 +91,7 @@ def _verdict(
     answer = validated.refused or _remembered(validated, policy, memory)
     code: str | None = acknowledgement_code(validated.msh, answer, honour_ne=policy.environment.honour_ne)
     text = answer.text
-    if code is None:  # decided all the same: the sender's mode of answering is the enhanced one
+    if code is None:  # the decision is made nevertheless: the sender uses enhanced mode
         code, text = f"C{answer.answer[1]}", f"{text} (no answer is sent: MSH-15)"
     return Verdict(name=block.name, answer=code, code=answer.code, err3=answer.err3, text=text)
 

@@ -81,7 +81,7 @@ def test_d05_junk_in_the_telephone_field_throws_no_known_number_away(commands: C
     assert {row["to"] for row in after} == {"***0143"}
     assert [row for row in after if row["kind"] == "reminder"] == [row for row in before if row["kind"] == "reminder"]
     values = commands.explain("d05b")
-    assert values["phone"]["note"] == "given, but none can be texted: invalid_phone; keep what is known"
+    assert values["phone"]["note"] == "given, but none can be texted: invalid_phone; keep the stored number"
     assert values["PHONE_UNUSABLE"]["field"] == "PID-13[1]"
 
 

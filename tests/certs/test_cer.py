@@ -422,7 +422,7 @@ def test_why_a_file_cannot_be_read_is_told_apart(tmp_path: Path, monkeypatch: py
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    assert why(tmp_path / "absent.cer") == "The file cannot be read: there is none by this name."
+    assert why(tmp_path / "absent.cer") == "The file cannot be read: there is no such file."
     assert why(tmp_path) == "The file cannot be read: it is a folder or a device, not a file."
     file = tmp_path / "shut.cer"
     file.write_bytes(b"x")

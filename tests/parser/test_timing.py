@@ -203,7 +203,7 @@ def test_a_length_across_the_change_of_clocks_is_elapsed_time() -> None:
 def test_a_length_loses_by_what_is_wrong_with_it() -> None:
     outcome = read("TQ1|1|||||||20260310", sch="^^H30^20260309120000^20260309110000", length="20|MIN")
     assert outcome.why_not("duration") == {
-        "TQ1-8": "a date or an hour ends no visit",
+        "TQ1-8": "a date or an hour is too coarse for an end",
         "SCH-11.5": "not after the start",
         "SCH-9": None,
         "SCH-11.3": "not between a minute and a day",

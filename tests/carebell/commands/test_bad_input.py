@@ -101,7 +101,7 @@ WRONG: list[tuple[Callable[[Path], None], str]] = [
     (_no_key, "carebell.key"),
     (_open_key, "carebell.key"),
     (_damaged_key, "carebell.key"),
-    (_no_certificate, "01-prod-rsa3072.cer: The file cannot be read: there is none by this name."),
+    (_no_certificate, "01-prod-rsa3072.cer: The file cannot be read: there is no such file."),
     (_folder_for_certificate, "01-prod-rsa3072.cer: The file cannot be read: it is a folder or a device, not a file."),
     (_text_for_certificate, "01-prod-rsa3072.cer: The file contains no certificate in Base64."),
     (_private_key_for_certificate, "private key"),
@@ -140,7 +140,7 @@ def test_one_key_in_two_environments_never_starts(carebell: Carebell, configurat
     for command in ("serve", "check-config"):
         ended = carebell("-c", configuration, command)
         assert ended.code == 78
-        assert "the same key stands in production and test" in ended.out + ended.err
+        assert "the same key is in production and test" in ended.out + ended.err
 
 
 def test_check_config_says_where_in_json_too(carebell: Carebell, configuration: Path) -> None:

@@ -134,7 +134,7 @@ def test_swapped_files_are_called_swapped(command: str, message: Path, carebell:
     assert ended.sentence == f"--key and --cert are swapped: {certificate} is a certificate, {key} a private key"
     ended = carebell(*words[command], "--key", key, "--cert", key)
     assert (ended.code, ended.out) == (1, "")
-    assert ended.sentence == f"--cert wants the key's certificate (.cer); {key} is a private key"
+    assert ended.sentence == f"--cert needs the key's certificate (.cer); {key} is a private key"
     ended = carebell(*words[command], "--key", key, "--cert", _pair("ES256")[3])
     assert (ended.code, ended.sentence) == (1, "the key is not the one the certificate was made for")
 

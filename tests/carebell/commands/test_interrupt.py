@@ -36,9 +36,9 @@ MOMENTS: Final = [
     ("optout add +12025550188", "store.audit.append", "nothing was changed"),
     ("optout remove +12025550188", "store.optouts.remove", "nothing was changed"),
     ("purge", "carebell.commands.open_store.OpenDatabase.now", "nothing was changed"),
-    ("purge", "carebell.commands.purge.forget_now", "a part of what is due may be forgotten; run `carebell purge` again"),
+    ("purge", "carebell.commands.purge.forget_now", "only a part may have been forgotten; run `carebell purge` again"),
     ("purge --verify +12025550188", "carebell.commands.purge.scan_files",
-     "what is due is forgotten, the number was not searched to the end"),
+     "what was due is forgotten; the search for the number was not finished"),
     ("keys rotate", "carebell.commands.keys.rotate_master_key",
      "the rotation may be unfinished; run `carebell keys rotate` again"),
     ("db upgrade", "store.schema.upgrade", "the tables may be between two versions; run `carebell db upgrade` again"),
@@ -89,7 +89,7 @@ def test_the_demo_says_where_its_files_are(carebell: Carebell, tmp_path: Path, m
     monkeypatch.setattr("carebell.commands.demo.Service.start", _press)
     ended = carebell("demo", "--dir", tmp_path / "demo")
     assert ended.code == 130
-    assert ended.sentence == f"interrupted: the story was not told to its end; its files are in {tmp_path / 'demo'}"
+    assert ended.sentence == f"interrupted: the demo did not finish; its files are in {tmp_path / 'demo'}"
 
 
 def test_send_counts_what_was_answered(tmp_path: Path) -> None:

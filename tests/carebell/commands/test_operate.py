@@ -138,11 +138,11 @@ def test_a_hold_keeps_texts_back_until_release(carebell: Carebell, configuration
     assert carebell("-c", configuration, "hold").code == 0
     # One environment's release leaves the hold over everything, and says so.
     assert carebell("-c", configuration, "release", "-e", "production").out == (
-        "production: still held, since everything is; `carebell release` ends that\n"
+        "production: still held, because everything is held; `carebell release` ends that\n"
     )
     assert carebell("-c", configuration, "hold", "-e", "production").code == 0
     # Without a name it ends every hold there is, the environments' own too.
-    assert "leave again" in carebell("-c", configuration, "release").out
+    assert "sent again" in carebell("-c", configuration, "release").out
     assert carebell("-c", configuration, "status", "--json").rows[0]["gateway"]["holds"] == []
     assert "was not held" in carebell("-c", configuration, "release").out
     assert "was not held" in carebell("-c", configuration, "release", "-e", "production").out
@@ -194,7 +194,7 @@ def test_purge_forgets_what_is_due_and_searches_every_file(carebell: Carebell, c
     # The number may stand in the call, as it may for `optout`: then it is not asked for.
     assert carebell(*search, PATIENT).out == searched.out
     without = carebell("-c", configuration, "purge", PATIENT)
-    assert (without.code, without.sentence) == (2, "a number goes with --verify; nothing was done")
+    assert (without.code, without.sentence) == (2, "a number needs --verify; nothing was done")
 
 
 def test_purge_asks_for_a_usable_number_before_it_forgets(carebell: Carebell, configuration: Path) -> None:
@@ -218,7 +218,7 @@ def test_purge_says_which_visits_keep_a_number_and_until_when(carebell: Carebell
     assert searched.endswith("files for its digits: not found")
     assert kept.startswith(f"kept encrypted for production A1: active, until it begins, {begins:%Y-%m-%d %H:%M %Z}")
     assert counted == "kept encrypted for 1 visit, as listed"
-    assert hashed == "its keyed hash stands in the opt-out list, until the patient texts START"
+    assert hashed == "its keyed hash is in the opt-out list until the patient texts START"
     assert "T1" not in ended.out, "another number's visit"
     assert PATIENT[2:] not in ended.out
 
@@ -233,14 +233,14 @@ def test_purge_does_not_call_an_unreadable_number_gone(carebell: Carebell, confi
     key_file.write_text(json.dumps(other))
     searched = carebell("-c", configuration, "purge", "--verify", PATIENT)
     assert searched.code == 1
-    assert "2 visits keep a number that opens with no key of the file" in searched.out
+    assert "2 visits keep a number that no key of the file can decrypt" in searched.out
 
     asked = carebell("-c", configuration, "keys", "drop-unreadable")
     assert (asked.code, "Nothing was done." in asked.out) == (1, True)
     done = carebell("-c", configuration, "keys", "drop-unreadable", "--yes")
-    assert (done.code, done.out) == (0, "taken away: 1 day keys; 2 visits wait for a message with their number\n")
+    assert (done.code, done.out) == (0, "deleted: 1 day keys; 2 visits wait for a message with their number\n")
     again = carebell("-c", configuration, "keys", "drop-unreadable", "--yes")
-    assert (again.code, again.out) == (0, "every day key opens with the key file; nothing was done\n")
+    assert (again.code, again.out) == (0, "the key file can unwrap every day key; nothing was done\n")
     assert carebell("-c", configuration, "purge", "--verify", PATIENT).code == 0
     with closing(open_store(f"sqlite:///{configuration.with_name('carebell.db')}")) as store, store.read() as conn:
         actions = [entry.action for entry in entries(conn)]
@@ -255,8 +255,8 @@ def test_after_a_rotation_the_service_reads_what_was_stored_before(carebell: Car
     for _ in range(2):
         ended = carebell("-c", configuration, "keys", "rotate")
         assert ended.code == 0
-        assert "takes the new key up by itself" in ended.out
-        assert "the key before it is gone from the file" in ended.out
+        assert "reads the new key by itself" in ended.out
+        assert "the previous key was removed from the file" in ended.out
     after = configuration.with_name("carebell.key").read_bytes()
     assert after != before
     assert stat.S_IMODE(configuration.with_name("carebell.key").stat().st_mode) == 0o400

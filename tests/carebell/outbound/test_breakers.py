@@ -196,7 +196,7 @@ def test_a_person_who_mended_the_cause_closes_it(
     service.tick()
     assert carebell("-c", tmp_path / "clinic" / "carebell.yaml", "release", "-e", "test").code == 0
     assert opened(service) is not None
-    assert "texts leave again" in carebell("-c", tmp_path / "clinic" / "carebell.yaml", "release", *words).out
+    assert "texts are sent again" in carebell("-c", tmp_path / "clinic" / "carebell.yaml", "release", *words).out
     assert opened(service) is None
     twilio.account.otherwise = SimulatedOutcome()
     service.step(timedelta(seconds=31))
