@@ -1,1 +1,1 @@
-"""Putting a node together: components, preflight, the active configuration, reload, and the service that runs them."""
+"""The parts of a node and their wiring: components, preflight, the active configuration, reload, and the service."""

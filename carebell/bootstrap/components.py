@@ -1,6 +1,6 @@
-"""From a configuration to what a command or a node works with: the key ring, the open database, the gateway.
+"""Open what a command or a node needs from a configuration: the key ring, the database, the gateway.
 
-Everything here raises `Stop`s with one clear sentence for each thing that is wrong; nothing is started by halves.
+Every function raises `Stop` with one sentence for each problem, and leaves nothing half opened.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def configuration_path(given: Path | None, environ: Mapping[str, str] = os.envir
 
 
 def load(given: Path | None, environ: Mapping[str, str] = os.environ) -> Loaded:
-    """The configuration. ConfigurationStop with every problem, a line each."""
+    """The configuration. ConfigurationStop with every problem, one line each."""
     path = configuration_path(given, environ)
     try:
         return load_configuration(path, environ)
@@ -69,7 +69,7 @@ def environment_named(loaded: Loaded, name: str) -> Environment:
 
 
 def open_vault(loaded: Loaded) -> Vault:
-    """The data-encryption key ring. ConfigurationStop where the file is missing, damaged or open to others."""
+    """The data-encryption key ring. ConfigurationStop if the file is missing, damaged or readable by others."""
     try:
         key_file = loaded.configuration.storage.key_file
         return Vault(ring=read_key_file(key_file), reread=lambda: read_key_file(key_file))
@@ -81,18 +81,18 @@ UpgradeReport = Callable[[str, str, float], None]
 
 
 def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: UpgradeReport = lambda *_: None) -> Store:
-    """The database, its tables at this version.
+    """The database, with tables of this version.
 
     Args:
-        on_upgrade: called with (backend, version, seconds) of an upgrade that was done.
-        upgrade: bring an SQLite file's tables up to date; PostgreSQL, which several nodes share, waits for `carebell db upgrade`
+        on_upgrade: called with (backend, version, seconds) after an upgrade.
+        upgrade: upgrade the tables of an SQLite file. PostgreSQL, which several nodes share, needs `carebell db upgrade`
             unless it is empty.
     """
-    from store import schema  # alembic: 0.15 s that `check-config` and `verify` do not spend
+    from store import schema  # importing alembic takes 0.15 s, which `check-config` and `verify` save
 
     url = loaded.configuration.storage.url
     if not upgrade and url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///")):
-        why = "there is no database there: the first `carebell serve` makes it, a backup restores it"
+        why = "the database does not exist: the first `carebell serve` makes it, or restore it from a backup"
         raise ConfigurationStop(str(loaded.problem(("storage", "url"), why)))
     with contextlib.ExitStack() as on_fault:
         try:
@@ -117,7 +117,7 @@ def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: UpgradeReport = 
 
 
 def stop_for(fault: StoreFault) -> Stop:
-    """A database's fault as the command's end: 75 where trying again helps, 77 where the file is not ours, else 78."""
+    """A database fault as a Stop: 75 if trying again may help, 77 if the process may not use the file, else 78."""
     sentence = f"{fault} ({fault.code})"
     if fault.transient:
         return TransientStop(sentence)
@@ -125,7 +125,7 @@ def stop_for(fault: StoreFault) -> Stop:
 
 
 def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
-    """The gateway that the configuration names. ConfigurationStop where it lacks something."""
+    """The gateway that the configuration names. ConfigurationStop if a setting is missing."""
     try:
         return gateways.open_gateway(loaded, clock.now, sys.stdout)
     except ConfigurationError as error:
@@ -133,7 +133,7 @@ def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
 
 
 def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
-    """That gateway's webhooks. ConfigurationStop where a file that they need cannot be used."""
+    """The gateway's webhooks. ConfigurationStop if a file that they need cannot be used."""
     try:
         return gateways.open_webhooks(loaded)
     except ConfigurationError as error:

@@ -1,8 +1,8 @@
-"""How a node shares out the file descriptors that the system lets it open.
+"""How a node divides the file descriptors that the system lets it open.
 
-Every connection is a descriptor, and so is every file of the database and every request to the gateway. What the service itself
-needs is kept back first; what is left bounds the HL7 connections of all ports together, and half of that bounds one address. So
-whatever peers do, the dispatcher, the purge and `/health` find the descriptors they need.
+Every connection needs a descriptor, and so does every file of the database and every request to the gateway. The descriptors that
+the service itself needs are reserved first. The rest limits the HL7 connections of all ports together, and half of that limits one
+address. So whatever peers do, the dispatcher, the purge and `/health` have the descriptors that they need.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from listener.accepting import PER_TURN
 _FILES: Final = 48
 """Standard streams, log, event loop, watched folder, listening sockets; certificates and templates while they are read."""
 _DATABASE: Final = 48
-"""Fifteen connections (SQLAlchemy's pool of 5 and 10 above it) of three files each, as SQLite has them."""
+"""Fifteen connections (SQLAlchemy's pool of 5 plus 10) with three files each, as in SQLite."""
 _HTTP: Final = 200
 _GATEWAY: Final = 50
-"""Threads, each with a connection: 100 ms an answer makes 500 texts a second, more than any sender may send."""
+"""Threads, each with a connection. At 100 ms for each answer this is 500 texts a second, more than any sender may send."""
 _FEWEST: Final = 16
 """HL7 connections below which the service does not start."""
 _LARGEST: Final = 1_048_576
-"""What an unlimited process is taken to have: Linux's fs.nr_open unless somebody raised it."""
+"""The assumed limit of an unlimited process: Linux's default fs.nr_open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptors:
     """Attributes:
-    limit: what the process may open.
+    limit: how many the process may open.
     http: connections to the HTTP port. gateway: requests to the gateway at once.
     connections: HL7 connections, over all ports. per_source: of these from one address.
     """
@@ -58,9 +58,8 @@ def share_out(limit: int, listeners: int) -> Descriptors:
         ConfigurationStop: too few are left for HL7 connections.
     """
     http, gateway = min(_HTTP, limit // 8), min(_GATEWAY, limit // 16)
-    connections = (
-        limit - _FILES - _DATABASE - http - gateway - PER_TURN * (listeners + 2)
-    )  # newcomers; HTTP connects in two turns
+    # new connections; HTTP accepts in two turns
+    connections = limit - _FILES - _DATABASE - http - gateway - PER_TURN * (listeners + 2)
     if connections < _FEWEST:
         raise ConfigurationStop(
             f"this process may open {limit} files, which leaves no room for HL7 connections beside the database, the gateway"
@@ -72,25 +71,25 @@ def share_out(limit: int, listeners: int) -> Descriptors:
 
 
 def limit_at_most() -> int:
-    """What this process may raise its own limit to."""
+    """The highest limit that this process may set for itself."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _LARGEST if hard == resource.RLIM_INFINITY else hard
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to the hard one, which needs no privilege; the limit in force."""
+    """Raise the soft limit to the hard limit, which needs no privilege. Return the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limit_at_most()
     if soft != hard and (soft == resource.RLIM_INFINITY or soft < wanted):
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):  # a sandbox may forbid it: then what there is must do
+        except (OSError, ValueError):  # a sandbox may forbid it: then the present limit stays
             return _LARGEST if soft == resource.RLIM_INFINITY else soft
     return wanted
 
 
 def would_not_fit(loaded: Loaded) -> list[Problem]:
-    """What a service that is started with this process's limit would say of the configuration."""
+    """The problems that a service with this process's limit would report about the configuration."""
     listening = ports(loaded)
     try:
         return too_large(loaded, share_out(limit_at_most(), len(listening)))

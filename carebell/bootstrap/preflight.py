@@ -1,4 +1,4 @@
-"""What stands against starting with this configuration: every file, certificate and text is looked at before anything runs."""
+"""Check everything that could prevent a start with this configuration: every file, certificate and text, before anything runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def findings(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
 
 
 def require_sound(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
-    """The warnings; ConfigurationStop with every error, a line each."""
+    """The warnings. ConfigurationStop with every error, one line each."""
     noted = findings(loaded, at)
     errors = [str(finding.problem) for finding in noted if not finding.is_warning]
     if errors:
@@ -51,7 +51,7 @@ def require_sound(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
 
 
 def _about_contents(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFinding]:
-    """What only opening a file shows: a damaged key ring, TLS files that are none or do not belong together.
+    """Problems that only reading a file shows: a damaged key ring, TLS files that are invalid or do not belong together.
 
     Args:
         known: the keys whose files are known to be missing, unreadable or open to others.
@@ -73,17 +73,21 @@ def _about_contents(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFi
 
 
 def _about_gateway(loaded: Loaded, known: set[str]) -> Iterator[ConfigurationFinding]:
-    """A gateway whose files cannot be used, or that cannot tell us what patients answer."""
+    """Problems of the gateway: files that cannot be used, or no way to receive patients' replies."""
     section = loaded.configuration.gateway
     if not any(key.startswith("gateway.") for key in known):
         yield from (ConfigurationFinding(problem=problem) for problem in check_gateway(loaded))
     if section.is_live and section.public_url is None:
         keys = ("gateway", section.kind, "public_url")
-        yield warning(loaded, keys, "is missing: no STOP is heard, and every text's fate is asked for after an hour")
+        yield warning(
+            loaded,
+            keys,
+            "is missing: no STOP arrives, and the status of every text is asked for after an hour",
+        )
 
 
 def _shared_keys(loaded: Loaded, at: datetime) -> Iterator[ConfigurationFinding]:
-    """One key in two environments, on whichever ports: a test system could speak for production."""
+    """One key in two environments, on any ports: a test system could send messages for production."""
     trusts = [
         trust_of(name, environment, certificates_of(loaded, name, at)[0])
         for name, environment in loaded.configuration.environments.items()

@@ -1,10 +1,10 @@
-"""A changed configuration: put in force while everything runs, or refused in a line of the log.
+"""Put a changed configuration in force while everything runs, or refuse it with a line in the log.
 
-What counts at once: environments, certificates, texts, rules, and listeners: new ones open, changed ones follow, those that are
-gone drain and close. What does not (`carebell.bootstrap.active_config.waits_for_restart`) waits for a restart, and the log says
-so. A configuration that is refused, by itself or by an address that somebody else has, is tried again until it is taken or
-changed; it is logged once. Texts that are pending are planned again; where that fails (the database is away) the next change or
-SIGHUP makes up for it.
+These changes take effect at once: environments, certificates, texts, rules, and listeners (new ones open, changed ones are
+reconfigured, removed ones drain and close). Other changes (`carebell.bootstrap.active_config.waits_for_restart`) wait for a
+restart, and the log says so. If a configuration is refused, because of a problem in it or because another program has an address,
+it is tried again until it is accepted or changed; the refusal is logged once. Pending texts are planned again. If that fails
+because the database is not available, the next change or SIGHUP does it.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from store.engine import Store
 from store.vault import Vault
 
 READ_SECONDS: Final = 30.0
-"""For every certificate, TLS file and text of a configuration: some milliseconds each; a file server may not answer at all."""
+"""The longest time to read all files of a configuration. Each takes some milliseconds, but a file server may not answer at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedConfig:
-    """A sound configuration and everything that was read for it."""
+    """A valid configuration and everything that was read for it."""
 
     active: ActiveConfig
     contexts: TlsContexts
-    warnings: tuple[tuple[str, str], ...]  # (what is odd, where it stands)
+    warnings: tuple[tuple[str, str], ...]  # (the warning, its place)
 
 
 def prepare(loaded: Loaded, now: datetime) -> PreparedConfig:
-    """ConfigurationStop where it cannot be put in force. Blocking: reads every file that it names."""
+    """Read everything that the configuration needs. ConfigurationStop if it cannot be put in force. Blocking: reads files."""
     findings = preflight.require_sound(loaded, now)
     return PreparedConfig(
         active=activate(loaded, now),
@@ -58,13 +58,13 @@ def prepare(loaded: Loaded, now: datetime) -> PreparedConfig:
 
 
 class Reloader:
-    """One node's.
+    """The reloader of one node.
 
     Args:
-        started: what the service was started with.
-        present: what is in force now. put: puts something else in its place.
+        started: the configuration that the service was started with.
+        present: returns the configuration in force. put: replaces it.
         replans: whether this node plans pending texts again.
-        beat: tells the database what is in force here; runs in a thread.
+        beat: writes the configuration in force to the database; runs in a thread.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Reloader:
         self._beat = beat
         self._reader = BoundedThread("reload", READ_SECONDS)
         self._to_replan: set[str] = set()  # environments planned by an older configuration
-        self._refused: tuple[str, str] | None = None  # version and problem of what was refused last
+        self._refused: tuple[str, str] | None = None  # version and problem of the last refusal
         self._waiting: list[str] = []  # keys that wait for a restart, as logged
         self._warned: set[tuple[str, str]] = set()
 
     async def follow(self, watch: Watch) -> None:
-        """Until the watch is stopped."""
+        """Follow changes until the watch is stopped."""
         async for outcome in watch:
             if not isinstance(outcome, Loaded):
                 first = outcome.problems[0]
@@ -110,7 +110,7 @@ class Reloader:
                 continue
             try:
                 problem = await self.take(outcome, ending=lambda: watch.stopped)
-            except Exception as error:  # later changes, a renewed certificate say, must be heard all the same
+            except Exception as error:  # later changes, such as a renewed certificate, must still be noticed
                 self._journal.emit(InternalError(where="reload", trace=trace(error)))
                 continue
             if problem is None:
@@ -123,10 +123,10 @@ class Reloader:
                 self._refuse(problem=lines[0], problems=len(lines), file=None)
 
     async def take(self, loaded: Loaded, *, ending: Callable[[], bool] = lambda: False) -> str | None:
-        """Put a changed configuration in force and plan pending texts again; or the problems, a line each, that keep the old one.
+        """Put a changed configuration in force and plan pending texts again. If it is refused, return the problems, one line each.
 
         Args:
-            ending: whether the service ends: planning stops then.
+            ending: whether the service is ending; then planning stops.
         """
         now = self._clock.now()
         previous = self._present().loaded
@@ -151,12 +151,12 @@ class Reloader:
         try:
             await asyncio.to_thread(self._beat)
         except Exception as error:
-            self._journal.emit(InternalError(where="reload", trace=trace(error)))  # the next beat makes up for it
+            self._journal.emit(InternalError(where="reload", trace=trace(error)))  # the next beat does it
         await self._replan(active, changed=loaded.version != previous.version, ending=ending)
         return None
 
     def _log_findings(self, prepared: PreparedConfig, loaded: Loaded) -> None:
-        """What is odd and was not logged before, and what waits for a restart."""
+        """Log warnings that were not logged before, and changes that wait for a restart."""
         for why, place in prepared.warnings:
             if (why, place) not in self._warned:
                 self._journal.emit(ConfigurationWarning(problem=why, file=place))
@@ -180,7 +180,7 @@ class Reloader:
                 self._to_replan.discard(name)
 
     def _refuse(self, *, problem: str, problems: int, file: str | None) -> None:
-        """The old one stays in force. `file` None: `problem` names it."""
+        """Log the refusal; the old configuration stays in force. `file` None: `problem` names the file."""
         self._metrics.configuration_refused.inc()
         in_force = self._present().loaded.version
         self._journal.emit(ConfigurationRefused(problem=problem, problems=problems, file=file, configuration=in_force))

@@ -1,1 +1,1 @@
-"""A frame's way to its answer: listeners, handler, validate, process, unit_of_work, trust. Read `process` first."""
+"""From a frame to its answer: listeners, handler, validate, process, unit_of_work, trust. Read `process` first."""

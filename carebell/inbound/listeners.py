@@ -1,6 +1,6 @@
-"""The listeners of a configuration: which environments share a port, with which limits and TLS, and what is said of their peers.
+"""The listeners of a configuration: which environments share a port, with which limits and TLS, and how incidents are logged.
 
-`Listeners` opens, reconfigures and drains a node's.
+`Listeners` opens, reconfigures and drains the listeners of a node.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from listener.server import MllpServer
 from listener.tls import ClientCertificates, TlsSetupError, server_context
 
 _DRAIN: Final = timedelta(seconds=5)
-"""As long as a writer of ours waits for the database; with the HTTP port's 3 s after it the service ends within its 10 s."""
+"""As long as a writer waits for the database. With the HTTP port's 3 s after it the service ends within its 10 s."""
 
 _REFUSED: Final[dict[Kind, RefusedReason]] = {
     Kind.TLS_FAILED: "tls_failed",
@@ -82,7 +82,7 @@ _LOST: Final[dict[Kind, LostReason]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """One listening address and the environments that share it; the certificate tells them apart."""
+    """One listening address and the environments that share it. The certificate decides which one a message belongs to."""
 
     section: ListenerSection
     environments: tuple[str, ...]
@@ -93,7 +93,7 @@ class Port:
 
     @property
     def key(self) -> str:
-        """What it is known by across reloads: its address; with port 0 its environments too."""
+        """The key that identifies the port across reloads: its address; with port 0 also its environments."""
         return self.name if self.section.port else f"{self.name} {'+'.join(self.environments)}"
 
     @property
@@ -135,7 +135,7 @@ def make_server(
     tls: ssl.SSLContext | None = None,
     shared: ConnectionRegister[Connection] | None = None,
 ) -> MllpServer:
-    """A server for one port, not yet listening."""
+    """A server for one port. It does not listen yet."""
     return MllpServer(
         handler.handle,
         oversize=handler.too_long,
@@ -160,7 +160,7 @@ TlsContexts = Mapping[str, PortTls]
 
 
 def tls_contexts(loaded: Loaded, now: datetime) -> TlsContexts:
-    """Of every port. ConfigurationStop where files cannot be used. Blocking: reads them."""
+    """The TLS contexts of all ports. ConfigurationStop if files cannot be used. Blocking: reads the files."""
     return {
         port.key: PortTls(context=tls_context(loaded, port, now), mode=tls_mode(loaded, port, now))
         for port in ports(loaded)
@@ -168,7 +168,7 @@ def tls_contexts(loaded: Loaded, now: datetime) -> TlsContexts:
 
 
 def tls_context(loaded: Loaded, port: Port, now: datetime) -> ssl.SSLContext | None:
-    """The port's TLS; None: plain. ConfigurationStop where its files cannot be used."""
+    """The port's TLS context; None: no TLS. ConfigurationStop if its files cannot be used."""
     tls = port.section.tls
     if tls is None:
         return None
@@ -180,11 +180,12 @@ def tls_context(loaded: Loaded, port: Port, now: datetime) -> ssl.SSLContext | N
 
 
 def _clients(loaded: Loaded, port: Port, now: datetime) -> ClientCertificates | None:
-    """Whose client certificates TLS asks for: pinned `.cer` files where an environment authenticates by them, else `client_ca`."""
+    """The client certificates that TLS requires: pinned `.cer` files if an environment authenticates by them, otherwise
+    `client_ca`."""
     environments = [loaded.configuration.environments[name] for name in port.environments]
     pinned = [environment for environment in environments if environment.authentication == "mutual-tls"]
     if pinned:
-        # A switched-off environment's sender gets through the handshake, to be told that it is.
+        # The sender of a switched-off environment passes the handshake, so that an answer can say that it is switched off.
         senders = [*pinned, *_switched_off_beside(loaded, port)]
         signers = [read_signer(path, now)[1] for environment in senders for path in environment.certificates]
         anchors = tuple(signer.der for signer in signers if signer is not None)
@@ -192,7 +193,7 @@ def _clients(loaded: Loaded, port: Port, now: datetime) -> ClientCertificates | 
         if ca is not None:
             anchors += (ca.read_bytes(),)
         required = ca is not None or len(pinned) == len(environments)
-        # Dates are judged for each message, by our clock and with a code: TLS would only break the connection.
+        # Dates are checked for each message, by our clock, and answered with a code. TLS would only break the connection.
         return ClientCertificates(anchors=anchors, required=required, check_time=False)
     tls = port.section.tls
     if tls is None or tls.client_ca is None:
@@ -221,7 +222,7 @@ def _switched_off_beside(loaded: Loaded, port: Port) -> list[Environment]:
 
 
 def tls_mode(loaded: Loaded, port: Port, now: datetime) -> TlsMode:
-    """Whether the port's connections are encrypted, and whether clients are asked for a certificate."""
+    """Whether the port's connections are encrypted, and whether clients must show a certificate."""
     if port.section.tls is None:
         return "off"
     return "on" if _clients(loaded, port, now) is None else "mutual"
@@ -229,7 +230,7 @@ def tls_mode(loaded: Loaded, port: Port, now: datetime) -> TlsMode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """One open port. `number`: what it listens on, where the configuration says 0."""
+    """One open port. `number`: the real port number if the configuration says 0."""
 
     port: Port
     number: int
@@ -242,7 +243,7 @@ class Listener:
 
 
 class Listeners:
-    """A node's listeners: opened at the start, changed by a reload, drained at the end.
+    """The listeners of a node: opened at the start, changed by a reload, drained at the end.
 
     Args:
         shared: the connections of all listeners together.
@@ -275,7 +276,7 @@ class Listeners:
         return {listener.port.name: listener.server.statistics().open for listener in self._listening}
 
     async def open(self, loaded: Loaded, contexts: TlsContexts, handlers: Callable[[Port], MessageHandler]) -> None:
-        """Listen on every port. Stops with one sentence, which the log has too, where an address cannot be had.
+        """Listen on every port. If an address cannot be bound, raise Stop with one sentence, which is also logged.
 
         Args:
             handlers: makes a port's handler.
@@ -285,11 +286,11 @@ class Listeners:
             self._accept([await self._take(loaded, port, contexts)])
 
     async def change(self, loaded: Loaded, contexts: TlsContexts, put_in_force: Callable[[], None]) -> None:
-        """Take new addresses, put the configuration in force, accept there, and drain what is gone.
+        """Bind new addresses, put the configuration in force, accept on the new ports, and drain removed ports.
 
-        Limits, allow-lists and TLS of what stays count for new connections. A port whose environments are all switched off stays
-        open until the end, so that their senders hear why nothing is taken. Stops as `open`, with everything as it was, where
-        a new address cannot be had. A node without listeners only puts in force.
+        New limits, allow-lists and TLS of remaining ports apply to new connections. If all environments of a port are switched off,
+        the port stays open until the end, so that their senders get the reason. If a new address cannot be bound, it raises Stop as
+        `open` does and changes nothing. A node without listeners only puts the configuration in force.
         """
         if self._handlers is None:
             put_in_force()
@@ -318,7 +319,8 @@ class Listeners:
         await self._drain_leaving()
 
     async def close(self) -> None:
-        """Drain all at once: what is in flight is committed and answered, and who is stuck at one port costs the others nothing."""
+        """Drain all ports at once: messages in flight are committed and answered. A stuck peer on one port does not delay the
+        others."""
         self._leaving += self._listening
         self._listening = []
         await self._drain_leaving()
@@ -326,10 +328,10 @@ class Listeners:
     async def _take_all(
         self, loaded: Loaded, added: Sequence[Port], leaving: Sequence[Listener], contexts: TlsContexts
     ) -> list[Listener]:
-        """The addresses of all new ports, or Stop and none of them.
+        """Bind the addresses of all new ports; or raise Stop and bind none.
 
-        One that is leaving may hold the number of a new one (0.0.0.0:2575 becomes 127.0.0.1:2575): it gives its address up
-        before, and takes it again where the new one cannot be had.
+        A removed port may have the number of a new one (0.0.0.0:2575 becomes 127.0.0.1:2575). It releases its address first, and
+        binds it again if the new address cannot be bound.
         """
         numbers = {port.section.port for port in added}
         released = [listener for listener in leaving if listener.number in numbers]
@@ -391,13 +393,13 @@ class Listeners:
 
 
 async def _bind(server: MllpServer, loaded: Loaded, port: Port) -> int:
-    """Take the address; the port's number. Stops with one sentence where it cannot be had."""
+    """Bind the address and return the port's number. Raises Stop with one sentence if that fails."""
     host, number = port.address
     try:
         return await server.bind(host, number)
     except PermissionError:
         raise PermissionStop(
-            f"{port.name}: listening there is not permitted; ports below 1024 need a privilege"
+            f"{port.name}: listening on this port is not permitted; ports below 1024 need a privilege"
         ) from None
     except OSError as error:
         place = loaded.where(("environments", port.environments[0], "listener", "port"))
@@ -405,19 +407,19 @@ async def _bind(server: MllpServer, loaded: Loaded, port: Port) -> int:
 
 
 def why_not(error: OSError) -> str:
-    """Why a port cannot be had, with what to do about the usual cause."""
+    """Why a port cannot be bound, with advice for the usual cause."""
     if error.errno == errno.EADDRINUSE:
-        return "another program has it, perhaps a carebell that runs already; `ss -ltnp` names it"
+        return "another program uses it, perhaps a carebell that runs already; `ss -ltnp` names it"
     return str(error.strerror or error)
 
 
 def reporter(
     repeats: RepeatLimiter, metrics: Metrics, name: str, sole_environment: Callable[[], str | None]
 ) -> Callable[[Incident], None]:
-    """What a listener reports, counted each time and written to the log as often as the limiter lets it.
+    """A function for a listener's incidents: it counts each one, and logs as many as the limiter permits.
 
     Args:
-        sole_environment: the one environment that the port serves now; None where there are several.
+        sole_environment: the one environment that the port serves now; None if there are several.
     """
 
     def report(incident: Incident) -> None:
@@ -438,12 +440,12 @@ def _source(peer: Peer | None) -> str:
 
 
 def _thumbprint(peer: Peer | None) -> str | None:
-    """The first 8 characters, as the log shows them, of the certificate that the peer showed."""
+    """The first 8 characters of the thumbprint of the peer's certificate, as the log shows them."""
     return peer.thumbprint[:8] if peer is not None and peer.thumbprint is not None else None
 
 
 def event_of(incident: Incident, listener: str, environment: str | None) -> Event:
-    """The log's event for what a listener reports."""
+    """The log event for a listener's incident."""
     kind, text, trouble = incident.kind, incident.text or incident.kind.sentence, incident.error
     peer = incident.peer.address if incident.peer is not None else None
     if trouble is not None:

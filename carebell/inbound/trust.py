@@ -1,4 +1,4 @@
-"""Whom an environment trusts: its certificates as configured, and the validator of one listener's environments."""
+"""The configured certificates that an environment trusts, and the validator of one listener's environments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WARN_DAYS: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationFinding:
-    """Something about a configuration, at its place; a warning does not stop the service."""
+    """A problem in a configuration, with its place. A warning does not stop the service."""
 
     problem: Problem
     is_warning: bool = False
@@ -42,9 +42,9 @@ def warning(loaded: Loaded, keys: tuple[str | int, ...], why: str) -> Configurat
 def certificates_of(
     loaded: Loaded, name: str, at: datetime
 ) -> tuple[tuple[SigningCertificate, ...], list[ConfigurationFinding]]:
-    """An environment's usable certificates, and what is to be said about each.
+    """An environment's usable certificates, and the findings about each.
 
-    One that has expired, or whose validity has not begun, stays in the ring: its messages are refused with SIG06, which tells
+    A certificate that has expired, or is not valid yet, stays in the keyring: its messages are refused with SIG06, which tells
     the analyst more than an unknown certificate would.
     """
     usable: list[SigningCertificate] = []
@@ -67,7 +67,7 @@ def certificates_of(
 
 
 def read_signer(path: Path, at: datetime) -> tuple[Report, SigningCertificate | None]:
-    """An upload's report, and its certificate if nothing but its dates stands against it."""
+    """An upload's report, and its certificate unless something other than its dates is wrong."""
     report = read_upload(path, at)
     if report.certificate is None and report.not_before is not None and not _is_valid(report, at):
         return report, read_upload(path, report.not_before).certificate
@@ -86,7 +86,7 @@ def days_left(not_after: datetime, at: datetime) -> int:
 
 
 def switched_off(loaded: Loaded, at: datetime) -> dict[str, str]:
-    """Thumbprint -> environment, of every environment that is switched off; files that cannot be used are left out."""
+    """Thumbprint -> environment, for every environment that is switched off. Files that cannot be used are left out."""
     return {
         certificate.thumbprint: name
         for name, environment in loaded.configuration.environments.items()
@@ -96,9 +96,9 @@ def switched_off(loaded: Loaded, at: datetime) -> dict[str, str]:
 
 
 def message_validator(loaded: Loaded, names: Sequence[str], at: datetime) -> MessageValidator:
-    """The validator of one listener's environments. ConfigurationStop where a certificate cannot be used.
+    """The validator of one listener's environments. ConfigurationStop if a certificate cannot be used.
 
-    The certificates of switched-off environments are known to it, so that their senders hear what is the matter.
+    It also knows the certificates of switched-off environments, so that the answer to their senders can say so.
     """
     trusts, wrong = [], []
     for name in names:

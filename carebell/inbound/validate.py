@@ -1,6 +1,6 @@
-"""Everything about a frame up to the database: who signed it, and what it says. Touches nothing but its arguments.
+"""Verify and read a frame, before the database is used: who signed it, and what it says. It changes nothing.
 
-`carebell verify` is `MessageValidator.validate()` with a replay memory of its own.
+`carebell verify` uses `MessageValidator.validate()` with its own replay memory.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from parser.siu import Rules
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatedMessage:
-    """What is known of a frame before the database is asked.
+    """What is known about a frame before the database is used.
 
     Attributes:
         msh: for the answer; header bytes only.
-        environment: whose certificate signed it; None where that is not known.
+        environment: the environment of the certificate that signed it; None: not known.
         verified: None: refused before or by verification.
-        event: None: refused, or not to be acted on.
-        refused: the answer, where it is already certain.
+        event: None: the message is refused or cannot be processed.
+        refused: the answer, if it is already certain.
         thumbprint, digest: short prefixes for the log line.
-        authenticated: the sender is certain and the message fresh, whatever else is wrong: no stranger can cause it at will.
+        authenticated: the sender is certain and the message fresh, whatever else is wrong. So a stranger cannot cause it at will.
     """
 
     msh: Msh = field(repr=False)
@@ -46,7 +46,7 @@ class ValidatedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageValidator:
-    """Judges the frames of one listener.
+    """Validates the frames of one listener.
 
     Attributes:
         rules: environment -> how its messages are read.
@@ -62,7 +62,7 @@ class MessageValidator:
         return next(iter(self.rules)) if len(self.rules) == 1 else None
 
     def validate(self, content: bytes, received_at: datetime, peer_thumbprint: str | None = None) -> ValidatedMessage:
-        """Verify and read one frame's content. Never raises for anything a sender can send."""
+        """Verify and read one frame's content. It never raises, whatever a sender sends."""
         outcome = self.verifier.verify(content, received_at=received_at, peer_thumbprint=peer_thumbprint)
         if isinstance(outcome, Refusal):
             table = self._table(outcome.environment)

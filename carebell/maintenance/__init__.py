@@ -1,1 +1,1 @@
-"""What a node does by itself: retention, clock_guard, certificates, periodic tasks, health."""
+"""The tasks that a node does by itself: retention, clock_guard, certificates, periodic tasks, health."""

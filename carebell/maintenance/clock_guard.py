@@ -1,12 +1,12 @@
-"""What time forgetting goes by when the machine's clock jumps ahead: a key that is destroyed too early never comes back.
+"""The time that forgetting uses when the machine's clock jumps ahead. A key that is destroyed too early is lost for ever.
 
-The wall clock is compared with the monotonic one, and at the first look with the database server's, where there is one. If it is
-ahead of what they count, one of two things is true: it was set wrong, or it was set right (or the machine slept). Until that is
-known, forgetting goes on by the time that they count: what is due by that is forgotten on time. After `PATIENCE` the wall clock
-is believed. So a jump that is put right meanwhile destroys nothing, and one that stays delays no deadline by more than
-`PATIENCE`, which with a round's time is within the 15 minutes that are promised (docs/decisions/0011).
+The wall clock is compared with the monotonic clock, and at the first call with the database server's clock, if there is one. If
+the wall clock is ahead, it was either set wrong, or corrected (or the machine slept). For `PATIENCE` forgetting uses the time of
+the other clocks: what is due by that time is forgotten on time. After `PATIENCE` it uses the wall clock. So a wrong jump that is
+corrected in that time destroys nothing, and a right one delays no deadline by more than `PATIENCE`, which together with a round
+is within the promised 15 minutes (docs/decisions/0011).
 
-A clock that is put back is believed at once: forgetting later can be made good, forgetting earlier cannot.
+If the clock is set back, forgetting uses it at once: forgetting late can be made up for, forgetting early cannot.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from store.engine import Store
 
 PATIENCE: Final = timedelta(minutes=10)
 TOLERANCE: Final = timedelta(seconds=30)
-"""A correction as small as this forgets nothing that matters; time daemons step by less."""
+"""A correction of at most this size does no harm; time daemons step by less."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ClockGuard:
-    """One node's, asked once a round.
+    """The guard of one node, called once in each round.
 
     Attributes:
         seconds: a monotonic counter of the machine's seconds.
@@ -43,7 +43,7 @@ class ClockGuard:
     _since: float | None = field(default=None, init=False)  # the counter when the doubt began
 
     def time(self, wall: datetime) -> datetime:
-        """The time to forget by: `wall`, or an earlier one while it is in doubt."""
+        """The time for forgetting: `wall`, or an earlier time while `wall` is in doubt."""
         counted = self.seconds()
         if self._believed is None:
             self._believed = (min(wall, self.witness() or wall), counted)
@@ -70,7 +70,7 @@ class ClockGuard:
 
 
 def doubt_of(clock: Clock, store: Store, journal: Journal) -> ClockGuard | None:
-    """Of the machine's clock; a rehearsal's runs as it is told and is in no doubt."""
+    """The guard of the machine's clock; None for a rehearsal's clock, which is never doubted."""
     if not isinstance(clock, RealClock):
         return None
     return ClockGuard(seconds=time.monotonic, witness=store.server_time, journal=journal)

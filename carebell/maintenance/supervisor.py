@@ -1,8 +1,8 @@
-"""Background tasks that must not end: one that does is logged, counted, shown in `/health` and started again.
+"""Background tasks that must not end: if one ends, it is logged, counted, shown in `/health` and started again.
 
-A task says by `is_over` whether it was told to end; any other end, an exception, a return or a cancellation from elsewhere, is a
-fault of ours. It is started again after a second, then after twice as long each time, up to half a minute; a task that ran for a
-minute begins at one second again.
+`is_over` says whether a task was told to end. Any other end (an exception, a return, a cancellation from elsewhere) is a bug in
+Carebell. The task is started again after a second, then after twice as long each time, up to half a minute. After a task has run
+for a minute, the wait is one second again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(slots=True, kw_only=True)
 class BackgroundTask:
-    """One task; awaiting it is `ended()`.
+    """One task. Awaiting it is the same as `ended()`.
 
     Attributes:
         is_over: whether it was told to end.
@@ -44,7 +44,7 @@ class BackgroundTask:
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def ended(self) -> None:
-        """Wait for the end of a task that was told to end; one that waits to be started again is not started."""
+        """Wait for the end of a task that was told to end. If it waits to be started again, it is not started."""
         if self.task is None:
             return
         if not self.running:
@@ -109,11 +109,12 @@ class Supervisor:
 
 
 async def _outcome(work: Work) -> BaseException | None:
-    """How the work ended; None: it returned. A task of its own, so that who cancels the work does not cancel its keeper."""
+    """How the work ended; None: it returned. It runs as a task of its own, so that cancelling the work does not cancel the
+    supervisor."""
     task = asyncio.get_running_loop().create_task(work())
     try:
         await asyncio.wait({task})
-    except asyncio.CancelledError:  # the keeper itself is cancelled: the loop is closing
+    except asyncio.CancelledError:  # the supervisor itself is cancelled: the loop is closing
         task.cancel()
         await asyncio.wait({task})
         raise

@@ -1,1 +1,1 @@
-"""A due row's way to its outcome: dispatcher, send_policy, render, delivery, reconciliation, webhooks. Read `dispatcher` first."""
+"""From a due row to its outcome: dispatcher, send_policy, render, delivery, reconciliation, webhooks. Read `dispatcher` first."""

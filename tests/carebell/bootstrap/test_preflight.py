@@ -29,7 +29,7 @@ def test_a_gateway_with_all_it_needs_is_not_mentioned(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("url", "warned"), [("https://gateway.example/texts", True), ("http://127.0.0.1:9", False)])
 def test_a_live_gateway_that_cannot_tell_us_of_a_stop_is_a_warning(tmp_path: Path, url: str, warned: bool) -> None:
-    why = "is missing: no STOP is heard, and every text's fate is asked for after an hour"
+    why = "is missing: no STOP arrives, and the status of every text is asked for after an hour"
     assert about_gateway(tmp_path, url=url) == ([("gateway.http.public_url", why, True)] if warned else [])
 
 

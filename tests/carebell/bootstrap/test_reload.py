@@ -127,7 +127,7 @@ async def test_an_address_that_another_program_has_keeps_the_old_one_until_it_is
             await clinic.until(lambda: bool(clinic.events("configuration_refused")))
             assert clinic.service.loaded.version == version
             assert (await _ask(host, 2575, "1")).code == "AA"
-            assert "another program has it" in clinic.events("configuration_refused")[0]["problem"]
+            assert "another program uses it" in clinic.events("configuration_refused")[0]["problem"]
         await clinic.until(lambda: clinic.service.loaded.version != version)
         assert (await _ask(host, 2577, "2")).code == "AA"
         assert len(clinic.events("configuration_refused")) == 1

@@ -165,7 +165,7 @@ def test_a_port_in_use_is_one_sentence(carebell: Carebell, configuration: Path) 
         change(configuration, {"environments": {"production": {"listener": {"port": port}}}})
         ended = carebell("-c", configuration, "serve")
         assert (ended.code, ended.out) == (1, "")
-        assert f"cannot listen on 127.0.0.1:{port}: another program has it, perhaps a carebell that runs" in ended.err
+        assert f"cannot listen on 127.0.0.1:{port}: another program uses it, perhaps a carebell that runs" in ended.err
         assert "Traceback" not in ended.err
         change(configuration, {"environments": {"production": {"listener": {"port": 0}}}})
         change(configuration, {"http": {"enabled": True, "port": port}})
