@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import cast
 
 
 def main() -> None:
+    if "serve" in sys.argv[1:]:  # a reload that is asked for while the service is being loaded must not end it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from carebell.exits import CLOSED_PIPE
 
     try:

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +39,7 @@ from carebell.maintenance.health import NodeHealth
 from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
-from carebell.maintenance.supervisor import Supervisor
+from carebell.maintenance.supervisor import BackgroundTask, Supervisor
 from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.dispatcher import Dispatcher, recipient_of
 from carebell.outbound.in_flight import InFlight
@@ -75,6 +74,8 @@ from store.leases import Node
 from store.vault import Vault
 
 _NOTE_EVERY: Final = timedelta(days=1)
+_RELOAD_ENDS: Final = 1.0
+"""Seconds that a reload under way has when the service is told to end."""
 ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
 _HELD_AFTER_RESTORE: Final = (
     "the database looks like an old backup, or a new one in the place of one that this key has seen:"
@@ -118,9 +119,12 @@ class Service:
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str | None = None
     _failed: bool = False
+    _up: bool = False
+    _reload_asked: bool = False
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _watch: Watch | None = None
+    _following: BackgroundTask | None = None
 
     @property
     def runtime_config(self) -> RuntimeConfig:
@@ -177,8 +181,12 @@ class Service:
     async def stop(self) -> None:
         """Drain, answer, finish what is under way, close. A second call does nothing."""
         began = time.monotonic()
-        if self._watch is not None:
-            self._watch.stop()
+        if self._up:
+            self._up = False
+            await self._end_reload()
+            self.dispatcher.end()
+            # Together, since each may take its seconds: what is in flight at the ports, and texts that are being posted.
+            await asyncio.gather(self._listeners.close(), self._periodic.finish())
         await self._stack.aclose()
         self.journal.emit(ServiceStopped(reason=self._failure or "asked", seconds=round(time.monotonic() - began, 2)))
 
@@ -244,6 +252,7 @@ class Service:
         await self._start_listeners(in_flight)
         if self.reloads:
             self._start_watch(rotation)
+        self._up = True
 
     def _share_descriptors(self) -> Descriptors:
         """What this process may open, and what that leaves for connections, in words."""
@@ -404,13 +413,22 @@ class Service:
             store=self.store, vault=self.vault, clock=self.clock, journal=self.journal, metrics=self.metrics,
             replans="dispatcher" in self.roles, beat=self._beat,
         )  # fmt: skip
-        following = self._supervisor.start("reload", lambda: reloading.follow(watch), is_over=lambda: watch.stopped)
+        if self._reload_asked:
+            watch.reload()
+        self._following = self._supervisor.start(
+            "reload", lambda: reloading.follow(watch), is_over=lambda: watch.stopped
+        )
+        self._stack.push_async_callback(self._end_reload)
 
-        async def end() -> None:
-            watch.stop()
-            await following
-
-        self._stack.push_async_callback(end)
+    async def _end_reload(self) -> None:
+        """A reload under way has a moment to come to its end; a file server may never let it."""
+        following, watch = self._following, self._watch
+        if following is None or following.task is None or watch is None:
+            return
+        watch.stop()
+        await asyncio.wait({following.task}, timeout=_RELOAD_ENDS)
+        following.task.cancel()
+        await following
 
     def _put_in_force(self, force: ActiveConfig) -> None:
         if force.loaded.version != self.loaded.version:
@@ -420,20 +438,15 @@ class Service:
     # Asked from outside
 
     def reload(self) -> None:
-        """SIGHUP."""
+        """SIGHUP; before there is anything to reload it is done right after the start."""
+        self._reload_asked = True
         if self._watch is not None:
             self._watch.reload()
 
-    def take_signals(self) -> None:
-        """SIGTERM and SIGINT drain, SIGHUP reloads."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked, number)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
-
-    def _asked(self, number: signal.Signals) -> None:
-        connections = sum(self._listeners.connections().values())
-        self.journal.emit(ServiceStopping(signal=number.name, connections=connections))
+    def asked_to_end(self, signal_name: str) -> None:
+        """SIGTERM and SIGINT: drain, and end."""
+        connections = sum(self._listeners.connections().values()) if self._up else 0
+        self.journal.emit(ServiceStopping(signal=signal_name, connections=connections))
         self.end()
 
 

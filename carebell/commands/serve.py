@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from carebell.bootstrap.components import load
 from carebell.bootstrap.service import ROLES, Service
+from carebell.bootstrap.signals import ServeSignals
 from carebell.commands.output import iso, print_json, rows_alone
 from carebell.exits import OK, REFUSED, ConfigurationStop, PermissionStop, UsageStop
 from carebell.inbound.listeners import listening_ports
@@ -29,6 +30,8 @@ from scheduler.clock import AcceleratedClock, Clock, RealClock
 
 def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: float, as_json: bool = False) -> int:
     """Run until SIGTERM or SIGINT (0) or a failure (1)."""
+    signals = ServeSignals()
+    signals.install()
     loaded = load(config)
     chosen = _roles(roles)
     time = _clock(loaded, clock, speed)
@@ -42,24 +45,39 @@ def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: flo
             loaded=loaded, journal=journal, metrics=metrics, clock=time, roles=chosen, pace=Pace.at_speed(speed)
         )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_run(service, hooks, stdout if as_json else None))
+            return runner.run(_run(service, hooks, signals, stdout if as_json else None))
 
 
-async def _run(service: Service, hooks: Hooks, rows: TextIO | None) -> int:
+async def _run(service: Service, hooks: Hooks, signals: ServeSignals, rows: TextIO | None) -> int:
     asyncio.get_running_loop().set_exception_handler(hooks.loop_handler)
-    await service.start()
+    signals.attach(on_end=service.asked_to_end, on_reload=service.reload)
+    if not await _started(service):
+        return OK
     gc.collect()
     gc.freeze()  # objects made at the start live to the end; examining them in each collection took a tenth of each commit
-    service.take_signals()
     with contextlib.suppress(BrokenPipeError):  # nobody reads this output; the service runs nevertheless
         _announce(service) if rows is None else print_json(_announcement(service), rows)
     try:
         failure = await service.wait()
     finally:
+        signals.limit_end()
         await service.stop()
     if failure is not None:
         print(f"carebell: {failure}", file=sys.stderr)
     return OK if failure is None else REFUSED
+
+
+async def _started(service: Service) -> bool:
+    """Start; False: it was told to end before it had started, and nothing is left of it."""
+    start, end = asyncio.ensure_future(service.start()), asyncio.ensure_future(service.wait())
+    await asyncio.wait({start, end}, return_when=asyncio.FIRST_COMPLETED)
+    if start.done():
+        end.cancel()
+        await start  # or raises what stopped it
+        return True
+    start.cancel()
+    await asyncio.wait({start})
+    return False
 
 
 def _announce(service: Service) -> None:
