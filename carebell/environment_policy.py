@@ -1,6 +1,6 @@
-"""What one environment's configuration means to the code: built once per load and never changed.
+"""One environment's configuration in the form that the code uses. It is built once for each load and never changed.
 
-`carebell.inbound.process` and `carebell.outbound.dispatcher` are given policies; nothing behind them reads the configuration.
+`carebell.inbound.process` and `carebell.outbound.dispatcher` get policies; the code that they call does not read the configuration.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from scheduler.sms import PlannedRow, Reason
 class EnvironmentPolicy:
     """Attributes:
     environment: its section of the configuration.
-    rules: how its messages are read. answers: what its failures are answered.
-    planning: what the planner follows. numbers: who may be texted. templates: its texts.
+    rules: how its messages are read. answers: the answer to each failure.
+    planning: the planner's settings. numbers: who may be texted. templates: its texts.
     config_version: of the configuration that it was built from.
     """
 
@@ -51,7 +51,7 @@ class EnvironmentPolicy:
 
     @property
     def remembers_for(self) -> timedelta:
-        """How long a message could still be replayed: the freshness window and both clocks' difference."""
+        """How long a message could still be replayed: the freshness window plus the allowed clock difference."""
         return self.environment.freshness.max_age + self.environment.freshness.max_ahead
 
     def reused(self) -> Answer:
@@ -59,14 +59,14 @@ class EnvironmentPolicy:
         return self.answers.answer("SIG10", text="MSH-10 was used before, for another message")
 
     def blocked(self, appointment: Appointment) -> Reason | None:
-        """Why this patient cannot be texted whatever the time; None: can be. Opt-outs and caps are asked by the claim."""
+        """Why this patient cannot be texted at any time; None: the patient can be. The claim checks opt-outs and caps."""
         if appointment.deceased:
             return Reason.DECEASED
         allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
         return allowed if isinstance(allowed, Reason) else None
 
     def replan(self, appointment: Appointment, history: Sequence[PlannedRow], now: datetime) -> Replanned:
-        """The appointment's texts as seen at `now`, UTC, by this configuration.
+        """Plan the appointment's texts at `now`, UTC, with this configuration.
 
         Args:
             history: the appointment's outbox rows.
@@ -74,18 +74,18 @@ class EnvironmentPolicy:
         return replan(appointment, self.planning, history, now, self.blocked(appointment))
 
     def recipient(self, appointment: Appointment) -> PhoneNumber | None:
-        """Whose number a text really goes to; of one that cannot be texted, the patient's, where it is known."""
+        """The number that a text is really sent to. If the patient cannot be texted: the patient's number, if it is known."""
         allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
         return appointment.phone if isinstance(allowed, Reason) else allowed.to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig:
-    """What one load of the configuration means: swapped as a whole when it changes.
+    """The policies of one load of the configuration. A changed configuration replaces the whole object.
 
     Attributes:
         policies: of the enabled environments.
-        rates: sender -> SMS segments a second, where configured.
+        rates: sender -> SMS segments a second, if configured.
     """
 
     policies: Mapping[str, EnvironmentPolicy]
@@ -95,7 +95,7 @@ class RuntimeConfig:
 
 
 def runtime_config(loaded: Loaded) -> RuntimeConfig:
-    """Everything that inbound and outbound need of a configuration."""
+    """Everything that inbound and outbound need from a configuration."""
     configuration = loaded.configuration
     return RuntimeConfig(
         policies={

@@ -1,6 +1,6 @@
-"""The four signature algorithms of profile 1 and the keys they go with (signing profile, section 4; RFC 7518, RFC 8037).
+"""The four signature algorithms of profile 1 and the keys that they use (signing profile, section 4; RFC 7518, RFC 8037).
 
-A name that is not in `ALGORITHMS` does not exist: no `none`, no HMAC, no SHA-1, and names are case-sensitive.
+A name that is not in `ALGORITHMS` is refused: there is no `none`, no HMAC, no SHA-1, and names are case-sensitive.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Algorithm:
     """One value of `alg`.
 
     Attributes:
-        verify: raises InvalidSignature or ValueError unless the signature is the key's over the data.
-        sign: the signature as the profile carries it.
+        verify: raises InvalidSignature or ValueError unless the key made this signature over the data.
+        sign: returns the signature in the profile's form.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Algorithm:
 
 
 def algorithms_for(key: PublicKey) -> tuple[str, ...]:
-    """The names that go with a key, the one to recommend first; empty: none of the profile."""
+    """The names of the algorithms for a key, the recommended one first; empty: the profile has none."""
     if isinstance(key, rsa.RSAPublicKey):
         return ("RS256", "PS256")
     if isinstance(key, ec.EllipticCurvePublicKey):
@@ -48,7 +48,7 @@ def algorithms_for(key: PublicKey) -> tuple[str, ...]:
 
 
 def verify_signature(name: str, key: PublicKey, signature: bytes, data: bytes) -> bool:
-    """Whether the signature is the key's over the data. `name` must be one of `algorithms_for(key)`."""
+    """Whether the key made this signature over the data. `name` must be one of `algorithms_for(key)`."""
     try:
         ALGORITHMS[name].verify(key, signature, data)
     except (InvalidSignature, ValueError):
@@ -77,7 +77,7 @@ def _sign_ps256(key: PrivateKey, data: bytes) -> bytes:
 
 
 def _verify_es256(key: PublicKey, signature: bytes, data: bytes) -> None:
-    """R||S of 64 bytes (RFC 7518, section 3.4), which is not the DER that openssl and Java write."""
+    """Verify R||S of 64 bytes (RFC 7518, section 3.4). openssl and Java write DER instead."""
     assert isinstance(key, ec.EllipticCurvePublicKey)
     if len(signature) != 2 * _P256_BYTES:
         raise InvalidSignature

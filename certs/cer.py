@@ -1,11 +1,11 @@
 """Read an uploaded `.cer`, or say in plain words why it is refused (signing.md section 5).
 
-The upload is the trust: whoever may put this file here decides whose signature counts. So nothing is fetched and no
-chain, CRL or OCSP is looked at; instead the file must be exactly one certificate, in Base64, spelled canonically, with a
-key that a profile-1 algorithm can use. `load_pem_x509_certificate` alone is not enough: it reads the first certificate
-of a bundle, skips a private key beside it, and judges neither dates nor keys.
+Carebell trusts a certificate because an administrator uploaded it. So nothing is fetched, and no chain, CRL or OCSP is
+checked. The file must be exactly one certificate, in canonical Base64, with a key that a profile-1 algorithm can use.
+`load_pem_x509_certificate` is not enough: it reads the first certificate of a bundle, ignores a private key beside it, and
+checks neither dates nor keys.
 
-Work is bounded: at most 64 KiB are read, and one certificate is judged. Its way out of the file is `certs.unwrap`.
+The work is limited: at most 64 KiB are read, and one certificate is checked. `certs.unwrap` takes it out of the file.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _WEAK_SIGNATURES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The verdict on one upload, and what an administrator wants to see of it.
+    """The verdict on one upload, and the facts that an administrator needs.
 
-    Everything about the certificate is empty where no single certificate could be read.
+    All facts about the certificate are empty if no single certificate could be read.
 
     Attributes:
         reason: one or two plain sentences; None when accepted.
@@ -64,8 +64,7 @@ class Report:
         algorithms: what profile 1 allows this key; only when accepted.
         header: the JWS header to paste, for the first of `algorithms`; only when accepted.
         certificate: for a keyring; set only when accepted.
-        parsed: also set when the dates alone spoke against it, so that a registered certificate that has expired
-            since can still be named in an answer (SIG06).
+        parsed: also set if only the dates are wrong, so that an answer (SIG06) can name a registered certificate that has expired.
     """
 
     verdict: Literal["accept", "refuse"]
@@ -83,7 +82,7 @@ class Report:
 
 
 def read_upload(path: Path, at: datetime) -> Report:
-    """`inspect` for a file, whose size is checked before anything is read; an unreadable file is a refusal too."""
+    """`inspect` for a file. Its size is checked before it is read. An unreadable file is refused too."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a FIFO or a device would block or never end
@@ -93,7 +92,7 @@ def read_upload(path: Path, at: datetime) -> Report:
         with path.open("rb") as file:
             return inspect(file.read(MAX_BYTES + 1), at)
     except FileNotFoundError:
-        return _refusal(UploadError("UNREADABLE", why="there is none by this name"))
+        return _refusal(UploadError("UNREADABLE", why="there is no such file"))
     except PermissionError:
         return _refusal(UploadError("UNREADABLE", why="this account may not open it"))
     except OSError as error:
@@ -110,7 +109,7 @@ def inspect(data: bytes, at: datetime) -> Report:
         return _refusal(refused)
     facts = Report(verdict="refuse", code="DAMAGED", reason=REASONS["DAMAGED"])
     try:
-        # Odd but harmless encodings (a serial number of 0) make the library warn; the rules here decide, not those.
+        # The library warns of odd but harmless encodings (a serial number of 0); only the rules here decide.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             certificate = x509.load_der_x509_certificate(der)
@@ -119,7 +118,7 @@ def inspect(data: bytes, at: datetime) -> Report:
             signer = SigningCertificate.of(certificate)
     except UploadError as refused:
         return replace(facts, code=refused.code, reason=refused.reason)
-    except Exception:  # the library raises many kinds for a damaged certificate; each means the same to the reader
+    except Exception:  # the library raises many kinds of errors for a damaged certificate; all mean the same
         return facts
     try:
         _check_dates(facts, at)
@@ -155,7 +154,7 @@ def _facts(certificate: x509.Certificate, der: bytes) -> Report:
 
 
 def _judge(certificate: x509.Certificate, der: bytes) -> tuple[str, ...]:
-    """Everything but the dates. Returns the notices."""
+    """Check everything but the dates. Returns the notices."""
     parts = certificate_parts(der)
     if parts is None or parts[0] != parts[1]:  # RFC 5280 4.1.1.2: both algorithm fields MUST be the same
         raise UploadError("DAMAGED")

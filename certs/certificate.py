@@ -1,7 +1,7 @@
 """A certificate whose key can sign profile-1 messages, parsed once (signing profile, section 4).
 
-Made of uploads that `certs.cer` has judged. Not verified here: who issued it, whether it is valid at some moment, what its key
-may do; verification asks validity at receipt. So a keyring can hold a certificate that has expired since, and say so.
+It is made from uploads that `certs.cer` has checked. Not verified here: who issued it, whether it is valid at some moment, what its
+key may do. Validity is checked when a message is received, so a keyring can hold an expired certificate and name it in a refusal.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class SigningCertificate:
         thumbprint: x5t#S256: Base64url of SHA-256 of `der`, 43 characters.
         subject: RFC 4514, for people and terminals.
         not_before, not_after: UTC, both inclusive.
-        key_digest: SHA-256 of the SubjectPublicKeyInfo: the same key in two certificates has the same.
-        algorithms: values of `alg` that go with the key, the recommended one first.
+        key_digest: SHA-256 of the SubjectPublicKeyInfo; equal in two certificates with the same key.
+        algorithms: values of `alg` for the key, the recommended one first.
     """
 
     der: bytes = field(repr=False)
@@ -44,12 +44,12 @@ class SigningCertificate:
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> SigningCertificate:
-        """ValueError: its key is not RSA, P-256 or Ed25519."""
+        """Parse a certificate. ValueError if its key is not RSA, P-256 or Ed25519."""
         key = certificate.public_key()
         if not isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey)) or not (
             algorithms := algorithms_for(key)
         ):
-            raise ValueError("a key that no algorithm of profile 1 goes with")
+            raise ValueError("a key that no algorithm of profile 1 uses")
         data = certificate.public_bytes(Encoding.DER)
         return cls(
             der=data,

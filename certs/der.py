@@ -26,7 +26,7 @@ _PFX_VERSION = b"\x03"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """One tag-length-value; `content` is cut short where the data ends early."""
+    """One tag-length-value. `content` is shorter if the data ends early."""
 
     tag: int
     content: bytes
@@ -35,7 +35,7 @@ class Element:
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """The elements standing side by side in `data`; stops at the first that has no readable header."""
+    """The consecutive elements in `data`; stops at the first without a readable header."""
     at = 0
     while at + 2 <= len(data):
         first, start, length = data[at + 1], at + 2, len(data)

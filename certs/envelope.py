@@ -4,7 +4,7 @@ Pure. The sender's rule is "sign last, with raw bytes, nothing after it"; ours i
 the bytes which are parsed are the same object. Nothing here knows a key: a signature that splits off well may still be
 anybody's.
 
-    canonical(content)            one line end, CR, and none at the very end
+    canonical(content)            one line end, CR, and none at the end
     split(content)             -> Signed | Unsigned | Fault
     read_header(Signed.header) -> Header | Fault
 """
@@ -23,13 +23,14 @@ TYP: Final = "hl7v2-sig"
 _REQUIRED: Final = frozenset({"alg", "typ", "x5t#S256"})
 _ALLOWED: Final = _REQUIRED | {"kid"}
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/***")  # what is not Base64url becomes what no Base64 has
+# characters outside Base64url become a character that Base64 never has
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/***")
 _DIAGNOSIS: Final = re.compile(rb"([0-9]{1,9})\^([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Why the envelope is not acceptable: a code of the profile's table, ERR-3 and a sentence without content."""
+    """Why the envelope is refused: a code of the profile's table, ERR-3 and a sentence without message content."""
 
     code: str
     err3: str
@@ -38,7 +39,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """ZSG-3: what the sender says it signed. Unauthenticated: good for a hint, never for a decision.
+    """ZSG-3: what the sender says it signed. It is not authenticated, so it gives a hint and never decides.
 
     Attributes:
         length: of the signed bytes.
@@ -55,8 +56,8 @@ class Signed:
 
     Attributes:
         payload: P, from `MSH` through the CR before ZSG.
-        preamble: there are bytes before `MSH`; they are not in P.
-        header: BASE64URL(header), as it goes into the signing input.
+        preamble: whether there are bytes before `MSH`; they are not in P.
+        header: BASE64URL(header), as used in the signing input.
         signature: decoded; its length is not checked.
     """
 
@@ -69,7 +70,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsigned:
-    """No ZSG. `payload` is what P would be, had it been signed."""
+    """There is no ZSG. `payload` is what P would be if the message were signed."""
 
     payload: bytes = field(repr=False)
     preamble: bool
@@ -77,7 +78,7 @@ class Unsigned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """An acceptable JOSE header. Whether `alg` is one of ours is asked later, with the certificate at hand.
+    """An acceptable JOSE header. Whether the certificate permits `alg` is checked later.
 
     Attributes:
         alg: as written; case matters.
@@ -89,7 +90,7 @@ class Header:
 
 
 def canonical(content: bytes) -> bytes:
-    """One line end, CR, whatever the transport made of it, and none at the very end. A lone LF among CRs stays data.
+    """The content with CR as the only line end, whatever the transport changed, and none at the end. A lone LF among CRs is data.
 
     "Turn every LF into CR" would let free text become segments inside a validly signed message.
     """
@@ -102,7 +103,7 @@ def canonical(content: bytes) -> bytes:
 
 
 def split(content: bytes) -> Signed | Unsigned | Fault:
-    """Part a frame's content into P and its signature. Never raises."""
+    """Split a frame's content into P and its signature. Never raises."""
     body = canonical(content)
     start = body.find(b"MSH")
     if start < 0:
@@ -110,10 +111,10 @@ def split(content: bytes) -> Signed | Unsigned | Fault:
     at = body.find(b"\rZSG|")
     if at < 0:
         if body.startswith(b"ZSG|") or body.endswith(b"\rZSG") or b"\rZSG\r" in body:
-            return _malformed("ZSG is empty, or stands before MSH")
+            return _malformed("ZSG is empty, or is before MSH")
         return Unsigned(payload=body[start:] + b"\r", preamble=start > 0)
     if start > at:
-        return _malformed("ZSG stands before MSH")
+        return _malformed("ZSG is before MSH")
     if body.find(b"\r", at + 1) >= 0:
         twice = body.find(b"\rZSG|", at + 1) >= 0
         return _malformed("two ZSG segments" if twice else "ZSG is not the last segment")
@@ -142,7 +143,7 @@ def split(content: bytes) -> Signed | Unsigned | Fault:
     )
 
 
-# Senders repeat one header for years; 256 of at most 4 KB bound what a hostile one can make us keep.
+# Senders repeat one header for years. A cache of 256 headers of at most 4 KB limits what a hostile sender can make us store.
 @lru_cache(maxsize=256)
 def read_header(encoded: bytes) -> Header | Fault:
     """Decode and check a JOSE header against section 3. Never raises."""
@@ -184,9 +185,9 @@ def encode_base64url(raw: bytes) -> bytes:
 
 
 def decode_base64url(text: bytes) -> bytes | None:
-    """The bytes, or None unless `text` is exactly how we would write them.
+    """The decoded bytes; None unless `text` is their canonical encoding.
 
-    Padding, other alphabets, white space and non-zero spare bits would give one signature several spellings.
+    With padding, other alphabets, white space or non-zero spare bits one signature would have several spellings.
     """
     try:
         raw = binascii.a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True)
@@ -196,7 +197,7 @@ def decode_base64url(text: bytes) -> bytes | None:
 
 
 class _TwiceError(Exception):
-    """A name stands twice in a JSON object."""
+    """A name occurs twice in a JSON object."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ UNUSED_AFTER: Final = timedelta(days=14)
 
 
 def expiry_warnings(not_after: datetime, *, since: datetime | None, now: datetime) -> tuple[int, ...]:
-    """The days of `WARN_DAYS` whose moment came after `since` and not after `now`, the most urgent last.
+    """The days of `WARN_DAYS` that were reached after `since` and not after `now`, the most urgent last.
 
-    Empty once it has expired: SIG06 says so with every message.
+    Empty once the certificate has expired: then SIG06 reports it with every message.
 
     Args:
-        since: when this was last asked for the certificate; None: never, so all that have come are due.
+        since: when this was last called for the certificate; None: never, so all days reached so far are due.
     """
     if now > not_after:
         return ()
@@ -29,11 +29,11 @@ def expiry_warnings(not_after: datetime, *, since: datetime | None, now: datetim
 
 
 def unused_for(last_used: datetime | None, *, active_since: datetime, now: datetime) -> timedelta | None:
-    """How long an active certificate has signed nothing, once that is 14 days; None: not so long.
+    """How long an active certificate has signed nothing, if that is at least 14 days; otherwise None.
 
     Args:
         last_used: `received_at` of the newest message it signed; None: it never signed one.
-        active_since: when it became active here; an older use does not count against it.
+        active_since: when it became active here; the time before does not count.
     """
     idle = now - max(active_since, last_used or active_since)
     return idle if idle >= UNUSED_AFTER else None

@@ -22,16 +22,16 @@ Authentication: TypeAlias = Literal["signature", "mutual-tls"]
 
 
 class State(enum.Enum):
-    """Where a certificate is in its rotation. Only an active one counts; the others are kept to say why not."""
+    """The state of a certificate in its rotation. Only an active one is accepted; the others are kept to explain a refusal."""
 
     PENDING = "pending"  # uploaded for later
     ACTIVE = "active"
-    RETIRED = "retired"  # never again
+    RETIRED = "retired"  # never accepted again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A certificate in an environment. That it is not expired is not asked here: validity is judged at receipt."""
+    """A certificate in an environment. It may have expired: validity is checked when a message is received."""
 
     certificate: SigningCertificate
     state: State = State.ACTIVE
@@ -39,7 +39,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """What P's own header must say, compared byte for byte with first components (as UTF-8) after the signature.
+    """The required header fields of P. After the signature they are compared byte for byte (first components, UTF-8).
 
     Attributes:
         facilities: allowed MSH-4.
@@ -56,7 +56,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """How far MSH-7 may be from the moment of receipt, both limits included."""
+    """How far MSH-7 may be from the time of receipt, both limits included."""
 
     max_age: timedelta = timedelta(days=7)
     max_ahead: timedelta = timedelta(minutes=5)
@@ -64,7 +64,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """One environment as verification sees it.
+    """One environment as verification uses it.
 
     Attributes:
         environment: its name.
@@ -72,7 +72,7 @@ class Trust:
         zone: of an MSH-7 without offset.
         authentication: signature: every message carries ZSG. mutual-tls: the connection's client certificate is one of
             the active ones, ZSG is optional.
-        certificates: all that were ever registered and should still be named, in any state.
+        certificates: all registered certificates that refusals should still name, in any state.
     """
 
     environment: str
@@ -85,7 +85,7 @@ class Trust:
 
 
 class KeyringError(ValueError):
-    """Trusts that contradict each other; the text names the environments and what to do."""
+    """The trusts contradict each other. The text names the environments and says what to do."""
 
 
 class Keyring:
@@ -97,10 +97,10 @@ class Keyring:
         """Index the trusts by thumbprint.
 
         Args:
-            switched_off: thumbprint -> environment, of environments that take no messages: kept to say so.
+            switched_off: thumbprint -> environment, for environments that take no messages, so that a refusal can say so.
 
         Raises:
-            KeyringError: an environment stands twice, a certificate stands twice in one, or one key stands in two.
+            KeyringError: an environment is given twice, a certificate is twice in one, or one key is in two.
         """
         self._trusts = tuple(trusts)
         self._switched_off = dict(switched_off or {})
@@ -109,7 +109,7 @@ class Keyring:
         owners: dict[bytes, str] = {}
         for trust in self._trusts:
             if trust.environment in names:
-                raise KeyringError(f"environment {trust.environment} stands twice")
+                raise KeyringError(f"environment {trust.environment} is given twice")
             names.add(trust.environment)
             for held in trust.certificates:
                 self._add(trust, held, owners)
@@ -119,20 +119,20 @@ class Keyring:
         owner = owners.setdefault(certificate.key_digest, trust.environment)
         if owner != trust.environment:
             raise KeyringError(
-                f"the same key stands in {owner} and {trust.environment} (certificate {certificate.thumbprint[:8]}):"
+                f"the same key is in {owner} and {trust.environment} (certificate {certificate.thumbprint[:8]}):"
                 " each environment needs a key of its own"
             )
         if certificate.thumbprint in self._by_thumbprint:
-            raise KeyringError(f"certificate {certificate.thumbprint[:8]} stands twice in {trust.environment}")
+            raise KeyringError(f"certificate {certificate.thumbprint[:8]} is twice in {trust.environment}")
         self._by_thumbprint[certificate.thumbprint] = (trust, held)
 
     def __iter__(self) -> Iterator[Trust]:
         return iter(self._trusts)
 
     def find(self, thumbprint: str) -> tuple[Trust, Held] | None:
-        """The certificate of that x5t#S256, in whatever state, and its environment; None: nobody uploaded it."""
+        """The certificate with that x5t#S256, in any state, and its environment; None: nobody uploaded it."""
         return self._by_thumbprint.get(thumbprint)
 
     def switched_off(self, thumbprint: str) -> str | None:
-        """The switched-off environment that a certificate belongs to, where it belongs to no other."""
+        """The switched-off environment of a certificate, if the certificate belongs to no other environment."""
         return None if thumbprint in self._by_thumbprint else self._switched_off.get(thumbprint)

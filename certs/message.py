@@ -1,8 +1,8 @@
-"""What verification hands on: a message whose bytes are known to be the sender's, or the reason why not.
+"""The results of verification: a message whose bytes are certainly the sender's, or the reason why it is refused.
 
-`VerifiedMessage` is what the service reads. It is made by `certs.verify` alone (a test holds that), so bytes that nobody
-vouched for cannot reach the database by mistake. A rehearsal that stores and sends nothing reads an `UnverifiedMessage`, which
-is another type and is accepted nowhere else.
+The service reads only a `VerifiedMessage`. Only `certs.verify` makes one (a test checks this), so bytes that were not verified
+cannot reach the database by mistake. A rehearsal, which stores and sends nothing, reads an `UnverifiedMessage`. This is
+another type, and nothing else accepts it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 class Msh:
     """The header fields that verification and answers need, as raw bytes of the first segment.
 
-    Read before anything is verified, so that even a refusal can name the message it refuses. Everything is empty
-    where the field is absent. `separators` is MSH-1 and MSH-2 together, `b"|^~\\\\&"` in all but odd messages.
+    They are read before anything is verified, so that a refusal can name the message. A missing field is empty.
+    `separators` is MSH-1 and MSH-2 together, `b"|^~\\\\&"` in all but odd messages.
     """
 
     separators: bytes = b"|^~\\&"
@@ -36,7 +36,7 @@ class Msh:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadableMessage:
-    """P of signing.md section 2: what the parser reads of either kind of message. Never made itself.
+    """P of signing.md section 2: the base of both kinds of message that the parser reads. It is never instantiated.
 
     Attributes:
         payload: P: canonical bytes from `MSH` through the CR before ZSG.
@@ -84,7 +84,7 @@ class Refusal:
         code: stable: SIG01..SIG11, DISABLED, TYPE, or a code of config/answers.yaml (NOHL7, BATCH, VERSION, ...).
         err3: HL7 table 0357 code, as in the tables of signing.md.
         text: one short sentence for MSA-3 and the log; printable ASCII, no message content but MSH-4, 5, 6, 11.
-        environment: known once the certificate is; None before.
+        environment: known once the certificate is known; None before.
         thumbprint: first 8 characters of the named certificate's thumbprint, when the header could be read.
         digest: first 16 hex digits of SHA-256 over the frame's content, to find it in the sender's log.
         authenticated: the sender is certain and the message fresh; what was wrong came after that.

@@ -19,7 +19,7 @@ Reuse: TypeAlias = Literal["refuse", "warn"]
 
 
 class ReplayKey(NamedTuple):
-    """Who sent which message: the environment, and MSH-3, MSH-4, MSH-10 with their bytes as Latin-1 text (one to one)."""
+    """Identifies a message: the environment, and MSH-3, MSH-4, MSH-10 with their bytes as Latin-1 text (one to one)."""
 
     environment: str
     msh3: str
@@ -35,7 +35,7 @@ class ReplayKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record(Generic[A]):
-    """What is remembered under a key: SHA-256 of P, and the answer that was given."""
+    """The memory of a message: SHA-256 of P, and the answer that was given."""
 
     digest: bytes
     answer: A
@@ -43,10 +43,10 @@ class Record(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """To be processed.
+    """A message to be processed.
 
     Attributes:
-        reused: the control id stood on another message before, which configuration lets through: log it.
+        reused: the control id was used for another message before, and the configuration permits this: log it.
     """
 
     reused: bool = False
@@ -65,7 +65,7 @@ class Reused:
 
 
 def decide(remembered: Collection[Record[A]], digest: bytes, reuse: Reuse) -> Fresh | Repeat[A] | Reused:
-    """What to do with a message, given everything that is remembered under its key.
+    """Decide what to do with a message, given all records under its key.
 
     Args:
         digest: SHA-256 of P.
@@ -86,7 +86,7 @@ class ReplayMemory(Generic[A]):
         self._records: dict[ReplayKey, list[Record[A]]] = {}
 
     def look(self, message: VerifiedMessage, *, reuse: Reuse) -> Fresh | Repeat[A] | Reused:
-        """What to do with `message`; remembers nothing."""
+        """Decide what to do with `message`, without remembering it."""
         return decide(self._records.get(ReplayKey.of(message), ()), message.digest, reuse)
 
     def keep(self, message: VerifiedMessage, answer: A) -> None:

@@ -15,7 +15,7 @@ from certs.der import CONTEXT_0, elements
 
 
 def is_damaged(certificate: x509.Certificate) -> bool:
-    """Whether a certificate claims, or once claimed, to have signed itself, and its bytes are not those it signed.
+    """Whether a certificate is or was self-signed, and its bytes are not the signed bytes.
 
     Args:
         certificate: with a key of profile 1.
@@ -26,7 +26,7 @@ def is_damaged(certificate: x509.Certificate) -> bool:
 
 
 def _was_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether its own signature is right once its two different names are the same again."""
+    """Whether its own signature is right after its two different names are made equal."""
     whole = certificate.tbs_certificate_bytes
     content = next(elements(whole)).content
     parts = [element.raw for element in elements(content)]
@@ -44,7 +44,7 @@ def _was_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def _signs(certificate: x509.Certificate, signed: bytes) -> bool:
-    """Whether the certificate's signature is its own key's over these bytes."""
+    """Whether the certificate's own key made its signature over these bytes."""
     key, how = certificate.public_key(), certificate.signature_algorithm_parameters
     try:
         if isinstance(key, rsa.RSAPublicKey) and isinstance(how, padding.PKCS1v15 | padding.PSS):

@@ -1,4 +1,4 @@
-"""Reading without verification, for rehearsals alone: what comes of it has a type that nothing but a rehearsal takes."""
+"""Read a message without verification, for rehearsals only. The result has a type that only rehearsals accept."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From the bytes of an upload to the DER of its one certificate, or the reason why not (signing.md section 5); pure.
+"""Get the DER of the one certificate from the bytes of an upload, or the reason for a refusal (signing.md section 5); pure.
 
-Administrators export what their tool offers, so the forms are told apart before anything is parsed: text or binary, PEM
-or bare Base64, and by label and outline what each block is. A private key is looked for first and everywhere, since
-whoever sent one must hear that rather than a complaint about form.
+Administrators export what their tool offers. So the form is recognised before anything is parsed: text or binary, PEM or bare
+Base64, and for each block its kind by label and outline. A private key is searched for first and everywhere, because an
+administrator who uploaded one must read about the key, not about the form.
 
 Every pattern is linear in at most 64 KiB; at most two certificates are parsed, for their names.
 """
@@ -81,7 +81,7 @@ def _is_binary_der(data: bytes) -> bool:
 
 
 def _text(data: bytes) -> str:
-    """ISO 8859-1 stands in for every ASCII superset: what matters is ASCII, and the words around it are skipped."""
+    """The text. ISO 8859-1 is used for every ASCII superset, because only ASCII matters and other text is skipped."""
     if data.startswith(b"\xff\xfe"):
         try:
             return data[2:].decode("utf-16-le")
@@ -119,7 +119,7 @@ def _only(blocks: list[tuple[str, str]], text: str) -> bytes:
         kind = _LABELS.get(label, "OTHER_PEM")
         der = _decoded(body.translate(_SPACE))
         if der is not None:
-            kind = _key_within(der) or (outline(der) if kind == "CERTIFICATE" else kind)  # the label may lie
+            kind = _key_within(der) or (outline(der) if kind == "CERTIFICATE" else kind)  # the label may be wrong
         kinds.append("NOT_BASE64" if kind == "CERTIFICATE" and der is None else kind)
         certificates.append(der or b"")
     for wanted in ("PRIVATE_KEY", "PKCS12", *dict.fromkeys(kinds)):
@@ -149,7 +149,7 @@ def _bare(text: str) -> bytes:
 
 
 def _refuse_unlabelled_keys(text: str) -> None:
-    """A key may stand beside the certificate as Base64 alone, or run into it."""
+    """Refuse a private key that is beside the certificate as bare Base64, or directly joined to it."""
     for run in _BASE64_LINES.finditer(text):
         for piece in _BASE64_PIECE.findall(run[0].translate(_SPACE)):
             der = _decoded(piece)
@@ -158,7 +158,7 @@ def _refuse_unlabelled_keys(text: str) -> None:
 
 
 def _key_within(der: bytes) -> str | None:
-    """The refusal for a private key among the first few elements of what Base64 hid, or None."""
+    """The refusal for a private key among the first elements of the decoded Base64, or None."""
     if _holds_private_key(der):  # Base64 of a PEM file
         return "PRIVATE_KEY"
     kinds = (outline(der), *(outline(element.raw) for element in islice(elements(der), 8)))
@@ -191,6 +191,6 @@ def _subject_of(der: bytes) -> str:
 
 
 def printable(name: x509.Name) -> str:
-    """The name as text that may stand in a terminal or a log: its bytes are an uploader's choice."""
+    """The name as text that is safe in a terminal or a log, because the uploader chose its bytes."""
     text = "".join(letter if letter.isprintable() else "?" for letter in name.rfc4514_string())
     return text if len(text) <= 200 else text[:199] + "…"

@@ -3,9 +3,9 @@
     frame content ─> ZSG ─> header ─> certificate ─> algorithm fit ─> validity ─> signature
                   ─> control characters, delimiters, one MSH ─> binding ─> MSH-7 ─> MSH-10 ─> VerifiedMessage
 
-This module alone makes a `VerifiedMessage`. Not asked here: whether the message was here before (`certs.replay` and the
-database), and what type of message it is (the parser). A refusal's text and its log line hold nothing of the message
-but, after the signature, what MSH-4, 5, 6 and 11 say where the binding expects something else.
+Only this module makes a `VerifiedMessage`. It does not check whether the message was received before (`certs.replay` and the
+database), nor its type (the parser). A refusal's text and its log line hold no message content, with one exception: after the
+signature is verified, they give the values of MSH-4, 5, 6 and 11 that differ from the binding.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from certs.keyring import Held, Keyring, State, Trust
 from certs.message import Msh, Refusal, VerifiedMessage
 from certs.msh import Sent, read_msh, read_sent
 
-# Tab, LF and CR are what free text and segments are made of. ESC has a place of its own below.
+# Tab, LF and CR occur in free text and between segments. ESC is checked separately below.
 _CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if code not in b"\t\n\r")
 _SHIFTS: Final = re.compile(rb"IR ?(?:14|87|159)|2022")  # table 0211: sets that switch with ESC
 _DELIMITERS: Final = (b"MSH|^~\\&|", b"MSH|^~\\&#|")
-_LONGEST_NAME: Final = 20  # of a value in a refusal's text, which engines cut at 80 to 120 characters
+_LONGEST_NAME: Final = 20  # length of a value in a refusal's text, which engines cut at 80 to 120 characters
 _SYSTEM_NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9 ._/&-]{0,%d}" % (_LONGEST_NAME - 1))
 _MOST_DIGITS: Final = 4
 _MOST_NAMES: Final = 3
@@ -46,7 +46,7 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a message so far, for its refusal."""
+    """What is known of a message so far, for the refusal."""
 
     environment: str | None = None
     thumbprint: str | None = None
@@ -54,7 +54,7 @@ class _Known:
 
 
 class _Bound:
-    """An environment's trust with its binding as bytes, made once."""
+    """An environment's trust with its binding as bytes, computed once."""
 
     __slots__ = ("application", "facilities", "facility", "processing_ids", "trust")
 
@@ -84,8 +84,8 @@ class Verifier:
 
         Args:
             content: the bytes between 0x0B and 0x1C 0x0D.
-            received_at: aware, UTC: when the frame was complete. Validity and freshness are judged as of it.
-            peer_thumbprint: x5t#S256 of the connection's TLS client certificate, whose possession TLS has proven.
+            received_at: aware, UTC: when the frame was complete. Validity and freshness are checked for this time.
+            peer_thumbprint: x5t#S256 of the connection's TLS client certificate. TLS has proven that the peer has its key.
         """
         known = _Known()
         try:
@@ -120,7 +120,7 @@ class Verifier:
         _check_structure(payload, preamble=envelope.preamble)
         _check_binding(msh, self._bound[trust.environment])
         sent = _sent(msh, trust, received_at)
-        known.authenticated = True  # a captured message of old cannot be played again at will from here on
+        known.authenticated = True  # from here on the message is fresh, so it is not an old captured message
         if msh.control_id.strip() in (b"", b'""'):
             raise _RefusedError("SIG10", "205", "MSH-10 is empty")
         return VerifiedMessage(
@@ -136,7 +136,7 @@ class Verifier:
         )
 
     def _signer(self, signed: Signed, received_at: datetime, peer: str | None, known: _Known) -> tuple[Trust, Held]:
-        """Header, certificate, algorithm fit, validity, signature."""
+        """Check header, certificate, algorithm, validity and signature."""
         header = read_header(signed.header)
         if isinstance(header, Fault):
             _refuse(header)
@@ -170,7 +170,7 @@ class Verifier:
         return trust, held
 
     def _peer(self, peer: str | None, known: _Known) -> tuple[Trust, Held]:
-        """The environment of an unsigned message: the TLS client certificate's, where that is enough."""
+        """The environment of an unsigned message: that of the TLS client certificate, if mutual TLS is enough."""
         if not peer or not (self._mutual_tls or self._keyring.switched_off(peer)):
             raise _RefusedError("SIG01", "100", "no ZSG segment: the message is not signed")
         trust, held = self._active(peer, "the TLS client certificate", known)
@@ -179,7 +179,7 @@ class Verifier:
         return trust, held
 
     def _check_peer_of(self, trust: Trust, peer: str | None, received_at: datetime) -> None:
-        """A signature does not replace the client certificate that the environment asks for."""
+        """Check the client certificate that the environment requires; a signature does not replace it."""
         if not peer:
             raise _RefusedError("SIG05", "207", "this environment needs a TLS client certificate")
         of, held = self._active(peer, "the TLS client certificate", _Known())
@@ -208,7 +208,7 @@ def _check_validity(held: Held, received_at: datetime) -> None:
 
 
 def _diagnose(payload: bytes, diagnosis: Diagnosis | None) -> str:
-    """What ZSG-3 tells about a wrong signature. It is not authenticated, so this decides nothing."""
+    """What ZSG-3 says about a wrong signature. ZSG-3 is not authenticated, so it decides nothing."""
     if diagnosis is None:
         return "the signature does not fit the message"
     if (diagnosis.length, diagnosis.sha256) == (len(payload), hashlib.sha256(payload).hexdigest()):
@@ -245,7 +245,7 @@ def _shifts(payload: bytes) -> bool:
 
 
 def _check_binding(msh: Msh, bound: _Bound) -> None:
-    """Every mismatch at once: an interface with one wrong field usually has several."""
+    """Refuse with all mismatches at once, because an interface with one wrong field usually has several."""
     fields = (
         ("MSH-11", "202", msh.processing_id, bound.processing_ids),
         ("MSH-4", "207", msh.sending_facility, bound.facilities),
@@ -259,7 +259,7 @@ def _check_binding(msh: Msh, bound: _Bound) -> None:
 
 
 def _shown(came: bytes) -> str:
-    """What stood in a header field, where it looks like the name of a system: never something that may be a person's number."""
+    """The value of a header field if it looks like a system's name, never a value that may be a person's number."""
     if not came:
         return "empty"
     if _SYSTEM_NAME.fullmatch(came) and sum(48 <= byte < 58 for byte in came) <= _MOST_DIGITS:
@@ -276,7 +276,7 @@ def _expected(allowed: frozenset[bytes]) -> str:
 
 
 def _sent(msh: Msh, trust: Trust, received_at: datetime) -> Sent:
-    """MSH-7, fresh. Of an hour that the clocks repeat, what would be too far ahead of our clock is not meant."""
+    """MSH-7, if it is fresh. In an hour that the clocks repeat, a reading too far ahead of our clock is ruled out."""
     if not msh.date_time.strip():
         raise _RefusedError("SIG09", "102", "MSH-7 is missing")
     try:

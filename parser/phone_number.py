@@ -17,14 +17,14 @@ class PhoneNumber:
     """A number in E.164, digits hidden.
 
     Attributes:
-        kind: what the sender's codes or the numbering plan say: mobile, landline or unknown (US and CA plans do not tell).
+        kind: by the sender's codes or the numbering plan: mobile, landline or unknown (US and CA plans do not say).
     """
 
     _digits: str
     kind: PhoneKind = "unknown"
 
     def e164(self) -> str:
-        """The number itself, `+12025550143`. For encryption and for the gateway alone."""
+        """The number itself, `+12025550143`. Only for encryption and for the gateway."""
         return self._digits
 
     @property

@@ -1,4 +1,4 @@
-"""What the configuration in force means to a node, where it is kept for commands, and what of a changed one needs a restart."""
+"""The configuration in force on a node, its copy in the database for commands, and which changes need a restart."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from store.faults import StoreFault, classify
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveConfig:
-    """One load of the configuration, ready for work; replaced as a whole by a reload.
+    """One load of the configuration, prepared for use. A reload replaces the whole object.
 
     Attributes:
         validators: by the port's key.
-        idle: of a port that was open before and serves no environment now: it knows those that are switched off.
+        idle: the validator of a port that no longer serves an environment; it knows the switched-off ones.
     """
 
     loaded: Loaded = field(repr=False)
@@ -36,7 +36,7 @@ class ActiveConfig:
 
 
 def activate(loaded: Loaded, now: datetime) -> ActiveConfig:
-    """ConfigurationStop where a certificate cannot be used. Blocking: reads the certificates."""
+    """Prepare a configuration. ConfigurationStop if a certificate cannot be used. Blocking: reads the certificates."""
     return ActiveConfig(
         loaded=loaded,
         runtime_config=runtime_config(loaded),
@@ -46,20 +46,20 @@ def activate(loaded: Loaded, now: datetime) -> ActiveConfig:
 
 
 def waits_for_restart(started: Loaded, present: Loaded) -> list[str]:
-    """The top-level keys that differ from those the service was started with, and that a reload does not put in force."""
+    """The top-level keys that differ from the started configuration and that a reload does not put in force."""
     before, after = started.configuration, present.configuration
     return [name for name in ("storage", "gateway", "http", "log") if getattr(before, name) != getattr(after, name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationInForce:
-    """What the service runs on, read from its database.
+    """The configuration that the service uses, read from its database.
 
     Attributes:
-        loaded: with the version, texts, field maps and absolute paths of the service's; without secrets (no auth token, no
+        loaded: with the service's version, texts, field maps and absolute paths; without secrets (no auth token, no
             credentials in URLs), without `allow_list` and `force_to`, and without places in a file.
         since: when the service put it in force, UTC.
-        confirmed_at: when a service last said that it is.
+        confirmed_at: when a service last confirmed it.
     """
 
     loaded: Loaded = field(repr=False)
@@ -68,7 +68,7 @@ class ConfigurationInForce:
 
 
 def note_in_force(conn: Transaction, loaded: Loaded, *, since: datetime, now: datetime) -> None:
-    """Write down what this service runs on, where `load_in_force` finds it."""
+    """Store the configuration that this service uses, so that `load_in_force` finds it."""
     configurations.note(
         conn,
         configurations.StoredConfiguration(
@@ -90,19 +90,19 @@ def load_in_force(path: Path, environ: Mapping[str, str] = os.environ) -> Config
 
     Args:
         path: the configuration file, `components.configuration_path`.
-        environ: the variable CAREBELL_STORAGE__URL goes over what the file says.
+        environ: the variable CAREBELL_STORAGE__URL overrides the file.
 
-    Returns:
-        None: no database is found, or no service has run on this file with it yet.
+        Returns:
+            None: there is no database, or no service has used this file with it yet.
 
-    Raises:
-        StoreFault: the database is there and cannot be used.
+        Raises:
+            StoreFault: the database exists and cannot be used.
     """
     from store import schema  # alembic: see `components.open_database`
 
     url = salvage_url(path, environ)
     if url.startswith("sqlite:///") and not os.path.isfile(url.removeprefix("sqlite:///")):
-        return None  # opening it would make one
+        return None  # opening a missing file would create a database
     store = open_store(url)
     try:
         schema.require_current(store)

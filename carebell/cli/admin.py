@@ -1,4 +1,4 @@
-"""Operations, all audited: `hold`, `release`, `purge`, `optout`, `keys` and `db`, as they are called."""
+"""The declarations of `hold`, `release`, `purge`, `optout`, `keys` and `db`. Each of these is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def purge(
 
 @keys.command("rotate")
 def keys_rotate(context: typer.Context, config: Config = None, json: Json = False) -> None:
-    """Make a new master key, wrap every day's key under it, and take the old one out of the key file."""
+    """Make a new master key, wrap every day's key with it, and remove the old master key from the key file."""
     from carebell.commands.keys import rotate as run
 
     run(config_of(context, config), as_json=wants_json(context, json))

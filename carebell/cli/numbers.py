@@ -1,4 +1,4 @@
-"""The organisation's numbers at Twilio: `numbers`, as it is called."""
+"""The declarations of `numbers`: the organisation's numbers at Twilio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`init`, `demo`, `serve` and `check-config`, as they are called."""
+"""The declarations of `init`, `demo`, `serve` and `check-config`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def init(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Write a commented carebell.yaml that works as it stands, the data key and certs/."""
+    """Write a commented carebell.yaml that works without edits, the data key and certs/."""
     from carebell.commands.init import init as run
 
     run(directory, demo=demo, as_json=wants_json(context, json))

@@ -1,4 +1,4 @@
-"""Certificates, signatures and the wire: `cert`, `sign`, `verify` and `send`, as they are called."""
+"""The declarations of `cert`, `sign`, `verify` and `send`: certificates, signatures, sending messages."""
 
 from __future__ import annotations
 

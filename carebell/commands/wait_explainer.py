@@ -1,4 +1,4 @@
-"""Why a text that is due has not left yet, as far as what is stored tells: for a person who looks at the outbox."""
+"""Why a due text has not been sent yet, as far as the stored data says: for a person who looks at the outbox."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Wait(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """Attributes:
-    text: a phrase for people, with the clinic's time where one is known.
+    text: a phrase for people, with the clinic's time if there is one.
     """
 
     wait: Wait
@@ -48,11 +48,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitExplainer:
-    """What else is known at `now`.
+    """What the database says at `now`, besides the row itself.
 
     Attributes:
-        dispatching: whether a node that sends has been seen lately; None: that cannot be told (a rehearsal's clock).
-        clock: an instant as the clinic of an environment reads it.
+        dispatching: whether a node that sends had a heartbeat lately; None: unknown (a rehearsal's clock).
+        clock: writes an instant in the zone of an environment's clinic.
         opted_out: (phone key, sender) -> since when this number wants no texts of this sender, UTC.
         taken: phone key -> when its texts of the last days were claimed, UTC (`store.claims.taken_texts`).
     """
@@ -79,7 +79,7 @@ class WaitExplainer:
             return stopped
         if row.due is not None and self.now < row.due:
             if _was_moved(row, row.due, environment):
-                return Waiting(wait=Wait.QUIET_HOURS, text="waits for its time, which quiet hours have moved")
+                return Waiting(wait=Wait.QUIET_HOURS, text="waits for its time, which was moved because of quiet hours")
             return Waiting(wait=Wait.TIME, text="waits for its time")
         scopes = _scopes(row, environment)
         for breaker in self.breakers:
@@ -117,16 +117,16 @@ class WaitExplainer:
         return Waiting(wait=Wait.HOLD, text=f"waits: on hold since {since} ({hold.reason}); `carebell release` ends it")
 
     def _turn(self, row: OutboxRow) -> Waiting:
-        """Its time has come and nothing keeps it back."""
+        """Why a row waits whose time has come and that nothing holds."""
         if self.dispatching is False:
             return Waiting(wait=Wait.SERVICE, text="its time has come, but nothing sends: is the service running?")
         after = row.next_attempt_at
         if after is None or after <= self.now:
-            return Waiting(wait=Wait.NEXT_ROUND, text="leaves in a moment")
+            return Waiting(wait=Wait.NEXT_ROUND, text="will be sent in a moment")
         again = self.clock(after, row.environment)
         if row.attempts or row.code is not None:
             code = "" if row.code is None else f", code {row.code}"
-            return Waiting(wait=Wait.RETRY, text=f"did not get through{code}; next attempt {again}")
+            return Waiting(wait=Wait.RETRY, text=f"the last attempt failed{code}; next attempt {again}")
         return Waiting(wait=Wait.TURN, text=f"its sender has others to send first; next attempt {again}")
 
 
@@ -146,7 +146,7 @@ def _scopes(row: OutboxRow, environment: Environment) -> set[tuple[HoldScope, st
 
 
 def _was_moved(row: OutboxRow, due: datetime, environment: Environment) -> bool:
-    """Whether the time by the rule lies in quiet hours: a reminder's is known; a confirmation's was soon after its message."""
+    """Whether the rule's own time is in quiet hours. A reminder's time is known; a confirmation's was soon after its message."""
     hours, zone = environment.sms.quiet_hours, ZoneInfo(environment.time_zone)
     if hours is None:
         return False

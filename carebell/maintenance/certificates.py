@@ -45,7 +45,7 @@ def registered(loaded: Loaded, now: datetime) -> Iterator[Registered]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateMonitor:
-    """Says what is to be said about certificates.
+    """Logs events and warnings about certificates.
 
     Attributes:
         loaded: the configuration in force.
@@ -59,13 +59,13 @@ class CertificateMonitor:
     known: set[tuple[str, str]] = field(default_factory=set)
 
     def started(self, now: datetime) -> None:
-        """At start: which certificates are in use."""
+        """At the start: log which certificates are in use."""
         for entry in registered(self.loaded(), now):
             self.known.add((entry.environment, entry.certificate.thumbprint))
             self.journal.emit(CertificateLoaded(facts=_facts(entry, now)))
 
     def changed(self, now: datetime) -> None:
-        """After a reload: the certificates that are new. That of an environment without one before is loaded, not rotated."""
+        """After a reload: log the new certificates. If the environment had none before, the event is loaded, not rotated."""
         present = list(registered(self.loaded(), now))
         old = set(self.known)
         environments = {environment for environment, _ in old}

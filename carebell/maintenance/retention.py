@@ -32,7 +32,7 @@ BEAT_EVERY: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purged:
-    """What one round forgot. `files_settled` False: a reader kept SQLite's log from being cut; the next round tries again."""
+    """What one round forgot. `files_settled` False: a reader prevented truncating SQLite's log; the next round tries again."""
 
     appointments: int
     suppressed: int
@@ -42,7 +42,7 @@ class Purged:
 
 
 def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | None = None) -> Purged:
-    """Forget everything that is due at `now`, in pages, and cut the files."""
+    """Forget everything that is due at `now`, in pages, and truncate the files."""
     appointments = suppressed = 0
     while True:
         with store.write() as conn:
@@ -75,11 +75,11 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
 
 
 class Retention:
-    """One node's rounds. Blocking: each `round()` runs in a thread.
+    """The rounds of one node. Blocking: each `round()` runs in a thread.
 
     Args:
         marker: the restore marker's file, beside the key ring.
-        doubt: of a clock that jumps ahead; None: the clock is a rehearsal's and always right.
+        doubt: the guard against a clock that jumps ahead; None: a rehearsal's clock, which is always right.
         certificates: called once a day with `now`; it logs which of the senders' certificates expire or are unused.
         seconds: a monotonic counter, for the log.
     """
@@ -113,7 +113,7 @@ class Retention:
         self._had_the_job = False
 
     def round(self) -> None:
-        """One round, if this node has the job."""
+        """Do one round, if this node has the job."""
         now = self._clock.now()
         certain = now if self._doubt is None else self._doubt.time(now)
         self._beat(now)
@@ -152,7 +152,7 @@ class Retention:
             return forgetting.anything_due(conn, now)
 
     def _beat(self, now: datetime) -> None:
-        """Every node writes its own marker."""
+        """Raise the counter and write this node's own marker."""
         if not self._due(self._beat_at, BEAT_EVERY, now):
             return
         with self._store.write() as conn:

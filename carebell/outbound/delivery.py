@@ -44,18 +44,21 @@ Scopes = tuple[tuple[HoldScope, str], ...]
 
 
 _ALARMS: Final[dict[Alert, tuple[AlarmName, str]]] = {
-    Alert.UNMAPPED: ("sms_unmapped", "The gateway gave a code that no table of ours knows: look it up there."),
+    Alert.UNMAPPED: (
+        "sms_unmapped",
+        "The gateway gave a code that is in no table of Carebell: look it up at the gateway.",
+    ),
     Alert.CONFIGURATION: (
         "sms_configuration",
-        "The account or the text is refused, not the patient's number: see the code.",
+        "The gateway refuses the account or the text, not the patient's number: see the code.",
     ),
     Alert.RATE: ("sms_rate", "Many texts of this sender failed with this code within an hour."),
 }
-"""Of an alert: the alarm's name and sentence. A breaker's alarm is its own event."""
+"""Alert -> the alarm's name and sentence. A breaker's alarm is its own event."""
 
 
 def identity_of(row: OutboxRow) -> SmsIdentity:
-    """The fields that every line about a text has."""
+    """The fields of every line about a text."""
     return SmsIdentity(environment=row.environment, appointment=row.reference, kind=row.kind, rule=row.rule, sms=row.id)
 
 
@@ -223,7 +226,7 @@ class DeliveryRecorder:
             events.append(BreakerOpened(scope=scope, environment=row.environment, sender=row.sender, code=outcome.code))
 
     def _probes(self, conn: Transaction, row: OutboxRow, scope: HoldScope, name: str) -> Breaker | None:
-        """The open breaker that this text was let through to try; None: it left before, or nothing is open."""
+        """The open breaker whose probe this text is; None: it was sent before, or no breaker is open."""
         known = holds.open_breaker(conn, scope, name)
         late = known is not None and row.claimed_at is not None and row.claimed_at > known.opened_at
         return known if late else None
@@ -275,7 +278,7 @@ class DeliveryRecorder:
             events.append(BreakerClosed(scope=scope, environment=row.environment, sender=row.sender, seconds=seconds))
 
     def _failures(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> int:
-        """How many texts of this sender failed with this code lately."""
+        """How many texts of this sender failed with this code recently."""
         if row.sender is None or outcome.code is None:
             return 0
         return attempts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN)

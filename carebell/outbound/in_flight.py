@@ -15,7 +15,7 @@ from threading import Lock
 
 
 class InFlight:
-    """Thread-safe. Holds appointment ids, never more than the dispatcher has in flight."""
+    """A thread-safe set of appointment ids, never more than the dispatcher posts at once."""
 
     def __init__(self) -> None:
         self._lock = Lock()

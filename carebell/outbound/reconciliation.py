@@ -39,7 +39,7 @@ FORGET_AGAIN: Final = timedelta(hours=1)
 SENT_TWICE: Final = 2
 """After this many doubts a cancellation is not sent again: the first doubt allowed one more create."""
 _UNKNOWN: Final = (
-    "It is not known whether this text left, and the gateway's list does not show: look into the gateway's own log."
+    "It is not known whether this text was sent, and the gateway's list does not show it: see the gateway's own log."
 )
 
 
@@ -53,7 +53,7 @@ class Reconciliation:
     """Blocking: each `round()` runs in a thread.
 
     Attributes:
-        recipient: whom an appointment's texts go to, as the dispatcher has it.
+        recipient: the number for an appointment's texts, as in the dispatcher.
     """
 
     store: Store
@@ -80,7 +80,7 @@ class Reconciliation:
             if row is not None:
                 self.journal.emit(SmsUnknown(identity=identity_of(row), reason="lease_expired", attempt=row.attempts))
 
-    # Unknown fates
+    # Texts in state unknown
 
     def _resolve(self, now: datetime) -> None:
         with self.store.read() as conn:
@@ -107,7 +107,7 @@ class Reconciliation:
         """Look one text up; whether its fate is known now, or it is sent once more."""
         sms = self._sms(row, appointment)
         sent = self.gateway.find(sms, row.claimed_at or now) if sms is not None else None
-        if sent is None:  # the gateway cannot tell, or the number is gone or another one
+        if sent is None:  # the gateway cannot look it up, or the number was deleted or changed
             return False
         with self.store.read() as conn:
             candidates = [
@@ -132,7 +132,7 @@ class Reconciliation:
             )
             say()
             return True
-        # A text with other words may be this one, written before the appointment or the templates changed.
+        # A text with other words may be this text, rendered before the appointment or the templates changed.
         if candidates or not self._may_resend(row, now):
             return False
         with self.store.write() as conn:
@@ -197,7 +197,7 @@ class Reconciliation:
     def _forget(self, now: datetime) -> None:
         with self.store.read() as conn:
             due = attempts.to_forget(conn, now, limit=PAGE)
-        # What is deleted there and not yet written down here is asked for again, and found gone.
+        # If a deletion there was not recorded here, it is requested again, and the text is already deleted.
         gone = {message_id: self.gateway.forget(message_id) for message_id, _ in due}
         if not due:
             return

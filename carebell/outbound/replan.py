@@ -18,7 +18,7 @@ from store.outbox import to_replan
 from store.vault import Vault
 
 PAGE = 200
-"""Appointments a transaction."""
+"""Appointments in one transaction."""
 
 
 def replan(stored: StoredAppointment, policy: EnvironmentPolicy, now: datetime) -> Save:

@@ -1,6 +1,6 @@
-"""May this due text leave now? Asked in the claiming transaction, where everything is looked at again (sms.md, Planning).
+"""Decide whether a due text may be sent now. The claiming transaction calls it and checks everything again (sms.md, Planning).
 
-Pure but for the senders' budgets, which are charged for every text that may leave.
+Pure except for the senders' budgets, which are charged for every text that may be sent.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
 from store.claims import ClaimCandidate, Decision, Later, Send, Suppress
 
 _HELD_FOR: Final = timedelta(seconds=30)
-"""How often a text that is held back is looked at again."""
+"""How often a held text is checked again."""
 
 
 class Budgets(Protocol):
     """The senders' rates, in SMS segments."""
 
     def spend(self, sender: str, segments: int) -> datetime | None:
-        """Charge a text; or, where the sender has no more now, its turn in the queue, UTC."""
+        """Charge a text. If the sender has no budget now, return when to try again, UTC."""
 
 
 class SendPolicy:
@@ -32,7 +32,7 @@ class SendPolicy:
 
     Args:
         now: the round's instant, UTC.
-        budgets: charged with the segments of each text that leaves.
+        budgets: charged with the segments of each text that may be sent.
     """
 
     def __init__(self, runtime_config: RuntimeConfig, now: datetime, budgets: Budgets) -> None:
@@ -61,7 +61,7 @@ class SendPolicy:
         return Send(segments=text.segments, appointment=_settled(candidate, policy))
 
     def _against(self, candidate: ClaimCandidate, policy: EnvironmentPolicy) -> Reason | None:
-        """The first reason why this text must never leave; None: none."""
+        """The first reason why this text must never be sent; None: there is none."""
         row, appointment, now = candidate.row, candidate.appointment, self._now
         outdated = _outdated(row.past, appointment)
         if outdated is not None:
@@ -81,7 +81,7 @@ class SendPolicy:
         return None
 
     def _is_nearer(self, reminder: PlannedRow, other: PlannedRow) -> bool:
-        """Whether another overdue reminder stands nearer to the visit: of several, only the nearest goes."""
+        """Whether another overdue reminder is nearer to the visit. Of several, only the nearest is sent."""
         return (
             other.kind is SmsKind.REMINDER
             and other.state is SmsState.DUE
@@ -114,26 +114,26 @@ _OUTDATED: Final = {
 
 
 def _outdated(row: PlannedRow, appointment: Appointment) -> Reason | None:
-    """Why a row is not of the appointment's present state any more: it was under way when a newer message planned anew."""
+    """Why a row no longer belongs to the appointment's present state: it was under way when a newer message was planned."""
     status = appointment.status
     if status is not (AppointmentStatus.CANCELED if row.kind is SmsKind.CANCELED else AppointmentStatus.ACTIVE):
         return _OUTDATED[status]
     if row.kind is SmsKind.REMINDER:
         return Reason.SUPERSEDED if row.revision != appointment.planned_revision else None
-    # A confirmation whose window is closed was told once and is tried again; a newer window has a text of its own.
+    # If the window of a confirmation is closed, it was told once and is tried again. A newer window has its own text.
     newer = appointment.window_revision is not None and appointment.window_revision != row.revision
     return Reason.SUPERSEDED if newer else None
 
 
 def _visit(appointment: Appointment, kind: SmsKind) -> datetime | None:
-    """Until when a text is of use: a cancellation until the time that the patient knows."""
+    """Until when a text is useful: a cancellation until the time that the patient knows."""
     last_notified = appointment.last_notified_deadline if kind is SmsKind.CANCELED else None
     return last_notified or appointment.deadline
 
 
 def _settled(candidate: ClaimCandidate, policy: EnvironmentPolicy, *, too_late: bool = False) -> Appointment | None:
-    """The appointment after its confirmation left or was found not to: the patient counts as told, unless it came too late."""
+    """The appointment after its confirmation was sent or suppressed: the patient counts as told, unless it was too late."""
     row, appointment = candidate.row, candidate.appointment
     if row.kind is SmsKind.REMINDER or row.revision != appointment.window_revision:
-        return None  # the window is closed, or is another text's
+        return None  # the window is closed, or belongs to another text
     return close_window(appointment, policy.planning, too_late=too_late)

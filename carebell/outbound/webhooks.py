@@ -33,7 +33,7 @@ from store.optouts import Optout
 from store.vault import Vault
 
 _LINES: Final = 5
-"""Of one refusal and address in half a minute: somebody who sets the account up tries a few times."""
+"""Log lines for one refusal and address in half a minute. A person who sets up the account tries a few times."""
 
 
 class Webhooks:
@@ -69,7 +69,7 @@ class Webhooks:
             await asyncio.to_thread(self._unclear, reply)
 
     def report(self, event: WebhookEvent) -> None:
-        """Refused webhooks and our own faults, for the log."""
+        """Log refused webhooks and faults of Carebell."""
         if event.error is not None:
             self._journal.emit(InternalError(where="webhook", trace=trace(event.error)))
         elif event.code != "ok":
@@ -82,7 +82,7 @@ class Webhooks:
             )
 
     def closed(self, connection: Closed) -> None:
-        """A connection that ended before a webhook was called."""
+        """Log a connection that ended before a webhook was called."""
         self._metrics.connections_refused.labels("http", connection.reason).inc()
         self._repeats.emit(
             HttpClosed(peer=connection.peer, reason=connection.reason),
