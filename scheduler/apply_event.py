@@ -146,8 +146,10 @@ def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appoin
         if known is not None and _cancellation_stands(before, name, value, sent, known):
             stamps[name] = known.taken_after(sent)
             continue
+        if _cancellation_waits(before, name, value):
+            continue
         changes |= _set(name, value)
-        stamps[name] = sent if known is None else sent.taken_after(known)
+        stamps[name] = _taken_after(before, name, value, sent, known)
     if isinstance(event.phone, UnreadablePhone) and "phone" not in stamps:
         changes["phone_fault"] = event.phone.reason
         stamps["phone"] = NEVER
@@ -219,6 +221,30 @@ def _cancellation_stands(appointment: Appointment, name: str, value: Any, sent: 
     """
     off = name == "status" and appointment.status in _OFF and value not in _OFF
     return off and sent.in_doubt_with(known)
+
+
+def _cancellation_waits(appointment: Appointment, name: str, value: Any) -> bool:
+    """Whether a patient must still be told that the visit is cancelled: a waiting list does not take that text away."""
+    known = appointment.last_notified
+    waits = (
+        appointment.status is AppointmentStatus.CANCELED
+        and appointment.window_open
+        and known is not None
+        and not known.canceled
+    )
+    return name == "status" and value is AppointmentStatus.NOT_BOOKED and waits
+
+
+def _taken_after(
+    appointment: Appointment, name: str, value: Any, sent: SentPeriod, known: SentPeriod | None
+) -> SentPeriod:
+    """When the field's new value was sent. A second cancellation makes the doubt that the first one left no smaller."""
+    if known is None:
+        return sent
+    newest = sent.taken_after(known)
+    if name == "status" and appointment.status in _OFF and value in _OFF:
+        return replace(newest, until=max(newest.until, known.until))
+    return newest
 
 
 def doubtful_fields(appointment: Appointment, event: SchedulingEvent) -> tuple[str, ...]:

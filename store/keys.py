@@ -1,10 +1,10 @@
 """The key ring: the master keys that wrap day keys, and the pepper of the phone index; one file outside the database.
 
-The file is JSON, mode 0400, written once by `create_key_file` (`carebell init`) and replaced as a whole by `rotation.rotate`.
+The file is JSON, mode 0400, written once by `create_key_file` (`carebell init`) and replaced as a whole by `key_rotation.rotate`.
 It holds one master key. It holds a second one only during a rotation, or after an interrupted rotation.
 
     KeyFault
-     +- KEY_FILE_EXISTS, KEY_FILE_MISSING, KEY_FILE_UNREADABLE, KEY_FILE_OPEN_TO_OTHERS, KEY_FILE_DAMAGED
+     +- KEY_FILE_EXISTS, KEY_FILE_MISSING, KEY_FILE_UNREADABLE, KEY_FILE_OPEN_TO_OTHERS, KEY_FILE_DAMAGED, KEY_FILE_BUSY
 """
 
 from __future__ import annotations

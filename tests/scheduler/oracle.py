@@ -318,8 +318,11 @@ class Service:
         off = said in (CANCELLED, DELETED)
         if self.status in (CANCELLED, DELETED) and not off and event.occurred_at < self.off_until:
             return self.status
+        if said == WANTED and self.status == CANCELLED and self.waiting and self.waiting.kind == "canceled":
+            return CANCELLED  # the patient still has to be told
         if off:
-            self.off_until = event.occurred_at + event.occurred_within
+            until = event.occurred_at + event.occurred_within
+            self.off_until = max(self.off_until, until) if self.status in (CANCELLED, DELETED) else until
         return said
 
     def said_of_life(self, event: SchedulingEvent) -> str | None:

@@ -292,3 +292,16 @@ def test_what_was_told_keeps_its_own_end() -> None:
     assert moved is not None
     assert (moved.last_notified_deadline, moved.last_notified_zone) == (local(VISIT), NEW_YORK)
     assert moved.deadline == datetime.fromisoformat("2026-06-25 14:00Z")
+
+
+def test_a_cancellation_that_is_sent_again_leaves_no_less_doubt() -> None:
+    """A booking of 09:00:40 may be older than the first cancellation of "09:00", whatever a second one says."""
+    second = timedelta(seconds=1)
+    at = local("2026-06-02 09:00")
+
+    def sent(name: str, offset: int, within: int) -> SchedulingEvent:
+        return event(name, "2026-06-02 09:00", VISIT, occurred_at=at + offset * second, occurred_within=within * second)
+
+    cancelled, repeated, booking = sent("S15", 0, 60), sent("S15", 10, 1), sent("S12", 40, 1)
+    for order in ([cancelled, booking], [cancelled, repeated, booking], [repeated, cancelled, booking]):
+        assert told_in([event("S12", "2026-06-01 09:00", VISIT), *order]).status is AppointmentStatus.CANCELED

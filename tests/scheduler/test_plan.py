@@ -472,6 +472,15 @@ def test_a_visit_that_was_told_and_then_held_is_cancelled_aloud() -> None:
     assert ("canceled", "canceled", "06-03 09:01", "goes") in texts(history, policy(DAY_BEFORE))
 
 
+def test_a_cancellation_that_waits_is_told_although_the_visit_goes_on_a_waiting_list() -> None:
+    history = [
+        event("S12", BOOKED_AT, VISIT),
+        event("S15", "2026-06-02 09:00", VISIT),
+        event("S14", "2026-06-02 09:00:30", VISIT, status=Status.WAITLIST),
+    ]
+    assert ("canceled", "canceled", "06-02 09:01", "goes") in texts(history, policy(DAY_BEFORE))
+
+
 def test_a_waiting_list_without_a_time_asks_for_no_reminder() -> None:
     assert texts([event("S12", BOOKED_AT, None, status=Status.WAITLIST)], policy(DAY_BEFORE)) == [
         ("booked", "scheduled", "-", "not_booked")

@@ -21,7 +21,7 @@ from store.audit import entries
 from store.crypto import Undecipherable, day_of
 from store.engine import Store, open_store
 from store.forgetting import forget_due, give_up_unreadable, settle_files, sweep
-from store.key_rotation import rotate
+from store.key_rotation import _alone, rotate
 from store.keys import KeyFault, KeyRing, add_master_key, create_key_file, read_key_file
 from store.tables import day_keys
 from store.vault import Vault
@@ -90,6 +90,17 @@ def test_what_a_lost_backup_tells_a_week_later(migrated_file: Path, tmp_path: Pa
     assert _readable(database, key_file, NOW) == {"soon": None, "later": True}
     # What no rotation can take back: a backup that was kept together with its own key file.
     assert _readable(backup, old_key_file, NOW) == {"soon": True, "later": True}
+
+
+def test_a_second_rotation_waits_for_the_first(store: Store, tmp_path: Path) -> None:
+    """It would take the key away under which the first one wraps at this moment."""
+    key_file = tmp_path / "carebell.key"
+    create_key_file(key_file)
+    before = key_file.read_bytes()
+    with _alone(key_file), pytest.raises(KeyFault) as fault:
+        _rotate(store, key_file)
+    assert (fault.value.code, key_file.read_bytes()) == ("KEY_FILE_BUSY", before)
+    _rotate(store, key_file)
 
 
 def test_the_file_holds_the_new_key_alone(store: Store, tmp_path: Path) -> None:
