@@ -58,11 +58,11 @@ def load(given: Path | None, environ: Mapping[str, str] = os.environ) -> Loaded:
 
 def environment_named(loaded: Loaded, name: str) -> Environment:
     """The environment of that name; UsageStop unless there is one."""
-    found = loaded.configuration.environments.get(name)
-    if found is None:
+    environment = loaded.configuration.environments.get(name)
+    if environment is None:
         known = ", ".join(loaded.configuration.environments)
         raise UsageStop(f"{loaded.path}: no environment {name!r}; there are {known}")
-    return found
+    return environment
 
 
 # Keys, database, gateway

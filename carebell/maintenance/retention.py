@@ -47,16 +47,16 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
     while True:
         with store.write() as conn:
             page = forgetting.forget_due(conn, now, limit=PAGE)
-        for one in page:
+        for forgotten in page:
             appointments += 1
-            suppressed += one.suppressed
+            suppressed += forgotten.suppressed
             if journal is not None:
                 journal.emit(
                     PhoneForgotten(
-                        environment=one.environment,
-                        appointment=one.reference,
+                        environment=forgotten.environment,
+                        appointment=forgotten.reference,
                         reason="due",
-                        suppressed=one.suppressed,
+                        suppressed=forgotten.suppressed,
                     )
                 )
         if len(page) < PAGE:

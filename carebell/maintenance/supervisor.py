@@ -70,7 +70,7 @@ class Supervisor:
 
     def start(self, name: str, work: Work, *, is_over: Callable[[], bool]) -> BackgroundTask:
         """Run `work` on the running loop until it is over."""
-        background = self.tasks[name] = BackgroundTask(name=name, work=work, is_over=is_over)
+        background = self.tasks[name] = BackgroundTask(name=name, work=work, is_over=is_over, running=True)
         self.metrics.background_task_restarts.labels(name)  # shown as 0 from the start
         background.task = asyncio.get_running_loop().create_task(self._keep(background), name=name)
         return background
