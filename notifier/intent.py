@@ -12,6 +12,8 @@ users, and this file is that rule:
 4. A message that consists of words of START and polite words is a START. START among other words is not heard: a START that was
    not meant is the greater harm.
 5. A message that holds a word of STOP and is none of these is `UNCLEAR`: a person looks at it.
+6. Of a message longer than `LONGEST` only the beginning is read. It is a STOP where that beginning is one, and else `UNCLEAR`,
+   because the rest is not known.
 
 Gateways know fewer words, and hear a keyword only as the whole message. A wish to be left alone that the gateway did not
 understand is still heard here.
@@ -26,8 +28,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from notifier.phrase_sequence import PhraseSequence
+
 FEW: Final = 6
 """Words of a message in which one word of STOP decides: "please stop sending me these messages"."""
+
+LONGEST: Final = 2_000
+"""Characters that are read. Twilio's longest SMS has 1,600; 10 segments, the most that telephones join, have 1,530."""
 
 KEYS: Final = (
     "stop",
@@ -68,7 +75,7 @@ class Intent(Enum):
 class ReplyWords:
     """The words of all languages together: a patient writes in any of them, whatever language the texts have.
 
-    All patterns are for texts as `plain` leaves them.
+    All of them are for texts as `plain` leaves them.
 
     Attributes:
         stop, stop_alone, stop_anywhere, not_stop, quoted, polite, signature: find one of the phrases of that key.
@@ -83,11 +90,11 @@ class ReplyWords:
     quoted: re.Pattern[str]
     polite: re.Pattern[str]
     signature: re.Pattern[str]
-    stop_message: re.Pattern[str]
-    stop_part: re.Pattern[str]
-    start_message: re.Pattern[str]
-    start_alone_message: re.Pattern[str]
-    help_message: re.Pattern[str]
+    stop_message: PhraseSequence
+    stop_part: PhraseSequence
+    start_message: PhraseSequence
+    start_alone_message: PhraseSequence
+    help_message: PhraseSequence
 
     @classmethod
     def build(cls, languages: Iterable[Mapping[str, Iterable[str]]]) -> ReplyWords:
@@ -104,16 +111,24 @@ class ReplyWords:
             quoted=_any_of(phrases["quoted"]),
             polite=_any_of(phrases["polite"]),
             signature=_any_of(phrases["signature"]),
-            stop_message=_only(phrases["stop"] | phrases["stop_alone"] | phrases["stop_anywhere"]),
-            stop_part=_only(phrases["stop"] | phrases["stop_anywhere"]),
-            start_message=_only(phrases["start"]),
-            start_alone_message=_only(phrases["start_alone"]),
-            help_message=_only(phrases["help"]),
+            stop_message=PhraseSequence.build(phrases["stop"] | phrases["stop_alone"] | phrases["stop_anywhere"]),
+            stop_part=PhraseSequence.build(phrases["stop"] | phrases["stop_anywhere"]),
+            start_message=PhraseSequence.build(phrases["start"]),
+            start_alone_message=PhraseSequence.build(phrases["start_alone"]),
+            help_message=PhraseSequence.build(phrases["help"]),
         )
 
 
 def intent(body: str, words: ReplyWords) -> Intent:
     """What `body` asks for; see the rules above. Any length, any characters."""
+    if len(body) <= LONGEST:
+        return _intent(body, words)
+    beginning = "".join(body[:LONGEST].rsplit(maxsplit=1)[:1])  # without the last word, which may be cut
+    asked = _intent(beginning, words)
+    return asked if asked in (Intent.STOP, Intent.STOP_IN_WORDS) else Intent.UNCLEAR
+
+
+def _intent(body: str, words: ReplyWords) -> Intent:
     written = tuple(_above_signature(body, words))
     lines = [line for line in map(plain, written) if line]
     message = " ".join(lines)
@@ -166,20 +181,13 @@ def _above_signature(body: str, words: ReplyWords) -> Iterator[str]:
         yield line
 
 
-def _consists_of(message: str, only: re.Pattern[str], polite: re.Pattern[str] | None = None) -> bool:
+def _consists_of(message: str, only: PhraseSequence, polite: re.Pattern[str] | None = None) -> bool:
     """Whether a message is these words and nothing else but polite ones; also with blanks between its letters."""
     texts = (message,) if polite is None else (message, polite.sub("", message))
-    return any(only.fullmatch(text.replace(" ", "")) for text in texts)
+    return any(only.matches(text.replace(" ", "")) for text in texts)
 
 
 def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\S)(?:{_alternatives(phrases)})(?!\S)")
-
-
-def _only(phrases: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(f"(?:{_alternatives(phrase.replace(' ', '') for phrase in phrases)})+")
-
-
-def _alternatives(phrases: Iterable[str]) -> str:
-    """Longest first; no phrase at all: a pattern that never matches."""
-    return "|".join(sorted(set(phrases), key=lambda phrase: (-len(phrase), phrase))) or "(?!)"
+    """Finds one phrase, the longest where several begin at the same word; without any phrase it finds nothing."""
+    alternatives = "|".join(sorted(phrases, key=lambda phrase: (-len(phrase), phrase))) or "(?!)"
+    return re.compile(rf"(?<!\S)(?:{alternatives})(?!\S)")

@@ -28,7 +28,9 @@ _FORBIDDEN: Final = re.compile(
     r"[\s\"':(]*(?:(?i:with|back|con|the|word|la|palabra)[\s\"':(]+){0,3}(?i:cancel|cancelar|yes|s[ií])\b"
 )
 _STOP: Final = re.compile(r"\bSTOP\b")
-_URL: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://\S*|\bwww\.\S+")
+_URL: Final = re.compile(
+    r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://\S*|\bwww\.\S+"
+)  # a bound: else the search takes quadratic time
 _SHORTENERS: Final = frozenset(
     (
         "bit.ly",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from docs.tables.markdown import code, table
-from notifier.intent import FEW, intent
+from notifier.intent import FEW, LONGEST, intent
 from notifier.reply_words import FOLDER, read_languages, read_reply_words
 
 LANGUAGES: Final = {"en": "English", "es": "Spanish", "fr": "French"}
@@ -71,7 +71,10 @@ logged.
 5. A message that holds a STOP word and matches none of these rules is **shown to staff**. (A word that is a STOP only as the
    whole message counts here only in a message of at most {FEW} words.) Carebell writes one `reply_unclear` line with the patient's
    last four digits and the gateway's id of the message; staff can read the message at the gateway by this id. Nothing else happens.
-6. Where the gateway itself says that a message was STOP, START or HELP (Twilio's `OptOutType`), that decides.
+6. Carebell reads the first {LONGEST:,} characters of a message; the longest SMS has fewer. A longer message is a **STOP** where
+   these rules find a STOP in the part that is read. Any other longer message is **shown to staff**, because the rest is not known:
+   it is never a START.
+7. Where the gateway itself says that a message was STOP, START or HELP (Twilio's `OptOutType`), that decides.
 
 A STOP applies to the sender that it was texted to (at Twilio to the whole Messaging Service). `carebell optout list` says where
 each opt-out came from: `webhook` is a STOP without other words, `words` is a STOP among other words. If an opt-out was a mistake,

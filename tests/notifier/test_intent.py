@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.intent import FEW, Intent, ReplyWords, intent, plain
+from notifier.intent import FEW, LONGEST, Intent, ReplyWords, intent, plain
 from notifier.reply_words import FOLDER, read_languages, read_reply_words
 
 WORDS = read_reply_words()
@@ -145,6 +145,31 @@ def test_few_is_as_many_words_as_the_page_says() -> None:
     others = ["pears"] * (FEW - 1)
     assert intent(" ".join(["stop", *others]), WORDS) is IN_WORDS
     assert intent(" ".join(["stop", *others, "pears"]), WORDS) is UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("stop " * LONGEST, STOP),
+        ("unsubscribe " * LONGEST, STOP),
+        ("Stop\n" + "pears " * LONGEST, STOP),
+        ("Stop" + " " * LONGEST + "pears", STOP),
+        ("I moved. Stop. " + "pears " * LONGEST, IN_WORDS),
+        ("please stop texting me " + "pears " * LONGEST, IN_WORDS),
+        ("when does the bus stop " + "pears " * LONGEST, UNCLEAR),
+        ("pears " * LONGEST + "\nSTOP", UNCLEAR),
+        ("start " * LONGEST, UNCLEAR),
+        ("yes" + " " * LONGEST + "no", UNCLEAR),
+        ("help" + " " * LONGEST + "pears", UNCLEAR),
+        ("x" * (LONGEST + 1), UNCLEAR),
+        ("x" * LONGEST, OTHER),
+        (" " * (LONGEST + 1), UNCLEAR),
+        ("x" * (LONGEST - 5) + "\nstopping", UNCLEAR),
+    ],
+    ids=range(15),
+)
+def test_of_a_message_that_no_sms_can_hold_only_the_beginning_is_read(body: str, expected: Intent) -> None:
+    assert intent(body, WORDS) is expected
 
 
 @pytest.mark.parametrize("word", sorted(set(entries("stop", "stop_alone"))))

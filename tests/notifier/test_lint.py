@@ -108,3 +108,9 @@ def test_findings_of_the_shape_come_along() -> None:
     assert [(finding.path, finding.code) for finding in findings_of_text] == [
         (("en", "booked", "video"), "unknown_placeholder")
     ]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("words", ["a.", "a-", "reply with the "])
+def test_a_text_of_any_length_is_checked(words: str) -> None:
+    assert ("error", "too_long") in findings(GOOD + words * (2_000_000 // len(words)))
