@@ -26,7 +26,7 @@ from typing import Literal
 from listener.accepting import BACKLOG, Acceptor
 from listener.client_certificate import presented_in, thumbprint_of
 from listener.connection import Connection
-from listener.connection_register import ConnectionRegister
+from listener.connection_register import ConnectionRegister, KnownSources
 from listener.incidents import Incident, Kind, Peer
 from listener.limits import Limits
 from listener.reply import Handler, Oversize, no_answer
@@ -107,7 +107,9 @@ class MllpServer:
         self._connections: set[Connection] = set()
         self._beginning: dict[Connection, asyncio.Task[None]] = {}  # until the connection's handshake is over
         own = ConnectionRegister[Connection](
-            limit=self._limits.max_connections, limit_per_source=self._limits.max_connections_per_peer
+            limit=self._limits.max_connections,
+            limit_per_source=self._limits.max_connections_per_peer,
+            known=KnownSources() if shared is None else shared.known,
         )
         self._own = own
         self._registers = (own,) if shared is None else (own, shared)

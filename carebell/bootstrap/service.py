@@ -384,11 +384,13 @@ class Service:
         self._stack.push_async_callback(committer.stop)
         self._stack.push_async_callback(self._listeners.close)
 
+        known = self._listeners.known_sources
+
         def handler(port: Port) -> MessageHandler:
             return MessageHandler(
                 validator=self._validator(port.key), runtime_config=lambda: self.runtime_config, committer=committer,
-                clock=self.clock, new_control_id=control_ids(), in_flight=in_flight, journal=self.journal,
-                repeats=self._repeats, metrics=self.metrics, seconds=time.monotonic,
+                clock=self.clock, new_control_id=control_ids(), in_flight=in_flight, known_source=known.add,
+                journal=self.journal, repeats=self._repeats, metrics=self.metrics, seconds=time.monotonic,
             )  # fmt: skip
 
         await self._listeners.open(self.loaded, tls_contexts(self.loaded, self.clock.now()), handler)

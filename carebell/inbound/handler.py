@@ -49,6 +49,7 @@ class MessageHandler:
     Args:
         validator, runtime_config: as configured now; asked for each message.
         new_control_id: MSH-10 of our answers.
+        known_source: called with the source of each message that is stored.
         repeats: how often refusals of what nobody vouches for are written to the log.
         seconds: a monotonic counter.
     """
@@ -62,6 +63,7 @@ class MessageHandler:
         clock: Clock,
         new_control_id: Callable[[], str],
         in_flight: InFlight,
+        known_source: Callable[[str], None],
         journal: Journal,
         repeats: RepeatLimiter,
         metrics: Metrics,
@@ -73,6 +75,7 @@ class MessageHandler:
         self._clock = clock
         self._new_control_id = new_control_id
         self._in_flight = in_flight
+        self._known_source = known_source
         self._journal = journal
         self._repeats = repeats
         self._metrics = metrics
@@ -182,6 +185,7 @@ class MessageHandler:
                     environment=environment, control_id=control_id, peer=peer.address, digest=validated.digest
                 )
             )
+        self._known_source(peer.source)  # not for a repetition: whoever has the bytes of a message can send them
         warnings = [warning.code for warning in validated.event.warnings] if validated.event is not None else []
         for warning in warnings:
             metrics.parse_warnings.labels(environment, warning).inc()

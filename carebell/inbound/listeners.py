@@ -43,7 +43,7 @@ from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
 from journal.traces import trace
 from listener.connection import Connection
-from listener.connection_register import ConnectionRegister
+from listener.connection_register import ConnectionRegister, KnownSources
 from listener.incidents import Incident, Kind, Peer
 from listener.limits import Limits
 from listener.server import MllpServer
@@ -270,6 +270,11 @@ class Listeners:
     def opened(self) -> list[tuple[Port, int]]:
         """(port, number it listens on), in the order of opening."""
         return [(listener.port, listener.number) for listener in self._listening]
+
+    @property
+    def known_sources(self) -> KnownSources:
+        """Of all listeners together: whose messages were accepted."""
+        return self._shared.known
 
     def connections(self) -> dict[str, int]:
         """The port's name -> how many connections are open."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.connection_register import ConnectionRegister, source_of
+from listener.connection_register import ConnectionRegister, KnownSources, source_of
 
 
 @dataclass(eq=False)
@@ -63,6 +63,55 @@ def test_a_connection_that_is_owed_an_answer_stays() -> None:
 def test_sources_that_hold_about_as_many_do_not_push_each_other_out(held: int, of_newcomer: int) -> None:
     links = [Link("A") for _ in range(held)] + [Link("B") for _ in range(of_newcomer)]
     assert register(len(links), 9, *links).makes_room_for("B") is None
+
+
+def crowd(size: int) -> list[Link]:
+    """Strangers: each from another /64 of one /48, one connection each."""
+    return [Link(source_of(f"2001:db8:0:{number:x}::1"), (False, 100.0 + number)) for number in range(size)]
+
+
+def test_a_crowd_of_strangers_takes_no_place_of_a_known_source() -> None:
+    hospital = [Link("10.1.1.1", (False, 0.0)) for _ in range(8)]
+    members = register(20, 12, *hospital, *crowd(12))
+    members.known.add("10.1.1.1")
+    for number in range(100, 200):
+        assert members.makes_room_for(source_of(f"2001:db8:0:{number:x}::1")) is None
+    gone = members.makes_room_for("192.0.2.1")
+    assert gone is not None
+    assert gone not in hospital
+
+
+def test_a_known_source_takes_a_strangers_place_even_if_each_holds_one() -> None:
+    members = register(3, 3, Link("A"), Link("B"), Link("C"))
+    assert members.makes_room_for("D") is None
+    members.known.add("D")
+    gone = members.makes_room_for("D")
+    assert gone is not None
+    members.known.add(gone.source)
+    assert members.makes_room_for("D") is not gone
+
+
+def test_known_sources_share_among_themselves() -> None:
+    members = register(3, 3, Link("A"), Link("A"), Link("B"))
+    for source in "ABC":
+        members.known.add(source)
+    assert (gone := members.makes_room_for("C")) is not None
+    assert gone.source == "A"
+    assert members.makes_room_for("D") is None
+
+
+def test_the_networks_of_one_site_count_together() -> None:
+    members = register(6, 6, *crowd(4), Link("A"), Link("B"))
+    assert (gone := members.makes_room_for("C")) is not None
+    assert gone.source.startswith("2001:db8:")
+    assert members.makes_room_for(source_of("2001:db8:0:ffff::1")) is None
+
+
+def test_only_the_sources_heard_of_last_are_known() -> None:
+    known = KnownSources(limit=2)
+    for source in ("A", "B", "A", "C"):
+        known.add(source)
+    assert [source in known for source in "ABC"] == [True, False, True]
 
 
 def test_an_empty_register_has_nobody_to_make_room() -> None:
