@@ -56,6 +56,12 @@ class Metrics:
             ("environment",),
             registry=registry,
         )
+        self.id_changes = Counter(
+            "carebell_id_changes",
+            "Reschedules under a new appointment id that share another id with a known visit: it was replaced, or kept.",
+            ("environment", "result"),
+            registry=registry,
+        )
         self.commit_batch_messages = Histogram(
             "carebell_commit_batch_messages",
             "Messages stored by one commit.",

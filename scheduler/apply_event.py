@@ -134,7 +134,7 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
 
 def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appointment | None:
     """The appointment after one more event; None: the event is certainly older than the stored state and adds nothing."""
-    now, sent = event.received_at, _sent(event)
+    now, sent = event.received_at, sent_period(event)
     stale = sent.precedes(before.sent)
     before = close_if_over(before, policy, now)
     stamps = _stamps(before)
@@ -197,7 +197,8 @@ def _was_given(appointment: Appointment, name: str) -> bool:
     return getattr(appointment, name) is not None  # a consent of False was given: the answer is "no"
 
 
-def _sent(event: SchedulingEvent) -> SentPeriod:
+def sent_period(event: SchedulingEvent) -> SentPeriod:
+    """When the message was sent."""
     return SentPeriod(earliest=event.occurred_at, until=event.occurred_at + event.occurred_within)
 
 
@@ -252,7 +253,7 @@ def doubtful_fields(appointment: Appointment, event: SchedulingEvent) -> tuple[s
 
     `apply()` lets the later arrival decide, and for the status a cancellation. A forgotten phone counts as equal to every phone.
     """
-    sent, stamps = _sent(event), _stamps(appointment)
+    sent, stamps = sent_period(event), _stamps(appointment)
     if appointment.phone_fault == "purged":
         stamps.pop("phone", None)
     return tuple(

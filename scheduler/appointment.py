@@ -166,11 +166,12 @@ def same_visit(known: tuple[str, ...], said: tuple[str, ...]) -> bool:
     hospital gives to a whole series does not merge appointments whose filler ids differ.
     """
     for kind in ("filler", "placer", "visit"):
-        known_ids, said_ids = _of_kind(known, kind), _of_kind(said, kind)
+        known_ids, said_ids = aliases_of_kind(known, kind), aliases_of_kind(said, kind)
         if known_ids and said_ids:
             return not known_ids.isdisjoint(said_ids)
     return False
 
 
-def _of_kind(aliases: tuple[str, ...], kind: str) -> set[str]:
+def aliases_of_kind(aliases: tuple[str, ...], kind: str) -> set[str]:
+    """Those of one kind: filler, placer or visit."""
     return {alias for alias in aliases if alias.split("|", 3)[2:3] == [kind]}

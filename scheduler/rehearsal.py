@@ -7,7 +7,8 @@ planned from the state at that time. The service does the same, with the databas
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from parser.event import SchedulingEvent
 from scheduler.apply_event import apply, create
@@ -16,6 +17,7 @@ from scheduler.confirmation_window import close_window
 from scheduler.plan import replan
 from scheduler.policy import Policy
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from scheduler.succession import end_replaced, replaced_by, succeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +56,29 @@ def rehearse(
     for event in events:
         story = next((each for each in stories if same_visit(each.appointment.aliases, event.aliases)), None)
         if story is None:
-            seen = create(event, policy, id=f"{len(stories) + 1:032x}", zone=zone)
+            seen = _succession(stories, event, policy) or create(event, policy, id=_id(stories), zone=zone)
             stories.append(story := _RehearsedAppointment(seen, policy, blocked))
         elif not story.hear(event):
             continue
         story.replan(event)
     return [each for story in stories for each in story.texts()]
+
+
+def _id(stories: Sequence[_RehearsedAppointment]) -> str:
+    return f"{len(stories) + 1:032x}"
+
+
+def _succession(stories: Sequence[_RehearsedAppointment], event: SchedulingEvent, policy: Policy) -> Appointment | None:
+    """The appointment that goes on under this event's ids, ended under its old ones; None: none does."""
+    known = replaced_by([story.appointment for story in stories], event)
+    if known is None:
+        return None
+    story = next(story for story in stories if story.appointment is known)
+    story.leave_until(event.received_at)
+    seen = succeed(story.appointment, event, policy, id=_id(stories))
+    if seen is not None:
+        story.end(end_replaced(story.appointment, event))
+    return seen
 
 
 class _RehearsedAppointment:
@@ -75,7 +94,7 @@ class _RehearsedAppointment:
 
     def hear(self, event: SchedulingEvent) -> bool:
         """Count due texts as sent, then apply the event. False: the event was too old to change anything."""
-        self._leave_until(event)
+        self.leave_until(event.received_at)
         after = apply(self.appointment, event, self._policy)
         if after is None:
             return False
@@ -96,10 +115,19 @@ class _RehearsedAppointment:
         ]
         return sorted(rows, key=lambda each: (each.row.due is None, each.row.due or 0, each.row.revision))
 
-    def _leave_until(self, event: SchedulingEvent) -> None:
+    def end(self, appointment: Appointment) -> None:
+        """It goes on under other ids: what waited is taken back."""
+        self.appointment = appointment
+        for identity, text in self._rows.items():
+            if text.row.state is SmsState.DUE:
+                row = replace(text.row, state=SmsState.SUPPRESSED, reason=Reason.SUPERSEDED, expires=None)
+                self._rows[identity] = Rehearsed(row=row, appointment=appointment)
+
+    def leave_until(self, now: datetime) -> None:
+        """Count due texts as sent."""
         for identity, each in self._rows.items():
             row = each.row
-            if row.state is not SmsState.DUE or row.due is None or row.due > event.received_at:
+            if row.state is not SmsState.DUE or row.due is None or row.due > now:
                 continue
             gone = PlannedRow(
                 kind=row.kind, rule=row.rule, revision=row.revision, due=row.due, expires=row.expires,

@@ -191,6 +191,8 @@ class MessageHandler:
             metrics.parse_warnings.labels(environment, warning).inc()
         if result.doubtful:
             metrics.doubtful_orders.labels(environment).inc()
+        if result.replaces or result.shares_id_with:
+            metrics.id_changes.labels(environment, "replaced" if result.replaces else "kept").inc()
         phone = validated.event.phone if validated.event is not None else None
         self._journal.emit(
             MessageAccepted(
@@ -209,6 +211,8 @@ class MessageHandler:
                 thumbprint=validated.thumbprint,
                 warnings=",".join(warnings) or None,
                 order_doubtful=",".join(result.doubtful) or None,
+                replaces=result.replaces,
+                shares_id_with=",".join(result.shares_id_with) or None,
                 number_fault=phone.why if isinstance(phone, BadPhone | UnreadablePhone) else None,
             )
         )

@@ -19,12 +19,13 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from carebell.environment_policy import EnvironmentPolicy
-from carebell.inbound.unit_of_work import UnitOfWork
+from carebell.inbound.unit_of_work import AppointmentChange, UnitOfWork, wanted_aliases
 from carebell.inbound.validate import ValidatedMessage
 from carebell.outbound.silences import Silence
 from parser.ack import ACCEPTED, Answer
 from parser.event import Action, SchedulingEvent
 from scheduler.apply_event import apply, create, doubtful_fields
+from scheduler.succession import succeed
 from store import usage
 from store.appointment_repository import MessageKey, Remembered, find, known, save
 from store.engine import Transaction
@@ -48,6 +49,8 @@ class ProcessingResult:
         reused: the control id had been used for another message, which configuration lets through.
         planned, withdrawn, suppressed: how many texts now wait, were taken back, are recorded as silences.
         silences: texts that will not leave, taken back ones included, as far as that is news.
+        replaces: the reference under which the visit was known before this S13 gave it another id.
+        shares_id_with: references of visits that share a placer or visit number with an S13 under a new id, and stay.
         doubtful: the fields that it decided although MSH-7 does not say whether it is newer than what was known.
     """
 
@@ -62,6 +65,8 @@ class ProcessingResult:
     suppressed: int = 0
     silences: tuple[Silence, ...] = ()
     doubtful: tuple[str, ...] = ()
+    replaces: str | None = None
+    shares_id_with: tuple[str, ...] = ()
 
 
 class MessageProcessor:
@@ -86,7 +91,7 @@ class MessageProcessor:
         now = max(job.received_at for job in jobs)
         memory = known(conn, [(_key(job), job.verified.digest) for job in jobs if job.verified is not None])
         wanted = [
-            (job.event.environment, job.event.aliases)
+            (job.event.environment, wanted_aliases(job.event))
             for job in jobs
             if job.event is not None and job.event.action is not Action.SLOT
         ]
@@ -156,9 +161,11 @@ class MessageProcessor:
         change, duplicates = unit.for_event(event)
         answer = ACCEPTED
         doubtful: tuple[str, ...] = ()
+        replaced: AppointmentChange | None = None
+        shares: list[AppointmentChange] = []
+        withdrawn_silences: list[Silence] = []
         if change is None:
-            seen = create(event, policy.planning, id=self._new_id(), zone=policy.zone)
-            change = unit.open(seen)
+            change, replaced, shares, withdrawn_silences = self._open(event, policy, unit)
             if event.action in (Action.CANCEL, Action.DELETE, Action.NO_SHOW):
                 answer = policy.answers.answer("UNSEEN")
         else:
@@ -177,14 +184,32 @@ class MessageProcessor:
             name="stored",
             answer=answer,
             appointment=change.appointment.reference,
-            appointment_ids=(change.appointment.id, *(duplicate.appointment.id for duplicate in duplicates)),
+            appointment_ids=tuple(
+                changed.appointment.id for changed in (change, *duplicates, *([replaced] if replaced else []))
+            ),
             revision=change.appointment.revision,
             planned=planned,
             withdrawn=withdrawn,
             suppressed=suppressed,
-            silences=(*merged, *silences),
+            silences=(*withdrawn_silences, *merged, *silences),
             doubtful=doubtful,
+            replaces=None if replaced is None else replaced.appointment.reference,
+            shares_id_with=tuple(other.appointment.reference for other in shares),
         )
+
+    def _open(
+        self, event: SchedulingEvent, policy: EnvironmentPolicy, unit: UnitOfWork
+    ) -> tuple[AppointmentChange, AppointmentChange | None, list[AppointmentChange], list[Silence]]:
+        """The new appointment, the one that it replaces, those that share an id with it and stay, and what is taken back."""
+        known = unit.replaced_by(event)
+        seen = None if known is None else succeed(known.appointment, event, policy.planning, id=self._new_id())
+        if known is not None and seen is not None:
+            change = unit.open(seen)
+            return change, known, [], unit.take_over(change, known, event)
+        shares = unit.sharing(event)
+        change = unit.open(create(event, policy.planning, id=self._new_id(), zone=policy.zone))
+        unit.mark_series(change)
+        return change, None, shares, []
 
 
 def _as_answered(before: Remembered, policy: EnvironmentPolicy) -> Answer:

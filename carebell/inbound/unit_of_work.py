@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from carebell.environment_policy import EnvironmentPolicy
 from carebell.outbound.silences import Silence, silences_of
-from parser.event import SchedulingEvent
+from parser.event import Action, SchedulingEvent
 from scheduler.appointment import Appointment, AppointmentStatus, same_visit
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from scheduler.succession import end_replaced, replaced_by, shared_aliases, sharing
 from store.appointment_repository import Save, StoredAppointment
 
 
@@ -25,6 +27,7 @@ class AppointmentChange:
         self.changes: dict[tuple[SmsKind, str, int], PlannedRow] = {}
         self.known_aliases = set(known_aliases)
         self.moved_aliases: set[str] = set()
+        self.series_marks: set[str] = set()
         self.first = first
         self.touched = first
 
@@ -56,20 +59,31 @@ class AppointmentChange:
             other.appointment, status=AppointmentStatus.ENDED, aliases=(), phone=None, phone_fault="purged",
             window_revision=None, window_due=None, window_text=False,
         )  # fmt: skip
-        other.touched = True
-        history = list(other.rows.values())
+        return other.take_back_waiting()
+
+    def replace(self, other: AppointmentChange, event: SchedulingEvent) -> list[Silence]:
+        """The other visit goes on as this one, which takes over the shared numbers. Gives its waiting texts, taken back."""
+        self.moved_aliases |= shared_aliases(other.appointment.aliases, event) & other.known_aliases
+        other.appointment = end_replaced(other.appointment, event)
+        return other.take_back_waiting()
+
+    def take_back_waiting(self) -> list[Silence]:
+        """What waits is suppressed: the appointment is another one's now."""
+        self.touched = True
+        history = list(self.rows.values())
         withdrawn = [
             replace(row, state=SmsState.SUPPRESSED, reason=Reason.SUPERSEDED, expires=None)
             for row in history
             if row.state is SmsState.DUE
         ]
         for row in withdrawn:
-            other.rows[row.identity] = other.changes[row.identity] = row
-        return silences_of(other.appointment, history, withdrawn)
+            self.rows[row.identity] = self.changes[row.identity] = row
+        return silences_of(self.appointment, history, withdrawn)
 
     def save(self, config_version: str) -> Save:
         known_aliases = self.known_aliases | self.moved_aliases
         new = tuple(alias for alias in self.appointment.aliases if alias not in known_aliases)
+        new += tuple(sorted(self.series_marks))
         return Save(
             appointment=self.appointment,
             changes=list(self.changes.values()),
@@ -80,17 +94,33 @@ class AppointmentChange:
         )
 
 
+_MAY_OPEN: Final = (Action.BOOK, Action.RESCHEDULE)
+
+
+def series_mark(alias: str) -> str:
+    """The alias under which the second appointment with this number is found."""
+    return f"series|{alias}"
+
+
+def wanted_aliases(event: SchedulingEvent) -> tuple[str, ...]:
+    """The aliases by which the appointments are found that a message may be about."""
+    if event.action not in _MAY_OPEN:
+        return event.aliases
+    return event.aliases + tuple(series_mark(alias) for alias in shared_aliases(event.aliases, event))
+
+
 class UnitOfWork:
     """The changes of one group, by appointment and by alias."""
 
-    def __init__(self, found: Iterable[StoredAppointment]) -> None:
+    def __init__(self, appointments: Iterable[StoredAppointment]) -> None:
         self._changes: dict[str, AppointmentChange] = {}
         self._owners: dict[tuple[str, str], str] = {}
-        for each in found:
-            if each.appointment.id in self._changes:
+        for stored in appointments:
+            appointment = stored.appointment
+            if appointment.id in self._changes:
                 continue
-            change = AppointmentChange(each.appointment, each.history, each.appointment.aliases, first=False)
-            self._changes[each.appointment.id] = change
+            change = AppointmentChange(appointment, stored.history, appointment.aliases, first=False)
+            self._changes[appointment.id] = change
             self._own(change)
 
     def for_event(self, event: SchedulingEvent) -> tuple[AppointmentChange | None, list[AppointmentChange]]:
@@ -113,11 +143,46 @@ class UnitOfWork:
         )
 
     def open(self, appointment: Appointment) -> AppointmentChange:
-        """The change that creates an appointment. An alias that another appointment has stays with that one."""
+        """The change of a first sight. An alias that another appointment has stays with that one."""
         taken = [alias for alias in appointment.aliases if (appointment.environment, alias) in self._owners]
         change = self._changes[appointment.id] = AppointmentChange(appointment, [], taken, first=True)
         self._own(change)
         return change
+
+    def sharing(self, event: SchedulingEvent) -> list[AppointmentChange]:
+        """The changes of `succession.sharing`."""
+        known = {change.appointment.id: change for change in self._of_environment(event.environment)}
+        return [known[found.id] for found in sharing([change.appointment for change in known.values()], event)]
+
+    def replaced_by(self, event: SchedulingEvent) -> AppointmentChange | None:
+        """The change of `succession.replaced_by`."""
+        known = replaced_by([change.appointment for change in self._of_environment(event.environment)], event)
+        return None if known is None else self._changes[known.id]
+
+    def take_over(self, change: AppointmentChange, other: AppointmentChange, event: SchedulingEvent) -> list[Silence]:
+        """The other visit goes on as the one of `change`. Gives its waiting texts, taken back."""
+        silences = change.replace(other, event)
+        for alias in change.moved_aliases:
+            self._owners[event.environment, alias] = change.appointment.id
+        return silences
+
+    def mark_series(self, change: AppointmentChange) -> None:
+        """Note that numbers of a new visit were another visit's before: a later S13 that shares them must find both.
+
+        The alias is one appointment's; the mark leads to the second one. Further ones need none.
+        """
+        environment = change.appointment.environment
+        for alias in change.known_aliases & set(change.appointment.aliases):
+            others = [
+                other
+                for other in self._of_environment(environment)
+                if other is not change and alias in other.appointment.aliases
+            ]
+            if len(others) == 1:
+                change.series_marks.add(series_mark(alias))
+
+    def _of_environment(self, environment: str) -> list[AppointmentChange]:
+        return [change for change in self._changes.values() if change.appointment.environment == environment]
 
     def saves(self, policies: Mapping[str, EnvironmentPolicy]) -> list[Save]:
         return [
@@ -127,8 +192,12 @@ class UnitOfWork:
         ]
 
     def index(self, change: AppointmentChange) -> None:
-        """Note the aliases that an event added to an appointment."""
+        """Note the aliases that an event added to an appointment. One that another appointment has stays with that one."""
         self._own(change)
+        environment = change.appointment.environment
+        change.known_aliases |= {
+            alias for alias in change.appointment.aliases if self._owners[environment, alias] != change.appointment.id
+        }
 
     def _own(self, change: AppointmentChange) -> None:
         for alias in change.appointment.aliases:

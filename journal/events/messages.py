@@ -10,7 +10,8 @@ from journal.events.shared import SentAnswer, Trace
 @event(
     logging.INFO,
     "Nothing to do. `warnings` name what was odd; `carebell explain` shows it on a copy of the message. `order_doubtful`: "
-    "often means that the sender should write MSH-7 to the second and with its offset. `number_fault`: "
+    "often means that the sender should write MSH-7 to the second and with its offset. `shares_id_with`: look in the hospital's "
+    "own system whether the older visit is still on; if not, cancel it there (docs/explanation/planning.md). `number_fault`: "
     "correct the number in the hospital's own system; where junk was sent (`UNKNOWN`), a number that was known stays in use.",
 )
 class MessageAccepted(Event):
@@ -31,6 +32,8 @@ class MessageAccepted(Event):
     thumbprint: str | None
     warnings: str | None
     order_doubtful: str | None
+    replaces: str | None = None
+    shares_id_with: str | None = None
     number_fault: str | None
 
 

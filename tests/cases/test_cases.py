@@ -185,3 +185,15 @@ def test_d03_both_messages_carry_the_aliases_that_they_share(commands: Commands)
     first, second = (set(commands.explain(name)["aliases"]["value"].split(", ")) for name in ("d03a", "d03b"))
     assert first & second == {"EHR|LAMNA|placer|P9001|EHR", "EHR|LAMNA|visit|VN5501|"}
     assert first - second == {"EHR|LAMNA|filler|F9001|EHR"}
+
+
+def test_d03_a_visit_rescheduled_under_a_new_id_is_not_reminded_at_its_old_time(commands: Commands) -> None:
+    rows = commands.plan("d03a", "d03b")
+    assert {row["reason"] for row in rows if row["appointment"] == "F9001" and row["kind"] == "reminder"} == {
+        "superseded"
+    }
+    going = [(row["appointment"], row["kind"]) for row in rows if row["status"] == "planned"]
+    assert set(going) == {
+        ("F9002", "booked"),
+        ("F9002", "reminder"),
+    }  # in the quiet hours the patient was told nothing yet
