@@ -1,15 +1,19 @@
 """A configuration as text and back: what is in force, kept where commands find it when the file on disk is broken.
 
 The text is JSON: the values as `config.model` writes them with absolute paths, the field maps and the texts. It holds no secret:
-no auth token and no database URL (no other URL may have a password, `config.values`). It holds no telephone number of
-`allow_list` and `force_to` either, since it lies in the database, where no number may stand in the clear.
+no field whose type is a secret, wherever it stands, and no database URL (no other URL may have a password, `config.values`). It
+holds no telephone number of `allow_list` and `force_to` either, since it lies in the database, where no number may stand in the
+clear.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from config.document import read_document
 from config.fieldmap import FieldMap
@@ -19,9 +23,11 @@ from config.model import Configuration
 
 def to_text(loaded: Loaded) -> str:
     """`loaded` without its secrets and places."""
+    configuration = loaded.configuration
+    values = configuration.model_dump(mode="json", by_alias=True, exclude=secret_fields(configuration))
     return json.dumps(
         {
-            "configuration": _without_secrets(loaded.configuration.model_dump(mode="json", by_alias=True)),
+            "configuration": _without_url_and_numbers(values),
             "field_maps": {
                 name: field_map.model_dump(mode="json", by_alias=True) for name, field_map in loaded.field_maps.items()
             },
@@ -63,10 +69,28 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
     )
 
 
-def _without_secrets(values: dict[str, Any]) -> dict[str, Any]:
+def secret_fields(section: BaseModel) -> dict[Any, Any]:
+    """Where secrets stand in `section` and in all sections, lists and mappings below it, as `model_dump(exclude=...)` takes it."""
+    return _secret_items((name, getattr(section, name)) for name in type(section).model_fields)
+
+
+def _secret_items(items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    excluded: dict[Any, Any] = {}
+    for key, value in items:
+        if isinstance(value, SecretStr | SecretBytes):
+            excluded[key] = True
+        elif isinstance(value, BaseModel):
+            excluded[key] = secret_fields(value)
+        elif isinstance(value, Mapping):
+            excluded[key] = _secret_items(value.items())
+        elif isinstance(value, list | tuple):
+            excluded[key] = _secret_items(enumerate(value))
+    return {key: below for key, below in excluded.items() if below}
+
+
+def _without_url_and_numbers(values: dict[str, Any]) -> dict[str, Any]:
     """`values`, changed."""
     values["storage"].pop("url")
-    values["gateway"]["twilio"].pop("auth_token")
     for environment in values["environments"].values():
         sms = environment["sms"]
         if sms["allow_list"] is not None or sms["force_to"] is not None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from config import snapshot
+from config.gateways import SECRETS, GatewaySection
 from config.load import Loaded, load
+from config.model import Configuration
+from config.section import Section
 from tests.config.conftest import Write
 
 CONTRACT = Path(__file__).with_name("contract.yaml")
@@ -58,6 +64,74 @@ def test_no_secret_and_no_number_is_written(write: Write) -> None:
     text = snapshot.to_text(load(write(), environ))
     for secret in ("pass2", "db.example", _TOKEN, "2025550143"):
         assert secret not in text
+
+
+def _secret_keys(model: type[BaseModel], keys: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The keys of every field of `model`, and of the sections in it, whose type is or holds a secret."""
+    for name, field in model.model_fields.items():
+        for kind in _classes(field.annotation):
+            if issubclass(kind, SecretStr | SecretBytes):
+                yield (*keys, name)
+            elif issubclass(kind, BaseModel):
+                yield from _secret_keys(kind, (*keys, name))
+
+
+def _classes(annotation: object) -> Iterator[type]:
+    if isinstance(annotation, type):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _classes(argument)
+
+
+def test_the_gateways_secrets_are_all_secrets_of_the_configuration() -> None:
+    assert sorted(_secret_keys(Configuration)) == sorted(secret.keys for secret in SECRETS)
+
+
+@pytest.mark.parametrize("kind", get_args(GatewaySection.model_fields["kind"].annotation))
+def test_no_secret_of_any_gateway_is_written_or_comes_back(write: Write, kind: str) -> None:
+    values = {keys: f"{position:032x}" for position, keys in enumerate(_secret_keys(Configuration), start=1)}
+    environ = {"CAREBELL_" + "__".join(keys).upper(): value for keys, value in values.items()} | {
+        "CAREBELL_GATEWAY__KIND": kind,
+        "CAREBELL_GATEWAY__TWILIO__ACCOUNT_SID": "AC" + "0" * 32,
+        "CAREBELL_GATEWAY__HTTP__URL": "https://sms.example/texts",
+        "CAREBELL_GATEWAY__HTTP__PUBLIC_URL": "https://carebell.example",
+    }
+    loaded = load(write(), environ)
+    assert {secret.keys: _revealed(loaded, secret.keys) for secret in SECRETS} == values
+    text = snapshot.to_text(loaded)
+    assert [value for value in (*values.values(), "***") if value in text] == []
+    stored = snapshot.from_text(text, path=loaded.path, version=loaded.version, url=loaded.configuration.storage.url)
+    assert {secret.keys: _revealed(stored, secret.keys) for secret in SECRETS} == dict.fromkeys(values)
+    assert stored.configuration.gateway.kind == kind
+    assert stored.configuration.gateway.http.public_url == "https://carebell.example"
+
+
+def _revealed(loaded: Loaded, keys: tuple[str | int, ...]) -> str | None:
+    value: object = loaded.configuration
+    for key in keys:
+        value = getattr(value, str(key))
+    return value.get_secret_value() if isinstance(value, SecretStr) else None
+
+
+def test_a_secret_is_left_out_wherever_it_stands() -> None:
+    class Inner(Section):
+        password: SecretStr | None = None
+        name: str = ""
+
+    class Outer(Section):
+        lists: list[Inner]
+        pairs: dict[str, SecretBytes]
+        sections: dict[str, Inner]
+        inner: Inner
+
+    secret = Inner(password=SecretStr("sesame"), name="kept")
+    outer = Outer(lists=[Inner(), secret], pairs={"a": SecretBytes(b"sesame")}, sections={"b": secret}, inner=secret)
+    assert outer.model_dump(mode="json", exclude=snapshot.secret_fields(outer)) == {
+        "lists": [{"password": None, "name": ""}, {"name": "kept"}],
+        "pairs": {},
+        "sections": {"b": {"name": "kept"}},
+        "inner": {"name": "kept"},
+    }
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"configuration": {}}', '{"configuration": {"storage": 1}}'])
