@@ -8,7 +8,19 @@ from prometheus_client import REGISTRY
 
 from journal.metrics import Metrics
 
-UNITS = ("seconds", "bytes", "messages", "texts", "segments", "connections", "days_left", "sms", "open", "total")
+UNITS = (
+    "seconds",
+    "failures",
+    "bytes",
+    "messages",
+    "texts",
+    "segments",
+    "connections",
+    "days_left",
+    "sms",
+    "open",
+    "total",
+)
 FORBIDDEN = {"appointment", "control_id", "phone", "to", "peer", "sid", "message"}
 
 

@@ -176,7 +176,7 @@ def test_one_damaged_page_anywhere_is_found(migrated_file: Path, tmp_path: Path)
 
 def test_a_command_makes_no_database(tmp_path: Path) -> None:
     path = make(tmp_path)
-    with pytest.raises(ConfigurationStop, match="no database there"):
+    with pytest.raises(ConfigurationStop, match="the database does not exist"):
         components.open_database(load(path), upgrade=False)
     assert not _database(path).exists()
 
