@@ -1,1 +1,1 @@
-"""MLLP: bytes to frames and answers back, over TCP and TLS; knows no HL7."""
+"""MLLP: read frames from bytes and send answers, over TCP and TLS. It does not know HL7."""

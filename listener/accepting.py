@@ -1,7 +1,7 @@
-"""Accepting connections on the event loop: a few each turn, and a pause when the process has no descriptor for one.
+"""Accept connections on the event loop: a few in each turn, and pause when the process has no free descriptor.
 
-Not `loop.create_server`: it accepts without limit before any code of ours is asked, and asyncio's loop and uvloop differ in what
-becomes of a listening socket when descriptors run out (docs/decisions/0005).
+It does not use `loop.create_server`, which accepts without limit before our code is called. asyncio's loop and uvloop also differ
+in what they do with a listening socket when descriptors run out (docs/decisions/0005).
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 BACKLOG: Final = 512
-"""Connections waiting to be accepted: every peer of a restarted service comes back at once."""
+"""Connections waiting to be accepted. After a restart every peer connects again at once."""
 PER_TURN: Final = 16
-"""Accepted at a stretch; also how many descriptors newcomers can hold beyond the limits, until they are refused."""
+"""Accepted in one turn. New connections can hold this many descriptors beyond the limits until they are refused."""
 PAUSE: Final = 1.0
-"""Seconds after an accept that failed for want of descriptors or memory: to try again at once would only spin."""
+"""Seconds to wait after an accept failed because descriptors or memory ran out; trying again at once would fail again."""
 
 
 class Acceptor:
     """Accepts from listening sockets until it is closed.
 
     Args:
-        admit: gets each accepted socket, blocking as it comes, and the peer's address; it owns the socket from then on.
-        failed: told why nothing can be accepted just now; called at most once in `PAUSE` for a socket.
+        admit: gets each accepted socket (in blocking mode) and the peer's address. It then owns the socket.
+        failed: gets the reason why nothing can be accepted now; called at most once in `PAUSE` for each socket.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Acceptor:
         self._paused: dict[socket.socket, asyncio.TimerHandle] = {}
 
     def open(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept from these, which listen already. They are the acceptor's from now on."""
+        """Accept from these listening sockets. The acceptor then owns them."""
         for listening in sockets:
             listening.setblocking(False)
             self._listening.add(listening)

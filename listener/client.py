@@ -5,8 +5,8 @@
     async for answer in client.exchange(contents, window=16): ...   # pipelined
     await client.close()
 
-MLLP has no message numbers: an answer belongs to the oldest message without one. So after a time-out nothing on the
-connection can be trusted any more, and it is aborted.
+MLLP has no message numbers: an answer belongs to the oldest message without an answer. So after a time-out answers cannot be
+matched any more, and the connection is aborted.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class SendFault(StrEnum):
 
 
 class SendError(Exception):
-    """No answer; `code` says why, the text is one sentence. Whether the message arrived is unknown after RESET,
-    CLOSED, ANSWER_TIMEOUT and NOT_MLLP: send it again, byte for byte."""
+    """There is no answer; `code` says why, and the text is one sentence. After RESET, CLOSED, ANSWER_TIMEOUT and NOT_MLLP
+    it is unknown whether the message arrived: send it again, byte for byte."""
 
     def __init__(self, code: SendFault, text: str) -> None:
         super().__init__(text)
@@ -90,7 +90,7 @@ class MllpClient(asyncio.Protocol):
 
         Args:
             tls: a context of `listener.tls.client_context`; None: plain TCP.
-            server_name: the name the server's certificate must carry, where it is not `host`.
+            server_name: the name in the server's certificate, if it is not `host`.
             connect_timeout: for name, TCP and TLS together.
             answer_timeout: from one answer, or from a message on a quiet connection, to the next answer.
 
@@ -141,7 +141,7 @@ class MllpClient(asyncio.Protocol):
             return future
         if not self._pending:
             self._deadline.restart()
-        self._pending.append((perf_counter(), future))  # the loop's own clock may tick in milliseconds
+        self._pending.append((perf_counter(), future))  # the loop's own clock may have a resolution of milliseconds
         self._transport.write(block)
         return future
 
@@ -173,7 +173,8 @@ class MllpClient(asyncio.Protocol):
     # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
+        # uvloop's transport is one, although it does not declare it
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._decoder.receive(data)
@@ -186,7 +187,7 @@ class MllpClient(asyncio.Protocol):
 
     def _answered(self, event: Frame) -> None:
         if not self._pending:
-            self._fail(SendFault.NOT_MLLP, "an answer came that belongs to no message")
+            self._fail(SendFault.NOT_MLLP, "an answer arrived that belongs to no message")
             self.abort()
             return
         sent, future = self._pending.popleft()
@@ -214,14 +215,14 @@ class MllpClient(asyncio.Protocol):
         self.abort()
 
     def _fail(self, code: SendFault, text: str) -> None:
-        """Remember the first reason and give it to every message without an answer."""
+        """Store the first reason and give it to every message without an answer."""
         if self._error is None:
             self._error = SendError(code, text)
         while self._pending:
             _, future = self._pending.popleft()
             if not future.done():
                 future.set_exception(SendError(self._error.code, str(self._error)))
-                future.exception()  # seen: a pipelining caller stops at the first, the others must not be logged
+                future.exception()  # mark as seen, so that asyncio does not log the errors after the first
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

@@ -1,8 +1,8 @@
-"""Which client certificate a peer showed in a handshake that failed: its thumbprint, for the log.
+"""The thumbprint of the client certificate that a peer showed in a failed handshake, for the log.
 
-After a verification that failed OpenSSL gives no certificate away, and Python's `ssl` has no callback for verification. It does let
-a context name the class of its connections (`sslobject_class`) and watch handshake messages (`_msg_callback`, which is there for
-debugging; where a Python has it no longer, refusals are told without a thumbprint). Sources: RFC 5246, section 7.4.2, and RFC 8446,
+After a failed verification OpenSSL does not return the certificate, and Python's `ssl` has no callback for verification. But a
+context can set the class of its connections (`sslobject_class`) and observe handshake messages (`_msg_callback`, which exists for
+debugging; if a Python version lacks it, refusals are logged without a thumbprint). Sources: RFC 5246, section 7.4.2, and RFC 8446,
 section 4.4.2, for the Certificate message.
 """
 
@@ -23,7 +23,7 @@ def thumbprint_of(der: bytes) -> str:
 
 
 def first_certificate(message: bytes, version: int) -> bytes | None:
-    """The DER of the leaf in a Certificate message; None: the list is empty, or the message is no such thing.
+    """The DER of the leaf in a Certificate message; None: the list is empty, or it is another message.
 
     Args:
         message: with its four bytes of header.
@@ -41,7 +41,7 @@ def first_certificate(message: bytes, version: int) -> bytes | None:
 
 
 class _Handshake(ssl.SSLObject):
-    """A connection that hands the certificate it was shown on with a refusal."""
+    """A connection that attaches the peer's certificate to the error of a refusal."""
 
     presented: str | None = None
 
@@ -56,7 +56,7 @@ class _Handshake(ssl.SSLObject):
 
 
 def watch(context: ssl.SSLContext) -> None:
-    """Let this server context remember what its peers show."""
+    """Let this server context record the certificates of its peers."""
     if hasattr(ssl.SSLContext, "_msg_callback"):
         context.sslobject_class = _Handshake
         context._msg_callback = _note  # type: ignore[attr-defined]  # of CPython, see above

@@ -1,7 +1,7 @@
-"""How a connection's transport ends: gently, so that the last answers arrive, or by a reset.
+"""End a connection's transport: gracefully, so that the last answers arrive, or by a reset.
 
 Closing a socket with unread input makes the kernel send a reset, which can destroy an answer that the peer has not read yet. So
-after the last answer what the peer still sends is thrown away for a while, and only then is the socket closed.
+after the last answer the peer's further bytes are discarded for a while, and only then is the socket closed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, cast
 from listener.limits import Deadline, Limits
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
-_LINGER_BYTES: Final = 16 * 1024 * 1024  # thrown away at most; a peer that sends more is not reading answers
+_LINGER_BYTES: Final = 16 * 1024 * 1024  # the most that is discarded; a peer that sends more is not reading answers
 
 
 class Closing:
@@ -30,25 +30,25 @@ class Closing:
         self._flush_deadline = Deadline(loop, limits.write_timeout, self._flush_late)
 
     def linger(self) -> None:
-        """Say that nothing more comes, where that can be said, and wait for the peer to close."""
+        """Shut down the sending side, if possible, and wait for the peer to close."""
         if self._transport.can_write_eof():  # not with TLS, where the peer would not learn that we linger
             self._transport.write_eof()
         self._linger_deadline.restart()
 
     def discard(self, size: int) -> None:
-        """So many bytes of input came while lingering."""
+        """Count bytes of input that arrived while lingering."""
         self._discarded += size
         if self._discarded > _LINGER_BYTES:
             self.shut()
 
     def shut(self) -> None:
-        """Close. That flushes first, which a peer that does not read would hold up for ever: then it is reset."""
+        """Close. Closing flushes first; if the peer does not read, the connection is reset after a time."""
         self._linger_deadline.stop()
         self._flush_deadline.restart()
         self._transport.close()
 
     def cancel(self) -> None:
-        """The transport has ended."""
+        """Stop: the transport has ended."""
         self._linger_deadline.cancel()
         self._flush_deadline.cancel()
 
@@ -57,7 +57,7 @@ class Closing:
 
 
 def reset(transport: asyncio.BaseTransport) -> None:
-    """Abort so that the peer sees a reset, under TLS too: SO_LINGER with 0 s discards what is unsent and tells the peer at once."""
+    """Abort so that the peer sees a reset, also with TLS: SO_LINGER with 0 s discards unsent bytes and sends RST at once."""
     sock = cast("socket.socket | None", transport.get_extra_info("socket"))
     if sock is not None:
         with contextlib.suppress(OSError):  # the socket is closed already: nothing left to reset

@@ -1,14 +1,14 @@
-"""One connection: frames to the handler, answers back in order, and every reason to stop.
+"""One connection: it passes frames to the handler, sends answers in order, and ends for one of several reasons.
 
-The way of a message: `data_received` gives the chunk to the decoder; `_pump` takes frames out of it while there is
-room (read-ahead, overload, a peer that reads its answers) and calls the handler; an answer given at once is written at
-once, a Future joins the queue; `_flush` writes what stands finished at the head of the queue. All answers that are
-ready together leave in one write, so an answer is never split over two.
+How a message is handled: `data_received` gives the chunk to the decoder. `_pump` takes frames out of it while there is
+room (read-ahead, overload, unread answers) and calls the handler. An immediate answer is written at once; a Future joins the
+queue. `_flush` writes the finished answers at the head of the queue. All answers that are ready together are sent in one
+write, so an answer is never split over two.
 
-Messages in and answers out share one small state, and a seam between them would cost a call for each message; how the transport
-ends is `listener.closing`'s.
+Receiving and answering share a small state; separating them would cost a call for each message. `listener.closing` ends the
+transport.
 
-No task is created for a message. Nothing grows without bound: the queue is limited by `max_pipelined`, the decoder by
+No task is created for a message. Everything has a limit: the queue by `max_pipelined`, the decoder by
 `max_message` plus one chunk, the transport's buffer by those two and the write time-out.
 """
 
@@ -25,11 +25,11 @@ from listener.incidents import Kind, Peer
 from listener.limits import Deadline, Limits
 from listener.reply import RESET, Close, Handler, Oversize, Reply, Reset
 
-_TURN = 32  # messages handled at a stretch, some 6 ms of work; one chunk can hold 87,000 empty blocks
+_TURN = 32  # messages handled in one turn, some 6 ms of work; one chunk can hold 87,000 empty blocks
 
 
 class Owner(Protocol):
-    """What a connection needs from its server: the budget shared by all, and a place to say goodbye."""
+    """What a connection needs from its server: the shared budget, and a method to report its end."""
 
     handler: Handler
     oversize: Oversize
@@ -46,7 +46,7 @@ class Owner(Protocol):
 
 
 class _End:
-    """In the queue: after the answers before it, send this one and close for that reason."""
+    """A queue entry: after the answers before it, send this answer and close for this reason."""
 
     __slots__ = ("answer", "kind")
 
@@ -56,7 +56,7 @@ class _End:
 
 
 class Connection(asyncio.Protocol):
-    """The protocol of one accepted socket; `start` begins its work once TLS, if any, stands."""
+    """The protocol of one accepted socket. `start` begins its work after the TLS handshake, if there is one."""
 
     __slots__ = (
         "_answered",
@@ -95,22 +95,22 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None  # None before `start` and after the end
         self._queue: deque[Reply | asyncio.Future[Reply] | _End] = deque()
         self._answers: list[bytes] = []  # framed, for the next write
-        self._kind: Kind | None = None  # why it ends, once that is known
-        self._ending = False  # takes no more frames: an end stands in the queue, or the server drains
-        self._closing = False  # the transport is being closed; input is thrown away
+        self._kind: Kind | None = None  # why it ends, once known
+        self._ending = False  # takes no more frames: an end is in the queue, or the server drains
+        self._closing = False  # the transport is being closed; input is discarded
         self._last: Closing | None = None  # how it is closed
         self._lost = False
         self._eof = False
         self._heard = False
         self._answered = False
         self._reading = True
-        self._resume_at = limits.max_pipelined // 2  # lower than the pause, or each answer would cost two system calls
+        # lower than the pause mark; otherwise each answer would cost two system calls
+        self._resume_at = limits.max_pipelined // 2
         self._busy_writing = False  # the transport's buffer is full
-        self._yielded = False  # more frames stand ready, for the next turn of the loop
+        self._yielded = False  # more frames are ready for the next turn of the loop
         self.held = 0  # bytes of input in memory
-        self._last_block = (
-            loop.time()
-        )  # when the last whole one was taken; before any, when the connection was accepted
+        # when the last complete block was taken; before the first block, when the connection was accepted
+        self._last_block = loop.time()
         self._frame_deadline = Deadline(loop, limits.frame_timeout, self._frame_late)
         self._write_deadline = Deadline(loop, limits.write_timeout, self._write_late)
         idle = limits.idle_timeout
@@ -118,7 +118,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def quiet_since(self) -> tuple[bool, float] | None:
-        """(whether a block has begun, loop time of the last whole one); None: an answer is owed, and the peer reads its answers."""
+        """(whether a block has begun, loop time of the last complete one); None: an answer is pending, and the peer reads its
+        answers."""
         if (self._queue or self._decoder.unread) and not self._busy_writing:
             return None
         return self._decoder.mid_block or self._busy_writing, self._last_block
@@ -148,7 +149,7 @@ class Connection(asyncio.Protocol):
         self._pump()
 
     def eof_received(self) -> bool:
-        """The peer has finished sending; it may still want its answers, so a plain socket stays half open."""
+        """The peer has finished sending. It may still read its answers, so a plain socket stays half open."""
         self._eof = True
         if self._closing:
             return False
@@ -168,7 +169,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
-        if self._transport is not None:  # else the handshake failed, or `start` is about to find out
+        if self._transport is not None:  # otherwise the handshake failed, or `start` will notice it
             self._gone(exc)
 
     def _gone(self, exc: Exception | None) -> None:
@@ -182,7 +183,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._kind = Kind.PEER_CLOSED
         self._transport = None
-        self._queue.clear()  # Futures stay the handler's; `_settled` still counts them when they finish
+        self._queue.clear()  # the Futures belong to the handler; `_settled` still counts them when they finish
         self._answers.clear()
         for timed in (self._frame_deadline, self._write_deadline, self._idle_deadline, self._last):
             if timed is not None:
@@ -234,7 +235,7 @@ class Connection(asyncio.Protocol):
         server = self._server
         server.frames += 1
         self._last_block = self._loop.time()
-        self._frame_deadline.stop()  # the next block, if it has begun already, gets a time of its own
+        self._frame_deadline.stop()  # the next block, if it has begun already, gets its own deadline
         if self._idle_deadline is not None:
             self._idle_deadline.restart()
         answer: Reply | asyncio.Future[Reply]
@@ -253,7 +254,7 @@ class Connection(asyncio.Protocol):
             self._emit(answer)
 
     def _refuse(self, error: FramingError) -> None:
-        """The stream cannot be followed: answer what came before, then close."""
+        """The framing is broken: answer the messages before, then close."""
         answer = None
         if error.kind is FramingFault.TOO_LONG:
             kind = Kind.TOO_LONG
@@ -271,7 +272,7 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def _regulate(self) -> None:
-        """Read on or pause; start or stop the clock of an unfinished block; tell the server what is held."""
+        """Read on or pause; start or stop the deadline of an unfinished block; report the buffered bytes to the server."""
         transport, decoder = self._transport, self._decoder
         if transport is None or self._closing or transport.is_closing():
             return
@@ -303,14 +304,14 @@ class Connection(asyncio.Protocol):
         self._server.settled(size)
         if self._transport is None:
             if not future.cancelled():
-                future.exception()  # seen: nobody is left to tell
+                future.exception()  # mark as seen: nobody waits for it
             return
         if self._queue and self._queue[0] is future:
             self._flush()
             self._pump()
 
     def _flush(self) -> None:
-        """Emit what stands finished at the head of the queue."""
+        """Write the finished answers at the head of the queue."""
         queue = self._queue
         while queue and self._transport is not None and not self._closing:
             answer = queue[0]
@@ -364,12 +365,12 @@ class Connection(asyncio.Protocol):
     # --- endings
 
     def drain(self) -> None:
-        """Take no more messages; close once those in flight are answered."""
+        """Take no more messages, and close when those in flight are answered."""
         if self._closing or self._lost:
             return
         self._ending = True
         if self._transport is None:
-            return  # in its handshake: the server drops it
+            return  # still in its handshake: the server drops it
         self._regulate()
         if self._queue:
             if not isinstance(self._queue[-1], _End):
@@ -378,20 +379,20 @@ class Connection(asyncio.Protocol):
             self._close(Kind.DRAINED)
 
     def abort(self, kind: Kind, text: str = "") -> None:
-        """Reset, whatever is in flight."""
+        """Reset the connection, even if messages are in flight."""
         if not self._lost:
             self._report(kind, text)
             self._reset(kind)
 
     def crowd_out(self, text: str) -> None:
-        """Reset to make room for another peer; at once, also in the TLS handshake."""
+        """Reset at once to make room for another peer, also during the TLS handshake."""
         if not self._lost:
             self._report(Kind.CROWDED_OUT, text)
             self._reset(Kind.CROWDED_OUT)
         self._server.evict(self)
 
     def _report(self, kind: Kind, text: str = "", error: BaseException | None = None) -> None:
-        """Report, and remember the first reason as the one the connection ended for."""
+        """Report an incident. The first one is stored as the reason for the connection's end."""
         if self._kind is None:
             self._kind = kind
         self._server.report(kind, self.peer, text, error)
@@ -403,12 +404,12 @@ class Connection(asyncio.Protocol):
         self._after_answers()
 
     def _after_answers(self) -> None:
-        """Close a half-closed connection once nothing more can come of it."""
+        """Close a half-closed connection when all its answers are sent."""
         if self._eof and not self._queue and not self._decoder.unread and not self._closing:
             self._close(Kind.PEER_CLOSED if self._heard else Kind.BARE_CONNECT)
 
     def _close(self, kind: Kind) -> None:
-        """Close so that the last answers arrive: after them, throw away what the peer sends until it closes too."""
+        """Close so that the last answers arrive: then discard the peer's bytes until it closes too."""
         if self._kind is None:
             if kind is Kind.BARE_CONNECT:
                 self._report(kind)
@@ -419,7 +420,7 @@ class Connection(asyncio.Protocol):
             return
         self._stop_taking()
         last = self._last = Closing(self._loop, self._limits, transport)
-        quiet = kind in (Kind.DRAINED, Kind.IDLE_TIMEOUT)  # nothing says that the peer is sending
+        quiet = kind in (Kind.DRAINED, Kind.IDLE_TIMEOUT)  # the peer may not be sending
         if not self._answered or self._eof or transport.is_closing() or (quiet and not transport.can_write_eof()):
             last.shut()
             return
@@ -429,7 +430,7 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
 
     def _stop_taking(self) -> None:
-        """From here on input is thrown away; what is held of it is let go."""
+        """Discard input from now on, and free the buffered input."""
         self._ending = self._closing = True
         self._decoder = Decoder(max_content=self._limits.max_message)
         self._server.buffers(self, 0, self.held)
@@ -446,7 +447,7 @@ class Connection(asyncio.Protocol):
             reset(self._transport)
 
     def _frame_late(self) -> None:
-        if not self._reading:  # it is us who do not read: the peer could not finish
+        if not self._reading:  # this side paused reading, so the peer could not finish
             self._frame_deadline.restart()
             return
         self._report(Kind.FRAME_TIMEOUT)

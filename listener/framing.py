@@ -1,14 +1,14 @@
-"""MLLP framing without I/O: bytes in, frames or one framing error out.
+"""MLLP framing without I/O: it turns bytes into frames or one framing error.
 
-MLLP Release 1: a block is `0x0B content 0x1C 0x0D`; TCP may split and join blocks in any way. The rules here, stricter
-than the engines' because a lenient framer is how a second message is smuggled into the first:
+MLLP Release 1: a block is `0x0B content 0x1C 0x0D`; TCP may split and join blocks in any way. The rules here are stricter
+than those of interface engines, because with lenient framing a second message can be hidden inside the first:
 
 - between blocks CR, LF, NUL and space are skipped (real senders add line ends and keep-alive bytes); any other byte is
-  junk, which is a framing error that says what the bytes look like;
+  a framing error that says what the bytes look like;
 - 0x0B inside a block, and 0x1C not followed by 0x0D, are framing errors: HL7 text escapes both;
 - content longer than the limit is a framing error at the first byte too many, so memory never exceeds the limit plus
   one chunk;
-- after an error the decoder is finished: nobody can tell where the next block would begin.
+- after an error the decoder stops, because the beginning of the next block is not known.
 
 Which frames and which error come out does not depend on how the bytes were cut into chunks. Every byte is searched
 with `bytes.find`, once, so time is linear in the input.
@@ -26,7 +26,7 @@ CR = b"\r"
 TRAILER = END + CR
 
 HEAD_BYTES = 4096
-"""How much of a too long block is kept, to answer it: an MSH segment is under 1 KB."""
+"""How many bytes of a too long block are kept for the answer; an MSH segment is under 1 KB."""
 
 _START, _END, _CR = START[0], END[0], CR[0]
 _PADDING = re.compile(rb"[\r\n\x00 ]*")
@@ -34,7 +34,7 @@ _LOOKED_AT = 16  # bytes; the longest signature below is shorter
 
 
 class FramingFault(StrEnum):
-    """What is wrong with the bytes; stable, for logs and counters."""
+    """The kinds of framing errors. The values are stable, for logs and counters."""
 
     JUNK = "junk"
     START_INSIDE = "start_inside"
@@ -43,7 +43,7 @@ class FramingFault(StrEnum):
 
 
 class LooksLike(StrEnum):
-    """A guess at what stands where a block should begin, in words an administrator can act on."""
+    """A guess at the protocol of bytes where a block should begin, in words for an administrator."""
 
     TLS = "a TLS ClientHello (this port speaks plain MLLP)"
     HTTP = "an HTTP request"
@@ -77,7 +77,7 @@ _SIGNATURES: tuple[tuple[bytes, LooksLike], ...] = (
 
 
 def looks_like(head: bytes) -> LooksLike:
-    """Guess from the first bytes of what is not a block; with few bytes the guess is the vague TEXT or BINARY."""
+    """Guess from the first bytes of something that is not a block. With few bytes the guess is only TEXT or BINARY."""
     for signature, guess in _SIGNATURES:
         if head.startswith(signature):
             return guess
@@ -94,7 +94,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramingError:
-    """The stream cannot be followed any further.
+    """The stream cannot be read any further.
 
     Attributes:
         kind: what is wrong.
@@ -111,14 +111,14 @@ class FramingError:
 
     @property
     def why(self) -> str:
-        """What is wrong, in words for an administrator; no byte of the peer's stands in it."""
+        """What is wrong, in words for an administrator. It contains no byte from the peer."""
         match self.kind:
             case FramingFault.JUNK:
                 return f"looks like {self.looks_like}"
             case FramingFault.START_INSIDE:
                 return f"a second start byte (0x0B) at byte {self.offset} of a message: the one before it was not ended"
             case FramingFault.END_WITHOUT_CR:
-                return f"an end byte (0x1C) at byte {self.offset} of a message, without the 0x0D that belongs behind it"
+                return f"an end byte (0x1C) at byte {self.offset} of a message, without the 0x0D that must follow it"
             case FramingFault.TOO_LONG:
                 return f"over {self.offset} bytes"
 
@@ -140,8 +140,8 @@ def frame(content: bytes) -> bytes:
 class Decoder:
     """Turns a byte stream into events, one at a time.
 
-    `receive` takes a chunk, `next_event` hands out one event or None when more bytes are needed; a caller that has
-    enough for now simply stops asking. `feed` does both for callers without back-pressure.
+    `receive` takes a chunk. `next_event` returns one event, or None if more bytes are needed; a caller may stop calling it at
+    any time. `feed` does both for callers without back-pressure.
 
     Args:
         max_content: longest content accepted, in bytes.
@@ -159,21 +159,21 @@ class Decoder:
 
     @property
     def mid_block(self) -> bool:
-        """Whether a block has begun whose end has not been received (asked when `next_event` gave None)."""
+        """Whether a block has begun and its end has not arrived (call it after `next_event` returned None)."""
         return self._partial is not None
 
     @property
     def unread(self) -> int:
-        """Bytes received that `next_event` has not looked at yet."""
+        """Received bytes that `next_event` has not read yet."""
         return len(self._data) - self._pos
 
     @property
     def held(self) -> int:
-        """Bytes of memory the stream occupies here: the unfinished block and what is unread."""
+        """Bytes in memory: the unfinished block and the unread bytes."""
         return len(self._data) - self._pos + (len(self._partial) if self._partial is not None else 0)
 
     def feed(self, data: bytes) -> list[Event]:
-        """All events that `data` completes. After an error: none, whatever comes."""
+        """All events that `data` completes. After an error: none."""
         self.receive(data)
         events: list[Event] = []
         while (event := self.next_event()) is not None:
@@ -206,8 +206,8 @@ class Decoder:
         return self._block(data, start + 1, 0)
 
     def _block(self, data: bytes, start: int, held: int) -> Event | None:
-        """Read on inside a block: its content goes on at `start`, after `held` bytes from earlier chunks."""
-        limit = start + self._max - held + 1  # the end byte may stand right after the longest content
+        """Read on inside a block: its content continues at `start`, after `held` bytes from earlier chunks."""
+        limit = start + self._max - held + 1  # the end byte may come directly after the longest content
         end = data.find(END, start, limit)
         inside = data.find(START, start, end if end >= 0 else limit)
         if inside >= 0:

@@ -1,7 +1,7 @@
-"""Why connections end, as values: one table of kinds, and the incident that is reported.
+"""Why connections end: one table of kinds, and the incident that is reported.
 
-The listener logs nothing. It hands every `Incident` on; whoever makes log lines of them limits how many. No incident holds
-a byte of any message.
+The listener does not log. It passes on every `Incident`; the code that writes log lines limits their number. No incident holds
+a byte of a message.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Peer:
     Attributes:
         address: IP address as text.
         port: its TCP port.
-        local_port: the port of ours it came to.
+        local_port: the listening port.
         thumbprint: x5t#S256 (base64url of SHA-256 of the DER) of the TLS client certificate; None without one.
     """
 
@@ -32,7 +32,7 @@ class Peer:
 
     @property
     def source(self) -> str:
-        """What limits count it as: its IPv4 address, or the /64 of its IPv6 address."""
+        """The source for the limits: its IPv4 address, or the /64 of its IPv6 address."""
         return source_of(self.address)
 
 
@@ -89,12 +89,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """Something an administrator may want to know.
+    """An event that an administrator may want to know.
 
     Attributes:
-        kind: what; carries the log level and a sentence.
-        peer: who; None: nobody in particular.
-        text: one line of detail in our own words; never bytes from the peer.
+        kind: the kind of incident, with its log level and a sentence.
+        peer: the peer; None: it concerns no single peer.
+        text: one line of detail; never bytes from the peer.
         error: the handler's exception, for the traceback; its text may be unsafe to log.
     """
 

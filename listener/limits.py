@@ -1,4 +1,4 @@
-"""Every limit of a listener, each with the arithmetic behind its default, and the timer that enforces the times."""
+"""Every limit of a listener with the reason for its default, and the timer that enforces the times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one listener accepts before it says no. Sizes in bytes.
+    """The limits of one listener. Sizes in bytes.
 
     Attributes:
         max_message: content of one block. A long SIU with notes is 20 KB; 1 MiB is fifty times that.
@@ -21,8 +21,8 @@ class Limits:
             are found by TCP keepalive.
         handshake_timeout: TLS. Two round trips and one signature; 10 s leaves room for a satellite link.
         write_timeout: how long a peer may leave its answers unread once 64 KiB of them wait.
-        linger: after the last answer of a connection that we close, how long what the peer still sends is thrown
-            away. Closing with unread bytes would make the kernel send a reset that can destroy the answer.
+        linger: after the last answer of a connection that we close, how long the peer's further bytes are discarded.
+            Closing with unread bytes would make the kernel send a reset that can destroy the answer.
         drain: how long `stop()` waits for messages in flight.
         max_connections: in all. Some 20 KB each when quiet.
         max_connections_per_peer: of one address. An engine uses a handful; a NAT gateway hides many engines.
@@ -51,8 +51,8 @@ class Limits:
 class Deadline:
     """A time-out that is cheap to start and stop for every message.
 
-    The loop's timer is set at most once per period: starting and stopping only move the due time, and a timer that
-    fires early looks again.
+    The loop's timer is set at most once in each period: starting and stopping only change the due time, and a timer that
+    fires early is set again.
     """
 
     __slots__ = ("_due", "_expired", "_handle", "_loop", "_seconds")
@@ -78,7 +78,7 @@ class Deadline:
         self._due = None
 
     def cancel(self) -> None:
-        """Stop for good and let go of the callback."""
+        """Stop permanently and drop the callback."""
         self._due = None
         if self._handle is not None:
             self._handle.cancel()

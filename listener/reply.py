@@ -1,4 +1,4 @@
-"""What a handler gives back for one message: the seam between the listener and whoever knows HL7."""
+"""What a handler returns for one message: the interface between the listener and the code that knows HL7."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Reply = bytes | Close | Reset | None
 """The answer's content, to be framed; None: no answer, the connection goes on."""
 
 Handler = Callable[[bytes, Peer], "Reply | asyncio.Future[Reply]"]
-"""Gets a block's content and its sender; called on the event loop, so it must not block.
+"""Gets a block's content and its peer. It is called on the event loop, so it must not block.
 
 A message that is decided at once is answered by returning the reply. One that must wait (for a commit) returns a
 Future; answers still leave in the order of the messages. The Future belongs to the handler: the listener never cancels
-it, and its result is dropped when the connection has gone, since the sender will ask again. A Future may only be
+it, and its result is dropped if the connection has ended, because the sender will send again. A Future may only be
 completed on the loop. A worker thread completes a whole batch with one wake-up:
 
     def settle(batch: list[tuple[asyncio.Future[Reply], Reply]]) -> None:
@@ -42,8 +42,8 @@ completed on the loop. A worker thread completes a whole batch with one wake-up:
 
     loop.call_soon_threadsafe(settle, batch)
 
-An exception, raised or set on the Future, is reported and resets the connection: a fault of ours gets no answer.
-A coroutine can be used by returning `loop.create_task(...)`, at the price of a task per message.
+An exception, raised or set on the Future, is reported and resets the connection: a fault of Carebell gets no answer.
+A coroutine can be used by returning `loop.create_task(...)`, which costs a task for each message.
 """
 
 Oversize = Callable[[bytes, Peer], bytes | None]

@@ -1,13 +1,13 @@
-"""The MLLP server: accepts, limits and drains connections; one per listening port.
+"""The MLLP server: accepts, limits and drains connections; one for each listening port.
 
     server = MllpServer(handler, limits=Limits(), report=print)
     port = await server.start("127.0.0.1", 2575)
     ...
     unanswered = await server.stop()
 
-It knows no HL7: a handler (listener/reply.py) gets each block's content. What all connections share lives here: who
-may connect, how many, and the budget of messages in flight. Past the budget it stops reading, so that TCP makes the
-senders wait; nothing queues without bound.
+It does not know HL7: a handler (listener/reply.py) gets each block's content. This module has the state that all connections
+share: who may connect, how many, and the budget of messages in flight. Above the budget it stops reading, so that TCP makes
+the senders wait; every queue has a limit.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Statistics:
 
 
 def networks(sources: Iterable[str]) -> tuple[Network, ...]:
-    """The allow-list's addresses and CIDR networks.
+    """The networks of the allow-list's addresses and CIDR networks.
 
     Raises:
         ValueError: one is neither, or is a network with host bits set (10.0.0.1/8); the message names it.
@@ -124,20 +124,20 @@ class MllpServer:
         self._draining = False
         self._empty = asyncio.Event()
 
-    # --- what the front door calls
+    # --- for the caller
 
     async def start(self, host: str, port: int) -> int:
         """Listen; 0 takes a free port. Returns the port.
 
         Raises:
-            OSError: the address cannot be bound (in use, not ours, not permitted).
+            OSError: the address cannot be bound (in use, not of this machine, not permitted).
         """
         number = await self.bind(host, port)
         self.accept()
         return number
 
     async def bind(self, host: str, port: int) -> int:
-        """Take the address, so that nobody else can; connections wait there until `accept`. As `start` otherwise."""
+        """Bind the address, so that no other program can; connections wait until `accept`. Otherwise as `start`."""
         self._loop = asyncio.get_running_loop()
         entries = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         listening: list[socket.socket] = []
@@ -153,13 +153,13 @@ class MllpServer:
         return number
 
     def accept(self) -> None:
-        """Accept connections at the address that `bind` took."""
+        """Accept connections at the bound address."""
         self._acceptor = Acceptor(self._loop, self._admit, self._cannot_accept)
         self._acceptor.open(self._bound)
         self._bound = []
 
     def release(self) -> None:
-        """Give the address up; connections go on. `start` takes it again."""
+        """Release the address; open connections continue. `start` binds it again."""
         acceptor, self._acceptor = self._acceptor, None
         if acceptor is not None:
             acceptor.close()
@@ -174,9 +174,9 @@ class MllpServer:
         tls: ssl.SSLContext | Literal["off"] | None = None,
         allow_from: Iterable[str] | None = None,
     ) -> None:
-        """Change what is given, for new connections; open ones keep what they began with.
+        """Change the given settings for new connections; open connections keep their settings.
 
-        Where TLS is switched on or off, open ones are answered and closed: their peers come again the other way.
+        If TLS is switched on or off, open connections are answered and closed, and their peers connect again.
         """
         switched = tls is not None and (tls == "off") == (self._tls is not None)
         if switched:
@@ -235,7 +235,7 @@ class MllpServer:
         self.report(Kind.TOO_MANY, None, f"cannot accept: {error.strerror}")
 
     def _admit(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        """A socket was accepted: refuse it before it costs anything, or begin."""
+        """Handle an accepted socket: refuse it at once, or begin."""
         self._accepted += 1
         peer = Peer(address=address[0], port=address[1], local_port=sock.getsockname()[1])
         refusal = self._refusal(peer)
@@ -269,7 +269,7 @@ class MllpServer:
         return None
 
     def _make_room(self, register: ConnectionRegister[Connection], peer: Peer) -> bool:
-        """Close the quietest connection of the source that holds most, which may be another port's, for one of this peer's."""
+        """Close the quietest connection of the source with most connections, also on another port, for one of this peer."""
         quietest = register.makes_room_for(peer.source)
         if quietest is None:
             return False
@@ -292,7 +292,7 @@ class MllpServer:
                     lambda: connection,
                     sock,
                     ssl=context,
-                    ssl_handshake_timeout=seconds * 2,  # asyncio's own cannot be told from a reset; ours comes first
+                    ssl_handshake_timeout=seconds * 2,  # asyncio's own time-out looks like a reset; ours fires first
                     ssl_shutdown_timeout=limits.write_timeout.total_seconds(),
                 )
             connection.start(transport, replace(peer, thumbprint=_thumbprint(transport)))
@@ -332,7 +332,7 @@ class MllpServer:
             self._empty.set()
 
     def evict(self, connection: Connection) -> None:
-        """Its place is free from now on; its descriptor, in the loop's next turn."""
+        """Free a connection's place now; its descriptor is freed in the loop's next turn."""
         self.closed(connection, Kind.CROWDED_OUT)
         task = self._beginning.get(connection)
         if task is not None:
@@ -363,7 +363,7 @@ class MllpServer:
                 connection.resume()
 
     def buffers(self, connection: Connection, held: int, before: int) -> None:
-        """A connection's buffered input changed; past the limit the largest goes, which is never a well-behaved one."""
+        """Count a connection's buffered input. Above the limit the largest is reset; a well-behaved one is never the largest."""
         self._buffered += held - before
         if held > before and self._buffered > self._limits.max_buffered:
             largest = max(self._connections, key=lambda connection: connection.held)
@@ -378,7 +378,7 @@ def _contains(network: Network, address: str) -> bool:
 
 
 def _tune(sock: socket.socket) -> None:
-    """An answer leaves at once; a dead peer is noticed."""
+    """Set socket options: answers are sent at once, and a dead peer is noticed."""
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     named = (*_KEEPALIVE, ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS))  # not every system has these
     options += [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in named if hasattr(socket, name)]

@@ -1,20 +1,20 @@
 """TLS contexts for the listener and for `carebell send`: TLS 1.2 at least, client certificates by pinning or by CA.
 
-**What OpenSSL decides, and what is left to the application.** With `check_time=False` the handshake proves that the
+**What OpenSSL decides, and what the application decides.** With `check_time=False` the handshake proves that the
 peer holds the private key of a certificate that is an anchor, or is issued by one, and nothing more. Whether this
 certificate is one of the environment's, and valid at the time of the message by the application's clock, is decided
 per message from `Peer.thumbprint`, so that an expired certificate gets the same answer (SIG06) as an expired signing
 certificate instead of an unexplained TLS alert, and so that a rehearsal under another clock works. Still refused by
-OpenSSL, before the application sees anything: a certificate that no anchor vouches for; one whose extendedKeyUsage
+OpenSSL, before the application sees anything: a certificate that no anchor has issued; one whose extendedKeyUsage
 is present without clientAuth, or whose keyUsage is present without digitalSignature; keys and signatures below its
 security level (RSA under 2048 bits, SHA-1); a handshake without the certificate's key.
 
 **Pinning.** The anchors are the uploaded `.cer` files themselves. OpenSSL normally wants a chain up to a self-signed
 certificate; X509_V_FLAG_PARTIAL_CHAIN lets any certificate among the anchors end the chain, so a leaf issued by a
-private CA works without that CA. An anchor that is a CA certificate would let everything it issued through the
-handshake: the comparison of thumbprints is what pins.
+private CA works without that CA. An anchor that is a CA certificate would accept every certificate that it issued in the
+handshake; only the comparison of thumbprints pins the certificate.
 
-With `required=False` a peer may show no certificate, but one that it shows must pass.
+With `required=False` a peer may show no certificate, but if it shows one, the certificate must pass.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class TlsSetupError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCertificates:
-    """Which client certificates a server context asks for.
+    """The client certificates that a server context requests.
 
     Attributes:
         anchors: certificates, each PEM (one or more) or DER (one); at least one.
-        required: refuse a peer that shows none; else it is only asked.
-        check_time: let OpenSSL refuse expired ones by the machine's clock. False for pinned certificates, whose
-            validity the application judges by its own clock; it must then do so.
+        required: refuse a peer that shows none; otherwise it is optional.
+        check_time: let OpenSSL refuse expired ones by the machine's clock. False for pinned certificates: then the
+            application must check the validity by its own clock.
     """
 
     anchors: tuple[bytes, ...]
@@ -75,7 +75,7 @@ def server_context(certificate: Path, key: Path, *, clients: ClientCertificates 
         clients: None: no client certificate is asked for.
 
     Raises:
-        TlsSetupError: a file is unreadable or unfit, or key and certificate do not belong together.
+        TlsSetupError: a file is unreadable or not usable, or key and certificate do not belong together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
@@ -103,8 +103,8 @@ def client_context(
     """The sender's context: the server's certificate and name are verified unless `verify` is False.
 
     Args:
-        anchors: whom to trust, each PEM or DER; a server's own certificate will do. None: the system's store.
-        certificate: to show to a server that asks, with `key` (None: in the same file).
+        anchors: trusted certificates, each PEM or DER; a server's own certificate is allowed. None: the system's store.
+        certificate: the client certificate for a server that requests one, with `key` (None: in the same file).
 
     Raises:
         TlsSetupError: as for `server_context`.

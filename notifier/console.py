@@ -1,4 +1,4 @@
-"""The console gateway: prints each text for a person to read, and sends nothing. The default of a fresh installation."""
+"""The console gateway: prints each text for a person and sends nothing. The default of a new installation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from notifier.gateway import Accepted, DeliveryStatus, NotSent, Receipt, Resend,
 
 
 class ConsoleGateway:
-    """Writes a block per text: the number masked, the body whole, since showing it is what this gateway is for."""
+    """Writes a block for each text, with a masked number and the whole body, because this gateway exists to show it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -36,18 +36,18 @@ class ConsoleGateway:
         return Accepted(message_id=f"console-{sms.id}-{sms.attempt}", status=DeliveryStatus.DELIVERED)
 
     def fetch(self, message_id: str) -> SentMessage | None:
-        return None  # it keeps nothing
+        return None  # this gateway stores nothing
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        return None  # what scrolled by cannot be looked up
+        return None  # printed texts cannot be looked up
 
     def forget(self, message_id: str) -> bool:
         return True
 
     def close(self) -> None:
-        """The stream is the caller's."""
+        """Do nothing: the caller owns the stream."""
 
 
 def _printable(line: str) -> str:
-    """No terminal escapes, whatever the configuration's words hold."""
+    """The line without terminal escapes, whatever the configuration contains."""
     return "".join(char if unicodedata.category(char)[0] != "C" else "?" for char in line)

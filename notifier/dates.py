@@ -20,7 +20,7 @@ _TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,3}")
 
 
 def fallbacks(tag: str | None) -> tuple[str, ...]:
-    """A BCP-47 tag and its parents, longest first, in canonical case: `es_mx` gives `es-MX`, `es`. Junk gives nothing."""
+    """A BCP-47 tag and its parents, longest first, in canonical case: `es_mx` gives `es-MX`, `es`. An invalid tag gives nothing."""
     if tag is None or _TAG.fullmatch(tag) is None:
         return ()
     first, *others = re.split("[-_]", tag)
@@ -30,10 +30,10 @@ def fallbacks(tag: str | None) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def locale_for(language: str, territory: str) -> Locale:
-    """The CLDR locale of a language; without a region of its own it takes the clinic's territory.
+    """The CLDR locale of a language. A language without a region uses the clinic's territory.
 
-    So `es` in a US clinic reads `2:05 p.m.`, as Spanish speakers there write it, not Spain's `14:05`. English where CLDR knows
-    nothing.
+    So `es` in a US clinic gives `2:05 p.m.`, as Spanish speakers there write it, not Spain's `14:05`. English if CLDR does not know
+    the language.
     """
     for tag in (*_regional(language, territory), *fallbacks(language)):
         try:
@@ -58,11 +58,11 @@ def date_words(start: datetime, zone: str, locale: Locale) -> dict[str, str]:
     return {**dict(_day_words(local.date(), locale)), "time": _time_word(local.time(), locale)}
 
 
-# A clinic's texts share their days and times.
+# Many texts of a clinic have the same days and times, so they are cached.
 @lru_cache(maxsize=2048)
 def _day_words(day: date, locale: Locale) -> tuple[tuple[str, str], ...]:
     weekday = format_date(day, "EEEE", locale=locale)
-    # Babel's skeletons take datetimes alone; noon UTC keeps the day whatever it does with the zone.
+    # Babel's skeletons take only datetimes; noon UTC keeps the day whatever Babel does with the zone.
     noon = datetime.combine(day, time(12), tzinfo=UTC)
     words = {
         "date": format_datetime(noon, _pattern("EEEMMMd", locale), locale=locale),
@@ -75,7 +75,7 @@ def _day_words(day: date, locale: Locale) -> tuple[tuple[str, str], ...]:
 # Finding the pattern nearest to a skeleton takes a millisecond, and `longest_date_words` asks for a year's days.
 @lru_cache(maxsize=512)
 def _pattern(skeleton: str, locale: Locale) -> Any:
-    """The locale's pattern for a CLDR skeleton, or for the one nearest to it. KeyError where CLDR has none near it."""
+    """The locale's pattern for a CLDR skeleton, or for the nearest one. KeyError if CLDR has none."""
     patterns = locale.datetime_skeletons
     return patterns[skeleton if skeleton in patterns else match_skeleton(skeleton, patterns)]
 
@@ -87,7 +87,7 @@ def _time_word(of_day: time, locale: Locale) -> str:
 
 @lru_cache(maxsize=64)
 def longest_date_words(locale: Locale) -> tuple[tuple[str, str], ...]:
-    """Every date placeholder with the longest value it takes in a year, for counting segments ahead of time."""
+    """Every date placeholder with its longest value in a year, to count segments in advance."""
     first = datetime(2026, 1, 1, 22, 59, tzinfo=ZoneInfo("UTC"))
     days = [date_words(first + timedelta(days=day), "UTC", locale) for day in range(365)]
     return tuple((name, max((day[name] for day in days), key=len)) for name in days[0])

@@ -1,8 +1,8 @@
-"""What a gateway's error code means, in our words; pure.
+"""What a gateway's error code means in Carebell's terms; pure.
 
-Each gateway has a table of its own (`notifier/<gateway>/codes.py`) that translates its codes into `Failure`s; `notifier.outcomes`
-acts on these and on nothing else. Codes are whole numbers, because they are stored as such, and no two gateways share one:
-`notifier.gateways` finds the failure of a stored code whatever the gateway in use is.
+Each gateway has a table (`notifier/<gateway>/codes.py`) that translates its codes into `Failure`s; `notifier.outcomes` uses only
+these. Codes are stored as whole numbers, and no two gateways share one, so `notifier.gateways` finds the failure of a stored
+code whatever gateway is in use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scheduler.sms import HoldScope
 
 
 class ReportStatus(StrEnum):
-    """The Status column of the report, in the product's vocabulary; the first two are ours for texts that got through."""
+    """The Status column of the report, in the product's vocabulary. The first two are Carebell's, for texts without a failure."""
 
     DELIVERED = "Delivered"
     SENT = "Sent"
@@ -28,24 +28,24 @@ class ReportStatus(StrEnum):
 
 
 class Handling(Enum):
-    """What is done about a failure; the waits are in `notifier.outcomes`."""
+    """How a failure is handled. The waits are in `notifier.outcomes`."""
 
     FINAL = "final"  # the text has failed for good
-    RETRY = "retry"  # again after a short wait, as often as it is of use
-    RETRY_SLOWLY = "retry_slowly"  # the sender's queue is full: long waits, and reminders give way
+    RETRY = "retry"  # again after a short wait, as long as the text is useful
+    RETRY_SLOWLY = "retry_slowly"  # the sender's queue is full: long waits, and reminders are given up first
     RETRY_UNREACHABLE = "retry_unreachable"  # the handset is off: twice, minutes apart
     RETRY_ONCE = "retry_once"
     NEXT_WINDOW = "next_window"  # again when the carrier's limit opens
-    BREAKER = "breaker"  # every other text would fail too: sending stops, this one waits
-    EXPIRED = "expired"  # it became useless on the way
+    BREAKER = "breaker"  # every other text would fail too: sending stops, this text waits
+    EXPIRED = "expired"  # it became useless before delivery
 
 
 class Alert(StrEnum):
-    """What a person should be told."""
+    """The alarms for a person."""
 
-    UNMAPPED = "unmapped"  # a code that no table knows
+    UNMAPPED = "unmapped"  # a code that is in no table
     CONFIGURATION = "configuration"  # the account or the template, not the patient
-    RATE = "rate"  # alarming only in numbers
+    RATE = "rate"  # an alarm only if there are many
     BREAKER = "breaker"
 
 
@@ -54,14 +54,14 @@ class Failure:
     """One line of a gateway's table.
 
     Attributes:
-        code: as it is stored, logged and shown; 0: the gateway gave none.
-        meaning: what the gateway says with it, for docs/reference.
-        name: how the gateway itself writes it, where that is not the number.
-        status: shown in the report once the text has failed for good.
+        code: the number that is stored, logged and shown; 0: the gateway gave none.
+        meaning: its meaning at the gateway, for docs/reference.
+        name: how the gateway writes it, if not as the number.
+        status: shown in the report after a final failure.
         breaker: what it stops; None: nothing.
-        invalid_number: the number itself is to be marked unusable.
-        opt_out: to be recorded as an opt-out of this sender.
-        of_delivery: it tells of a text that was taken; otherwise of the answer to a create.
+        invalid_number: the number must be marked unusable.
+        opt_out: must be recorded as an opt-out from this sender.
+        of_delivery: it concerns the delivery of an accepted text; otherwise the answer to a create.
     """
 
     code: int
@@ -77,5 +77,5 @@ class Failure:
 
 
 def unmapped(code: int, *, of_delivery: bool = False) -> Failure:
-    """The failure of a code that no table knows: final, and a person is told once."""
+    """The failure of a code that is in no table: final, with one alarm for a person."""
     return Failure(code=code, meaning="not in the table", alert=Alert.UNMAPPED, of_delivery=of_delivery)

@@ -1,7 +1,7 @@
-"""The file gateway: one JSON line per text that would have been sent (cli.md). For tests and rehearsals: it holds phone numbers.
+"""The file gateway: one JSON line for each text that would be sent (cli.md). For tests and rehearsals: it holds phone numbers.
 
-A line is written with one `write` under a lock on the file and then synced, so that several processes may share the file, a
-crash leaves no half line, and `find` can settle what became of a text whose sender died.
+A line is written with one `write` under a lock on the file and then synced. So several processes may share the file, a
+crash leaves no half line, and `find` finds a text whose process crashed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _CLOSED = -1
 
 
 class FileGateway:
-    """Appends to `path`, made with mode 0600 (an existing file is narrowed to it).
+    """Appends to `path`. A new file has mode 0600; an existing file is changed to it.
 
     Args:
         now: the clock, aware; the line's `time`.
-        sync: makes written bytes durable; a parameter so that a failing disk can be rehearsed.
+        sync: makes written bytes durable; a parameter so that tests can simulate a failing disk.
 
     Raises:
         OSError: the file cannot be opened for appending.
@@ -71,7 +71,7 @@ class FileGateway:
             try:
                 self._sync(self._file)
             except OSError:
-                # The bytes may or may not reach the disk; a second write would be the blind retry we never do.
+                # The bytes may or may not be on the disk; a second write could double the text.
                 return Ambiguous(why="file_not_synced")
         return Accepted(message_id=_message_id(sms.id, sms.attempt), status=DeliveryStatus.DELIVERED)
 
@@ -79,23 +79,23 @@ class FileGateway:
         return next((sent for sent in self._read() if sent.message_id == message_id), None)
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        """This attempt's line, by its id; the numbers and the time need not be compared."""
+        """The line of this attempt, by its id. Numbers and time need no comparison."""
         message_id = _message_id(sms.id, sms.attempt)
         return [sent for sent in self._read() if sent.message_id == message_id]
 
     def forget(self, message_id: str) -> bool:
-        """Nothing is deleted: the file is what its reader asked for."""
+        """Delete nothing: the user asked for this file."""
         return True
 
     def close(self) -> None:
-        """A second call does nothing."""
+        """Close the file. A second call does nothing."""
         file, self._file = self._file, _CLOSED
         if file != _CLOSED:
             os.close(file)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # flock is held by the open file, which threads share: they need a lock of their own.
+        # flock belongs to the open file, which the threads share, so the threads need a lock of their own.
         with self._lock:
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:

@@ -1,8 +1,8 @@
-"""The port through which a text leaves, and what can come back; every gateway implements it, and all speak our words.
+"""The interface of a gateway, and the possible answers. Every gateway implements it, in Carebell's terms.
 
-`send` blocks (it runs in a worker thread), never raises for an answer it can name, and never retries by itself: at most one
-create is attempted per call. What an answer means for the message is decided by `notifier.outcomes`, not here. What a gateway
-says by webhook is `notifier.webhook`.
+`send` blocks (it runs in a worker thread), never raises for an answer that it can classify, and never retries by itself: each call
+attempts at most one create. `notifier.outcomes` decides what an answer means for the text. `notifier.webhook` is the interface
+for webhooks.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from parser.phone_number import PhoneNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sms:
-    """A text on its way out.
+    """A text to be sent.
 
     Attributes:
-        id: the outbox row's random id; the only thing of ours that appears in a callback URL.
+        id: the outbox row's random id; nothing else of Carebell appears in a callback URL.
         attempt: 1 for the first.
         sender: `sms.from`: an E.164 number, a short code, or a name that the gateway knows.
         valid_for: how long the carrier may keep trying.
-        due: when the plan wanted it to leave, UTC.
+        due: when the plan wanted to send it, UTC.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Sms:
 
 
 class DeliveryStatus(StrEnum):
-    """How far a text has come, as a gateway tells it; the values are those of `scheduler.sms.SmsState`."""
+    """The status of a text at the gateway. The values are those of `scheduler.sms.SmsState`."""
 
     ACCEPTED = "accepted"  # the gateway has it
     SENT = "sent"  # the carrier has it
@@ -52,13 +52,13 @@ class DeliveryStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the gateway says no more of a text with this status."""
+        """Whether the gateway reports no further status after this one."""
         return self in (DeliveryStatus.DELIVERED, DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The gateway took it, and calls it `message_id`."""
+    """The gateway took the text and gave it the id `message_id`."""
 
     message_id: str
     status: DeliveryStatus = DeliveryStatus.ACCEPTED
@@ -66,10 +66,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The gateway answered that it did not take it.
+    """The gateway answered that it did not take the text.
 
     Attributes:
-        retry_after: the gateway asks to be left alone this long; a retry waits no less.
+        retry_after: the gateway asks for this pause; a retry waits at least as long.
     """
 
     failure: Failure
@@ -85,7 +85,8 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambiguous:
-    """It may or may not have been taken: time-out while reading, reset, 5xx, half an answer. Never a blind retry."""
+    """The gateway may or may not have taken it: time-out while reading, reset, 5xx, half an answer. Never retry without a
+    lookup."""
 
     why: str
 
@@ -95,12 +96,12 @@ Receipt = Accepted | Refused | NotSent | Ambiguous
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
-    """What the gateway's log says of one message.
+    """One message in the gateway's log.
 
     Attributes:
-        status: None: a word of the gateway that says nothing new.
-        failure: why it failed; None: it did not, or no reason is given.
-        same: of `find`: certainly the text that was asked about. False: between the same numbers, but with other words.
+        status: None: a word of the gateway that gives no new status.
+        failure: why it failed; None: it did not fail, or no reason is given.
+        same: for `find`: True: certainly the text in question. False: between the same numbers, but with other words.
     """
 
     message_id: str
@@ -113,15 +114,15 @@ class SentMessage:
 
 
 class Resend(Enum):
-    """Which texts of unknown fate may be sent once more, after `find` showed nothing of them."""
+    """Which texts in state `unknown` may be sent once more after `find` did not find them."""
 
     NEVER = "never"
-    CANCELLATIONS = "cancellations"  # a patient at a closed door is a greater harm than two texts
-    ALWAYS = "always"  # the gateway knows a text by our id: what it has taken it does not take again
+    CANCELLATIONS = "cancellations"  # a patient who travels for nothing is a greater harm than two texts
+    ALWAYS = "always"  # the gateway identifies a text by our id and does not take it twice
 
 
 class GatewayUnavailableError(Exception):
-    """The gateway could not be asked. `code` says why (`read_timeout`, `http_503`, ...); the text holds nothing else."""
+    """The gateway gave no usable answer. `code` says why (`read_timeout`, `http_503`, ...); the text holds nothing else."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -129,7 +130,7 @@ class GatewayUnavailableError(Exception):
 
 
 class Gateway(Protocol):
-    """The port. All methods block and are called from worker threads; none raises but `fetch`, and that as said there."""
+    """The interface of a gateway. All methods block and are called from worker threads. Only `fetch` raises, as described there."""
 
     @property
     def resends(self) -> Resend: ...
@@ -137,16 +138,16 @@ class Gateway(Protocol):
     def send(self, sms: Sms) -> Receipt: ...
 
     def fetch(self, message_id: str) -> SentMessage | None:
-        """The message's present state; None where the gateway does not know it (any more).
+        """The message's present state; None if the gateway does not know it, or no longer.
 
         Raises:
-            GatewayUnavailableError: no answer, or none that tells; ask again later.
+            GatewayUnavailableError: no answer, or no usable one; ask again later.
         """
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        """Messages to and from these numbers created since, the very text first; to settle an ambiguous send.
+        """Messages between these numbers created since then, the text itself first; to resolve an ambiguous send.
 
-        None: it cannot tell. An empty list: there is none, so that nothing was taken.
+        None: the gateway cannot say. An empty list: there is none, so the gateway took nothing.
         """
 
     def forget(self, message_id: str) -> bool:

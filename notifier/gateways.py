@@ -1,6 +1,6 @@
-"""The gateways that there are: the one file that names them all. A new one is a package of its own and a line here in each table.
+"""The list of all gateways. A new gateway needs its own package and a line in each table of this file.
 
-Their clients are imported when they are opened: `check-config` and most commands need none.
+A gateway's client is imported when the gateway is opened; `check-config` and most commands need none.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO) ->
         stream: where the console gateway prints.
 
     Raises:
-        ConfigurationError: it lacks something, or a file that it needs cannot be used.
+        ConfigurationError: a setting is missing, or a file that it needs cannot be used.
     """
     section = loaded.configuration.gateway
     match section.kind:
@@ -56,7 +56,7 @@ def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO) ->
 
 
 def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
-    """The webhooks of the gateway that the configuration names; none where it has none or nobody can reach us.
+    """The webhooks of the configured gateway; none if it has none, or if there is no public URL.
 
     Raises:
         ConfigurationError: a file that they need cannot be used.
@@ -75,7 +75,7 @@ def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:
 
 
 def check_gateway(loaded: Loaded) -> list[Problem]:
-    """What only opening a gateway's files shows; `config.files.check_files` has looked whether they are there."""
+    """Problems that only reading a gateway's files shows. `config.files.check_files` has checked that they exist."""
     problems: list[Problem] = []
     section = loaded.configuration.gateway
     if section.reply_words is not None:
@@ -96,5 +96,5 @@ def _problems_of(read: Callable[[], object]) -> tuple[Problem, ...]:
 
 
 def failure_of(code: int) -> Failure:
-    """The failure of a stored code, whichever gateway it came from; an unmapped one where no table has it."""
+    """The failure of a stored code of any gateway; an unmapped failure if no table has it."""
     return _FAILURES.get(code) or unmapped(code)

@@ -1,6 +1,6 @@
-"""What is wrong with an environment's templates, before any text leaves; pure.
+"""Check an environment's templates before any text is sent; pure.
 
-Errors keep the configuration from loading; warnings are shown by `carebell check-config`.
+With an error the configuration does not load; `carebell check-config` shows warnings.
 
 Errors: `shape` `language` `unknown_kind` `unknown_visit_mode` (not the file's shape), `braces` `brackets` `conversion`
 `unknown_placeholder` (not a template), `fallback_missing`, `required_missing` (organisation, contact, opt-out words),
@@ -21,7 +21,7 @@ from notifier.segments import Encoding, count
 from notifier.templates import DEFAULT_MODE, DETAILS, KINDS, OPT_OUT, Finding, Path, Severity, Template, TemplateSet
 from notifier.values import DETAIL_LIMIT, NAME_LIMIT, TextSettings, clean_line
 
-# Gateways answer these themselves and opt the patient out or in: who replies CANCEL to cancel a visit gets no text again.
+# Gateways handle these words themselves: a patient who replies CANCEL to cancel a visit is opted out of all texts.
 _FORBIDDEN: Final = re.compile(
     r"\b(?:CANCEL|CANCELAR|YES|SI|SÍ)\b"
     r"|\b(?i:reply|respond|answer|text|send|type|responda|responde|conteste|env[ií]e|escriba|mande)\b"
@@ -56,7 +56,7 @@ _SPECIALTY: Final = re.compile(
 
 
 def check(template_set: TemplateSet, settings: TextSettings) -> list[Finding]:
-    """Every finding, in the order of the files; empty: nothing to say."""
+    """Every finding, in the order of the files; empty: there is none."""
     findings = list(template_set.findings)
     findings += _fallback(template_set, settings)
     for language, words in template_set.opt_out.items():
@@ -99,7 +99,7 @@ def _fallback(template_set: TemplateSet, settings: TextSettings) -> Iterator[Fin
 def _opt_out(language: str, words: str) -> Iterator[Finding]:
     path = (language, OPT_OUT)
     if _STOP.search(words) is None:
-        yield _error(path, "required_missing", "must name the word STOP, in capitals: carriers act on it")
+        yield _error(path, "required_missing", "must contain the word STOP in capitals, because carriers act on it")
     if "{" in words or "}" in words:
         yield _error(path, "conversion", "is plain text without placeholders")
     yield from _forbidden(path, words)
@@ -133,7 +133,9 @@ def _words(template: Template) -> Iterator[Finding]:
     pieces = template.pieces
     for link, after in itertools.pairwise(pieces):
         if link.is_field and link.value == "join_link" and (after.is_field or not after.value[0].isspace()):
-            yield _warning(path, "link_end", "a space must follow {join_link}: phones read what touches it as its end")
+            yield _warning(
+                path, "link_end", "a space must follow {join_link}: phones read the next characters as part of the link"
+            )
 
 
 def _forbidden(path: Path, words: str) -> Iterator[Finding]:
@@ -148,7 +150,7 @@ def _url(path: Path, url: str) -> Iterator[Finding]:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         host = parts.hostname or ""
     except ValueError:
-        yield _error(path, "url", "has a link that is none")
+        yield _error(path, "url", "has a link that is not a URL")
         return
     if parts.scheme != "https":
         yield _error(path, "url", "has a link that is not https")
@@ -184,7 +186,7 @@ def _length(template: Template, opt_out: str, language: str, settings: TextSetti
     if most.segments > settings.max_segments:
         message = (
             f"takes up to {most.segments} segments with its details; sms.max_segments allows {settings.max_segments}: "
-            "details that find no room are left out"
+            "details that do not fit are left out"
         )
         yield _warning(template.path, "details_left_out", message)
     if most.encoding is Encoding.UCS2:
@@ -192,5 +194,5 @@ def _length(template: Template, opt_out: str, language: str, settings: TextSetti
         yield _warning(
             template.path,
             "not_gsm7",
-            f"has, with the organization's name and contact, characters that leave 70 instead of 160 a segment: {shown}",
+            f"has, with the organization's name and contact, characters that make a segment 70 characters instead of 160: {shown}",
         )

@@ -1,7 +1,7 @@
-"""What becomes of a text after an answer of the gateway: one policy for all gateways; pure.
+"""Decide the outcome of a text after an answer of the gateway: one policy for all gateways; pure.
 
-`policy()` turns the answer to a create, or the failure of a delivery, into an `Outcome`. The delivery recorder acts on it and on
-nothing else.
+`policy()` turns the answer to a create, or the failure of a delivery, into an `Outcome`. The delivery recorder carries it
+out.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused
 from scheduler.sms import HoldScope, SmsKind
 
 BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15, 30, 60))
-"""Waits after passing trouble; the last one repeats while the text is useful."""
+"""Waits after temporary faults; the last one repeats while the text is useful."""
 SLOWLY: Final = timedelta(seconds=120)
 UNREACHABLE_RETRIES: Final = (timedelta(seconds=60), timedelta(seconds=600))
 ONCE_AFTER: Final = timedelta(seconds=60)
 SHED_AFTER: Final = 2
-"""Attempts against a full queue after which a reminder gives way to confirmations."""
+"""After this many attempts with a full queue a reminder is given up in favour of confirmations."""
 NEXT_WINDOW: Final = timedelta(hours=1)
-"""Until the next window where the caller knows none."""
+"""The wait until the next window if the caller knows none."""
 
 
 class DeliveryAction(Enum):
     """What becomes of the text."""
 
-    ACCEPTED = "accepted"  # on its way; webhooks tell the rest
+    ACCEPTED = "accepted"  # accepted; webhooks report the rest
     FAILED = "failed"  # for good
     RETRY = "retry"  # a new create at `Outcome.at` is safe
-    HOLD = "hold"  # a new create is safe once the breaker closes; spends no retry
-    UNKNOWN = "unknown"  # it may have been taken: look it up, never a blind create
-    EXPIRED = "expired"  # a retry would come too late to be of use
+    HOLD = "hold"  # a new create is safe after the breaker closes; it does not count as a retry
+    UNKNOWN = "unknown"  # it may have been taken: look it up, do not create it again
+    EXPIRED = "expired"  # a retry would come too late to be useful
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Of the text the answer is about.
+    """Facts about the text of the answer.
 
     Attributes:
         attempt: the create that was answered, 1 for the first.
         now: UTC.
         expires: UTC; no retry starts at or after it.
-        window: UTC, when the carrier's limit opens again or quiet hours end; None: not known.
+        window: UTC, when the carrier's limit is over or quiet hours end; None: not known.
     """
 
     kind: SmsKind
@@ -61,9 +61,9 @@ class Outcome:
 
     Attributes:
         at: for RETRY: when, UTC, always before the text expires.
-        status: for FAILED and EXPIRED: what the report shows.
-        breaker: trip this one, whatever the action.
-        code: of the failure; None where there was none.
+        status: for FAILED and EXPIRED: the status in the report.
+        breaker: open this breaker, whatever the action.
+        code: the failure's code; None: there was no failure.
         why: the transport's word for NotSent and Ambiguous.
     """
 

@@ -1,4 +1,4 @@
-"""How fast a sender may text by its kind of number; pure. The bucket itself is a row that all nodes share (`store.rates`).
+"""How fast a sender may text, by its kind of number; pure. The token bucket is a row that all nodes share (`store.rates`).
 
 Carriers meter segments, not texts (long code 1/s, toll-free 3/s, short code 100/s).
 """
@@ -17,7 +17,7 @@ SHORT_CODE_RATE: Final = 100.0
 
 
 def default_rate(sender: str) -> float:
-    """Segments a second by kind of number; another name counts as one long code until configured."""
+    """Segments a second by kind of number. Another name counts as one long code unless a rate is configured."""
     if _SHORT_CODE.fullmatch(sender):
         return SHORT_CODE_RATE
     return TOLL_FREE_RATE if _TOLL_FREE.fullmatch(sender) else LONG_CODE_RATE

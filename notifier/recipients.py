@@ -1,7 +1,7 @@
 """Who may be texted: consent, the number itself, its range and country, and a test environment's limits; pure.
 
-Rules in the order in which they are asked; the first that says no names the reason (sms.md, Numbers). Opt-outs, caps and the
-appointment's state are asked by the claim, not here.
+The rules are checked in order, and the first that refuses gives the reason (sms.md, Numbers). The claim checks opt-outs, caps and
+the appointment's state.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from parser.phone_number import PhoneNumber
 from scheduler.sms import Reason
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
-# Satellite networks and other numbers of no country (ITU-T E.164 +870 +878 +88x, +979 premium): a text costs dollars each.
+# Satellite networks and other numbers without a country (ITU-T E.164 +870 +878 +88x, +979 premium): each text costs dollars.
 _NO_COUNTRY: Final = re.compile(r"\+(?:87|88|979)")
-# Ranges that are no patient's mobile, whatever the sender believes; some are charged to whoever texts them.
+# Ranges that are never a patient's mobile, whatever the sender says; some are charged to the sender of a text.
 _NO_PERSON: Final = frozenset(
     {
         PhoneNumberType.PREMIUM_RATE,  # +1 900
@@ -44,11 +44,11 @@ class NumberRules:
     """One environment's rules.
 
     Attributes:
-        kind: a test environment texts nobody but its allow list, or everybody at `force_to`.
+        kind: a test environment texts only its allow list, or sends everything to `force_to`.
         countries: ISO 3166 codes; US does not include Puerto Rico (PR) and the other territories.
-        landline: whether to try numbers known to be landlines. US and Canadian plans do not tell: those are always tried.
+        landline: whether to try numbers known to be landlines. US and Canadian plans do not say; those numbers are always tried.
         allow_list: E.164 numbers; None: no such limit.
-        force_to: E.164; texts that pass every other rule go there instead.
+        force_to: E.164; texts that pass every other rule are sent there instead.
         consented: both consent switches are on.
         approved: production sends only after approval.
     """
@@ -64,7 +64,7 @@ class NumberRules:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """A text may go, `to` this number (the patient's, or `force_to`)."""
+    """A text may be sent to the number `to` (the patient's, or `force_to`)."""
 
     to: PhoneNumber
 
@@ -72,12 +72,12 @@ class Allowed:
 def may_text(
     phone: PhoneNumber | None, fault: str | None, rules: NumberRules, consent: bool | None = None
 ) -> Allowed | Reason:
-    """Whether the patient's number may be texted, and where the text goes; else the first reason against it.
+    """Whether the patient's number may be texted, and the number to send to; otherwise the first reason against it.
 
     Args:
-        phone: None: none usable; `fault` says why.
+        phone: None: there is no usable one; `fault` says why.
         fault: no_phone, invalid_phone, landline or purged; anything else counts as no_phone.
-        consent: the patient's own, where the message carries it; False refuses, None leaves it to the switches.
+        consent: the patient's own, if the message carries it; False refuses, None: only the switches decide.
     """
     if not rules.consented or consent is False:
         return Reason.NO_CONSENT

@@ -1,4 +1,4 @@
-"""A patient's text, reduced to what it asks for; its words are looked at and dropped."""
+"""A patient's reply, reduced to what it asks for. Its words are read and discarded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from parser.phone_number import PhoneNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What all replies have.
+    """The attributes of all replies.
 
     Attributes:
         phone: who wrote.
-        senders: what the patient wrote to, as `sms.from` may name it. An opt-out holds for all of them.
-        message_id: the inbound message at the gateway, or None. A reply acts once for each.
-        classified: whether the gateway itself said what it asks for; False: we did, by its words.
+        senders: the senders that the patient wrote to, as `sms.from` may name them. An opt-out applies to all of them.
+        message_id: the gateway's id of the inbound message, or None. A reply takes effect once for each id.
+        classified: whether the gateway said what the reply asks for; False: Carebell decided by its words.
     """
 
     phone: PhoneNumber
@@ -30,10 +30,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOut(Reply):
-    """Text this number no more (STOP).
+    """Do not text this number any more (STOP).
 
     Attributes:
-        in_words: we found it among other words, and may be wrong.
+        in_words: the STOP was found among other words and may be wrong.
     """
 
     in_words: bool = False
@@ -46,17 +46,17 @@ class OptIn(Reply):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Help(Reply):
-    """Asked who we are; the gateway answers."""
+    """The patient asked for help; the gateway answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear(Reply):
-    """Holds a word of STOP and was not taken for a STOP: a person looks at it."""
+    """Holds a STOP word and is not taken for a STOP: a person must look at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other(Reply):
-    """Anything else: counted, not kept."""
+    """Anything else: it is counted and not stored."""
 
 
 Inbound = OptOut | OptIn | Help | Unclear | Other
@@ -69,4 +69,4 @@ REPLIES: Final[dict[Intent, Callable[..., Inbound]]] = {
     Intent.UNCLEAR: Unclear,
     Intent.OTHER: Other,
 }
-"""Intent -> what makes the reply, from the attributes of `Reply`."""
+"""Intent -> the class of the reply, made from the attributes of `Reply`."""

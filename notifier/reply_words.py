@@ -1,4 +1,4 @@
-"""Reads the words of STOP, START and HELP: the shipped `config/reply_words/*.yaml`, and a file of one's own beside them."""
+"""Read the words of STOP, START and HELP: the shipped `config/reply_words/*.yaml`, and the installation's own file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Language = Mapping[str, list[str]]
 
 
 def read_reply_words(own: Path | None = None) -> ReplyWords:
-    """The words of all shipped languages, and those of one's own file (`gateway.reply_words`).
+    """The words of all shipped languages, and those of the installation's own file (`gateway.reply_words`).
 
     Raises:
-        ConfigurationError: that file cannot be read, or has another shape.
+        ConfigurationError: that file cannot be read, or has another structure.
     """
     paths = (*sorted(FOLDER.glob("*.yaml")), *(() if own is None else (own,)))
     return ReplyWords.build(language for path in paths for language in read_languages(path))
@@ -31,7 +31,7 @@ def read_languages(path: Path) -> list[Language]:
     """One file's languages.
 
     Raises:
-        ConfigurationError: it cannot be read, or has another shape.
+        ConfigurationError: it cannot be read, or has another structure.
     """
     document = read_document(path)
     problems = list(_problems(document))

@@ -1,9 +1,9 @@
-"""How many SMS segments a text costs, and typographic characters folded so that it costs fewer; pure.
+"""Count the SMS segments of a text, and fold typographic characters so that it needs fewer; pure.
 
 GSM 03.38 / 3GPP TS 23.038: the default alphabet holds 160 septets in one segment; ten characters of its extension table take
 two. Concatenated texts carry a 6-byte header in each part (TS 23.040, 9.2.3.24.1), which leaves 153 septets. Anything outside
 the alphabet turns the whole text into UCS-2: 70 UTF-16 units in one segment, 67 in a part. Neither an escape pair nor a
-surrogate pair is split between two parts: a part may thus end one unit early.
+surrogate pair is split between two parts, so a part may end one unit early.
 
 Some vendors' calculators also keep a whole grapheme cluster (a family emoji) in one part, which can count one segment more
 than carriers do; texts for patients hold no such clusters unless a template's author puts them there.
@@ -36,10 +36,10 @@ _ROOM: Final = {Encoding.GSM7: (160, 153), Encoding.UCS2: (70, 67)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """What a text costs.
+    """The length of a text.
 
     Attributes:
-        segments: parts the carrier sends and charges; 1 for an empty text.
+        segments: parts that the carrier sends and charges; 1 for an empty text.
         units: septets (GSM-7) or UTF-16 units (UCS-2), headers not counted.
         offending: the characters outside GSM-7, each once, in order of appearance; empty for GSM-7.
     """
@@ -51,8 +51,8 @@ class Count:
 
 
 def count(text: str) -> Count:
-    """Segments, units and encoding of `text` exactly as it stands; `fold` it first to save segments."""
-    if _BASIC.issuperset(text):  # nearly every text; no pair can straddle a boundary
+    """Segments, units and encoding of the unchanged `text`; `fold` it first to save segments."""
+    if _BASIC.issuperset(text):  # the usual case; no pair can cross a boundary
         single, part = _ROOM[Encoding.GSM7]
         segments = 1 if len(text) <= single else -(-len(text) // part)
         return Count(encoding=Encoding.GSM7, segments=segments, units=len(text))
@@ -72,7 +72,7 @@ def count(text: str) -> Count:
 
 
 def split(text: str) -> tuple[str, ...]:
-    """The parts a carrier sends, in order; joined they are `text`. For previews."""
+    """The parts that a carrier sends, in order; joined they give `text`. For previews."""
     counted = count(text)
     if counted.segments == 1:
         return (text,)
@@ -101,7 +101,7 @@ INVISIBLE: Final = _ranges(
     (0x00AD, 0x00AD),  # soft hyphen
     (0x034F, 0x034F),  # combining grapheme joiner
     (0x061C, 0x061C),  # Arabic letter mark
-    (0x115F, 0x1160),  # Hangul fillers: letters by category, yet blank
+    (0x115F, 0x1160),  # Hangul fillers: letters by category, but blank
     (0x17B4, 0x17B5),
     (0x180B, 0x180F),
     (0x200B, 0x200F),  # zero width, directional marks
@@ -114,7 +114,7 @@ INVISIBLE: Final = _ranges(
     (0xFFF9, 0xFFFB),
     (0xE0000, 0xE0FFF),  # tags, further variation selectors
 )
-"""Characters that show nothing or turn the order of others: a reader cannot see them, so no text of ours has them."""
+"""Characters that are invisible or change the order of others. A reader cannot see them, so texts never contain them."""
 
 _FOLDED: Final = {
     **dict.fromkeys(map(ord, INVISIBLE), ""),
@@ -133,16 +133,16 @@ _FOLDED: Final = {
 def fold(text: str) -> str:
     """`text` with typographic characters as their GSM-7 equals, invisible ones removed, composed (NFC).
 
-    Quotes, dashes, ellipsis, every kind of space (Babel puts U+202F before PM), bullets. Letters stay as they are: a name
-    is not respelled to save a cent.
+    It folds quotes, dashes, ellipsis, every kind of space (Babel puts U+202F before PM) and bullets. Letters are not changed:
+    a name keeps its spelling even if that costs more.
     """
     return unicodedata.normalize("NFC", text).translate(_FOLDED)
 
 
 def fold_letters(text: str) -> str:
-    """`fold`, and letters outside GSM-7 without their accents where that brings them in: `sáb` as `sab`.
+    """`fold`, and also remove accents from letters outside GSM-7 if that brings them into it: `sáb` as `sab`.
 
-    For words of our own such as weekday names, where one accent would turn 160 characters into 70. Never for names.
+    For generated words such as weekday names, where one accent would reduce a segment from 160 characters to 70. Never for names.
     """
     return "".join(char if char in _GSM7 else _plain(char) for char in fold(text))
 

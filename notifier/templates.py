@@ -1,7 +1,7 @@
-"""Templates as values: the YAML's plain dicts, checked for shape and taken apart once; pure.
+"""Templates as values: the YAML's plain dicts, checked for structure and parsed once; pure.
 
-A set is made of layers (`config/templates/*.yaml`, then an environment's own file), each `{language: {opt_out: words,
-kind: {visit mode | default: text}}}`; a later layer replaces single texts of an earlier one.
+A set consists of layers (`config/templates/*.yaml`, then an environment's own file), each `{language: {opt_out: words,
+kind: {visit mode | default: text}}}`. A later layer replaces single texts of an earlier one.
 
 A text holds `{placeholders}` of the fixed list below, and optional parts in square brackets: `[ Join: {join_link} ]` is left
 out when one of its placeholders has no value, or when the text would be too long. `[[` and `]]` are literal brackets, `{{` and
@@ -28,9 +28,9 @@ OPT_OUT: Final = "opt_out"
 ALWAYS: Final = frozenset({"organization", "contact", "opt_out", "date", "long_date", "weekday"})
 """Placeholders that always have a value."""
 DETAILS: Final = ("facility", "location", "provider", "join_link", "patient_name")
-"""Placeholders of the appointment's details: may be missing, so they stand in an optional part."""
+"""Placeholders of the appointment's details. They may be missing, so they must be in an optional part."""
 PLACEHOLDERS: Final = ALWAYS | {"time"} | set(DETAILS)
-"""`time` is missing for a date-only appointment, so it stands in an optional part too."""
+"""`time` is missing for a date-only appointment, so it must be in an optional part too."""
 
 Path = tuple[str, ...]
 
@@ -42,7 +42,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something about a template its author should know.
+    """A problem of a template that its author should know.
 
     Attributes:
         path: keys from the file's root, `("en", "booked", "video")`; the longest existing prefix has a line in the file.
@@ -62,7 +62,7 @@ class Piece:
 
     Attributes:
         value: the literal words, folded, or the placeholder's name.
-        part: index of the optional part it stands in; None: always there.
+        part: index of its optional part; None: it is always shown.
     """
 
     value: str
@@ -72,7 +72,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One text taken apart. `droppable` are its optional parts that may go when room is short, first to go first."""
+    """One parsed text. `droppable` are the optional parts that may be left out if the text is too long, in this order."""
 
     path: Path
     pieces: tuple[Piece, ...]
@@ -80,16 +80,16 @@ class Template:
 
     @property
     def literal(self) -> str:
-        """The author's own words alone, one space for every placeholder."""
+        """Only the author's own words, with one space for every placeholder."""
         return "".join(" " if piece.is_field else piece.value for piece in self.pieces)
 
     def fields(self) -> Iterator[Piece]:
         return (piece for piece in self.pieces if piece.is_field)
 
     def fill(self, words: Mapping[str, str | None], dropped: Collection[int] = ()) -> str:
-        """The text with `words` in place of its placeholders, folded; parts that lack a value, and `dropped` ones, left out.
+        """The text with `words` in place of its placeholders, folded. Parts that lack a value, and `dropped` parts, are left out.
 
-        A full stop after a value that ends in one is not doubled (`2:05 p.m.`). KeyError never: a missing word is empty.
+        A full stop after a value that ends in one is not doubled (`2:05 p.m.`). It never raises KeyError: a missing word is empty.
         """
         without = set(dropped)
         without |= {piece.part for piece in self.fields() if piece.part is not None and not words.get(piece.value)}
@@ -103,7 +103,7 @@ class Template:
 
 
 class TemplateError(ValueError):
-    """A text that cannot be taken apart. `code` is the finding's; the sentence names no value."""
+    """A text that cannot be parsed. `code` is that of the finding; the sentence names no value."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -112,12 +112,12 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateSet:
-    """All texts of one environment. Built by `build`, which never raises: what is wrong is in `findings`.
+    """All texts of one environment. Built by `build`, which never raises: problems are in `findings`.
 
     Attributes:
-        texts: (language, kind, visit mode or `default`) -> template; only those that could be taken apart.
+        texts: (language, kind, visit mode or `default`) -> template; only those that could be parsed.
         opt_out: language -> opt-out words.
-        findings: what was wrong with the shape; `notifier.lint.check` adds the rest.
+        findings: problems of the structure; `notifier.lint.check` adds the rest.
     """
 
     texts: Mapping[tuple[str, str, str], Template]
@@ -160,11 +160,10 @@ def _error(path: Path, code: str, message: str) -> Finding:
 
 
 def _leaves(layer: Mapping[str, object], findings: list[Finding]) -> Iterator[tuple[Path, str]]:
-    """Texts with their paths: (language, kind, mode) or (language, `opt_out`); what is misplaced becomes a finding."""
+    """Texts with their paths: (language, kind, mode) or (language, `opt_out`). A misplaced key becomes a finding."""
     for language, section in layer.items():
-        if not isinstance(language, str) or fallbacks(language)[:1] != (
-            language,
-        ):  # YAML knows keys that are no strings
+        # YAML allows keys that are not strings
+        if not isinstance(language, str) or fallbacks(language)[:1] != (language,):
             findings.append(_error((str(language),), "language", "is not a language tag such as en or es-MX"))
         elif not isinstance(section, Mapping):
             findings.append(_error((language,), "shape", "holds opt_out and the kinds of text"))
@@ -180,7 +179,9 @@ def _of_language(language: str, section: Mapping[str, object], findings: list[Fi
             else:
                 findings.append(_error((language, key), "shape", "is a text"))
         elif key not in KINDS:
-            findings.append(_error((language, str(key)), "unknown_kind", f"is none of {', '.join((OPT_OUT, *KINDS))}"))
+            findings.append(
+                _error((language, str(key)), "unknown_kind", f"is not one of {', '.join((OPT_OUT, *KINDS))}")
+            )
         elif not isinstance(value, Mapping):
             findings.append(
                 _error((language, key), "shape", f"holds texts for {', '.join((DEFAULT_MODE, *VISIT_MODES))}")
@@ -188,7 +189,7 @@ def _of_language(language: str, section: Mapping[str, object], findings: list[Fi
         else:
             for mode, text in value.items():
                 if mode not in (DEFAULT_MODE, *VISIT_MODES):
-                    message = f"is none of {', '.join((DEFAULT_MODE, *VISIT_MODES))}"
+                    message = f"is not one of {', '.join((DEFAULT_MODE, *VISIT_MODES))}"
                     findings.append(_error((language, key, str(mode)), "unknown_visit_mode", message))
                 elif not isinstance(text, str):
                     findings.append(_error((language, key, mode), "shape", "is a text"))
@@ -197,7 +198,7 @@ def _of_language(language: str, section: Mapping[str, object], findings: list[Fi
 
 
 def take_apart(path: Path, text: str) -> Template:
-    """A text's pieces. TemplateError: braces, brackets, conversion, unknown_placeholder."""
+    """Parse a text. TemplateError: braces, brackets, conversion, unknown_placeholder."""
     pieces: list[Piece] = []
     parts = 0
     part: int | None = None
@@ -222,7 +223,7 @@ def take_apart(path: Path, text: str) -> Template:
             raise TemplateError("conversion", "has a placeholder with `:` or `!`; write the name alone")
         if name not in PLACEHOLDERS:
             raise TemplateError(
-                "unknown_placeholder", f"has a placeholder that is none of {', '.join(sorted(PLACEHOLDERS))}"
+                "unknown_placeholder", f"has a placeholder that is not one of {', '.join(sorted(PLACEHOLDERS))}"
             )
         pieces.append(Piece(name, True, part))
     if part is not None:
@@ -246,9 +247,9 @@ def _brackets(literal: str) -> Iterator[str]:
 
 
 def _droppable(pieces: Sequence[Piece], parts: int) -> tuple[int, ...]:
-    """Optional parts with details alone: the last goes first, those with the join link go last.
+    """Optional parts that hold only details: the last one is left out first, those with the join link last.
 
-    A part with the time stays: a text without its hour is worse than none.
+    A part with the time is never left out: a text without the time is worse than no text.
     """
     fields: list[set[str]] = [set() for _ in range(parts)]
     for piece in pieces:
@@ -259,7 +260,7 @@ def _droppable(pieces: Sequence[Piece], parts: int) -> tuple[int, ...]:
 
 
 def placeholders_used(template_set: TemplateSet) -> dict[str, frozenset[str]]:
-    """Per kind, the details that its texts show in any language or visit mode: what makes a change worth an update."""
+    """For each kind, the details that its texts show in any language or visit mode: a change of one of these causes an update."""
     used: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for (_, kind, _), template in template_set.texts.items():
         used[kind].update(piece.value for piece in template.fields() if piece.value in DETAILS)

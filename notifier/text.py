@@ -1,12 +1,12 @@
-"""An appointment's text for one patient, from templates; pure.
+"""Render an appointment's text for one patient from templates; pure.
 
 `TemplateSet.build(*layers)` -> `check(template_set, settings)` when the configuration loads -> `render(...)` for each text.
 
 - Language: the patient's BCP-47 tag, then its parents (es-MX, es), then the environment's fallback.
-- Visit mode: its own text, else the kind's `default`.
+- Visit mode: the mode's own text, else the kind's `default`.
 - A date-only appointment has no `{time}`: the optional part with it is left out (`on {date}[ at {time}].`).
-- Too long: optional parts with details are left out one by one, the last first, those with the join link at the very end;
-  still too long: no text, `TextFault.TOO_LONG`. Nothing is ever cut.
+- If the text is too long, optional parts with details are left out one by one, the last first, those with the join link at the
+  end. If it is still too long, there is no text: `TextFault.TOO_LONG`. A text is never cut.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A text ready to leave.
+    """A text that is ready to be sent.
 
     Attributes:
-        segments: what the carrier will charge, at most `TextSettings.max_segments`.
+        segments: the segments that the carrier charges, at most `TextSettings.max_segments`.
         language: the templates' language, which may be a fallback.
-        left_out: details that had a value but no room, or broke their rule.
+        left_out: details that had a value but did not fit, or broke their rule.
     """
 
     text: str = field(repr=False)
@@ -89,7 +89,7 @@ def render(
     chosen, template, opt_out = match
     if values.start is None:
         return Unrendered(fault=TextFault.NO_START)
-    # es-MX falls back to the texts of es, but keeps the dates of Mexico.
+    # es-MX uses the texts of es, but the date style of Mexico.
     locale = locale_for(tags[0] if chosen in tags else chosen, settings.territory)
     try:
         dates = date_words(values.start, values.zone, locale)
@@ -133,7 +133,7 @@ def _fit(
 def _left_out(
     template: Template, words: dict[str, str | None], dropped: tuple[int, ...], values: Values
 ) -> tuple[str, ...]:
-    """The placeholders of the template whose given value does not stand in the text."""
+    """The placeholders of the template whose given value is not in the text."""
     provided = {
         "facility": values.facility,
         "location": values.location,

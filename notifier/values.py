@@ -1,7 +1,8 @@
-"""What may be filled into a text: the appointment's values, cleaned so that none of them can carry a message of its own; pure.
+"""Clean the appointment's values for a text, so that no value can add a message of its own; pure.
 
 Patients' and hospitals' fields come from outside. Nothing in them may become a link, a number to call, a control character or
-a template (sms.md, Text). A value that breaks its rule is dropped whole, never repaired: half a hostile name is still hostile.
+a template (sms.md, Text). A value that breaks its rule is dropped completely and never repaired, because a repaired hostile value
+may still be hostile.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ LINK_LIMIT: Final = 300
 _NAME_MARKS: Final = frozenset(" '-.")
 _DETAIL_MARKS: Final = frozenset(" '-.,#&()/")
 _DIGITS: Final = frozenset("0123456789")
-# `evil.example` reads as a link; `J.R.` and `St. Mary` do not. A dot between two words is a domain.
+# `evil.example` is shown as a link; `J.R.` and `St. Mary` are not. A dot between two words makes a domain.
 _DOMAIN: Final = re.compile(r"\w\w\.\w|\w\.\w\w")
-# Seven digits and more are a number to call; a street number and a ZIP code stay below.
+# Seven digits and more are a number to call; a street number and a ZIP code are shorter.
 _CALLABLE: Final = re.compile(r"(?:[0-9][\s()./'-]*){7,}")
 _HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 _LINK: Final = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]+")
@@ -33,7 +34,7 @@ _LINK: Final = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """One appointment's values as they came; `render` cleans them.
+    """One appointment's uncleaned values; `render` cleans them.
 
     Attributes:
         start: UTC; for a date-only start, midnight in `zone`; None: not known.
@@ -79,7 +80,7 @@ def clean_name(name: str | None) -> str | None:
 def clean_detail(detail: str | None) -> str | None:
     """A place's or provider's display name, or None: a name's characters, digits and `,#&()/`, at most 60 characters.
 
-    Dropped as well when it reads as a domain or holds seven digits in a row, which a phone would offer to call.
+    It is also dropped if it looks like a domain, or holds seven digits in a row, which a phone would offer to call.
     """
     cleaned = _clean(detail, _DETAIL_MARKS | _DIGITS, DETAIL_LIMIT)
     return None if cleaned is None or _CALLABLE.search(cleaned) else cleaned
@@ -88,7 +89,7 @@ def clean_detail(detail: str | None) -> str | None:
 def _clean(value: str | None, others: frozenset[str], limit: int) -> str | None:
     if value is None or len(value) > 4 * limit:
         return None
-    # Checked before folding too: an invisible character is a reason to drop the value, not something to tidy away.
+    # Also checked before folding: an invisible character is a reason to drop the value, not to remove the character.
     if any(char in INVISIBLE or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
         return None
     folded = " ".join(fold(value).split())
@@ -125,7 +126,7 @@ def _covers(entry: str, host: str) -> bool:
 
 
 def clean_line(text: str) -> str:
-    """The configuration's own words (organisation, contact) on one line: folded, control characters out."""
+    """The configuration's own words (organisation, contact) on one line: folded, without control characters."""
     visible = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
     visible = "".join(char for char in visible if unicodedata.category(char) != "Cs")
     return " ".join(fold(visible).split())

@@ -1,7 +1,7 @@
-"""What a gateway tells by webhook, in our words, and the port that reads it; pure.
+"""The content of a gateway's webhooks in Carebell's terms, and the interface that reads them; pure.
 
-A gateway's webhook checks that a call is genuine before it reads anything from it. A call that is not, or that says nothing
-usable, is a value with a stable code, never an exception, and holds none of its content.
+A gateway's webhook checks that a call is genuine before it reads anything from it. A call that is not genuine, or has no usable
+content, becomes a value with a stable code, never an exception, and the value holds no content.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from notifier.replies import Inbound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookCall:
-    """One call as it came in.
+    """One call as it was received.
 
     Attributes:
         query: the raw query string, without `?`.
@@ -32,14 +32,14 @@ class WebhookCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusUpdate:
-    """How a text fares. Updates come late, doubled and in any order; what counts is decided where it is stored.
+    """A new status of a text. Updates come late, repeated and in any order; `store` decides which one counts.
 
     Attributes:
         message_id: the message at the gateway.
-        status: None: a word of the gateway that says nothing new, or one that did not exist when this was written.
-        failure: why it failed; None: it did not, or no reason is given.
-        outbox_id: the outbox row's random id; None: not told.
-        attempt: of that row; None: not told.
+        status: None: a word of the gateway that gives no new status, or an unknown word.
+        failure: why it failed; None: it did not fail, or no reason is given.
+        outbox_id: the outbox row's random id; None: not given.
+        attempt: the attempt of that row; None: not given.
     """
 
     message_id: str
@@ -51,40 +51,40 @@ class StatusUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A genuine call that says nothing usable: a stable `code`, no content."""
+    """A genuine call without usable content: a stable `code`, no content."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forged:
-    """A call that is not the gateway's, or that cannot be proven to be: a stable `code`, no content."""
+    """A call that is not from the gateway, or cannot be proven to be: a stable `code`, no content."""
 
     code: str = "signature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """What a genuine call is answered, with 200: received, nothing to say."""
+    """The answer to a genuine call, with 200: received."""
 
     body: bytes
     media_type: str
 
 
 class Webhook(Protocol):
-    """One address at our door. Its attributes are fixed; `read` is called on the event loop and does not wait."""
+    """One webhook address. Its attributes are constant; `read` is called on the event loop and does not block."""
 
     @property
     def name(self) -> str:
-        """For the log: one word."""
+        """One word for the log."""
 
     @property
     def path(self) -> str:
-        """As it follows the public URL."""
+        """The path that follows the public URL."""
 
     @property
     def content_type(self) -> str:
-        """The only one it takes, without parameters."""
+        """The only accepted content type, without parameters."""
 
     @property
     def acknowledgement(self) -> Acknowledgement: ...

@@ -1,1 +1,1 @@
-"""The HTTP side: the webhooks of the gateway, health and metrics."""
+"""The HTTP port: the gateway's webhooks, health and metrics."""

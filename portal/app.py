@@ -1,10 +1,10 @@
-"""The HTTP side as one Starlette application: the gateway's webhooks, health and metrics.
+"""The HTTP port as one Starlette application: the gateway's webhooks, health and metrics.
 
     POST (the gateway's paths)   a text's new status; a patient's STOP, START, HELP or other words
     GET  /health                 200 ready, 503 not; JSON       GET  /metrics          Prometheus text
 
-Collaborators come in as callables, so that tests build the same application around fakes. Every answer may be seen by anybody
-who reaches the port: none holds anything of a patient, and there is no access log, whose lines would hold callback queries.
+Collaborators are passed as callables, so that tests build the same application with fakes. Anybody who reaches the port may see
+the answers, so none holds patient data. There is no access log, because its lines would hold callback queries.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from portal.webhooks import Report, endpoint
 Answer = TypeVar("Answer")
 
 HEALTH_TIMEOUT = 5.0
-"""Seconds until a health question counts as answered with no: load balancers commonly wait 5 to 10."""
+"""Seconds until a health check counts as failed. Load balancers usually wait 5 to 10."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -45,10 +45,10 @@ def build(
     """The application.
 
     Args:
-        webhooks: of the gateway in use; none where it has none.
-        on_status, on_inbound: take a genuine webhook's value in; idempotent, in any order. An exception becomes 503.
-        health: asked by GET /health, metrics by GET /metrics, the Prometheus exposition; once for all who ask at the same time.
-        report: told of every webhook, refused ones included.
+        webhooks: the webhooks of the gateway in use, if it has any.
+        on_status, on_inbound: handle a genuine webhook's value; idempotent, in any order. An exception becomes 503.
+        health: the answer to GET /health; metrics: the Prometheus exposition for GET /metrics. Requests at the same time share one
+        call. report: gets every webhook, including refused ones.
     """
 
     async def take(value: StatusUpdate | Inbound) -> None:
@@ -66,7 +66,7 @@ def build(
 
     async def show_health(request: Request) -> Response:
         state = Health(live=False)
-        with suppress(Exception):  # not even an answer: that is the answer
+        with suppress(Exception):  # the check did not finish, so the node is not ready
             async with asyncio.timeout(HEALTH_TIMEOUT):
                 state = await ask_health()
         return JSONResponse(state.as_json(), status_code=200 if state.ready else 503)
@@ -86,7 +86,7 @@ def build(
 
 
 class Shared(Generic[Answer]):
-    """A question whose answer under way is everybody's who asks meanwhile: a crowd costs no more than one."""
+    """Callers that ask while a call is under way share its result, so many requests cost no more than one."""
 
     def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
         self._ask = ask
@@ -103,13 +103,13 @@ class Shared(Generic[Answer]):
 
 
 def _seen(task: asyncio.Task[Answer]) -> None:
-    """A failure is told to whoever still waits; where nobody does, it is nobody's."""
+    """Mark the task's exception as seen. Callers that still wait get it; if nobody waits, it is dropped."""
     if not task.cancelled():
         task.exception()
 
 
 class PlainHeaders:
-    """Adds to every answer: do not store it, do not guess its type."""
+    """Adds headers to every answer: do not store it, do not guess its type."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,6 +1,6 @@
-"""What `GET /health` answers: is the process alive, is it ready for work, and which part is not.
+"""The answer to `GET /health`: whether the process is alive, whether it is ready for work, and which part is not.
 
-A part's `detail` is shown to whoever can reach the port: ages, counts and names of environments, never anything of a patient.
+Anybody who can reach the port sees a part's `detail`: ages, counts and names of environments, never patient data.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ class HealthPart:
     """One thing the service needs.
 
     Attributes:
-        ok: whether it works. needed: whether the service is unready without it; a breaker that is open is shown, and
-            is no reason to take the node out of a load balancer.
+        ok: whether it works. needed: whether the service is not ready without it. An open breaker is shown, but is not a
+            reason to take the node out of a load balancer.
         detail: JSON values, units in the names: `{"lag_seconds": 3.2}`.
     """
 
@@ -26,7 +26,7 @@ class HealthPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The whole: by convention the parts `database`, `listener`, `dispatcher` and `gateway`, where this node has them.
+    """The health of a node: usually the parts `database`, `listener`, `dispatcher` and `gateway`, if this node has them.
 
     Attributes:
         live: False asks a supervisor to restart the process.

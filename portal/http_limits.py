@@ -1,18 +1,18 @@
-"""What a connection to the HTTP port may cost before it has said a whole request; uvicorn has no limit for that.
+"""Limits for connections to the HTTP port before a request is complete; uvicorn has no such limits.
 
-- A request, head and body, has `whole_request` seconds from its connection or, on a connection that is kept, from its first
-  byte; dripping bytes buys no time. Then the connection is closed, without a word if nothing was said on it either.
-- When `connections` are open, the one that has been silent or half-spoken for longest makes room for the next. One whose answer
-  is on its way never does. So whoever opens connections and leaves them costs others nothing, whatever their address; a limit
-  for each address would be one for the reverse proxy, through which all callbacks come.
-- An answer that is not read for `unread` seconds ends its connection; until then no second one is written. A connection has
-  `requests` of them, one after the other, and then closes. In one turn of the event loop only a few requests are begun, whatever
-  the number of connections (`portal.turn_budget`).
+- A request, head and body, must arrive within `whole_request` seconds from its connection or, on a kept connection, from its first
+  byte; sending slowly does not extend the time. Then the connection is closed, without an answer if nothing was received on it.
+- When `connections` are open, the one that has been silent or incomplete for longest is closed for the next one. A connection
+  whose answer is being sent is never closed for another. So connections that are opened and left cost others nothing, whatever
+  their address. A limit for each address would limit the reverse proxy, through which all callbacks come.
+- If an answer is not read for `unread` seconds, its connection ends; until then no second answer is written. A connection may
+  send `requests` requests, one after the other, and is then closed. In one turn of the event loop only a few requests are begun,
+  whatever the number of connections (`portal.turn_budget`).
 - A request whose end can be read in two ways is answered 400 (`portal.request_framing`).
-- What is not HTTP is answered 400 (bytes) or with a close (TLS), and reported instead of uvicorn's bare warning.
+- Traffic that is not HTTP is answered 400 (bytes) or with a close (TLS), and reported instead of uvicorn's bare warning.
 
 Of uvicorn's protocol this relies on `connection_made`, `connection_lost`, `data_received`, `handle_events`, `pause_writing`,
-`resume_writing`, `on_response_complete`, `send_400_response`, `shutdown`, `flow` and `cycle`; the tests hold them.
+`resume_writing`, `on_response_complete`, `send_400_response`, `shutdown`, `flow` and `cycle`; tests check these.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from portal.turn_budget import Turns
 
 _TLS_HANDSHAKE: Final = b"\x16"
 
-# Its warnings are all about peers, and are ours to report; what it says of the application is an error.
+# Its warnings are all about peers and are reported here; only its errors are about the application.
 _ERRORS_ONLY: Final = logging.getLogger("uvicorn.error.limits")
 _ERRORS_ONLY.setLevel(logging.ERROR)
 
@@ -46,7 +46,7 @@ class HttpLimits:
     whole_request: seconds for a request to arrive; a webhook is one packet or two.
     unread: seconds that a peer may leave its answer unread.
     connections: open at once.
-    requests: on one connection; a reverse proxy that keeps its connections opens one for each hundred callbacks.
+    requests: on one connection; a reverse proxy that keeps its connections opens a new one for each hundred callbacks.
     """
 
     whole_request: float = 10.0
@@ -57,11 +57,11 @@ class HttpLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """A connection that was closed before it got, or had read, an answer from the application.
+    """A connection that was closed before it got or read an answer from the application.
 
     Attributes:
-        reason: `tls`, `not_http`, `ambiguous` (its end could be read in two ways), `too_slow`, `unread`, `crowded_out` (it made
-            room) or `too_many` (there was none to make).
+        reason: `tls`, `not_http`, `ambiguous` (its end could be read in two ways), `too_slow`, `unread`, `crowded_out` (closed to
+            make room) or `too_many` (no other connection could be closed).
         peer: its address.
     """
 
@@ -70,17 +70,17 @@ class Closed:
 
 
 class HttpConfig(uvicorn.Config):
-    """uvicorn's configuration, and ours: its protocols get to see both."""
+    """uvicorn's configuration with our limits, so that its protocols can use both."""
 
     def __init__(self, app: ASGIApp, limits: HttpLimits, report: Callable[[Closed], None], **options: Any) -> None:
         super().__init__(app, http=HttpProtocol, limit_concurrency=limits.connections + 1, **options)
         self.limits = limits
         self.report = report
-        self.turns: Turns | None = None  # of the loop that serves; made by its first connection
+        self.turns: Turns | None = None  # belongs to the serving loop; made by its first connection
 
 
 class StrictConnection(h11.Connection):
-    """h11's reading of a connection, without requests whose end is uncertain.
+    """h11's connection, which refuses requests whose end is uncertain.
 
     Attributes:
         requests: begun so far.
@@ -148,7 +148,7 @@ class HttpProtocol(H11Protocol):
         super().data_received(data)
 
     def handle_events(self) -> None:
-        """Look at what has arrived, now or when the loop has a turn for it; nothing more is read until then."""
+        """Handle the received bytes now or in a later turn of the loop; nothing more is read until then."""
         if not self._waits_for_turn and not self._turns.run(self._look):
             self._waits_for_turn = True
             self.flow.pause_reading()
@@ -199,14 +199,14 @@ class HttpProtocol(H11Protocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """At the service's end; never an exception, which would leave the other connections waiting."""
+        """Close at the end of the service. It never raises, because an exception would leave the other connections waiting."""
         try:
             super().shutdown()
         except h11.LocalProtocolError:
             self.transport.abort()
 
     def _wait(self) -> None:
-        """For the rest of a request; the time that runs already goes on."""
+        """Wait for the rest of a request; a time that runs already continues."""
         if self._deadline is None:
             self._waits_since = self.loop.time()
             self._deadline = self.loop.call_later(self._limits.whole_request, self._too_slow)

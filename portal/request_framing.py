@@ -1,9 +1,9 @@
-"""Whether a request's end can be read in one way only: the strict reading of RFC 9112, sections 2.2, 5.2, 6.1 and 6.3.
+"""Check that the end of a request is unambiguous: the strict reading of RFC 9112, sections 2.2, 5.2, 6.1 and 6.3.
 
-Two programs that disagree where a request ends can be made to see different requests in the same bytes (request smuggling), and
-a reverse proxy stands in front of this port. h11 reads bare line feeds, folded fields, a repeated Content-Length and a
-Content-Length beside Transfer-Encoding in the way that it prefers; here each of them is a refusal. h11 itself refuses the rest:
-lengths that are no number, codings other than `chunked`, white space before a colon, chunks whose size cannot be read.
+If two programs disagree where a request ends, an attacker can make them read different requests from the same bytes (request
+smuggling), and a reverse proxy is in front of this port. h11 accepts bare line feeds, folded fields, a repeated Content-Length and
+a Content-Length together with Transfer-Encoding; here each of them is refused. h11 itself refuses the rest:
+lengths that are not a number, codings other than `chunked`, white space before a colon, chunks whose size cannot be read.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _ONCE: Final = (b"content-length", b"transfer-encoding", b"host")
 
 
 def head_of(data: bytes) -> bytes | None:
-    """The request's head at the start of `data`, its empty line included; None: it is not whole yet."""
+    """The request's head at the start of `data`, with its empty line; None: it is not complete yet."""
     end = _END.search(data)
     return None if end is None else data[: end.end()]
 
 
 def ambiguity(head: bytes) -> str | None:
-    """Why the end of the request with this head is not certain, in words without any of its bytes; None: it is."""
+    """Why the end of the request with this head is uncertain, without quoting its bytes; None: it is certain."""
     if _BARE.search(head):
         return "a line that does not end in CR LF"
     start, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")

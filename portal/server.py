@@ -1,4 +1,4 @@
-"""uvicorn inside the process: same loop, no signal handlers, no access log, a clean start and a bounded stop."""
+"""Run uvicorn inside the process: same loop, no signal handlers, no access log, a clean start and a stop with a time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GRACE_SECONDS = 3
 
 
 class _QuietServer(uvicorn.Server):
-    """Leaves the process's signals to `carebell serve`, which stops listener and dispatcher too."""
+    """Does not handle signals: `carebell serve` does, because it also stops listener and dispatcher."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -34,16 +34,16 @@ async def serve(
     closed: Callable[[Closed], None] = lambda _: None,
     limits: HttpLimits | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve `app` while the block runs; yields the bound address, for port 0 the one that was free.
+    """Serve `app` while the block runs. Yields the bound address; for port 0 it has the chosen port.
 
     Args:
-        closed: gets every connection that was closed without an answer of the application's; strangers can cause any number.
+        closed: gets every connection that was closed without an answer from the application; strangers can cause any number.
 
     Raises:
-        OSError: the port is taken or the address is not ours; before anything is served.
+        OSError: the port is taken or the address is not of this machine; raised before anything is served.
     """
     bound = _bind(host, port)
-    # `access_log=False` alone is undone by whoever sets the logger's level or handlers later; its lines hold callback queries
+    # other code can undo `access_log=False` by setting the logger's level or handlers later; its lines hold callback queries
     logging.getLogger("uvicorn.access").disabled = True
     config = HttpConfig(
         app,
@@ -84,7 +84,7 @@ async def serve(
 
 
 class _Connecting:
-    """Sockets on their way from the accept loop to a protocol of uvicorn's."""
+    """Passes sockets from the accept loop to uvicorn's protocols."""
 
     def __init__(self, config: HttpConfig, server: uvicorn.Server) -> None:
         self._config = config

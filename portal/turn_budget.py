@@ -1,7 +1,7 @@
-"""So much work in one turn of the event loop and no more: what is over waits its turn, first come, first served.
+"""Limit the work in one turn of the event loop: further callbacks wait for a later turn, first come, first served.
 
-The HL7 listener shares the loop. Without this, hundreds of connections that ask at once would hold it for as long as all of
-their requests take together, and an acknowledgement that is ready would wait behind them.
+The HL7 listener shares the loop. Without this limit, hundreds of simultaneous requests would block the loop until all of
+them are done, and a finished acknowledgement would have to wait.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 PER_TURN: Final = 8
-"""Requests, each some 0.5 ms of the loop's time until its answer stands."""
+"""Requests in one turn; each takes some 0.5 ms of the loop's time."""
 
 
 class Turns:
@@ -25,7 +25,7 @@ class Turns:
         self._waiting: deque[Callable[[], None]] = deque()
 
     def run(self, callback: Callable[[], None]) -> bool:
-        """Call it now where this turn has room, else in a later turn. Returns whether it was called."""
+        """Call it now if this turn has room, otherwise in a later turn. Returns whether it was called."""
         if not self._used:
             self._loop.call_soon(self._next)
         if self._waiting or self._used >= self._per_turn:
@@ -40,4 +40,4 @@ class Turns:
         if self._used:
             self._loop.call_soon(self._next)
         for _ in range(self._used):
-            self._waiting.popleft()()  # one that raises leaves the others to the next turn
+            self._waiting.popleft()()  # if one raises, the others run in the next turn

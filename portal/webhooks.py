@@ -1,8 +1,8 @@
-"""The gateway's webhooks at our HTTP port: limits, proof, meaning, and the same small answer for all.
+"""The gateway's webhooks at the HTTP port: limits, authentication, content, and the answer.
 
-Order: method (the router), content type, size, proof that it is the gateway's, meaning. A refused webhook changes nothing.
-Answers: 200 with the gateway's own acknowledgement, 400 a genuine webhook without meaning, 403 not genuine, 413, 415, 503 our own
-fault (a status that the gateway could not tell us is asked for later). How a call is proven and read is the gateway's
+Order: method (the router), content type, size, proof that the gateway sent it, content. A refused webhook changes nothing.
+Answers: 200 with the gateway's own acknowledgement, 400 a genuine webhook without usable content, 403 not genuine, 413, 415, 503 a
+fault of Carebell (Carebell asks the gateway for a missed status later). Each gateway proves and reads its own calls
 (`notifier.webhook.Webhook`).
 """
 
@@ -50,7 +50,7 @@ def endpoint(
     """The handler of one webhook.
 
     Args:
-        take: does what the value says; may raise for a fault of ours.
+        take: handles the value; it may raise after a fault of Carebell.
     """
 
     async def handle(request: Request) -> Response:
@@ -78,7 +78,9 @@ def endpoint(
             if isinstance(value, Unreadable):
                 return 400, value.code, None
             await take(value)
-        except Exception as error:  # whatever fails behind us, the gateway gets an answer and the log gets the reason
+        except (
+            Exception
+        ) as error:  # whatever fails in the handler, the gateway gets an answer and the log gets the reason
             return 503, "failed", error
         return 200, "ok", None
 
@@ -86,7 +88,7 @@ def endpoint(
 
 
 async def _read(request: Request) -> bytes | None:
-    """The body, or None as soon as it is over the limit, announced or not."""
+    """The body; None as soon as it is over the limit, by its header or by its bytes."""
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > LARGEST_BODY:
         return None

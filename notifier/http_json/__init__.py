@@ -1,1 +1,1 @@
-"""Texts through any gateway that takes JSON over HTTPS: the protocol is ours, docs/reference/http-gateway.md states it."""
+"""Texts through any gateway that takes JSON over HTTPS. docs/reference/http-gateway.md defines the protocol."""

@@ -1,4 +1,4 @@
-"""From the configuration to the HTTP gateway and its webhooks."""
+"""Open the HTTP gateway and its webhooks from the configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
     """The gateway at `gateway.http.url`.
 
     Raises:
-        ConfigurationError: it has no address or no token, or the authority's file is no PEM.
+        ConfigurationError: it has no address or no token, or the authority's file is not PEM.
     """
     account = loaded.configuration.gateway.http
     tokens = gateway_secrets(loaded, BEARER_TOKEN)
@@ -32,10 +32,10 @@ def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
 
 
 def tls_of(loaded: Loaded) -> ssl.SSLContext:
-    """What verifies the gateway's certificate.
+    """The TLS context that verifies the gateway's certificate.
 
     Raises:
-        ConfigurationError: the authority's file is no PEM.
+        ConfigurationError: the authority's file is not PEM.
     """
     path = loaded.configuration.gateway.http.certificate_authority
     try:
@@ -46,7 +46,7 @@ def tls_of(loaded: Loaded) -> ssl.SSLContext:
 
 
 def open_http_webhooks(loaded: Loaded) -> tuple[EventsWebhook, ...]:
-    """Its webhooks; none without a secret or a public URL.
+    """The gateway's webhooks; none without a secret or a public URL.
 
     Raises:
         ConfigurationError: the secret or the file of reply words cannot be read.

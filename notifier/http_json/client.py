@@ -1,6 +1,6 @@
-"""One JSON request at a time to the gateway: a time-out, a bound on the answer, no redirect, no retry; what failed is a word.
+"""Send one JSON request to the gateway: with a time-out and a limit on the answer, without redirect and retry. A failure is a word.
 
-Source: RFC 9110. Nothing here raises for what the network does, and nothing it gives back holds a number, a text or the token.
+Source: RFC 9110. It does not raise for network faults, and its results hold no number, text or token.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ LARGEST_ANSWER: Final = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayResponse:
-    """A whole answer.
+    """A complete answer.
 
     Attributes:
-        retry_after: the header, as it was written; None: not given.
+        retry_after: the header as written; None: not given.
     """
 
     status: int
@@ -63,7 +63,7 @@ class JsonClient:
     def request(
         self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> GatewayResponse | NotSent | Ambiguous:
-        """One request. `NotSent`: it certainly reached nobody. `Ambiguous`: it may have, and no whole answer came."""
+        """Send one request. `NotSent`: it certainly reached nobody. `Ambiguous`: it may have, and no complete answer came."""
         content = {} if body is None else {"Content-Type": "application/json"}
         try:
             response = self._pool.request(
@@ -75,7 +75,7 @@ class JsonClient:
                 preload_content=False,
                 decode_content=False,
             )
-        except Exception as error:  # urllib3 lets some of the standard library's through; all must be classified
+        except Exception as error:  # urllib3 passes on some exceptions of the standard library; all must be classified
             return _classify(error)
         try:
             whole = self._read(response)
@@ -94,7 +94,7 @@ class JsonClient:
         self._pool.clear()
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes | Ambiguous:
-        """The body. A gateway that drips it does not keep a thread longer than its time-out."""
+        """The body. A gateway that sends it slowly does not keep a thread longer than the time-out."""
         deadline = self._seconds() + self._timeout_seconds
         body = bytearray()
         while chunk := response.read1(LARGEST_ANSWER):
@@ -107,9 +107,7 @@ class JsonClient:
 
 
 def _classify(error: Exception) -> NotSent | Ambiguous:
-    if isinstance(
-        error, NewConnectionError
-    ):  # a failed name look-up is one of these; it counts as a connect time-out too
+    if isinstance(error, NewConnectionError):  # a failed name lookup is one of these; it is also a connect time-out
         return NotSent(why="not_connected")
     if isinstance(error, ConnectTimeoutError):
         return NotSent(why="connect_timeout")
@@ -123,10 +121,10 @@ def _classify(error: Exception) -> NotSent | Ambiguous:
 
 
 def tls_context(authority_pem: str | None = None) -> ssl.SSLContext:
-    """What verifies a gateway: the system's authorities, or one private authority in their place; TLS 1.2 and newer.
+    """The TLS context that verifies a gateway, with the system's authorities or one private authority instead; TLS 1.2 and newer.
 
     Raises:
-        ssl.SSLError: no PEM certificates.
+        ssl.SSLError: the text holds no PEM certificates.
     """
     context = ssl.create_default_context(cadata=authority_pem)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

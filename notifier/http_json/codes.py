@@ -1,7 +1,7 @@
-"""The code table of the HTTP gateway: the words that the protocol knows, and what an answer without one means; pure.
+"""The code table of the HTTP gateway: the words of the protocol, and the meaning of an answer without a word; pure.
 
-A gateway names a failure by a word, `invalid_number`; stored and shown is its number. From 200 on a code tells of a delivery: that
-matters for what stops a sender or everything, where a create that is accepted would prove nothing.
+A gateway names a failure by a word, such as `invalid_number`; Carebell stores and shows its number. From 200 on a code concerns a
+delivery. This matters for codes that open a breaker: after a delivery failure an accepted create proves nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from notifier.gateway import DeliveryStatus
 from scheduler.sms import HoldScope
 
 STATUSES: Final[dict[str, DeliveryStatus]] = {status.value: status for status in DeliveryStatus}
-"""The protocol's status words are our own; what is not here says nothing new."""
+"""The protocol's status words are those of Carebell. Any other word gives no new status."""
 
 UNKNOWN_CODE: Final = 199
 _ON_DELIVERY: Final = 100
@@ -93,11 +93,11 @@ _BY_STATUS: Final[dict[int, str]] = {
     425: "unavailable",
     429: "rate_limited",
 }
-"""HTTP status of a refusal without a word of the table -> the word that it stands for."""
+"""HTTP status of a refusal without a known word -> the word that it means."""
 
 
 def refusal_of(name: str | None, http_status: int) -> Failure:
-    """Of a create that was answered with a 3xx or 4xx: its word decides, else its HTTP status."""
+    """The failure of a create that was answered with a 3xx or 4xx: by its word, otherwise by its HTTP status."""
     if name is not None and name in _BY_NAME:
         return _BY_NAME[name]
     if 300 <= http_status < 400:
@@ -108,5 +108,5 @@ def refusal_of(name: str | None, http_status: int) -> Failure:
 
 
 def delivery_failure_of(name: str) -> Failure:
-    """Of a status: its word's line, or an unmapped failure."""
+    """The failure in a status: the line of its word, or an unmapped failure."""
     return _BY_NAME_ON_DELIVERY.get(name) or _BY_NAME.get(name) or unmapped(UNKNOWN_CODE, of_delivery=True)

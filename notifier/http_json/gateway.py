@@ -1,7 +1,7 @@
-"""The HTTP gateway: posts each text as JSON under an idempotency key, and sorts the answers.
+"""The HTTP gateway: posts each text as JSON with an idempotency key, and classifies the answers.
 
     taken          2xx with an id
-    rejected       a word of the code table, or a 4xx: for good, or until an account, a sender or an address is put right
+    rejected       a word of the code table, or a 4xx: final, or until an account, a sender or an address is corrected
     later          429, 425, the words `rate_limited`, `unavailable`, `queue_full`
     ambiguous      a time-out, a reset, any other 5xx, 408, 409, half an answer
 
@@ -39,17 +39,17 @@ _LONGEST_WAIT: Final = timedelta(hours=24)
 _SECONDS: Final = re.compile(r"[0-9]{1,6}")
 _GONE: Final = (404, 410)
 _NO_LOOK_UP: Final = (404, 405, 410, 501)
-"""It does not know the key, or offers no look-up: the key itself then keeps a second create from becoming a second text."""
+"""It does not know the key, or has no lookup. Then the key prevents that a second create becomes a second text."""
 _AMBIGUOUS_4XX: Final = (408, 409)
-"""Somebody between us gave up waiting; an earlier request with this key is still being worked on."""
+"""A proxy gave up waiting, or an earlier request with this key is still being processed."""
 
 
 class HttpJsonGateway:
-    """The port over one URL.
+    """The gateway at one URL.
 
     Args:
-        url: where texts are posted, without a slash at the end; `<url>/<id>` is one of them.
-        public_url: where its webhooks reach us, without a path; None: none are asked for.
+        url: where texts are posted, without a slash at the end; `<url>/<id>` is one text.
+        public_url: where its webhooks reach Carebell, without a path; None: no webhooks are requested.
 
     Raises:
         ValueError: the URL would carry the token and telephone numbers in the clear.
@@ -88,7 +88,7 @@ class HttpJsonGateway:
         return sent
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        """The text of this key; the numbers and the time need not be compared."""
+        """The text with this key. Numbers and time need no comparison."""
         answer = self._client.request("GET", f"{self._url}?{urlencode({'key': sms.id})}")
         if isinstance(answer, GatewayResponse) and answer.status in _NO_LOOK_UP:
             return []
@@ -112,7 +112,7 @@ def _receipt(answer: GatewayResponse) -> Receipt:
     if 200 <= answer.status < 300:
         return _taken(values)
     name = text_of(values, "code")
-    # "unavailable" is the protocol's word for: not taken. Any other 5xx may have been.
+    # In the protocol "unavailable" means not taken. After any other 5xx the text may have been taken.
     refused = 300 <= answer.status < 500 and answer.status not in _AMBIGUOUS_4XX
     if refused or (answer.status == 503 and name == "unavailable"):
         return Refused(failure=refusal_of(name, answer.status), retry_after=_retry_after(answer.retry_after))
@@ -130,7 +130,7 @@ def _taken(values: dict[str, Any]) -> Receipt:
 
 
 def _sent(answer: GatewayResponse | NotSent | Ambiguous) -> SentMessage | None:
-    """A message as a look-up tells it; None: it does not tell."""
+    """The message in the answer to a lookup; None: the answer is not usable."""
     if not isinstance(answer, GatewayResponse) or not 200 <= answer.status < 300:
         return None
     values = read_object(answer.body) or {}
@@ -145,7 +145,7 @@ def _sent(answer: GatewayResponse | NotSent | Ambiguous) -> SentMessage | None:
 
 
 def _retry_after(written: str | None) -> timedelta | None:
-    """The header in seconds; its other form, a date, is not read."""
+    """The header in seconds. Its other form, a date, is ignored."""
     if written is None or _SECONDS.fullmatch(written.strip()) is None:
         return None
     return min(timedelta(seconds=int(written)), _LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""What is common to the JSON of answers and of webhooks: reading it without trusting its shape; pure."""
+"""Read the JSON of answers and webhooks without trusting its structure; pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def read_object(body: bytes) -> dict[str, Any] | None:
 
 
 def text_of(values: dict[str, Any], key: str) -> str | None:
-    """The text of a key, or None where it is missing or is no text."""
+    """The text of a key; None if it is missing or not a text."""
     value = values.get(key)
     return value if isinstance(value, str) else None
 
 
 def message_id_of(values: dict[str, Any]) -> str | None:
-    """The key `id`, or None where it is not one."""
+    """The value of `id`; None if it is not a valid id."""
     written = text_of(values, "id") or ""
     return written if MESSAGE_ID.fullmatch(written) else None

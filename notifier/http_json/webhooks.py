@@ -1,11 +1,11 @@
-"""What the HTTP gateway tells us: a text's status, a patient's reply; proven by an HMAC over time and body; pure.
+"""The HTTP gateway's webhooks: a text's status or a patient's reply, authenticated by an HMAC over time and body; pure.
 
     X-Carebell-Timestamp: 1767225600                     when it was signed, Unix seconds
     X-Carebell-Signature: v1=<hex of HMAC-SHA256>        over the timestamp, a full stop and the body, with a shared secret
 
-The signature is compared in constant time, with every secret, before anything is read; a call whose timestamp is further than
-`FRESH_FOR` from now is refused, so that a captured one is of no use later. One that is played again within that time changes
-nothing: a status never takes a text back, and a reply acts once for each `id`.
+The signature is compared in constant time, with every secret, before anything is read. A call whose timestamp is further than
+`FRESH_FOR` from now is refused, so a captured call is useless later. A call that is replayed within that time changes
+nothing: a status never withdraws a text, and a reply takes effect once for each `id`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EVENTS_PATH: Final = "/gateway/events"
 TIMESTAMP: Final = "x-carebell-timestamp"
 SIGNATURE: Final = "x-carebell-signature"
 FRESH_FOR: Final = timedelta(minutes=5)
-"""For clocks that differ and calls that are repeated at once; a call that is repeated later is signed anew."""
+"""The tolerance for clock differences and immediate repetitions. A call that is repeated later must be signed again."""
 
 _ACKNOWLEDGEMENT: Final = Acknowledgement(body=b"{}", media_type="application/json")
 _UNIX_SECONDS: Final = re.compile(r"[0-9]{1,11}")
@@ -44,8 +44,8 @@ class EventsWebhook:
     """The one address for all events of the gateway.
 
     Attributes:
-        secrets: all of them count, so that one can be rotated without losing a call.
-        now: real time, aware, even in a rehearsal: the gateway signs by its own clock.
+        secrets: all are accepted, so that one can be rotated without losing a call.
+        now: real time, aware, even in a rehearsal, because the gateway signs by its own clock.
     """
 
     secrets: tuple[str, ...] = field(repr=False)
@@ -77,7 +77,7 @@ class EventsWebhook:
 
     def _is_signed(self, timestamp: str, body: bytes, signature: str) -> bool:
         genuine = False
-        for secret in self.secrets:  # no early exit: the time taken tells nothing about which secret held
+        for secret in self.secrets:  # no early exit: the time taken does not show which secret matched
             expected = sign_event(secret, timestamp, body)
             genuine |= hmac.compare_digest(expected.encode("ascii"), signature.strip().encode("utf-8", "replace"))
         return genuine
@@ -90,7 +90,7 @@ def sign_event(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def read_status(event: dict[str, Any]) -> StatusUpdate | Unreadable:
-    """A status event's value. `Unreadable` with code `no_id` or `no_status` where the essentials are missing."""
+    """The value of a status event. `Unreadable` with code `no_id` or `no_status` if one of these is missing."""
     message_id, status, name = message_id_of(event), text_of(event, "status"), text_of(event, "code")
     if message_id is None:
         return Unreadable(code="no_id")
@@ -106,10 +106,10 @@ def read_status(event: dict[str, Any]) -> StatusUpdate | Unreadable:
 
 
 def read_reply(event: dict[str, Any], words: ReplyWords) -> Inbound | Unreadable:
-    """A reply event's value; its text is looked at and dropped.
+    """The value of a reply event. Its text is read and discarded.
 
-    `Unreadable` with code `no_sender` where `from` is no telephone number, `no_recipient` where `to` is not usable, `no_id` for a
-    START that could not be told from its repetition. A STOP is heard without one.
+    `Unreadable` with code `no_sender` if `from` is not a telephone number, `no_recipient` if `to` is not usable, `no_id` for a
+    START without id, because a repetition could not be recognised. A STOP without id takes effect.
     """
     phone, sender = text_of(event, "from") or "", text_of(event, "to") or ""
     if _E164.fullmatch(phone) is None:

@@ -1,1 +1,1 @@
-"""Texts through Twilio: all that is Twilio's, its codes, words, webhooks and library, stands in this package."""
+"""Texts through Twilio. Everything that is specific to Twilio (codes, words, webhooks, library) is in this package."""

@@ -1,4 +1,4 @@
-"""From the configuration to a Twilio account's client, gateway and webhooks."""
+"""Open a Twilio account's client, gateway and webhooks from the configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Client = Any
 
 
 def open_twilio(loaded: Loaded) -> tuple[Client, BoundedHttpClient]:
-    """Twilio's client for the configured account; its connections are closed by the second.
+    """Twilio's client for the configured account, and the HTTP client that closes its connections.
 
     Raises:
         ConfigurationError: there is no account, or its token cannot be read.

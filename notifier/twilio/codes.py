@@ -1,7 +1,7 @@
-"""Twilio's words in ours: its error codes (sms.md, "Sending") and its message statuses; pure.
+"""Twilio's error codes (sms.md, "Sending") and message statuses in Carebell's terms; pure.
 
-One table serves both moments at which Twilio speaks: the answer to the create, and the status callback after it. From 30000 on
-a code tells of a delivery. Source: https://www.twilio.com/docs/api/errors and "Message status values".
+One table serves both the answer to the create and the later status callback. From 30000 on
+a code concerns a delivery. Source: https://www.twilio.com/docs/api/errors and "Message status values".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATUSES: Final[dict[str, DeliveryStatus]] = {
     "failed": DeliveryStatus.FAILED,
     "canceled": DeliveryStatus.FAILED,
 }
-"""What is not here says nothing new."""
+"""Twilio's status -> Carebell's status. Any other status is ignored."""
 
 RATE_LIMITED: Final = 20429
 NOT_YET_FINAL: Final = 20009
@@ -85,7 +85,7 @@ def _lines() -> Iterator[Failure]:
         _passing(30003, "the handset cannot be reached: off, or out of coverage", Handling.RETRY_UNREACHABLE),
         status=ReportStatus.UNREACHABLE,
     )
-    yield _passing(30008, "delivery failed for a reason that nobody gave", Handling.RETRY_ONCE)
+    yield _passing(30008, "delivery failed without a given reason", Handling.RETRY_ONCE)
     yield _passing(30022, "the carrier's rate limit for the campaign", Handling.NEXT_WINDOW)
     yield _passing(30027, "the carrier's daily limit for the campaign", Handling.NEXT_WINDOW)
     # the carrier's last word
@@ -116,7 +116,8 @@ def failure_of(code: int) -> Failure:
 
 
 def refusal_of(code: int, http_status: int) -> Failure:
-    """Of an answer to a create. Where its code is not known the HTTP status decides: 429 waits, 401 and 403 stop everything."""
+    """The failure in an answer to a create. If its code is unknown, the HTTP status decides: 429 waits, 401 and 403 stop
+    everything."""
     if code in FAILURES:
         return FAILURES[code]
     if http_status == 429:

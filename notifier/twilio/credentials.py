@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An account and its tokens: the first signs our requests, all of them validate callbacks (rotation)."""
+    """An account and its tokens. The first token authenticates requests; all tokens validate callbacks (for rotation)."""
 
     account_sid: str
     tokens: tuple[str, ...] = field(repr=False)

@@ -1,10 +1,10 @@
-"""The Twilio gateway: sends through the real `twilio` client, and tells apart what was refused, never left, or is unclear.
+"""The Twilio gateway: sends through the `twilio` client, and classifies answers as refused, not sent or ambiguous.
 
 Twilio's POST /Messages has no idempotency key, so one call makes at most one request, and everything that is not a clear answer
-is `Ambiguous`: a time-out while reading, a reset, any 5xx (also 503 with 20503), an answer cut short or unreadable. 4xx with
+is `Ambiguous`: a time-out while reading, a reset, any 5xx (also 503 with 20503), an incomplete or unreadable answer. 4xx with
 Twilio's code is `Refused`. See sms.md, "Sending".
 
-Nothing here raises with a number or a body in it; `why` is always one word of ours.
+No exception holds a number or a body; `why` is always one fixed word.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from parser.phone_number import PhoneNumber
 VALIDITY: Final = (6, 36_000)
 """Seconds; Twilio takes 1 to 36000 and advises more than 5."""
 _MESSAGE_SID: Final = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
-# Twilio's clock against ours, and its times have whole seconds; short enough not to reach an earlier attempt (30003: 60 s).
+# Twilio's clock may differ from ours, and its times are whole seconds; short enough to exclude an earlier attempt (30003: 60 s).
 _SKEW: Final = timedelta(seconds=5)
 _RECENT: Final = 20
 
 
 class TwilioGateway:
-    """The port over one account.
+    """The gateway for one account.
 
     Args:
-        client: from `notifier.twilio.http.make_client`, over `http`.
-        public_url: where Twilio's callbacks reach us, without a path; None: no callbacks are asked for.
-        resends: NEVER or CANCELLATIONS. Twilio's list of messages may be slow to show what was taken.
+        client: from `notifier.twilio.http.make_client`, with `http`.
+        public_url: where Twilio's callbacks reach Carebell, without a path; None: no callbacks are requested.
+        resends: NEVER or CANCELLATIONS, because Twilio's list of messages may show an accepted text late.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class TwilioGateway:
             raise GatewayUnavailableError(_word(error)) from None
 
     def find(self, sms: Sms, since: datetime) -> list[SentMessage] | None:
-        """Texts to this number from this sender made at or after `since`, those with this body first; None: Twilio did not tell.
+        """Texts to this number from this sender created at or after `since`, those with this body first; None: Twilio did not say.
 
-        DateSent narrows the first look. It is empty until a text has left the queue, so a second look takes the newest of
-        this number, whatever their state.
+        The first lookup is narrowed by DateSent, which is empty until a text has left the queue. So a second lookup reads the
+        newest texts of this number, whatever their state.
         """
         service = sms.sender.startswith("MG")
         between = {"to": sms.to.e164(), "from_": unset if service else sms.sender, "limit": _RECENT}
@@ -108,7 +108,7 @@ class TwilioGateway:
             messages = _matching(self._client.messages.list(**between, date_sent_after=earliest), sms, earliest)
             if not any(message.same for message in messages):
                 messages = _matching(self._client.messages.list(**between), sms, earliest)
-        except Exception:  # whatever it was: it cannot tell
+        except Exception:  # after any failure Twilio cannot say
             return None
         return messages
 
@@ -124,7 +124,7 @@ class TwilioGateway:
         self._http.close()
 
     def _callback(self, sms: Sms) -> str | None:
-        """`m` is the outbox row's random id: with it a callback settles a send whose answer was lost."""
+        """The callback URL. `m` is the outbox row's random id: with it a callback resolves a send whose answer was lost."""
         if self._public_url is None:
             return None
         return f"{self._public_url}{STATUS_PATH}?{urlencode({'m': sms.id, 'a': sms.attempt})}"
@@ -142,9 +142,9 @@ def _classify(error: Exception) -> Receipt:
         reason = never_left(error)
         return NotSent(why=reason) if reason else Ambiguous(why=broken_off(error))
     status, code = answer
-    if status == 407:  # a proxy of ours wants credentials
+    if status == 407:  # a proxy requires credentials
         return NotSent(why="proxy_refused")
-    if 400 <= status < 500 and status != 408:  # 408: somebody between us gave up waiting
+    if 400 <= status < 500 and status != 408:  # 408: a proxy gave up waiting
         return Refused(failure=refusal_of(code, status))
     return Ambiguous(why=f"http_{status}")
 
@@ -155,7 +155,7 @@ def _word(error: Exception) -> str:
 
 
 def _sent(message: Any, *, same: bool = True) -> SentMessage:
-    """A message of Twilio's log. AttributeError, TypeError: not one."""
+    """A message of Twilio's log. AttributeError, TypeError: it is not a message."""
     code = message.error_code
     return SentMessage(
         message_id=str(message.sid),
@@ -169,7 +169,7 @@ def _sent(message: Any, *, same: bool = True) -> SentMessage:
 
 
 def _matching(messages: Iterable[Any], sms: Sms, earliest: datetime) -> list[SentMessage]:
-    """Outbound ones to and from these numbers; a trial account puts a sentence of Twilio's before the body."""
+    """Outbound messages between these numbers. A trial account puts a sentence of Twilio before the body."""
     matching = []
     for message in messages:
         created_at = message.date_created or message.date_sent

@@ -1,4 +1,4 @@
-"""The `twilio` client's way to the network: our time-out, our base URL, no retry, nothing kept; and what its failures mean."""
+"""The HTTP client for `twilio`: our time-out and base URL, no retry, no stored requests; and the meaning of its failures."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             raise InsecureBaseUrlError("gateway.twilio.api_base_url must be https, or http to this machine")
         self._base_url = base_url.rstrip("/")
-        # POST /Messages has no idempotency key: a retry down here could text twice (requests' default, said aloud).
+        # POST /Messages has no idempotency key: a retry here could text twice (this is also the default of requests).
         adapter = HTTPAdapter(pool_maxsize=_POOL, max_retries=0)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
 
-    # The library hands each answer over through this attribute of a client that our threads share: one thread must never
-    # read another's, or a text would get the SID of somebody else's.
+    # The library returns each answer through this attribute of a client that our threads share. A thread must never
+    # read another thread's answer, or a text would get the SID of another text.
     @property
     def _test_only_last_response(self) -> Response | None:
         return getattr(self._of_thread, "response", None)
@@ -71,7 +71,8 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
         try:
             return super().request(method, url, *args, **kwargs)
         finally:
-            # The library keeps the last request and answer for its own tests: a phone and a body that outlive the purge.
+            # The library keeps the last request and answer for its own tests: a phone and a body would stay in memory after the
+            # purge.
             self._test_only_last_request = None
             self._test_only_last_response = None
 
@@ -87,9 +88,9 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def make_client(credentials: Credentials, http: BoundedHttpClient) -> Client:
-    """A client that takes nothing from this process's environment (TWILIO_EDGE would change hosts behind our back)."""
+    """A client that ignores this process's environment (TWILIO_EDGE would change hosts without notice)."""
     quiet_libraries()
-    # An empty mapping would make the library read os.environ.
+    # With an empty mapping the library would read os.environ.
     environment = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
     return Client(credentials.account_sid, credentials.tokens[0], http_client=http, environment=environment)
 
@@ -101,12 +102,12 @@ def quiet_libraries() -> None:
 
 
 def answered(error: Exception) -> tuple[int, int] | None:
-    """(HTTP status, Twilio's code or 0) of an answer that the library raised; None: there was no whole answer."""
+    """(HTTP status, Twilio's code or 0) of an answer that the library raised; None: there was no complete answer."""
     if not isinstance(error, TwilioRestException | TwilioServiceException):
         return None
     status = error.status if isinstance(error.status, int) else 0
     code = error.code if isinstance(error.code, int) else 0
-    # Where an answer has no readable code the library repeats the status.
+    # If an answer has no readable code, the library repeats the status.
     return status, 0 if code == status else code
 
 
@@ -121,7 +122,7 @@ def never_left(error: Exception) -> str | None:
         reason = reason.original_error
         if isinstance(reason, OSError) and "Tunnel connection failed" in str(reason):
             return "proxy_refused"
-    if isinstance(reason, NewConnectionError | ConnectTimeoutError):  # a failed name look-up is one of the first
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):  # a failed name lookup is one of the first
         return "not_connected"
     if isinstance(error, SSLError) and isinstance(_ssl_cause(reason), ssl.SSLCertVerificationError):
         return "certificate"
@@ -133,7 +134,7 @@ def _ssl_cause(reason: object) -> object:
 
 
 def broken_off(error: Exception) -> str:
-    """A word for a request that left and whose answer did not come, or not whole."""
+    """A word for a request that was sent and whose answer did not come, or was incomplete."""
     if isinstance(error, ReadTimeout):
         return "read_timeout"
     return "connection_lost" if isinstance(error, RequestException) else "unreadable_answer"

@@ -1,8 +1,8 @@
 """The organisation's own numbers at Twilio: list, search, buy, and link to our webhook or a Messaging Service.
 
-What costs money or changes the account is first a `Plan`, a value to show (`--dry-run`) and to ask about; `apply` carries it out,
-one request a step, none of them repeated. IncomingPhoneNumbers and AvailablePhoneNumbers of API 2010-04-01; services of
-Messaging v1. These are senders, not patients: they are shown in full.
+An operation that costs money or changes the account is first a `Plan`, a value to show (`--dry-run`) and to confirm. `apply`
+carries it out with one request for each step and never repeats one. IncomingPhoneNumbers and AvailablePhoneNumbers of API
+2010-04-01; services of Messaging v1. These numbers are senders, not patients, so they are shown in full.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SERVICE_SID: Final = re.compile(r"MG[0-9a-fA-F]{32}")
 
 
 class NumbersError(Exception):
-    """Twilio did not do it.
+    """Twilio did not carry out the request.
 
     Attributes:
         code: stable: refused | unclear | not_sent | not_owned | bad_argument.
-        twilio_code: Twilio's error code; None where there was none.
+        twilio_code: Twilio's error code; None if there was none.
     """
 
     def __init__(self, code: str, message: str, twilio_code: int | None = None) -> None:
@@ -40,7 +40,7 @@ class NumbersError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedNumber:
-    """A number of the account. `sms_url`: where Twilio sends what patients answer; empty: nowhere."""
+    """A number of the account. `sms_url`: where Twilio forwards patients' replies; empty: nowhere."""
 
     sid: str
     number: str
@@ -82,7 +82,7 @@ class Plan:
 
 
 class TwilioNumbers:
-    """The operations of `carebell numbers`. Each raises NumbersError, and repeats nothing."""
+    """The operations of `carebell numbers`. Each may raise NumbersError and never repeats a request."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -112,12 +112,12 @@ class TwilioNumbers:
         return tuple(_available(number) for number in offers)
 
     def plan_buy(self, number: str, webhook: str | None = None, service: str | None = None) -> Plan:
-        """Buying a number, and linking it in the same go."""
+        """The plan to buy a number and link it at the same time."""
         _require(_E164, number, "a number is + and digits")
         return Plan((Step(action="buy", number=number, costs=True), *self.plan_link(number, webhook, service).steps))
 
     def plan_link(self, number: str, webhook: str | None = None, service: str | None = None) -> Plan:
-        """Linking a number the account has: its answers to our webhook (https), or itself to a Messaging Service."""
+        """The plan to link a number of the account: its replies to our webhook (https), or the number to a Messaging Service."""
         _require(_E164, number, "a number is + and digits")
         steps = []
         if webhook is not None:
@@ -130,9 +130,9 @@ class TwilioNumbers:
         return Plan(tuple(steps))
 
     def apply(self, plan: Plan, progress: Callable[[Step], None] = lambda step: None) -> OwnedNumber | None:
-        """Carry the plan out; `progress` hears of each step done. Returns the number as it stands, None for an empty plan.
+        """Carry out the plan; `progress` is called after each step. Returns the number's present state, None for an empty plan.
 
-        A step that fails ends it: what was done stays done, and a new plan takes up the rest.
+        A failed step ends it: earlier steps stay done, and a new plan contains the rest.
         """
         owned: OwnedNumber | None = None
         for step in plan.steps:
@@ -167,7 +167,7 @@ def _require(pattern: re.Pattern[str], value: str, rule: str) -> None:
 
 
 def _ask(request: Callable[[], Any]) -> Any:
-    """Run one request; NumbersError says in our words how it failed."""
+    """Run one request. NumbersError says how it failed."""
     try:
         return request()
     except Exception as error:  # the library raises more kinds than it documents

@@ -1,14 +1,14 @@
-"""What Twilio's webhooks say: their signature checked, their fields read into frozen values; pure.
+"""Twilio's webhooks: check their signature, and read their fields into frozen values; pure.
 
 Source: Twilio's "Webhooks security" (X-Twilio-Signature), "Track outbound message status" and "Messaging webhooks".
 The rules of this file:
 
-- The signature is computed over the *configured* public URL, never over a `Host` or `X-Forwarded-*` header that a peer chose,
-  with blank form values kept. HMAC-SHA1 is what Twilio prescribes for webhooks signed with an auth token; a webhook signed
+- The signature is computed over the *configured* public URL, never over a `Host` or `X-Forwarded-*` header that a peer chose;
+  blank form values are kept. Twilio prescribes HMAC-SHA1 for webhooks signed with an auth token; a webhook signed
   with a shared key (`X-Twilio-Webhooks-Signature-Settings`) is not supported and fails the check.
-- Nothing is read from a form before its signature held: `read_status` and `read_inbound` take a `SignedForm`, which only
+- Nothing is read from a form before its signature is verified: `read_status` and `read_inbound` take a `SignedForm`, which only
   `SignatureCheck.accept` makes.
-- A patient's words are reduced to an intent (`notifier.intent`) and dropped. Twilio answers STOP, START and HELP itself, so the
+- A patient's words are reduced to an intent (`notifier.intent`) and discarded. Twilio answers STOP, START and HELP itself, so the
   answer to every webhook is the empty `TWIML`: anything else would text the patient twice.
 - A missing field, an unknown status or a strange number is a value here, never an exception.
 """
@@ -32,14 +32,14 @@ from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, 
 from parser.phone_number import PhoneNumber
 
 TWIML: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
-"""Answers every webhook: received, nothing to say."""
+"""The answer to every webhook: received, no reply."""
 ACKNOWLEDGEMENT: Final = Acknowledgement(body=TWIML, media_type="text/xml")
 
 STATUS_PATH: Final = "/twilio/status"
 INBOUND_PATH: Final = "/twilio/inbound"
 
 MAX_FIELDS: Final = 200
-"""Twilio sends about 25 fields, with add-ons 60; a form beyond this is not Twilio's."""
+"""Twilio sends about 25 fields, with add-ons 60; a form with more fields is not from Twilio."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{5,6}")
@@ -54,7 +54,7 @@ _OPT_OUT_TYPES: Final = {"STOP": Intent.STOP, "START": Intent.START, "HELP": Int
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """A webhook's fields after its signature held; made by `SignatureCheck.accept` alone.
+    """A webhook's fields after its signature was verified; only `SignatureCheck.accept` makes it.
 
     Attributes:
         form: POST fields. query: the URL's. Repeated names keep their first value. Both hold telephone numbers.
@@ -66,27 +66,27 @@ class SignedForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureCheck:
-    """Twilio's signature over our public URL.
+    """Checks Twilio's signature over our public URL.
 
     Attributes:
         public_url: where Twilio reaches us, as Twilio sees it (`gateway.twilio.public_url`); may hold a path prefix.
-        tokens: auth tokens; all of them count, so that a token can be rotated without losing a callback.
+        tokens: auth tokens; all are accepted, so that a token can be rotated without losing a callback.
     """
 
     public_url: str
     tokens: tuple[str, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
-        _spellings(self.public_url)  # ValueError here, at start, rather than at the first webhook
+        _spellings(self.public_url)  # raise ValueError here, at the start, not at the first webhook
 
     def accept(self, path: str, query: str, body: bytes, signature: str | None) -> SignedForm | None:
         """The fields of a genuine webhook, or None: unsigned, wrongly signed, or not a form at all.
 
         Args:
-            path: the path as we know it, `/twilio/status`; it follows `public_url`.
+            path: the path, such as `/twilio/status`; it follows `public_url`.
             query: the raw query string as received, without `?`; signed byte for byte.
             body: application/x-www-form-urlencoded.
-            signature: the X-Twilio-Signature header; None where it is missing.
+            signature: the X-Twilio-Signature header; None if it is missing.
         """
         if not signature or not self.tokens:
             return None
@@ -99,7 +99,7 @@ class SignatureCheck:
         url = self.public_url.rstrip("/") + path + (f"?{query}" if query else "")
         genuine = False
         for candidate in _spellings(url):
-            for token in self.tokens:  # no early exit: the time taken tells nothing about which token or spelling held
+            for token in self.tokens:  # no early exit: the time taken does not show which token or spelling matched
                 genuine |= hmac.compare_digest(
                     sign_webhook(candidate, fields, token).encode("ascii"), encoded_signature
                 )
@@ -117,7 +117,7 @@ def sign_webhook(url: str, fields: Sequence[tuple[str, str]], token: str) -> str
 
 
 def _spellings(url: str) -> tuple[str, ...]:
-    """The URL as it stands, without and with its port: Twilio is known to sign either (its own validator tries both)."""
+    """The URL unchanged, without and with its port: Twilio signs either form (its own validator tries both)."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     bare = host if parts.port is None else host.rpartition(":")[0]
@@ -132,7 +132,7 @@ def _first(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def read_status(signed: SignedForm) -> StatusUpdate | Unreadable:
-    """A status callback's value. `Unreadable` with code `no_sid` or `no_status` where the essentials are missing."""
+    """The value of a status callback. `Unreadable` with code `no_sid` or `no_status` if one of these is missing."""
     form = signed.form
     sid = form.get("MessageSid") or form.get("SmsSid", "")
     status = (form.get("MessageStatus") or form.get("SmsStatus", "")).lower()
@@ -156,11 +156,11 @@ def _number(text: str) -> int | None:
 
 
 def read_inbound(signed: SignedForm, words: ReplyWords) -> Inbound | Unreadable:
-    """An inbound message's value; its body is looked at and dropped.
+    """The value of an inbound message. Its body is read and discarded.
 
-    `Unreadable` with code `no_sender` where From is no telephone number (a short code, a WhatsApp address), `no_recipient`
-    where neither To nor MessagingServiceSid is usable, `no_sid` for a START that could not be told from its repetition. A STOP
-    is heard without one.
+    `Unreadable` with code `no_sender` if From is not a telephone number (a short code, a WhatsApp address), `no_recipient`
+    if neither To nor MessagingServiceSid is usable, `no_sid` for a START without SID, because a repetition could not be recognised.
+    A STOP without SID takes effect.
     """
     form = signed.form
     phone = form.get("From", "").strip()
@@ -185,7 +185,7 @@ def read_inbound(signed: SignedForm, words: ReplyWords) -> Inbound | Unreadable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwilioWebhook:
-    """One of Twilio's webhooks at our door."""
+    """One of Twilio's two webhooks."""
 
     name: str
     path: str
@@ -200,7 +200,7 @@ class TwilioWebhook:
 
 
 def twilio_webhooks(check: SignatureCheck, words: ReplyWords) -> tuple[TwilioWebhook, TwilioWebhook]:
-    """Those of one account: the status of our texts, and patients' texts."""
+    """The webhooks of one account: for the status of our texts, and for patients' texts."""
     return (
         TwilioWebhook(name="status", path=STATUS_PATH, check=check, reader=read_status),
         TwilioWebhook(name="inbound", path=INBOUND_PATH, check=check, reader=partial(read_inbound, words=words)),

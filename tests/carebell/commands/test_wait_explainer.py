@@ -159,7 +159,7 @@ def test_between_attempts(lookout: WaitExplainer, clinic: Environment) -> None:
     failed = lookout.why(row(again=NOW + 3 * MINUTE, attempts=1, code=20429), clinic)
     assert (failed.wait, failed.text) == (
         Wait.RETRY,
-        "did not get through, code 20429; next attempt 2026-03-02 12:03",
+        "the last attempt failed, code 20429; next attempt 2026-03-02 12:03",
     )
     queued = lookout.why(row(again=NOW + 3 * MINUTE), clinic)
     assert (queued.wait, queued.text) == (
