@@ -24,7 +24,7 @@ _KNOWN_SOURCES: Final = 10_000
 
 @lru_cache(maxsize=4096)
 def source_of(address: str) -> str:
-    """The source that an IP address belongs to; text that is no address is a source of its own."""
+    """The source of an IP address. Text that is not an address is a source of its own."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -64,11 +64,12 @@ class KnownSources:
 
 
 class Evictable(Protocol):
-    """A connection as the register sees it."""
+    """A connection as the register uses it."""
 
     @property
     def quiet_since(self) -> tuple[bool, float] | None:
-        """(whether a message has begun, monotonic seconds of the last whole one); None: an answer is owed, it must stay."""
+        """(whether a message has begun, monotonic seconds of the last complete one); None: an answer is pending, so it must
+        stay."""
 
 
 Member = TypeVar("Member", bound=Evictable)
@@ -106,7 +107,7 @@ class ConnectionRegister(Generic[Member]):
         self._count += 1
 
     def remove(self, source: str, member: Member) -> None:
-        """Nothing happens where it is not registered."""
+        """Remove a connection. It does nothing if the connection is not registered."""
         members = self._members.get(source)
         if members is None or member not in members:
             return

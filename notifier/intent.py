@@ -1,7 +1,7 @@
-"""What a patient's text asks for: STOP, START, HELP, or something that only looks like a STOP; pure.
+"""What a patient's reply asks for: STOP, START, HELP, or something that only looks like a STOP; pure.
 
-The words are data (`config/reply_words/*.yaml`, read by `notifier.reply_words`); docs/reference/stop-words.md states the rule for
-users, and this file is that rule:
+The words are data (`config/reply_words/*.yaml`, read by `notifier.reply_words`). docs/reference/stop-words.md describes the rule
+for users, and this module implements it:
 
 1. Words are compared without case, accents, punctuation, invisible characters and typographic width. What follows a mail
    program's signature line does not count.
@@ -31,7 +31,7 @@ from typing import Final
 from notifier.phrase_sequence import PhraseSequence
 
 FEW: Final = 6
-"""Words of a message in which one word of STOP decides: "please stop sending me these messages"."""
+"""The most words of a message in which one STOP word decides: "please stop sending me these messages"."""
 
 LONGEST: Final = 2_000
 """Characters that are read. Twilio's longest SMS has 1,600; 10 segments, the most that telephones join, have 1,530."""
@@ -48,16 +48,16 @@ KEYS: Final = (
     "help",
     "signature",
 )
-"""What a language's file says; each is a list of words or of phrases."""
+"""The keys of a language's file; each holds a list of words or phrases."""
 
-# Letters by their category, but nothing to see: Hangul fillers and the braille blank.
+# Letters by their category, but invisible: Hangul fillers and the braille blank.
 _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _NOT: Final = re.compile(r"(?<=n)['’ʼ＇`´](?=t\b)", re.IGNORECASE)
 _LONG_DRAWN: Final = re.compile(r"(\S)\1{2,}")
 _RULE: Final = re.compile(r"[\s\-_—–=*~]{2,}")
 _PARTS: Final = re.compile(r"[.,;:!?…。，！？]+")
 _BOUNDARY: Final = " | "
-"""Where a phrase was taken out: no other phrase reaches over it."""
+"""The mark of a removed phrase: no other phrase matches across it."""
 
 
 class Intent(Enum):
@@ -67,13 +67,13 @@ class Intent(Enum):
     STOP_IN_WORDS = "stop_in_words"  # among other words
     START = "start"
     HELP = "help"
-    UNCLEAR = "unclear"  # a word of STOP that was not taken for a STOP
+    UNCLEAR = "unclear"  # holds a STOP word and is not a STOP
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyWords:
-    """The words of all languages together: a patient writes in any of them, whatever language the texts have.
+    """The words of all languages together, because a patient may write in any language.
 
     All of them are for texts as `plain` leaves them.
 
@@ -120,7 +120,7 @@ class ReplyWords:
 
 
 def intent(body: str, words: ReplyWords) -> Intent:
-    """What `body` asks for; see the rules above. Any length, any characters."""
+    """What `body` asks for, by the rules above. Any length, any characters."""
     if len(body) <= LONGEST:
         return _intent(body, words)
     beginning = "".join(body[:LONGEST].rsplit(maxsplit=1)[:1])  # without the last word, which may be cut
@@ -160,7 +160,7 @@ def plain(text: str) -> str:
 
 
 def _letters(text: str) -> Iterator[str]:
-    """Letters and digits without accents, a blank for what separates words, nothing for what cannot be seen."""
+    """Letters and digits without accents, a blank for word separators, nothing for invisible characters."""
     for char in text:
         if unicodedata.category(char)[0] in "PSZ" or char.isspace():
             letter = unicodedata.normalize("NFKD", char).casefold()
