@@ -69,7 +69,7 @@ def plan(
         desired.append(_nothing_to_see(appointment))
     if appointment.status is AppointmentStatus.NOT_BOOKED:
         desired += _not_booked(appointment, policy, history)
-    told_at = [past.due for past in history if past.kind is not SmsKind.REMINDER and past.gone and past.due]
+    told_at = [past.due for past in history if past.kind is not SmsKind.REMINDER and past.may_have_reached and past.due]
     if leaves and confirmation and confirmation.due:
         told_at.append(confirmation.due)
     desired += _reminders(appointment, policy, history, now, blocked, told_at)

@@ -131,3 +131,8 @@ class PlannedRow:
     def gone(self) -> bool:
         """Whether an attempt was made. Then the patient counts as told, whatever the result."""
         return self.state not in (SmsState.DUE, SmsState.SUPPRESSED)
+
+    @property
+    def may_have_reached(self) -> bool:
+        """Whether the patient may have it, or will: an attempt was made, and nobody says that it failed."""
+        return self.gone and self.state not in (SmsState.FAILED, SmsState.UNDELIVERED)

@@ -29,6 +29,7 @@ from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.render import sms_of
 from carebell.outbound.reopen import reopen_windows
+from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import Budgets, SendPolicy
 from carebell.outbound.silences import events_of
 from journal.events.service import InternalError
@@ -210,6 +211,7 @@ class Dispatcher:
                 recipient=lambda appointment: recipient_of(appointment, runtime_config),
             )
             budgets.charge()
+            replan_reminders(conn, self._vault, runtime_config, claimed_round.suppressed, now)
         if claimed_round.claimed:
             self._in_flight.enter(claim.row.appointment for claim in claimed_round.claimed)
         return claimed_round
@@ -304,6 +306,8 @@ class Dispatcher:
             self._note_contact(conn, answers, now)
             returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
             silences = reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
+            refused = [row for row, receipt in answers if not isinstance(receipt, Accepted) and row.id not in again]
+            replan_reminders(conn, self._vault, self._runtime_config(), refused, now)
         for post in posted:
             if isinstance(post.receipt, Accepted):
                 self._log_sent(post, post.receipt, now)

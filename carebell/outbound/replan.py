@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from carebell.environment_policy import EnvironmentPolicy
+from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.silences import events_of, silences_of
 from journal.events.configuration import Replanned
 from journal.logs import Journal
 from scheduler.clock import Clock
-from scheduler.sms import SmsState
-from store.appointment_repository import Save, StoredAppointment, save
-from store.engine import Store
+from scheduler.sms import Reason, SmsKind, SmsState
+from store.appointment_repository import Save, StoredAppointment, load, save
+from store.engine import Store, Transaction
 from store.outbox import to_replan
+from store.outbox_row import OutboxRow
 from store.vault import Vault
 
 PAGE = 200
@@ -31,6 +32,21 @@ def replan(stored: StoredAppointment, policy: EnvironmentPolicy, now: datetime) 
         is_new=False,
         config_version=policy.config_version,
     )
+
+
+def replan_reminders(
+    conn: Transaction, vault: Vault, runtime_config: RuntimeConfig, lost: Iterable[OutboxRow], now: datetime
+) -> None:
+    """Plan the appointments of confirmations that will not reach the patient again: a reminder that was `too_close` to such a
+    text has its place back. The rows are settled already; the commit is the caller's."""
+    ids = {row.appointment for row in lost if row.kind is not SmsKind.REMINDER}
+    saves = [
+        replan(stored, policy, now)
+        for stored in load(conn, vault, ids, now, lock=True).values()
+        if any(row.reason is Reason.TOO_CLOSE for row in stored.history)
+        and (policy := runtime_config.policies.get(stored.appointment.environment)) is not None
+    ]
+    save(conn, vault, saves, [], now)
 
 
 def replan_environment(

@@ -101,6 +101,37 @@ def test_a_number_that_was_corrected_before_the_bad_news_stays(service: Pieces, 
 
 # Caps
 
+SOON = NOW + timedelta(hours=25)
+
+
+def test_a_confirmation_that_a_cap_stops_does_not_silence_the_reminder(service: Pieces) -> None:
+    """Its reminder was `too_close` to a text that never left; now it waits for its own time and decision."""
+    book(service, "first")
+    service.tick()
+    book(service, "second", SOON)
+    assert reminders(service, "second") == {"48h": "late_booking", "24h": "too_close"}
+    service.tick()
+    assert [text[1:] for text in service.texts("second") if text[0] == "booked"] == [("suppressed", "cap")]
+    assert reminders(service, "second") == {"48h": "late_booking", "24h": "due"}
+
+
+def test_a_confirmation_that_the_gateway_refuses_does_not_silence_the_reminder(
+    service: Pieces, twilio: PocketTwilio
+) -> None:
+    twilio.account.script[PHONE] = SimulatedOutcome(refuse=30007)
+    book(service, "one", SOON)
+    assert reminders(service, "one")["24h"] == "too_close"
+    service.tick()
+    assert [text[1] for text in service.texts("one") if text[0] == "booked"] == ["failed"]
+    assert reminders(service, "one")["24h"] == "due"
+
+
+def test_a_confirmation_that_left_keeps_the_reminder_away(service: Pieces) -> None:
+    book(service, "one", SOON)
+    service.tick()
+    book(service, "one", SOON, event="S14")
+    assert reminders(service, "one")["24h"] == "too_close"
+
 
 def test_the_far_reminder_falls_first(service: Pieces, twilio: PocketTwilio) -> None:
     """One text a day: of two visits' reminders in one minute the nearer visit's goes."""
