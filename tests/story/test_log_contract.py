@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -68,9 +69,8 @@ async def test_a_listener_that_cannot_open_says_why(tmp_path: Path) -> None:
                 pytest.fail("it listens on a port that is taken")
         log = load(path).configuration.log.file
         assert log is not None
-        lines = [line for line in log.read_text("utf-8").splitlines() if '"listener_failed"' in line]
-        assert len(lines) == 1
-        assert f'"listener":"127.0.0.1:{taken.getsockname()[1]}"' in lines[0]
-        assert '"environments":"production"' in lines[0]
-        assert "another program has it" in lines[0]
-        assert "another program has it" in str(stop.value)
+        lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+        [failed] = [line for line in lines if line["event"] == "listener_failed"]
+        assert failed["listener"] == f"127.0.0.1:{taken.getsockname()[1]}"
+        assert (failed["environments"], failed["problem"]) == ("production", str(stop.value))
+        assert "another program" in failed["problem"]
