@@ -7,7 +7,7 @@ from pathlib import Path
 
 from carebell.bootstrap.components import environment_named
 from carebell.commands.open_store import opened
-from carebell.commands.output import iso, no_rows, print_json, print_table
+from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
 from carebell.commands.zones import Zones
 from store import appointments as store_appointments
 
@@ -41,7 +41,7 @@ def appointments(config: Path | None, *, appointment: str | None, environment: s
         return
     zones = Zones(session.loaded)
     if rows:
-        print(zones.sentence({row.environment for row in rows}))
+        print_sentence(zones.sentence({row.environment for row in rows}))
     print_table(
         ["Start", "Environment", "Appointment", "Status", "Revision", "Phone", "Forgotten"],
         [

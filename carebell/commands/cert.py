@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from carebell.commands.files import one_message
-from carebell.commands.output import iso, print_json
+from carebell.commands.output import iso, print_json, print_sentence
 from carebell.exits import OK, REFUSED, Stop, UsageStop
 from journal.lines import plain
 
@@ -45,15 +45,15 @@ def show(files: Sequence[Path], *, at: datetime | None, as_json: bool) -> int:
 def _print_report(row: dict[str, Any]) -> None:
     print(f"{plain(row['file'])}: {row['verdict']}")
     if row["reason"]:
-        print(f"  why         {row['reason']}")
+        print_sentence(row["reason"], lead="  why         ")
     for notice in row["notices"]:
-        print(f"  note        {notice}")
+        print_sentence(notice, lead="  note        ")
     if row["subject"] is None:
         return
-    print(f"  subject     {row['subject']}")
-    print(f"  valid       {row['not_before']} to {row['not_after']}")
+    print_sentence(row["subject"], lead="  subject     ")
+    print_sentence(f"{row['not_before']} to {row['not_after']}", lead="  valid       ")
     print(f"  thumbprint  {row['thumbprint']}")
-    print(f"  algorithms  {', '.join(row['algorithms'])}")
+    print_sentence(", ".join(row["algorithms"]), lead="  algorithms  ")
     if row["header"]:
         print(f"  header      {row['header']}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import FileMessage, message_files, messages
-from carebell.commands.output import print_json, print_table
+from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
 from certs.message import UnverifiedMessage
@@ -107,7 +107,7 @@ def _print_json(explained: Explained) -> None:
 def _print_tables(explained: Explained) -> None:
     outcome = explained.outcome
     if isinstance(outcome, Rejection):
-        print(f"{plain(explained.message.name)}: cannot be used: {outcome.code}: {outcome.text}")
+        print_sentence(f"{plain(explained.message.name)}: cannot be used: {outcome.code}: {outcome.text}")
     else:
         print(f"{plain(explained.message.name)}: {outcome.event}, {outcome.action.value}")
     rows: list[tuple[object, ...]] = []
@@ -121,7 +121,7 @@ def _print_tables(explained: Explained) -> None:
                 rows.append(("", candidate.value or "-", candidate.field, lost))
     print_table(["What", "Value", "Field", "Remark"], rows, empty="no value was found")
     for warning in explained.warnings:
-        print(f"  warning {warning.code} {warning.field or ''}: {warning.text}")
+        print_sentence(f"{warning.code} {warning.field or ''}: {warning.text}", lead="  warning ")
 
 
 def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
@@ -154,13 +154,13 @@ def _sum_up(explanations: Iterator[Explained], unreadable: list[str], as_json: b
         summed = {"messages": messages_seen, "rejected": dict(rejected), "unreadable": unreadable}
         print_json(summed | {"warnings": dict(warnings), "fields": fields})
         return OK if good else REFUSED
-    print(
+    print_sentence(
         f"{messages_seen} messages, {rejected.total()} of them cannot be used; {len(unreadable)} files cannot be read"
     )
     for line in unreadable:
-        print(f"         {plain(line)}")
+        print_sentence(plain(line), lead=" " * 9)
     for why, count in rejected.most_common():
-        print(f"  {count:6} {why}")
+        print_sentence(why, lead=f"  {count:6} ")
     rows = [
         (name, field, count, f"{count / messages_seen:.0%}")
         for name, counts in fields.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened
-from carebell.commands.output import print_json, print_result
+from carebell.commands.output import print_json, print_result, print_sentence
 from carebell.exits import OK, REFUSED, ConfigurationStop
 from journal.events.database import KeyRotated
 from journal.events.service import OperatorActed
@@ -32,14 +32,18 @@ def rotate(config: Path | None, *, as_json: bool) -> None:
             {"key": done.key, "moved": done.moved, "unreadable": done.unreadable, "copy_key_file": several_nodes}
         )
         return
-    print(f"key {done.key} is in use and wraps {done.moved} day keys; the previous key was removed from the file")
-    print("back up the key file and the database now: this key file cannot read older backups")
+    print_sentence(
+        f"key {done.key} is in use and wraps {done.moved} day keys; the previous key was removed from the file"
+    )
+    print_sentence("back up the key file and the database now: this key file cannot read older backups")
     if several_nodes:
-        print("copy the key file to every other node now: until then these nodes store no message and send no text")
+        print_sentence(
+            "copy the key file to every other node now: until then these nodes store no message and send no text"
+        )
     else:
-        print("a running service reads the new key by itself")
+        print_sentence("a running service reads the new key by itself")
     if done.unreadable:
-        print(
+        print_sentence(
             f"{done.unreadable} day keys cannot be unwrapped with any key of the file and were not changed; "
             "`carebell keys drop-unreadable` deletes them"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import Opened, opened
-from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.output import iso, print_json, print_sentence, print_table
 from carebell.commands.typed import read_number, typed_number
 from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED, UsageStop
@@ -30,7 +30,7 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
             )
         return
     if records:
-        print(zones.sentence({None}))
+        print_sentence(zones.sentence({None}))
     print_table(
         ["Sender", "Source", "Since", "Number (keyed hash)"],
         [(record.sender, record.source, zones.clock(record.since), record.phone_key[:16]) for record in records],
@@ -57,7 +57,7 @@ def add(config: Path | None, number: str | None, sender: str | None, *, as_json:
         for name in names:
             print_json({"phone": phone.masked, "sender": name, "opted_out": True})
     else:
-        print(f"{phone.masked} will not be texted")
+        print_sentence(f"{phone.masked} will not be texted")
 
 
 def remove(config: Path | None, number: str | None, sender: str | None, *, as_json: bool) -> int:
@@ -81,7 +81,7 @@ def remove(config: Path | None, number: str | None, sender: str | None, *, as_js
         for name in names:
             print_json({"phone": phone.masked, "sender": name, "opted_out": False, "changed": name in removed})
     else:
-        print(f"{phone.masked} may be texted again" if removed else f"{phone.masked} had not opted out")
+        print_sentence(f"{phone.masked} may be texted again" if removed else f"{phone.masked} had not opted out")
     return OK if removed else REFUSED
 
 

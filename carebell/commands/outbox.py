@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named
 from carebell.commands.open_store import ALIVE, Opened, opened
-from carebell.commands.output import iso, no_rows, print_json, print_table
+from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
 from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
 from carebell.commands.wait_explainer import Wait, WaitExplainer, Waiting, cap_text
 from carebell.commands.zones import Zones
@@ -52,7 +52,7 @@ def outbox(
         _print_story(shown_rows, zones, empty=empty)
         return
     if shown_rows:
-        print(zones.sentence({row.environment for row in rows}))
+        print_sentence(zones.sentence({row.environment for row in rows}))
     print_table(
         ["Due", "Environment", "Appointment", "Text", "State", "Why", "Tries", "To"],
         [
@@ -157,7 +157,7 @@ def _shown_row(row: OutboxRow, number: _Number | None, loaded: Loaded, explainer
 def _print_story(shown_rows: Sequence[_ShownRow], zones: Zones, *, empty: str) -> None:
     """One timeline for each environment that knows the appointment."""
     if not shown_rows:
-        print(empty)
+        print_sentence(empty)
     for name in dict.fromkeys(shown_row.row.environment for shown_row in shown_rows):
         rows_there = [shown_row for shown_row in shown_rows if shown_row.row.environment == name]
         print(f"{rows_there[0].row.reference} in {name}.", end=" ")

@@ -42,14 +42,17 @@ def print_result(row: Mapping[str, Any], sentence: str, *, as_json: bool) -> Non
         print_sentence(sentence)
 
 
-def print_sentence(sentence: str) -> None:
-    """On a terminal broken between words, so that nothing that is copied is torn."""
+def print_sentence(sentence: str, *, lead: str = "") -> None:
+    """On a terminal broken between words, so that nothing that is copied is torn.
+
+    Args:
+        lead: stands before it; further lines are indented by as much.
+    """
     columns = terminal_columns()
-    print(
-        sentence
-        if columns is None
-        else textwrap.fill(sentence, columns, break_long_words=False, break_on_hyphens=False)
-    )
+    if columns is None:
+        print(f"{lead}{sentence}")
+    else:
+        _print_words(lead, sentence, columns)
 
 
 def _plain(value: object) -> str:
@@ -122,7 +125,7 @@ def _named(pairs: Iterable[tuple[str, str]]) -> str:
 def _print_words(lead: str, text: str, terminal: int) -> None:
     """Print words; break lines only between words."""
     if text:
-        broken = textwrap.wrap(text, terminal - len(lead), break_long_words=False, break_on_hyphens=False)
+        broken = textwrap.wrap(text, max(terminal - len(lead), 1), break_long_words=False, break_on_hyphens=False)
         print("\n".join(f"{lead if number == 0 else ' ' * len(lead)}{line}" for number, line in enumerate(broken)))
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import Opened, opened
-from carebell.commands.output import iso, print_json, print_result
+from carebell.commands.output import iso, print_json, print_result, print_sentence
 from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.maintenance.retention import forget_now
@@ -59,7 +59,7 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
             )  # fmt: skip
             if not purged.files_settled:
                 if not as_json:
-                    print(
+                    print_sentence(
                         "the database's log could not be truncated now, because another process is reading; run purge again"
                     )
                 return REFUSED
@@ -78,7 +78,7 @@ def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: boo
             as_json=as_json,
         )
     if not as_json:
-        print(f"searched {len(files)} files for its digits: {'found' if traces else 'not found'}")
+        print_sentence(f"searched {len(files)} files for its digits: {'found' if traces else 'not found'}")
     search = PhoneSearch(session.store, session.vault, number, now)
     holder_count = 0
     for holder in search.holders():
@@ -113,13 +113,13 @@ def _files(session: Opened) -> list[Path]:
 
 def _print_sums(holder_count: int, unreadable: int, hashes: PhoneHashes) -> None:
     if holder_count:
-        print(f"kept encrypted for {holder_count} {'visit' if holder_count == 1 else 'visits'}, as listed")
+        print_sentence(f"kept encrypted for {holder_count} {'visit' if holder_count == 1 else 'visits'}, as listed")
     else:
-        print("no visit keeps it")
+        print_sentence("no visit keeps it")
     if unreadable:
-        print(f"{unreadable} visits keep a number that no key of the file can decrypt: it may be this number")
+        print_sentence(f"{unreadable} visits keep a number that no key of the file can decrypt: it may be this number")
     for line in _hashed(hashes):
-        print(line)
+        print_sentence(line)
 
 
 def _kept_until(holder: PhoneHolder) -> str:

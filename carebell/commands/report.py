@@ -12,7 +12,7 @@ from typing import Final
 
 from carebell.bootstrap.components import environment_named
 from carebell.commands.open_store import opened
-from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.output import iso, print_json, print_sentence, print_table
 from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from notifier.failures import ReportStatus
@@ -160,7 +160,7 @@ def _print_csv(rows: Iterator[OutboxRow]) -> None:
 
 
 def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: datetime, zones: Zones) -> None:
-    print(f"Texts planned from {iso(since)} to {iso(until)}, sent or not.")
+    print_sentence(f"Texts planned from {iso(since)} to {iso(until)}, sent or not.")
     sums = tiles.shown()
     for name in sums:
         value = sums[name]
@@ -168,7 +168,7 @@ def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: dat
         print(f"  {name.removesuffix('_percent').replace('_', ' '):<22}{'-' if value is None else value}{unit}")
     print()
     if rows:
-        print(zones.sentence({row.environment for row in rows}))
+        print_sentence(zones.sentence({row.environment for row in rows}))
     print_table(
         ["Planned", "Sent", "Environment", "Appointment", "Type", "Event or rule", "Status", "Reason"],
         [

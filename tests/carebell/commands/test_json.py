@@ -146,3 +146,18 @@ def test_a_closed_pipe_is_no_fault_of_any_command(
 
 async def _at_once(_: Service) -> None:
     """The service has nothing to wait for."""
+
+
+@pytest.mark.parametrize(
+    "call", sorted(CALLS.keys() - {"status", "init", "init --demo", "demo", "serve", "check-config"})
+)
+def test_a_narrow_terminal_tears_nothing(
+    call: str, carebell: Carebell, lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line is wider than 60 columns unless a word in it is too long to be broken."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("carebell.commands.output.terminal_columns", lambda: 60)
+    monkeypatch.setattr("carebell.commands.logs.terminal_columns", lambda: 60)
+    ended = carebell("-c", lived, *_words(call, tmp_path))
+    wide = [line for line in ended.out.splitlines() if len(line) > 60]
+    assert [line for line in wide if max(map(len, line.split())) < 45] == []
