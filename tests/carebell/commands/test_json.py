@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from carebell.bootstrap.service import Service
+from carebell.bootstrap.signals import ServeSignals
 from carebell.cli import app
 from tests.carebell.commands.test_operate import PATIENT, book_visits
 from tests.carebell.conftest import Carebell, HungUp
@@ -107,7 +108,7 @@ def _words(call: str, folder: Path) -> list[str]:
 def test_rows_alone(
     call: str, carebell: Carebell, lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Service, "wait", _at_once)
+    _serve_once(monkeypatch)
     ended = carebell("-c", lived, "--json", *_words(call, tmp_path))
     keys = CALLS[call][1]
     assert "Traceback" not in ended.err
@@ -132,7 +133,7 @@ def test_a_closed_pipe_is_no_fault_of_any_command(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Service, "wait", _at_once)
+    _serve_once(monkeypatch)
     (tmp_path / "heard").mkdir()
     printed = carebell("-c", lived, *as_json, *_words(call, tmp_path / "heard")).out
     with monkeypatch.context() as patch:
@@ -144,8 +145,17 @@ def test_a_closed_pipe_is_no_fault_of_any_command(
         assert ended.code == 141
 
 
-async def _at_once(_: Service) -> None:
-    """The service has nothing to wait for."""
+def _serve_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`serve` ends as soon as it has started, and leaves this process's signals alone."""
+    start = Service.start
+
+    async def start_and_end(service: Service) -> None:
+        await start(service)
+        service.asked_to_end("SIGTERM")
+
+    monkeypatch.setattr(Service, "start", start_and_end)
+    monkeypatch.setattr(ServeSignals, "install", lambda _: None)
+    monkeypatch.setattr(ServeSignals, "limit_end", lambda _: None)
 
 
 @pytest.mark.parametrize(
