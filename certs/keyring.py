@@ -93,17 +93,23 @@ class Keyring:
 
     __slots__ = ("_by_thumbprint", "_switched_off", "_trusts")
 
-    def __init__(self, trusts: Iterable[Trust], switched_off: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, trusts: Iterable[Trust], switched_off: Mapping[str, Iterable[SigningCertificate]] | None = None
+    ) -> None:
         """Index the trusts by thumbprint.
 
         Args:
-            switched_off: thumbprint -> environment, for environments that take no messages, so that a refusal can say so.
+            switched_off: environment -> its certificates, for environments that take no messages, so that a refusal can say so.
 
         Raises:
             KeyringError: an environment is given twice, a certificate is twice in one, or one key is in two.
         """
         self._trusts = tuple(trusts)
-        self._switched_off = dict(switched_off or {})
+        self._switched_off = {
+            certificate.thumbprint: (environment, certificate)
+            for environment, certificates in (switched_off or {}).items()
+            for certificate in certificates
+        }
         self._by_thumbprint: dict[str, tuple[Trust, Held]] = {}
         names: set[str] = set()
         owners: dict[bytes, str] = {}
@@ -133,6 +139,6 @@ class Keyring:
         """The certificate with that x5t#S256, in any state, and its environment; None: nobody uploaded it."""
         return self._by_thumbprint.get(thumbprint)
 
-    def switched_off(self, thumbprint: str) -> str | None:
-        """The switched-off environment of a certificate, if the certificate belongs to no other environment."""
+    def switched_off(self, thumbprint: str) -> tuple[str, SigningCertificate] | None:
+        """The switched-off environment of a certificate, and the certificate, if it belongs to no other environment."""
         return None if thumbprint in self._by_thumbprint else self._switched_off.get(thumbprint)

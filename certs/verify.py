@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Final, NoReturn
 
 from certs.algorithms import ALGORITHMS, verify_signature
-from certs.envelope import Diagnosis, Fault, Signed, Unsigned, read_header, signing_input, split
+from certs.envelope import Diagnosis, Fault, Header, Signed, Unsigned, read_header, signing_input, split
 from certs.keyring import Held, Keyring, State, Trust
 from certs.message import Msh, Refusal, VerifiedMessage
 from certs.msh import Sent, read_msh, read_sent
@@ -140,6 +140,7 @@ class Verifier:
         header = read_header(signed.header)
         if isinstance(header, Fault):
             _refuse(header)
+        self._check_signer_switched_off(header, signed, known)
         trust, held = self._active(header.thumbprint, "the signing certificate", known)
         if header.alg not in held.certificate.algorithms:
             raise _RefusedError("SIG04", "103", _misfit(header.alg, held.certificate.algorithms))
@@ -157,11 +158,6 @@ class Verifier:
         known.thumbprint = thumbprint
         match = self._keyring.find(thumbprint)
         if match is None:
-            known.environment = self._keyring.switched_off(thumbprint)
-            if known.environment is not None:
-                raise _RefusedError(
-                    "DISABLED", "207", f"environment {known.environment} is switched off (enabled: false)"
-                )
             raise _RefusedError("SIG05", "207", f"{what} {thumbprint[:8]} is not known here")
         trust, held = match
         known.environment = trust.environment
@@ -169,9 +165,28 @@ class Verifier:
             raise _RefusedError("SIG05", "207", f"{what} {thumbprint[:8]} is {held.state.value}, not active")
         return trust, held
 
+    def _check_signer_switched_off(self, header: Header, signed: Signed, known: _Known) -> None:
+        """Only the holder of the key hears that its environment is switched off; for others the certificate is not known."""
+        match = self._keyring.switched_off(header.thumbprint)
+        if match is None:
+            return
+        environment, certificate = match
+        if header.alg in certificate.algorithms and verify_signature(
+            header.alg, certificate.key, signed.signature, signing_input(signed.header, signed.payload)
+        ):
+            _refuse_switched_off(environment, header.thumbprint, known)
+
+    def _check_peer_switched_off(self, peer: str, known: _Known) -> None:
+        """TLS has proven that the peer holds the key."""
+        match = self._keyring.switched_off(peer)
+        if match is not None:
+            _refuse_switched_off(match[0], peer, known)
+
     def _peer(self, peer: str | None, known: _Known) -> tuple[Trust, Held]:
         """The environment of an unsigned message: that of the TLS client certificate, if mutual TLS is enough."""
-        if not peer or not (self._mutual_tls or self._keyring.switched_off(peer)):
+        if peer:
+            self._check_peer_switched_off(peer, known)
+        if not peer or not self._mutual_tls:
             raise _RefusedError("SIG01", "100", "no ZSG segment: the message is not signed")
         trust, held = self._active(peer, "the TLS client certificate", known)
         if trust.authentication != "mutual-tls":
@@ -182,6 +197,7 @@ class Verifier:
         """Check the client certificate that the environment requires; a signature does not replace it."""
         if not peer:
             raise _RefusedError("SIG05", "207", "this environment needs a TLS client certificate")
+        self._check_peer_switched_off(peer, _Known())
         of, held = self._active(peer, "the TLS client certificate", _Known())
         if of is not trust:
             raise _RefusedError("SIG05", "207", "the TLS client certificate is another environment's")
@@ -190,6 +206,11 @@ class Verifier:
 
 def _refuse(fault: Fault) -> NoReturn:
     raise _RefusedError(fault.code, fault.err3, fault.text)
+
+
+def _refuse_switched_off(environment: str, thumbprint: str, known: _Known) -> NoReturn:
+    known.environment, known.thumbprint = environment, thumbprint
+    raise _RefusedError("DISABLED", "207", f"environment {environment} is switched off (enabled: false)")
 
 
 def _misfit(alg: str, fitting: tuple[str, ...]) -> str:

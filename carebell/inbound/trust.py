@@ -85,13 +85,12 @@ def days_left(not_after: datetime, at: datetime) -> int:
     return (not_after - at) // timedelta(days=1)
 
 
-def switched_off(loaded: Loaded, at: datetime) -> dict[str, str]:
-    """Thumbprint -> environment, for every environment that is switched off. Files that cannot be used are left out."""
+def switched_off(loaded: Loaded, at: datetime) -> dict[str, tuple[SigningCertificate, ...]]:
+    """Environment -> certificates, for every environment that is switched off. Files that cannot be used are left out."""
     return {
-        certificate.thumbprint: name
+        name: certificates_of(loaded, name, at)[0]
         for name, environment in loaded.configuration.environments.items()
         if not environment.enabled
-        for certificate in certificates_of(loaded, name, at)[0]
     }
 
 

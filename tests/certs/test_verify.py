@@ -326,22 +326,74 @@ def test_a_long_list_of_facilities_is_cut() -> None:
     assert outcome.text.isascii()
 
 
+SWITCHED_OFF = {
+    "test": (certificate("accept/09-test-rsa2048.cer"),),
+    "never": (certificate("accept/01-prod-rsa3072.cer"),),
+}
+
+
 def test_a_switched_off_environment_has_a_code_of_its_own() -> None:
-    off = {thumbprint("test"): "test", thumbprint("prod"): "never"}
-    verifier = Verifier(Keyring([production()], off))
+    verifier = Verifier(Keyring([production()], SWITCHED_OFF))
     outcome = verifier.verify(M05, received_at=NOW)
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.err3, outcome.environment) == ("DISABLED", "207", "test")
     assert outcome.text == "environment test is switched off (enabled: false)"
+    assert outcome.thumbprint == thumbprint("test")[:8]
     assert not outcome.authenticated
     assert code(verifier.verify(M01, received_at=NOW)) is None, "a certificate that is in use stays in use"
 
 
+TEST_HEADER = header(thumbprint=thumbprint("test"))
+M05_PAYLOAD, M05_SEGMENT = M05.split(b"ZSG|1|")
+M05_HEADER = M05_SEGMENT.split(b"..")[0]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param(signed(P, TEST_HEADER), id="another key signed"),
+        pytest.param(signed(P, header(thumbprint=thumbprint("test"), alg="ES256")), id="an algorithm of another key"),
+        pytest.param(signed(P, header(thumbprint=thumbprint("test"), alg="none")), id="no algorithm"),
+        pytest.param(M05_PAYLOAD + b"ZSG|1|" + M05_HEADER + b"..AAAA\r", id="a short signature"),
+        pytest.param(M05.replace(b"|T|", b"|P|", 1), id="changed after signing"),
+        pytest.param(P + b"ZSG|1|" + M05_SEGMENT, id="the signature of another message"),
+        pytest.param(signed(P, header(thumbprint=thumbprint("attacker"))), id="a certificate that nobody uploaded"),
+    ],
+)
+@pytest.mark.parametrize("peer", ["attacker", None])
+def test_a_forged_signature_does_not_learn_which_environments_are_switched_off(forged: bytes, peer: str | None) -> None:
+    verifiers = [Verifier(Keyring([production()], switched_off)) for switched_off in (SWITCHED_OFF, {})]
+    known, unknown = (
+        verifier.verify(forged, received_at=NOW, peer_thumbprint=thumbprint(peer) if peer else None)
+        for verifier in verifiers
+    )
+    assert isinstance(known, Refusal)
+    assert (known.code, known.err3, known.environment, known.authenticated) == ("SIG05", "207", None, False)
+    assert known == unknown, "the answer is that of a certificate that nobody uploaded"
+
+
+def test_an_empty_signature_does_not_learn_which_environments_are_switched_off() -> None:
+    forged = M05_PAYLOAD + b"ZSG|1|" + M05_HEADER + b"..\r"
+    known, unknown = (
+        Verifier(Keyring([production()], switched_off)).verify(forged, received_at=NOW)
+        for switched_off in (SWITCHED_OFF, {})
+    )
+    assert isinstance(known, Refusal)
+    assert known == unknown
+
+
 @pytest.mark.parametrize("shown", ["test", "attacker", None])
 def test_an_unsigned_message_of_a_switched_off_sender_with_mutual_tls(shown: str | None) -> None:
-    verifier = Verifier(Keyring([], {thumbprint("test"): "test"}))
+    verifier = Verifier(Keyring([], {"test": SWITCHED_OFF["test"]}))
     outcome = verifier.verify(P, received_at=NOW, peer_thumbprint=thumbprint(shown) if shown else None)
     assert code(outcome) == ("DISABLED" if shown == "test" else "SIG01")
+
+
+def test_the_connection_of_a_switched_off_sender_with_a_message_of_another() -> None:
+    verifier = Verifier(Keyring([production(authentication="mutual-tls")], SWITCHED_OFF))
+    outcome = verifier.verify(signed(P), received_at=NOW, peer_thumbprint=thumbprint("test"))
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.text) == ("DISABLED", "environment test is switched off (enabled: false)")
 
 
 def test_only_a_fresh_message_of_a_certain_sender_counts_as_authenticated() -> None:
