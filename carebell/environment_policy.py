@@ -99,7 +99,9 @@ def runtime_config(loaded: Loaded) -> RuntimeConfig:
     configuration = loaded.configuration
     return RuntimeConfig(
         policies={
-            name: environment_policy(loaded, name) for name, one in configuration.environments.items() if one.enabled
+            name: environment_policy(loaded, name)
+            for name, section in configuration.environments.items()
+            if section.enabled
         },
         organization=configuration.organization,
         rates=configuration.gateway.segments_per_second,

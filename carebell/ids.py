@@ -39,9 +39,9 @@ class RandomIds:
             drawn = f"{self._nanoseconds() // 1_000_000:012x}"
             digits = secrets.token_hex(_AT_ONCE * _RANDOM // 2)
             fresh = [drawn + digits[at : at + _RANDOM] for at in range(0, len(digits), _RANDOM)]
-            mine = fresh.pop()
+            new_id = fresh.pop()
             self._ready += fresh
-            return mine
+            return new_id
 
 
 def control_ids() -> Callable[[], str]:

@@ -231,7 +231,7 @@ def _reminders(
         since = appointment.planned_at if rule.rule in known else now  # a rule that a config edit added
         reminding.append(_judged(rule, appointment, policy, since, told_at))
     _one_a_minute(reminding)
-    return [_as_desired(each, appointment, policy, blocked, deadline) for each in reminding]
+    return [_as_desired(reminder, appointment, policy, blocked, deadline) for reminder in reminding]
 
 
 def _is_settled(past: PlannedRow, now: datetime) -> bool:
@@ -246,18 +246,22 @@ def _judged(
 ) -> _Reminding:
     assert appointment.start is not None
     own_due = reminder_due(rule, appointment.start, ZoneInfo(appointment.zone))
-    each = _Reminding(rule=rule, own_due=own_due, due=own_due)
+    reminder = _Reminding(rule=rule, own_due=own_due, due=own_due)
     if appointment.date_only:
-        each.silence = Reason.NO_TIME
+        reminder.silence = Reason.NO_TIME
     elif own_due <= since:
-        each.silence = Reason.LATE_BOOKING
+        reminder.silence = Reason.LATE_BOOKING
     else:
-        _move_out_of_quiet(each, appointment, policy, since)
-    if each.silence is None and each.due >= appointment.start:
-        each.silence = Reason.PAST
-    if each.silence is None and not rule.always and any(abs(each.due - at) < policy.sms.min_gap for at in told_at):
-        each.silence = Reason.TOO_CLOSE
-    return each
+        _move_out_of_quiet(reminder, appointment, policy, since)
+    if reminder.silence is None and reminder.due >= appointment.start:
+        reminder.silence = Reason.PAST
+    if (
+        reminder.silence is None
+        and not rule.always
+        and any(abs(reminder.due - at) < policy.sms.min_gap for at in told_at)
+    ):
+        reminder.silence = Reason.TOO_CLOSE
+    return reminder
 
 
 def reminder_due(rule: Reminder, start: datetime, zone: ZoneInfo) -> datetime:
@@ -274,48 +278,50 @@ def _days_before(start: datetime, offset: timedelta, at: time | None, zone: Zone
     return whole_minute(datetime.combine(local.date() - offset, clock, tzinfo=zone).astimezone(UTC))
 
 
-def _move_out_of_quiet(each: _Reminding, appointment: Appointment, policy: Policy, since: datetime) -> None:
+def _move_out_of_quiet(reminder: _Reminding, appointment: Appointment, policy: Policy, since: datetime) -> None:
     """Move to the end of quiet hours if `min_lead` is then left; otherwise back to the last permitted minute; otherwise
     suppress."""
     assert appointment.start is not None
     hours, zone, lead = policy.sms.quiet_hours, ZoneInfo(appointment.zone), policy.sms.min_lead
-    if hours is None or each.rule.always or not is_quiet(each.own_due, hours, zone):
+    if hours is None or reminder.rule.always or not is_quiet(reminder.own_due, hours, zone):
         return
-    opening = next_opening(each.own_due, hours, zone)
-    evening = last_permitted(each.own_due, hours, zone)
+    opening = next_opening(reminder.own_due, hours, zone)
+    evening = last_permitted(reminder.own_due, hours, zone)
     if opening < appointment.start and appointment.start - opening >= lead:
-        each.due = opening
+        reminder.due = opening
     elif evening > since and appointment.start - evening >= lead:
-        each.due = evening
+        reminder.due = evening
     else:
-        each.silence = Reason.QUIET_HOURS
+        reminder.silence = Reason.QUIET_HOURS
 
 
 def _one_a_minute(reminding: list[_Reminding]) -> None:
     """Of several reminders in one minute, keep the one nearest to the visit."""
     nearest: dict[datetime, _Reminding] = {}
-    for each in sorted((each for each in reminding if each.silence is None), key=lambda each: each.own_due):
-        farther = nearest.get(each.due)
+    for reminder in sorted(
+        (reminder for reminder in reminding if reminder.silence is None), key=lambda reminder: reminder.own_due
+    ):
+        farther = nearest.get(reminder.due)
         if farther is not None:
             farther.silence = Reason.SUPERSEDED
-        nearest[each.due] = each
+        nearest[reminder.due] = reminder
 
 
 def _as_desired(
-    each: _Reminding, appointment: Appointment, policy: Policy, blocked: Reason | None, deadline: datetime
+    reminder: _Reminding, appointment: Appointment, policy: Policy, blocked: Reason | None, deadline: datetime
 ) -> Desired:
-    silence = each.silence or blocked
+    silence = reminder.silence or blocked
     revision = appointment.planned_revision
     if silence is not None:
-        due = None if silence is Reason.NO_TIME else each.due
-        return Suppressed(kind=SmsKind.REMINDER, rule=each.rule.rule, revision=revision, reason=silence, due=due)
-    latest = min(each.due + policy.sms.max_lateness, deadline - policy.sms.min_lead)
-    expires = latest if latest > each.due else min(each.due + PROMPT, deadline)
+        due = None if silence is Reason.NO_TIME else reminder.due
+        return Suppressed(kind=SmsKind.REMINDER, rule=reminder.rule.rule, revision=revision, reason=silence, due=due)
+    latest = min(reminder.due + policy.sms.max_lateness, deadline - policy.sms.min_lead)
+    expires = latest if latest > reminder.due else min(reminder.due + PROMPT, deadline)
     return PlannedSms(
         kind=SmsKind.REMINDER,
-        rule=each.rule.rule,
+        rule=reminder.rule.rule,
         revision=revision,
-        due=each.due,
+        due=reminder.due,
         expires=expires,
         reason=Reason.REMINDER,
     )
@@ -327,7 +333,7 @@ def _as_desired(
 def _taken_back(
     appointment: Appointment, policy: Policy, history: Sequence[PlannedRow], desired: Sequence[Desired]
 ) -> list[Suppressed]:
-    wanted = {(each.kind, each.rule, each.revision) for each in desired}
+    wanted = {(text.kind, text.rule, text.revision) for text in desired}
     return [
         Suppressed(
             kind=past.kind, rule=past.rule, revision=past.revision, due=past.due,

@@ -48,8 +48,8 @@ def _minutes(clock: time) -> int:
     return clock.hour * 60 + clock.minute
 
 
-def _same_offset(one: datetime, other: datetime, zone: ZoneInfo) -> bool:
-    return one.astimezone(zone).utcoffset() == other.astimezone(zone).utcoffset()
+def _same_offset(first: datetime, other: datetime, zone: ZoneInfo) -> bool:
+    return first.astimezone(zone).utcoffset() == other.astimezone(zone).utcoffset()
 
 
 def _walk(instant: datetime, hours: QuietHours, zone: ZoneInfo, step: timedelta) -> datetime:

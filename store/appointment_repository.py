@@ -102,18 +102,18 @@ def known(conn: Connection, wanted: Collection[tuple[MessageKey, bytes]]) -> dic
 
     For each known control id: the first content that used it; and the given content, if that differs and was answered too.
     """
-    found: dict[MessageKey, list[Remembered]] = defaultdict(list)
+    answers: dict[MessageKey, list[Remembered]] = defaultdict(list)
     asked = [(_clean_key(key), digest) for key, digest in wanted]
-    _look_up(conn, [(key, "") for key, _ in asked], found)
-    others = [(key, digest.hex()) for key, digest in asked if key in found and found[key][0].digest != digest]
-    _look_up(conn, others, found)
-    return {key: found[clean] for key, _ in wanted if (clean := _clean_key(key)) in found} if found else {}
+    _look_up(conn, [(key, "") for key, _ in asked], answers)
+    others = [(key, digest.hex()) for key, digest in asked if key in answers and answers[key][0].digest != digest]
+    _look_up(conn, others, answers)
+    return {key: answers[clean] for key, _ in wanted if (clean := _clean_key(key)) in answers} if answers else {}
 
 
 def _look_up(
-    conn: Connection, wanted: Sequence[tuple[MessageKey, str]], found: dict[MessageKey, list[Remembered]]
+    conn: Connection, wanted: Sequence[tuple[MessageKey, str]], answers: dict[MessageKey, list[Remembered]]
 ) -> None:
-    """Add to `found` what is remembered for these variants of control ids."""
+    """Add to `answers` what is remembered for these variants of control ids."""
     groups: defaultdict[tuple[str, str, str], dict[str, dict[str, None]]] = defaultdict(
         lambda: {"ids": {}, "variants": {}}
     )
@@ -125,7 +125,7 @@ def _look_up(
         for row in _KNOWN.fetch(conn, (*group, *lists)):
             msh10, _, digest, answer, code, err3, text, warning, received_at, forget_after = row
             key = MessageKey(*group, msh10)
-            found[key].append(Remembered(
+            answers[key].append(Remembered(
                 key=key, digest=bytes(digest), answer=answer, code=code, err3=err3, text=text, warning=warning,
                 received_at=instants.get(received_at), forget_after=instants.get(forget_after),
             ))  # fmt: skip
@@ -148,11 +148,11 @@ def find(
             owners[environment, alias] = owner
     if not owners:
         return [()] * len(wanted)
-    found = load(conn, vault, set(owners.values()), now, lock=True)
+    stored = load(conn, vault, set(owners.values()), now, lock=True)
     answer = []
     for environment, names in wanted:
         ids = dict.fromkeys(owner for name in names if (owner := owners.get((environment, _storable(name)))))
-        answer.append(tuple(found[owner] for owner in ids))
+        answer.append(tuple(stored[owner] for owner in ids))
     return answer
 
 
@@ -187,11 +187,14 @@ def load(
             unreadable.add(row[0])
     history: defaultdict[str, list[PlannedRow]] = defaultdict(list)
     for owner, attempts, *past in _HISTORY.fetch(conn, (listed,)):
-        one = read_past(past, reader.instants)
-        if attempts and _is_told(one, read.get(owner)):
-            one = replace(one, state=SmsState.SENDING)
-        history[owner].append(one)
-    return {own_id: StoredAppointment(appointment=one, history=tuple(history[own_id])) for own_id, one in read.items()}
+        row = read_past(past, reader.instants)
+        if attempts and _is_told(row, read.get(owner)):
+            row = replace(row, state=SmsState.SENDING)
+        history[owner].append(row)
+    return {
+        own_id: StoredAppointment(appointment=appointment, history=tuple(history[own_id]))
+        for own_id, appointment in read.items()
+    }
 
 
 def _is_told(past: PlannedRow, of: Appointment | None) -> bool:
@@ -203,7 +206,7 @@ def _is_told(past: PlannedRow, of: Appointment | None) -> bool:
 
 def resave(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> None:
     """Write appointments that exist and are locked, each once."""
-    rows = records.to_rows(conn, vault, sorted(changed, key=lambda one: one.id), now)
+    rows = records.to_rows(conn, vault, sorted(changed, key=lambda appointment: appointment.id), now)
     _UPDATE.run(conn, [(*row[1:], row[0]) for row in rows])
 
 
@@ -221,15 +224,15 @@ def save(
     IntegrityError: another node was first (see the module's docstring); roll back and repeat from `known` on.
     """
     # Every node uses the same order of keys, so two batches with the same index entries wait and never deadlock.
-    saves = sorted(saves, key=lambda one: one.appointment.id)
-    rows = records.to_rows(conn, vault, [one.appointment for one in saves], now)
-    _FIRST.run(conn, [row for one, row in zip(saves, rows, strict=True) if one.is_new])
-    _UPDATE.run(conn, [(*row[1:], row[0]) for one, row in zip(saves, rows, strict=True) if not one.is_new])
+    saves = sorted(saves, key=lambda save: save.appointment.id)
+    rows = records.to_rows(conn, vault, [save.appointment for save in saves], now)
+    _FIRST.run(conn, [row for save, row in zip(saves, rows, strict=True) if save.is_new])
+    _UPDATE.run(conn, [(*row[1:], row[0]) for save, row in zip(saves, rows, strict=True) if not save.is_new])
     _ALIASES.run(conn, sorted(
-        (one.appointment.environment, _storable(alias), one.appointment.id) for one in saves for alias in one.new_aliases
+        (save.appointment.environment, _storable(alias), save.appointment.id) for save in saves for alias in save.new_aliases
     ))  # fmt: skip
     _MOVED.run(conn, [
-        (one.appointment.id, one.appointment.environment, _storable(alias)) for one in saves for alias in one.moved_aliases
+        (save.appointment.id, save.appointment.environment, _storable(alias)) for save in saves for alias in save.moved_aliases
     ])  # fmt: skip
     _outbox(conn, saves, now, new_id)
     _remember(conn, remembered)
@@ -239,16 +242,16 @@ def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Call
     instants = codec(conn)
     created, maybe = instants.put(now), instants.put_maybe
     rows: list[tuple[Any, ...]] = []
-    for one in saves:
-        of = one.appointment
+    for save in saves:
+        of = save.appointment
         start = maybe(of.start)
         # Two messages of a batch may plan the same row; the later plan counts.
-        for change in {change.identity: change for change in one.changes}.values():
+        for change in {change.identity: change for change in save.changes}.values():
             due = maybe(change.due)
             rows.append((
                 new_id(), of.environment, of.id, of.reference, change.kind.value, change.rule, change.revision, due,
                 maybe(change.expires), start, change.state.value, change.reason.value, 0,
-                due if change.state is SmsState.DUE else None, one.config_version, created,
+                due if change.state is SmsState.DUE else None, save.config_version, created,
             ))  # fmt: skip
     _PLANNED.run(conn, rows)
 
@@ -257,13 +260,13 @@ def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
     put = codec(conn).put
     rows: list[tuple[Any, ...]] = []
     outlived: dict[MessageKey, tuple[Any, ...]] = {}
-    for one in sorted(remembered, key=lambda one: (one.key, one.reuses, one.forget_after)):
-        key = _clean_key(one.key)
+    for message in sorted(remembered, key=lambda message: (message.key, message.reuses, message.forget_after)):
+        key = _clean_key(message.key)
         row = (
-            one.digest, one.answer, one.code, one.err3, one.text, one.warning, put(one.received_at), put(one.forget_after)
+            message.digest, message.answer, message.code, message.err3, message.text, message.warning, put(message.received_at), put(message.forget_after)
         )  # fmt: skip
-        rows.append((*key, one.digest.hex() if one.reuses else "", *row))
-        if one.reuses:
+        rows.append((*key, message.digest.hex() if message.reuses else "", *row))
+        if message.reuses:
             outlived[key] = (*key, "", *row)
     _REMEMBER.run(conn, rows)
     _REMEMBER_LONGER.run(conn, list(outlived.values()))
@@ -323,8 +326,8 @@ def _update(_: str, given: Given) -> ClauseElement:
 
 
 def _moved(_: str, given: Given) -> ClauseElement:
-    mine = (aliases.c.environment == given["of_environment"]) & (aliases.c.alias == given["of_alias"])
-    return aliases.update().where(mine).values(appointment=given["new_appointment"])
+    own_alias = (aliases.c.environment == given["of_environment"]) & (aliases.c.alias == given["of_alias"])
+    return aliases.update().where(own_alias).values(appointment=given["new_appointment"])
 
 
 def _planned(dialect: str, given: Given) -> ClauseElement:

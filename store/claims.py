@@ -157,23 +157,23 @@ def claim(
     """
     rows = _due(conn, now, tuple(senders), limit)
     shut: set[str] = set()
-    found = load(conn, vault, {row.appointment for row in rows}, now, lock="skip", unreadable=shut)
+    stored = load(conn, vault, {row.appointment for row in rows}, now, lock="skip", unreadable=shut)
     unreadable = [replace(row, next_attempt_at=now + UNREADABLE_AGAIN) for row in rows if row.appointment in shut]
-    rows = sorted((row for row in rows if row.appointment in found), key=_precedence)
-    to = {row.appointment: recipient(found[row.appointment].appointment) for row in rows}
+    rows = sorted((row for row in rows if row.appointment in stored), key=_precedence)
+    to = {row.appointment: recipient(stored[row.appointment].appointment) for row in rows}
     keys = {owner: vault.ring.phone_key(number) for owner, number in to.items() if number is not None}
     taken = _Taken.of(conn, set(keys.values()), now)
     refused = opted_out(
         conn, {(keys[row.appointment], senders[row.environment]) for row in rows if row.appointment in keys}
     )
     blocks = read_blocks(conn, now)
-    present = {owner: one.appointment for owner, one in found.items()}
+    present = {owner: claim.appointment for owner, claim in stored.items()}
     outcome = _Outcome(now=now, node=node, lease_until=now + lease)
     for row in rows:
         key, sender = keys.get(row.appointment), senders[row.environment]
         day, week = taken.count(key)
         candidate = ClaimCandidate(
-            row=row, appointment=present[row.appointment], history=found[row.appointment].history,
+            row=row, appointment=present[row.appointment], history=stored[row.appointment].history,
             recipient=to[row.appointment], sender=sender, opted_out=key is not None and (key, sender) in refused,
             day=day, week=week, hold=blocks.reason(row.environment, sender),
         )  # fmt: skip
@@ -204,9 +204,9 @@ def still_sendable(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
     A cancellation that was acknowledged after the claim does not change the row (it is `sending`), but it changes the appointment.
     A STOP or a hold may have come too. Give back a row that may no longer be posted with `receipts.retry`; it is decided again.
     """
-    found = _STILL.fetch(conn, (list_value(conn, [one.row.id for one in claimed]),))
-    same = {(one.row.id, one.row.attempts, one.appointment.revision) for one in claimed}
-    return {own_id for own_id, attempts, revision in found if (own_id, attempts, revision) in same}
+    stored = _STILL.fetch(conn, (list_value(conn, [claim.row.id for claim in claimed]),))
+    same = {(claim.row.id, claim.row.attempts, claim.appointment.revision) for claim in claimed}
+    return {own_id for own_id, attempts, revision in stored if (own_id, attempts, revision) in same}
 
 
 def _still_statement(dialect: str) -> ClauseElement:
@@ -273,7 +273,7 @@ class _Outcome:
         _SENDING.run(conn, [
             (row.state.value, row.attempts, put(self.lease_until), row.node, row.sender, row.segments, row.phone_key,
              put(self.now), row.id)
-            for row in (one.row for one in self.claimed)
+            for row in (claim.row for claim in self.claimed)
         ])  # fmt: skip
         _SETTLED.run(conn, [(row.state.value, row.reason.value, put(self.now), row.id) for row in self.suppressed])
         _POSTPONED.run(conn, [(maybe(row.next_attempt_at), row.id) for row in self.postponed])

@@ -61,8 +61,8 @@ def beat(conn: Connection, now: datetime) -> Pulse:
     """Raise the counter; write the result with `remember` once this has committed."""
     first = Pulse(database=secrets.token_hex(8), count=0, at=now)
     conn.execute(insert_into(conn, meta).values(name=_PULSE, value=_write(first)).on_conflict_do_nothing())
-    mine = select(meta.c.value).where(meta.c.name == _PULSE).with_for_update()
-    last = _read(conn.execute(mine).scalar_one())
+    own_pulse = select(meta.c.value).where(meta.c.name == _PULSE).with_for_update()
+    last = _read(conn.execute(own_pulse).scalar_one())
     pulse = Pulse(database=last.database, count=last.count + 1, at=now)
     conn.execute(update(meta).where(meta.c.name == _PULSE).values(value=_write(pulse)))
     return pulse

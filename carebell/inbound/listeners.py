@@ -103,15 +103,15 @@ class Port:
 
 def ports(loaded: Loaded) -> list[Port]:
     """The listening addresses of all enabled environments. Port 0 is one port for each environment (tests)."""
-    found: dict[tuple[str, int, str], Port] = {}
+    ports_by_key: dict[tuple[str, int, str], Port] = {}
     for name, environment in loaded.configuration.environments.items():
         if not environment.enabled:
             continue
         section = environment.listener
         key = (section.host, section.port, name if section.port == 0 else "")
-        before = found[key].environments if key in found else ()
-        found[key] = Port(section=section, environments=(*before, name))
-    return list(found.values())
+        before = ports_by_key[key].environments if key in ports_by_key else ()
+        ports_by_key[key] = Port(section=section, environments=(*before, name))
+    return list(ports_by_key.values())
 
 
 def limits_of(section: ListenerSection) -> Limits:

@@ -48,22 +48,24 @@ def certificates_of(
     the analyst more than an unknown certificate would.
     """
     usable: list[SigningCertificate] = []
-    found: list[ConfigurationFinding] = []
+    findings: list[ConfigurationFinding] = []
     for index, path in enumerate(loaded.configuration.environments[name].certificates):
         keys = ("environments", name, "certificates", index)
         report, certificate = read_signer(path, at)
         if certificate is not None:
             if certificate.thumbprint in {listed.thumbprint for listed in usable}:
                 why = f"{path.name} holds a certificate that is listed already; a second one is for a new key, while both sign"
-                found.append(ConfigurationFinding(problem=loaded.problem(keys, why)))
+                findings.append(ConfigurationFinding(problem=loaded.problem(keys, why)))
                 continue
             usable.append(certificate)
         if report.verdict == "refuse":
             problem = loaded.problem(keys, f"{path.name}: {report.reason}")
-            found.append(ConfigurationFinding(problem=problem, is_warning=certificate is not None))
+            findings.append(ConfigurationFinding(problem=problem, is_warning=certificate is not None))
         elif report.not_after is not None and (left := days_left(report.not_after, at)) < _WARN_DAYS:
-            found.append(warning(loaded, keys, f"{path.name} expires in {left} days; ask the sender for the next one"))
-    return tuple(usable), found
+            findings.append(
+                warning(loaded, keys, f"{path.name} expires in {left} days; ask the sender for the next one")
+            )
+    return tuple(usable), findings
 
 
 def read_signer(path: Path, at: datetime) -> tuple[Report, SigningCertificate | None]:
@@ -101,8 +103,8 @@ def message_validator(loaded: Loaded, names: Sequence[str], at: datetime) -> Mes
     """
     trusts, wrong = [], []
     for name in names:
-        certificates, found = certificates_of(loaded, name, at)
-        wrong += [str(each.problem) for each in found if not each.is_warning]
+        certificates, findings = certificates_of(loaded, name, at)
+        wrong += [str(finding.problem) for finding in findings if not finding.is_warning]
         trusts.append(trust_of(name, loaded.configuration.environments[name], certificates))
     if wrong:
         raise ConfigurationStop("\n".join(wrong))
@@ -113,8 +115,8 @@ def message_validator(loaded: Loaded, names: Sequence[str], at: datetime) -> Mes
     policies = {name: environment_policy(loaded, name) for name in names}
     return MessageValidator(
         verifier=Verifier(keyring),
-        rules={name: each.rules for name, each in policies.items()},
-        answers={name: each.answers for name, each in policies.items()} | {"": AnswerTable(loaded.answer_rows)},
+        rules={name: policy.rules for name, policy in policies.items()},
+        answers={name: policy.answers for name, policy in policies.items()} | {"": AnswerTable(loaded.answer_rows)},
     )
 
 
