@@ -202,7 +202,7 @@ def still_sendable(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
     """Which of these may still be posted. Call it directly before the gateway is called.
 
     A cancellation that was acknowledged after the claim does not change the row (it is `sending`), but it changes the appointment.
-    A STOP or a hold may have come too. Give back a row that may no longer be posted with `receipts.retry`; it is decided again.
+    A STOP or a hold may have come too. Give back a row that may no longer be posted with `attempts.retry`; it is decided again.
     """
     stored = _STILL.fetch(conn, (list_value(conn, [claim.row.id for claim in claimed]),))
     same = {(claim.row.id, claim.row.attempts, claim.appointment.revision) for claim in claimed}
