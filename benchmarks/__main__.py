@@ -25,7 +25,7 @@ from benchmarks.extent import FULL, SHORT, Extent
 from benchmarks.figures import FIGURE_HEAD, HEAD, SHORT_HEAD, Figure, Intake, table
 from benchmarks.page import write_page
 from benchmarks.plot import draw
-from benchmarks.progress import Progress, shown
+from benchmarks.progress import RunProgress, shown
 from benchmarks.record import Conditions, ResultRecord, TablePart, dated
 from benchmarks.themes import THEMES, Theme, chosen
 
@@ -94,7 +94,7 @@ def _extent(given: argparse.Namespace) -> Extent:
     )
 
 
-def _measured(theme: Theme, bench: Bench, progress: Progress) -> TablePart:
+def _measured(theme: Theme, bench: Bench, progress: RunProgress) -> TablePart:
     progress.begin(theme)
     when, load, begun = datetime.now(UTC), os.getloadavg()[0], time.monotonic()
     rows: Sequence[Intake | Figure] = list(theme.run(bench))

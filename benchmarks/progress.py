@@ -12,7 +12,7 @@ from rich.markup import escape
 from benchmarks.themes import Theme
 
 
-class Progress:
+class RunProgress:
     """Of a run's themes.
 
     Args:
@@ -50,11 +50,11 @@ class Progress:
 
 
 @contextmanager
-def shown(themes: Sequence[Theme], *, scale: float) -> Iterator[Progress]:
+def shown(themes: Sequence[Theme], *, scale: float) -> Iterator[RunProgress]:
     """On standard error."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Progress(themes, lambda what: console.print(what, markup=False, soft_wrap=True), scale=scale)
+        yield RunProgress(themes, lambda what: console.print(what, markup=False, soft_wrap=True), scale=scale)
         return
     with console.status("") as status:
-        yield Progress(themes, lambda what: status.update(escape(what)), scale=scale)
+        yield RunProgress(themes, lambda what: status.update(escape(what)), scale=scale)

@@ -18,7 +18,7 @@ from parser.answers import AnswerTable
 from parser.phone_number import PhoneNumber
 from parser.siu import Rules, rules_for
 from scheduler.appointment import Appointment
-from scheduler.plan import Replanned, replan
+from scheduler.plan import ReplannedTexts, replan
 from scheduler.policy import Policy
 from scheduler.sms import PlannedRow, Reason
 
@@ -65,7 +65,7 @@ class EnvironmentPolicy:
         allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
         return allowed if isinstance(allowed, Reason) else None
 
-    def replan(self, appointment: Appointment, history: Sequence[PlannedRow], now: datetime) -> Replanned:
+    def replan(self, appointment: Appointment, history: Sequence[PlannedRow], now: datetime) -> ReplannedTexts:
         """Plan the appointment's texts at `now`, UTC, with this configuration.
 
         Args:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from journal.events import Event
 from journal.events.service import InternalError
-from journal.events.shared import NO_TRACE, Trace, Where
+from journal.events.shared import NO_TRACE, ErrorTrace, Where
 
 MOST_FRAMES: Final = 12
 """Innermost frames shown; a deeper stack is a recursion and repeats itself."""
@@ -26,14 +26,14 @@ class Emitter(Protocol):
     def emit(self, event: Event) -> None: ...
 
 
-def trace(error: BaseException) -> Trace:
+def trace(error: BaseException) -> ErrorTrace:
     """What may be logged of an exception.
 
     `exception` is the chain of types, outermost first: `store.Unavailable < sqlalchemy.exc.OperationalError`.
     `frames` is `file.py:line in function`, innermost first, of the exception that started the chain.
     """
     chain = _chain(error)
-    return Trace(
+    return ErrorTrace(
         exception=" < ".join(type_name(type(link)) for link in chain), frames=frames(chain[-1].__traceback__) or None
     )
 

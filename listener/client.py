@@ -22,7 +22,7 @@ from enum import StrEnum
 from time import perf_counter
 from typing import cast
 
-from listener.framing import Decoder, Frame, FramingError, frame
+from listener.framing import Decoder, Frame, FrameError, frame
 from listener.limits import Deadline
 
 
@@ -179,7 +179,7 @@ class MllpClient(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._decoder.receive(data)
         while (event := self._decoder.next_event()) is not None:
-            if isinstance(event, FramingError):
+            if isinstance(event, FrameError):
                 self._fail(SendFault.NOT_MLLP, f"the answer is not MLLP: {event.why}")
                 self.abort()
             else:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Protocol
 
 from listener.closing import Closing, reset
-from listener.framing import Decoder, Frame, FramingError, FramingFault, frame
+from listener.framing import Decoder, Frame, FrameError, FramingFault, frame
 from listener.incidents import Kind, Peer
 from listener.limits import Deadline, Limits
 from listener.reply import RESET, Close, Handler, Oversize, Reply, Reset
@@ -253,7 +253,7 @@ class Connection(asyncio.Protocol):
         else:
             self._emit(answer)
 
-    def _refuse(self, error: FramingError) -> None:
+    def _refuse(self, error: FrameError) -> None:
         """The framing is broken: answer the messages before, then close."""
         answer = None
         if error.kind is FramingFault.TOO_LONG:

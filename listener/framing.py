@@ -93,7 +93,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FramingError:
+class FrameError:
     """The stream cannot be read any further.
 
     Attributes:
@@ -123,7 +123,7 @@ class FramingError:
                 return f"over {self.offset} bytes"
 
 
-Event = Frame | FramingError
+Event = Frame | FrameError
 
 
 def frame(content: bytes) -> bytes:
@@ -249,7 +249,7 @@ class Decoder:
 
     def _fail(
         self, kind: FramingFault, offset: int, *, guess: LooksLike | None = None, head: bytes = b""
-    ) -> FramingError:
+    ) -> FrameError:
         self._failed = True
         self._data, self._pos, self._partial = b"", 0, None
-        return FramingError(kind=kind, offset=offset, looks_like=guess, head=head)
+        return FrameError(kind=kind, offset=offset, looks_like=guess, head=head)

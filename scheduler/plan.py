@@ -78,7 +78,7 @@ def plan(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replanned:
+class ReplannedTexts:
     """Attributes:
     appointment: as planned.
     changes: the rows to write.
@@ -94,10 +94,10 @@ def replan(
     history: Sequence[PlannedRow],
     now: datetime,
     blocked: Reason | None = None,
-) -> Replanned:
+) -> ReplannedTexts:
     """Plan, and compare with the existing rows. Only this function turns a plan into rows. Arguments as `plan`."""
     planned = plan(appointment, policy, history, now, blocked)
-    return Replanned(appointment=planned.appointment, changes=tuple(diff(planned.desired, history)))
+    return ReplannedTexts(appointment=planned.appointment, changes=tuple(diff(planned.desired, history)))
 
 
 def diff(desired: Iterable[Desired], history: Sequence[PlannedRow]) -> list[PlannedRow]:

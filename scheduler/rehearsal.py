@@ -52,32 +52,36 @@ def rehearse(
         blocked: why an appointment's patient cannot be texted, or None.
         zone: the environment's zone.
     """
-    stories: list[_RehearsedAppointment] = []
+    appointments: list[_RehearsedAppointment] = []
     for event in events:
-        story = next((each for each in stories if same_visit(each.appointment.aliases, event.aliases)), None)
-        if story is None:
-            seen = _succession(stories, event, policy) or create(event, policy, id=_id(stories), zone=zone)
-            stories.append(story := _RehearsedAppointment(seen, policy, blocked))
-        elif not story.hear(event):
+        appointment = next(
+            (known for known in appointments if same_visit(known.appointment.aliases, event.aliases)), None
+        )
+        if appointment is None:
+            seen = _succession(appointments, event, policy) or create(event, policy, id=_id(appointments), zone=zone)
+            appointments.append(appointment := _RehearsedAppointment(seen, policy, blocked))
+        elif not appointment.hear(event):
             continue
-        story.replan(event)
-    return [each for story in stories for each in story.texts()]
+        appointment.replan(event)
+    return [text for appointment in appointments for text in appointment.texts()]
 
 
-def _id(stories: Sequence[_RehearsedAppointment]) -> str:
-    return f"{len(stories) + 1:032x}"
+def _id(appointments: Sequence[_RehearsedAppointment]) -> str:
+    return f"{len(appointments) + 1:032x}"
 
 
-def _succession(stories: Sequence[_RehearsedAppointment], event: SchedulingEvent, policy: Policy) -> Appointment | None:
+def _succession(
+    appointments: Sequence[_RehearsedAppointment], event: SchedulingEvent, policy: Policy
+) -> Appointment | None:
     """The appointment that goes on under this event's ids, ended under its old ones; None: none does."""
-    known = replaced_by([story.appointment for story in stories], event)
+    known = replaced_by([appointment.appointment for appointment in appointments], event)
     if known is None:
         return None
-    story = next(story for story in stories if story.appointment is known)
-    story.leave_until(event.received_at)
-    seen = succeed(story.appointment, event, policy, id=_id(stories))
+    appointment = next(appointment for appointment in appointments if appointment.appointment is known)
+    appointment.leave_until(event.received_at)
+    seen = succeed(appointment.appointment, event, policy, id=_id(appointments))
     if seen is not None:
-        story.end(end_replaced(story.appointment, event))
+        appointment.end(end_replaced(appointment.appointment, event))
     return seen
 
 
@@ -102,7 +106,7 @@ class _RehearsedAppointment:
         return True
 
     def replan(self, event: SchedulingEvent) -> None:
-        history = [each.row for each in self._rows.values()]
+        history = [text.row for text in self._rows.values()]
         planned = replan(self.appointment, self._policy, history, event.received_at, self._blocked(self.appointment))
         self.appointment = planned.appointment
         for row in planned.changes:
@@ -110,10 +114,10 @@ class _RehearsedAppointment:
 
     def texts(self) -> list[Rehearsed]:
         rows = [
-            Rehearsed(row=each.row, appointment=self.appointment) if each.row.state is SmsState.DUE else each
-            for each in self._rows.values()
+            Rehearsed(row=text.row, appointment=self.appointment) if text.row.state is SmsState.DUE else text
+            for text in self._rows.values()
         ]
-        return sorted(rows, key=lambda each: (each.row.due is None, each.row.due or 0, each.row.revision))
+        return sorted(rows, key=lambda text: (text.row.due is None, text.row.due or 0, text.row.revision))
 
     def end(self, appointment: Appointment) -> None:
         """It goes on under other ids: what waited is taken back."""
@@ -125,8 +129,8 @@ class _RehearsedAppointment:
 
     def leave_until(self, now: datetime) -> None:
         """Count due texts as sent."""
-        for identity, each in self._rows.items():
-            row = each.row
+        for identity, text in self._rows.items():
+            row = text.row
             if row.state is not SmsState.DUE or row.due is None or row.due > now:
                 continue
             gone = PlannedRow(

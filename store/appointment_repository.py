@@ -263,7 +263,8 @@ def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
     for message in sorted(remembered, key=lambda message: (message.key, message.reuses, message.forget_after)):
         key = _clean_key(message.key)
         row = (
-            message.digest, message.answer, message.code, message.err3, message.text, message.warning, put(message.received_at), put(message.forget_after)
+            message.digest, message.answer, message.code, message.err3, message.text, message.warning,
+            put(message.received_at), put(message.forget_after),
         )  # fmt: skip
         rows.append((*key, message.digest.hex() if message.reuses else "", *row))
         if message.reuses:

@@ -7,7 +7,7 @@
 SQLite: the writing transaction holds the database's one lock. PostgreSQL: the outbox rows and their appointments are locked
 with SKIP LOCKED, so that several nodes share the queue and none waits for a message that is being stored. If the appointment
 of a row is locked because a message is being stored, the row is left for the next round. A claimed row without a result becomes
-`unknown` when its lease is over (`receipts.expire_leases`): nothing is ever posted twice on suspicion.
+`unknown` when its lease is over (`attempts.expire_leases`): nothing is ever posted twice on suspicion.
 """
 
 from __future__ import annotations

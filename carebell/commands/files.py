@@ -11,7 +11,7 @@ from typing import Final
 from carebell.commands.batch import BatchError, read_batch
 from carebell.exits import Stop
 from journal.lines import plain
-from listener.framing import START, TRAILER, Decoder, Frame, FramingError, LooksLike, looks_like
+from listener.framing import START, TRAILER, Decoder, Frame, FrameError, LooksLike, looks_like
 
 _MOST_BYTES: Final = 16 * 1024 * 1024  # the largest max_message_bytes that a listener may have
 _MOST_FILE_BYTES: Final = 256 * 1024 * 1024  # a day's archive of a large hospital is some 100 MiB
@@ -138,5 +138,5 @@ def _numbered(file: Path, contents: Sequence[_Content]) -> list[FileMessage]:
     ]
 
 
-def _why(error: FramingError) -> str:
+def _why(error: FrameError) -> str:
     return error.why if error.looks_like is None else f"not MLLP: {error.looks_like}"

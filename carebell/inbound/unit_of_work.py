@@ -152,7 +152,9 @@ class UnitOfWork:
     def sharing(self, event: SchedulingEvent) -> list[AppointmentChange]:
         """The changes of `succession.sharing`."""
         known = {change.appointment.id: change for change in self._of_environment(event.environment)}
-        return [known[found.id] for found in sharing([change.appointment for change in known.values()], event)]
+        return [
+            known[appointment.id] for appointment in sharing([change.appointment for change in known.values()], event)
+        ]
 
     def replaced_by(self, event: SchedulingEvent) -> AppointmentChange | None:
         """The change of `succession.replaced_by`."""

@@ -36,7 +36,7 @@ class FieldGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class EventField:
     """One field of an event.
 
     Attributes:
@@ -69,7 +69,7 @@ class Entry:
     level: int
     meaning: str
     advice: str
-    fields: tuple[Field, ...]
+    fields: tuple[EventField, ...]
 
 
 DECLARED: Final[dict[type[Event], Entry]] = {}
@@ -102,14 +102,14 @@ def event(level: int, advice: str = NOTHING_TO_DO) -> Callable[[type[EventClass]
     return make
 
 
-def _fields(declared: Any, prefix: str = "") -> Iterator[Field]:
+def _fields(declared: Any, prefix: str = "") -> Iterator[EventField]:
     for field in fields(declared):
         path = f"{prefix}{field.name}"
         if isinstance(field.type, type) and issubclass(field.type, FieldGroup):
             yield from _fields(field.type, f"{path}.")
         else:
             required = field.default is MISSING and type(None) not in get_args(field.type)
-            yield Field(name=field.name, path=path, values=tuple(_values(field.type)), required=required)
+            yield EventField(name=field.name, path=path, values=tuple(_values(field.type)), required=required)
 
 
 def _values(annotation: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import logging
 
 from journal.events.base import Event, event
-from journal.events.shared import Trace
+from journal.events.shared import ErrorTrace
 
 
 @event(logging.INFO)
@@ -24,7 +24,7 @@ class DatabaseUnavailable(Event):
 
     database: str
     reason: str
-    trace: Trace
+    trace: ErrorTrace
 
 
 @event(logging.INFO)

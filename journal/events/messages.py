@@ -4,7 +4,7 @@ import logging
 from typing import Literal
 
 from journal.events.base import Event, event
-from journal.events.shared import SentAnswer, Trace
+from journal.events.shared import ErrorTrace, SentAnswer
 
 
 @event(
@@ -97,7 +97,7 @@ class MessageFailed(Event):
     answer: SentAnswer
     peer: str
     digest: str
-    trace: Trace
+    trace: ErrorTrace
     milliseconds: float
 
 

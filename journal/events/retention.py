@@ -4,7 +4,7 @@ import logging
 from typing import Literal
 
 from journal.events.base import Event, event
-from journal.events.shared import Trace
+from journal.events.shared import ErrorTrace
 
 
 @event(logging.INFO)
@@ -33,7 +33,7 @@ class PurgeFailed(Event):
     """Numbers that should be gone could not be deleted."""
 
     reason: str
-    trace: Trace
+    trace: ErrorTrace
 
 
 @event(logging.INFO)

@@ -4,7 +4,7 @@ import logging
 from typing import Literal
 
 from journal.events.base import Event, event
-from journal.events.shared import NO_TRACE, Trace, Where
+from journal.events.shared import NO_TRACE, ErrorTrace, Where
 
 AlarmName = Literal["overdue", "sms_unknown", "sms_unmapped", "sms_configuration", "sms_rate"]
 
@@ -52,7 +52,7 @@ class ServiceFailed(Event):
 
     reason: str
     problem: str
-    trace: Trace
+    trace: ErrorTrace
 
 
 @event(logging.ERROR, "Report it to the developers with this line; it holds nothing of a patient.")
@@ -63,7 +63,7 @@ class InternalError(Event):
     environment: str | None = None
     appointment: str | None = None
     control_id: str | None = None
-    trace: Trace = NO_TRACE
+    trace: ErrorTrace = NO_TRACE
 
 
 @event(
@@ -77,7 +77,7 @@ class BackgroundTaskEnded(Event):
     reason: Literal["returned", "failed"]
     count: int
     seconds: float
-    trace: Trace
+    trace: ErrorTrace
 
 
 @event(
@@ -90,7 +90,7 @@ class Library(Event):
     logger: str
     text: str | None
     where: str
-    trace: Trace = NO_TRACE
+    trace: ErrorTrace = NO_TRACE
 
 
 @event(

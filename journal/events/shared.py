@@ -16,14 +16,14 @@ OptOutSource = Literal["webhook", "words", "refusal", "cli", "portal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace(FieldGroup):
+class ErrorTrace(FieldGroup):
     """Where an exception happened; made by `journal.traces.trace`."""
 
     exception: str | None
     frames: str | None
 
 
-NO_TRACE = Trace(exception=None, frames=None)
+NO_TRACE = ErrorTrace(exception=None, frames=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.progress import Progress
+from benchmarks.progress import RunProgress
 from benchmarks.themes import Theme
 
 
@@ -35,7 +35,7 @@ def themes() -> list[Theme]:
 def test_what_is_left_counts_down_and_waits_for_a_slow_theme(at: int, spent: float, line: str) -> None:
     shown: list[str] = []
     watch, of = Watch(), themes()
-    progress = Progress(of, shown.append, scale=1.0, seconds=watch)
+    progress = RunProgress(of, shown.append, scale=1.0, seconds=watch)
     progress.begin(of[at])
     watch.now = spent
     progress.say("work")
@@ -45,7 +45,7 @@ def test_what_is_left_counts_down_and_waits_for_a_slow_theme(at: int, spent: flo
 def test_a_short_run_promises_no_time() -> None:
     shown: list[str] = []
     of = themes()
-    progress = Progress(of, shown.append, scale=0.0)
+    progress = RunProgress(of, shown.append, scale=0.0)
     progress.begin(of[0])
     progress.say("work")
     assert shown == ["[1/2 one] work"]

@@ -18,12 +18,12 @@ from journal import logs
 from journal.events import ENTRIES, Event
 from journal.events.base import FieldGroup
 from journal.events.service import InternalError
-from journal.events.shared import CertificateFacts, SmsIdentity, Trace
+from journal.events.shared import CertificateFacts, ErrorTrace, SmsIdentity
 from listener.incidents import Incident, Kind
 
 ROOMS = (Path(carebell.__file__).parent, Path(logs.__file__).parent)
 CLASSES: dict[str, type[Event | FieldGroup]] = {
-    declared.__name__: declared for declared in (*ENTRIES, CertificateFacts, SmsIdentity, Trace)
+    declared.__name__: declared for declared in (*ENTRIES, CertificateFacts, SmsIdentity, ErrorTrace)
 }
 
 

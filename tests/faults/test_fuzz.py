@@ -24,7 +24,7 @@ from carebell.inbound.validate import MessageValidator
 from certs import envelope, verify
 from config.load import Loaded, load
 from config.problems import ConfigurationError
-from listener.framing import Decoder, Frame, FramingError
+from listener.framing import Decoder, Frame, FrameError
 from simulator.ehr import histories
 from simulator.shapes import Feed
 from tests.config.conftest import SMALL
@@ -112,7 +112,7 @@ def throw_frames(clinic: Clinic, tally: Tally, seen: Counter[str], most: int | N
                 if isinstance(event, Frame):
                     believed |= _judge(clinic, event.content, unharmed, seen, signed_after)
                 else:
-                    assert isinstance(event, FramingError)
+                    assert isinstance(event, FrameError)
                     broken = True
         seen["broken framing"] += broken
         if decoder.mid_block or broken:

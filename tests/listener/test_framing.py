@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from listener.framing import HEAD_BYTES, Decoder, Event, Frame, FramingError, FramingFault, LooksLike, frame, looks_like
+from listener.framing import HEAD_BYTES, Decoder, Event, Frame, FrameError, FramingFault, LooksLike, frame, looks_like
 
 ONE = b"MSH|^~\\&|A|B|C|D|20260302||SIU^S12|1|T|2.5\rSCH|1\r"
 TWO = b"MSH|^~\\&|A|B|C|D|20260302||SIU^S15|2|T|2.5\r"
@@ -73,7 +73,7 @@ def test_the_end_byte_may_be_the_last_byte_so_far() -> None:
     ],
 )
 def test_faults_however_the_bytes_are_cut(data: bytes, kind: FramingFault, offset: int) -> None:
-    expected: list[Event] = [FramingError(kind=kind, offset=offset)]
+    expected: list[Event] = [FrameError(kind=kind, offset=offset)]
     assert in_chunks(data, []) == expected
     assert in_chunks(data, list(range(len(data)))) == expected
     for cut in range(len(data)):
@@ -82,7 +82,7 @@ def test_faults_however_the_bytes_are_cut(data: bytes, kind: FramingFault, offse
 
 def test_frames_before_a_fault_are_delivered_and_none_after_it() -> None:
     decoder = Decoder()
-    assert decoder.feed(frame(ONE) + b"X" + frame(TWO)) == [*frames(ONE), FramingError(kind=FramingFault.JUNK)]
+    assert decoder.feed(frame(ONE) + b"X" + frame(TWO)) == [*frames(ONE), FrameError(kind=FramingFault.JUNK)]
     assert decoder.feed(frame(TWO)) == []
     assert decoder.held == 0
 
@@ -97,7 +97,7 @@ def test_content_up_to_the_limit_is_a_frame(size: int) -> None:
 @pytest.mark.parametrize("tail", [b"\x1c\r", b"AAAA", b"\x0b", b""])
 def test_one_byte_over_the_limit_is_an_error_at_that_byte(tail: bytes) -> None:
     data = b"\x0b" + b"A" * 11 + tail
-    expected: list[Event] = [FramingError(kind=FramingFault.TOO_LONG, offset=10, head=b"A" * 10)]
+    expected: list[Event] = [FrameError(kind=FramingFault.TOO_LONG, offset=10, head=b"A" * 10)]
     for cuts in ([], list(range(len(data))), [5]):
         assert in_chunks(data, cuts, limit=10) == expected
 
@@ -107,7 +107,7 @@ def test_a_too_long_block_keeps_its_head_for_the_answer() -> None:
     for step in (len(content), 1000, 3):
         cuts = list(range(0, len(content), step))
         (event,) = in_chunks(b"\x0b" + content, cuts, limit=50_000)
-        assert isinstance(event, FramingError)
+        assert isinstance(event, FrameError)
         assert event.head == content[:HEAD_BYTES]
 
 
@@ -130,7 +130,7 @@ def test_a_too_long_block_keeps_its_head_for_the_answer() -> None:
 )
 def test_junk_says_what_it_looks_like(head: bytes, guess: LooksLike) -> None:
     (event,) = Decoder().feed(head)
-    assert isinstance(event, FramingError)
+    assert isinstance(event, FrameError)
     assert (event.kind, event.looks_like) == (FramingFault.JUNK, guess)
 
 
@@ -195,8 +195,8 @@ def test_fuzz_of_random_chunks_never_raises_and_never_holds_more_than_the_limit(
             chunk = bytes(chance.choices(alphabet, k=chance.randrange(0, 40)))
             events = decoder.feed(chunk)
             assert not (failed and events)
-            failed = failed or any(isinstance(event, FramingError) for event in events)
-            assert all(isinstance(event, FramingError) for event in events[-1:]) or not failed
+            failed = failed or any(isinstance(event, FrameError) for event in events)
+            assert all(isinstance(event, FrameError) for event in events[-1:]) or not failed
             assert decoder.held <= 64
 
 
@@ -211,7 +211,7 @@ def test_five_megabytes_without_an_end_stay_within_the_limit() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert [event.kind for event in events if isinstance(event, FramingError)] == [FramingFault.TOO_LONG]
+    assert [event.kind for event in events if isinstance(event, FrameError)] == [FramingFault.TOO_LONG]
     assert peak < 3 * 1_048_576
     assert decoder.held == 0
 
