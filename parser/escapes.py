@@ -85,52 +85,51 @@ def unescape(raw: str, delimiters: Delimiters) -> str:
 
 
 class _Text:
-    """A value under construction: the octets of adjacent `\\Xhh\\` sequences are joined before they are decoded."""
+    """A value under construction: the octets of adjacent `\\Xhh\\` sequences are joined and decoded in one pass."""
 
-    __slots__ = ("_codec", "_octets", "_out")
+    __slots__ = ("_codec", "_decoder", "_out")
 
     def __init__(self, codec: str) -> None:
         self._codec = codec
-        self._octets = bytearray()
+        self._decoder: codecs.IncrementalDecoder | None = None  # None: no octets since the last text
         self._out: list[str] = []
 
     def add(self, part: str | bytes) -> None:
         if isinstance(part, bytes):
-            self._octets += part
+            if self._decoder is None:
+                self._decoder = codecs.getincrementaldecoder(self._codec)(_LATIN_1)
+            self._out.append(self._decoder.decode(part))
             return
         # The second byte of a character may be ASCII, which a sender need not escape: Shift-JIS, GBK, Big5, GB 18030.
-        while self._octets and part and "0" <= part[0] <= "~" and _is_unfinished(bytes(self._octets), self._codec):
-            self._octets += part[0].encode("ascii")
+        while part and "0" <= part[0] <= "~" and self._is_unfinished():
+            self.add(part[0].encode("ascii"))
             part = part[1:]
         if part:
-            self._decode()
+            self._finish()
             self._out.append(part)
 
     def all(self) -> str:
-        self._decode()
+        self._finish()
         return "".join(self._out)
 
-    def _decode(self) -> None:
-        octets = bytes(self._octets)
-        self._octets.clear()
-        while octets:
-            try:
-                self._out.append(octets.decode(self._codec))
-                return
-            except UnicodeDecodeError as error:
-                self._out.append(octets[: error.start].decode(self._codec))
-                self._out.append(octets[error.start : error.end].decode("latin-1"))
-                octets = octets[error.end :]
+    def _is_unfinished(self) -> bool:
+        """Whether the octets end within a character."""
+        return self._decoder is not None and self._decoder.getstate()[0] != b""
+
+    def _finish(self) -> None:
+        if self._decoder is not None:
+            self._out.append(self._decoder.decode(b"", final=True))
+            self._decoder = None
 
 
-def _is_unfinished(octets: bytes, codec: str) -> bool:
-    """Whether octets end within a character."""
-    try:
-        decoder = codecs.getincrementaldecoder(codec)()
-        decoder.decode(octets)
-    except (LookupError, UnicodeDecodeError):  # a codec without one, or octets that are no character
-        return False
-    return decoder.getstate()[0] != b""
+def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
+    """A codec's error handler: octets that are no character are each one of Latin-1."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+_LATIN_1: Final = "carebell.latin-1"
+codecs.register_error(_LATIN_1, _as_latin_1)
 
 
 def _decoded(body: str, delimiters: Delimiters) -> str | bytes | None:

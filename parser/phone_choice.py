@@ -51,6 +51,7 @@ _WITHDRAWN: Final = (LANDLINE, EXPIRED, PROTECTED)
 """Reasons against a number that was read. Unlike junk, they mean that the stored number is no longer the patient's."""
 _WHOLE: Final = 10  # with this many digits, one component alone is read as a whole number
 _SHORTEST_WORD: Final = 3  # of a code that is read as words ("Cell Phone"); the field map lists shorter codes
+_MAX_CODE: Final = 81  # one more than a field map's words can have
 _UNRANKED_PREFERENCE: Final = 1000
 
 
@@ -251,8 +252,8 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
 
 
 def _code(xtn: Field, number: int) -> str:
-    """A component as a code: small letters, nothing invisible."""
-    return plain(xtn.component(number)).strip().casefold() if xtn.raw_component(number) else ""
+    """A component as a code: small letters, nothing invisible; of a text that is no code, its beginning."""
+    return plain(xtn.component(number)[:_MAX_CODE]).strip().casefold() if xtn.raw_component(number) else ""
 
 
 def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:

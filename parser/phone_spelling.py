@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 from urllib.parse import unquote
 
@@ -79,8 +80,22 @@ def digits_in(text: str) -> int:
 
 
 def is_extension(text: str) -> bool:
-    """Whether the text in an extension's place is an extension, not a placeholder."""
-    return digits_in(text) > 0 and _PLACEHOLDER.fullmatch(plain(text)) is None
+    """Whether what stands in an extension's place is one: it has a digit, is no placeholder, and is no longer than 40 characters.
+
+    What is longer, marks around it not counted, is a remark.
+    """
+    text = plain(text).strip(_MARKS)
+    return len(text) <= _MAX_EXTENSION and digits_in(text) > 0 and not is_placeholder(text)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether what stands in an extension's place says that there is none: `0`, `000`, `x0`, `N/A`, `ext.`, marks, nothing."""
+    text = plain(text).strip(_MARKS)
+    if len(text) > _MAX_EXTENSION:
+        return False
+    word = "".join(filter(str.isalnum, text)).casefold()
+    rests = [word.removeprefix(name) for name in _EXTENSION_NAMES]
+    return any(rest in _NOTHING or not rest.strip("0") for rest in rests)
 
 
 def uses_of(text: str, shortest: int = 1) -> frozenset[Use] | None:
@@ -119,9 +134,10 @@ _ALONE: Final = re.compile(r"\+?\(?[0-9](?:[() ./-]{0,2}[0-9]){6,14}")
 _SCHEME: Final = re.compile(r"(?:tel|sms|smsto|mms|mmsto|callto|fax):", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r";\s*([A-Za-z-]+)\s*=([^;?]*)")
 _MARK: Final = re.compile(r"[\s(]*(?:ext(?:ension|n)?|xt|x(?![A-Za-z])|[;,#])(?P<tail>.*)", re.IGNORECASE | re.DOTALL)
-_PLACEHOLDER: Final = re.compile(
-    r"[\W_]*(?:ext(?:ension|n)?|x)?[\W_]*(?:0[0\W_]*|n[\W_]*a|none|null|nil|unk(?:nown)?)?[\W_]*", re.IGNORECASE
-)
+_MARKS: Final = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
+_MAX_EXTENSION: Final = 40
+_EXTENSION_NAMES: Final = ("", "extension", "extn", "ext", "x")
+_NOTHING: Final = frozenset({"na", "none", "null", "nil", "unk", "unknown"})
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _POSSESSIVE: Final = re.compile("['\u2019]s\\b")  # "patient's cell"
 
@@ -152,7 +168,7 @@ def _remark(rest: str) -> frozenset[Use] | str:
             return NOT_ALONE
         if is_extension(tail):
             return EXTENSION
-        return frozenset() if _PLACEHOLDER.fullmatch(tail) is not None else _uses_or_fault(tail)
+        return frozenset() if is_placeholder(tail) else _uses_or_fault(tail)
     uses = uses_of(rest)
     if uses is not None and not digits_in(rest):
         return uses
@@ -168,7 +184,9 @@ def _uses_or_fault(text: str) -> frozenset[Use] | str:
 def _words(text: str) -> list[str]:
     """The words of a text in small letters without accents."""
     if not text.isascii():
-        text = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
+        # Character by character: normalising a text takes quadratic time where it has many accents on one letter.
+        marks = chain.from_iterable(unicodedata.normalize("NFKD", character) for character in text)
+        text = "".join(mark for mark in marks if not unicodedata.combining(mark))
     return _WORD.findall(_POSSESSIVE.sub("", text.casefold()))
 
 
