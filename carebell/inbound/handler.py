@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from carebell.environment_policy import RuntimeConfig
-from carebell.inbound.process import ProcessingResult
+from carebell.inbound.process import ProcessingOutcome, ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.silences import events_of
@@ -40,6 +40,12 @@ from store.committer import CommitFault, Committing, Rejected
 
 _LINES: Final = 5
 """Of one refusal, address and certificate in half a minute: whoever sets an interface up tries a few times."""
+_EFFECTS: Final[Mapping[ProcessingOutcome, Literal["stored", "older", "ignored"]]] = {
+    ProcessingOutcome.STORED: "stored",
+    ProcessingOutcome.OLDER: "older",
+    ProcessingOutcome.IGNORED: "ignored",
+}
+"""What a `message_accepted` line says of an outcome; the others have lines of their own."""
 _CONTROL_ID: Final = re.compile(rb"[A-Za-z0-9._:/-]{1,64}")
 
 
@@ -155,7 +161,7 @@ class MessageHandler:
         if reply.done():
             self._undelivered(validated, peer, result)
             return
-        if result.name == "reused":
+        if result.outcome is ProcessingOutcome.REUSED:
             reply.set_result(self._refuse(validated, result.answer, peer, began))
             return
         environment = validated.environment or ""
@@ -166,7 +172,7 @@ class MessageHandler:
         metrics.ack_seconds.labels(environment).observe(elapsed)
         metrics.last_message_timestamp_seconds.labels(environment).set(validated.received_at.timestamp())
         control_id = _control_id(validated)
-        if result.name == "repeated":
+        if result.outcome is ProcessingOutcome.REPEATED:
             self._journal.emit(
                 MessageRepeated(
                     environment=environment,
@@ -201,7 +207,7 @@ class MessageHandler:
                 trigger=validated.event.event if validated.event is not None else None,
                 appointment=result.appointment,
                 revision=result.revision,
-                effect=result.name,
+                effect=_EFFECTS[result.outcome],
                 answer=code or "none",
                 planned=result.planned,
                 withdrawn=result.withdrawn,

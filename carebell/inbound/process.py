@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from enum import Enum
+from typing import Final
 
 from carebell.environment_policy import EnvironmentPolicy
 from carebell.inbound.unit_of_work import AppointmentChange, UnitOfWork, wanted_aliases
@@ -34,7 +35,14 @@ from store.vault import Vault
 _USAGE_PRECISION: Final = timedelta(hours=1)
 
 
-ResultName = Literal["stored", "repeated", "reused", "older", "ignored"]
+class ProcessingOutcome(Enum):
+    """What became of a message that was verified and read."""
+
+    STORED = "stored"
+    OLDER = "older"  # a newer message was here before, and this one adds nothing
+    IGNORED = "ignored"  # S23, S24: about slots, not about an appointment
+    REPEATED = "repeated"  # the same bytes were here before
+    REUSED = "reused"  # its control id was used for another message, which configuration refuses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +50,6 @@ class ProcessingResult:
     """What a committed message did, for its answer and its log line.
 
     Attributes:
-        name: `stored`, `repeated`, `reused`, `older` (a newer message was here before) or `ignored` (S23, S24).
         appointment: the hospital's reference; None: no appointment.
         appointment_ids: ours, of every appointment that the message is about: its answer waits for texts of theirs that are on
             their way to the gateway, also where the message itself changed nothing (it may repeat one that did).
@@ -54,7 +61,7 @@ class ProcessingResult:
         doubtful: the fields that it decided although MSH-7 does not say whether it is newer than what was known.
     """
 
-    name: ResultName
+    outcome: ProcessingOutcome
     answer: Answer
     appointment: str | None = None
     appointment_ids: tuple[str, ...] = ()
@@ -135,10 +142,12 @@ class MessageProcessor:
         for remembered in before:
             if remembered.digest == message.digest:
                 return ProcessingResult(
-                    name="repeated", answer=_as_answered(remembered, policy), appointment_ids=unit.ids(event)
+                    outcome=ProcessingOutcome.REPEATED,
+                    answer=_as_answered(remembered, policy),
+                    appointment_ids=unit.ids(event),
                 ), None
         if before and policy.refuses_reuse:
-            return ProcessingResult(name="reused", answer=policy.reused()), None
+            return ProcessingResult(outcome=ProcessingOutcome.REUSED, answer=policy.reused()), None
         result = self._process(event, policy, unit)
         if before:
             result = replace(result, reused=True)
@@ -157,7 +166,7 @@ class MessageProcessor:
 
     def _process(self, event: SchedulingEvent, policy: EnvironmentPolicy, unit: UnitOfWork) -> ProcessingResult:
         if event.action is Action.SLOT:
-            return ProcessingResult(name="ignored", answer=ACCEPTED)
+            return ProcessingResult(outcome=ProcessingOutcome.IGNORED, answer=ACCEPTED)
         change, duplicates = unit.for_event(event)
         answer = ACCEPTED
         doubtful: tuple[str, ...] = ()
@@ -174,14 +183,17 @@ class MessageProcessor:
             if after is None:
                 reference = change.appointment.reference
                 return ProcessingResult(
-                    name="older", answer=answer, appointment=reference, appointment_ids=unit.ids(event)
+                    outcome=ProcessingOutcome.OLDER,
+                    answer=answer,
+                    appointment=reference,
+                    appointment_ids=unit.ids(event),
                 )
             change.appointment = after
         merged = [silence for duplicate in duplicates for silence in change.merge(duplicate)]
         unit.index(change)
         planned, withdrawn, suppressed, silences = change.replan(policy, event.received_at)
         return ProcessingResult(
-            name="stored",
+            outcome=ProcessingOutcome.STORED,
             answer=answer,
             appointment=change.appointment.reference,
             appointment_ids=tuple(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carebell.inbound.process import ProcessingResult
+from carebell.inbound.process import ProcessingOutcome, ProcessingResult
 from tests.carebell.pieces import Pieces, pieces, signed
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.ehr import unsigned
@@ -60,7 +60,7 @@ def test_a_number_that_another_visit_has_is_no_obstacle_to_an_edit(tmp_path: Pat
         say(service, "S12", "F1", "P", 0)
         say(service, "S12", "F2", "Q", 1)
         service.step(timedelta(minutes=5))
-        assert say(service, "S14", "F2", "P", 1).name == "stored"
+        assert say(service, "S14", "F2", "P", 1).outcome is ProcessingOutcome.STORED
         assert waiting(service) == {"F1", "F2"}
 
 
