@@ -38,7 +38,9 @@ from parser.phone_spelling import (
     Use,
     digits_in,
     is_extension,
+    is_placeholder,
     plain,
+    remark_on,
     spelled,
     uses_of,
 )
@@ -52,6 +54,8 @@ _WITHDRAWN: Final = (LANDLINE, EXPIRED, PROTECTED)
 _WHOLE: Final = 10  # with this many digits, one component alone is read as a whole number
 _SHORTEST_WORD: Final = 3  # of a code that is read as words ("Cell Phone"); the field map lists shorter codes
 _MAX_CODE: Final = 81  # one more than a field map's words can have
+_MOST_DIGITS: Final = 15  # of a telephone number (E.164)
+_FLAGS: Final = frozenset({"y", "n", "yes", "no"})  # in XTN.9: whether this is the preferred telephone
 _UNRANKED_PREFERENCE: Final = 1000
 
 
@@ -230,8 +234,10 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
     if not held and xtn.raw_component(1) == '""':  # `""^BUSINESS`
         return Offer(field, '""', None, DELETED)
     held = held or "?"
-    uses = reading.uses | _uses_in(codes, rules)
-    against = _against(xtn, codes, uses, rules, clocks, now) or reading.fault
+    remarks = [remark_on(text) for text in _remarks(xtn)]
+    uses = reading.uses.union(_uses_in(codes, rules), *(remark for remark in remarks if not isinstance(remark, str)))
+    fault = next((remark for remark in remarks if isinstance(remark, str)), None)
+    against = _against(xtn, codes, uses, rules, clocks, now) or fault or reading.fault
     if against is not None:
         return Offer(field, held, None, against)
     rank, kind = _rank(codes, uses, use, reading.plan, rules)
@@ -264,6 +270,16 @@ def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:
             continue
         uses |= uses_of(code, _SHORTEST_WORD) or frozenset()
     return uses
+
+
+def _remarks(xtn: Field) -> Iterator[str]:
+    """The free text beside the number: XTN.9 where it is no flag, and what stands in XTN.8 and is no extension."""
+    for number in (9, 8):
+        text = xtn.component(number).strip() if xtn.raw_component(number) else ""
+        if number == 8 and (is_extension(text) or LEAST_DIGITS <= digits_in(text) <= _MOST_DIGITS):
+            continue
+        if text.casefold() not in _FLAGS and not is_placeholder(text):
+            yield text
 
 
 def _against(
@@ -318,8 +334,9 @@ def _number(xtn: Field, region: str) -> Reading:
         return readings[0] if readings else Reading(None, fault=NO_NUMBER)
     if len(readings) == 1:
         return first
-    same = [reading.uses for reading in readings if reading.spoken_of == first.spoken_of]
-    return first._replace(uses=first.uses.union(*same))
+    same = [reading for reading in readings if reading.spoken_of == first.spoken_of]
+    first = next((reading for reading in same if reading.final), first)  # what one component says against it counts
+    return first._replace(uses=first.uses.union(*(reading.uses for reading in same)))
 
 
 def _spellings(xtn: Field) -> Iterator[str]:

@@ -7,6 +7,9 @@ Sources: HL7 v2.5.1 TN (2A.3.79): `[NN] [(999)]999-9999[X99999][B99999][C any te
   space, every kind of dash a hyphen, every decimal digit its value; full-width forms are read as ASCII.
 - Words may be before or after the number (`Cell: ...`, `... (home)`, `tel:...`) if all of them are known here. They say
   what kind of line it is. With an unknown word (`mother`) the number counts as somebody else's.
+- A word that forbids (`no`, `not`, `only`), wherever it stands, forbids texts. "No" means number only in a label, directly after a
+  word for a telephone (`Tel. No. ...`).
+- TN's comment is a `C` directly behind the digits; what it says, and what XTN.9 says, is read as a remark (`remark_on`).
 - `0`, `000`, `N/A` as extension are placeholders and mean no extension.
 """
 
@@ -16,7 +19,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Final, Literal, NamedTuple
 from urllib.parse import unquote
 
@@ -27,6 +30,7 @@ LEAST_DIGITS: Final = 7
 EXTENSION: Final = "an extension cannot be texted"
 NO_NUMBER: Final = "holds no telephone number"
 NOT_ALONE: Final = "holds more than a telephone number"
+TWO_NUMBERS: Final = "holds more than one telephone number"
 TOO_LONG: Final = "is too long for a telephone number"
 NO_TEXTS: Final = "is labelled as a line that takes no texts"
 _MAX_TEXT: Final = 160  # a spelling of 15 digits with a URI's parameters or a remark; bounds what the patterns can cost
@@ -64,7 +68,7 @@ def spelled(text: str) -> Spelling:
         number, rest = _without_parameters(number, rest)
     label = uses_of(match["label"])
     if label is None:
-        return Spelling(number, fault=NOT_ALONE)
+        return Spelling(number, fault=_fault_of(_words(match["label"])))
     remark = _remark(rest)
     if isinstance(remark, str):
         return Spelling(number, fault=remark)
@@ -108,13 +112,25 @@ def uses_of(text: str, shortest: int = 1) -> frozenset[Use] | None:
         return frozenset()
     if "@" in text:
         return None
-    words = _words(text)
+    words = _words(_without_number_sign(text))
     if "only" in words and not {"voice", "call", "calls"}.isdisjoint(words):
         return frozenset({"never"})
-    if len(words) > 1 and words[-1] == "no" and _WORDS.get(words[-2]) is not None:
-        words.pop()  # "phone no. 202-555-0143"; any other "no" is a prohibition
     uses = [_WORDS.get(word) if len(word) >= shortest else None for word in words]
     return None if None in uses else frozenset(use for use in uses if use is not None and use != "plain")
+
+
+def remark_on(text: str) -> frozenset[Use] | str:
+    """What a free text beside a number says about its line, or the fault; unknown words say nothing."""
+    uses = uses_of(text, _SHORTEST_WORD)
+    words = [word for word in _words(text) if word not in _OTHER_CHANNELS]
+    fault = _fault_of(words)
+    if uses is not None and "only" in words and "never" not in uses:  # "cell only"
+        return uses
+    if fault is NO_TEXTS or any(len(word) >= _SHORTEST_WORD and _WORDS.get(word) == "never" for word in words):
+        return NO_TEXTS
+    if not _SOMEBODY_ELSE.isdisjoint(words) or not _CARE_OF.isdisjoint(pairwise(words)):
+        return NOT_ALONE
+    return (uses or frozenset()) - {"never"}
 
 
 def plain(text: str) -> str:
@@ -139,6 +155,10 @@ _MAX_EXTENSION: Final = 40
 _EXTENSION_NAMES: Final = ("", "extension", "extn", "ext", "x")
 _NOTHING: Final = frozenset({"na", "none", "null", "nil", "unk", "unknown"})
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_TN_COMMENT: Final = re.compile(r"C(?![^\W\d_])")
+_COMMENT_WITH_DATE: Final = re.compile(r"C(?![^\W\d_])[^0-9]*[0-9]{4}-[0-9]{2}-[0-9]{2}[^0-9]*")
+_SHORTEST_WORD: Final = 3  # of a remark; `F` does not mean fax there
+_NOT: Final = re.compile(r"(?<=n)['\u2019](?=t\b)")  # "don't"
 _POSSESSIVE: Final = re.compile("['\u2019]s\\b")  # "patient's cell"
 
 
@@ -159,26 +179,37 @@ def _remark(rest: str) -> frozenset[Use] | str:
     """The text after the number: what it says about the line, or a fault."""
     if not rest or rest.isspace():
         return frozenset()
-    if rest[0] in "cC" and _words(rest)[0] not in _WORDS:
-        return frozenset()  # TN: `C any text`
+    if digits_in(rest) >= LEAST_DIGITS and not _COMMENT_WITH_DATE.fullmatch(rest):
+        fault = _fault_of(_words(rest))
+        return fault if fault is NO_TEXTS else TWO_NUMBERS
     mark = _MARK.match(rest)
     if mark is not None:
         tail = mark["tail"]
-        if digits_in(tail) >= LEAST_DIGITS:
-            return NOT_ALONE
         if is_extension(tail):
             return EXTENSION
         return frozenset() if is_placeholder(tail) else _uses_or_fault(tail)
-    uses = uses_of(rest)
-    if uses is not None and not digits_in(rest):
-        return uses
-    words = _words(rest)
-    return frozenset() if words and words[0] in ("c", "call") else NOT_ALONE
+    if _TN_COMMENT.match(rest) is not None:
+        return remark_on(rest) if _words(rest)[:2] == ["c", "o"] else remark_on(rest[1:])
+    return _uses_or_fault(rest)
 
 
 def _uses_or_fault(text: str) -> frozenset[Use] | str:
     uses = uses_of(text)
-    return NOT_ALONE if uses is None else uses
+    return _fault_of(_words(text)) if uses is None or digits_in(text) else uses
+
+
+def _fault_of(words: list[str]) -> str:
+    """The fault of a text with unknown words: it forbids texts, or nobody knows what it says."""
+    return NOT_ALONE if _FORBIDDING.isdisjoint(words) else NO_TEXTS
+
+
+def _without_number_sign(text: str) -> str:
+    """A label without the abbreviation of "number" at its end: "Tel. No.", not "Text: no"."""
+    bare = text.rstrip(" .:#")
+    head = bare[:-2].rstrip(" .")
+    if bare[-2:].casefold() != "no" or head == bare[:-2] or not head[-1:].isalpha():
+        return text
+    return head if _words(head)[-1:] and _words(head)[-1] in _TELEPHONES else text
 
 
 def _words(text: str) -> list[str]:
@@ -187,7 +218,7 @@ def _words(text: str) -> list[str]:
         # Character by character: normalising a text takes quadratic time where it has many accents on one letter.
         marks = chain.from_iterable(unicodedata.normalize("NFKD", character) for character in text)
         text = "".join(mark for mark in marks if not unicodedata.combining(mark))
-    return _WORD.findall(_POSSESSIVE.sub("", text.casefold()))
+    return _WORD.findall(_POSSESSIVE.sub("", _NOT.sub("", text.casefold()).replace("n\u00b0", " ")))
 
 
 def _plain_characters() -> Iterator[tuple[str, str]]:
@@ -196,6 +227,7 @@ def _plain_characters() -> Iterator[tuple[str, str]]:
         ("\u02d7\u2043\u2053\u2212\u223c\u30fc\uff5e\uff70", "-"),  # dashes beside category Pd
         ("\u00b7\u2022\u2024\u2027\u2219\u22c5\u30fb\uff65\u3002", "."),
         ("\u2044\u2215", "/"),
+        ("\u00ba\u02da", "\u00b0"),  # "N\u00ba"
         ("\u2795\ufb29", "+"),
     ):
         for character in characters:
@@ -235,8 +267,26 @@ _USES: Final[dict[Use, str]] = {
     "work": "work wk wrk w business bus office off ofc job trabajo oficina travail bureau employer",
     "landline": "landline land fixed fijo fixe",
     "never": "fax facsimile telefax f pager beeper pgr modem tdd tty teletype voicemail vm email mail",
-    "plain": """tel tele telephone telefono telefon phone phones ph fon fone tlf callto p t number num nr nbr numero n type value
+    "plain": """tel tele telephone telefono telefon phone phones ph fon fone tlf callto p t number num nr nbr numero type value
         uri voice pref preferred primary best main contact day daytime evening eve night us usa ca international intl and or the
-        my only please is verified call calls ok okay to can""",
+        my only please is verified call calls ok okay to can yes
+        y si oui ja""",
 }
 _WORDS: Final[dict[str, Use]] = {word: use for use, words in _USES.items() for word in words.split()}
+
+_LISTS: Final = {
+    "telephones": """tel tele telephone telephones telefono telefon phone phones ph fon fone tlf cell cellular cellphone cel celular
+        mobile mobil mob movil fax pager number contact""",
+    "forbidding": """no n not non nein nicht kein keine nunca jamas jamais never pas ne nao dont cant cannot wont doesnt isnt
+        shouldnt mustnt without sin sans ohne only solo solamente seulement nur stop refused refuses refuse declined declines
+        decline wrong former disconnected""",
+    "somebody else": """mother mom mum mama mommy madre mere father dad papa daddy padre pere parent parents padres wife husband
+        spouse partner esposa esposo marido mujer mari femme son sons daughter daughters hijo hija fils fille sister brother hermana
+        hermano soeur frere aunt uncle tia tio niece nephew cousin prima primo grandmother grandma grandfather grandpa abuela abuelo
+        guardian tutor caregiver caretaker carer friend amigo amiga ami amie neighbor neighbour vecino vecina relative relatives
+        family familia famille roommate boyfriend girlfriend fiance fiancee novio novia attorney lawyer abogado""",
+}
+_TELEPHONES, _FORBIDDING, _SOMEBODY_ELSE = (frozenset(words.split()) for words in _LISTS.values())
+_CARE_OF: Final = frozenset({("c", "o"), ("care", "of")})
+_OTHER_CHANNELS: Final = frozenset({"voicemail", "vm", "email", "mail"})
+"""Beside a number these say how else to reach the patient; as its label they say what it is."""

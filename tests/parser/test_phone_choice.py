@@ -98,6 +98,10 @@ def e164(finding: PhoneFinding) -> str:
         "2025550143x0^PRN^CP",
         "(202)555-0143 ext. 000^PRN^CP",
         "2025550143 ext N/A^PRN^CP",
+        *(
+            f"^PRN^CP^^1^202^5550143^^{text}"
+            for text in ("Y", "N", "No", "yes", "N/A", "call after five", "preferred", "x" * 5000)
+        ),
     ],
 )
 def test_a_number_in_any_component(xtn: str) -> None:
@@ -136,6 +140,16 @@ def test_a_number_in_any_component(xtn: str) -> None:
         "No text 2025550143^PRN^CP",
         "202-555-0143 or 202-555-0150^PRN^CP",
         "2" * 5000,
+        "2025550143^PRN^CP^^^^^^DO NOT TEXT",  # XTN.9 is free text
+        "^PRN^CP^^1^202^5550143^^no texts please",
+        "^PRN^CP^^1^202^5550143^^mother's",
+        "^PRN^CP^^1^202^5550143^mother",  # XTN.8 without digits, or too long to be dialled, is a remark
+        "^PRN^CP^^1^202^5550143^do not text",
+        "^PRN^CP^^1^202^5550143^ask the ward on floor 3 and do not send any text messages",
+        # one component speaks against the number that another one holds
+        "202-555-0143 do not text^PRN^CP^^1^202^5550143",
+        "202-555-0143 x12^PRN^CP^^1^202^5550143",
+        "202-555-0143 mother^PRN^CP^^^^^^^^^+12025550143",
     ],
 )
 def test_what_cannot_be_texted(xtn: str) -> None:

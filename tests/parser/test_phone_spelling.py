@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser.phone_choice import read_number
-from parser.phone_spelling import EXTENSION, NO_NUMBER, NO_TEXTS, NOT_ALONE, TOO_LONG, Use, plain, spelled
+from parser.phone_spelling import (
+    EXTENSION,
+    NO_NUMBER,
+    NO_TEXTS,
+    NOT_ALONE,
+    TOO_LONG,
+    TWO_NUMBERS,
+    Use,
+    plain,
+    remark_on,
+    spelled,
+)
 
 E164 = "+12025550143"
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
@@ -111,11 +122,11 @@ def test_words_add_up(text: str) -> None:
     [
         ("Fax 202-555-0143", NO_TEXTS), ("fax:+12025550143", NO_TEXTS), ("202-555-0143 (fax)", NO_TEXTS),
         ("Cell/Fax: 2025550143", NO_TEXTS), ("Pager 202-555-0143", NO_TEXTS), ("TTY 2025550143", NO_TEXTS),
-        ("mother 202-555-0143", NOT_ALONE), ("202-555-0143 mother", NOT_ALONE), ("Do not call 202-555-0143", NOT_ALONE),
-        ("No texts: 202-555-0143", NOT_ALONE), ("No 202-555-0143", NOT_ALONE), ("202-555-0143 no", NOT_ALONE),
-        ("202-555-0143 voice only", NO_TEXTS), ("Calls only 202-555-0143", NO_TEXTS), ("202-555-0143 not ok to text", NOT_ALONE),
+        ("mother 202-555-0143", NOT_ALONE), ("202-555-0143 mother", NOT_ALONE), ("Do not call 202-555-0143", NO_TEXTS),
+        ("No texts: 202-555-0143", NO_TEXTS), ("No 202-555-0143", NO_TEXTS), ("202-555-0143 no", NO_TEXTS),
+        ("202-555-0143 voice only", NO_TEXTS), ("Calls only 202-555-0143", NO_TEXTS), ("202-555-0143 not ok to text", NO_TEXTS),
         ("mother's cell 202-555-0143", NOT_ALONE), ("a2025550143@test.example", NO_NUMBER),
-        ("202-555-0143; 202-555-0150", NOT_ALONE),
+        ("202-555-0143; 202-555-0150", TWO_NUMBERS), ("202-555-0143 or 202-555-0150", TWO_NUMBERS),
         ("sip:2025550143@test", NO_NUMBER),
         ("202-555-0143 x12", EXTENSION), ("202-555-0143 extension 9", EXTENSION), ("tel:+12025550143;ext=9", EXTENSION),
         ("2025550143#5", EXTENSION), ("2025550143,5", EXTENSION), ("tel:+12025550143;postd=5", EXTENSION),
@@ -125,6 +136,88 @@ def test_words_add_up(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_number_of_the_patient(text: str, fault: str) -> None:
     assert (spelled(text).fault, read_number(text, "US").e164) == (fault, None)
+
+
+NUMBER = "202-555-0143"
+NO = ("no", "No", "NO", "no.", "N", "n", "not", "n\u00f3", "nein", "non", "never", "don't", "don\u2019t")
+TEXTING = ("text", "Text", "texts", "sms", "SMS", "OK to text", "mobile texts", "text ok", "message ok to text")
+
+
+@pytest.mark.parametrize("no", NO)
+@pytest.mark.parametrize("texting", TEXTING)
+def test_an_answer_of_no_is_a_no_wherever_it_stands(texting: str, no: str) -> None:
+    for said in (f"{texting}: {no}", f"{texting} {no}", f"{texting}? {no}", f"{texting} - {no}", f"{no} {texting}"):
+        for text in (
+            f"{NUMBER} {said}",
+            f"{NUMBER} ({said})",
+            f"{said} {NUMBER}",
+            f"{said}: {NUMBER}",
+            f"cell {NUMBER} {said}",
+        ):
+            assert (spelled(text).fault, read_number(text, "US").e164) == (NO_TEXTS, None), text
+
+
+@pytest.mark.parametrize(
+    "word", ["Tel", "Telephone", "Phone", "Ph", "Number", "Cell", "Mobile", "Mob", "Cel", "Fon", "Telefono", "Tél"]
+)
+@pytest.mark.parametrize("number_sign", ["no", "No.", "no.:", "No :", "#", "number", "N\u00b0", "N\u00ba:"])
+def test_the_abbreviation_of_number_is_no_answer(word: str, number_sign: str) -> None:
+    for text in (f"{word} {number_sign} {NUMBER}", f"{word}. {number_sign} {NUMBER}"):
+        assert (read_number(text, "US").e164, spelled(text).fault) == (E164, None), text
+
+
+@pytest.mark.parametrize(
+    "text", ["Fax no. 202-555-0143", "Pager no. 202-555-0143", "Home: no 202-555-0143", "Cell: No 202-555-0143"]
+)
+def test_a_no_behind_another_word_stays_a_no(text: str) -> None:
+    assert spelled(text).fault == NO_TEXTS
+
+
+@pytest.mark.parametrize(
+    "text", [f"{NUMBER} text: yes", f"{NUMBER} (OK to text: Y)", f"text yes {NUMBER}", f"{NUMBER} sms: s\u00ed"]
+)
+def test_an_answer_of_yes_is_a_yes(text: str) -> None:
+    assert (read_number(text, "US").e164, spelled(text).fault) == (E164, None)
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        " call, do not text", " call mother", " c/o mother", " C/O Robin", "C/o Robin", " call only after 5", "Cousin", "cousin",
+        "Clinic", "CLINIC", " c call after five", " call after five", " Call after five", "C do not text", "C no texts",
+        "C DON\u2019T TEXT",
+        "C mother", "C mother's cell", "C only calls", "C: care of Robin", "C ask for Robin's father", "C fax", "C 202-555-0150",
+        "x12C call after five", "C text: N", " Ccall mother",
+    ],
+)  # fmt: skip
+def test_what_is_said_behind_a_number_is_heard(remark: str) -> None:
+    assert spelled(NUMBER + remark).fault is not None, remark
+    assert read_number(NUMBER + remark, "US").e164 is None
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["C call after five", "C", "C, after work", "C 9 to 5", "C ok to leave voicemail", "C verified 2026-01-02"],
+)
+def test_the_comment_of_tn_stands_directly_behind_the_digits(comment: str) -> None:
+    for number in (NUMBER, "2025550143", "(202)555-0143"):
+        assert (read_number(number + comment, "US").e164, spelled(number + comment).fault) == (E164, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("DO NOT TEXT", NO_TEXTS), ("no sms", NO_TEXTS), ("Texts: no", NO_TEXTS), ("voice only", NO_TEXTS), ("Fax", NO_TEXTS),
+        ("landline, no text", NO_TEXTS), ("NO ENVIAR MENSAJES", NO_TEXTS), ("ne pas envoyer de SMS", NO_TEXTS),
+        ("DON\u2019T TEXT", NO_TEXTS),
+        ("mother", NOT_ALONE), ("belongs to her son", NOT_ALONE), ("c/o Robin", NOT_ALONE), ("care of Robin", NOT_ALONE),
+        ("cell", frozenset({"cell"})), ("cell only", frozenset({"cell"})), ("Landline", frozenset({"landline"})), ("", frozenset()),
+        ("call after five", frozenset()), ("ok to leave voicemail", frozenset()), ("preferred", frozenset()), ("C", frozenset()),
+        ("F", frozenset()),
+    ],
+)  # fmt: skip
+def test_a_remark_beside_a_number(text: str, expected: object) -> None:
+    assert remark_on(text) == expected
 
 
 @given(st.text(max_size=200))
