@@ -1,1 +1,1 @@
-"""What the service says: log events, their redaction, and metrics."""
+"""Log events, their redaction, and metrics."""

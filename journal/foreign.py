@@ -1,11 +1,11 @@
-"""Makes safe what libraries log: twilio, uvicorn, sqlalchemy, alembic, asyncio and any other.
+"""Make the log records of libraries safe: twilio, uvicorn, sqlalchemy, alembic, asyncio and any other.
 
-The rule is an allow-list again. A library's own constant words may stand in our log, the values it puts into them may not:
+The rule is an allow-list. A library's constant words may be logged; the values in them may not:
 - of `logger.warning("retry %s after %d s", url, 3)` the words and the numbers stay, text becomes `...`;
-- a logger that is not listed in `KNOWN` gets no words at all: only its name, level and the line of code that logged;
+- of a logger that is not in `KNOWN` no words are logged: only its name, its level and the line of code;
 - of an exception only type and frames (`journal.traces`);
-- what is left is swept once more for digits, quoted text, HL7 and query strings, for words that were put together before
-  they reached the logger.
+- the rest is searched once more for digits, quoted text, HL7 and query strings, in case a text was formatted before it
+  reached the logger.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ KNOWN: Final = (
     "uvicorn",
     "watchfiles",
 )
-"""Loggers whose words are theirs; each name covers the loggers below it."""
+"""Loggers with constant words; each name includes the loggers below it."""
 
 _PLACEHOLDER = re.compile(r"%(?:\((?P<name>\w+)\))?[#0\- +]*[0-9.*]*[hlL]?(?P<kind>[a-zA-Z%])")
 _WARNING = re.compile(r"\A(?P<file>[^\n]*?):(?P<line>[0-9]+): (?P<category>\w+):")
 _SWEEPS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\[(?:parameters|SQL):.*", re.DOTALL), "[...]"),
-    (re.compile(r"\b(?:exception|result|coro)=.*", re.DOTALL), "..."),  # asyncio describes its futures so
+    (re.compile(r"\b(?:exception|result|coro)=.*", re.DOTALL), "..."),  # asyncio's description of its futures
     (re.compile(r"\S*(?:\|[^|]*){2,}"), "..."),  # HL7, and any table
     (re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|<[^>]*>"), "..."),
     (re.compile(r"\?\S*"), "?..."),
@@ -64,7 +64,7 @@ def redacted(record: logging.LogRecord, template: object, args: object, error: B
 
 
 def _place(path: str, line: int | str) -> str:
-    """`folder/file.py:12`: no path of the machine."""
+    """`folder/file.py:12`, without the machine's path."""
     return f"{'/'.join(PurePath(path).parts[-2:])}:{line}"
 
 
@@ -81,7 +81,7 @@ def _known(logger: str) -> bool:
 
 
 def _words(template: str, args: object) -> str:
-    """The template with its numbers put in and every other value as `...`."""
+    """The template with its numbers, and every other value as `...`."""
     values: Any = args[0] if isinstance(args, tuple) and len(args) == 1 and isinstance(args[0], dict) else args
     position = 0
 

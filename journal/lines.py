@@ -1,4 +1,4 @@
-"""Renders one event as one line: JSON for machines, words for people. Pure, and the hot path of logging.
+"""Render one event as one line: JSON for machines, words for people. Pure, and the hot path of logging.
 
 A JSON line holds ASCII only: `json`'s own C escaping turns control characters, terminal escapes, line separators and
 bidirectional marks into `\\uXXXX`, so one event is always one line, nothing in it can forge a second one, and `cat` on it
@@ -20,7 +20,7 @@ from typing import Any, Final
 from journal.events import ENTRIES, Event
 
 LONGEST_VALUE: Final = 300
-"""Characters kept of one text: MSH-10 has at most 199, one configuration problem about 200."""
+"""The most characters of one text: MSH-10 has at most 199, one configuration problem about 200."""
 
 LEVELS: Final[dict[int, str]] = {
     logging.DEBUG: "debug",
@@ -35,12 +35,13 @@ _HEAD: Final = len("2026-03-09 19:00:00 WARNING  ") + _EVENT
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
 
 Value = str | int | float | bool | None | datetime | date | timedelta | Enum | Iterable[str]
-"""What a field may hold. Anything else (an exception, a bytes, a mapping) is not rendered: it could carry a payload."""
+"""The types of a field's value. Any other type (an exception, bytes, a mapping) is not rendered, because it could hold a
+payload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of an event before it happens, so that the hot path only adds the values.
+    """The constant parts of an event's line, so that the hot path only adds the values.
 
     Attributes:
         name: the event's.
@@ -69,11 +70,11 @@ def _values(paths: Sequence[str]) -> Callable[[Event], tuple[object, ...]]:
     getter: Callable[[Any], Any] = attrgetter(*paths)
     if len(paths) > 1:
         return getter
-    return lambda event: (getter(event),)  # of one path `attrgetter` gives the value itself
+    return lambda event: (getter(event),)  # for one path `attrgetter` returns the value itself
 
 
 def level_name(level: int) -> str:
-    """The nearest of our five levels at or below `level`; libraries may have their own."""
+    """The nearest of the five levels at or below `level`; libraries may have their own levels."""
     return next((name for bound, name in sorted(LEVELS.items(), reverse=True) if level >= bound), "debug")
 
 
@@ -85,9 +86,9 @@ def instant(value: datetime) -> str:
 
 
 def json_value(name: str, value: object) -> str | None:
-    """`value` as JSON text, or None where its type could carry more than it should.
+    """`value` as JSON text; None if its type could hold more than it should.
 
-    `to` is held to `***dddd` here once more: a caller that hands over a whole number still logs four digits at most.
+    `to` is limited to `***dddd` here once more: even if a caller passes a whole number, at most four digits are logged.
     """
     kind = type(value)
     if kind is str:
@@ -129,10 +130,10 @@ def people_line(
     """One line for people: local reading order, `2026-03-09 19:00:00Z WARNING message refused  code=SIG07 ...`.
 
     Args:
-        time: as in the JSON line, UTC, or without its `Z` and of a zone that is named elsewhere.
-        fields: values as they come out of a JSON line: text, numbers, booleans, lists of text.
+        time: as in the JSON line, UTC; or without `Z`, in a zone that is named elsewhere.
+        fields: values as in a JSON line: text, numbers, booleans, lists of text.
         colour: ANSI colours for the level and the names.
-        columns: what does not fit goes on in indented lines, broken between fields alone; None: one line, however long.
+        columns: longer lines continue in indented lines, broken only between fields; None: one line of any length.
     """
     clock = time[:19].replace("T", " ") + ("Z" if time.endswith("Z") else "")
     words = plain(event.replace("_", " "))
@@ -149,7 +150,7 @@ def people_line(
 
 
 def _breaks(shown: Sequence[tuple[str, str]], columns: int | None) -> Sequence[str]:
-    """What stands before each field: a blank, or a new line and its indent."""
+    """The separator before each field: a blank, or a new line and its indent."""
     if columns is None:
         return (" ",) * len(shown)
     breaks, used = [], _HEAD
@@ -171,7 +172,7 @@ def _shown(value: object) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` with everything escaped that a terminal could act on or that could pass for a new line.
+    """`text` with everything escaped that a terminal could interpret or that could look like a new line.
 
     Letters of any language stay; controls (C0, DEL, C1), line and paragraph separators, bidirectional and other
     invisible format characters become `\\xNN` or `\\uNNNN`.

@@ -1,9 +1,9 @@
-"""Logging, set up once: `setup()` gives a `Journal`; `carebell` calls its `emit` and nothing else logs.
+"""Set up logging once: `setup()` returns a `Journal`; `carebell` calls its `emit`, and no other code logs.
 
-- `emit(MessageAccepted(...))` writes one JSON line to the file and one for people to the terminal. A value of a type that could
-  carry a payload is left out and counted (`dropped`).
-- Records of libraries come in through the standard library's logging and structlog's ProcessorFormatter, are made safe by
-  `journal.foreign` and leave as `library` lines.
+- `emit(MessageAccepted(...))` writes one JSON line to the file and one line for people to the terminal. A value of a type that
+  could hold a payload is left out and counted (`dropped`).
+- Records of libraries are received through the standard library's logging and structlog's ProcessorFormatter, made safe by
+  `journal.foreign` and written as `library` lines.
 - A log that cannot be written is counted (`Journal.failures`) and never stops the service.
 """
 
@@ -44,7 +44,7 @@ class Journal:
     """Writes events. Safe to use from any thread.
 
     Attributes:
-        dropped: (event, field) -> how often a field was left out. Not empty means a mistake in our own code.
+        dropped: (event, field) -> how often a field was left out. If it is not empty, Carebell has a bug.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Journal:
         for (name, prefix), value in zip(known.fields, known.values(event), strict=True):
             if value is None:
                 continue
-            # The two commonest types here, without a call; everything else in json_value.
+            # The two most common types are handled here without a call, all others in json_value.
             kind = type(value)
             if kind is str and name != "to" and len(value) <= LONGEST_VALUE:  # type: ignore[arg-type]  # kind is str
                 text = encode_basestring_ascii(value)  # type: ignore[arg-type]  # kind is str
@@ -98,7 +98,7 @@ class Journal:
                     continue
                 text = rendered
                 if terminal is not None:
-                    value = json.loads(text)  # as `carebell logs` will show it
+                    value = json.loads(text)  # as `carebell logs` shows it
             parts += (prefix, text)
             if terminal is not None:
                 shown[name] = value
@@ -132,7 +132,7 @@ def setup(
     on_dropped: Callable[[], None] = lambda: None,
     on_failure: Callable[[], None] = lambda: None,
 ) -> Journal:
-    """Set logging up for this process: ours at `level`, libraries at WARNING and above.
+    """Set up logging for this process: Carebell's events at `level`, libraries at WARNING and above.
 
     Args:
         now: the clock, aware.
@@ -168,9 +168,9 @@ def setup(
 
 
 def _attach(handlers: list[logging.Handler]) -> Callable[[], None]:
-    """Put our handlers under the standard library's logging; gives the function that takes them away again.
+    """Add our handlers to the standard library's logging, and return the function that removes them.
 
-    Without any handler logging prints records to stderr as they are, so there is always one.
+    Without a handler logging prints records unchanged to stderr, so there is always one.
     """
     root = logging.getLogger()
     before = (root.level, logging.raiseExceptions)
@@ -178,7 +178,7 @@ def _attach(handlers: list[logging.Handler]) -> Callable[[], None]:
     for handler in handlers:
         root.addHandler(handler)
     logging.captureWarnings(capture=True)
-    # logging prints a record that made a handler fail to stderr unless told not to; the record may hold anything.
+    # By default logging prints a record whose handler failed to stderr; the record may hold anything.
     logging.raiseExceptions = False
 
     def undo() -> None:
@@ -193,7 +193,7 @@ def _attach(handlers: list[logging.Handler]) -> Callable[[], None]:
 
 
 def _formatter(now: Now, render: Callable[[str, str, str, Mapping[str, object]], str]) -> ProcessorFormatter:
-    # It imports rich: 0.25 s that a command without a log does not spend.
+    # Importing it imports rich, which takes 0.25 s; a command without a log saves this time.
     from structlog.stdlib import ProcessorFormatter
 
     def safe(_logger: Any, _method: str, event: Any) -> str:
@@ -205,7 +205,7 @@ def _formatter(now: Now, render: Callable[[str, str, str, Mapping[str, object]],
         fields = {name: value for name, value in zip(names, known.values(line), strict=True) if value is not None}
         return render(instant(now()), level_name(record.levelno), known.name, fields)
 
-    # The template and its values apart: they are judged apart.
+    # The template and its values are kept apart, because they are checked separately.
     return ProcessorFormatter(processors=[safe], pass_foreign_args=True, use_get_message=False)
 
 
@@ -215,4 +215,4 @@ def _json_line(time: str, level: str, event: str, fields: Mapping[str, object]) 
 
 
 def _nothing() -> None:
-    """What is left to undo after `close`."""
+    """The undo function after `close`: nothing is left to undo."""

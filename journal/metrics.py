@@ -1,7 +1,7 @@
-"""Every metric, in a registry of its own; units stand in the names (https://prometheus.io/docs/practices/naming/).
+"""Every metric, in a separate registry. The names contain the units (https://prometheus.io/docs/practices/naming/).
 
-Labels hold only words of fixed vocabularies (environment names, codes, kinds, states, reasons): never an id, never anything
-of a patient, and never so many values that a scrape grows without bound.
+Labels hold only words of fixed vocabularies (environment names, codes, kinds, states, reasons): never an id, never patient
+data, and never an unlimited number of values.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ _ACK_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 _FSYNC_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _LATE_SECONDS: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3600, 7200)
-"""Promised: 2 s idle, 30 s with 10,000 due at once; 7200 s is the default `max_lateness`."""
+"""The promises are 2 s when idle and 30 s with 10,000 texts due at once; 7200 s is the default `max_lateness`."""
 
 
 class Metrics:
-    """The process's metrics; rooms get what they need as callables."""
+    """The process's metrics. Other rooms get the functions that they need as callables."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.messages = Counter(
             "carebell_messages",
-            "Messages answered. `code` is empty for accepted ones; `answer` is `reset` where none was given.",
+            "Messages answered. `code` is empty for accepted ones; `answer` is `reset` if none was sent.",
             ("environment", "answer", "code"),
             registry=registry,
         )
         self.ack_seconds = Histogram(
             "carebell_ack_seconds",
-            "From a message's last byte to its answer handed to the socket.",
+            "Time from a message's last byte until its answer is written to the socket.",
             ("environment",),
             buckets=_ACK_SECONDS,
             registry=registry,
@@ -52,13 +52,13 @@ class Metrics:
         )
         self.doubtful_orders = Counter(
             "carebell_doubtful_orders",
-            "Messages that changed something while MSH-7 does not say whether they are newer than what was known.",
+            "Messages that changed something although MSH-7 does not say whether they are newer than the stored values.",
             ("environment",),
             registry=registry,
         )
         self.id_changes = Counter(
             "carebell_id_changes",
-            "Reschedules under a new appointment id that share another id with a known visit: it was replaced, or kept.",
+            "Reschedules under a new appointment id that share another id with a known visit, which was replaced or kept.",
             ("environment", "result"),
             registry=registry,
         )
@@ -70,22 +70,22 @@ class Metrics:
         )
         self.fsync_seconds = Histogram(
             "carebell_fsync_seconds",
-            "Time of one commit's way to the disk.",
+            "Time of one commit, until its data is on the disk.",
             buckets=_FSYNC_SECONDS,
             registry=registry,
         )
         self.sms = Counter(
             "carebell_sms",
-            "Texts by what became of them; `reason` is the reason of a silence or the gateway's code.",
+            "Texts by outcome; `reason` is the reason why a text was not sent, or the gateway's code.",
             ("environment", "kind", "state", "reason"),
             registry=registry,
         )
         self.sms_segments = Counter(
-            "carebell_sms_segments", "Segments handed to the gateway.", ("environment",), registry=registry
+            "carebell_sms_segments", "Segments that the gateway accepted.", ("environment",), registry=registry
         )
         self.sms_late_seconds = Histogram(
             "carebell_sms_late_seconds",
-            "From a text's due time to the gateway taking it.",
+            "Time from a text's due time until the gateway accepts it.",
             buckets=_LATE_SECONDS,
             registry=registry,
         )
@@ -94,11 +94,11 @@ class Metrics:
             "carebell_outbox_texts", "Texts in the outbox that are not final.", ("state",), registry=registry
         )
         self.lag_seconds = Gauge(
-            "carebell_lag_seconds", "How long the oldest text that is due has been waiting.", registry=registry
+            "carebell_lag_seconds", "How long the oldest due text has been waiting.", registry=registry
         )
         self.overdue_texts = Gauge(
             "carebell_overdue_texts",
-            "Texts that should have left by now and that nothing keeps on purpose.",
+            "Texts that should have been sent by now and wait for no intended reason.",
             registry=registry,
         )
         self.retrying_texts = Gauge(
@@ -106,7 +106,7 @@ class Metrics:
         )
         self.gateway_failures = Gauge(
             "carebell_gateway_failures",
-            "Texts in a row that the gateway did not answer; 0 while it does.",
+            "Texts in a row that the gateway did not answer; 0 while it answers.",
             registry=registry,
         )
         self.gateway_answered_timestamp_seconds = Gauge(
@@ -117,13 +117,13 @@ class Metrics:
         self.connections = Gauge("carebell_connections", "Open MLLP connections.", ("listener",), registry=registry)
         self.connections_refused = Counter(
             "carebell_connections_refused",
-            "Connections turned away or given up; `listener` is `http` for the HTTP port.",
+            "Connections refused or given up; `listener` is `http` for the HTTP port.",
             ("listener", "reason"),
             registry=registry,
         )
         self.certificate_days_left = Gauge(
             "carebell_certificate_days_left",
-            "Days until an active certificate expires; negative once it has.",
+            "Days until an active certificate expires; negative after it has expired.",
             ("environment", "thumbprint"),
             registry=registry,
         )
@@ -138,7 +138,7 @@ class Metrics:
             registry=registry,
         )
         self.webhooks_refused = Counter(
-            "carebell_webhooks_refused", "Callbacks that were not the gateway's.", ("reason",), registry=registry
+            "carebell_webhooks_refused", "Callbacks that were not from the gateway.", ("reason",), registry=registry
         )
         self.phones_forgotten = Counter("carebell_phones_forgotten", "Numbers deleted.", registry=registry)
         self.configuration_refused = Counter(
@@ -146,13 +146,13 @@ class Metrics:
         )
         self.background_task_restarts = Counter(
             "carebell_background_task_restarts",
-            "How often a task that works in the background ended by mistake and was started again.",
+            "How often a background task ended because of a bug and was started again.",
             ("name",),
             registry=registry,
         )
         self.log_fields_dropped = Counter(
             "carebell_log_fields_dropped",
-            "Fields that were not documented for their event and were not logged; a mistake in the code.",
+            "Fields that were not documented for their event and were not logged; this is a bug.",
             registry=registry,
         )
         self.log_lines_lost = Counter(

@@ -1,7 +1,7 @@
-"""Reading the JSON log for people: filters, following through rotation and truncation, one pretty line each.
+"""Read the JSON log for people: filter lines, follow the file through rotation and truncation, and format each line.
 
-Lines of another form (torn by a full disk, written by hand) are skipped. What is shown is escaped again, because a log file is
-input like any other.
+Lines of another form (cut by a full disk, written by hand) are skipped. The output is escaped again, because a log file is
+untrusted input.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final
 from journal.lines import LEVELS, people_line
 
 LONGEST_LINE: Final = 64 * 1024
-"""Bytes; our own lines have at most some ten kilobytes."""
+"""Bytes; Carebell's lines have at most some ten kilobytes."""
 
 _CLOCK: Final = "%Y-%m-%d %H:%M:%S"
 _AN_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -42,7 +42,7 @@ class Line:
     fields: Mapping[str, Any]
 
     def pretty(self, *, colour: bool, zone: tzinfo = UTC, columns: int | None = None) -> str:
-        """For people: every instant as a clock in this zone shows it; `columns` as in `journal.lines.people_line`."""
+        """The line for people, with every instant in this zone; `columns` as in `journal.lines.people_line`."""
         fields = {name: _local(value, zone) for name, value in self.fields.items()}
         time = _instant(self.time).astimezone(zone).strftime(_CLOCK)
         return people_line(time, self.level, self.event, fields, colour=colour, columns=columns)
@@ -50,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which lines are wanted; None: all.
+    """The filter for lines; None: all lines.
 
     Attributes:
         since: aware.
@@ -78,7 +78,7 @@ def instant_of(line: Line) -> datetime:
 
 
 def parse_line(raw: bytes) -> Line | None:
-    """One line of the log file, or None where it is not one."""
+    """One line of the log file; None if it is not one."""
     try:
         values = json.loads(raw)
     except (ValueError, RecursionError):
@@ -94,23 +94,23 @@ def parse_line(raw: bytes) -> Line | None:
 
 
 def read(path: Path, wanted: Wanted) -> Iterator[Line]:
-    """The wanted lines that the file holds now. OSError: it cannot be read."""
+    """The selected lines that the file holds now. OSError: it cannot be read."""
     with path.open("rb") as stream:
         yield from read_stream(stream, wanted)
 
 
 def read_stream(stream: BinaryIO, wanted: Wanted) -> Iterator[Line]:
-    """As `read`, from a file that is open."""
+    """As `read`, from an open file."""
     yield from _lines(_complete(stream, b""), wanted)
 
 
 def follow(
     path: Path, wanted: Wanted, idle: Callable[[], bool], *, from_start: bool = True, opened: BinaryIO | None = None
 ) -> Iterator[Line]:
-    """As `read`, then every line that is added, until `idle` says so.
+    """As `read`, and then every added line, until `idle` returns False.
 
-    Goes on with the new file when logrotate has moved the old one away (the rest of the old one first), and from the start
-    when the file was truncated (copytruncate).
+    When logrotate has moved the file away, it reads the rest of the old file and then the new one. When the file was truncated
+    (copytruncate), it begins at the start again.
 
     Args:
         idle: called when there is nothing new; it waits, and returns False to end.
@@ -118,7 +118,7 @@ def follow(
         opened: the file to begin with, if it is open already; it is closed here.
 
     Raises:
-        OSError: the file cannot be opened at first; later its absence is waited out.
+        OSError: the file cannot be opened at first; if it is missing later, it waits for the file.
     """
     stream: BinaryIO = opened or path.open("rb")
     try:
@@ -137,7 +137,7 @@ def follow(
                 stream.seek(0)
                 torn = b""
             elif (successor := _successor(path, stream)) is not None:
-                # One more look at the old file: a line may have come between the last read and the rotation.
+                # Read the old file once more: a line may have come between the last read and the rotation.
                 yield from _lines(_complete(stream, torn), wanted)
                 stream.close()
                 stream, torn = successor, b""
@@ -165,7 +165,7 @@ def _was_truncated(stream: BinaryIO) -> bool:
 
 
 def _successor(path: Path, stream: BinaryIO) -> BinaryIO | None:
-    """The file that now stands at `path`, opened, if it is another one."""
+    """The file that is now at `path`, opened, if it is another one."""
     with suppress(OSError):
         present, opened = path.stat(), os.fstat(stream.fileno())
         if (present.st_dev, present.st_ino) != (opened.st_dev, opened.st_ino):
@@ -174,7 +174,7 @@ def _successor(path: Path, stream: BinaryIO) -> BinaryIO | None:
 
 
 def _instant(written: str) -> datetime:
-    """The line's time, aware. ValueError where it is none."""
+    """The line's time, aware. ValueError if it is not a time."""
     time = datetime.fromisoformat(written)
     if time.tzinfo is None:
         raise ValueError("a time without an offset")

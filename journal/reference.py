@@ -1,4 +1,4 @@
-"""The documented contract of the log as Markdown, made from the code: docs/reference holds its output, a test compares them."""
+"""The documentation of the log as Markdown, made from the code. docs/reference holds its output, and a test compares them."""
 
 from __future__ import annotations
 

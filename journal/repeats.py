@@ -1,11 +1,11 @@
-"""Limits the log lines that peers can cause: a few are written, the others are counted, and the count is logged.
+"""Limit the log lines that peers can cause: a few are written, the others are counted, and the count is logged.
 
 The key of a line is (event, reason, source, certificate). A round is the time between two calls of `finish_round`. In a round each
-key has its first line and perhaps a few more, and each source and everybody together only so many in all. The end of the round says
-what was not written: a `refusals_repeated` line for each of the most frequent keys, and one line for the rest. Metrics elsewhere
-count every single one.
+key gets its first line and perhaps a few more; there is also a limit for each source and for all sources together. At the end of
+the round a `refusals_repeated` line for each of the most frequent keys, and one line for the rest, say how many were not written.
+Metrics count every refusal.
 
-Memory is bounded: a round knows a limited number of keys and of sources; what comes beyond them is counted in one number.
+Memory is limited: a round stores a limited number of keys and sources and counts all others in one number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from journal.events.messages import RefusalsRepeated
 from journal.logs import Journal
 
 ROUND_SECONDS: Final = 30.0
-"""What was not written is logged within this time."""
+"""The count of unwritten lines is logged within this time."""
 LINES_OF_SOURCE: Final = 20
 LINES_OF_ALL: Final = 200
 KEYS_OF_SOURCE: Final = 32
@@ -30,7 +30,7 @@ SUMMARIES: Final = 20
 
 @dataclass(slots=True)
 class _Repeated:
-    """What one key had in this round.
+    """The lines of one key in this round.
 
     Attributes:
         event: that of its first line.
@@ -47,14 +47,14 @@ class _Repeated:
 
 @dataclass(slots=True)
 class RepeatLimiter:
-    """Writes events that peers cause. On the event loop's thread only."""
+    """Writes events that peers cause. Used only on the event loop's thread."""
 
     journal: Journal
     _keys: dict[tuple[type[Event], str, str, str], _Repeated] = field(default_factory=dict, init=False)
     _keys_of_source: Counter[str] = field(default_factory=Counter, init=False)
     _lines_of_source: Counter[str] = field(default_factory=Counter, init=False)
     _lines: int = field(default=0, init=False)
-    _others: int = field(default=0, init=False)  # beyond the bounds of keys
+    _others: int = field(default=0, init=False)  # above the limit of keys
 
     def emit(
         self,
@@ -69,9 +69,9 @@ class RepeatLimiter:
 
         Args:
             reason: its stable word.
-            source: whom limits count it to, see `listener.incidents.Peer.source`; "" for nobody in particular.
+            source: the source for the limits, see `listener.incidents.Peer.source`; "": none.
             certificate: the thumbprint that came with it, verified or not.
-            lines: written for one key in a round.
+            lines: how many are written for one key in a round.
         """
         key = (type(event), reason, source, certificate or "")
         repeated = self._keys.get(key)
@@ -83,7 +83,7 @@ class RepeatLimiter:
             repeated = self._keys[key] = _Repeated(event, reason, source, certificate, level)
             self._keys_of_source[source] += 1
         first = not repeated.written
-        room = LINES_OF_ALL if first else LINES_OF_ALL // 2  # lines that repeat leave room for those that are new
+        room = LINES_OF_ALL if first else LINES_OF_ALL // 2  # repeated lines leave room for new ones
         if (
             first or (repeated.written < lines and self._lines_of_source[source] < LINES_OF_SOURCE)
         ) and self._lines < room:
@@ -95,7 +95,7 @@ class RepeatLimiter:
             repeated.held_back += 1
 
     def finish_round(self) -> None:
-        """Log what was not written, and begin a new round."""
+        """Log the counts of unwritten lines, and begin a new round."""
         held = [repeated for repeated in self._keys.values() if repeated.held_back and repeated.level >= logging.INFO]
         held.sort(key=lambda repeated: repeated.held_back, reverse=True)
         others = self._others + sum(repeated.held_back for repeated in held[SUMMARIES:])

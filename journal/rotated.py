@@ -1,8 +1,8 @@
-"""The log with what rotation has left of it: numbered or dated files, compressed or not, oldest first, then the log itself.
+"""Read the log with its rotated files: numbered or dated files, compressed or not, oldest first, then the log itself.
 
 A name is `carebell.log.1`, `carebell.log-20260301`, `carebell.log.2026-03-01` or, by logrotate's `extension`,
-`carebell-20260301.log`, with or without `.gz`, `.bz2` or `.xz` behind it. The order comes from the lines, not from the names, whose
-sense differs from one logrotate to the next.
+`carebell-20260301.log`, with or without `.gz`, `.bz2` or `.xz` at the end. The order comes from the lines, not from the names,
+because logrotate configurations name files differently.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMPRESSED: Final = r"\.(?:gz|bz2|xz)"
 _DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError)  # besides OSError, which gzip and bz2 raise
 
 OnUnreadable = Callable[[Path, str], None]
-"""Called with a rotated file that cannot be read, or not to its end, and why."""
+"""Called with a rotated file that cannot be read completely, and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,10 @@ class _RotatedFile:
 def read_log(
     path: Path, wanted: Wanted, on_unreadable: OnUnreadable, *, idle: Callable[[], bool] | None = None
 ) -> Iterator[Line]:
-    """The wanted lines of the rotated files and of the log at `path`, which need not be there.
+    """The selected lines of the rotated files and of the log at `path`, which need not exist.
 
     Args:
-        idle: None: what the files hold now. Else it goes on with every line that is added, as `journal.read.follow` has it.
+        idle: None: only the lines that the files hold now. Otherwise every added line too, as in `journal.read.follow`.
 
     Raises:
         OSError: the log itself cannot be read.
@@ -58,7 +58,8 @@ def read_log(
             reported.add(file)
             on_unreadable(file, why)
 
-    current = _opened(path)  # before the others are listed: rotation meanwhile loses nothing and repeats nothing
+    # opened before the others are listed, so that a rotation meanwhile loses and repeats nothing
+    current = _opened(path)
     try:
         status = os.fstat(current.fileno())
         rotated = _rotated_files(path, (status.st_dev, status.st_ino), report)
@@ -75,7 +76,7 @@ def read_log(
 
 
 def _opened(path: Path) -> BinaryIO:
-    """The log; nothing, for now, between a rotation and the service's next line."""
+    """The open log; an empty stream if the log does not exist between a rotation and the service's next line."""
     try:
         return path.open("rb")
     except FileNotFoundError:
@@ -83,19 +84,19 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def rotated_names(path: Path) -> list[str]:
-    """The names of what rotation has left of the log at `path`, in no order."""
+    """The names of the rotated files of the log at `path`, in no order."""
     behind = rf"{re.escape(path.name)}{_STAMP}"
     within = rf"{re.escape(path.stem)}{_STAMP}{re.escape(path.suffix)}"
     pattern = re.compile(rf"(?:{behind}|{within})(?:{_COMPRESSED})?")
     with suppress(OSError):
         names = {file.name for file in path.parent.iterdir() if pattern.fullmatch(file.name) and file.is_file()}
-        # Beside the file that is being compressed now stands a part of its copy.
+        # While a file is being compressed, an incomplete copy is beside it.
         return [name for name in names if re.sub(rf"{_COMPRESSED}$", "", name) not in names - {name}]
     return []
 
 
 def _rotated_files(path: Path, current: tuple[int, int], on_unreadable: OnUnreadable) -> list[_RotatedFile]:
-    """Oldest first; without those that hold no line of ours, and without the one that is open as the log itself."""
+    """The rotated files, oldest first, without those that hold no log line, and without the file that is open as the log."""
     files = []
     for name in rotated_names(path):
         file = path.with_name(name)
@@ -109,7 +110,7 @@ def _rotated_files(path: Path, current: tuple[int, int], on_unreadable: OnUnread
 
 
 def _raw_lines(file: Path, on_unreadable: OnUnreadable) -> Iterator[bytes]:
-    """As far as the file can be read."""
+    """The lines of the file, as far as it can be read."""
     try:
         with _open(file) as stream:
             while raw := stream.readline(LONGEST_LINE):

@@ -1,4 +1,4 @@
-"""Writes lines to a file, which logrotate may move away, and to a terminal. A failure of either never stops the service.
+"""Write lines to a file, which logrotate may move away, and to a terminal. A failure of either never stops the service.
 
 The file is written with one `write` a line on an O_APPEND descriptor: lines of several threads and processes never mix,
 and nothing waits in a buffer when the process is killed.
@@ -19,19 +19,19 @@ MODE: Final = 0o640
 
 
 class LogFile(logging.Handler):
-    """A WatchedFileHandler without its buffer: re-opens after rotation, survives a full disk, counts what it lost.
+    """A WatchedFileHandler without a buffer: it re-opens after rotation, continues after a full disk, and counts lost lines.
 
-    The standard one keeps the text of a failed write in its buffer, raises it again at the next line and at close, and
-    prints the traceback, record included, to stderr. Here a line is written or lost, and what is lost is counted.
+    The standard handler keeps the text of a failed write in its buffer, raises the error again at the next line and at close, and
+    prints the traceback with the record to stderr. Here a line is either written or lost, and lost lines are counted.
 
     Attributes:
         failures: lines lost since the start.
         lost: lines lost since the last one that was written.
-        open_to_others: the file's mode is wider than `MODE` and not ours to change.
+        open_to_others: the file's mode is wider than `MODE`, and this process may not change it.
     """
 
     def __init__(self, path: Path, on_failure: Callable[[], None]) -> None:
-        """OSError: the file cannot be opened; at start-up that is a mistake of the configuration."""
+        """Open the file. OSError: it cannot be opened; at the start this is a configuration error."""
         super().__init__()
         self.path = path
         self.failures = 0
@@ -51,7 +51,7 @@ class LogFile(logging.Handler):
         with self.lock or _NO_LOCK:
             try:
                 self._follow_rotation()
-                # After half a line (disk full in the middle) a newline first: the reader skips the torn one.
+                # After half a line (the disk was full) write a newline first, so that the reader skips the incomplete line.
                 data = f"\n{line}\n".encode() if self._torn else f"{line}\n".encode()
                 written = os.write(self._descriptor, data)
                 self._torn = self._torn or written > 0
@@ -67,10 +67,10 @@ class LogFile(logging.Handler):
             return lost
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A library's record; the formatter has made it safe."""
+        """Write a library's record. The formatter has made it safe."""
         try:
             self.write(self.format(record))
-        except Exception:  # a broken record of a library must not hurt the caller that logged it
+        except Exception:  # a broken record of a library must not raise in the caller
             self.failures += 1
             self._on_failure()
 
@@ -89,12 +89,12 @@ class LogFile(logging.Handler):
         self._narrow(status)
 
     def _narrow(self, status: os.stat_result) -> None:
-        """Narrow the mode of a file that more people may read (logrotate's `create`, an old umask). A pipe stays as it is."""
+        """Restrict the mode of a file that others may read (logrotate's `create`, an old umask). A pipe is not changed."""
         if not stat.S_ISREG(status.st_mode) or not stat.S_IMODE(status.st_mode) & ~MODE:
             return
         try:
             os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode) & MODE)
-        except PermissionError:  # somebody else's
+        except PermissionError:  # another account owns it
             self.open_to_others = True
 
     def _follow_rotation(self) -> None:
@@ -138,7 +138,7 @@ class Terminal(logging.Handler):
 
 
 class _NoLock:
-    """Stands in for a handler's lock, which is None only while logging shuts down."""
+    """Replaces a handler's lock, which is None only while logging shuts down."""
 
     def __enter__(self) -> None: ...
 
@@ -149,5 +149,5 @@ _NO_LOCK: Final = _NoLock()
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Colours on a terminal only, and not where NO_COLOR is set (https://no-color.org) or TERM is `dumb`."""
+    """Whether to use colours: only on a terminal, and not if NO_COLOR is set (https://no-color.org) or TERM is `dumb`."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""What a log event is: a frozen dataclass. Its fields are the fields of the log line, its docstring says what happened.
+"""A log event is a frozen dataclass. Its fields are the fields of the log line, and its docstring says what happened.
 
     @event(logging.WARNING, "Check that the port is meant for this listener.")
     class FramingError(Event):
@@ -8,7 +8,7 @@
         repeats: int | None = None
 
 `journal.emit(FramingError(peer=...))` writes it; a wrong, missing or mistyped field is a type error. A field that is None is left
-out of the line. The modules of events do without `from __future__ import annotations`: the types are read while they load.
+out of the line. The modules of events do not use `from __future__ import annotations`, because the types are read while they load.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class EventField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is documented of one event.
+    """The documentation of one event.
 
     Attributes:
         name: its name in the log, `message_accepted`.
@@ -73,14 +73,14 @@ class Entry:
 
 
 DECLARED: Final[dict[type[Event], Entry]] = {}
-"""Every event of the modules that are loaded; `journal.events.ENTRIES` are all of them."""
+"""Every event of the loaded modules; `journal.events.ENTRIES` has all of them."""
 
 EventClass = TypeVar("EventClass", bound=Event)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def event(level: int, advice: str = NOTHING_TO_DO) -> Callable[[type[EventClass]], type[EventClass]]:
-    """Make an event of a class.
+    """Declare a class as an event.
 
     Args:
         level: one of `logging`.
@@ -88,7 +88,7 @@ def event(level: int, advice: str = NOTHING_TO_DO) -> Callable[[type[EventClass]
     """
 
     def make(declared: type[EventClass]) -> type[EventClass]:
-        # Frozen for the type checker alone: at run time it would double the cost of making an event.
+        # Frozen only for the type checker: at run time it would double the cost of making an event.
         made = dataclass(slots=True, kw_only=True)(declared)
         DECLARED[made] = Entry(
             name=re.sub(r"(?<!^)(?=[A-Z])", "_", made.__name__).lower(),

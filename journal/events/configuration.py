@@ -26,7 +26,7 @@ class ConfigurationChanged(Event):
 
 @event(logging.ERROR, "Correct the line that `problem` names; `carebell check-config` lists all of them.")
 class ConfigurationRefused(Event):
-    """A changed configuration is wrong and was not taken; the old one stays in force."""
+    """A changed configuration is wrong and was refused; the old one stays in force."""
 
     problem: str
     problems: int
@@ -36,7 +36,7 @@ class ConfigurationRefused(Event):
 
 @event(logging.WARNING, "Read `problem`: missing consent, a certificate about to expire, a text that is too long.")
 class ConfigurationWarning(Event):
-    """The configuration works but will not do what it probably should."""
+    """The configuration is valid but probably does not do what is intended."""
 
     problem: str
     file: str
@@ -67,8 +67,8 @@ class Replanned(Event):
     "Nothing to do. For more connections raise `ulimit -n` or the unit's LimitNOFILE, then restart.",
 )
 class DescriptorsShared(Event):
-    """How many files and connections the process may open: `limit` in all, of which `kept` are for the database, the gateway
-    and HTTP; HL7 connections get `connections` in all and `per_peer` from one address."""
+    """How many files and connections the process may open: `limit` in all, of which `kept` are reserved for the database, the
+    gateway and HTTP. HL7 connections get `connections` in all and `per_peer` from one address."""
 
     limit: int
     kept: int

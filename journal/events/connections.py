@@ -42,7 +42,7 @@ class ListenerFailed(Event):
 
 @event(logging.INFO)
 class ListenerDraining(Event):
-    """A listener takes no new connections and answers what is in flight."""
+    """A listener takes no new connections and answers the messages in flight."""
 
     listener: str
     connections: int
@@ -50,7 +50,7 @@ class ListenerDraining(Event):
 
 @event(logging.INFO)
 class ListenerStopped(Event):
-    """A listener is closed; `connections` and `messages` are all that it had since it started."""
+    """A listener is closed; `connections` and `messages` are its totals since it started."""
 
     listener: str
     connections: int
@@ -60,7 +60,7 @@ class ListenerStopped(Event):
 
 @event(logging.DEBUG)
 class ConnectionProbed(Event):
-    """Somebody connected and left without a byte: a load balancer's probe."""
+    """A peer connected and disconnected without sending a byte: a load balancer's probe."""
 
     peer: str | None
     listener: str
@@ -71,8 +71,8 @@ class ConnectionProbed(Event):
     "If the peer is the hospital's interface engine, check `listener.allow_from`, the limits, or its TLS settings.",
 )
 class ConnectionRefused(Event):
-    """A connection was turned away: not an allowed address, too many connections, TLS failed, or its client certificate was
-    missing, expired or not one of the environment's; `thumbprint` is that of the certificate it showed."""
+    """A connection was refused: its address is not allowed, there are too many connections, TLS failed, or its client certificate
+    was missing, expired or not one of the environment's; `thumbprint` is that of the certificate it showed."""
 
     peer: str | None
     listener: str

@@ -8,7 +8,7 @@ from journal.events.shared import ErrorTrace
 
 @event(logging.INFO)
 class DatabaseUpgraded(Event):
-    """The database was brought to this version's tables."""
+    """The database's tables were upgraded to this version."""
 
     database: str
     version: str
@@ -35,9 +35,9 @@ class DatabaseRecovered(Event):
     seconds: float
 
 
-@event(logging.INFO, "Back up the key file and the database: no backup from before opens with this key file.")
+@event(logging.INFO, "Back up the key file and the database: this key file cannot read older backups.")
 class KeyRotated(Event):
-    """Every day's key is wrapped under a new master key; the one before is gone from the key file."""
+    """Every day's key is wrapped with a new master key; the previous master key was removed from the key file."""
 
     key: int
     count: int

@@ -1,4 +1,4 @@
-"""What stops texts, what patients answer, and the HTTP port."""
+"""Holds and breakers, patients' replies, and the HTTP port."""
 
 import logging
 from datetime import datetime
@@ -34,8 +34,8 @@ class BreakerClosed(Event):
 
 @event(
     logging.WARNING,
-    "Look for the cause: network, DNS, firewall, proxy, the gateway's status page. Texts are tried again by themselves until they "
-    "are of no use any more; `carebell status` shows how many wait.",
+    "Look for the cause: network, DNS, firewall, proxy, the gateway's status page. Texts are tried again automatically as long as "
+    "they are useful; `carebell status` shows how many wait.",
 )
 class GatewayUnreachable(Event):
     """The gateway does not answer: `failures` texts in a row since its last answer. It is logged again each hour."""
@@ -50,7 +50,7 @@ class GatewayUnreachable(Event):
 
 @event(logging.INFO)
 class GatewayReachable(Event):
-    """The gateway answers again, after `seconds`; what is overdue leaves now."""
+    """The gateway answers again, after `seconds`; overdue texts are sent now."""
 
     seconds: float
     overdue: int
@@ -58,7 +58,7 @@ class GatewayReachable(Event):
 
 @event(logging.WARNING, "Look at `carebell outbox`, then run `carebell release` or let the texts expire.")
 class HoldStarted(Event):
-    """Texts wait for a person: those of `environment`, or without one those of all environments."""
+    """Texts wait for a person: the texts of `environment`, or of all environments if there is none."""
 
     environment: str | None
     reason: str
@@ -68,7 +68,7 @@ class HoldStarted(Event):
 
 @event(logging.INFO)
 class HoldReleased(Event):
-    """Texts leave again: those of `environment`, or without one those of all environments."""
+    """Texts are sent again: the texts of `environment`, or of all environments if there is none."""
 
     environment: str | None
     source: Literal["command"]
@@ -87,7 +87,7 @@ class OptOutRecorded(Event):
 
 @event(logging.INFO)
 class OptOutRestored(Event):
-    """A number wants texts from this sender again."""
+    """A number asked for texts from this sender again."""
 
     sender: str
     to: str | None
@@ -96,10 +96,10 @@ class OptOutRestored(Event):
 
 @event(
     logging.WARNING,
-    "Once, soon after the first: the gateway repeated it. Later: somebody plays a captured call again; change the token.",
+    "Once, soon after the first: the gateway repeated it. Later: somebody replays a captured call; change the token.",
 )
 class ReplyRepeated(Event):
-    """A STOP or START that was heard before came again, the very same message; it changed nothing this time."""
+    """A STOP or START that was handled before came again, the same message; it changed nothing."""
 
     sender: str
     to: str
@@ -111,7 +111,7 @@ class ReplyRepeated(Event):
     "Read it at the gateway by its `sid`. If the patient wants no more texts, record it with `carebell optout add`.",
 )
 class ReplyUnclear(Event):
-    """A patient's text holds a word of STOP among others and was not taken for a STOP; the text itself is not kept."""
+    """A patient's reply holds a STOP word among others and was not taken for a STOP; the reply itself is not stored."""
 
     sender: str
     to: str
@@ -121,10 +121,10 @@ class ReplyUnclear(Event):
 
 @event(
     logging.WARNING,
-    "After a change of token or address check the gateway's `public_url` and its file of tokens; else a stranger called.",
+    "After a change of token or address check the gateway's `public_url` and its file of tokens; otherwise a stranger called.",
 )
 class WebhookRefused(Event):
-    """A callback was not the gateway's, or could not be proven to be; nothing was changed."""
+    """A callback was not from the gateway, or could not be proven to be; nothing was changed."""
 
     path: str
     reason: str
@@ -133,7 +133,7 @@ class WebhookRefused(Event):
 
 @event(
     logging.WARNING,
-    "Nothing once. Often: let only the reverse proxy reach the port, and look at what `peer` is.",
+    "Once: nothing. Often: let only the reverse proxy reach the port, and find out what `peer` is.",
 )
 class HttpClosed(Event):
     """A connection to the HTTP port was closed without an answer: TLS on the plain port (`tls`), no HTTP (`not_http`), a

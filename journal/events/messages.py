@@ -1,4 +1,4 @@
-"""Messages: one line for each that came in."""
+"""Messages: one line for each received message."""
 
 import logging
 from typing import Literal
@@ -15,7 +15,7 @@ from journal.events.shared import ErrorTrace, SentAnswer
     "correct the number in the hospital's own system; where junk was sent (`UNKNOWN`), a number that was known stays in use.",
 )
 class MessageAccepted(Event):
-    """A message was verified, stored for good and answered."""
+    """A message was verified, committed and answered."""
 
     environment: str
     control_id: str | None
@@ -37,10 +37,10 @@ class MessageAccepted(Event):
     number_fault: str | None
 
 
-@event(logging.WARNING, "As for the event that `of` names. Metrics count every single one.")
+@event(logging.WARNING, "See the event that `of` names. Metrics count every refusal.")
 class RefusalsRepeated(Event):
-    """So many more of what was refused or closed were not logged line by line: the same event (`of`), reason, address and
-    certificate, within half a minute. Without `of`: of all kinds, beyond what is told apart."""
+    """`repeats` more refusals or closed connections were not logged line by line: the same event (`of`), reason, address and
+    certificate, within half a minute. Without `of`: of all kinds, above the number of kinds that are counted separately."""
 
     of: str | None = None
     peer: str | None = None
@@ -58,7 +58,7 @@ class RefusalsRepeated(Event):
     "Look `code` up in docs/reference: it says whose fault it is. Usually the sender's interface must be changed.",
 )
 class MessageRefused(Event):
-    """A message was answered with an error and left no trace in the database."""
+    """A message was answered with an error and nothing was stored."""
 
     environment: str | None
     control_id: str | None
@@ -89,7 +89,7 @@ class MessageRepeated(Event):
     "See `reason` (database, disk, shutting down) and the lines around it. Nothing is lost, nothing was stored.",
 )
 class MessageFailed(Event):
-    """A good message could not be stored by our fault; the sender will send it again."""
+    """A valid message could not be stored because of a fault of Carebell; the sender will send it again."""
 
     environment: str | None
     control_id: str | None

@@ -9,8 +9,8 @@ from journal.events.shared import ErrorTrace
 
 @event(logging.INFO)
 class PhoneForgotten(Event):
-    """An appointment's number is deleted: the appointment started, ended or was cancelled. `suppressed` of its texts still waited
-    and do not leave (`purged`)."""
+    """An appointment's number was deleted: the appointment started, ended or was cancelled. `suppressed` of its texts still waited
+    and will not be sent (`purged`)."""
 
     environment: str
     appointment: str
@@ -30,7 +30,7 @@ class PurgeFinished(Event):
 
 @event(logging.CRITICAL, "Resolve it at once (disk, database), then run `carebell purge`.")
 class PurgeFailed(Event):
-    """Numbers that should be gone could not be deleted."""
+    """Numbers that had to be deleted could not be deleted."""
 
     reason: str
     trace: ErrorTrace
@@ -38,7 +38,7 @@ class PurgeFailed(Event):
 
 @event(logging.INFO)
 class DayKeyDestroyed(Event):
-    """The keys of `count` past days are gone; copies of their numbers are unreadable."""
+    """The keys of `count` past days were destroyed; copies of their numbers are unreadable."""
 
     count: int
 

@@ -11,7 +11,7 @@ AlarmName = Literal["overdue", "sms_unknown", "sms_unmapped", "sms_configuration
 
 @event(logging.INFO, "Nothing to do. `speed` other than 1 means a rehearsal clock: its texts are not for patients.")
 class ServiceStarted(Event):
-    """The service is up and does its roles."""
+    """The service has started with its roles."""
 
     version: str
     configuration: str
@@ -26,7 +26,7 @@ class ServiceStarted(Event):
 
 @event(logging.INFO)
 class ServiceStopping(Event):
-    """The service was asked to stop and finishes what is in flight."""
+    """The service was asked to stop and finishes the work in flight."""
 
     signal: str
     connections: int
@@ -48,16 +48,16 @@ class ServiceStopped(Event):
     "Resolve what `problem` names, then start the service. Unanswered messages are sent again by the sender.",
 )
 class ServiceFailed(Event):
-    """The service cannot go on and ends."""
+    """The service cannot continue and ends."""
 
     reason: str
     problem: str
     trace: ErrorTrace
 
 
-@event(logging.ERROR, "Report it to the developers with this line; it holds nothing of a patient.")
+@event(logging.ERROR, "Report it to the developers with this line; it holds no patient data.")
 class InternalError(Event):
-    """Something failed that the code did not expect; the rest of the service goes on."""
+    """An unexpected failure happened in the code; the rest of the service continues."""
 
     where: Where
     environment: str | None = None
@@ -71,7 +71,7 @@ class InternalError(Event):
     "Report it to the developers with this line. `/health` shows under `tasks` whether it runs again.",
 )
 class BackgroundTaskEnded(Event):
-    """A task that works in the background ended by a mistake of ours; it is started again after `seconds`."""
+    """A background task ended because of a bug in Carebell; it is started again after `seconds`."""
 
     name: str
     reason: Literal["returned", "failed"]
@@ -82,7 +82,7 @@ class BackgroundTaskEnded(Event):
 
 @event(
     logging.WARNING,
-    "It rarely needs action by itself. If there is other trouble at the same time, include this line in the report.",
+    "It rarely needs action. If there is another problem at the same time, include this line in the report.",
 )
 class Library(Event):
     """A library that Carebell uses logged a warning or an error; values were removed from its text."""
@@ -95,7 +95,7 @@ class Library(Event):
 
 @event(
     logging.WARNING,
-    "Find out why the file could not be written (disk full, permissions). The service itself went on.",
+    "Find out why the file could not be written (disk full, permissions). The service itself continued.",
 )
 class LogResumed(Event):
     """The log file can be written again; the lines in between are lost."""
@@ -110,7 +110,7 @@ class LogResumed(Event):
     "and when.",
 )
 class LogOpenToOthers(Event):
-    """The log file can be read by more than its owner and group, and belongs to somebody else: its mode was not changed."""
+    """Other accounts can read the log file, and another account owns it, so its mode was not changed."""
 
     file: str
 
@@ -120,17 +120,17 @@ class LogOpenToOthers(Event):
     "Check time synchronisation (chrony, ntpd, the hypervisor). Texts are planned again by the new time.",
 )
 class ClockJumped(Event):
-    """The system clock moved by more than it should have."""
+    """The system clock was set."""
 
     shift_seconds: float
 
 
 @event(
     logging.ERROR,
-    "If the new time is wrong, correct the clock within `seconds`: what is forgotten after that cannot be brought back.",
+    "If the new time is wrong, correct the clock within `seconds`: numbers that are forgotten after that cannot be restored.",
 )
 class ClockDoubted(Event):
-    """The clock jumped ahead; for `seconds` nothing is forgotten by the new time, only by the time that passed."""
+    """The clock jumped ahead. For `seconds` forgetting does not use the new time, but the time that really passed."""
 
     shift_seconds: float
     seconds: float
@@ -138,7 +138,7 @@ class ClockDoubted(Event):
 
 @event(logging.INFO)
 class ClockBelieved(Event):
-    """Forgetting goes by the clock again: it was corrected (`put_right`), or it has stayed and counts (`stayed`)."""
+    """Forgetting uses the clock again: it was corrected (`put_right`), or it stayed ahead and is used now (`stayed`)."""
 
     reason: Literal["put_right", "stayed"]
     seconds: float
@@ -169,7 +169,7 @@ class OperatorActed(Event):
     source: Literal["command"]
 
 
-@event(logging.ERROR, "Do what `problem` asks for. `carebell status` shows the present figures.")
+@event(logging.ERROR, "Do what `problem` says. `carebell status` shows the present figures.")
 class AlarmRaised(Event):
     """Something needs a person's attention; `alarm` names it and `problem` says it in a sentence."""
 

@@ -1,4 +1,4 @@
-"""Vocabularies and groups of fields that several events share. What a field means stands in `journal.fields`."""
+"""Vocabularies and groups of fields that several events share. `journal.fields` has the meaning of each field."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ NO_TRACE = ErrorTrace(exception=None, frames=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsIdentity(FieldGroup):
-    """Which text a line is about. `sms` None: a text that was never to leave and has no id yet."""
+    """The text that a line is about. `sms` None: a text that was never to be sent and has no id yet."""
 
     environment: str
     appointment: str
@@ -39,7 +39,7 @@ class SmsIdentity(FieldGroup):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts(FieldGroup):
-    """Which certificate a line is about."""
+    """The certificate that a line is about."""
 
     environment: str
     thumbprint: str

@@ -11,9 +11,9 @@ from scheduler.sms import Cap, Reason, SmsState
 SilenceSource = Literal["message", "configuration", "invalid_number", "given_back", "claim", "gateway"]
 
 
-@event(logging.INFO, "Nothing to do. `sms_status` tells whether it arrived.")
+@event(logging.INFO, "Nothing to do. `sms_status` says whether it arrived.")
 class SmsSent(Event):
-    """A text was handed to the gateway and taken."""
+    """The gateway accepted a text."""
 
     identity: SmsIdentity
     to: str
@@ -29,10 +29,10 @@ class SmsSent(Event):
 
 @event(logging.INFO, "Nothing to do. docs/reference explains each reason.")
 class SmsSuppressed(Event):
-    """A text does not leave, for the reason given. `source` tells when that was decided: when a message was planned (`message`),
-    after a change of the configuration (`configuration`), when the number was found unusable (`invalid_number`), when a text that
-    did not leave was planned again (`given_back`), at its time (`claim`), or by the gateway's answer (`gateway`). `cap` names the
-    one of `sms.caps` where the reason is `cap`."""
+    """A text will not be sent, for the given reason. `source` says when that was decided: when a message was planned (`message`),
+    after a change of the configuration (`configuration`), when the number proved unusable (`invalid_number`), when an unsent text
+    was planned again (`given_back`), at its time (`claim`), or by the gateway's answer (`gateway`). If the reason is `cap`, `cap`
+    names the one of `sms.caps`."""
 
     identity: SmsIdentity
     revision: int
@@ -63,7 +63,7 @@ class SmsFailed(Event):
     "A database from before a rotation: `carebell keys drop-unreadable`.",
 )
 class NumberUnreadable(Event):
-    """Sealed numbers do not open with the present keys (`count` texts, the first one's appointment named); the others leave."""
+    """The present keys cannot decrypt stored numbers (`count` texts; `appointment` is that of the first). Other texts are sent."""
 
     environment: str
     appointment: str
@@ -73,7 +73,7 @@ class NumberUnreadable(Event):
 
 @event(
     logging.INFO,
-    "Nothing to do once. Often: look at the gateway's status page and at the sender's rate.",
+    "Once: nothing. Often: look at the gateway's status page and at the sender's rate.",
 )
 class SmsRetry(Event):
     """The gateway could not take a text now; it is tried again at `next_at`."""
@@ -87,10 +87,10 @@ class SmsRetry(Event):
 
 @event(
     logging.ERROR,
-    "Nothing at once: it is looked up at the gateway. If it stays unknown, look at the gateway's own log.",
+    "Nothing at first: it is looked up at the gateway. If it stays unknown, look at the gateway's own log.",
 )
 class SmsUnknown(Event):
-    """It is not known whether the gateway took a text; it is not sent blindly again."""
+    """It is not known whether the gateway took a text; it is not sent again without a lookup."""
 
     identity: SmsIdentity
     to: str | None = None
@@ -100,8 +100,8 @@ class SmsUnknown(Event):
 
 @event(logging.INFO)
 class SmsResolved(Event):
-    """The gateway was asked about an unknown text: it is there (`gateway_list`), or it is not and is sent once more
-    (`not_in_gateway_list`)."""
+    """The gateway was asked about an unknown text: the text is in its list (`gateway_list`), or it is not in the list and is sent
+    once more (`not_in_gateway_list`)."""
 
     identity: SmsIdentity
     state: SmsState
@@ -112,7 +112,7 @@ class SmsResolved(Event):
 
 @event(logging.INFO, "Nothing to do; `undelivered` and `failed` have a `code` to look up.")
 class SmsStatus(Event):
-    """The gateway reported how a text fared."""
+    """The gateway reported a text's status."""
 
     identity: SmsIdentity
     sid: str | None
