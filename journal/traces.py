@@ -1,7 +1,7 @@
-"""What may be logged of an exception: its type and where it happened. Never its text, never a local variable.
+"""The loggable part of an exception: its type and its place. Never its text, never a local variable.
 
-An exception's text often holds what could not be processed (`ValueError: invalid literal ... 'DOE^JANE'`, SQLAlchemy's
-`[parameters: ...]`), so no part of Carebell logs it. Type and frames are enough to find the line of code.
+An exception's text often holds the value that could not be processed (`ValueError: invalid literal ... 'DOE^JANE'`, SQLAlchemy's
+`[parameters: ...]`), so Carebell never logs it. Type and frames are enough to find the line of code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Emitter(Protocol):
 
 
 def trace(error: BaseException) -> ErrorTrace:
-    """What may be logged of an exception.
+    """The loggable part of an exception.
 
     `exception` is the chain of types, outermost first: `store.Unavailable < sqlalchemy.exc.OperationalError`.
     `frames` is `file.py:line in function`, innermost first, of the exception that started the chain.
@@ -64,12 +64,12 @@ def frames(traceback: TracebackType | None) -> str:
 
 def _place(frame: FrameType, line: int) -> str:
     path = PurePath(frame.f_code.co_filename)
-    # The room and the file: no path of the machine.
+    # Only the room and the file, without the machine's path.
     return f"{'/'.join(path.parts[-2:])}:{line} in {frame.f_code.co_name}"
 
 
 class Hooks:
-    """Sends every exception that nobody caught to the log instead of to stderr, where Python would print its text.
+    """Writes every uncaught exception to the log instead of to stderr, where Python would print its text.
 
     Used as a context manager by the process's main function; `loop_handler` goes to `loop.set_exception_handler`.
     """
