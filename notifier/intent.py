@@ -34,7 +34,7 @@ FEW: Final = 6
 """The most words of a message in which one STOP word decides: "please stop sending me these messages"."""
 
 LONGEST: Final = 2_000
-"""Characters that are read. The longest SMS of a known gateway has 1,600; 10 segments, the most that telephones join, have 1,530."""
+"""Characters that are read. A gateway's longest SMS has 1,600; 10 segments, the most that telephones join, have 1,530."""
 
 KEYS: Final = (
     "stop",
