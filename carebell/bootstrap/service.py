@@ -45,6 +45,7 @@ from carebell.outbound.dispatcher import Dispatcher, recipient_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
 from carebell.outbound.reconciliation import Reconciliation
+from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.webhooks import Webhooks
 from config.load import Loaded
 from config.load import load as load_configuration
@@ -224,8 +225,9 @@ class Service:
         self._hold_after_restore(now)
         in_flight = InFlight()
         delivery = DeliveryRecorder(
-            journal, self.metrics, InvalidNumbers(vault=self.vault, runtime_config=lambda: self.runtime_config)
-        )
+            journal, self.metrics, InvalidNumbers(vault=self.vault, runtime_config=lambda: self.runtime_config),
+            ReminderReplanner(vault=self.vault, runtime_config=lambda: self.runtime_config),
+        )  # fmt: skip
         self.dispatcher = Dispatcher(
             store=self.store, vault=self.vault, runtime_config=lambda: self.runtime_config, gateway=gateway, delivery=delivery,
             clock=self.clock, node=self.node, executor=executor, at_once=descriptors.gateway, in_flight=in_flight, journal=journal,

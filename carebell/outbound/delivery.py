@@ -20,7 +20,7 @@ from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier import outcomes
 from notifier.failures import Alert, Failure
-from notifier.gateway import Accepted, DeliveryStatus, Receipt
+from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, NotSent, Receipt, Refused
 from notifier.gateways import failure_of
 from notifier.outcomes import Context, DeliveryAction, Outcome
 from parser.phone_number import PhoneNumber
@@ -41,6 +41,8 @@ PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30
 repeats."""
 
 Scopes = tuple[tuple[HoldScope, str], ...]
+
+_FAILED: Final = (SmsState.UNDELIVERED, SmsState.FAILED)
 
 
 _ALARMS: Final[dict[Alert, tuple[AlarmName, str]]] = {
@@ -72,10 +74,12 @@ class Settled:
 
     Attributes:
         due_again: the rows for which nothing was created and that are due again.
+        lost: the rows that will not reach the patient.
         events: to be logged after the commit (`DeliveryRecorder.log`): breakers, opt-outs and silences.
     """
 
     due_again: Sequence[OutboxRow]
+    lost: Sequence[OutboxRow]
     events: Sequence[Event]
 
 
@@ -87,6 +91,8 @@ class DeliveryRecorder:
     Args:
         drop_number: called, within the transaction, for a settled text whose number the gateway calls unusable; gives the texts
             that will not leave for that.
+        replan_reminders: called, within the transaction, for rows of which a report said that they will not reach the patient, or
+            that they did after all; gives the events of what changed (`carebell.outbound.replan`).
     """
 
     def __init__(
@@ -94,10 +100,14 @@ class DeliveryRecorder:
         journal: Journal,
         metrics: Metrics,
         drop_number: Callable[[Transaction, OutboxRow, datetime], list[Silence]] = lambda conn, row, now: [],
+        replan_reminders: Callable[
+            [Transaction, Sequence[OutboxRow], datetime], list[Event]
+        ] = lambda conn, rows, now: [],
     ) -> None:
         self._journal = journal
         self._metrics = metrics
         self._drop_number = drop_number
+        self._replan_reminders = replan_reminders
 
     def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> Settled:
         """Write the answers to creates."""
@@ -119,7 +129,9 @@ class DeliveryRecorder:
             if not isinstance(receipt, Accepted)
             and self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now, events)
         ]
-        return Settled(due_again=due_again, events=events)
+        again = {row.id for row in due_again}
+        lost = [row for row, receipt in answers if row.id not in again and _fails(receipt)]
+        return Settled(due_again=due_again, lost=lost, events=events)
 
     def report(
         self,
@@ -140,11 +152,15 @@ class DeliveryRecorder:
         events: list[Event] = []
         if state is SmsState.DELIVERED:
             self._probe_went_well(conn, row, now, events, by="delivery")
-        if state in (SmsState.UNDELIVERED, SmsState.FAILED) and failure is not None:
+        if state in _FAILED and failure is not None:
             outcome = outcomes.policy(failure, _context(row, now))
             self._consequences(conn, row, outcome, now, events)
-            if outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
-                attempts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
+        is_retried = outcome is not None and outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD)
+        if outcome is not None and is_retried:
+            attempts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
+        arrived_after_all = state is SmsState.DELIVERED and row.state in (*_FAILED, SmsState.SUPPRESSED)
+        if arrived_after_all or (state in _FAILED and not is_retried):
+            events += self._replan_reminders(conn, [row], now)
         failures = self._failures(conn, row, outcome, now) if outcome is not None and outcome.alert is Alert.RATE else 0
 
         def say() -> None:
@@ -152,7 +168,7 @@ class DeliveryRecorder:
             self._journal.emit(
                 SmsStatus(identity=identity_of(row), sid=message_id, state=state, code=code, source="gateway")
             )
-            if outcome is not None and outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD):
+            if outcome is not None and is_retried:
                 self._log_outcome(row, outcome, None)
             elif outcome is not None:
                 self._alert(row, outcome, failures)
@@ -348,6 +364,17 @@ class DeliveryRecorder:
                 sms=row.id,
             )
         )
+
+
+def _fails(receipt: Receipt) -> bool:
+    """Whether a text with this answer, which is not tried again, will not reach the patient."""
+    match receipt:
+        case Accepted():
+            return SmsState(receipt.status.value) in _FAILED
+        case Ambiguous():
+            return False
+        case NotSent() | Refused():
+            return True
 
 
 def _context(row: OutboxRow, now: datetime) -> Context:

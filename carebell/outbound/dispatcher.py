@@ -211,7 +211,10 @@ class Dispatcher:
                 recipient=lambda appointment: recipient_of(appointment, runtime_config),
             )
             budgets.charge()
-            replan_reminders(conn, self._vault, runtime_config, claimed_round.suppressed, now)
+            replanned = replan_reminders(
+                conn, self._vault, runtime_config, claimed_round.suppressed, now, source="claim"
+            )
+        self._delivery.log(replanned)
         if claimed_round.claimed:
             self._in_flight.enter(claim.row.appointment for claim in claimed_round.claimed)
         return claimed_round
@@ -306,8 +309,7 @@ class Dispatcher:
             self._note_contact(conn, answers, now)
             returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
             silences = reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
-            refused = [row for row, receipt in answers if not isinstance(receipt, Accepted) and row.id not in again]
-            replan_reminders(conn, self._vault, self._runtime_config(), refused, now)
+            replanned = replan_reminders(conn, self._vault, self._runtime_config(), settled.lost, now, source="gateway")
         for post in posted:
             if isinstance(post.receipt, Accepted):
                 self._log_sent(post, post.receipt, now)
@@ -315,6 +317,7 @@ class Dispatcher:
                 self._delivery.log_answer(post.claimed.row, post.receipt, post.claimed.recipient, now)
         self._delivery.log(settled.events)
         self._delivery.log(events_of(silences, "given_back"))
+        self._delivery.log(replanned)
 
     def _note_contact(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> None:
         """Whether the gateway answers; while nothing changes, written down every few seconds."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.silences import events_of, silences_of
+from journal.events.base import Event
 from journal.events.configuration import Replanned
+from journal.events.shared import SmsIdentity
+from journal.events.sms import ReminderReplanned, SilenceSource
 from journal.logs import Journal
+from scheduler.appointment import Appointment
 from scheduler.clock import Clock
-from scheduler.sms import Reason, SmsKind, SmsState
+from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 from store.appointment_repository import Save, StoredAppointment, load, save
 from store.engine import Store, Transaction
 from store.outbox import to_replan
@@ -35,18 +40,79 @@ def replan(stored: StoredAppointment, policy: EnvironmentPolicy, now: datetime) 
 
 
 def replan_reminders(
-    conn: Transaction, vault: Vault, runtime_config: RuntimeConfig, lost: Iterable[OutboxRow], now: datetime
-) -> None:
-    """Plan the appointments of confirmations that will not reach the patient again: a reminder that was `too_close` to such a
-    text has its place back. The rows are settled already; the commit is the caller's."""
-    ids = {row.appointment for row in lost if row.kind is not SmsKind.REMINDER}
-    saves = [
-        replan(stored, policy, now)
-        for stored in load(conn, vault, ids, now, lock=True).values()
-        if any(row.reason is Reason.TOO_CLOSE for row in stored.history)
-        and (policy := runtime_config.policies.get(stored.appointment.environment)) is not None
-    ]
+    conn: Transaction,
+    vault: Vault,
+    runtime_config: RuntimeConfig,
+    settled: Iterable[OutboxRow],
+    now: datetime,
+    *,
+    source: SilenceSource,
+) -> list[Event]:
+    """Plan the reminders again beside confirmations of which it is now known whether they reach the patient.
+
+    A reminder that was `too_close` to a confirmation that will not reach the patient waits again. A reminder that waits beside a
+    confirmation that arrived after all is `too_close`. The rows are settled already; the commit is the caller's.
+
+    Args:
+        settled: rows of any kind; only those of confirmations have an effect.
+        source: what settled them.
+
+    Returns:
+        What changed, to be logged after the commit.
+    """
+    ids = {row.appointment for row in settled if row.kind is not SmsKind.REMINDER}
+    stored_by_id = load(conn, vault, ids, now, lock=True, unreadable=set())
+    saves: list[Save] = []
+    events: list[Event] = []
+    for stored in stored_by_id.values():
+        policy = runtime_config.policies.get(stored.appointment.environment)
+        if policy is None or not any(_depends_on_confirmations(row) for row in stored.history):
+            continue
+        replanned = replan(stored, policy, now)
+        if not replanned.changes and replanned.appointment == stored.appointment:
+            continue
+        saves.append(replanned)
+        events += _restored(replanned.appointment, stored.history, replanned.changes)
+        events += events_of(silences_of(replanned.appointment, stored.history, replanned.changes), source)
     save(conn, vault, saves, [], now)
+    return events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReminderReplanner:
+    """`replan_reminders` for what a report of the gateway settled. Called within the transaction of the report."""
+
+    vault: Vault
+    runtime_config: Callable[[], RuntimeConfig]
+
+    def __call__(self, conn: Transaction, settled: Sequence[OutboxRow], now: datetime) -> list[Event]:
+        return replan_reminders(conn, self.vault, self.runtime_config(), settled, now, source="gateway")
+
+
+def _depends_on_confirmations(row: PlannedRow) -> bool:
+    return row.kind is SmsKind.REMINDER and (row.state is SmsState.DUE or row.reason is Reason.TOO_CLOSE)
+
+
+def _restored(
+    appointment: Appointment, history: Sequence[PlannedRow], changes: Sequence[PlannedRow]
+) -> list[ReminderReplanned]:
+    """The log's line for each reminder that was `too_close` and waits again."""
+    too_close = {row.identity for row in history if row.reason is Reason.TOO_CLOSE}
+    return [
+        ReminderReplanned(
+            identity=SmsIdentity(
+                environment=appointment.environment,
+                appointment=appointment.reference,
+                kind=row.kind,
+                rule=row.rule,
+                sms=None,
+            ),
+            revision=row.revision,
+            due=row.due,
+        )
+        for row in changes
+        if row.state is SmsState.DUE and row.identity in too_close
+    ]
 
 
 def replan_environment(

@@ -42,6 +42,15 @@ class SmsSuppressed(Event):
     cap: Cap | None
 
 
+@event(logging.INFO)
+class ReminderReplanned(Event):
+    """A reminder that was `too_close` to a confirmation is planned again, because that confirmation did not reach the patient."""
+
+    identity: SmsIdentity
+    revision: int
+    due: datetime | None
+
+
 @event(
     logging.WARNING,
     "Look `code` up in docs/reference. A wrong number is corrected in the hospital's own system.",

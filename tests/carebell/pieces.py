@@ -32,6 +32,7 @@ from carebell.outbound.dispatcher import Dispatcher, recipient_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
 from carebell.outbound.reconciliation import Reconciliation
+from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.webhooks import Webhooks
 from certs.algorithms import PrivateKey
 from certs.cer import inspect
@@ -210,7 +211,10 @@ def _put_together(
     loaded: Loaded,
 ) -> Pieces:
     metrics = Metrics()
-    delivery = DeliveryRecorder(journal, metrics, InvalidNumbers(vault=vault, runtime_config=lambda: policies))
+    delivery = DeliveryRecorder(
+        journal, metrics, InvalidNumbers(vault=vault, runtime_config=lambda: policies),
+        ReminderReplanner(vault=vault, runtime_config=lambda: policies),
+    )  # fmt: skip
     return Pieces(
         clock=clock,
         runtime_config=policies,

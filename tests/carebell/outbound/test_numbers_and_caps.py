@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from notifier.gateway import DeliveryStatus
 from notifier.reply_words import read_reply_words
 from notifier.twilio.webhooks import SignedForm, read_inbound
 from notifier.webhook import Unreadable
-from scheduler.sms import SmsState
-from simulator.outcomes import SimulatedOutcome
+from scheduler.sms import SmsKind, SmsState
+from simulator.faults import FaultPlan, ScriptedFault
+from simulator.outcomes import CallbackMode, SimulatedOutcome
 from store import optouts
 from store.crypto import day_of
 from store.tables import day_keys
@@ -124,6 +127,107 @@ def test_a_confirmation_that_the_gateway_refuses_does_not_silence_the_reminder(
     service.tick()
     assert [text[1] for text in service.texts("one") if text[0] == "booked"] == ["failed"]
     assert reminders(service, "one")["24h"] == "due"
+
+
+LATER = NOW + timedelta(hours=25, minutes=50)
+"""Its reminder `24h` is due within `min_gap` of the booking, and after a status was asked for an hour later."""
+
+
+def deliver(service: Pieces, twilio: PocketTwilio) -> None:
+    """Hand over the status callbacks that are due."""
+    for update in twilio.mail():
+        service.webhooks._status(update)
+
+
+def confirmation(service: Pieces) -> str:
+    [row] = [row for row in service.rows("one") if row.kind is SmsKind.BOOKED]
+    return row.state.value
+
+
+@pytest.mark.parametrize("final", ["failed", "undelivered"])
+@pytest.mark.parametrize("error_code", [30007, 30008, None], ids=["final", "retried_once", "no_code"])
+def test_a_confirmation_reported_as_failed_does_not_silence_the_reminder(
+    service: Pieces, twilio: PocketTwilio, final: str, error_code: int | None
+) -> None:
+    twilio.account.script[PHONE] = SimulatedOutcome(final=final, error_code=error_code)
+    book(service, "one", LATER)
+    attempts = 2 if error_code == 30008 else 1
+    for _ in range(attempts):
+        service.tick()
+        assert confirmation(service) == "accepted"
+        assert reminders(service, "one")["24h"] == "too_close"
+        service.step(timedelta(seconds=10))
+        deliver(service, twilio)
+        if confirmation(service) == "due":  # it is tried again: it may still reach the patient
+            assert reminders(service, "one")["24h"] == "too_close"
+        service.step(timedelta(minutes=2))
+    assert confirmation(service) == final
+    assert reminders(service, "one") == {"48h": "late_booking", "24h": "due"}
+    deliver(service, twilio)
+    assert service.events("reminder_replanned", appointment="one", kind="reminder", rule="24h") == 1
+
+
+def test_a_failure_found_by_asking_gives_the_reminder_its_place_back(service: Pieces, twilio: PocketTwilio) -> None:
+    twilio.account.script[PHONE] = SimulatedOutcome(
+        final="undelivered", error_code=30007, callbacks=CallbackMode.DROPPED
+    )
+    book(service, "one", LATER)
+    service.tick()
+    service.step(timedelta(minutes=62))
+    service.reconciliation.round()
+    assert confirmation(service) == "undelivered"
+    assert reminders(service, "one")["24h"] == "due"
+    assert service.events("reminder_replanned", appointment="one") == 1
+
+
+def test_a_failure_found_in_the_gateways_list_gives_the_reminder_its_place_back(
+    service: Pieces, twilio: PocketTwilio
+) -> None:
+    twilio.account.script[PHONE] = SimulatedOutcome(final="failed", error_code=30007, callbacks=CallbackMode.DROPPED)
+    twilio.account.faults = FaultPlan(by_recipient={PHONE: [ScriptedFault.ACCEPT_THEN_RESET]})
+    book(service, "one", LATER)
+    service.tick()
+    assert confirmation(service) == "unknown"
+    assert reminders(service, "one")["24h"] == "too_close"
+    service.step(timedelta(minutes=2))
+    service.reconciliation.round()
+    assert confirmation(service) == "failed"
+    assert reminders(service, "one")["24h"] == "due"
+    assert service.events("reminder_replanned", appointment="one") == 1
+
+
+def test_a_confirmation_that_arrived_after_all_keeps_the_reminder_away(service: Pieces, twilio: PocketTwilio) -> None:
+    """`delivered` replaces a failure that was reported before."""
+    twilio.account.script[PHONE] = SimulatedOutcome(final="undelivered", error_code=30007)
+    book(service, "one", LATER)
+    service.tick()
+    service.step(timedelta(seconds=10))
+    [*_, last] = twilio.mail()
+    service.webhooks._status(last)
+    assert reminders(service, "one")["24h"] == "due"
+    service.webhooks._status(replace(last, status=DeliveryStatus.DELIVERED, failure=None))
+    assert confirmation(service) == "delivered"
+    assert reminders(service, "one")["24h"] == "too_close"
+    assert service.events("sms_suppressed", rule="24h", reason="too_close", source="gateway") == 1
+
+
+def test_a_number_that_does_not_open_keeps_no_status_from_being_recorded(service: Pieces, twilio: PocketTwilio) -> None:
+    twilio.account.script[PHONE] = SimulatedOutcome(final="undelivered", error_code=30007)
+    book(service, "one", LATER)
+    service.tick()
+    with service.store.write() as conn:
+        conn.execute(day_keys.update().values(wrapped=b"damaged"))
+    service.vault._opened.clear()  # as after a restart
+    service.step(timedelta(seconds=10))
+    deliver(service, twilio)
+    assert confirmation(service) == "undelivered"
+
+
+def test_what_a_refusal_at_the_create_gives_back_is_logged(service: Pieces, twilio: PocketTwilio) -> None:
+    twilio.account.script[PHONE] = SimulatedOutcome(refuse=30007)
+    book(service, "one", SOON)
+    service.tick()
+    assert service.events("reminder_replanned", appointment="one", rule="24h") == 1
 
 
 def test_a_confirmation_that_left_keeps_the_reminder_away(service: Pieces) -> None:
