@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from datetime import UTC, datetime
 
 from config.files import gateway_secrets
@@ -27,7 +26,7 @@ def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
     if account.url is None or not tokens:
         key = "url" if account.url is None else "token_file"
         raise ConfigurationError([loaded.problem(("gateway", "http", key), "needed to talk to the gateway")])
-    client = JsonClient(tokens[0].get_secret_value(), account.timeout.total_seconds(), tls_of(loaded), time.monotonic)
+    client = JsonClient(tokens[0].get_secret_value(), account.timeout.total_seconds(), tls_of(loaded))
     return HttpJsonGateway(client, account.url, account.public_url)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError, ReadTimeoutError
 
+from notifier.answer_deadline import bound_answers
 from notifier.gateway import Ambiguous, NotSent
 
 # As many as the dispatcher has threads: a smaller pool closes and reopens TLS connections under load.
@@ -40,18 +41,13 @@ class JsonClient:
 
     Args:
         token: for `Authorization: Bearer`.
-        timeout_seconds: for connecting, and again for the whole answer.
+        timeout_seconds: for connecting, and again for the whole answer, from its first byte to its last.
         tls: verifies the gateway's certificate and its name; None: only for http to this machine.
-        seconds: a monotonic counter.
     """
 
-    def __init__(
-        self, token: str, timeout_seconds: float, tls: ssl.SSLContext | None, seconds: Callable[[], float]
-    ) -> None:
+    def __init__(self, token: str, timeout_seconds: float, tls: ssl.SSLContext | None) -> None:
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its lines hold request paths
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "carebell"}
-        self._timeout_seconds = timeout_seconds
-        self._seconds = seconds
         self._pool = urllib3.PoolManager(
             maxsize=_POOL,
             block=False,
@@ -59,6 +55,7 @@ class JsonClient:
             timeout=urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds),
             ssl_context=tls,
         )
+        bound_answers(self._pool)
 
     def request(
         self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -78,7 +75,7 @@ class JsonClient:
         except Exception as error:  # urllib3 passes on some exceptions of the standard library; all must be classified
             return _classify(error)
         try:
-            whole = self._read(response)
+            whole = _read(response)
         except (HTTPError, OSError, ValueError) as error:
             response.close()
             return Ambiguous(
@@ -93,17 +90,15 @@ class JsonClient:
     def close(self) -> None:
         self._pool.clear()
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes | Ambiguous:
-        """The body. A gateway that sends it slowly does not keep a thread longer than the time-out."""
-        deadline = self._seconds() + self._timeout_seconds
-        body = bytearray()
-        while chunk := response.read1(LARGEST_ANSWER):
-            body += chunk
-            if len(body) > LARGEST_ANSWER:
-                return Ambiguous(why="unreadable_answer")
-            if self._seconds() > deadline:
-                return Ambiguous(why="read_timeout")
-        return bytes(body)
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes | Ambiguous:
+    """The body, if it is no larger than `LARGEST_ANSWER`."""
+    body = bytearray()
+    while chunk := response.read1(LARGEST_ANSWER):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            return Ambiguous(why="unreadable_answer")
+    return bytes(body)
 
 
 def _classify(error: Exception) -> NotSent | Ambiguous:

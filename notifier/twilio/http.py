@@ -22,8 +22,9 @@ from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, ReadTimeoutError
 
+from notifier.answer_deadline import bound_answers
 from notifier.twilio.credentials import Credentials
 
 PUBLIC_API: Final = "https://api.twilio.com"
@@ -35,11 +36,22 @@ class InsecureBaseUrlError(ValueError):
     """`gateway.twilio.api_base_url` would carry the token and phone numbers in the clear."""
 
 
+class _DeadlineAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        bound_answers(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        bound_answers(manager)
+        return manager
+
+
 class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no py.typed
     """Every request goes to `base_url`, whichever of Twilio's hosts (api, messaging) the library names.
 
     Args:
-        timeout_seconds: for connecting, and again for each wait on the answer.
+        timeout_seconds: for connecting, and again for the whole answer, from its first byte to its last.
     """
 
     def __init__(self, base_url: str, timeout_seconds: float) -> None:
@@ -50,7 +62,7 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
             raise InsecureBaseUrlError("gateway.twilio.api_base_url must be https, or http to this machine")
         self._base_url = base_url.rstrip("/")
         # POST /Messages has no idempotency key: a retry here could text twice (this is also the default of requests).
-        adapter = HTTPAdapter(pool_maxsize=_POOL, max_retries=0)
+        adapter = _DeadlineAdapter(pool_maxsize=_POOL, max_retries=0)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
 
@@ -135,6 +147,7 @@ def _ssl_cause(reason: object) -> object:
 
 def broken_off(error: Exception) -> str:
     """A word for a request that was sent and whose answer did not come, or was incomplete."""
-    if isinstance(error, ReadTimeout):
+    # requests makes a ConnectionError of a read time-out within the body.
+    if any(isinstance(cause, ReadTimeout | ReadTimeoutError) for cause in (error, *error.args)):
         return "read_timeout"
     return "connection_lost" if isinstance(error, RequestException) else "unreadable_answer"

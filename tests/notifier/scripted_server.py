@@ -59,6 +59,7 @@ def answer(
     raw: bytes | None = None,
     length: int | None = None,
     headers: Mapping[str, str] | None = None,
+    close: bool = True,
 ) -> Act:
     """A whole answer; `length` lies about its size: the connection closes before that many bytes have come."""
 
@@ -67,7 +68,8 @@ def answer(
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(content) if length is None else length))
-        handler.send_header("Connection", "close")  # this also ends the handler's loop
+        if close:
+            handler.send_header("Connection", "close")  # this also ends the handler's loop
         for name, value in (headers or {}).items():
             handler.send_header(name, value)
         handler.end_headers()
@@ -99,6 +101,19 @@ def reset(handler: BaseHTTPRequestHandler) -> None:
 def hang_up(handler: BaseHTTPRequestHandler) -> None:
     """Read the request, then close without a word."""
     handler.close_connection = True
+
+
+def trickle(before: bytes, piece: bytes, script: Callable[[], Script]) -> Act:
+    """Answer with `before`, then with `piece` again and again, a little later each time, until the other side or the test ends."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        with suppress(OSError):
+            handler.wfile.write(before)
+            while not script().released.wait(0.02):
+                handler.wfile.write(piece)
+
+    return act
 
 
 def drip(handler: BaseHTTPRequestHandler) -> None:

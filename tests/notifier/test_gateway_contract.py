@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from tests.notifier.scripted_server import (
     refused_url,
     reset,
     serving,
+    trickle,
     wait_for,
 )
 from tests.notifier.twilio import test_gateway as twilio
@@ -50,13 +52,14 @@ class Kind:
 
     Attributes:
         open_at: (url, seconds of the time-out) -> the gateway.
-        taken: an answer to a create that was taken.
+        taken: an answer to a create that was taken; `taken_kept_alive` leaves the connection open.
         refusals: answers that refuse it, with the code that the failure must have.
     """
 
     name: str
     open_at: Callable[[str, float], Gateway]
     taken: Act
+    taken_kept_alive: Act
     message_id: str
     refusals: tuple[tuple[Act, int], ...]
 
@@ -75,6 +78,7 @@ NETWORKED = (
         name="twilio",
         open_at=lambda url, timeout: twilio.gateway_at(url, timeout=timeout),
         taken=answer(201, twilio.message()),
+        taken_kept_alive=answer(201, twilio.message(), close=False),
         message_id=twilio.SID,
         refusals=((twilio.error(21610, 400), 21610), (answer(429), 20429), (answer(418), 0)),
     ),
@@ -82,6 +86,7 @@ NETWORKED = (
         name="http",
         open_at=lambda url, timeout: http_json.gateway_at(url, timeout=timeout),
         taken=answer(202, http_json.TAKEN),
+        taken_kept_alive=answer(202, http_json.TAKEN, close=False),
         message_id="gw-17",
         refusals=((answer(403, {"code": "opted_out"}), 104), (answer(429), 140), (answer(418), 199)),
     ),
@@ -167,6 +172,42 @@ def test_whatever_is_no_clear_answer_is_ambiguous_and_asked_once(kind: Kind, fau
     assert isinstance(receipt, Ambiguous)
     assert receipt.why.replace("_", "").isalnum()
     assert [seen.method for seen in script.seen] == ["POST"]
+
+
+@networked
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("before", "piece"),
+    [
+        pytest.param(b"HTTP/1.1 200 O", b"K", id="status line"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", id="interim answers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a", id="a header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", b" ", id="body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", id="chunks"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x", id="a chunk's extension"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", b" ", id="body up to the end of the connection"),
+    ],
+)
+def test_an_answer_that_comes_byte_by_byte_is_given_up_at_the_time_out(kind: Kind, before: bytes, piece: bytes) -> None:
+    scripts: list[Script] = []
+    with kind.opened(trickle(before, piece, lambda: scripts[0]), timeout=0.5) as (gateway, script):
+        scripts.append(script)
+        assert gateway.send(SMS) == Ambiguous(why="read_timeout")
+    assert [seen.method for seen in script.seen] == ["POST"]
+
+
+@networked
+def test_a_connection_is_used_again_after_a_whole_answer(kind: Kind) -> None:
+    ports: list[int] = []
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        ports.append(handler.client_address[1])
+        kind.taken_kept_alive(handler)
+
+    with kind.opened(act) as (gateway, _):
+        receipts = [gateway.send(SMS) for _ in range(3)]
+    assert all(isinstance(receipt, Accepted) for receipt in receipts)
+    assert (len(ports), len(set(ports))) == (3, 1)
 
 
 @networked

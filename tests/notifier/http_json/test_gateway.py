@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -32,13 +30,13 @@ from tests.notifier.scripted_server import (
     Act,
     Script,
     answer,
-    drip,
     hang_up,
     redirect,
     refused_url,
     reset,
     self_signed,
     serving,
+    trickle,
     wait_for,
 )
 
@@ -52,9 +50,8 @@ def gateway_at(
     public_url: str | None = PUBLIC,
     timeout: float = 30,
     tls: ssl.SSLContext | None = None,
-    seconds: Callable[[], float] = time.monotonic,
 ) -> HttpJsonGateway:
-    return HttpJsonGateway(JsonClient(TOKEN, timeout, tls or tls_context(), seconds), url, public_url)
+    return HttpJsonGateway(JsonClient(TOKEN, timeout, tls or tls_context()), url, public_url)
 
 
 @contextmanager
@@ -194,10 +191,14 @@ def test_an_answer_that_does_not_come_is_ambiguous() -> None:
     assert len(script.seen) == 1
 
 
-def test_an_answer_that_drips_is_given_up() -> None:
-    ticks = itertools.count(0.0, 31.0)  # the second look at the clock is past the time-out
-    with serving(drip) as script:
-        http = gateway_at(script.url, timeout=30, seconds=lambda: next(ticks))
+@pytest.mark.timeout(60)
+def test_over_tls_too_an_answer_that_comes_byte_by_byte_is_given_up_at_the_time_out(tmp_path: Path) -> None:
+    scripts: list[Script] = []
+    slow = trickle(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a", lambda: scripts[0])
+    with serving(answer(202, TAKEN), slow, tls=self_signed(tmp_path)) as script:
+        scripts.append(script)
+        http = gateway_at(script.url, timeout=5, tls=tls_context((tmp_path / "server.pem").read_text("ascii")))
+        assert isinstance(http.send(SMS), Accepted)
         assert http.send(SMS) == Ambiguous(why="read_timeout")
         http.close()
 
