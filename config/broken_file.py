@@ -1,8 +1,8 @@
-"""Where the database and the log are, from a configuration file that cannot be used: a typo must not take away the emergency stop.
+"""Find the database and the log in a configuration file that cannot be used, so that a typo does not disable the emergency stop.
 
-The section `storage`, or `log`, is read alone, whatever stands above and below it. Where that is what is broken, the first
-database URL, or the first `file` whose name ends in `.log`, that stands anywhere in the file outside a comment is taken. An
-environment variable goes over both, as it does over a whole file.
+Only the section `storage`, or `log`, is read, whatever the rest of the file holds. If that section itself is broken, the first
+database URL, or the first `file` whose name ends in `.log`, anywhere in the file outside a comment is used. An
+environment variable overrides both, as for a whole file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOG_FILE: Final = re.compile(
 
 
 def salvage_url(path: Path, environ: Mapping[str, str]) -> str:
-    """The URL of the database, a relative file resolved against the configuration's folder; the default where nothing is left."""
+    """The URL of the database, with a relative file resolved against the configuration's folder; the default if none is found."""
     url = next(_urls(_text(path), environ), Storage().url)
     name = url.removeprefix("sqlite:///")
     return url if name == url else f"sqlite:///{path.absolute().parent / name}"
@@ -59,7 +59,7 @@ def salvage_log_file(path: Path, environ: Mapping[str, str]) -> Path | None:
 
 
 def _text(path: Path) -> str:
-    """What can be read of the file; nothing where that is nothing."""
+    """The readable text of the file; empty if it cannot be read."""
     try:
         text = read_regular(path, MOST_BYTES).decode("utf-8", errors="replace")
     except OSError:
@@ -68,7 +68,7 @@ def _text(path: Path) -> str:
 
 
 def _section(text: str, name: str) -> dict[str, Any]:
-    """A section read alone; empty where that cannot be."""
+    """One section, read without the rest of the file; empty if that is not possible."""
     match = re.search(_SECTION.format(name=name), text, re.MULTILINE)
     if match is None:
         return {}

@@ -1,4 +1,4 @@
-"""Whether the parts of one configuration fit together, which no single section can check. Pure; reads no file."""
+"""Check that the sections of one configuration do not contradict each other. Pure; reads no file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def disagreements(configuration: Configuration, where: Where) -> list[Problem]:
 
 
 def _listeners(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
-    """Environments may share a port: then it is one listener, and they must say the same about it."""
+    """Environments may share a port. Then it is one listener, and their settings for it must be equal."""
     for (first, first_environment), (second, second_environment) in combinations(_enabled(configuration), 2):
         here, there = first_environment.listener, second_environment.listener
         if here.port != there.port or here.port == 0:
@@ -59,7 +59,7 @@ def _enabled(configuration: Configuration) -> list[tuple[str, Environment]]:
 
 
 def _certificates(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
-    """The certificate tells the environments apart, so it can stand in one only (signing.md section 5)."""
+    """The certificate identifies the environment, so it may be in only one environment (signing.md section 5)."""
     seen: dict[str, str] = {}
     for name, environment in configuration.environments.items():
         files = [os.path.normpath(path) for path in environment.certificates]
@@ -166,7 +166,7 @@ _FILES: Final[tuple[tuple[Keys, Callable[[Configuration], Path | None]], ...]] =
         lambda configuration: configuration.gateway.file if configuration.gateway.kind == "file" else None,
     ),
 )
-"""Files that Carebell writes: one that is named twice would be spoilt."""
+"""Files that Carebell writes. If one is named twice, its content is destroyed."""
 
 
 def _files(configuration: Configuration) -> Iterator[tuple[Keys, str]]:

@@ -1,8 +1,8 @@
-"""A YAML file as plain values, with the line and column of every key. YAML 1.2, and only as much of it as is needed.
+"""A YAML file as plain values, with the line and column of every key. It supports the necessary part of YAML 1.2.
 
-ruamel.yaml scans and parses; the values are built here, because a configuration wants what its loaders do not give
-together: positions of keys, duplicate keys refused, and hard bounds. Not supported, each with a clear problem: tags, merge
-keys (`<<`), several documents, keys that are not text. Aliases work, but their expansion counts against the bounds, so a
+ruamel.yaml scans and parses. The values are built here, because a configuration needs three things that no loader of ruamel.yaml
+combines: positions of keys, refusal of duplicate keys, and hard limits. Not supported, each with a clear problem: tags, merge
+keys (`<<`), several documents, keys that are not text. Aliases work, but their expansion counts against the limits, so a
 document cannot grow beyond `MOST_NODES` values however it is nested ("billion laughs").
 """
 
@@ -49,7 +49,7 @@ class Document:
 
     Attributes:
         values: dicts, lists, str, int, float, bool and None.
-        places: where each key, or list item, stands.
+        places: the place of each key or list item.
         digest: of the content, `config.digests`.
     """
 
@@ -75,7 +75,7 @@ def read_document(path: Path, *, if_empty: str = "is empty") -> Document:
     """The file's one document, whose top must be a mapping.
 
     Args:
-        if_empty: what an empty file is told.
+        if_empty: the problem that is reported for an empty file.
 
     Raises:
         ConfigurationError: unreadable, too large, not UTF-8, not YAML, or beyond what is supported; one problem.
@@ -114,7 +114,7 @@ def _decode(content: bytes, file: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The bytes in front are valid: their line ends can be counted.
+        # The bytes before it are valid, so their line ends can be counted.
         before = content[: error.start].decode("utf-8-sig", errors="replace")
         place = SourceLocation(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
         raise _error(place, "is not UTF-8 here; save the file as UTF-8") from None
@@ -150,7 +150,7 @@ class _Builder:
         except ConfigurationError:
             raise
         except Exception as error:
-            # The scanner trips over some hostile input with whatever Python raises there (IndexError, ValueError, ...).
+            # For some hostile input the scanner raises Python's own exceptions (IndexError, ValueError, ...).
             raise _error(SourceLocation(self.file), f"is not valid YAML ({type(error).__name__})") from None
 
     def _document(self, events: Iterator[Event]) -> Any:
@@ -219,7 +219,7 @@ class _Builder:
                 raise _error(place, "merge keys are not supported; write the keys out", path)
             if key in values:
                 first = self.places[path].line
-                raise _error(place, f"stands twice; it is already in line {first}", path)
+                raise _error(place, f"is given twice; it is already in line {first}", path)
             self.places[path] = place
             values[key] = self._node(next(events), events, path)
         return values

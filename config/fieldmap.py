@@ -1,8 +1,8 @@
-"""A field map: in which fields of a feed's messages each value stands, in order of precedence.
+"""A field map: the fields of a feed's messages that hold each value, in order of precedence.
 
-Shipped maps are parser/fieldmaps/*.yaml; an environment may name a file of its own (`ehr: my-fields.yaml`), which is checked
-against this model. A map is complete: every key is given, so that a file can be read without knowing any other. The first
-place that holds something wins; what each place means beside that is said at its key.
+Shipped maps are parser/fieldmaps/*.yaml. An environment may name its own file (`ehr: my-fields.yaml`), which is checked
+against this model. A map is complete: it gives every key, so that it can be read without any other file. The first
+place that holds something counts; each key's description says more.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ class Part(BaseModel):
 
 
 class Identity(Part):
-    """One id that an appointment goes by."""
+    """One id of an appointment."""
 
     kind: Literal["filler", "placer", "visit"]
     """Whose id it is. Of the kinds that two messages share, filler decides before placer before visit."""
     id: Path
     """The id itself, `SCH-2.1`."""
     authority: Path | None = None
-    """Who gave it, `SCH-2.2`; the same id of another authority is another appointment."""
+    """The assigning authority, `SCH-2.2`; the same id of another authority is another appointment."""
 
 
 class StartSource(Part):
@@ -81,16 +81,16 @@ class StartSource(Part):
     """resource: the earliest of all such segments, without those whose action code (field 2) is D. Places that speak of the
     appointment itself are compared, and a contradiction is a warning; resources may begin when they like."""
     only_if_time: bool = False
-    """A field that has another meaning in the standard: take it only when it holds a date and time."""
+    """For a field that has another meaning in the standard: use it only if it holds a date and time."""
 
 
 class DurationSource(Part):
     """One place of the visit's length: exactly one of `end`, `length`, `interval`."""
 
     end: Path | None = None
-    """When it ends; the length is what lies between."""
+    """When the visit ends; the length is the time between start and end."""
     length: Path | None = None
-    """A number, in the unit that stands in `unit`."""
+    """A number in the unit that the field `unit` gives."""
     unit: Path | None = None
     interval: Path | None = None
     """TQ's interval form: `M30`, `H1`, or a number of minutes."""
@@ -113,15 +113,15 @@ class Units(Part):
 
 
 class StatusMap(Part):
-    """Where the appointment's status stands, and what its values mean."""
+    """The fields of the appointment's status, and the meaning of its values."""
 
     fields: list[Path] = Field(min_length=1)
     """In each, codes and texts are looked up (components 1, 2, 4, 5, 9, 10 and 11); letters and digits count, so that `No-Show`
     is `noshow`. Where they differ, an end counts before a visit that is not booked, and that before a booked one."""
     reasons: list[Path]
-    """Fields that usually hold something else: only a value of the lists below counts."""
+    """Fields that usually hold something else: only values of the lists below count."""
     compared: list[Path] = []
-    """Statuses of resources, which decide nothing: a contradiction is a warning."""
+    """Statuses of resources. They do not decide the status; a contradiction is a warning."""
     pending: list[Word]
     """pending, waitlist, blocked: not booked yet, so the patient is told nothing."""
     waitlist: list[Word]
@@ -148,20 +148,20 @@ STATUSES = ("pending", "waitlist", "booked", "arrived", "completed", "canceled",
 
 
 class PhoneMap(Part):
-    """Where telephone numbers stand, and what the codes beside them mean (XTN.2, .3 and .4)."""
+    """The fields of telephone numbers, and the meaning of the codes beside them (XTN.2, .3 and .4)."""
 
     fields: list[WholeField] = Field(min_length=1)
     """The patient's own; every repetition counts. A field that is sent without a usable number means there is none."""
     business_fields: list[WholeField]
-    """Looked at too, but silence about the fields above still means: keep what we have."""
+    """These are read too. If the fields above are empty, the stored number is still kept."""
     cell: list[Word]
     """Codes of a mobile telephone."""
     personal: list[Word]
     """Codes of the patient's own line; a number without any code counts as one."""
     landline: list[Word]
-    """Codes of a telephone that is no mobile: texted only where the environment says `landline: try`."""
+    """Codes of a telephone that is not a mobile: texted only if the environment says `landline: try`."""
     never: list[Word]
-    """Codes of what cannot be texted, or is not the patient's: fax, pager, modem, e-mail, answering service ..."""
+    """Codes of lines that cannot be texted, or are not the patient's: fax, pager, modem, e-mail, answering service ..."""
 
 
 class LanguageMap(Part):
@@ -169,7 +169,7 @@ class LanguageMap(Part):
 
     fields: list[Path]
     words: dict[Word, Language]
-    """Local codes and words; ISO 639 codes are known without."""
+    """Local codes and words; ISO 639 codes are known without a list."""
 
 
 class DeceasedMap(Part):
@@ -185,7 +185,7 @@ class FieldMap(Part):
     """One feed's fields, each list in order of precedence."""
 
     name: str = Field(min_length=1, max_length=60)
-    """What the map is for, shown by `carebell explain`."""
+    """A name for the map, shown by `carebell explain`."""
     identity: list[Identity] = Field(min_length=1)
     """The first that is given is the key; all are kept as aliases."""
     identity_hints: list[Path]
@@ -196,7 +196,7 @@ class FieldMap(Part):
     duration: list[DurationSource]
     units: Units
     location_zone: list[Path]
-    """Values looked up in the environment's `location_zones`; the first that is there names the clinic's zone."""
+    """Values that are looked up in the environment's `location_zones`; the first one found gives the clinic's zone."""
     status: StatusMap
     phone: PhoneMap
     language: LanguageMap
@@ -208,11 +208,11 @@ class FieldMap(Part):
     provider: list[WholeField]
     """Fields of people (XCN): prefix, given and family name become one text for templates."""
     patient_name: Path
-    """The name a template may call the patient by; read only where a template does."""
+    """The patient's name for templates; read only if a template uses it."""
 
 
 def folded(word: str) -> str:
-    """What counts of a code: letters and digits, without regard to case. `No-Show` is `noshow`."""
+    """The compared part of a code: letters and digits, ignoring case. `No-Show` is `noshow`."""
     return _folded(word[:_LONGEST_WORD])
 
 

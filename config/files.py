@@ -1,4 +1,4 @@
-"""Whether the files and folders a configuration names are there and safe. Apart from `load`, which needs none of them."""
+"""Check that the files and folders that a configuration names exist and are safe. `load` needs none of them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks
 
 
 def check_files(loaded: Loaded) -> list[Problem]:
-    """What the service cannot start without: missing, unreadable or open to others. `certs` judges certificates."""
+    """Problems with files that the service needs: missing, unreadable or open to others. `certs` checks certificates."""
     return sorted(loaded.problem(keys, why) for keys, why in _findings(loaded))
 
 
 def open_to_others(loaded: Loaded) -> list[Problem]:
-    """Files that Carebell made for its own account and others can open, as a copy from a backup often is. Warnings.
+    """Warnings about Carebell's own files that other accounts can open, as is often the case after a restore from a backup.
 
     The database is made with mode 0600, the log with 0640, the file gateway's file with 0600. What is missing is not judged.
     """

@@ -1,4 +1,4 @@
-"""`gateway`: how texts leave. One section for each kind of gateway that has settings of its own, and which of them are secrets."""
+"""`gateway`: how texts are sent. It has a section for each kind of gateway with settings, and the list of secrets."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class TwilioAccount(Section):
     api_base_url: ServiceUrl = "https://api.twilio.com"
     """Twilio's API, or a simulator or proxy in its place."""
     public_url: ServiceUrl | None = None
-    """Where Twilio's callbacks reach us, as Twilio sees it; their signature covers this URL."""
+    """The public URL for Twilio's callbacks; their signature covers this URL."""
     timeout: RequestTime = timedelta(seconds=10)
-    """For one request; after it the text's fate is `unknown` and looked up."""
+    """For one request. After it the text is `unknown` and is looked up."""
     on_ambiguous: Literal["verify_then_retry", "never_retry"] = "verify_then_retry"
-    """A cancellation whose fate stays unknown after looking it up: send it once more, or never."""
+    """For a cancellation that stays `unknown` after the lookup: send it once more, or never."""
 
 
 class HttpGatewayAccount(Section):
@@ -47,7 +47,7 @@ class HttpGatewayAccount(Section):
     token: SecretStr | None = None
     """The token itself, from the environment variable CAREBELL_GATEWAY__HTTP__TOKEN; refused in a file."""
     certificate_authority: Path | None = None
-    """PEM file of the authority that vouches for the gateway, where that is a private one; null: the system's authorities."""
+    """PEM file of the private authority that issued the gateway's certificate; null: the system's authorities."""
     public_url: ServiceUrl | None = None
     """Where the gateway's webhooks reach us; null: none are asked for, and every text's fate is asked for after an hour."""
     webhook_secret_file: Path | None = None
@@ -55,11 +55,11 @@ class HttpGatewayAccount(Section):
     webhook_secret: SecretStr | None = None
     """The secret itself, from the environment variable CAREBELL_GATEWAY__HTTP__WEBHOOK_SECRET; refused in a file."""
     timeout: RequestTime = timedelta(seconds=10)
-    """For connecting, and again for the whole answer; after it the text's fate is `unknown` and looked up."""
+    """For connecting, and again for the whole answer. After it the text is `unknown` and is looked up."""
 
 
 class GatewaySection(Section):
-    """How texts leave."""
+    """How texts are sent."""
 
     kind: Literal["console", "file", "twilio", "http"] = "console"
     """console prints them, file appends them to `file` as JSON lines, twilio sends them through Twilio, http posts them as JSON."""
@@ -68,13 +68,13 @@ class GatewaySection(Section):
     twilio: TwilioAccount = TwilioAccount()
     http: HttpGatewayAccount = HttpGatewayAccount()
     reply_words: Path | None = None
-    """A YAML of one's own with more words of STOP, START and HELP; same shape as config/reply_words/*.yaml. Read at the start."""
+    """Your own YAML file with more words of STOP, START and HELP, in the form of config/reply_words/*.yaml. Read at the start."""
     segments_per_second: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """Per sender (`from`): its rate in SMS segments. Default by kind of number: long code 1, toll-free 3, short code 100."""
 
     @property
     def service_url(self) -> str | None:
-        """Where texts go; None: nowhere but this machine."""
+        """The URL that texts are sent to; None: they stay on this machine."""
         return {"twilio": self.twilio.api_base_url, "http": self.http.url}.get(self.kind)
 
     @property
@@ -84,7 +84,7 @@ class GatewaySection(Section):
 
     @property
     def is_live(self) -> bool:
-        """Whether real telephones may ring: texts leave, and not to a simulator on this machine."""
+        """Whether real telephones may receive texts: the gateway is not a simulator on this machine."""
         return self.service_url is not None and not is_loopback(self.service_url)
 
 

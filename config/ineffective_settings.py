@@ -1,4 +1,4 @@
-"""What is legal in a configuration and does nothing, or does what hardly anybody wants: warnings of `check-config`. Pure."""
+"""Settings that are valid but have no effect, or an effect that is hardly ever wanted: warnings of `check-config`. Pure."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _sms(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
 
 
 def _recipients(sms: SmsSettings, keys: Keys) -> Iterator[tuple[Keys, str]]:
-    """No number stands in what is said."""
+    """The texts contain no number."""
     if sms.force_to is not None and sms.allow_list is not None:
         yield (*keys, "allow_list"), "does nothing beside force_to, which takes every text"
     elif sms.allow_list is not None and not sms.allow_list:

@@ -1,7 +1,7 @@
-"""Reading `carebell.yaml`: the file, the environment variables over it, and every file it names that holds rules or texts.
+"""Read `carebell.yaml`: the file, the environment variables that override it, and every named file with rules or texts.
 
-`load()` gives a frozen `Loaded` or raises ConfigurationError with every problem found, each `file:line:column: key: why`. What
-needs the installation around it (certificates, keys, tokens, folders) is checked by `config.files.check_files`, so that a
+`load()` returns a frozen `Loaded` or raises ConfigurationError with every problem, each `file:line:column: key: why`.
+`config.files.check_files` checks the files of the installation (certificates, keys, tokens, folders), so that a
 configuration can be read and explained on another machine.
 """
 
@@ -31,7 +31,7 @@ from config.wording import explain
 
 HERE: Final = Path(str(files("config")))
 FIELD_MAPS: Final = Path(str(files("parser"))) / "fieldmaps"
-"""Shipped field maps: data that lies in the parser's folder, read as files."""
+"""Shipped field maps: data in the parser's folder, read as files."""
 
 SectionType = TypeVar("SectionType", bound=BaseModel)
 
@@ -40,7 +40,7 @@ _PATH_ENDINGS: Final = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Templates:
-    """The texts of one environment: the built-in ones with the environment's own over them.
+    """The texts of one environment: the built-in texts, overridden by the environment's own.
 
     Attributes:
         texts: `{language: {opt_out: words, kind: {visit mode | default: text}}}`, as in config/templates/*.yaml.
@@ -57,18 +57,18 @@ class Templates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A configuration that is right in itself.
+    """A configuration without errors in itself.
 
     Attributes:
         configuration: relative paths are resolved against the file's folder.
         path: the file.
-        version: 12 hexadecimal digits of what was configured: values, texts and field maps; not secrets, not the folder.
+        version: 12 hexadecimal digits, a hash of values, texts and field maps; not of secrets and the folder.
         field_maps: environment -> its field map.
         templates: environment -> its texts.
         answer_rows: config/answers.yaml: failure code -> row; an environment's `answers` go over them.
         files: every file that was read or is named; a change of one is a change of the configuration.
-        digests: what each of `files` held when it was read; of the named ones, when the others had been read.
-        places: where each key of the file, or of an environment variable, stands.
+        digests: the digest of each of `files` when it was read; for files that are only named, after the others were read.
+        places: the place of each key in the file or in an environment variable.
     """
 
     configuration: Configuration
@@ -86,7 +86,7 @@ class Loaded:
         return nearest(self.places, keys, SourceLocation(str(self.path), 1, 1))
 
     def problem(self, keys: Keys, why: str) -> Problem:
-        """A finding of another room about a key, at its place."""
+        """A problem that another room found with a key, at the key's place."""
         return Problem.at(self.where(keys), keys, why)
 
 
@@ -97,9 +97,9 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
         field_maps: folder of the shipped field maps.
 
     Raises:
-        ConfigurationError: everything that is wrong, in the order of the file.
+        ConfigurationError: all problems, in the order of the file.
     """
-    document = read_document(path, if_empty="is empty; `carebell init` writes a file that works as it stands")
+    document = read_document(path, if_empty="is empty; `carebell init` writes a file that works without edits")
     values, laid = overlay(document.values, environ)
     places = {**{keys: place for keys, place in document.places.items() if not _under(keys, laid)}, **laid}
 
@@ -133,7 +133,7 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
 
 
 def _named_files(configuration: Configuration) -> Iterator[Path]:
-    """Certificates, TLS files and tokens: a new content in place, as Kubernetes and certbot do it, is a change too."""
+    """Certificates, TLS files and tokens. New content in the same file, as Kubernetes and certbot write it, is a change too."""
     for environment in configuration.environments.values():
         yield from environment.certificates
         tls = environment.listener.tls
@@ -150,7 +150,7 @@ def _under(keys: Keys, laid: Mapping[Keys, SourceLocation]) -> bool:
 
 
 class _Rules:
-    """Reads the files a configuration names that hold rules or texts; collects what is wrong with them."""
+    """Reads the named files with rules or texts, and collects their problems."""
 
     def __init__(self, configuration: Configuration, where: Callable[[Keys], SourceLocation], field_maps: Path) -> None:
         self.field_maps: dict[str, FieldMap] = {}
@@ -218,7 +218,7 @@ class _Rules:
             raise ConfigurationError(explain(error, FieldMap, document.where)) from None
 
     def _named(self, keys: Keys, path: Path) -> Document:
-        """A file that the configuration names; one that is missing is a problem of the key that names it."""
+        """A file that the configuration names. If it is missing, the problem is reported at the key that names it."""
         self._files.append(path)
         if not os.path.isfile(path):  # False, where Path.is_file raises, for a name that no file can have
             raise ConfigurationError([Problem.at(self._where(keys), keys, f"there is no file {path.name} there")])
@@ -240,7 +240,7 @@ def _merged(layers: list[Document]) -> Templates:
 
 
 def _lay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
-    """`above` over `below`, section by section; `above` is not changed, nor shared."""
+    """Merge `above` into `below`, section by section. `above` is not changed or shared."""
     for key, value in above.items():
         if isinstance(value, dict):
             under = below.get(key)
@@ -278,7 +278,8 @@ def _anchor(name: str, value: Any, folder: Path) -> Any:
 
 
 def _version(written: Configuration, reader: _Rules) -> str:
-    """Of the configuration as written, so that two nodes with the same files in other folders agree."""
+    """The version of the configuration as written, so that two nodes with the same files in different folders have the same
+    version."""
     what = [
         written.model_dump(mode="json", by_alias=True),
         {name: templates.texts for name, templates in reader.templates.items()},

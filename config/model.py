@@ -1,4 +1,4 @@
-"""The configuration as frozen models: what `carebell.yaml` may say, with units in every name's type.
+"""The configuration as frozen models: everything that `carebell.yaml` may contain.
 
 Durations are written `90s 15m 24h 7d 2w` (see `Duration`); a wall-clock reminder is `{before: 7d, at: "10:00"}`.
 Paths are resolved against the configuration file's folder by `config.load`. Nothing here reads a file, an environment
@@ -46,7 +46,7 @@ from config.values import read_duration as read_duration
 from config.values import write_duration as write_duration
 
 LONGEST_REMINDER: Final = timedelta(weeks=53)
-"""Booking calendars end after a year. Far beyond it a reminder's time is not even on the calendar."""
+"""Booking calendars end after a year. A reminder far beyond that would be outside datetime's range."""
 
 WaitingTime = Annotated[Duration, AfterValidator(Between("1s", "1h"))]
 """How long one step of a connection may take."""
@@ -63,7 +63,7 @@ class Organization(Section):
 
 
 class Storage(Section):
-    """Where appointments and texts are kept."""
+    """Where appointments and texts are stored."""
 
     url: StorageUrl = Field(default="sqlite:///carebell.db", repr=False)
     """SQLAlchemy URL: sqlite:///file or postgresql+psycopg://user@host/db. A password goes to ~/.pgpass or PGPASSFILE."""
@@ -82,10 +82,11 @@ class Http(Section):
 
 
 class Log(Section):
-    """What the service says, for `carebell logs` and for a log collector."""
+    """The service's log, for `carebell logs` and for a log collector."""
 
     file: Path | None = Path("carebell.log")
-    """JSON lines are appended to it, mode 0640; safe to rotate. null: none, only lines for people on standard error."""
+    """The service appends JSON lines to it, mode 0640; it may be rotated. null: no file, only lines for people on standard
+    error."""
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -93,7 +94,7 @@ class Alarms(Section):
     """When a line of the log becomes an alarm (`alarm_raised`)."""
 
     overdue_after: Annotated[Duration, AfterValidator(Between("1s", "7d"))] = timedelta(minutes=5)
-    """A text that nothing keeps on purpose is this late: the gateway cannot be reached, or the service does not keep up."""
+    """A text is this late without an intended reason: the gateway cannot be reached, or the service is too slow."""
 
 
 class Tls(Section):
@@ -102,7 +103,7 @@ class Tls(Section):
     certificate: Path
     """The server's certificate and its chain."""
     key: Path
-    """Its private key, readable by the service alone."""
+    """Its private key, which only the service may read."""
     client_ca: Path | None = None
     """Authorities of client certificates; with mutual-tls the environment's `certificates` decide."""
 
@@ -137,7 +138,7 @@ class ListenerSection(Section):
 
 
 class Sender(Section):
-    """What the sender's MSH must say; checked after the signature."""
+    """The required values of the sender's MSH, checked after the signature."""
 
     facilities: list[HeaderValue] = Field(min_length=1)
     """Allowed MSH-4."""
@@ -153,9 +154,9 @@ class FreshnessSettings(Section):
     """How far MSH-7 may be from now."""
 
     max_age: Annotated[Duration, AfterValidator(Between("1m", "36500d"))] = timedelta(days=7)
-    """An outage's backlog must still get in."""
+    """Messages that waited during an outage must still be accepted."""
     max_ahead: Annotated[Duration, AfterValidator(Between("0s", "36500d"))] = timedelta(minutes=5)
-    """For clocks that differ."""
+    """The allowed difference between the clocks."""
 
 
 class Consent(Section):
@@ -164,13 +165,13 @@ class Consent(Section):
     organization_allows_sending: bool = False
     attendees_have_consented: bool = False
     field: Hl7Path | None = None
-    """A field that carries the patient's own consent, e.g. PD1-12; None: the two switches decide alone."""
+    """A field that carries the patient's own consent, e.g. PD1-12; null: only the two switches decide."""
     granted: list[Word] = Field(default_factory=lambda: ["Y"])
     """Values of `field` that mean yes; any other non-empty value means no, empty means the switches decide."""
 
 
 class Confirmation(Section):
-    """Which changes of an appointment are told at once."""
+    """Which changes of an appointment are texted at once."""
 
     scheduled: bool = True
     updated: bool = True
@@ -183,9 +184,9 @@ class Reminder(Section):
     before: str = Field(pattern=r"^[0-9]{1,6}[mhdw]$")
     """m and h: elapsed time. d and w: wall clock in the clinic's zone. At most 53w."""
     at: Clock | None = None
-    """With d or w only: the time of day it leaves; without it, the appointment's own time of day."""
+    """Only with d or w: the time of day at which it is sent; without it, the appointment's time of day."""
     always: bool = False
-    """Passes quiet hours and `min_gap`."""
+    """Ignores quiet hours and `min_gap`."""
     visit_modes: list[VisitMode] = Field(default_factory=list)
     """Only for these; empty: for all."""
 
@@ -224,17 +225,17 @@ class QuietHours(Section):
 
 
 class Caps(Section):
-    """Texts for one number in the rolling 24 hours and 7 days; a cancellation always goes."""
+    """The most texts for one number in the rolling 24 hours and 7 days; a cancellation is always sent."""
 
     per_day: int = Field(default=3, ge=1)
     per_week: int = Field(default=10, ge=1)
 
 
 class Languages(Section):
-    """Texts leave in the patient's language where there are texts in it."""
+    """Texts are sent in the patient's language if there are texts in it."""
 
     fallback: Language = "en"
-    """Else in this one."""
+    """Otherwise in this language."""
 
 
 class JoinLink(Section):
@@ -243,11 +244,11 @@ class JoinLink(Section):
     field: Hl7Path | None = None
     """The field that holds it; null: no links."""
     allowed_hosts: list[LinkHost] = Field(default_factory=list)
-    """Only links to these hosts are passed on."""
+    """Only links to these hosts are sent."""
 
 
 class VisitModeMap(Section):
-    """Which field tells a video or telephone visit from one in person, and its values."""
+    """Which field distinguishes video, telephone and in-person visits, and its values."""
 
     field: Hl7Path = "SCH-8.1"
     video: list[Word] = Field(default_factory=lambda: ["VIDEO", "TELE"])
@@ -272,25 +273,25 @@ class SmsSettings(Section):
     quiet_hours: QuietHours | None = QuietHours(begins=time(21), ends=time(8))
     """null switches quiet hours off."""
     debounce: Annotated[Duration, AfterValidator(Between("0s", "1d"))] = timedelta(seconds=60)
-    """Edits within it make one text with the final state; at most 1d."""
+    """Edits within this time become one text with the final state; at most 1d."""
     min_gap: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=2)
-    """No reminder this soon before or after a confirmation; at most 7d."""
+    """No reminder is sent this soon before or after a confirmation; at most 7d."""
     min_lead: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(minutes=30)
-    """A late or moved reminder must leave this much before the visit; at most 7d."""
+    """A late or moved reminder must be sent at least this long before the visit; at most 7d."""
     max_lateness: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=2)
-    """After an outage a text still leaves this late, no later; 1m to 7d."""
+    """After an outage a text is still sent up to this late; 1m to 7d."""
     caps: Caps = Caps()
     max_segments: int = Field(default=3, ge=1, le=10)
     """A text that could need more is an error when the configuration loads."""
     landline: Literal["try", "skip"] = "try"
-    """What to do with a number that is only known as a landline."""
+    """What to do with a number that is known to be a landline."""
     countries: list[Country] = Field(default_factory=lambda: ["US", "CA"], min_length=1)
     """ISO 3166 codes (GB, not UK). Only numbers of these countries are texted."""
     languages: Languages = Languages()
     join_link: JoinLink = JoinLink()
     visit_mode: VisitModeMap = VisitModeMap()
     templates: Path | None = None
-    """A YAML of one's own that overrides the built-in texts; same shape as config/templates/*.yaml."""
+    """Your own YAML file that overrides the built-in texts, in the form of config/templates/*.yaml."""
 
     @field_validator("reminders")
     @classmethod
@@ -304,14 +305,14 @@ class SmsSettings(Section):
 
 
 class Environment(Section):
-    """One sending system: its trust, its rules, its texts."""
+    """One sending system: its certificates, its rules, its texts."""
 
     kind: Literal["production", "test"]
     """A test environment texts only its allow_list and never takes MSH-11 P."""
     enabled: bool = True
     """false: its messages are refused (`DISABLED`) and its texts wait."""
     ehr: str = Field(default="generic", min_length=1)
-    """Field map: epic | oracle_health | generic | path to a YAML of one's own."""
+    """Field map: epic | oracle_health | generic | path to your own YAML file."""
     fhir_base_url: PublicUrl | None = None
     """The EHR's FHIR server; https, not in a private network."""
     time_zone: ZoneName
@@ -330,7 +331,7 @@ class Environment(Section):
     reuse_of_control_id: Literal["refuse", "warn"] = "refuse"
     """MSH-10 used again for another message; warn: process it and log."""
     on_transient: Literal["reset", "AE"] = "reset"
-    """Our own fault: reset the connection so that the sender tries again, or answer AE."""
+    """After a fault of Carebell: reset the connection so that the sender tries again, or answer AE."""
     honour_ne: bool = False
     """MSH-15 NE: send no answer, as the standard says; most engines expect one."""
     answers: dict[str, Literal["AA", "AE", "AR"]] = Field(default_factory=dict)

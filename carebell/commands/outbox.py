@@ -1,4 +1,4 @@
-"""`outbox`: every text that waits or has gone, and every silence, with its reason; phones masked."""
+"""`outbox`: every text that waits, was sent or was not sent, with its reason and a masked telephone number."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from store.outbox_row import OutboxRow
 def outbox(
     config: Path | None, *, appointment: str | None, state: str | None, environment: str | None, as_json: bool
 ) -> None:
-    """Rows in the order of their time; of one appointment, on a terminal, what happened as a timeline."""
+    """Print the rows in the order of their time. For one appointment, on a terminal, print a timeline."""
     only_state = _state(state)
     with opened(config) as session:
         if environment is not None:
@@ -47,7 +47,7 @@ def outbox(
         for shown_row in shown_rows:
             print_json(_row(shown_row))
         return
-    empty = no_rows(appointment, "no texts, and no silences, are recorded")
+    empty = no_rows(appointment, "no texts are recorded")
     if appointment is not None:
         _print_story(shown_rows, zones, empty=empty)
         return
@@ -128,7 +128,7 @@ def _wait_explainer(
     conn: Transaction, zones: Zones, now: datetime, rows: Sequence[OutboxRow], numbers: Mapping[str, _Number]
 ) -> WaitExplainer:
     alive = [node for node in leases.seen(conn, since=now - ALIVE) if "dispatcher" in node.roles]
-    rehearsed = abs(now - datetime.now(UTC)) > ALIVE  # its clock runs on when its service does not
+    rehearsed = abs(now - datetime.now(UTC)) > ALIVE  # a rehearsal's clock keeps running while its service is stopped
     asked = [row for row in rows if row.state is SmsState.DUE or row.reason is Reason.CAP]
     theirs = {number for row in asked if (number := numbers.get(row.appointment)) is not None}
     earliest = min((row.final_at for row in asked if row.final_at is not None), default=now)
@@ -166,7 +166,7 @@ def _print_story(shown_rows: Sequence[_ShownRow], zones: Zones, *, empty: str) -
 
 
 def _entry(shown_row: _ShownRow, zone: str) -> TimelineEntry:
-    """A text and what became of it."""
+    """A text and its outcome."""
     row, to = shown_row.row, shown_row.to
     verdict = {SmsState.SUPPRESSED: "did not go", SmsState.DUE: "waits"}.get(row.state, row.state.value)
     if shown_row.waiting is not None and shown_row.waiting.wait in (Wait.OPTED_OUT, Wait.CAP):
@@ -183,7 +183,9 @@ def _entry(shown_row: _ShownRow, zone: str) -> TimelineEntry:
     if row.code is not None:
         notes.append(f"the gateway's code {row.code}: {failure_of(row.code).status.value}")
     if row.state is SmsState.UNKNOWN:
-        notes.append("nobody knows whether the gateway took it; it is looked up there and not sent blindly again")
+        notes.append(
+            "it is not known whether the gateway took it; it is looked up there, and not sent again before that"
+        )
     if shown_row.waiting is not None:
         notes.append(shown_row.waiting.text)
     return TimelineEntry(at=row.due, verdict=verdict, title=title_of(row.kind.value, row.rule), notes=tuple(notes))
@@ -224,4 +226,4 @@ def _state(written: str | None) -> SmsState | None:
     try:
         return SmsState(written)
     except ValueError:
-        raise UsageStop(f"--state: {written!r} is no state; there are {', '.join(SmsState)}") from None
+        raise UsageStop(f"--state: {written!r} is not a state; there are {', '.join(SmsState)}") from None

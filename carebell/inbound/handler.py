@@ -1,7 +1,7 @@
-"""The listener's handler: `carebell.inbound.process` between a socket and the committer.
+"""The listener's handler: it connects the sockets with `carebell.inbound.process` and the committer.
 
-Runs on the event loop. What is refused is answered at once; what is to be stored is answered when its group is committed, and,
-if it changed an appointment whose text is on its way to the gateway this moment, when that is over (`carebell.outbound.in_flight`).
+It runs on the event loop. A refused message is answered at once. A stored message is answered when its group is committed. If it
+changed an appointment whose text is being posted to the gateway, the answer also waits for that (`carebell.outbound.in_flight`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from scheduler.clock import Clock
 from store.committer import CommitFault, Committing, Rejected
 
 _LINES: Final = 5
-"""Of one refusal, address and certificate in half a minute: whoever sets an interface up tries a few times."""
+"""Log lines for one refusal, address and certificate in half a minute. A person who sets up an interface tries a few times."""
 _EFFECTS: Final[Mapping[ProcessingOutcome, Literal["stored", "older", "ignored"]]] = {
     ProcessingOutcome.STORED: "stored",
     ProcessingOutcome.OLDER: "older",
@@ -53,10 +53,10 @@ class MessageHandler:
     """One listener's handler.
 
     Args:
-        validator, runtime_config: as configured now; asked for each message.
+        validator, runtime_config: return the present configuration; called for each message.
         new_control_id: MSH-10 of our answers.
         known_source: called with the source of each message that is stored.
-        repeats: how often refusals of what nobody vouches for are written to the log.
+        repeats: limits how many refusals of unverified messages are written to the log.
         seconds: a monotonic counter.
     """
 
@@ -89,7 +89,7 @@ class MessageHandler:
 
     @property
     def sole_environment(self) -> str | None:
-        """The one environment that the port serves; None where there are several, and only a certificate tells."""
+        """The one environment that the port serves; None if there are several, because then only a certificate names one."""
         return self._validator().sole_environment
 
     def handle(self, content: bytes, peer: Peer) -> Reply | asyncio.Future[Reply]:
@@ -226,7 +226,7 @@ class MessageHandler:
         reply.set_result(content)
 
     def _refuse(self, validated: ValidatedMessage, answer: Answer, peer: Peer, began: float) -> Reply:
-        """Answer, count, log. What strangers can cause is limited and summed up; other messages have a line each."""
+        """Answer, count and log a refusal. Refusals that strangers can cause are limited and summed up; others have a line each."""
         code, content = self._acknowledgement(validated, answer)
         environment = validated.environment or self.sole_environment
         self._metrics.messages.labels(environment or "", code or "none", answer.code or "").inc()
@@ -252,7 +252,8 @@ class MessageHandler:
         return content
 
     def _fail(self, validated: ValidatedMessage, fault: CommitFault, peer: Peer, began: float) -> Reply:
-        """Our own fault: nothing was stored. No answer and a reset connection, or AE where the engine wants that."""
+        """A fault of Carebell: nothing was stored. Send no answer and reset the connection, or answer AE if `on_transient` says
+        so."""
         policy = self._runtime_config().policies.get(validated.environment or "")
         wants_answer = policy is not None and (policy.environment.on_transient == "AE" or isinstance(fault, Rejected))
         answer: SentAnswer | None = "reset"
@@ -300,6 +301,6 @@ class MessageHandler:
 
 
 def _control_id(validated: ValidatedMessage) -> str | None:
-    """MSH-10 for the log, if it looks like an id: anybody who reaches the port can write it, so no words get in."""
+    """MSH-10 for the log, if it looks like an id. Anybody who reaches the port can write MSH-10, so text is not logged."""
     raw = validated.msh.control_id
     return raw.decode("ascii") if _CONTROL_ID.fullmatch(raw) else None

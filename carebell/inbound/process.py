@@ -1,4 +1,4 @@
-"""A frame's way to its ACK. The page to read first.
+"""From a frame to its ACK. Read this module first.
 
     frame ─> who signed it?  ─> what does it say? ─> what changes?          ─> answer
              certs.verify       parser.siu           scheduler + store, one    parser.ack
@@ -47,7 +47,7 @@ class ProcessingOutcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessingResult:
-    """What a committed message did, for its answer and its log line.
+    """The effect of a committed message, for its answer and its log line.
 
     Attributes:
         appointment: the hospital's reference; None: no appointment.
@@ -80,7 +80,7 @@ class MessageProcessor:
     """Commits groups of validated messages: the committer's `work`.
 
     Args:
-        policies: the environments' policies as configured now; asked once a group, so that a reload is seen.
+        policies: returns the environments' present policies; called once for each group, so that a reload takes effect.
         new_id: 32 random hex digits.
     """
 
@@ -93,7 +93,7 @@ class MessageProcessor:
         self._noted: dict[tuple[str, str], datetime] = {}
 
     def commit_group(self, conn: Transaction, jobs: Sequence[ValidatedMessage]) -> list[ProcessingResult]:
-        """Apply the messages in their order. The caller commits; on any exception nothing of the group is kept."""
+        """Apply the messages in their order. The caller commits. After any exception nothing of the group is stored."""
         policies = self._policies()
         now = max(job.received_at for job in jobs)
         memory = known(conn, [(_key(job), job.verified.digest) for job in jobs if job.verified is not None])
@@ -116,7 +116,7 @@ class MessageProcessor:
         return results
 
     def _note_usage(self, conn: Transaction, jobs: Sequence[ValidatedMessage], now: datetime) -> None:
-        """Remember, to the hour, that these certificates are in use."""
+        """Record that these certificates are in use, with a precision of an hour."""
         for job in jobs:
             if job.verified is None:
                 continue

@@ -1,4 +1,4 @@
-"""The appointments that one group of messages touches: read once, changed by each message in turn, saved once."""
+"""The appointments that one group of messages changes: read once, changed by each message in turn, saved once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from store.appointment_repository import Save, StoredAppointment
 
 
 class AppointmentChange:
-    """One appointment while a group is applied: its state and rows, as they will be saved once."""
+    """One appointment while a group is applied: its state and rows, saved once at the end."""
 
     def __init__(
         self, appointment: Appointment, rows: Sequence[PlannedRow], known_aliases: Sequence[str], first: bool
@@ -124,7 +124,7 @@ class UnitOfWork:
             self._own(change)
 
     def for_event(self, event: SchedulingEvent) -> tuple[AppointmentChange | None, list[AppointmentChange]]:
-        """The appointment that an event is about, and others that turn out to be the same one."""
+        """The appointment of an event, and other appointments that prove to be the same one."""
         owners = dict.fromkeys(
             owner for alias in event.aliases if (owner := self._owners.get((event.environment, alias))) is not None
         )
@@ -136,7 +136,7 @@ class UnitOfWork:
         return (same[0], same[1:]) if same else (None, [])
 
     def ids(self, event: SchedulingEvent) -> tuple[str, ...]:
-        """Our ids of the appointments that an event is about."""
+        """Carebell's ids of the appointments of an event."""
         change, duplicates = self.for_event(event)
         return (
             () if change is None else (change.appointment.id, *(duplicate.appointment.id for duplicate in duplicates))

@@ -1,4 +1,4 @@
-"""How this node is: for load balancers (`/health`) and for Prometheus (`/metrics`)."""
+"""The health of this node, for load balancers (`/health`) and for Prometheus (`/metrics`)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class NodeHealth:
         return Health(live=True, parts=parts)
 
     def _tasks(self) -> HealthPart:
-        """What works in the background. Without the committer nothing can be stored; the others are shown."""
+        """The background tasks. Without the committer nothing can be stored; the other tasks are only shown."""
         down, stalled = self.supervisor.down(), self.periodic.stalled()
         restarts = {name: background.restarts for name, background in self.supervisor.tasks.items()}
         detail = {"down": sorted(down), "stalled_seconds": stalled, "restarts": restarts}

@@ -1,4 +1,4 @@
-"""A node's periodic tasks: each fails on its own, is logged, and comes again; runs under way can be waited for."""
+"""A node's periodic tasks: if one fails, it is logged and runs again, and the others continue; runs under way can be awaited."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Pace:
     Attributes:
         dispatch: a text is at most this late on an idle service.
         purge: a phone is at most this long in the files after its time.
-        beat: how often a node shows in the database that it lives.
-        clock: how soon a clock that was set is noticed.
+        beat: how often a node writes its heartbeat to the database.
+        clock: how soon a changed clock is noticed.
         overdue: how soon a gateway that does not answer is.
     """
 
@@ -46,7 +46,7 @@ class Pace:
 
     @classmethod
     def at_speed(cls, speed: float) -> Pace:
-        """The same pace on a clock that runs `speed` times as fast, as far as a machine can."""
+        """The same pace on a clock that runs `speed` times as fast, as far as a machine can follow."""
         rare = max(0.1, 15 / speed)
         return cls(dispatch=max(0.02, 1 / speed), reconciliation=rare, purge=rare, overdue=rare)
 
@@ -64,15 +64,15 @@ class PeriodicTask:
 
 
 class PeriodicTasks:
-    """Runs tasks again and again on the monotonic clock, which nobody can set.
+    """Runs tasks repeatedly on the monotonic clock, which cannot be set.
 
-    A run that outlasts its period is followed by one run at once, not by many. A run that fails is logged and comes again. Each
-    task is a background task of the supervisor's.
+    If a run takes longer than its period, one run follows at once, not many. A failed run is logged, and the task runs again. Each
+    task is a background task of the supervisor.
 
     Args:
         database: its kind, for the log.
         seconds: a monotonic counter.
-        on_fatal: called where the database turns out to be damaged: the process must end.
+        on_fatal: called if the database is damaged; it must end the process.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class PeriodicTasks:
         self._patience: dict[str, float] = {}
 
     def start(self, task: PeriodicTask) -> None:
-        """The first run begins after one period."""
+        """Start a task; the first run begins after one period."""
         wake = self._wake[task.name] = asyncio.Event()
         self._patience[task.name] = task.seconds + PATIENCE
         self._finished[task.name] = self._seconds()
@@ -117,7 +117,7 @@ class PeriodicTasks:
         self.run_now()
 
     async def finish(self) -> None:
-        """Let runs that are under way end: a text handed to the gateway must be recorded."""
+        """Wait for runs that are under way, because a posted text must be recorded."""
         self.close()
         for name in self._wake:
             await self._supervisor.tasks[name].ended()
@@ -132,7 +132,7 @@ class PeriodicTasks:
         }
 
     async def _repeat(self, task: PeriodicTask, wake: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()  # its time is the machine's monotonic one
+        loop = asyncio.get_running_loop()  # its time is the machine's monotonic time
         next_at = loop.time() + task.seconds
         while not self.is_closed():
             with suppress(TimeoutError):
@@ -171,7 +171,7 @@ class PeriodicTasks:
 
 
 class ClockComparison:
-    """Says so when the machine's clock was set, and has what is due by the new time decided at once.
+    """Logs when the machine's clock was set, and lets the texts that are due by the new time be decided at once.
 
     Args:
         on_jump: called after the warning.
@@ -187,7 +187,7 @@ class ClockComparison:
         self._before: tuple[float, datetime] | None = None
 
     async def look(self) -> None:
-        """Compare what both clocks counted since the last look."""
+        """Compare how far both clocks advanced since the last call."""
         if not isinstance(self._clock, RealClock):
             return
         counted, now = self._seconds(), self._clock.now()
@@ -201,5 +201,5 @@ class ClockComparison:
 
 
 def in_thread(work: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-    """Blocking work as a periodic task's."""
+    """A periodic task's function that runs blocking work in a thread."""
     return lambda: asyncio.to_thread(work)

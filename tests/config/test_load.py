@@ -126,7 +126,7 @@ def test_broken_texts_are_told_at_their_own_place(write: Write, tmp_path: Path) 
     with pytest.raises(ConfigurationError) as raised:
         load(path, {})
 
-    assert str(raised.value) == f"{tmp_path}/texts.yaml:3:3: en.booked: stands twice; it is already in line 2"
+    assert str(raised.value) == f"{tmp_path}/texts.yaml:3:3: en.booked: is given twice; it is already in line 2"
 
 
 def test_an_empty_file_of_texts_is_not_taken_for_the_configuration(write: Write, tmp_path: Path) -> None:
