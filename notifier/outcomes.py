@@ -1,6 +1,6 @@
 """Decide the outcome of a text after an answer of the gateway: one policy for all gateways; pure.
 
-`policy()` turns the answer to a create, or the failure of a delivery, into an `Outcome`. The delivery recorder carries it
+`outcome_of()` turns the answer to a create, or the failure of a delivery, into an `Outcome`. The delivery recorder carries it
 out.
 """
 
@@ -78,7 +78,7 @@ class Outcome:
     why: str | None = None
 
 
-def policy(answer: Receipt | Failure, context: Context) -> Outcome:
+def outcome_of(answer: Receipt | Failure, context: Context) -> Outcome:
     """The outcome of a create (a receipt) or of a delivery (its failure)."""
     match answer:
         case Accepted():

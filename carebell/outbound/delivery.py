@@ -127,7 +127,7 @@ class DeliveryRecorder:
             row
             for row, receipt in answers
             if not isinstance(receipt, Accepted)
-            and self._apply(conn, row, outcomes.policy(receipt, _context(row, now)), now, events)
+            and self._apply(conn, row, outcomes.outcome_of(receipt, _context(row, now)), now, events)
         ]
         again = {row.id for row in due_again}
         lost = [row for row, receipt in answers if row.id not in again and _fails(receipt)]
@@ -153,7 +153,7 @@ class DeliveryRecorder:
         if state is SmsState.DELIVERED:
             self._probe_went_well(conn, row, now, events, by="delivery")
         if state in _FAILED and failure is not None:
-            outcome = outcomes.policy(failure, _context(row, now))
+            outcome = outcomes.outcome_of(failure, _context(row, now))
             self._consequences(conn, row, outcome, now, events)
         is_retried = outcome is not None and outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD)
         if outcome is not None and is_retried:
@@ -190,7 +190,7 @@ class DeliveryRecorder:
 
     def log_answer(self, row: OutboxRow, receipt: Receipt, to: PhoneNumber, now: datetime) -> None:
         """Log a create that the gateway did not accept."""
-        self._log_outcome(row, outcomes.policy(receipt, _context(row, now)), to)
+        self._log_outcome(row, outcomes.outcome_of(receipt, _context(row, now)), to)
 
     def log_suppressed(self, row: OutboxRow, cap: Cap | None) -> None:
         """Log a text that the claim decided not to send. `cap`: which one, where that is the reason."""

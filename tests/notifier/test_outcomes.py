@@ -18,7 +18,7 @@ from notifier.outcomes import (
     Context,
     DeliveryAction,
     Outcome,
-    policy,
+    outcome_of,
 )
 from scheduler.sms import HoldScope, SmsKind, SmsState
 from tests.notifier.samples import NOW
@@ -45,11 +45,11 @@ def test_a_final_failure_carries_all_that_the_table_says() -> None:
         opt_out=True,
         code=7,
     )
-    assert policy(last, CONTEXT) == policy(Refused(failure=last), CONTEXT) == expected
+    assert outcome_of(last, CONTEXT) == outcome_of(Refused(failure=last), CONTEXT) == expected
 
 
 def test_an_unmapped_code_fails_for_good_with_an_alert() -> None:
-    outcome = policy(unmapped(12345), CONTEXT)
+    outcome = outcome_of(unmapped(12345), CONTEXT)
     assert (outcome.action, outcome.status, outcome.alert) == (
         DeliveryAction.FAILED,
         ReportStatus.OTHER,
@@ -58,15 +58,17 @@ def test_an_unmapped_code_fails_for_good_with_an_alert() -> None:
 
 
 def test_accepted_and_ambiguous() -> None:
-    assert policy(Accepted(message_id="m"), CONTEXT) == Outcome(action=DeliveryAction.ACCEPTED)
-    assert policy(Ambiguous(why="read_timeout"), CONTEXT) == Outcome(action=DeliveryAction.UNKNOWN, why="read_timeout")
+    assert outcome_of(Accepted(message_id="m"), CONTEXT) == Outcome(action=DeliveryAction.ACCEPTED)
+    assert outcome_of(Ambiguous(why="read_timeout"), CONTEXT) == Outcome(
+        action=DeliveryAction.UNKNOWN, why="read_timeout"
+    )
 
 
 def test_not_sent_backs_off() -> None:
-    waits = [policy(NotSent(why="not_connected"), replace(CONTEXT, attempt=attempt)).at for attempt in range(1, 9)]
+    waits = [outcome_of(NotSent(why="not_connected"), replace(CONTEXT, attempt=attempt)).at for attempt in range(1, 9)]
     seconds = (2, 5, 15, 30, 60, 60, 60, 60)
     assert waits == [NOW + timedelta(seconds=wait) for wait in seconds]
-    assert policy(NotSent(why="not_connected"), CONTEXT).why == "not_connected"
+    assert outcome_of(NotSent(why="not_connected"), CONTEXT).why == "not_connected"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_not_sent_backs_off() -> None:
     ],
 )
 def test_retries(handling: Handling, attempt: int, wait: timedelta | None) -> None:
-    outcome = policy(failure(handling, status=ReportStatus.UNREACHABLE), replace(CONTEXT, attempt=attempt))
+    outcome = outcome_of(failure(handling, status=ReportStatus.UNREACHABLE), replace(CONTEXT, attempt=attempt))
     assert outcome.at == (None if wait is None else NOW + wait)
     assert outcome.action is (DeliveryAction.FAILED if wait is None else DeliveryAction.RETRY)
     assert outcome.status == (None if wait is not None else ReportStatus.UNREACHABLE)
@@ -94,22 +96,22 @@ def test_retries(handling: Handling, attempt: int, wait: timedelta | None) -> No
 @pytest.mark.parametrize("handling", RETRIED)
 def test_a_gateway_that_asks_for_patience_gets_it(handling: Handling) -> None:
     refused = Refused(failure=failure(handling), retry_after=timedelta(hours=2))
-    assert policy(refused, CONTEXT).at == NOW + timedelta(hours=2)
+    assert outcome_of(refused, CONTEXT).at == NOW + timedelta(hours=2)
     short = replace(refused, retry_after=timedelta(seconds=1))
-    assert policy(short, CONTEXT).at == policy(failure(handling), CONTEXT).at
+    assert outcome_of(short, CONTEXT).at == outcome_of(failure(handling), CONTEXT).at
 
 
 def test_the_next_window_is_the_callers_where_known() -> None:
     limit = failure(Handling.NEXT_WINDOW)
-    assert policy(limit, replace(CONTEXT, window=NOW + timedelta(minutes=7))).at == NOW + timedelta(minutes=7)
-    assert policy(limit, replace(CONTEXT, window=NOW - timedelta(minutes=7))).at == NOW
+    assert outcome_of(limit, replace(CONTEXT, window=NOW + timedelta(minutes=7))).at == NOW + timedelta(minutes=7)
+    assert outcome_of(limit, replace(CONTEXT, window=NOW - timedelta(minutes=7))).at == NOW
 
 
 @pytest.mark.parametrize(
     "answer", [NotSent(why="not_connected"), *map(failure, (*RETRIED, Handling.BREAKER, Handling.EXPIRED))]
 )
 def test_no_retry_starts_once_the_text_is_useless(answer: Receipt | Failure) -> None:
-    outcome = policy(answer, replace(CONTEXT, expires=NOW))
+    outcome = outcome_of(answer, replace(CONTEXT, expires=NOW))
     assert outcome.action is DeliveryAction.EXPIRED
     assert outcome.at is None
     assert outcome.status is not None
@@ -117,25 +119,25 @@ def test_no_retry_starts_once_the_text_is_useless(answer: Receipt | Failure) -> 
 
 def test_a_retry_starts_before_the_expiry_not_at_it() -> None:
     passing = failure(Handling.RETRY)
-    assert policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0])).action is DeliveryAction.EXPIRED
+    assert outcome_of(passing, replace(CONTEXT, expires=NOW + BACKOFF[0])).action is DeliveryAction.EXPIRED
     assert (
-        policy(passing, replace(CONTEXT, expires=NOW + BACKOFF[0] + timedelta(seconds=1))).action
+        outcome_of(passing, replace(CONTEXT, expires=NOW + BACKOFF[0] + timedelta(seconds=1))).action
         is DeliveryAction.RETRY
     )
 
 
 def test_a_full_queue_sheds_reminders_first() -> None:
     full = failure(Handling.RETRY_SLOWLY)
-    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER)).action is DeliveryAction.RETRY
-    assert policy(full, replace(CONTEXT, kind=SmsKind.REMINDER, attempt=2)).action is DeliveryAction.FAILED
-    assert policy(full, replace(CONTEXT, kind=SmsKind.CANCELED, attempt=2)).action is DeliveryAction.RETRY
+    assert outcome_of(full, replace(CONTEXT, kind=SmsKind.REMINDER)).action is DeliveryAction.RETRY
+    assert outcome_of(full, replace(CONTEXT, kind=SmsKind.REMINDER, attempt=2)).action is DeliveryAction.FAILED
+    assert outcome_of(full, replace(CONTEXT, kind=SmsKind.CANCELED, attempt=2)).action is DeliveryAction.RETRY
 
 
 @pytest.mark.parametrize("scope", HoldScope)
 def test_a_breaker_is_tripped_even_by_a_text_that_is_useless_by_now(scope: HoldScope) -> None:
     account = failure(Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
-    assert (policy(account, CONTEXT).action, policy(account, CONTEXT).breaker) == (DeliveryAction.HOLD, scope)
-    assert policy(account, replace(CONTEXT, expires=NOW)).breaker is scope
+    assert (outcome_of(account, CONTEXT).action, outcome_of(account, CONTEXT).breaker) == (DeliveryAction.HOLD, scope)
+    assert outcome_of(account, replace(CONTEXT, expires=NOW)).breaker is scope
 
 
 def test_the_report_vocabulary_is_the_products() -> None:

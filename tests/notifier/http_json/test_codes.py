@@ -9,7 +9,7 @@ import pytest
 from notifier.failures import Alert, ReportStatus
 from notifier.gateway import DeliveryStatus
 from notifier.http_json.codes import FAILURES, STATUSES, UNKNOWN_CODE, delivery_failure_of, refusal_of
-from notifier.outcomes import Context, DeliveryAction, policy
+from notifier.outcomes import Context, DeliveryAction, outcome_of
 from scheduler.sms import HoldScope, SmsKind
 from tests.notifier.samples import NOW
 
@@ -44,12 +44,12 @@ ON_DELIVERY = {"sender_not_allowed": 220, "unauthorized": 230, "account_suspende
 
 @pytest.mark.parametrize("word", TABLE)
 def test_the_table(word: str) -> None:
-    outcome = policy(refusal_of(word, 400), CONTEXT)
+    outcome = outcome_of(refusal_of(word, 400), CONTEXT)
     assert (
         outcome.code, outcome.action, outcome.status, outcome.breaker, outcome.alert, outcome.invalid_number,
         outcome.opt_out,
     ) == TABLE[word]  # fmt: skip
-    on_delivery = policy(delivery_failure_of(word), CONTEXT)
+    on_delivery = outcome_of(delivery_failure_of(word), CONTEXT)
     assert on_delivery.code == ON_DELIVERY.get(word, outcome.code)
     assert (on_delivery.action, on_delivery.status, on_delivery.breaker) == (
         outcome.action,
@@ -92,7 +92,7 @@ def test_a_known_word_decides_over_the_http_status() -> None:
 def test_a_refusal_that_nobody_knows_is_final_and_alarmed(word: str | None) -> None:
     failure = refusal_of(word, 418)
     assert (failure.code, failure.alert) == (UNKNOWN_CODE, Alert.UNMAPPED)
-    assert policy(failure, CONTEXT).action is FAILED
+    assert outcome_of(failure, CONTEXT).action is FAILED
     assert UNKNOWN_CODE not in FAILURES
 
 

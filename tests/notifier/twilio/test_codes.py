@@ -8,7 +8,7 @@ import pytest
 
 from notifier.failures import Alert, Failure, ReportStatus
 from notifier.gateway import DeliveryStatus, Refused
-from notifier.outcomes import Context, DeliveryAction, policy
+from notifier.outcomes import Context, DeliveryAction, outcome_of
 from notifier.twilio.codes import FAILURES, STATUSES, failure_of, refusal_of
 from scheduler.sms import HoldScope, SmsKind
 from tests.notifier.samples import NOW
@@ -50,7 +50,7 @@ TABLE: dict[int, tuple[DeliveryAction, ReportStatus | None, HoldScope | None, Al
 @pytest.mark.parametrize("code", list(TABLE))
 def test_the_table(code: int) -> None:
     for answer in (failure_of(code), Refused(failure=refusal_of(code, 400))):
-        outcome = policy(answer, CONTEXT)
+        outcome = outcome_of(answer, CONTEXT)
         assert (
             outcome.action, outcome.status, outcome.breaker, outcome.alert, outcome.invalid_number, outcome.opt_out
         ) == TABLE[code]  # fmt: skip
@@ -68,18 +68,18 @@ def test_codes_from_30000_on_tell_of_a_delivery() -> None:
 
 @pytest.mark.parametrize("failure", [failure_of(99999), failure_of(0), refusal_of(12345, 400), refusal_of(0, 404)])
 def test_unmapped_codes_fail_for_good_with_an_alert(failure: Failure) -> None:
-    outcome = policy(failure, CONTEXT)
+    outcome = outcome_of(failure, CONTEXT)
     assert (outcome.action, outcome.status, outcome.alert) == (DeliveryAction.FAILED, OTHER, Alert.UNMAPPED)
 
 
 def test_http_statuses_without_a_code() -> None:
-    assert (policy(refusal_of(0, 429), CONTEXT).action, refusal_of(0, 429).code) == (DeliveryAction.RETRY, 20429)
-    assert (policy(refusal_of(14107, 429), CONTEXT).action, refusal_of(14107, 429).code) == (
+    assert (outcome_of(refusal_of(0, 429), CONTEXT).action, refusal_of(0, 429).code) == (DeliveryAction.RETRY, 20429)
+    assert (outcome_of(refusal_of(14107, 429), CONTEXT).action, refusal_of(14107, 429).code) == (
         DeliveryAction.RETRY,
         14107,
     )
     for status in (401, 403):
-        outcome = policy(refusal_of(0, status), CONTEXT)
+        outcome = outcome_of(refusal_of(0, status), CONTEXT)
         assert (outcome.action, outcome.breaker, outcome.code) == (DeliveryAction.HOLD, HoldScope.ENVIRONMENT, 0)
         assert refusal_of(12345, status).breaker is None
 
