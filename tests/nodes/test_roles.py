@@ -57,7 +57,10 @@ def test_two_nodes_with_every_role_share_the_work(url: str, tmp_path: Path) -> N
 
 
 async def test_a_message_to_both_nodes_at_once_has_one_effect(configuration: Path, url: str, tmp_path: Path) -> None:
-    async with opened(configuration) as one, opened(_beside(configuration, tmp_path, url)) as two:
+    async with (
+        opened(configuration, alone=False) as one,
+        opened(_beside(configuration, tmp_path, url), alone=False) as two,
+    ):
         now = one.clock.now()
         for number in range(15):
             same = signed("S12", f"{number}", sent=now, start=VISIT, reference=f"A{number}")
@@ -71,7 +74,10 @@ async def test_a_message_to_both_nodes_at_once_has_one_effect(configuration: Pat
 async def test_two_messages_of_one_visit_on_two_nodes_are_both_there(
     configuration: Path, url: str, tmp_path: Path
 ) -> None:
-    async with opened(configuration) as one, opened(_beside(configuration, tmp_path, url)) as two:
+    async with (
+        opened(configuration, alone=False) as one,
+        opened(_beside(configuration, tmp_path, url), alone=False) as two,
+    ):
         now, later = one.clock.now() - timedelta(minutes=2), one.clock.now() - timedelta(minutes=1)
         for number in range(10):
             about = {"reference": f"A{number}"}
@@ -86,7 +92,10 @@ async def test_two_messages_of_one_visit_on_two_nodes_are_both_there(
 
 
 async def test_one_node_keeps_house_until_its_lease_is_over(configuration: Path, url: str, tmp_path: Path) -> None:
-    async with opened(configuration) as one, opened(_beside(configuration, tmp_path, url)) as two:
+    async with (
+        opened(configuration, alone=False) as one,
+        opened(_beside(configuration, tmp_path, url), alone=False) as two,
+    ):
         for number in range(3):
             await one.send(signed("S12", f"{number}", sent=one.clock.now(), start=VISIT, reference=f"A{number}"))
         for clinic in (one, two):

@@ -73,7 +73,9 @@ async def test_killed_while_the_gateway_has_not_answered(url: str, tmp_path: Pat
     await asyncio.to_thread(_until_taken, twilio, TEXTS)
     victim.kill()
     twilio.faults(FaultPlan())
-    async with opened(_beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC)) as other:
+    async with opened(
+        _beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC), alone=False
+    ) as other:
         await _tick(other)
         assert _confirmations(other) == {SmsState.SENDING: TEXTS}  # the lease may still be somebody's
         other.clock.move_to(other.clock.now() + LEASE + timedelta(seconds=1))
@@ -97,7 +99,9 @@ async def test_killed_between_the_claim_and_the_create(url: str, tmp_path: Path,
         configuration, roles="dispatcher", program=LAUNCH, environment={**os.environ, EXIT: "claimed:1"}
     )  # fmt: skip
     assert victim.ended() != 0
-    async with opened(_beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC)) as other:
+    async with opened(
+        _beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC), alone=False
+    ) as other:
         await _tick(other)
         assert _confirmations(other) == {SmsState.SENDING: TEXTS}
         for wait in (LEASE + timedelta(seconds=1), attempts.RESOLVE_AFTER, attempts.RESOLVE_AFTER):
