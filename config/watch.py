@@ -1,8 +1,8 @@
-"""Hot reload: when the configuration or a file it names changes, or SIGHUP arrives, read it anew and hand on the result.
+"""Hot reload: when the configuration or a named file changes, or SIGHUP arrives, read it again and return the result.
 
 The folders are watched, not the files: editors replace a file by renaming another onto it, and Kubernetes swaps a symlink
 (`..data`) beside it. So any change in a folder is a reason to look, and only a new *content* is a reason to report. What is
-wrong is reported as the ConfigurationError; the caller keeps the old configuration and logs it.
+wrong is reported as the ConfigurationError; the caller keeps the old configuration and logs the error.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Watch:
 
     Args:
         current: what is in force; its files are watched. Own field maps and texts may lie in other folders.
-        load: reads everything anew, e.g. `lambda: load(path, os.environ)`; runs in a thread.
+        load: reads everything again, e.g. `lambda: load(path, os.environ)`; runs in a thread.
         recheck_ms: see RECHECK_MS.
         read_seconds: see READ_SECONDS.
 
@@ -126,7 +126,7 @@ class Watch:
         self._wake.clear()
 
     async def _look(self) -> Outcome | None:
-        """Read anew if there is a reason to; None where nothing is to be reported."""
+        """Read again if there is a reason; None if there is nothing to report."""
         forced, self._forced = self._forced, False
         try:
             outcome, changed = await self._reader.run(partial(self._read, forced))

@@ -1,4 +1,4 @@
-"""A patient's telephone number. How it is found in a message is `parser.phone_choice`'s business.
+"""A patient's telephone number. `parser.phone_choice` finds it in a message.
 
 `PhoneNumber` hides its digits from `repr`, `str`, format and tracebacks; only `e164()` tells them, and only the rooms
 that encrypt or send call it.

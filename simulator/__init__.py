@@ -1,1 +1,1 @@
-"""The outside world, simulated: a sending EHR and a Twilio with faults."""
+"""A simulated sending EHR and a simulated Twilio with faults."""

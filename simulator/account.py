@@ -1,6 +1,6 @@
-"""One simulated Twilio account: takes requests' values, keeps messages, numbers and opt-outs, and says which webhooks are due.
+"""One simulated Twilio account: it takes requests' values, stores messages, numbers and opt-outs, and returns the webhooks due.
 
-No socket and no clock: every method is told `now`. `simulator.routes` maps HTTP onto it, `simulator.twilio_api` moves the bytes.
+It has no socket and no clock: every method gets `now`. `simulator.routes` maps HTTP to it, `simulator.twilio_api` moves the bytes.
 Out of scope, on purpose: media, scheduling (SendAt), Twilio's automatic answers to STOP and HELP (real patients get them from
 Twilio; here nobody would read them), prices, subaccounts and API keys.
 """
@@ -40,7 +40,7 @@ _REFUSED_BY_FAULT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
-    """What the account looks like at the start.
+    """The account's initial state.
 
     Attributes:
         numbers: owned senders, E.164 or short codes. voice_only: owned ones that cannot text (21606).
@@ -73,7 +73,7 @@ class PendingWebhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """What became of a create request.
+    """The result of a create request.
 
     Attributes:
         message: None where it was refused. refusal: the error's payload owner, or None.
@@ -116,7 +116,7 @@ class Account:
         return tuple(self._messages.values())
 
     def create(self, form: Mapping[str, str], now: datetime, *, authentic: bool = True) -> Created:
-        """Take a create request in: fault or no fault, accepted or refused; every one is in the ledger."""
+        """Handle a create request: with or without a fault, accepted or refused. Every request is in the ledger."""
         number, to = next(self._requests), form.get("To", "")
         if not authentic:
             self._record(number, form, now, refusal=(refusal := ApiError(20003)))

@@ -46,7 +46,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """One message of a history: when the EHR sends it, and the appointment as it stands then."""
+    """One message of a history: when the EHR sends it, and the appointment at that time."""
 
     at: datetime
     event: str

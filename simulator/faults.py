@@ -1,4 +1,4 @@
-"""Which request to the simulated Twilio goes wrong, and how; decided without a clock or a socket.
+"""Decide which request to the simulated Twilio fails, and how; without a clock or a socket.
 
 A fault hits create requests (`POST .../Messages.json`) alone unless the plan says `every`: those are the ones that must
 never be repeated blindly. It is chosen, in this order, by the recipient's own list, by the request's number, or by a

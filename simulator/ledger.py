@@ -1,4 +1,4 @@
-"""What really happened at the simulated Twilio; tests compare the tables of the database with it.
+"""The record of what happened at the simulated Twilio; tests compare the tables of the database with it.
 
 Append-only. Written on the simulator's thread, read from any: a snapshot is a tuple of frozen records. It holds the
 numbers and texts of a rehearsal in clear, so it belongs into tests and on a loopback address only.
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One request to create a message, whatever became of it.
+    """One request to create a message, whatever its result.
 
     Attributes:
         number: 1 for the first create request of this simulator.

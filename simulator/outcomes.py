@@ -1,7 +1,7 @@
-"""What becomes of a text, by its recipient: the script of the simulated carriers, and the timeline it gives; pure.
+"""The outcome of a text, by its recipient: the script of the simulated carriers, and the resulting timeline; pure.
 
-A message's whole life is known the moment it is accepted: a list of `StatusStep`s with their times. Its status at any moment,
-and which webhooks leave when, follow from that list, so any clock will do: real, accelerated or set by hand.
+When a message is accepted, its whole timeline is known: a list of `StatusStep`s with their times. Its status at any time, and
+the times of its webhooks, follow from that list, so any clock may be used: real, accelerated or set by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CallbackMode(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedOutcome:
-    """What happens to the texts to one number.
+    """The outcome of the texts to one number.
 
     Attributes:
         refuse: Twilio error code with which the create request is refused; None: accepted.

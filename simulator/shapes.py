@@ -1,4 +1,4 @@
-"""How three kinds of senders write the same appointment: HL7 v2 SIU bytes, unsigned, segments ended by CR.
+"""Write the same appointment as three kinds of senders do: HL7 v2 SIU bytes, unsigned, segments ended by CR.
 
 Only shapes that hl7.md names as seen: both ids with offsets and TQ1 (`generic`); SCH-2 = PV1-19 = CSN, no offsets, the mobile
 in the second repetition (`epic`); SCH-1 only, v2.3, duration in the third component (`oracle_health`).
@@ -32,7 +32,7 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """An appointment as it stands after a message. `start` is UTC; `status` is the filler's word for SCH-25."""
+    """An appointment after a message. `start` is UTC; `status` is the filler's word for SCH-25."""
 
     reference: str
     patient: Patient

@@ -6,9 +6,9 @@
 
 `MessageValidator.validate()` is everything up to the database and touches nothing: `carebell verify` is the same with a replay
 memory of its own.
-`commit_group()` is given what queued while the last group was being synced: replay memory, appointments and outbox rows go into one
-transaction, and only after it do the answers leave. Where it runs is the committer's business (docs/decisions/0012). A fault of
-ours gets no answer at all: the connection is reset and the sender's engine sends again (signing.md, section 9).
+`commit_group()` gets the messages that queued while the last group was being synced. Replay memory, appointments and outbox rows go
+into one transaction, and the answers are sent only after it. The committer decides on which thread it runs (docs/decisions/0012).
+If Carebell itself fails, it sends no answer: it resets the connection, and the sender's engine sends again (signing.md, section 9).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _USAGE_PRECISION: Final = timedelta(hours=1)
 
 
 class ProcessingOutcome(Enum):
-    """What became of a message that was verified and read."""
+    """The result for a message that was verified and read."""
 
     STORED = "stored"
     OLDER = "older"  # a newer message was here before, and this one adds nothing

@@ -32,7 +32,8 @@ class AppointmentChange:
         self.touched = first
 
     def replan(self, policy: EnvironmentPolicy, now: datetime) -> tuple[int, int, int, list[Silence]]:
-        """Plan anew; how many texts now wait, were taken back, are recorded as silences; and the silences that are new."""
+        """Plan again. Return how many texts now wait, were withdrawn, and are recorded as not sent; and the new ones of the last
+        kind."""
         self.touched = True
         history = list(self.rows.values())
         replanned = policy.replan(self.appointment, history, now)

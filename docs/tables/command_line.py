@@ -25,7 +25,7 @@ EXITS: Final[tuple[tuple[int, str], ...]] = (
         "`carebell.yaml`, or a file that it names, is wrong; every problem is printed with line and column",
     ),
     (exits.INTERRUPTED, "Ctrl-C; a sentence says what was done until then"),
-    (exits.CLOSED_PIPE, "whoever read the output has hung up, as `| head -1` does"),
+    (exits.CLOSED_PIPE, "the reader of the output has closed the pipe, as `| head -1` does"),
 )
 
 

@@ -106,7 +106,7 @@ class LogResumed(Event):
 
 @event(
     logging.WARNING,
-    "Give the file to the service's user, or run: chmod 0640 on it. It holds nothing of a patient, but it shows who sends what "
+    "Give the file to the service's user, or run: chmod 0640 on it. It holds no patient data, but it shows who sends what "
     "and when.",
 )
 class LogOpenToOthers(Event):
