@@ -1,4 +1,4 @@
-"""When the gateway last answered, and since when it does not: for `status`, `/health` and the log, of all nodes together."""
+"""When the gateway last answered, and since when it does not answer, for all nodes: for `status`, `/health` and the log."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class GatewayContact:
 
 
 def contact(conn: Connection) -> GatewayContact:
-    """As it was noted last."""
+    """The last stored state."""
     text = conn.execute(select(meta.c.value).where(meta.c.name == _NAME)).scalar_one_or_none()
     return GatewayContact() if text is None else _read(json.loads(text))
 
 
 def note(conn: Connection, *, answered: bool, failures: int, reason: str | None, now: datetime) -> None:
-    """What came of some creates.
+    """Store the results of some creates.
 
     Args:
         answered: whether any of them was answered: then the gateway can be reached.
-        failures: how many were not.
-        reason: of the last of those.
+        failures: how many were not answered.
+        reason: why the last of those was not.
     """
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     conn.execute(insert(meta).values(name=_NAME, value=_write(GatewayContact())).on_conflict_do_nothing())

@@ -1,10 +1,10 @@
-"""The service: everything one node runs, started and stopped as a whole. The one wiring file; tests build the same with fakes.
+"""The service: everything that one node runs, started and stopped as a whole. The one wiring file; tests build it with fakes.
 
     listeners ─> handler ─> committer (store)                               portal: webhooks, health, metrics
     periodic tasks ─> dispatcher, reconciliation, retention (threads)       watch: configuration changes
 
-Order of stopping: the listeners drain first (what is in flight is committed and answered), then the periodic tasks, then the
-database.
+Order of stopping: first the listeners drain (messages in flight are committed and answered), then the periodic tasks end, then the
+database closes.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ _RELOAD_ENDS: Final = 1.0
 """Seconds that a reload under way has when the service is told to end."""
 ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
 _HELD_AFTER_RESTORE: Final = (
-    "the database looks like an old backup, or a new one in the place of one that this key has seen:"
-    " look at `carebell outbox`, then `carebell release`"
+    "the database looks like an old backup, or like a new database instead of one that this key file has seen:"
+    " look at `carebell outbox`, then run `carebell release`"
 )
 
 
@@ -90,7 +90,7 @@ class Service:
 
     Attributes:
         http: (host, port) of the portal, once started.
-        environ: of the process, for a reload's overlay.
+        environ: the process's environment variables, for a reload.
     """
 
     loaded: Loaded
@@ -116,7 +116,7 @@ class Service:
     _started_at: datetime = field(init=False)
     _configured_at: datetime = field(init=False)
     _started_with: Loaded = field(init=False)
-    _noted: tuple[Loaded, datetime] | None = None  # what was last written down as in force, and when
+    _noted: tuple[Loaded, datetime] | None = None  # the configuration last stored as in force, and when
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str | None = None
     _failed: bool = False
@@ -137,7 +137,7 @@ class Service:
         return self._listeners.opened
 
     async def start(self) -> None:
-        """Bring everything up, or stop with one sentence and nothing half started."""
+        """Start everything, or raise Stop with one sentence and leave nothing half started."""
         began = time.monotonic()
         self.journal.emit(
             ConfigurationLoaded(
@@ -170,17 +170,17 @@ class Service:
         )
 
     async def wait(self) -> str | None:
-        """Until `end()`, a signal or a failure; the failure, or None."""
+        """Wait for `end()`, a signal or a failure. Return the failure, or None."""
         await self._ended.wait()
         return self._failure
 
     def end(self, failure: str | None = None) -> None:
-        """Let `wait()` return. On the loop's thread."""
+        """Let `wait()` return. Call it on the loop's thread."""
         self._failure = self._failure or failure
         self._ended.set()
 
     async def stop(self) -> None:
-        """Drain, answer, finish what is under way, close. A second call does nothing."""
+        """Drain, answer, finish the work under way, and close. A second call does nothing."""
         began = time.monotonic()
         if self._up:
             self._up = False
@@ -191,7 +191,7 @@ class Service:
         await self._stack.aclose()
         self.journal.emit(ServiceStopped(reason=self._failure or "asked", seconds=round(time.monotonic() - began, 2)))
 
-    # Starting, in the order that stopping undoes
+    # Starting; stopping happens in the reverse order
 
     async def _start(self) -> None:
         loaded, journal, stack = self.loaded, self.journal, self._stack
@@ -257,7 +257,7 @@ class Service:
         self._up = True
 
     def _share_descriptors(self) -> Descriptors:
-        """What this process may open, and what that leaves for connections, in words."""
+        """Divide the descriptors of this process, and log how many connections are possible."""
         descriptors = share_out(raise_limit(), len(ports(self.loaded)))
         self.journal.emit(
             DescriptorsShared(
@@ -275,7 +275,7 @@ class Service:
         self.journal.emit(DatabaseUpgraded(database=backend, version=version, seconds=round(seconds, 2)))
 
     def _note_clock(self) -> None:
-        """A rehearsal tells the commands what time it is for it."""
+        """Store a rehearsal's clock, so that commands use the same time."""
         with self.store.write() as conn:
             if isinstance(self.clock, AcceleratedClock):
                 simulated_clock.note(conn, shown=self.clock.now(), real=datetime.now(UTC), speed=self.clock.speed)
@@ -283,7 +283,7 @@ class Service:
                 simulated_clock.clear(conn)
 
     def _hold_after_restore(self, now: datetime) -> None:
-        """An old backup does not know what was sent since: its overdue texts wait for a person (F21)."""
+        """Hold texts after an old backup was restored: it does not know what was sent since, so a person must decide (F21)."""
         with self.store.write() as conn:
             finding = restore_detection.assess(conn, _marker(self.loaded), now)
             if finding == "fine":
@@ -398,14 +398,14 @@ class Service:
         await self._listeners.open(self.loaded, tls_contexts(self.loaded, self.clock.now()), handler)
 
     def _fatal(self, fault: StoreFault) -> None:
-        """What the database holds is not known any more. From any thread, once or more often."""
+        """The content of the database is no longer known: end the process. Called from any thread, once or more often."""
         if not self._failed:
             self._failed = True
             self.journal.emit(ServiceFailed(reason=fault.code, problem=str(fault), trace=trace(fault)))
         self._loop.call_soon_threadsafe(self.end, str(fault))
 
     def _validator(self, key: str) -> Callable[[], MessageValidator]:
-        """The port's validator as configured when it is asked for; a reload may have taken its environments away."""
+        """A function that returns the port's present validator; a reload may have removed its environments."""
         return lambda: self._active.validators.get(key, self._active.idle)
 
     def _start_watch(self, rotation: CertificateMonitor) -> None:
@@ -439,7 +439,7 @@ class Service:
             self._configured_at = self.clock.now()
         self.loaded, self._active = force.loaded, force
 
-    # Asked from outside
+    # For other code
 
     def reload(self) -> None:
         """SIGHUP; before there is anything to reload it is done right after the start."""

@@ -1,6 +1,6 @@
-"""Whether texts leave as they should: a gateway that does not answer is a warning, texts that are late for long are an alarm.
+"""Check that texts are sent in time: a gateway that does not answer is a warning, and texts that are late for long are an alarm.
 
-Every round also sets the metrics of the outbox, whoever asks for `/health` or not.
+Every round also sets the metrics of the outbox, whether or not `/health` is requested.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ REPEATED_EVERY: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxState:
-    """What the database says of the texts that should leave.
+    """The database's state of the texts that should be sent.
 
     Attributes:
-        stopped: what keeps texts on purpose: breakers and holds, in words.
+        stopped: the breakers and holds that stop texts, in words.
     """
 
     queue: Queue
@@ -38,12 +38,12 @@ class OutboxState:
     stopped: tuple[str, ...]
 
     def is_late(self, limit: timedelta) -> bool:
-        """Whether a text that nothing keeps on purpose is late for longer than that."""
+        """Whether a text is late for longer than that, and no breaker or hold stops it."""
         return not self.stopped and self.queue.lag >= limit
 
 
 def outbox_state(store: Store, metrics: Metrics, now: datetime) -> OutboxState:
-    """Read it, and set the metrics by it. Blocking."""
+    """Read the state, and set the metrics. Blocking."""
     with store.read() as conn:
         queue, contact = outbox.queue(conn, now), gateway_contact.contact(conn)
         breakers, held = holds.open_breakers(conn), holds.held(conn)
@@ -62,7 +62,7 @@ def outbox_state(store: Store, metrics: Metrics, now: datetime) -> OutboxState:
 
 
 class OverdueWatch:
-    """One node's rounds. Blocking: each `round()` runs in a thread.
+    """The rounds of one node. Blocking: each `round()` runs in a thread.
 
     Args:
         overdue_after: `alarms.overdue_after` as configured now.
@@ -81,7 +81,7 @@ class OverdueWatch:
         self._alarm_at: datetime | None = None
 
     def round(self) -> None:
-        """Look once, and log what is new or lasts."""
+        """Check once, and log new and lasting problems."""
         now = self._clock.now()
         state = outbox_state(self._store, self._metrics, now)
         self._judge_contact(state, now)

@@ -1,13 +1,13 @@
-"""A due row's way to its outcome.
+"""From a due row to its outcome.
 
     claim (one transaction: every re-check, state `sending`) ─> commit ─> still right? ─> POST ─> commit what came of it
 
-At most one create per claim, and none without a committed claim. No more is claimed than can be posted at once, so after a crash
-no more texts are in doubt than requests were open: whatever is `sending` has its worker thread.
+Each claim leads to at most one create, and there is no create without a committed claim. Only as many texts are claimed as can be
+posted at once: every row in `sending` has a worker thread. So after a crash no more texts are in doubt than requests were open.
 
-What the gateway answers is judged by `notifier.outcomes`; an answer that leaves doubt makes the row `unknown`, which
-`carebell.outbound.reconciliation` resolves by asking, never by sending again. A crash between claim and answer ends as `unknown`
-too, when the lease is over. Where certainly nothing was created the row is due again, and the patient counts as not notified
+`notifier.outcomes` judges the gateway's answer. A doubtful answer makes the row `unknown`, and `carebell.outbound.reconciliation`
+resolves it by asking, never by sending again. After a crash between claim and answer the row also becomes `unknown` when the lease
+is over. If certainly nothing was created, the row is due again, and the patient counts as not notified
 (`carebell.outbound.reopen`).
 """
 
@@ -56,18 +56,18 @@ LEASE: Final = timedelta(seconds=120)
 machine that was suspended in between must not send what another node has taken for lost."""
 _CONTACT_EVERY: Final = timedelta(seconds=5)
 _CLOCK_STEP: Final = timedelta(seconds=10)
-"""A clock that goes back by more was set; what it had postponed before is due by the old time."""
+"""If the clock goes back by more than this, it was set. Rows that were postponed by the old time are then checked again."""
 _FOLLOWS: Final = 0.005
-"""Seconds within which the next answer is waited for, to be recorded in the same transaction; short against a request."""
+"""Seconds to wait for the next answer, so that one transaction records both; short compared with a request."""
 _FOLLOWS_CLOSELY: Final = 0.001
-"""The same once a quarter of the worker threads are done: a gateway that answers at once is recorded in few transactions."""
+"""The same after a quarter of the worker threads are done, so that a fast gateway needs few transactions."""
 _NOTHING: Final = Round(claimed=(), suppressed=(), postponed=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """A create and what the gateway answered; `receipt` None: nothing was posted, because the row had changed or that could not
-    be asked."""
+    """A create and the gateway's answer; `receipt` None: nothing was posted, because the row had changed or the database could
+    not be asked."""
 
     claimed: Claimed
     receipt: Receipt | None
@@ -78,7 +78,7 @@ class Dispatcher:
     """Sends what is due, tick by tick.
 
     Args:
-        runtime_config: what the configuration means now.
+        runtime_config: returns the present policies.
         executor: the worker threads that post; it has `at_once` of them.
         at_once: the most texts that are claimed and not recorded at any moment.
         seconds: a monotonic counter, for the log's milliseconds.
@@ -119,11 +119,11 @@ class Dispatcher:
         self._ending = threading.Event()
 
     def end(self) -> None:
-        """Claim no more. A tick under way records what the gateway was asked for, and gives back what it was not."""
+        """Claim no more. A tick under way records the posted texts and gives back the others."""
         self._ending.set()
 
     async def tick(self) -> int:
-        """Claim and send until nothing more may leave now; how many texts the gateway took."""
+        """Claim and send until nothing more may be sent now. Return how many texts the gateway took."""
         return await asyncio.to_thread(self._send_due)
 
     def _send_due(self) -> int:
@@ -160,7 +160,7 @@ class Dispatcher:
         return taken
 
     def _gather(self, finished: SimpleQueue[Future[Posted]], open_requests: int) -> list[Future[Posted]]:
-        """One or more that are finished, with those that follow them shortly."""
+        """One or more finished posts, with those that finish shortly after them."""
         done = [finished.get()]
         with suppress(Empty):
             while len(done) < open_requests:
@@ -169,10 +169,10 @@ class Dispatcher:
         return done
 
     def _claim_next(self, limit: int, failures: list[Exception]) -> tuple[Sequence[Claimed], bool]:
-        """Claim, and log what was decided otherwise; the claims, and whether more may be due."""
+        """Claim rows, and log other decisions. Return the claims, and whether more rows may be due."""
         try:
             claimed_round = self._claim(limit)
-        except Exception as error:  # what is open must still be recorded
+        except Exception as error:  # open requests must still be recorded
             failures.append(error)
             return (), False
         for row in claimed_round.suppressed:
@@ -220,7 +220,7 @@ class Dispatcher:
         return claimed_round
 
     def _anything_due(self, now: datetime) -> bool:
-        """Asked before the claim, so that an idle service writes nothing."""
+        """Whether a row is due. It is checked before the claim, so that an idle service writes nothing."""
         if self._last is not None and now < self._last - _CLOCK_STEP:
             with self._store.write() as conn:
                 outbox.hurry(conn, now)
@@ -232,21 +232,22 @@ class Dispatcher:
     # The gateway
 
     def _last_look(self, claims: Sequence[Claimed], failures: list[Exception]) -> Collection[str]:
-        """The ids of those that nothing committed since their claim is against. The others are decided anew, perhaps elsewhere.
+        """The ids of the claims that may still be posted after everything committed since then. The others are decided again.
 
-        Their appointments are in flight by now: what is committed after this look waits with its acknowledgement (`in_flight`).
+        Their appointments are already marked as in flight: a change that is committed after this check delays its acknowledgement
+        (`in_flight`).
         """
         if not claims:
             return ()
         try:
             with self._store.read() as conn:
                 return still_sendable(conn, claims)
-        except Exception as error:  # the database cannot be asked: nothing of them is posted
+        except Exception as error:  # the database cannot be asked, so nothing is posted
             failures.append(error)
             return ()
 
     def _post(self, claim: Claimed, *, sendable: bool) -> Posted:
-        """One create, on a worker thread. An answer nobody foresaw leaves `unknown`."""
+        """One create, on a worker thread. After an unexpected failure the row becomes `unknown`."""
         began = self._seconds()
         receipt: Receipt | None = None
         try:
@@ -279,10 +280,11 @@ class Dispatcher:
             row, claim.appointment, policy, runtime_config.organization, to=claim.recipient, valid_for=valid_for
         )
 
-    # What came of it
+    # The results
 
     def _record_all(self, posted: Sequence[Posted]) -> list[Exception]:
-        """Record together; what that met with. A deadlock passes: once more. An answer that cannot be written fails alone."""
+        """Record the results together, and return the failures. After a deadlock try once more. One unwritable answer fails
+        alone."""
         try:
             self._record(posted)
         except Exception as error:
@@ -320,7 +322,7 @@ class Dispatcher:
         self._delivery.log(replanned)
 
     def _note_contact(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> None:
-        """Whether the gateway answers; while nothing changes, written down every few seconds."""
+        """Store whether the gateway answers; without a change, only every few seconds."""
         unanswered = [receipt for _, receipt in answers if isinstance(receipt, NotSent | Ambiguous)]
         answered = len(unanswered) < len(answers)
         noted = self._noted_contact
@@ -355,7 +357,7 @@ class Dispatcher:
 
 
 def _posted(future: Future[Posted], failures: list[Exception]) -> Posted | None:
-    """What a worker thread gives back; None where it failed for a reason nobody foresaw: its text becomes `unknown`."""
+    """The result of a worker thread; None after an unexpected failure: its text becomes `unknown`."""
     try:
         return future.result()
     except Exception as error:
@@ -386,7 +388,7 @@ class _Budgets(Budgets):
 
     def spend(self, sender: str, segments: int) -> datetime | None:
         left = self._left[sender]
-        # A text longer than the bucket is deep goes when the bucket is full, and leaves a debt.
+        # A text with more segments than the bucket holds is sent when the bucket is full, and leaves a negative balance.
         if self._queued[sender] == 0 and self._spent[sender] < left.segments:
             self._spent[sender] += segments
             return None
@@ -395,6 +397,6 @@ class _Budgets(Budgets):
         return left.ready_at + timedelta(seconds=max(debt, 0) / self._rates[sender])
 
     def charge(self) -> None:
-        """Write down what was spent; within the transaction."""
+        """Write the charges, within the transaction."""
         for sender, segments in self._spent.items():
             rates.charge(self._conn, sender, segments)

@@ -1,9 +1,9 @@
-"""What is done after a text was posted: look up texts of unknown fate, ask for missing statuses, delete the gateway's copies.
+"""The tasks after a text was posted: look up texts in state `unknown`, ask for missing statuses, delete the gateway's copies.
 
-A text of unknown fate is never sent again on suspicion (sms.md, Sending, 5). A webhook settles it, or a minute later the gateway's
-own list. If the list does not show the text, what `Gateway.resends` allows is sent once more: with most gateways only a
-cancellation, because a patient who travels to a cancelled visit is the greater harm. Every other text stays `unknown`, raises one
-alarm, and stands in the report. It is looked up again for a day, because the list may be slow.
+A text in state `unknown` is never sent again on suspicion (sms.md, Sending, 5). A webhook decides it, or a minute later the
+gateway's own list. If the list does not contain the text, it is sent once more if `Gateway.resends` permits it: with most gateways
+only a cancellation, because a patient who travels to a cancelled visit is the greater harm. Every other text stays `unknown`,
+raises one alarm, and is shown in the report. It is looked up again for a day, because the list may be slow.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Reconciliation:
                 attempts.checked(conn, [row.id for row in rows], now)
 
     def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> bool:
-        """Look one text up; whether its fate is known now, or it is sent once more."""
+        """Look up one text. Return whether its outcome is known now, or it is sent once more."""
         sms = self._sms(row, appointment)
         sent = self.gateway.find(sms, row.claimed_at or now) if sms is not None else None
         if sent is None:  # the gateway cannot look it up, or the number was deleted or changed
@@ -150,7 +150,7 @@ class Reconciliation:
         return True
 
     def _may_resend(self, row: OutboxRow, now: datetime) -> bool:
-        """Whether a text that the gateway's list does not show is still of use and may be sent once more."""
+        """Whether a text that is not in the gateway's list is still useful and may be sent once more."""
         if row.expires is None or now >= row.expires:
             return False
         match self.gateway.resends:
@@ -162,7 +162,7 @@ class Reconciliation:
                 return False
 
     def _sms(self, row: OutboxRow, appointment: Appointment) -> Sms | None:
-        """The text as it was posted, by which it is recognised in the gateway's list. None: it cannot be made any more."""
+        """The text as it was posted, to find it in the gateway's list. None: it can no longer be rendered."""
         runtime_config = self.runtime_config()
         policy = runtime_config.policies.get(row.environment)
         if policy is None or row.sender is None:
