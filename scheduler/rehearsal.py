@@ -17,7 +17,7 @@ from scheduler.confirmation_window import close_window
 from scheduler.plan import replan
 from scheduler.policy import Policy
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
-from scheduler.succession import end_replaced, replaced_by, succeed
+from scheduler.succession import end_replaced, replaced_by, sharing, succeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +38,37 @@ class Rehearsed:
         return self.row.state is not SmsState.SUPPRESSED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedNumber:
+    """A visit that an S13 opened under a new id, and the visits that share a placer or visit number with it and stay.
+
+    Attributes:
+        appointment: the hospital's reference of the new visit. shares_with: the references of the others.
+    """
+
+    appointment: str
+    shares_with: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """Attributes:
+    texts: every text, sent or suppressed, ordered by appointment, then by due.
+    shared_numbers: in the order of the messages.
+    """
+
+    texts: tuple[Rehearsed, ...]
+    shared_numbers: tuple[SharedNumber, ...]
+
+
 def rehearse(
     events: Sequence[SchedulingEvent],
     policy: Policy,
     blocked: Callable[[Appointment], Reason | None],
     *,
     zone: str,
-) -> list[Rehearsed]:
-    """Every text of the histories in `events`, sent or suppressed, ordered by appointment, then by due.
+) -> Rehearsal:
+    """Every text of the histories in `events`, and the visits that share a number and stay.
 
     Args:
         events: one environment's, in the order of their receipt.
@@ -53,17 +76,27 @@ def rehearse(
         zone: the environment's zone.
     """
     appointments: list[_RehearsedAppointment] = []
+    shared_numbers: list[SharedNumber] = []
     for event in events:
         appointment = next(
             (known for known in appointments if same_visit(known.appointment.aliases, event.aliases)), None
         )
         if appointment is None:
-            seen = _succession(appointments, event, policy) or create(event, policy, id=_id(appointments), zone=zone)
+            seen = _succession(appointments, event, policy)
+            if seen is None:
+                sharers = sharing([known.appointment for known in appointments], event)
+                if sharers:
+                    references = tuple(sharer.reference for sharer in sharers)
+                    shared_numbers.append(SharedNumber(appointment=event.reference, shares_with=references))
+                seen = create(event, policy, id=_id(appointments), zone=zone)
             appointments.append(appointment := _RehearsedAppointment(seen, policy, blocked))
         elif not appointment.hear(event):
             continue
         appointment.replan(event)
-    return [text for appointment in appointments for text in appointment.texts()]
+    return Rehearsal(
+        texts=tuple(text for appointment in appointments for text in appointment.texts()),
+        shared_numbers=tuple(shared_numbers),
+    )
 
 
 def _id(appointments: Sequence[_RehearsedAppointment]) -> str:

@@ -31,9 +31,19 @@ def shared_aliases(known: Iterable[str], event: SchedulingEvent) -> set[str]:
     }
 
 
+def comparable_kinds(event: SchedulingEvent) -> tuple[str, ...]:
+    """The kinds of the event's numbers by which it may replace a visit that is known under another filler id.
+
+    Empty: it can replace none, because it is no S13, has no filler id, or has no placer or visit number.
+    """
+    if event.action is not Action.RESCHEDULE or not aliases_of_kind(event.aliases, "filler"):
+        return ()
+    return tuple(kind for kind in _SHARED_KINDS if aliases_of_kind(event.aliases, kind))
+
+
 def sharing(appointments: Iterable[Appointment], event: SchedulingEvent) -> list[Appointment]:
     """Those that share a placer or visit number with an S13 that is about none of them by its filler id."""
-    if event.action is not Action.RESCHEDULE or not aliases_of_kind(event.aliases, "filler"):
+    if not comparable_kinds(event):
         return []
     return [appointment for appointment in appointments if shared_aliases(appointment.aliases, event)]
 

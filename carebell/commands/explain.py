@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import FileMessage, message_files, messages
@@ -16,14 +16,19 @@ from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
 from certs.message import UnverifiedMessage
 from certs.unverified import unverified
+from config.fieldmap import Identity
 from journal.lines import plain
 from parser import siu
 from parser.er7 import Message
-from parser.event import Evidence, ParseWarning, Rejection, SchedulingEvent
+from parser.event import Action, Evidence, ParseWarning, Rejection, SchedulingEvent
+from scheduler.succession import comparable_kinds
 
 _NO_LINK = Evidence(
     name="join_link", value=None, field=None, candidates=(), note="no field is configured: sms.join_link.field"
 )
+
+_NUMBERS: Final = {"placer": "placer", "visit": "visit number"}
+"""An id's kind -> its name in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +77,37 @@ def _explained(file: Path, policy: EnvironmentPolicy, conformance: bool) -> Iter
         outcome, evidence = siu.explain(received, policy.rules)
         if policy.rules.join_link_field is None and isinstance(outcome, SchedulingEvent):
             evidence = (*evidence, _NO_LINK)
+        if isinstance(outcome, SchedulingEvent) and outcome.action is Action.RESCHEDULE:
+            evidence = (*evidence, _replaces(outcome, policy.rules.field_map.identity))
         warnings = outcome.warnings if isinstance(outcome, SchedulingEvent) else ()
         if conformance:
             warnings += _conformance(received, policy)
         yield Explained(message=message, outcome=outcome, evidence=evidence, warnings=warnings)
+
+
+def _replaces(event: SchedulingEvent, places: Sequence[Identity]) -> Evidence:
+    """Whether the ids of an S13 make it a candidate to replace a visit that is known under another filler id.
+
+    Args:
+        places: where the environment's field map has the ids.
+    """
+    field_of: dict[str, str] = {place.kind: place.id.partition(".")[0] for place in reversed(places)}
+    filler = field_of.get("filler", "filler id")
+    kinds = comparable_kinds(event)
+    if not kinds:
+        return Evidence(
+            name="replaces", value=None, field=None, candidates=(),
+            note=f"only a message with {filler} and a placer or visit number can replace a visit under another {filler}",
+        )  # fmt: skip
+    numbers = " or ".join(f"{field_of[kind]} ({_NUMBERS[kind]})" for kind in kinds)
+    return Evidence(
+        name="replaces",
+        value=f"a visit known under another {filler} that shares this {numbers}",
+        field=next(place.id for place in places if place.kind == kinds[0]),
+        candidates=(),
+        note=f"if no visit is known under this {filler}, exactly one shares a number, and nothing speaks against it: "
+        "`carebell plan` with both messages shows it",
+    )
 
 
 def _conformance(message: UnverifiedMessage, policy: EnvironmentPolicy) -> tuple[ParseWarning, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ from carebell.exits import OK, REFUSED, Stop
 from carebell.outbound.render import text_of
 from certs.unverified import unverified
 from config.load import Loaded
+from journal.lines import plain
 from parser import siu
 from parser.event import Action, Rejection, SchedulingEvent
-from scheduler.rehearsal import Rehearsed, rehearse
+from scheduler.rehearsal import Rehearsed, SharedNumber, rehearse
 
 
 def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: datetime | None, as_json: bool) -> int:
@@ -27,13 +29,19 @@ def plan(config: Path | None, files: Sequence[Path], environment: str, *, at: da
     environment_named(loaded, environment)
     policy = environment_policy(loaded, environment)
     events = _history(files, policy, at or datetime.now(UTC))
-    outcomes = rehearse(events, policy.planning, policy.blocked, zone=policy.zone)
-    rows = [_row(outcome, policy, loaded) for outcome in outcomes]
+    rehearsal = rehearse(events, policy.planning, policy.blocked, zone=policy.zone)
+    shares_with = {shared.appointment: shared.shares_with for shared in rehearsal.shared_numbers}
+    rows = [
+        _row(outcome, policy, loaded) | {"shares_id_with": list(shares_with.get(outcome.appointment.reference, ()))}
+        for outcome in rehearsal.texts
+    ]
     if as_json:
         for row in rows:
             print_json(row)
     else:
         _print_timeline(rows, policy.zone)
+    for shared in rehearsal.shared_numbers:
+        _warn(shared)
     return OK if events else REFUSED
 
 
@@ -82,6 +90,17 @@ def _row(outcome: Rehearsed, policy: EnvironmentPolicy, loaded: Loaded) -> dict[
         "to": phone.masked if phone else None,
         "revision": outcome.row.revision,
     }
+
+
+def _warn(shared: SharedNumber) -> None:
+    """Name on standard error the visits that stay beside one that was rescheduled under a new id."""
+    others = ", ".join(shared.shares_with)
+    stays, takes = ("it: both", "takes") if len(shared.shares_with) == 1 else ("them: all", "take")
+    sentence = (
+        f"the S13 of {shared.appointment} shares a placer or visit number with {others} but does not replace {stays} stay; "
+        f"look in the hospital's system whether {others} still {takes} place"
+    )
+    print(plain(f"carebell: warning: {sentence}"), file=sys.stderr)
 
 
 def _print_timeline(rows: Sequence[dict[str, Any]], zone: str) -> None:

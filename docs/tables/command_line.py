@@ -43,7 +43,8 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("explain", '`{"file", "name", "value", "field", "candidates"}`, perhaps `zone` and `note`; `message` as above'),
     (
         "plan",
-        '`{"appointment", "kind", "rule", "due", "expires", "status", "reason", "text", "segments", "to", "revision"}`',
+        '`{"appointment", "kind", "rule", "due", "expires", "status", "reason", "text", "segments", "to", "revision", '
+        '"shares_id_with"}`; the last names the visits that share an id with a rescheduled one and stay',
     ),
     ("logs", '`{"time", "level", "event"}` and the fields of the event'),
     ("hold, release", '`{"environment", "held", "changed"}`; `environment` null: everything'),

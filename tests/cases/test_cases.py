@@ -197,3 +197,33 @@ def test_d03_a_visit_rescheduled_under_a_new_id_is_not_reminded_at_its_old_time(
         ("F9002", "booked"),
         ("F9002", "reminder"),
     }  # in the quiet hours the patient was told nothing yet
+
+
+def test_d03_explain_says_that_a_reschedule_may_replace_another_visit(commands: Commands) -> None:
+    row = commands.explain("d03b")["replaces"]
+    assert (row["value"], row["field"], row["candidates"]) == (
+        "a visit known under another SCH-2 that shares this SCH-1 (placer) or PV1-19 (visit number)",
+        "SCH-1.1",
+        [],
+    )
+    assert "replaces" not in commands.explain("d03a")  # a booking replaces none
+
+
+def test_d03_plan_names_the_visits_that_share_a_number_and_stay(
+    carebell: Carebell,  # noqa: F811
+    configuration: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    other_number = tmp_path / "d03b.hl7"
+    other_number.write_bytes(_file("d03b").read_bytes().replace(b"VN5501", b"VN5502"))
+    words = ("plan", "-c", configuration, "-e", "production", _file("d03a"), other_number)
+    ended = carebell(*words, "--json")
+    assert {(row["appointment"], *row["shares_id_with"]) for row in ended.rows} == {("F9001",), ("F9002", "F9001")}
+    assert ended.err == (
+        "carebell: warning: the S13 of F9002 shares a placer or visit number with F9001 but does not replace it: both stay; "
+        "look in the hospital's system whether F9001 still takes place\n"
+    )
+    assert carebell(*words).err == ended.err
+    replaced = carebell(*words[:-1], _file("d03b"), "--json")
+    assert replaced.err == ""
+    assert {tuple(row["shares_id_with"]) for row in replaced.rows} == {()}

@@ -68,7 +68,7 @@ def texts(
         return blocked
 
     zone = events[0].start.zone if events[0].start else NEW_YORK
-    return [_told(each, zone) for each in rehearse(events, rules, why, zone=zone)]
+    return [_told(each, zone) for each in rehearse(events, rules, why, zone=zone).texts]
 
 
 def _told(each: Rehearsed, zone: str) -> tuple[str, str, str, str]:

@@ -42,7 +42,7 @@ WORTH_SEEING = (
 
 def planned(case: Case) -> list[Fate]:
     found = []
-    for each in rehearse(case.events, case.policy, lambda _: None, zone=case.zone):
+    for each in rehearse(case.events, case.policy, lambda _: None, zone=case.zone).texts:
         row = each.row
         verdict, expires = ("goes", row.expires) if each.leaves else (row.reason.value, None)
         found.append(Fate(row.kind.value, row.rule, row.due, verdict, expires))

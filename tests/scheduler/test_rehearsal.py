@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
-from parser.event import SchedulingEvent
+from parser.event import SchedulingEvent, Status
 from scheduler.appointment import Appointment
 from scheduler.rehearsal import Rehearsed, rehearse
 from scheduler.sms import Reason, SmsKind, SmsState
@@ -15,11 +16,11 @@ VISIT = "2026-06-20 14:00"
 RULES = policy({"before": "24h"})
 
 
-def played(*events: SchedulingEvent) -> list[Rehearsed]:
-    return rehearse(events, RULES, lambda _: None, zone=NEW_YORK)
+def played(*events: SchedulingEvent) -> tuple[Rehearsed, ...]:
+    return rehearse(events, RULES, lambda _: None, zone=NEW_YORK).texts
 
 
-def outcomes(found: list[Rehearsed]) -> list[tuple[str, str, bool]]:
+def outcomes(found: tuple[Rehearsed, ...]) -> list[tuple[str, str, bool]]:
     return [(each.appointment.reference, each.row.kind.value, each.leaves) for each in found]
 
 
@@ -28,7 +29,7 @@ def of(reference: str, name: str, at: str, start: str | None) -> SchedulingEvent
 
 
 def test_nothing_heard_is_nothing_told() -> None:
-    assert played() == []
+    assert played() == ()
 
 
 def test_what_left_before_the_next_message_is_gone_and_the_rest_waits() -> None:
@@ -85,7 +86,7 @@ def test_why_a_patient_cannot_be_texted_is_asked_of_the_state_then_known() -> No
         return None if start is not None and start < local("2026-07-01 00:00") else Reason.NO_CONSENT
 
     events = [event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-07-20 14:00")]
-    found = rehearse(events, RULES, only_in_june, zone=NEW_YORK)
+    found = rehearse(events, RULES, only_in_june, zone=NEW_YORK).texts
     assert [(each.row.kind, each.row.reason) for each in found] == [
         (SmsKind.BOOKED, Reason.BOOKED),
         (SmsKind.UPDATED, Reason.NO_CONSENT),
@@ -97,7 +98,7 @@ def test_why_a_patient_cannot_be_texted_is_asked_of_the_state_then_known() -> No
 def test_an_event_without_a_start_is_of_the_environments_zone() -> None:
     cancel = event("S15", "2026-06-01 09:00", None)
     move = event("S13", "2026-06-02 09:00", None)
-    found = rehearse([cancel, move], RULES, lambda _: None, zone="America/Phoenix")
+    found = rehearse([cancel, move], RULES, lambda _: None, zone="America/Phoenix").texts
     assert {each.appointment.zone for each in found} == {"America/Phoenix"}
     assert not any(each.leaves for each in found)
 
@@ -113,3 +114,32 @@ def test_rows_stand_in_the_order_of_their_time_and_those_without_one_last() -> N
     timed = [due for due in dues if due is not None]
     assert len(timed) == len(dues) - 1
     assert all(one <= other for one, other in pairwise(timed))
+
+
+def numbered(reference: str, name: str, at: str, start: str, visit: str) -> SchedulingEvent:
+    aliases = (f"EHR|LAMNA|filler|{reference}|", f"EHR|LAMNA|visit|{visit}|")
+    return event(name, at, start, reference=reference, aliases=aliases)
+
+
+def test_visits_that_share_a_number_with_a_reschedule_and_stay_are_named() -> None:
+    first = numbered("1", "S12", "2026-06-01 09:00", VISIT, "V")
+    second = numbered("2", "S12", "2026-06-01 09:01", "2026-06-21 14:00", "V")
+    moved = numbered("3", "S13", "2026-06-02 09:00", "2026-06-22 14:00", "V")
+    stranger = numbered("4", "S13", "2026-06-02 09:01", "2026-06-23 14:00", "W")
+
+    def shared(*events: SchedulingEvent) -> list[tuple[str, tuple[str, ...]]]:
+        rehearsal = rehearse(events, RULES, lambda _: None, zone=NEW_YORK)
+        return [(shared.appointment, shared.shares_with) for shared in rehearsal.shared_numbers]
+
+    assert shared(first, second, moved, stranger) == [("3", ("1", "2"))]  # a series
+    assert shared(first, moved) == []  # the one that is replaced does not stay
+    assert shared(first, second) == []  # two bookings are two visits
+
+
+def test_they_are_named_although_the_reschedule_causes_no_text() -> None:
+    over = numbered("3", "S13", "2026-06-24 09:00", "2026-06-22 14:00", "V")
+    series = [numbered(str(number), "S12", "2026-06-01 09:00", VISIT, "V") for number in (1, 2)]
+    arrived = replace(over, status=Status.ARRIVED)
+    rehearsal = rehearse([*series, arrived], RULES, lambda _: None, zone=NEW_YORK)
+    assert [shared.shares_with for shared in rehearsal.shared_numbers] == [("1", "2")]
+    assert {text.appointment.reference for text in rehearsal.texts} == {"1", "2"}
