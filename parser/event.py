@@ -81,7 +81,8 @@ class BadPhone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadablePhone:
-    """Only junk was given (`UNKNOWN`, `9999999999`, an e-mail address, a fax). The stored number is kept.
+    """Only junk was given (`UNKNOWN`, `9999999999`, an e-mail address, a fax). The stored number is kept, unless the message
+    speaks against it (`SchedulingEvent.condemned_phones`).
 
     Attributes:
         why: the first such field and why it cannot be used, for the log; no content.
@@ -168,6 +169,8 @@ class SchedulingEvent:
         occurred_within: how much later the message may have been sent: less than this (`VerifiedMessage.sent_within`).
         start: None: not given.
         phone: None or UnreadablePhone: keep the stored one; FORGET: delete it now; BadPhone: delete it, it cannot be used.
+        condemned_phones: valid numbers that are not to be texted, by what the message says of them (`DO NOT TEXT`, fax, extension,
+            somebody else's). A stored number that is one of them is given up. Their kind means nothing.
         consent: None: not given.
         facility, provider, location: display names for templates that use them; already cleaned to one short line.
         patient_name: cleaned; None unless the environment's templates use it.
@@ -185,6 +188,7 @@ class SchedulingEvent:
     start: Start | None = None
     duration: timedelta | None = None
     phone: GivenPhone = None
+    condemned_phones: frozenset[PhoneNumber] = frozenset()
     language: str | None = None
     deceased: bool = False
     consent: bool | None = None

@@ -17,7 +17,7 @@ module only inside a `PhoneNumber`; traces get the last four.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
@@ -35,6 +35,7 @@ from parser.phone_spelling import (
     LEAST_DIGITS,
     NO_NUMBER,
     NO_TEXTS,
+    TWO_NUMBERS,
     Use,
     digits_in,
     is_extension,
@@ -54,6 +55,7 @@ _WITHDRAWN: Final = (LANDLINE, EXPIRED, PROTECTED)
 _WHOLE: Final = 10  # with this many digits, one component alone is read as a whole number
 _SHORTEST_WORD: Final = 3  # of a code that is read as words ("Cell Phone"); the field map lists shorter codes
 _MAX_CODE: Final = 81  # one more than a field map's words can have
+_NONE: Final[frozenset[str]] = frozenset()
 _MOST_DIGITS: Final = 15  # of a telephone number (E.164)
 _FLAGS: Final = frozenset({"y", "n", "yes", "no"})  # in XTN.9: whether this is the preferred telephone
 _UNRANKED_PREFERENCE: Final = 1000
@@ -93,6 +95,7 @@ class Reading(NamedTuple):
         country: ISO 3166, by the numbering plan; None: no country.
         uses: what words around the number say about the line.
         spoken_of: the valid number in the text, even if it cannot be used.
+        condemned: of a whole repetition: the valid numbers that its spellings speak against.
         final: whether the fault excludes the whole repetition, not only this spelling of the number.
     """
 
@@ -103,6 +106,7 @@ class Reading(NamedTuple):
     fault: str | None = None
     final: bool = False
     spoken_of: str | None = None
+    condemned: frozenset[str] = frozenset()
 
 
 class Order(NamedTuple):
@@ -129,12 +133,13 @@ class Ranked(NamedTuple):
 
 
 class PhoneFinding(NamedTuple):
-    """What the message says about the patient's telephone; `phone` as in `SchedulingEvent`."""
+    """What the message says about the patient's telephone; `phone` and `condemned_phones` as in `SchedulingEvent`."""
 
     phone: GivenPhone
     field: str | None
     candidates: tuple[Candidate, ...]
     warnings: tuple[ParseWarning, ...]
+    condemned_phones: frozenset[PhoneNumber] = frozenset()
 
 
 def find_phone(
@@ -148,24 +153,35 @@ def find_phone(
         trace: None: the candidates are not recorded.
     """
     offers: list[Offer[Ranked]] = []
+    condemned: dict[str, str] = {}  # number in E.164 -> the first field that speaks against it
     warnings: list[ParseWarning] = []
     for name in (*rules.fields, *rules.business_fields):
         repetitions = _repetitions(message, name)
         if len(repetitions) > MAX_REPETITIONS:
             warnings.append(warning(Oddity.PHONE_REPETITIONS, name))
         for nth, xtn in enumerate(repetitions[:MAX_REPETITIONS], 1):
-            offers.append(_offer(f"{name}[{nth}]", xtn, rules, clocks, now, len(offers)))
+            offer, numbers = _offer(f"{name}[{nth}]", xtn, rules, clocks, now, len(offers))
+            offers.append(offer)
+            condemned |= {number: offer.field for number in numbers if number not in condemned}
         if not repetitions:
             offers.append(Offer(name, "", None, EMPTY))
+    offers = [_unless_condemned(offer, condemned) for offer in offers]
+    phones = frozenset(map(PhoneNumber, condemned))
     best = min((offer for offer in offers if offer.why_not is None), key=_order, default=None)
     chosen = choose(_judged(offers, best, rules), trace, masked)
     if best is not None and best.value is not None:
-        return PhoneFinding(best.value.phone, best.field, chosen.candidates, tuple(warnings))
+        return PhoneFinding(best.value.phone, best.field, chosen.candidates, tuple(warnings), phones)
     phone, field = _unusable([offer for offer in offers if offer.why_not is not EMPTY], rules)
     if isinstance(phone, BadPhone | UnreadablePhone):
         warnings.append(warning(Oddity.PHONE_UNUSABLE, field))
         field = None
-    return PhoneFinding(phone, field, chosen.candidates, tuple(warnings))
+    return PhoneFinding(phone, field, chosen.candidates, tuple(warnings), phones)
+
+
+def _unless_condemned(offer: Offer[Ranked], condemned: Mapping[str, str]) -> Offer[Ranked]:
+    """The offer, excluded where another repetition forbids the same number: who lists it twice and forbids it once means it."""
+    field = None if offer.value is None else condemned.get(offer.value.phone.e164())
+    return offer if field is None else offer._replace(value=None, why_not=f"is not to be used, as {field} says")
 
 
 def _unusable(given: list[Offer[Ranked]], rules: PhoneRules) -> tuple[GivenPhone, str | None]:
@@ -221,30 +237,36 @@ def _repetitions(message: Message, name: str) -> list[Field]:
     return [] if segment is None else segment.repetitions(place.field, MAX_REPETITIONS + 1)
 
 
-def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datetime, position: int) -> Offer[Ranked]:
+def _offer(
+    field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datetime, position: int
+) -> tuple[Offer[Ranked], frozenset[str]]:
     """One repetition: its number, and why it cannot be used or its place in the order."""
     if not xtn.raw:
-        return Offer(field, "", None, EMPTY)
+        return Offer(field, "", None, EMPTY), _NONE
     if xtn.deleted:
-        return Offer(field, '""', None, DELETED)
+        return Offer(field, '""', None, DELETED), _NONE
     use = _code(xtn, 2)
     codes = {code for code in (use, _code(xtn, 3), _code(xtn, 4)) if code}
     reading = _number(xtn, rules.region)
     held = reading.e164 or next(_spellings(xtn), "")
     if not held and xtn.raw_component(1) == '""':  # `""^BUSINESS`
-        return Offer(field, '""', None, DELETED)
+        return Offer(field, '""', None, DELETED), _NONE
     held = held or "?"
     remarks = [remark_on(text) for text in _remarks(xtn)]
     uses = reading.uses.union(_uses_in(codes, rules), *(remark for remark in remarks if not isinstance(remark, str)))
     fault = next((remark for remark in remarks if isinstance(remark, str)), None)
     against = _against(xtn, codes, uses, rules, clocks, now) or fault or reading.fault
+    condemned = reading.condemned
     if against is not None:
-        return Offer(field, held, None, against)
+        # A number that expires in one entry may be current in another; of two numbers in one text it is not known which is meant.
+        if reading.spoken_of is not None and against not in (EXPIRED, TWO_NUMBERS):
+            condemned |= {reading.spoken_of}
+        return Offer(field, held, None, against), condemned
     rank, kind = _rank(codes, uses, use, reading.plan, rules)
     if rank is None:
-        return Offer(field, held, None, "neither a mobile nor the patient's own line")
+        return Offer(field, held, None, "neither a mobile nor the patient's own line"), condemned
     if kind == "landline" and rules.skip_landlines:
-        return Offer(field, held, None, LANDLINE)
+        return Offer(field, held, None, LANDLINE), condemned
     preference = xtn.component(18).strip()
     ranked = preference.isascii() and preference.isdigit() and len(preference) < 4
     order = Order(
@@ -254,7 +276,7 @@ def _offer(field: str, xtn: Field, rules: PhoneRules, clocks: Clocks, now: datet
         unmarked=xtn.component(9).strip().casefold() != "y",
         position=position,
     )
-    return Offer(field, held, Ranked(order, PhoneNumber(held, kind), reading.country), None)
+    return Offer(field, held, Ranked(order, PhoneNumber(held, kind), reading.country), None), condemned
 
 
 def _code(xtn: Field, number: int) -> str:
@@ -332,11 +354,16 @@ def _number(xtn: Field, region: str) -> Reading:
     first = next((reading for reading in readings if reading.fault is None or reading.final), None)
     if first is None:
         return readings[0] if readings else Reading(None, fault=NO_NUMBER)
+    condemned = frozenset(
+        reading.spoken_of
+        for reading in readings
+        if reading.final and reading.spoken_of is not None and reading.fault is not TWO_NUMBERS
+    )
     if len(readings) == 1:
-        return first
+        return first._replace(condemned=condemned)
     same = [reading for reading in readings if reading.spoken_of == first.spoken_of]
     first = next((reading for reading in same if reading.final), first)  # what one component says against it counts
-    return first._replace(uses=first.uses.union(*(reading.uses for reading in same)))
+    return first._replace(uses=first.uses.union(*(reading.uses for reading in same)), condemned=condemned)
 
 
 def _spellings(xtn: Field) -> Iterator[str]:

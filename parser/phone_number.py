@@ -32,6 +32,10 @@ class PhoneNumber:
         """`***0143`: what people and logs may see."""
         return f"***{self._digits[-4:]}"
 
+    def same_digits(self, other: PhoneNumber) -> bool:
+        """Whether both are the same number, of whatever kind they are called."""
+        return self._digits == other._digits
+
     def __repr__(self) -> str:
         return f"PhoneNumber({self.masked})"
 

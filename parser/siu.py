@@ -21,7 +21,6 @@ from parser.event import (
     Action,
     BadPhone,
     Evidence,
-    GivenPhone,
     ParseWarning,
     Rejection,
     SchedulingEvent,
@@ -198,6 +197,7 @@ class _Reader:
             start=timing.start,
             duration=duration,
             phone=phone.phone,
+            condemned_phones=phone.condemned_phones,
             language=language,
             deceased=find_deceased(message, fields.deceased.flag, fields.deceased.date, trace),
             consent=find_consent(message, rules.consent_field, rules.consent_granted, trace),
@@ -263,20 +263,22 @@ class _Reader:
         finding = find_phone(self._message, self._rules.phones, clocks, self._source.received_at, self._trace)
         self._warnings += finding.warnings
         if self._trace is not None:
-            shown, note = _about_phone(finding.phone)
+            shown, note = _about_phone(finding)
             self._trace.note("phone", shown, finding.field, finding.candidates, note=note)
         return finding
 
 
-def _about_phone(phone: GivenPhone) -> tuple[str | None, str]:
+def _about_phone(finding: PhoneFinding) -> tuple[str | None, str]:
     """What `explain` shows for the telephone, and its remark."""
+    phone = finding.phone
+    unless = ", unless it is one that the message speaks against" if finding.condemned_phones else ""
     if isinstance(phone, BadPhone):
         return None, f"given, but none may be used: {phone.reason}; forget the stored number"
     if isinstance(phone, UnreadablePhone):
-        return None, f"given, but none can be texted: {phone.reason}; keep the stored number"
+        return None, f"given, but none can be texted: {phone.reason}; keep the stored number{unless}"
     if phone is FORGET:
         return None, "deleted by the sender: forget the number now"
-    return (None, "not given: keep the stored number") if phone is None else (phone.masked, phone.kind)
+    return (None, f"not given: keep the stored number{unless}") if phone is None else (phone.masked, phone.kind)
 
 
 def _word(message: Message, path: str) -> str:

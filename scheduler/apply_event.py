@@ -15,7 +15,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from parser.event import FORGET, Action, BadPhone, SchedulingEvent, Status, UnreadablePhone
+from parser.event import FORGET, Action, BadPhone, GivenPhone, SchedulingEvent, Status, UnreadablePhone
+from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus, Visible
 from scheduler.confirmation_window import close_if_over, is_revived, update_window
 from scheduler.policy import Policy
@@ -34,20 +35,42 @@ _KEPT = (
 )
 
 
-def _given(event: SchedulingEvent) -> dict[str, Any]:
+def _given(event: SchedulingEvent, before: Appointment | None) -> dict[str, Any]:
     """The appointment fields that this event gives. A field that it does not give keeps its value; so does the phone after a junk
     number."""
     given: dict[str, Any] = {name: value for name in _KEPT if (value := getattr(event, name)) is not None}
     if event.start is not None:
         given["start"] = event.start
-    if event.phone is not None and not isinstance(event.phone, UnreadablePhone):
-        given["phone"] = event.phone
+    phone = _phone_given(event, before)
+    if phone is not None and not isinstance(phone, UnreadablePhone):
+        given["phone"] = phone
     if event.deceased:
         given["deceased"] = True
     status = _status(event)
     if status is not None:
         given["status"] = status
     return given
+
+
+def _phone_given(event: SchedulingEvent, before: Appointment | None) -> GivenPhone:
+    """What the event says about the phone, given what is stored: a stored number that the event condemns is given up."""
+    if not _only_condemns(event):
+        return event.phone
+    if before is None or not _was_given(before, "phone"):
+        return BadPhone(reason=UnreadablePhone.reason)
+    if before.phone is not None and any(before.phone.same_digits(number) for number in event.condemned_phones):
+        return BadPhone(reason=UnreadablePhone.reason)
+    return event.phone
+
+
+def _only_condemns(event: SchedulingEvent) -> bool:
+    """Whether the event gives no number and speaks against some."""
+    return bool(event.condemned_phones) and (event.phone is None or isinstance(event.phone, UnreadablePhone))
+
+
+_CONDEMNED = "condemned_phones"
+"""The stamp of the newest event that only condemns numbers. The numbers themselves are not stored, so an older event that arrives
+after it brings no number: it may be one of them."""
 
 
 _STATUS_OF_ACTION = {
@@ -100,14 +123,16 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
         zone: the environment's zone, for an event that gives no start.
     """
     now = event.received_at
-    given = _given(event)
+    given = _given(event, None)
     fields: dict[str, Any] = {"status": AppointmentStatus.ACTIVE, "start": None, "zone": zone}
     for name, value in given.items():
         fields |= _set(name, value)
     stamps = {} if "status" in given else {"status": NEVER}
-    if isinstance(event.phone, UnreadablePhone):
+    if isinstance(event.phone, UnreadablePhone) and "phone" not in given:
         fields["phone_fault"] = event.phone.reason
         stamps["phone"] = NEVER
+    if _only_condemns(event):
+        stamps[_CONDEMNED] = sent_period(event)
     fields["stamps"] = MappingProxyType(stamps)
     if fields["status"] is AppointmentStatus.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE):
         fields["window_revision"] = 1
@@ -139,9 +164,11 @@ def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appoin
     before = close_if_over(before, policy, now)
     stamps = _stamps(before)
     changes: dict[str, Any] = {}
-    for name, value in _given(event).items():
+    for name, value in _given(event, before).items():
         known = stamps.get(name)
         if known is not None and sent.precedes(known):
+            continue
+        if isinstance(value, PhoneNumber) and _CONDEMNED in stamps and sent.precedes(stamps[_CONDEMNED]):
             continue
         if known is not None and _cancellation_stands(before, name, value, sent, known):
             stamps[name] = known.taken_after(sent)
@@ -153,7 +180,11 @@ def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appoin
     if isinstance(event.phone, UnreadablePhone) and "phone" not in stamps:
         changes["phone_fault"] = event.phone.reason
         stamps["phone"] = NEVER
-    if stale and not changes and set(event.aliases) <= set(before.aliases):
+    condemned = stamps.get(_CONDEMNED)
+    condemns = _only_condemns(event) and (condemned is None or not sent.precedes(condemned))
+    if condemns:
+        stamps[_CONDEMNED] = sent if condemned is None else sent.taken_after(condemned)
+    if stale and not changes and not condemns and set(event.aliases) <= set(before.aliases):
         return None
     newest = before.sent if stale else sent.taken_after(before.sent)
     aliases = before.aliases + tuple(alias for alias in event.aliases if alias not in before.aliases)
@@ -164,7 +195,9 @@ def apply(before: Appointment, event: SchedulingEvent, policy: Policy) -> Appoin
         revision=before.revision + 1,
         event_at=newest.earliest,
         event_until=newest.until,
-        stamps=MappingProxyType({name: stamp for name, stamp in stamps.items() if stamp != newest}),
+        stamps=MappingProxyType(
+            {name: stamp for name, stamp in stamps.items() if stamp != newest or name == _CONDEMNED}
+        ),
         unseen_edit=False,
     )
     after = _replan_reminders(before, after, now)
@@ -204,11 +237,14 @@ def sent_period(event: SchedulingEvent) -> SentPeriod:
 
 def _stamps(appointment: Appointment) -> dict[str, SentPeriod]:
     """When each field's present value was sent. A field that was never given is missing."""
-    return {
+    stamps = {
         name: appointment.stamps.get(name, appointment.sent)
         for name in ("status", "start", "phone", "deceased", *_KEPT)
         if _was_given(appointment, name)
     }
+    if _CONDEMNED in appointment.stamps:
+        stamps[_CONDEMNED] = appointment.stamps[_CONDEMNED]
+    return stamps
 
 
 _OFF = (AppointmentStatus.CANCELED, AppointmentStatus.DELETED)
@@ -258,7 +294,7 @@ def doubtful_fields(appointment: Appointment, event: SchedulingEvent) -> tuple[s
         stamps.pop("phone", None)
     return tuple(
         name
-        for name, value in _given(event).items()
+        for name, value in _given(event, appointment).items()
         if name in stamps
         and sent.in_doubt_with(stamps[name])
         and any(getattr(appointment, changed) != new for changed, new in _set(name, value).items())

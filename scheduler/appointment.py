@@ -74,7 +74,8 @@ class Appointment:
         planned_at: receipt of the message that planned the current reminders, UTC.
         planned_revision: its revision; the revision of the reminder rows.
         unseen_edit: the newest event changed nothing that the patient sees.
-        stamps: for each field, when the event that gave it was sent, if that differs from `sent`.
+        stamps: for each field, when the event that gave it was sent, if that differs from `sent`;
+            `condemned_phones`: of the newest event that gave no number and spoke against some.
         purged_at: when the phone was forgotten for good, UTC.
     """
 

@@ -12,7 +12,8 @@ from journal.events.shared import ErrorTrace, SentAnswer
     "Nothing to do. `warnings` name what was odd; `carebell explain` shows it on a copy of the message. `order_doubtful`: "
     "often means that the sender should write MSH-7 to the second and with its offset. `shares_id_with`: look in the hospital's "
     "own system whether the older visit is still on; if not, cancel it there (docs/explanation/planning.md). `number_fault`: "
-    "correct the number in the hospital's own system; where junk was sent (`UNKNOWN`), a number that was known stays in use.",
+    "correct the number in the hospital's own system; where junk was sent (`UNKNOWN`), a number that was known stays in use; "
+    "a number that is not to be texted (`DO NOT TEXT`, a fax, an extension) is given up.",
 )
 class MessageAccepted(Event):
     """A message was verified, committed and answered."""

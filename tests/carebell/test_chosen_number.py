@@ -40,8 +40,12 @@ def test_the_number_chosen_may_be_texted_if_any_may(telephones: list[str], count
         approved=True,
     )  # fmt: skip
 
+    condemned = find("~".join(telephones), countries=countries, landline=landline).condemned_phones
+
     def allowed(home: str) -> bool:
         phone = find(home, countries=countries, landline=landline).phone
+        if isinstance(phone, PhoneNumber) and any(phone.same_digits(number) for number in condemned):
+            return False  # another repetition forbids it
         fault = phone.reason if isinstance(phone, BadPhone | UnreadablePhone) else None
         return isinstance(may_text(phone if isinstance(phone, PhoneNumber) else None, fault, rules), Allowed)
 

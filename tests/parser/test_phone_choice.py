@@ -247,6 +247,58 @@ def test_silence_deletion_and_the_business_number(home: str, business: str, expe
     assert find(home, business).phone == expected
 
 
+CONDEMNATIONS = [
+    "202-555-0143 DO NOT TEXT^PRN^CP",
+    "202-555-0143 no texts please^PRN^CP",
+    "202-555-0143 (text: N)^PRN^CP",
+    "202-555-0143 mother^PRN^PH",
+    "202-555-0143 x12^PRN^PH",
+    "Fax 202-555-0143",
+    "^PRN^FX^^1^202^5550143",
+    "^ASN^PH^^1^202^5550143",
+    "^PRN^PH^^1^202^5550143^12",
+    "^PRN^PH^^1^202^5550143^^landline, no text",
+    "202-555-0143 do not text^PRN^CP^^1^202^5550150",  # of another number than the one that counts here
+]
+
+
+@pytest.mark.parametrize("condemnation", CONDEMNATIONS)
+def test_a_number_that_one_repetition_forbids_is_offered_by_no_other(condemnation: str) -> None:
+    """Whichever comes first; another number stands."""
+    spoken_against = PhoneNumber("+12025550143")
+    for home, business in (
+        (f"{condemnation}~2025550143^PRN^CP", ""),
+        (f"2025550143^PRN^CP~{condemnation}", ""),
+        ("2025550143^PRN^CP", condemnation),
+    ):
+        for more, expected in (("", None), ("~2025550144^PRN^PH", "+12025550144")):
+            trace = Trace()
+            finding = find(home + more, business, trace=trace)
+            assert spoken_against in finding.condemned_phones
+            chosen = finding.phone.e164() if isinstance(finding.phone, PhoneNumber) else None
+            assert chosen == ("+12025550150" if "0150" in condemnation else expected)
+            if chosen is None:
+                assert isinstance(finding.phone, UnreadablePhone)
+            [why] = [row.why_not for row in finding.candidates if row.why_not and "not to be used" in row.why_not]
+            assert why.startswith("is not to be used, as PID-1")
+    assert find("", condemnation).condemned_phones == {spoken_against}
+    assert "5550143" not in repr(find(condemnation))
+
+
+@pytest.mark.parametrize(
+    "xtn",
+    [
+        "UNKNOWN", "", '""', "9999999999^PRN^FX", "555-0143 do not text", "202-555-0143 or 202-555-0150^PRN^CP", CELL,
+        "2025550143^PRN^CP^^^^^^^^^^^20250101", "2025550143^WPN^PH", "alex@test.example^NET^Internet",
+    ],
+)  # fmt: skip
+def test_what_speaks_against_no_number(xtn: str) -> None:
+    """Junk, two numbers in one text, an entry that has expired, and a work line, which may be the patient's mobile as well."""
+    assert find(xtn).condemned_phones == frozenset()
+    if xtn != CELL:
+        assert e164(find(f"{xtn}~{CELL}")) == "+12025550143"
+
+
 def test_expiry_counts_from_the_moment_of_receipt() -> None:
     """A date is over when its day is over in the clinic's zone; 2 March in Chicago ends at 06:00Z on the 3rd."""
     for expiry, usable in (

@@ -62,13 +62,23 @@ def final(events: list[SchedulingEvent]) -> dict[str, Any]:
     }
     for each in sorted(events, key=lambda one: one.occurred_at):
         said = {name: getattr(each, name) for name in (*KEPT, "start", "phone")} | {"status": life_in(each)}
-        if isinstance(each.phone, UnreadablePhone):  # junk replaces nothing but silence
+        if each.condemned_phones and each.phone in (None, UnreadablePhone()):
+            known = newest["phone"]
+            if known in (None, JUNK) or any(number.e164() == e164_of(known) for number in each.condemned_phones):
+                newest["phone"] = said["phone"] = BadPhone(reason="invalid_phone")
+            else:
+                said["phone"] = known
+        elif isinstance(each.phone, UnreadablePhone):  # junk replaces nothing but silence
             said["phone"] = newest["phone"] or JUNK
         elif each.phone is not None and newest["phone"] is JUNK:
             newest["phone"] = None
         newest |= {name: value for name, value in said.items() if value is not None}
         newest["deceased"] |= each.deceased
     return newest | {"aliases": {alias for each in events for alias in each.aliases}}
+
+
+def e164_of(phone: Any) -> str | None:
+    return phone.e164() if isinstance(phone, PhoneNumber) else None
 
 
 def compared(state: Appointment) -> dict[str, Any]:
@@ -144,7 +154,90 @@ def test_the_final_state_is_the_newest_events_whatever_the_order(shard: int) -> 
     assert with_phone > 40, "too few of these histories keep a phone"
 
 
+def with_condemnations(random: Random, history: list[SchedulingEvent]) -> list[SchedulingEvent]:
+    """Some of the messages speak against numbers, whatever else they say."""
+    return [
+        replace(
+            message,
+            phone=message.phone if random.random() < 0.5 else random.choice((None, UnreadablePhone())),
+            condemned_phones=frozenset(
+                PhoneNumber(f"+1202555010{digit}") for digit in random.sample(range(10), random.choice((1, 3, 9)))
+            ),
+        )
+        if random.random() < 0.4
+        else message
+        for message in history
+    ]
+
+
+@pytest.mark.parametrize("shard", range(4))
+def test_a_number_that_a_newer_message_speaks_against_is_never_kept(shard: int) -> None:
+    """In the order of sending the model decides. In no order a number stays that a newer message forbids and none gave since."""
+    given_up = 0
+    for number in range(shard, 1_200, 4):
+        random = Random(f"condemned {number}")
+        history = with_condemnations(
+            random, [random_event(random, random.choice(("S12", "S13", "S14", "S18")), n) for n in range(6)]
+        )
+        history = [message for message in history if life_in(message) in (AppointmentStatus.ACTIVE, None)]
+        if not history:
+            continue
+        expected = final(history)
+        assert compared(told_in(history)) == expected, f"history {number}"
+        given_up += expected["phone"] == BadPhone(reason="invalid_phone")
+        shuffled = random.sample(history, len(history))
+        kept = e164_of(told_in(shuffled).phone)
+        if kept is None:
+            continue
+        granted = max(message.occurred_at for message in history if e164_of(message.phone) == kept)
+        for message in history:
+            silent = message.phone in (None, UnreadablePhone())
+            forbidden = silent and any(phone.e164() == kept for phone in message.condemned_phones)
+            assert not (forbidden and message.occurred_at > granted), f"history {number}"
+    assert given_up > 20, "too few of these histories give a number up"
+
+
 NUMBER = PhoneNumber("+12025550143")
+FORBIDDEN = frozenset({NUMBER})
+OTHER = PhoneNumber("+12025550144", "mobile")
+
+
+@pytest.mark.parametrize("silence", [None, UnreadablePhone()])
+@pytest.mark.parametrize(
+    ("known", "phone", "fault"),
+    [
+        (NUMBER, None, "invalid_phone"),
+        (PhoneNumber("+12025550143", "mobile"), None, "invalid_phone"),
+        (OTHER, OTHER, None),
+        (FORGET, None, "no_phone"),
+        (BadPhone(reason="landline"), None, "landline"),
+        (None, None, "invalid_phone"),
+    ],
+)
+def test_a_forbidden_number_is_given_up_and_no_other(
+    silence: Any, known: Any, phone: object, fault: str | None
+) -> None:
+    first = event("S12", "2026-06-01 09:00", VISIT, phone=known)
+    against = event("S14", "2026-06-01 10:00", VISIT, phone=silence, condemned_phones=FORBIDDEN)
+    state = told_in([first, against])
+    assert (state.phone, state.phone_fault) == (phone, fault)
+    if known is OTHER:
+        return
+    late = event("S14", "2026-06-01 09:30", VISIT, phone=NUMBER)
+    assert told_in([first, against, late]).phone is None, "an older message brings it back"
+    again = event("S14", "2026-06-01 11:00", VISIT, phone=NUMBER)
+    assert told_in([first, against, again]).phone == NUMBER, "a newer message may give it again"
+
+
+def test_a_message_that_is_older_takes_no_number_away() -> None:
+    against = event("S14", "2026-06-01 08:00", VISIT, phone=UnreadablePhone(), condemned_phones=FORBIDDEN)
+    assert told_in([event("S12", "2026-06-01 09:00", VISIT, phone=NUMBER), against]).phone == NUMBER
+
+
+def test_the_first_message_of_a_visit_may_forbid_a_number() -> None:
+    against = event("S12", "2026-06-01 10:00", VISIT, phone=None, condemned_phones=FORBIDDEN)
+    state = told_in([against, event("S12", "2026-06-01 09:00", VISIT, phone=NUMBER)])
+    assert (state.phone, state.phone_fault) == (None, "invalid_phone")
 
 
 @pytest.mark.parametrize(
