@@ -97,17 +97,17 @@ class Pieces:
     def hear(self, *contents: bytes) -> list[ValidatedMessage]:
         """Take unsigned messages in, one transaction each, signed by the hospital."""
         validated = [self.validator.validate(signed(content), self.now) for content in contents]
-        for one in validated:
-            self.commit(one)
+        for message in validated:
+            self.commit(message)
         return validated
 
-    def commit(self, one: ValidatedMessage) -> ProcessingResult | None:
-        if one.event is None:
-            assert one.refused is not None
-            self.refused.append(one.refused.text)
+    def commit(self, message: ValidatedMessage) -> ProcessingResult | None:
+        if message.event is None:
+            assert message.refused is not None
+            self.refused.append(message.refused.text)
             return None
         with self.store.write() as conn:
-            return self.registry.commit_group(conn, [one])[0]
+            return self.registry.commit_group(conn, [message])[0]
 
     # Time
 

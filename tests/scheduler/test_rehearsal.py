@@ -20,8 +20,8 @@ def played(*events: SchedulingEvent) -> tuple[Rehearsed, ...]:
     return rehearse(events, RULES, lambda _: None, zone=NEW_YORK).texts
 
 
-def outcomes(found: tuple[Rehearsed, ...]) -> list[tuple[str, str, bool]]:
-    return [(each.appointment.reference, each.row.kind.value, each.leaves) for each in found]
+def outcomes(rehearsed: tuple[Rehearsed, ...]) -> list[tuple[str, str, bool]]:
+    return [(text.appointment.reference, text.row.kind.value, text.leaves) for text in rehearsed]
 
 
 def of(reference: str, name: str, at: str, start: str | None) -> SchedulingEvent:
@@ -33,13 +33,13 @@ def test_nothing_heard_is_nothing_told() -> None:
 
 
 def test_what_left_before_the_next_message_is_gone_and_the_rest_waits() -> None:
-    found = played(event("S12", "2026-06-01 09:00", VISIT), event("S14", "2026-06-02 09:00", VISIT))
-    assert [(each.row.kind, each.row.state) for each in found] == [
+    rehearsed = played(event("S12", "2026-06-01 09:00", VISIT), event("S14", "2026-06-02 09:00", VISIT))
+    assert [(text.row.kind, text.row.state) for text in rehearsed] == [
         (SmsKind.BOOKED, SmsState.ACCEPTED),
         (SmsKind.REMINDER, SmsState.DUE),
         (SmsKind.UPDATED, SmsState.SUPPRESSED),
     ]
-    assert [each.leaves for each in found] == [True, True, False]
+    assert [text.leaves for text in rehearsed] == [True, True, False]
 
 
 def test_a_text_due_at_the_very_receipt_of_a_message_has_left_before_it() -> None:
@@ -49,18 +49,18 @@ def test_a_text_due_at_the_very_receipt_of_a_message_has_left_before_it() -> Non
 
 
 def test_appointments_are_told_apart_and_told_one_after_the_other() -> None:
-    found = played(
+    rehearsed = played(
         of("1", "S12", "2026-06-01 09:00", "2026-06-20 14:00"),
         of("2", "S12", "2026-06-01 09:00:10", "2026-06-10 14:00"),
         of("1", "S15", "2026-06-01 09:00:20", None),
     )
-    assert outcomes(found) == [
+    assert outcomes(rehearsed) == [
         ("1", "booked", False),
         ("1", "reminder", False),
         ("2", "booked", True),
         ("2", "reminder", True),
     ]
-    first, _, second, _ = found
+    first, _, second, _ = rehearsed
     assert first.appointment.id != second.appointment.id
 
 
@@ -71,8 +71,8 @@ def test_an_older_message_changes_nothing_that_was_told() -> None:
 
 
 def test_a_text_that_left_shows_the_state_in_which_it_left() -> None:
-    found = played(event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-06-25 14:00"))
-    starts = {(each.row.kind, each.row.due): each.appointment.start for each in found if each.leaves}
+    rehearsed = played(event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-06-25 14:00"))
+    starts = {(text.row.kind, text.row.due): text.appointment.start for text in rehearsed if text.leaves}
     assert starts == {
         (SmsKind.BOOKED, local("2026-06-01 09:01")): local(VISIT),
         (SmsKind.UPDATED, local("2026-06-02 09:01")): local("2026-06-25 14:00"),
@@ -86,8 +86,8 @@ def test_why_a_patient_cannot_be_texted_is_asked_of_the_state_then_known() -> No
         return None if start is not None and start < local("2026-07-01 00:00") else Reason.NO_CONSENT
 
     events = [event("S12", "2026-06-01 09:00", VISIT), event("S13", "2026-06-02 09:00", "2026-07-20 14:00")]
-    found = rehearse(events, RULES, only_in_june, zone=NEW_YORK).texts
-    assert [(each.row.kind, each.row.reason) for each in found] == [
+    rehearsed = rehearse(events, RULES, only_in_june, zone=NEW_YORK).texts
+    assert [(text.row.kind, text.row.reason) for text in rehearsed] == [
         (SmsKind.BOOKED, Reason.BOOKED),
         (SmsKind.UPDATED, Reason.NO_CONSENT),
         (SmsKind.REMINDER, Reason.SUPERSEDED),
@@ -98,9 +98,9 @@ def test_why_a_patient_cannot_be_texted_is_asked_of_the_state_then_known() -> No
 def test_an_event_without_a_start_is_of_the_environments_zone() -> None:
     cancel = event("S15", "2026-06-01 09:00", None)
     move = event("S13", "2026-06-02 09:00", None)
-    found = rehearse([cancel, move], RULES, lambda _: None, zone="America/Phoenix").texts
-    assert {each.appointment.zone for each in found} == {"America/Phoenix"}
-    assert not any(each.leaves for each in found)
+    rehearsed = rehearse([cancel, move], RULES, lambda _: None, zone="America/Phoenix").texts
+    assert {text.appointment.zone for text in rehearsed} == {"America/Phoenix"}
+    assert not any(text.leaves for text in rehearsed)
 
 
 def test_rows_stand_in_the_order_of_their_time_and_those_without_one_last() -> None:
@@ -109,11 +109,11 @@ def test_rows_stand_in_the_order_of_their_time_and_those_without_one_last() -> N
         event("S14", "2026-06-02 09:00", VISIT, duration=timedelta(minutes=45)),
         event("S13", "2026-06-03 09:00", "2026-06-25 14:00"),
     ]
-    dues = [each.row.due for each in played(*history)]
+    dues = [text.row.due for text in played(*history)]
     assert dues[-1] is None
     timed = [due for due in dues if due is not None]
     assert len(timed) == len(dues) - 1
-    assert all(one <= other for one, other in pairwise(timed))
+    assert all(earlier <= later for earlier, later in pairwise(timed))
 
 
 def numbered(reference: str, name: str, at: str, start: str, visit: str) -> SchedulingEvent:
