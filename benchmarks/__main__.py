@@ -99,15 +99,23 @@ def _measured(theme: Theme, bench: Bench, progress: RunProgress) -> TablePart:
     when, load, begun = datetime.now(UTC), os.getloadavg()[0], time.monotonic()
     rows: Sequence[Intake | Figure] = list(theme.run(bench))
     conditions = Conditions(
-        when=when.strftime("%Y-%m-%d"), machine=f"{platform.machine()} with {os.cpu_count()} cores, {platform.system()}",
-        python=f"Python {platform.python_version()}", sqlite=sqlite3.sqlite_version, load_before=round(load, 1),
-        load_after=round(os.getloadavg()[0], 1), minutes=round((time.monotonic() - begun) / 60, 1),
-        messages=bench.extent.messages, bytes=bench.size, rounds=bench.extent.rounds, seconds=bench.extent.seconds,
-    )  # fmt: skip
+        when=when.strftime("%Y-%m-%d"),
+        machine=f"{platform.machine()} with {os.cpu_count()} cores, {platform.system()}",
+        python=f"Python {platform.python_version()}",
+        sqlite=sqlite3.sqlite_version,
+        load_before=round(load, 1),
+        load_after=round(os.getloadavg()[0], 1),
+        minutes=round((time.monotonic() - begun) / 60, 1),
+        messages=bench.extent.messages,
+        bytes=bench.size,
+        rounds=bench.extent.rounds,
+        seconds=bench.extent.seconds,
+    )
     return TablePart(
-        conditions=conditions, intakes=[row for row in rows if isinstance(row, Intake)],
+        conditions=conditions,
+        intakes=[row for row in rows if isinstance(row, Intake)],
         figures=[row for row in rows if isinstance(row, Figure)],
-    )  # fmt: skip
+    )
 
 
 def _write(record: ResultRecord) -> None:

@@ -63,10 +63,15 @@ class Bench:
         self.say(f"carebell serve, {connections} connections {f'at {rate:.0f}/s ' if rate else ''}{shown}")
         samples = [
             sample(
-                CAREBELL, self.messages, connections=connections, seconds=self.extent.seconds, rate=rate, variables=variables
+                CAREBELL,
+                self.messages,
+                connections=connections,
+                seconds=self.extent.seconds,
+                rate=rate,
+                variables=variables,
             )
             for _ in range(self.extent.rounds)
-        ]  # fmt: skip
+        ]
         for measurement in samples:
             agree(measurement)
         return samples

@@ -77,9 +77,11 @@ def _efficiency(bench: Bench, intake: Intake, connections: int) -> Iterator[Figu
     commit = inside.raw_commit_seconds(bench.folder(), count)
     micro = 1e6
     yield Figure(
-        name="check an RSA-2048 signature", value=signature * micro, unit="us",
+        name="check an RSA-2048 signature",
+        value=signature * micro,
+        unit="us",
         note="the library's call alone; one thread, nothing else running",
-    )  # fmt: skip
+    )
     yield Figure(
         name="verify a message", value=verify * micro, unit="us", note="signature and every other check up to parsing"
     )
@@ -88,10 +90,14 @@ def _efficiency(bench: Bench, intake: Intake, connections: int) -> Iterator[Figu
         name="four raw rows, groups of 100", value=commit * micro, unit="us", note="sqlite3 alone, synchronous=FULL"
     )
     yield Figure(
-        name="efficiency E", value=intake.rate * (signature + commit), unit="", target=0.3, side="at least",
+        name="efficiency E",
+        value=intake.rate * (signature + commit),
+        unit="",
+        target=0.3,
+        side="at least",
         note=f"intake at {connections} connections x (the signature check alone + raw rows); with all that verifying a message "
         f"takes: {intake.rate * (verify + commit):.2f}",
-    )  # fmt: skip
+    )
 
 
 def _latency(bench: Bench, by_server: _ByServer) -> Iterator[Figure]:
@@ -99,11 +105,19 @@ def _latency(bench: Bench, by_server: _ByServer) -> Iterator[Figure]:
     yield Figure(name="fdatasync of 4 KB, p50", value=middle, unit="ms", note=f"p99 {p99:.2f} ms, nothing else running")
     alone = by_server[CAREBELL.name, 1].middle
     yield Figure(
-        name="ACK at 1 connection, p50 in fdatasyncs", value=alone.p50 / middle, unit="x", target=3, note=f"{alone.p50:.2f} ms",
-    )  # fmt: skip
+        name="ACK at 1 connection, p50 in fdatasyncs",
+        value=alone.p50 / middle,
+        unit="x",
+        target=3,
+        note=f"{alone.p50:.2f} ms",
+    )
     yield Figure(
-        name="ACK at 1 connection, p99 in p50s", value=alone.p99 / alone.p50, unit="x", target=10, note=f"{alone.p99:.2f} ms",
-    )  # fmt: skip
+        name="ACK at 1 connection, p99 in p50s",
+        value=alone.p99 / alone.p50,
+        unit="x",
+        target=10,
+        note=f"{alone.p99:.2f} ms",
+    )
 
 
 def _against(by_server: _ByServer, connections: tuple[int, ...]) -> Iterator[Figure]:
@@ -112,9 +126,13 @@ def _against(by_server: _ByServer, connections: tuple[int, ...]) -> Iterator[Fig
             intake = by_server.get((server.name, number))
             if number in connections and intake is not None:
                 yield Figure(
-                    name=f"intake against {server.name}, {number} connections", value=intake.ratio, unit="x", target=target,
-                    side="at least", note=intake.missing,
-                )  # fmt: skip
+                    name=f"intake against {server.name}, {number} connections",
+                    value=intake.ratio,
+                    unit="x",
+                    target=target,
+                    side="at least",
+                    note=intake.missing,
+                )
 
 
 def _memory(by_server: _ByServer) -> Iterator[Figure]:

@@ -32,10 +32,13 @@ def burst(bench: Bench) -> Iterator[Figure]:
         sums = load(it, messages, connections=connections, seconds=seconds)
         _agree(sums, int(sums["answered"]))
     yield Figure(
-        name=f"ACK p99 over {connections} connections, one under way on each", value=sums["p99"] / 1000, unit="s", target=1,
+        name=f"ACK p99 over {connections} connections, one under way on each",
+        value=sums["p99"] / 1000,
+        unit="s",
+        target=1,
         note=f"from the client's write to its answer, as many as the service may have in flight; {sums['rate']:,.0f}/s; slowest "
         f"{sums['max']:.0f} ms",
-    )  # fmt: skip
+    )
 
 
 def _at_once(bench: Bench, messages: Messages, connections: int) -> Iterator[Figure]:
@@ -52,20 +55,30 @@ def _at_once(bench: Bench, messages: Messages, connections: int) -> Iterator[Fig
     megabytes, says = count * messages.size / 1024**2, "says" if slowed else "does not say"
     name = f"burst of {count:,} over {connections} connections"
     yield Figure(
-        name=f"{name}, answered AA", value=sums["accepted"], unit="", target=count, side="at least",
+        name=f"{name}, answered AA",
+        value=sums["accepted"],
+        unit="",
+        target=count,
+        side="at least",
         note=f"all {per_connection} of each connection were written at once; {sums['seconds']:.0f} s, {sums['rate']:,.0f}/s; the "
         "last answer came when everything before it was stored",
-    )  # fmt: skip
+    )
     yield Figure(
-        name=f"{name}, p99 in flight", value=in_flight[int(len(in_flight) * 0.99)] / 1000, unit="s", target=1,
+        name=f"{name}, p99 in flight",
+        value=in_flight[int(len(in_flight) * 0.99)] / 1000,
+        unit="s",
+        target=1,
         note="from when the listener took a message off its connection to its answer, by the service's log; before that it "
         f"waited in its sender's or the kernel's buffers: p99 from the client's write {sums['p99'] / 1000:.1f} s",
-    )  # fmt: skip
+    )
     yield Figure(
-        name=f"{name}, peak memory", value=memory, unit="MB", target=150,
+        name=f"{name}, peak memory",
+        value=memory,
+        unit="MB",
+        target=150,
         note=f"{memory - before:.0f} MB more than before, of {megabytes:.0f} MB of messages; when a tenth was answered, "
         f"{sums['held_back']:.0f} MB had not left the senders; the log {says} that they were slowed",
-    )  # fmt: skip
+    )
 
 
 def _agree(sums: dict[str, float], count: int) -> None:

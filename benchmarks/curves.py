@@ -78,14 +78,19 @@ def growth_table(points: Sequence[dict[str, Any]]) -> str:
     )  # fmt: skip
     rows = [
         (
-            {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[point["backend"]], f"{point['appointments']:,}",
-            f"{point['pending']:,}", f"{point['booked_cpu_us']:.0f} ({point['booked_us']:.0f})",
-            f"{point['booked_bytes'] / 1000:.0f}", f"{point['moved_cpu_us']:.0f} ({point['moved_us']:.0f})",
-            f"{point['moved_bytes'] / 1000:.0f}", f"{point['claim_cpu_us']:.0f}", f"{point['idle_ms']}",
+            {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[point["backend"]],
+            f"{point['appointments']:,}",
+            f"{point['pending']:,}",
+            f"{point['booked_cpu_us']:.0f} ({point['booked_us']:.0f})",
+            f"{point['booked_bytes'] / 1000:.0f}",
+            f"{point['moved_cpu_us']:.0f} ({point['moved_us']:.0f})",
+            f"{point['moved_bytes'] / 1000:.0f}",
+            f"{point['claim_cpu_us']:.0f}",
+            f"{point['idle_ms']}",
             f"{point['bytes_each']:,}",
         )
         for point in points
-    ]  # fmt: skip
+    ]
     return table(head, rows)
 
 

@@ -43,9 +43,15 @@ class Intake:
         rates, middle = [sample.rate for sample in self.samples], self.middle
         ratio = "" if self.ratio is None else f"{self.ratio:.1f}x"
         return [
-            *head, f"{self.rate:,.0f}", f"{min(rates):,.0f}", f"{max(rates):,.0f}", ratio, f"{middle.p99:.1f}",
-            f"{middle.client_idle:.0%}", middle.limit,
-        ]  # fmt: skip
+            *head,
+            f"{self.rate:,.0f}",
+            f"{min(rates):,.0f}",
+            f"{max(rates):,.0f}",
+            ratio,
+            f"{middle.p99:.1f}",
+            f"{middle.client_idle:.0%}",
+            middle.limit,
+        ]
 
 
 HEAD = ("server", "connections", "msg/s", "min", "max", "Carebell is", "p99 ms", "client idle", "what limited it")

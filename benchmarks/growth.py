@@ -117,9 +117,12 @@ class Clinic:
             if past.state is SmsState.DUE
         ]
         return Save(
-            appointment=replace(stored, start=start, revision=revision), changes=[*taken, *_texts(start, revision)],
-            new_aliases=(), is_new=False, config_version="c1",
-        )  # fmt: skip
+            appointment=replace(stored, start=start, revision=revision),
+            changes=[*taken, *_texts(start, revision)],
+            new_aliases=(),
+            is_new=False,
+            config_version="c1",
+        )
 
     def remembered(self, count: int) -> list[Remembered]:
         return [self._remember() for _ in range(count)]
@@ -127,10 +130,20 @@ class Clinic:
     def _book(self, number: int) -> Save:
         start = self._start()
         visit = Appointment(
-            id=self.new_id(), environment="production", reference=str(number), aliases=(_alias(number),), revision=1,
-            event_at=NOW, status=AppointmentStatus.ACTIVE, start=start, zone="America/Los_Angeles", language="en", changed_at=NOW,
-            phone=PhoneNumber(f"+1202555{self._rng.randrange(100, 200):04d}", "mobile"), planned_at=NOW,
-        )  # fmt: skip
+            id=self.new_id(),
+            environment="production",
+            reference=str(number),
+            aliases=(_alias(number),),
+            revision=1,
+            event_at=NOW,
+            status=AppointmentStatus.ACTIVE,
+            start=start,
+            zone="America/Los_Angeles",
+            language="en",
+            changed_at=NOW,
+            phone=PhoneNumber(f"+1202555{self._rng.randrange(100, 200):04d}", "mobile"),
+            planned_at=NOW,
+        )
         return Save(
             appointment=visit,
             changes=_texts(start, 1),
@@ -145,9 +158,13 @@ class Clinic:
     def _remember(self) -> Remembered:
         self._messages += 1
         return Remembered(
-            key=MessageKey("production", "EPIC", "LAMNA", f"{self._messages:012d}"), digest=os.urandom(32), answer="AA",
-            text="stored", received_at=NOW, forget_after=NOW + timedelta(days=8),
-        )  # fmt: skip
+            key=MessageKey("production", "EPIC", "LAMNA", f"{self._messages:012d}"),
+            digest=os.urandom(32),
+            answer="AA",
+            text="stored",
+            received_at=NOW,
+            forget_after=NOW + timedelta(days=8),
+        )
 
 
 def _alias(number: int) -> str:
@@ -157,16 +174,26 @@ def _alias(number: int) -> str:
 def _texts(start: datetime, revision: int) -> list[PlannedRow]:
     """A confirmation that has had its chance, and two reminders that wait."""
     last_notified = PlannedRow(
-        kind=SmsKind.BOOKED, rule="scheduled", revision=revision, due=NOW, expires=None, state=SmsState.SUPPRESSED,
+        kind=SmsKind.BOOKED,
+        rule="scheduled",
+        revision=revision,
+        due=NOW,
+        expires=None,
+        state=SmsState.SUPPRESSED,
         reason=Reason.NO_CONSENT,
-    )  # fmt: skip
+    )
     waiting = [
         PlannedRow(
-            kind=SmsKind.REMINDER, rule=rule, revision=revision, due=start - before, expires=start, state=SmsState.DUE,
+            kind=SmsKind.REMINDER,
+            rule=rule,
+            revision=revision,
+            due=start - before,
+            expires=start,
+            state=SmsState.DUE,
             reason=Reason.REMINDER,
         )
         for rule, before in (("7d@10:00", timedelta(days=7)), ("24h", timedelta(hours=24)))
-    ]  # fmt: skip
+    ]
     return [last_notified, *waiting]
 
 
@@ -198,15 +225,22 @@ def measure(store: Store, vault: Vault, clinic: Clinic, rounds: int = ROUNDS) ->
     # Everything is due by then: each round takes the oldest.
     claimed = _cost(store, lambda: _claim(store, vault, NOW + timedelta(days=DAYS + 9)), CLAIMS)
     return Point(
-        backend=store.backend, appointments=size, pending=pending,
-        booked_us=_micro(booked.wall, BATCH), booked_cpu_us=_micro(booked.cpu, BATCH),
+        backend=store.backend,
+        appointments=size,
+        pending=pending,
+        booked_us=_micro(booked.wall, BATCH),
+        booked_cpu_us=_micro(booked.cpu, BATCH),
         booked_bytes=round(booked.written / BATCH),
-        moved_us=_micro(moved.wall, BATCH), moved_cpu_us=_micro(moved.cpu, BATCH),
+        moved_us=_micro(moved.wall, BATCH),
+        moved_cpu_us=_micro(moved.cpu, BATCH),
         moved_bytes=round(moved.written / BATCH),
-        claim_us=_micro(claimed.wall, LIMIT), claim_cpu_us=_micro(claimed.cpu, LIMIT),
-        idle_ms=round(idle.wall * 1e3, 2), bytes_each=_size(store) // clinic.count,
-        when=datetime.now(UTC).strftime("%Y-%m-%d"), load=round(os.getloadavg()[0], 1),
-    )  # fmt: skip
+        claim_us=_micro(claimed.wall, LIMIT),
+        claim_cpu_us=_micro(claimed.cpu, LIMIT),
+        idle_ms=round(idle.wall * 1e3, 2),
+        bytes_each=_size(store) // clinic.count,
+        when=datetime.now(UTC).strftime("%Y-%m-%d"),
+        load=round(os.getloadavg()[0], 1),
+    )
 
 
 def _cost(store: Store, work: Callable[[], object], rounds: int) -> Cost:
@@ -253,9 +287,16 @@ def _claim(store: Store, vault: Vault, now: datetime) -> int:
     with store.write() as conn:
         # The phones' day keys are asked for as of `now`; a visit that is over has none, so the number is given.
         claims = claim(
-            conn, vault, now, node="benchmark", limit=LIMIT, lease=timedelta(minutes=2),
-            senders={"production": "+14255550100"}, decide=_send, recipient=lambda _: _PHONE,
-        )  # fmt: skip
+            conn,
+            vault,
+            now,
+            node="benchmark",
+            limit=LIMIT,
+            lease=timedelta(minutes=2),
+            senders={"production": "+14255550100"},
+            decide=_send,
+            recipient=lambda _: _PHONE,
+        )
     return len(claims.claimed)
 
 

@@ -31,11 +31,14 @@ def beside_hostile(bench: Bench) -> Iterator[Figure]:
             beside = _healthy(it, messages, seconds, first=messages.count // 2)
         memory = it.memory("VmHWM")
     yield Figure(
-        name=f"ACK p99 of a healthy peer beside {count} hostile ones", value=beside["p99"] / 1000, unit="s", target=1,
+        name=f"ACK p99 of a healthy peer beside {count} hostile ones",
+        value=beside["p99"] / 1000,
+        unit="s",
+        target=1,
         note=f"{_RATE:.0f}/s on one connection, from when a message was due; {seconds:.0f} s, {beside['answered']:.0f} answers, "
         f"slowest {beside['max']:.0f} ms; half of them send a byte every 5 s, the others nothing or half a block; {back[0]} came "
         f"back after being thrown out; alone p99 {alone['p99']:.0f} ms; memory at most {memory:.0f} MB",
-    )  # fmt: skip
+    )
 
 
 def _healthy(it: Running, messages: Messages, seconds: float, *, first: int) -> dict[str, float]:
@@ -49,10 +52,22 @@ def _healthy(it: Running, messages: Messages, seconds: float, *, first: int) -> 
 def _hostile(it: Running, messages: Messages, count: int) -> Iterator[list[int]]:
     """They are in; once the block is over, how often one came back."""
     peers = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.hostile_peers", "--port", str(it.port), "--peers", str(count),
-         "--messages", str(messages.file)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.hostile_peers",
+            "--port",
+            str(it.port),
+            "--peers",
+            str(count),
+            "--messages",
+            str(messages.file),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=CHECKOUT,
+    )
     back: list[int] = []
     try:
         assert peers.stdout is not None

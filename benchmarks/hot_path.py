@@ -18,9 +18,12 @@ def grouping(bench: Bench) -> Iterator[Figure]:
         slower = f", +{delay} ms a commit" if delay != "0" else ""
         yield Figure(
             name=f"group commit against groups of 1, {connections} connections{slower}",
-            value=middle_rate(grouped) / middle_rate(single), unit="x", target=target, side="at least",
+            value=middle_rate(grouped) / middle_rate(single),
+            unit="x",
+            target=target,
+            side="at least",
             note=f"{middle_rate(grouped):,.0f}/s against {middle_rate(single):,.0f}/s",
-        )  # fmt: skip
+        )
 
 
 def open_loop(bench: Bench) -> Iterator[Figure]:
@@ -31,6 +34,9 @@ def open_loop(bench: Bench) -> Iterator[Figure]:
     middle = sorted(samples, key=lambda sample: sample.p99)[len(samples) // 2]
     _, synced = inside.fdatasync_milliseconds(bench.folder())
     yield Figure(
-        name=f"open loop, {rate:,.0f}/s over {connections} connections, p99", value=middle.p99, unit="ms", target=25,
+        name=f"open loop, {rate:,.0f}/s over {connections} connections, p99",
+        value=middle.p99,
+        unit="ms",
+        target=25,
         note=f"answered {middle.rate:,.0f}/s; p50 {middle.p50:.1f} ms; fdatasync p99 {synced:.2f} ms; {middle.limit}",
-    )  # fmt: skip
+    )

@@ -71,10 +71,16 @@ def _measured(it: Running, messages: Messages, connections: int, seconds: float,
     cpu = it.cpu_seconds()
     totals = load(it, messages, connections=connections, seconds=seconds, rate=rate, skip=_WARMED_UP)
     return Sample(
-        rate=totals["rate"], p50=totals["p50"], p99=totals["p99"], client_idle=totals["idle"],
-        server_cpu=(it.cpu_seconds() - cpu) / totals["seconds"], answered=int(totals["answered"]),
-        accepted=int(totals["accepted"]), lost=int(totals["lost"]), memory=it.memory("VmHWM"),
-    )  # fmt: skip
+        rate=totals["rate"],
+        p50=totals["p50"],
+        p99=totals["p99"],
+        client_idle=totals["idle"],
+        server_cpu=(it.cpu_seconds() - cpu) / totals["seconds"],
+        answered=int(totals["answered"]),
+        accepted=int(totals["accepted"]),
+        lost=int(totals["lost"]),
+        memory=it.memory("VmHWM"),
+    )
 
 
 _WARMED_UP: Final = 2000
@@ -89,9 +95,22 @@ def client_command(
 ) -> list[str]:
     """The load client's command line, to be run in `CHECKOUT`."""
     return [
-        sys.executable, "-m", "benchmarks.load", "--port", str(port), "--connections", str(connections),
-        "--messages", str(messages.file), "--seconds", str(seconds), "--skip", str(skip), "--outstanding", str(outstanding),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        "--port",
+        str(port),
+        "--connections",
+        str(connections),
+        "--messages",
+        str(messages.file),
+        "--seconds",
+        str(seconds),
+        "--skip",
+        str(skip),
+        "--outstanding",
+        str(outstanding),
+    ]
 
 
 def load(

@@ -301,10 +301,16 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     figures = uvloop.run(
         measure(
-            given.port, given.connections, given.messages, given.seconds, given.rate, given.skip, given.outstanding,
+            given.port,
+            given.connections,
+            given.messages,
+            given.seconds,
+            given.rate,
+            given.skip,
+            given.outstanding,
             held=given.held,
         )
-    )  # fmt: skip
+    )
     print(json.dumps(figures))
 
 

@@ -72,9 +72,15 @@ def booking(number: int, rng: random.Random, now: datetime) -> bytes:
     """An unsigned SIU^S12 of appointment `number`, three to four weeks ahead."""
     start = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=21, minutes=15 * (number % 600))
     visit = Visit(
-        reference=f"{number}", patient=make_patient(rng, number), start=start, minutes=30, provider="Adams",
-        location="NORTH", video=number % 5 == 0, status="Booked",
-    )  # fmt: skip
+        reference=f"{number}",
+        patient=make_patient(rng, number),
+        start=start,
+        minutes=30,
+        provider="Adams",
+        location="NORTH",
+        video=number % 5 == 0,
+        status="Booked",
+    )
     message = write_siu(Feed(), visit, event="S12", control_id=f"B{number}", sent_at=now)
     return message.replace(b"\rRGS|", _BESIDE + b"\rRGS|") + _AFTER
 

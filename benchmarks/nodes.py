@@ -79,10 +79,15 @@ def turn(
             if stored < accepted + warmed or any(run["refused"] or run["lost"] for run in results):
                 raise SystemExit(f"{accepted + warmed:.0f} acknowledged, {stored} stored: {results}")
             return Turn(
-                nodes=nodes, share=share, rate=sum(run["rate"] for run in results), p99=max(run["p99"] for run in results),
-                nodes_cpu=used[0] / seconds, server_cpu=used[1] / seconds,
-                clients_cpu=sum(1 - run["idle"] for run in results), stored=stored,
-            )  # fmt: skip
+                nodes=nodes,
+                share=share,
+                rate=sum(run["rate"] for run in results),
+                p99=max(run["p99"] for run in results),
+                nodes_cpu=used[0] / seconds,
+                server_cpu=used[1] / seconds,
+                clients_cpu=sum(1 - run["idle"] for run in results),
+                stored=stored,
+            )
         finally:
             kill_all()
             server.run(f"DROP DATABASE {name} WITH (FORCE)")
@@ -94,13 +99,25 @@ def _load(
     """Both clients at once, each with its own half of the messages."""
     clients = [
         subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load", "--port", str(port), "--connections", str(connections // len(ports)),
-             "--messages", str(messages.file), "--seconds", str(seconds),
-             "--skip", str(first // len(ports) + number * messages.count // len(ports))],
+            [
+                sys.executable,
+                "-m",
+                "benchmarks.load",
+                "--port",
+                str(port),
+                "--connections",
+                str(connections // len(ports)),
+                "--messages",
+                str(messages.file),
+                "--seconds",
+                str(seconds),
+                "--skip",
+                str(first // len(ports) + number * messages.count // len(ports)),
+            ],
             stdout=subprocess.PIPE,
         )
         for number, port in enumerate(ports)
-    ]  # fmt: skip
+    ]
     return [json.loads(client.communicate()[0]) for client in clients]
 
 

@@ -58,7 +58,14 @@ def _runs(record: ResultRecord) -> list[list[str]]:
     for name, part in record.parts.items():
         run = part.conditions
         rows.append(
-            [name, run.when, f"{run.load_before:.1f}", f"{run.load_after:.1f}", f"{run.minutes:.1f}", run.machine,
-             f"{run.python}, SQLite {run.sqlite}"]
-        )  # fmt: skip
+            [
+                name,
+                run.when,
+                f"{run.load_before:.1f}",
+                f"{run.load_after:.1f}",
+                f"{run.minutes:.1f}",
+                run.machine,
+                f"{run.python}, SQLite {run.sqlite}",
+            ]
+        )
     return rows

@@ -22,8 +22,13 @@ class RunProgress:
     """
 
     def __init__(
-        self, themes: Sequence[Theme], show: Callable[[str], None], *, scale: float, seconds: Callable[[], float] = time.monotonic
-    ) -> None:  # fmt: skip
+        self,
+        themes: Sequence[Theme],
+        show: Callable[[str], None],
+        *,
+        scale: float,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._themes = themes
         self._show = show
         self._scale = scale

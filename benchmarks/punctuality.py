@@ -36,17 +36,23 @@ def punctual(bench: Bench) -> Iterator[Figure]:
     bench.say(f"punctuality: {extent.texts} texts within {over:.0f} s")
     idle = _late(bench, [rng.random() * over for _ in range(extent.texts)])
     yield Figure(
-        name=f"due to handed over, {extent.texts} texts within {over:.0f} s, p99", value=_p99(idle), unit="s", target=2,
+        name=f"due to handed over, {extent.texts} texts within {over:.0f} s, p99",
+        value=_p99(idle),
+        unit="s",
+        target=2,
         note=f"p50 {idle[len(idle) // 2]:.2f} s, latest {idle[-1]:.2f} s; due at random moments, since a plan's whole minute "
         "may meet any moment between two ticks",
-    )  # fmt: skip
+    )
     many = extent.texts_at_once
     bench.say(f"punctuality: {many:,} texts due at once")
     late = _late(bench, [0.0] * many)
     yield Figure(
-        name=f"due to handed over, {many:,} texts due at once, p99", value=_p99(late), unit="s", target=30,
+        name=f"due to handed over, {many:,} texts due at once, p99",
+        value=_p99(late),
+        unit="s",
+        target=30,
         note=f"p50 {late[len(late) // 2]:.2f} s, latest {late[-1]:.2f} s; the sender may send any number",
-    )  # fmt: skip
+    )
 
 
 def _p99(late: Sequence[float]) -> float:

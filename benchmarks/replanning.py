@@ -63,16 +63,22 @@ def beside_intake(bench: Bench) -> Iterator[Figure]:
         raise SystemExit(f"benchmark: {done['planned']} texts were planned anew, {count} were to")
     seconds = (_moment(done) - _moment(changed)).total_seconds()
     yield Figure(
-        name=f"re-planning {count:,} appointments", value=seconds, unit="s", target=60,
+        name=f"re-planning {count:,} appointments",
+        value=seconds,
+        unit="s",
+        target=60,
         note=f"through `carebell serve`, from its word that the edited file is in force to its word that all are planned; one text "
         f"of each withdrawn, one planned; {rate:.0f} messages a second beside it",
-    )  # fmt: skip
+    )
     yield Figure(
-        name=f"ACK p99 while re-planning {count:,}", value=totals["p99"] / 1000, unit="s", target=1,
+        name=f"ACK p99 while re-planning {count:,}",
+        value=totals["p99"] / 1000,
+        unit="s",
+        target=1,
         note=f"open loop, {rate:.0f}/s over {_CONNECTIONS} connections, from when a message was due; {totals['answered']:.0f} "
         f"answers in {totals['seconds']:.0f} s; p50 {totals['p50']:.0f} ms, slowest {totals['max']:.0f} ms; "
         f"before it p99 {before['p99']:.0f} ms",
-    )  # fmt: skip
+    )
 
 
 def fill_future(folder: Path, messages: Messages, count: int) -> Path:
@@ -105,8 +111,11 @@ class _Client:
         command = client_command(port, messages, connections=_CONNECTIONS, seconds=_PATIENCE, skip=first)
         self._process = subprocess.Popen(
             [*command, "--rate", str(rate), "--held"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=CHECKOUT,
+        )
 
     def begin(self) -> None:
         assert self._process.stdin is not None

@@ -49,9 +49,14 @@ def _turns(bench: Bench, server: Server, share: float | None) -> dict[int, list[
             bench.say(f"{nodes} node{'s' if nodes > 1 else ''} on PostgreSQL{held}, round {number + 1} of {rounds}")
             turns.append(
                 turn(
-                    server, bench.messages, nodes=nodes, connections=_CONNECTIONS, seconds=bench.extent.nodes_seconds, share=share
+                    server,
+                    bench.messages,
+                    nodes=nodes,
+                    connections=_CONNECTIONS,
+                    seconds=bench.extent.nodes_seconds,
+                    share=share,
                 )
-            )  # fmt: skip
+            )
     return turns_by_nodes
 
 
@@ -61,14 +66,20 @@ def _compared(share: float | None, turns: dict[int, list[Turn]]) -> Figure:
     used = f"{single:,.0f}/s, {pair:,.0f}/s; with two, the nodes used {last.nodes_cpu:.2f} cores, PostgreSQL {last.server_cpu:.2f}"
     if share is None:
         return Figure(
-            name=f"{_NAME}, all on the same cores", value=pair / single, unit="x",
+            name=f"{_NAME}, all on the same cores",
+            value=pair / single,
+            unit="x",
             note=f"{used}; without a target: nodes, database and load client share this machine's cores, which one node fills",
-        )  # fmt: skip
+        )
     return Figure(
-        name=_NAME, value=pair / single, unit="x", target=1.6, side="at least",
+        name=_NAME,
+        value=pair / single,
+        unit="x",
+        target=1.6,
+        side="at least",
         note=f"{used}; simulated: each node has {share:g} of a core, because it is stopped while it is ahead of that; database and "
         "disk are shared as they are",
-    )  # fmt: skip
+    )
 
 
 def growth(bench: Bench) -> Iterator[Figure]:
@@ -93,12 +104,15 @@ def grown(file: Path) -> Iterator[Figure]:
         when, load = _origin(file, after)
         wall, written = (after[f"{kind}_{what}"] / before[f"{kind}_{what}"] for what in ("us", "bytes"))
         yield Figure(
-            name=title, value=after[f"{kind}_cpu_us"] / before[f"{kind}_cpu_us"], unit="x", target=1.15,
+            name=title,
+            value=after[f"{kind}_cpu_us"] / before[f"{kind}_cpu_us"],
+            unit="x",
+            target=1.15,
             note=f"{before[f'{kind}_cpu_us']:.0f} us, {after[f'{kind}_cpu_us']:.0f} us, SQLite, groups of 100; wall clock "
             f"{wall:.2f}x, bytes written {written:.1f}x; verifying, parsing and planning do not depend on the size and are not "
             f"in it; {load}",
             when=when,
-        )  # fmt: skip
+        )
 
 
 def _origin(file: Path, point: dict[str, Any]) -> tuple[str, str]:

@@ -146,14 +146,18 @@ PYTHON_HL7: Final = Server(
     name="python-hl7", does="parse, ack; keeps nothing", command=_python("benchmarks.yardsticks.python_hl7")
 )
 HL7APY: Final = Server(
-    name="hl7apy MLLPServer", does="parse, ack; keeps nothing", command=_python("benchmarks.yardsticks.hl7apy_server"),
+    name="hl7apy MLLPServer",
+    does="parse, ack; keeps nothing",
+    command=_python("benchmarks.yardsticks.hl7apy_server"),
     most=16,  # one message a connection and 20 a second: more than this only queues
-)  # fmt: skip
+)
 SIMPLE_HL7: Final = Server(name="simple-hl7 (node)", does="split, ack; keeps nothing", command=_node("simple_hl7.js"))
 NODE_HL7: Final = Server(name="node-hl7-server", does="parse, ack; keeps nothing", command=_node("node_hl7_server.js"))
 HAPI: Final = Server(
-    name="HAPI (Java)", does="parse, ack; keeps nothing", command=_hapi,
+    name="HAPI (Java)",
+    does="parse, ack; keeps nothing",
+    command=_hapi,
     warming=3.0,  # a JVM compiles what it has seen often
-)  # fmt: skip
+)
 
 YARDSTICKS: Final = (USUAL, PYTHON_HL7, HL7APY, SIMPLE_HL7, NODE_HL7, HAPI)

@@ -34,10 +34,13 @@ def memory(bench: Bench) -> Iterator[Figure]:
     settled = [point for point in points if point[0] >= 0.5 * count]  # caches are full by then
     error = uncertainty(settled)
     yield Figure(
-        name=f"memory over {count:,} messages", value=slope(settled), unit="MB a million", target=FLAT,
+        name=f"memory over {count:,} messages",
+        value=slope(settled),
+        unit="MB a million",
+        target=FLAT,
         note=f"{asked}slope of {len(settled)} readings of the second half, +-{error:,.0f} (two standard errors); flat: at most "
         f"{FLAT:g} MB",
-    )  # fmt: skip
+    )
 
 
 def _points(bench: Bench, count: int) -> Iterator[tuple[int, float]]:

@@ -69,16 +69,32 @@ def steps(folder: Path, messages: Messages) -> Iterable[tuple[str, float]]:
     answered = partial(acknowledge, answer=ACCEPTED, now=now, control_id="1")
     yield "answer", cheapest(lambda message: answered(message.msh), verified)
     with setup(now=lambda: now, file=folder / "log", terminal=io.StringIO()) as journal:
-        yield "log line, file and terminal", cheapest(
-            lambda message: journal.emit(
-                MessageAccepted(
-                    environment=_ENVIRONMENT, control_id="B1", trigger="S12", appointment="1", revision=1, effect="stored",
-                    answer="AA", planned=3, withdrawn=0, suppressed=0, milliseconds=9.5, peer="127.0.0.1",
-                    thumbprint=message.thumbprint[:8], warnings=None, order_doubtful=None, number_fault=None,
-                )
+        yield (
+            "log line, file and terminal",
+            cheapest(
+                lambda message: journal.emit(
+                    MessageAccepted(
+                        environment=_ENVIRONMENT,
+                        control_id="B1",
+                        trigger="S12",
+                        appointment="1",
+                        revision=1,
+                        effect="stored",
+                        answer="AA",
+                        planned=3,
+                        withdrawn=0,
+                        suppressed=0,
+                        milliseconds=9.5,
+                        peer="127.0.0.1",
+                        thumbprint=message.thumbprint[:8],
+                        warnings=None,
+                        order_doubtful=None,
+                        number_fault=None,
+                    )
+                ),
+                verified,
             ),
-            verified,
-        )  # fmt: skip
+        )
 
 
 def _commit(write: Callable[[], Any], registry: MessageProcessor, jobs: Sequence[ValidatedMessage]) -> None:

@@ -18,15 +18,22 @@ def pending(bench: Bench) -> Iterator[Figure]:
         configuration = inside.fill(bench.folder(), bench.certificate, due=due, waiting=waiting)
         rate, idle = inside.dispatch(configuration, due)
         yield Figure(
-            name=f"texts dispatched, {waiting:,} pending", value=rate, unit="/s", target=5_000, side="at least",
+            name=f"texts dispatched, {waiting:,} pending",
+            value=rate,
+            unit="/s",
+            target=5_000,
+            side="at least",
             note=f"{due:,} due at once: claimed, rendered, handed to a gateway that answers at once, recorded",
-        )  # fmt: skip
+        )
         yield Figure(name=f"idle tick, {waiting:,} pending", value=idle, unit="ms", target=5, note="median of 20")
         seconds, memory = inside.start_up(configuration)
         yield Figure(
-            name=f"start-up, {waiting:,} pending", value=seconds, unit="s", target=2,
+            name=f"start-up, {waiting:,} pending",
+            value=seconds,
+            unit="s",
+            target=2,
             note="from the command to the listening port; once, the file in the page cache",
-        )  # fmt: skip
+        )
         yield Figure(name=f"memory after start, {waiting:,} pending", value=memory, unit="MB", target=150)
 
 

@@ -112,9 +112,13 @@ def _wall_clock(digits: str) -> datetime:
     midnight = digits[8:] == "240000"
     try:
         wall = datetime(  # noqa: DTZ001  # the digits alone; their zone is another question
-            int(digits[:4]), int(digits[4:6]), int(digits[6:8]),
-            0 if midnight else int(digits[8:10]), int(digits[10:12]), int(digits[12:]),
-        )  # fmt: skip
+            int(digits[:4]),
+            int(digits[4:6]),
+            int(digits[6:8]),
+            0 if midnight else int(digits[8:10]),
+            int(digits[10:12]),
+            int(digits[12:]),
+        )
     except ValueError:
         raise ValueError("no such date or time of day") from None
     if wall.year not in _YEARS:

@@ -139,10 +139,17 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
         if event.action is Action.RESCHEDULE:
             fields["last_notified"] = Visible(start=None)
     seen = Appointment(
-        id=id, environment=event.environment, reference=event.reference, aliases=event.aliases, revision=1,
-        event_at=event.occurred_at, event_until=event.occurred_at + event.occurred_within, changed_at=now, planned_at=now,
+        id=id,
+        environment=event.environment,
+        reference=event.reference,
+        aliases=event.aliases,
+        revision=1,
+        event_at=event.occurred_at,
+        event_until=event.occurred_at + event.occurred_within,
+        changed_at=now,
+        planned_at=now,
         **fields,
-    )  # fmt: skip
+    )
     if not seen.window_open and seen.status is not AppointmentStatus.NOT_BOOKED:
         if (
             event.action in (Action.CANCEL, Action.MODIFY)

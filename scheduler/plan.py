@@ -61,9 +61,7 @@ def plan(
     """
     confirmation = _confirmation(appointment, policy, blocked)
     leaves = isinstance(confirmation, PlannedSms)
-    appointment = replace(
-        appointment, window_due=confirmation.due if confirmation else None, window_text=leaves
-    )  # fmt: skip
+    appointment = replace(appointment, window_due=confirmation.due if confirmation else None, window_text=leaves)
     desired: list[Desired] = [confirmation] if confirmation else []
     if appointment.unseen_edit:
         desired.append(_nothing_to_see(appointment))
@@ -119,9 +117,14 @@ def _row(wanted: Desired) -> PlannedRow:
     else:
         state, expires = SmsState.SUPPRESSED, None
     return PlannedRow(
-        kind=wanted.kind, rule=wanted.rule, revision=wanted.revision, due=wanted.due, expires=expires,
-        state=state, reason=wanted.reason,
-    )  # fmt: skip
+        kind=wanted.kind,
+        rule=wanted.rule,
+        revision=wanted.revision,
+        due=wanted.due,
+        expires=expires,
+        state=state,
+        reason=wanted.reason,
+    )
 
 
 # Confirmations
@@ -213,9 +216,13 @@ class _Reminding:
 
 
 def _reminders(
-    appointment: Appointment, policy: Policy, history: Sequence[PlannedRow], now: datetime, blocked: Reason | None,
+    appointment: Appointment,
+    policy: Policy,
+    history: Sequence[PlannedRow],
+    now: datetime,
+    blocked: Reason | None,
     told_at: list[datetime],
-) -> list[Desired]:  # fmt: skip
+) -> list[Desired]:
     start, deadline = appointment.start, appointment.deadline
     if appointment.status is not AppointmentStatus.ACTIVE or start is None or deadline is None:
         return []
@@ -336,12 +343,15 @@ def _taken_back(
     wanted = {(text.kind, text.rule, text.revision) for text in desired}
     return [
         Suppressed(
-            kind=past.kind, rule=past.rule, revision=past.revision, due=past.due,
+            kind=past.kind,
+            rule=past.rule,
+            revision=past.revision,
+            due=past.due,
             reason=_why_taken_back(past, appointment, policy),
         )
         for past in history
         if past.state is SmsState.DUE and past.identity not in wanted
-    ]  # fmt: skip
+    ]
 
 
 def _why_taken_back(past: PlannedRow, appointment: Appointment, policy: Policy) -> Reason:

@@ -167,9 +167,14 @@ class _RehearsedAppointment:
             if row.state is not SmsState.DUE or row.due is None or row.due > now:
                 continue
             gone = PlannedRow(
-                kind=row.kind, rule=row.rule, revision=row.revision, due=row.due, expires=row.expires,
-                state=SmsState.ACCEPTED, reason=row.reason,
-            )  # fmt: skip
+                kind=row.kind,
+                rule=row.rule,
+                revision=row.revision,
+                due=row.due,
+                expires=row.expires,
+                state=SmsState.ACCEPTED,
+                reason=row.reason,
+            )
             self._rows[identity] = Rehearsed(row=gone, appointment=self.appointment)
             if row.kind is not SmsKind.REMINDER:
                 self.appointment = close_window(self.appointment, self._policy)

@@ -76,9 +76,15 @@ def succeed(known: Appointment, event: SchedulingEvent, policy: Policy, *, id: s
     if moved is None:
         return None
     return replace(
-        moved, id=id, reference=event.reference, aliases=event.aliases, revision=1, planned_at=event.received_at,
-        planned_revision=1, window_revision=1 if moved.window_open else None,
-    )  # fmt: skip
+        moved,
+        id=id,
+        reference=event.reference,
+        aliases=event.aliases,
+        revision=1,
+        planned_at=event.received_at,
+        planned_revision=1,
+        window_revision=1 if moved.window_open else None,
+    )
 
 
 def end_replaced(known: Appointment, event: SchedulingEvent) -> Appointment:
@@ -88,8 +94,16 @@ def end_replaced(known: Appointment, event: SchedulingEvent) -> Appointment:
     """
     sent = sent_period(event).taken_after(known.sent)
     return replace(
-        known, status=AppointmentStatus.ENDED, revision=known.revision + 1, phone=None, phone_fault="purged",
-        purged_at=event.received_at, last_notified=None, window_revision=None, window_due=None, window_text=False,
+        known,
+        status=AppointmentStatus.ENDED,
+        revision=known.revision + 1,
+        phone=None,
+        phone_fault="purged",
+        purged_at=event.received_at,
+        last_notified=None,
+        window_revision=None,
+        window_due=None,
+        window_text=False,
         aliases=tuple(alias for alias in known.aliases if alias not in shared_aliases(known.aliases, event)),
         stamps=MappingProxyType({**known.stamps, "status": sent}),
-    )  # fmt: skip
+    )

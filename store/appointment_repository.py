@@ -125,10 +125,19 @@ def _look_up(
         for row in _KNOWN.fetch(conn, (*group, *lists)):
             msh10, _, digest, answer, code, err3, text, warning, received_at, forget_after = row
             key = MessageKey(*group, msh10)
-            answers[key].append(Remembered(
-                key=key, digest=bytes(digest), answer=answer, code=code, err3=err3, text=text, warning=warning,
-                received_at=instants.get(received_at), forget_after=instants.get(forget_after),
-            ))  # fmt: skip
+            answers[key].append(
+                Remembered(
+                    key=key,
+                    digest=bytes(digest),
+                    answer=answer,
+                    code=code,
+                    err3=err3,
+                    text=text,
+                    warning=warning,
+                    received_at=instants.get(received_at),
+                    forget_after=instants.get(forget_after),
+                )
+            )
 
 
 def find(
@@ -228,12 +237,22 @@ def save(
     rows = records.to_rows(conn, vault, [save.appointment for save in saves], now)
     _FIRST.run(conn, [row for save, row in zip(saves, rows, strict=True) if save.is_new])
     _UPDATE.run(conn, [(*row[1:], row[0]) for save, row in zip(saves, rows, strict=True) if not save.is_new])
-    _ALIASES.run(conn, sorted(
-        (save.appointment.environment, _storable(alias), save.appointment.id) for save in saves for alias in save.new_aliases
-    ))  # fmt: skip
-    _MOVED.run(conn, [
-        (save.appointment.id, save.appointment.environment, _storable(alias)) for save in saves for alias in save.moved_aliases
-    ])  # fmt: skip
+    _ALIASES.run(
+        conn,
+        sorted(
+            (save.appointment.environment, _storable(alias), save.appointment.id)
+            for save in saves
+            for alias in save.new_aliases
+        ),
+    )
+    _MOVED.run(
+        conn,
+        [
+            (save.appointment.id, save.appointment.environment, _storable(alias))
+            for save in saves
+            for alias in save.moved_aliases
+        ],
+    )
     _outbox(conn, saves, now, new_id)
     _remember(conn, remembered)
 
@@ -248,11 +267,26 @@ def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Call
         # Two messages of a batch may plan the same row; the later plan counts.
         for change in {change.identity: change for change in save.changes}.values():
             due = maybe(change.due)
-            rows.append((
-                new_id(), of.environment, of.id, of.reference, change.kind.value, change.rule, change.revision, due,
-                maybe(change.expires), start, change.state.value, change.reason.value, 0,
-                due if change.state is SmsState.DUE else None, save.config_version, created,
-            ))  # fmt: skip
+            rows.append(
+                (
+                    new_id(),
+                    of.environment,
+                    of.id,
+                    of.reference,
+                    change.kind.value,
+                    change.rule,
+                    change.revision,
+                    due,
+                    maybe(change.expires),
+                    start,
+                    change.state.value,
+                    change.reason.value,
+                    0,
+                    due if change.state is SmsState.DUE else None,
+                    save.config_version,
+                    created,
+                )
+            )
     _PLANNED.run(conn, rows)
 
 
@@ -263,9 +297,15 @@ def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
     for message in sorted(remembered, key=lambda message: (message.key, message.reuses, message.forget_after)):
         key = _clean_key(message.key)
         row = (
-            message.digest, message.answer, message.code, message.err3, message.text, message.warning,
-            put(message.received_at), put(message.forget_after),
-        )  # fmt: skip
+            message.digest,
+            message.answer,
+            message.code,
+            message.err3,
+            message.text,
+            message.warning,
+            put(message.received_at),
+            put(message.forget_after),
+        )
         rows.append((*key, message.digest.hex() if message.reuses else "", *row))
         if message.reuses:
             outlived[key] = (*key, "", *row)
@@ -349,9 +389,10 @@ def _remember_longer(dialect: str, given: Given) -> ClauseElement:
     """Keep the first content of a control id as long as the last one, because the others are found through it."""
     insert = insert_given(dialect, messages, given)
     return insert.on_conflict_do_update(  # type: ignore[no-any-return]
-        index_elements=_MESSAGE_COLUMNS[:5], set_={"forget_after": insert.excluded.forget_after},
+        index_elements=_MESSAGE_COLUMNS[:5],
+        set_={"forget_after": insert.excluded.forget_after},
         where=messages.c.forget_after < insert.excluded.forget_after,
-    )  # fmt: skip
+    )
 
 
 def _inserted(table: Table) -> Callable[[str, Given], ClauseElement]:

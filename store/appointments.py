@@ -70,6 +70,12 @@ def masked_phones(conn: Connection, vault: Vault, ids: Collection[str], now: dat
 
 def _summary(visit: Appointment) -> Summary:
     return Summary(
-        id=visit.id, environment=visit.environment, reference=visit.reference, start=visit.start, status=visit.status.value,
-        revision=visit.revision, phone=None if visit.phone is None else visit.phone.masked, purged_at=visit.purged_at,
-    )  # fmt: skip
+        id=visit.id,
+        environment=visit.environment,
+        reference=visit.reference,
+        start=visit.start,
+        status=visit.status.value,
+        revision=visit.revision,
+        phone=None if visit.phone is None else visit.phone.masked,
+        purged_at=visit.purged_at,
+    )

@@ -96,9 +96,15 @@ def ambiguous(conn: Connection, outbox_id: str, attempt: int) -> bool:
 def give_up(conn: Connection, outbox_id: str, attempt: int, *, reason: Reason, at: datetime) -> bool:
     """Give up a row that waits for a retry (expired, purged, canceled)."""
     return _settle(
-        conn, outbox_id, attempt, (SmsState.DUE,), state=SmsState.SUPPRESSED.value, reason=reason.value,
-        next_attempt_at=None, final_at=at,
-    )  # fmt: skip
+        conn,
+        outbox_id,
+        attempt,
+        (SmsState.DUE,),
+        state=SmsState.SUPPRESSED.value,
+        reason=reason.value,
+        next_attempt_at=None,
+        final_at=at,
+    )
 
 
 def advance_status(
@@ -137,12 +143,14 @@ def advance_status(
 
 def expire_leases(conn: Connection, now: datetime) -> list[str]:
     """Make attempts `unknown` whose node reported no result in time. Return their ids."""
-    return list(conn.execute(
-        update(outbox)
-        .where(outbox.c.state == SmsState.SENDING.value, outbox.c.lease_until <= now)
-        .values(state=SmsState.UNKNOWN.value, lease_until=null(), doubts=outbox.c.doubts + 1)
-        .returning(outbox.c.id)
-    ).scalars())  # fmt: skip
+    return list(
+        conn.execute(
+            update(outbox)
+            .where(outbox.c.state == SmsState.SENDING.value, outbox.c.lease_until <= now)
+            .values(state=SmsState.UNKNOWN.value, lease_until=null(), doubts=outbox.c.doubts + 1)
+            .returning(outbox.c.id)
+        ).scalars()
+    )
 
 
 def to_poll(conn: Connection, now: datetime, *, limit: int) -> list[OutboxRow]:
@@ -208,9 +216,13 @@ def forget_unfinished(conn: Connection, now: datetime) -> None:
     of, owner = outbox.c, gateway_forgets.c.outbox
     waits = select(owner).where(owner == of.id).exists()
     stale = select(of.sid, of.id, literal(now, UtcDateTime()), literal(now, UtcDateTime())).where(
-        of.state.in_([SmsState.ACCEPTED.value, SmsState.SENT.value]), of.sid.is_not(None), of.gateway_forgotten_at.is_(None),
-        of.claimed_at <= now - POLL_FOR, of.claimed_at > now - POLL_FOR - _DAY, ~waits,
-    )  # fmt: skip
+        of.state.in_([SmsState.ACCEPTED.value, SmsState.SENT.value]),
+        of.sid.is_not(None),
+        of.gateway_forgotten_at.is_(None),
+        of.claimed_at <= now - POLL_FOR,
+        of.claimed_at > now - POLL_FOR - _DAY,
+        ~waits,
+    )
     made = insert_into(conn, gateway_forgets).from_select(["sid", "outbox", "since", "next_at"], stale)
     conn.execute(made.on_conflict_do_nothing())
 
@@ -276,7 +288,7 @@ def _open(
         .where(or_(of.checked_at.is_(None), of.checked_at <= now - every))
         .order_by(of.checked_at.nulls_first(), of.claimed_at)
         .limit(limit)
-    ).mappings()  # fmt: skip
+    ).mappings()
     return [as_row(row) for row in rows]
 
 

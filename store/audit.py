@@ -57,9 +57,15 @@ class ChainVerdict:
 
 
 def append(
-    conn: Connection, *, actor: str, action: str, subject: str, before: str | None = None, after: str | None = None,
+    conn: Connection,
+    *,
+    actor: str,
+    action: str,
+    subject: str,
+    before: str | None = None,
+    after: str | None = None,
     at: datetime,
-) -> AuditEntry:  # fmt: skip
+) -> AuditEntry:
     """Add an entry in the transaction of the change that it records. Writers wait for each other at the head."""
     conn.execute(insert_into(conn, meta).values(name=_HEAD, value=f"0:{_BEGINNING}").on_conflict_do_nothing())
     seq, previous = _head(conn, lock=True)
@@ -67,9 +73,11 @@ def append(
     entry = AuditEntry(
         seq=seq + 1, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
     )
-    conn.execute(audit.insert().values(
-        seq=entry.seq, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
-    ))  # fmt: skip
+    conn.execute(
+        audit.insert().values(
+            seq=entry.seq, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
+        )
+    )
     conn.execute(update(meta).where(meta.c.name == _HEAD).values(value=f"{entry.seq}:{digest}"))
     return entry
 

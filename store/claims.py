@@ -173,10 +173,16 @@ def claim(
         key, sender = keys.get(row.appointment), senders[row.environment]
         day, week = taken.count(key)
         candidate = ClaimCandidate(
-            row=row, appointment=present[row.appointment], history=stored[row.appointment].history,
-            recipient=to[row.appointment], sender=sender, opted_out=key is not None and (key, sender) in refused,
-            day=day, week=week, hold=blocks.reason(row.environment, sender),
-        )  # fmt: skip
+            row=row,
+            appointment=present[row.appointment],
+            history=stored[row.appointment].history,
+            recipient=to[row.appointment],
+            sender=sender,
+            opted_out=key is not None and (key, sender) in refused,
+            day=day,
+            week=week,
+            hold=blocks.reason(row.environment, sender),
+        )
         decision = decide(candidate)
         if isinstance(decision, Send):
             if key is None:
@@ -193,9 +199,12 @@ def claim(
     outcome.postponed += unreadable
     outcome.write(conn, vault)
     return Round(
-        claimed=tuple(outcome.claimed), suppressed=tuple(outcome.suppressed), postponed=tuple(outcome.postponed),
-        unreadable=tuple(unreadable), caps=outcome.caps,
-    )  # fmt: skip
+        claimed=tuple(outcome.claimed),
+        suppressed=tuple(outcome.suppressed),
+        postponed=tuple(outcome.postponed),
+        unreadable=tuple(unreadable),
+        caps=outcome.caps,
+    )
 
 
 def still_sendable(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
@@ -253,28 +262,52 @@ class _Outcome:
         if isinstance(decision, Later):
             self.postponed.append(replace(row, next_attempt_at=decision.until))
         elif isinstance(decision, Suppress):
-            self.suppressed.append(replace(
-                row, state=SmsState.SUPPRESSED, reason=decision.reason, next_attempt_at=None, final_at=self.now
-            ))  # fmt: skip
+            self.suppressed.append(
+                replace(row, state=SmsState.SUPPRESSED, reason=decision.reason, next_attempt_at=None, final_at=self.now)
+            )
             if decision.cap is not None:
                 self.caps[row.id] = decision.cap
         else:
             sending = replace(
-                row, state=SmsState.SENDING, attempts=row.attempts + 1, next_attempt_at=None, lease_until=self.lease_until,
-                node=self.node, sid=None, code=None, sender=candidate.sender, segments=decision.segments,
-                phone_key=key, claimed_at=self.now, sent_at=None, final_at=None, checked_at=None,
-            )  # fmt: skip
+                row,
+                state=SmsState.SENDING,
+                attempts=row.attempts + 1,
+                next_attempt_at=None,
+                lease_until=self.lease_until,
+                node=self.node,
+                sid=None,
+                code=None,
+                sender=candidate.sender,
+                segments=decision.segments,
+                phone_key=key,
+                claimed_at=self.now,
+                sent_at=None,
+                final_at=None,
+                checked_at=None,
+            )
             assert candidate.recipient is not None
             self.claimed.append(Claimed(row=sending, appointment=candidate.appointment, recipient=candidate.recipient))
 
     def write(self, conn: Connection, vault: Vault) -> None:
         instants = codec(conn)
         put, maybe = instants.put, instants.put_maybe
-        _SENDING.run(conn, [
-            (row.state.value, row.attempts, put(self.lease_until), row.node, row.sender, row.segments, row.phone_key,
-             put(self.now), row.id)
-            for row in (claim.row for claim in self.claimed)
-        ])  # fmt: skip
+        _SENDING.run(
+            conn,
+            [
+                (
+                    row.state.value,
+                    row.attempts,
+                    put(self.lease_until),
+                    row.node,
+                    row.sender,
+                    row.segments,
+                    row.phone_key,
+                    put(self.now),
+                    row.id,
+                )
+                for row in (claim.row for claim in self.claimed)
+            ],
+        )
         _SETTLED.run(conn, [(row.state.value, row.reason.value, put(self.now), row.id) for row in self.suppressed])
         _POSTPONED.run(conn, [(maybe(row.next_attempt_at), row.id) for row in self.postponed])
         resave(conn, vault, list(self.closed.values()), self.now)
@@ -349,7 +382,7 @@ def _counts_statement(dialect: str) -> ClauseElement:
         select(outbox.c.phone_key, today, func.count())
         .where(wanted, at > bindparam("week"), _is_taken())
         .group_by(outbox.c.phone_key)
-    )  # fmt: skip
+    )
 
 
 def _setting(*names: str, **fixed: Any) -> PreparedRows:
@@ -366,8 +399,20 @@ _DUE = Prepared(_due_statement, ("now", "environments", "at_most"))
 _STILL = Prepared(_still_statement, ("ids",))
 _COUNTS = Prepared(_counts_statement, ("day", "keys", "week"))
 _SENDING = _setting(
-    "state", "attempts", "lease_until", "node", "sender", "segments", "phone_key", "claimed_at",
-    next_attempt_at=null(), sid=null(), code=null(), sent_at=null(), final_at=null(), checked_at=null(),
-)  # fmt: skip
+    "state",
+    "attempts",
+    "lease_until",
+    "node",
+    "sender",
+    "segments",
+    "phone_key",
+    "claimed_at",
+    next_attempt_at=null(),
+    sid=null(),
+    code=null(),
+    sent_at=null(),
+    final_at=null(),
+    checked_at=null(),
+)
 _SETTLED = _setting("state", "reason", "final_at", next_attempt_at=null())
 _POSTPONED = _setting("next_attempt_at")

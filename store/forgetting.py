@@ -68,7 +68,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
         .order_by(of.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
-    ).all()  # fmt: skip
+    ).all()
     if not due:
         return []
     ids = [row.id for row in due]
@@ -78,12 +78,19 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
         update(appointments)
         .where(of.id.in_(ids))
         .values(
-            phone=null(), join_link=null(), patient_name=null(), told_details=null(),
-            facility=null(), provider=null(), location=null(),
+            phone=null(),
+            join_link=null(),
+            patient_name=null(),
+            told_details=null(),
+            facility=null(),
+            provider=null(),
+            location=null(),
             phone_fault=case((had_phone, Reason.PURGED.value), else_=of.phone_fault),
-            purged_at=func.coalesce(of.purged_at, literal(now, UtcDateTime())), forget_at=null(), forgotten_at=now,
+            purged_at=func.coalesce(of.purged_at, literal(now, UtcDateTime())),
+            forget_at=null(),
+            forgotten_at=now,
         )
-    )  # fmt: skip
+    )
     return [
         Forgotten(id=own_id, environment=environment, reference=reference, suppressed=suppressed.get(own_id, 0))
         for own_id, environment, reference in due
@@ -183,7 +190,7 @@ def _suppress(conn: Connection, ids: Collection[str], now: datetime) -> dict[str
         .where(outbox.c.appointment.in_(list(ids)), outbox.c.state == SmsState.DUE.value)
         .values(state=SmsState.SUPPRESSED.value, reason=Reason.PURGED.value, next_attempt_at=null(), final_at=now)
         .returning(outbox.c.appointment)
-    ).scalars()  # fmt: skip
+    ).scalars()
     return dict(Counter(rows))
 
 

@@ -79,9 +79,13 @@ def queue(conn: Connection, now: datetime) -> Queue:
     ).all()
     lag = timedelta() if oldest is None else now - oldest
     return Queue(
-        ready=ready, waiting=waiting, retrying=retrying, overdue=overdue, lag=lag,
+        ready=ready,
+        waiting=waiting,
+        retrying=retrying,
+        overdue=overdue,
+        lag=lag,
         by_state={SmsState(state): count for state, count in counts},
-    )  # fmt: skip
+    )
 
 
 def rows(
@@ -141,7 +145,7 @@ def to_replan(
         .where(of.environment == environment, of.id > after, or_(of.forget_at > now, waits))
         .order_by(of.id)
         .limit(limit)
-    ).scalars()  # fmt: skip
+    ).scalars()
     result = load(conn, vault, list(ids), now, lock=True)
     return [result[own_id] for own_id in sorted(result)]
 

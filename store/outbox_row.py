@@ -79,9 +79,14 @@ class OutboxRow:
     def past(self) -> PlannedRow:
         """The row as the planner uses it."""
         return PlannedRow(
-            kind=self.kind, rule=self.rule, revision=self.revision, due=self.due, expires=self.expires,
-            state=self.state, reason=self.reason,
-        )  # fmt: skip
+            kind=self.kind,
+            rule=self.rule,
+            revision=self.revision,
+            due=self.due,
+            expires=self.expires,
+            state=self.state,
+            reason=self.reason,
+        )
 
 
 COLUMNS: Final = tuple(column.name for column in outbox.columns)
@@ -98,9 +103,14 @@ def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
         if values[index] is not None:
             values[index] = instants.get(values[index])
     named: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
-    return OutboxRow(**named | {
-        "kind": KINDS[named["kind"]], "state": STATES[named["state"]], "reason": REASONS[named["reason"]],
-    })  # fmt: skip
+    return OutboxRow(
+        **named
+        | {
+            "kind": KINDS[named["kind"]],
+            "state": STATES[named["state"]],
+            "reason": REASONS[named["reason"]],
+        }
+    )
 
 
 def read_past(row: Sequence[Any], instants: InstantCodec) -> PlannedRow:
@@ -108,6 +118,11 @@ def read_past(row: Sequence[Any], instants: InstantCodec) -> PlannedRow:
     kind, rule, revision, due, expires, state, reason = row
     maybe = instants.get_maybe
     return PlannedRow(
-        kind=KINDS[kind], rule=rule, revision=revision, due=maybe(due), expires=maybe(expires),
-        state=STATES[state], reason=REASONS[reason],
-    )  # fmt: skip
+        kind=KINDS[kind],
+        rule=rule,
+        revision=revision,
+        due=maybe(due),
+        expires=maybe(expires),
+        state=STATES[state],
+        reason=REASONS[reason],
+    )

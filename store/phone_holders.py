@@ -111,7 +111,12 @@ def _holder(appointment: Appointment, waiting: int) -> PhoneHolder:
     deadline = appointment.deadline
     assert deadline is not None, "a number without a deadline is not kept"
     return PhoneHolder(
-        environment=appointment.environment, reference=appointment.reference, status=appointment.status.value,
-        start=appointment.start, zone=appointment.zone, until=deadline,
-        settles=appointment.status is not AppointmentStatus.ACTIVE, waiting=waiting,
-    )  # fmt: skip
+        environment=appointment.environment,
+        reference=appointment.reference,
+        status=appointment.status.value,
+        start=appointment.start,
+        zone=appointment.zone,
+        until=deadline,
+        settles=appointment.status is not AppointmentStatus.ACTIVE,
+        waiting=waiting,
+    )

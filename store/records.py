@@ -68,14 +68,43 @@ def _to_row(
             details = seal(key, day, place, "told_details", json.dumps(last_notified.details).encode())
     put, maybe = instants.put, instants.put_maybe
     return (
-        visit.id, visit.environment, visit.reference, json.dumps(visit.aliases), visit.revision, put(visit.event_at),
-        maybe(visit.event_until), visit.status.value, maybe(visit.start), visit.zone, visit.date_only,
-        None if visit.duration is None else visit.duration // _MICROSECOND, phone, visit.phone_fault, visit.language,
-        visit.deceased, visit.consent, visit.visit_mode, link, visit.facility, visit.provider, visit.location, name,
-        None if last_notified is None else _visible_text(last_notified), details, put(visit.changed_at),
-        visit.window_revision, maybe(visit.window_due), visit.window_text, put(visit.planned_at), visit.planned_revision,
-        visit.unseen_edit, _stamps_text(visit.stamps), maybe(visit.purged_at), maybe(forget_at), None,
-    )  # fmt: skip
+        visit.id,
+        visit.environment,
+        visit.reference,
+        json.dumps(visit.aliases),
+        visit.revision,
+        put(visit.event_at),
+        maybe(visit.event_until),
+        visit.status.value,
+        maybe(visit.start),
+        visit.zone,
+        visit.date_only,
+        None if visit.duration is None else visit.duration // _MICROSECOND,
+        phone,
+        visit.phone_fault,
+        visit.language,
+        visit.deceased,
+        visit.consent,
+        visit.visit_mode,
+        link,
+        visit.facility,
+        visit.provider,
+        visit.location,
+        name,
+        None if last_notified is None else _visible_text(last_notified),
+        details,
+        put(visit.changed_at),
+        visit.window_revision,
+        maybe(visit.window_due),
+        visit.window_text,
+        put(visit.planned_at),
+        visit.planned_revision,
+        visit.unseen_edit,
+        _stamps_text(visit.stamps),
+        maybe(visit.purged_at),
+        maybe(forget_at),
+        None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +137,43 @@ class Reader:
         """One appointment. Unreadable (`crypto`) where a seal or its day's key does not open; a destroyed key only empties it."""
         maybe = self.instants.get_maybe
         (
-            own_id, environment, reference, aliases, revision, event_at, event_until, status, start, zone, date_only, duration,
-            phone, phone_fault, language, deceased, consent, visit_mode, link, facility, provider, location, name,
-            last_notified, details, changed_at, window_revision, window_due, window_text, planned_at, planned_revision,
-            unseen_edit, stamps, purged_at, forget_at, _,
-        ) = row  # fmt: skip
+            own_id,
+            environment,
+            reference,
+            aliases,
+            revision,
+            event_at,
+            event_until,
+            status,
+            start,
+            zone,
+            date_only,
+            duration,
+            phone,
+            phone_fault,
+            language,
+            deceased,
+            consent,
+            visit_mode,
+            link,
+            facility,
+            provider,
+            location,
+            name,
+            last_notified,
+            details,
+            changed_at,
+            window_revision,
+            window_due,
+            window_text,
+            planned_at,
+            planned_revision,
+            unseen_edit,
+            stamps,
+            purged_at,
+            forget_at,
+            _,
+        ) = row
         forget_at = maybe(forget_at)
         purged = maybe(purged_at)
         place = CellLocation(environment, own_id)
@@ -121,21 +182,40 @@ class Reader:
             phone_fault, purged = "purged", purged or forget_at
         said = self._unseal(place, "told_details", details, forget_at)
         return Appointment(
-            id=own_id, environment=environment, reference=reference, aliases=tuple(json.loads(aliases)),
-            revision=revision, event_at=self.instants.get(event_at), event_until=maybe(event_until),
+            id=own_id,
+            environment=environment,
+            reference=reference,
+            aliases=tuple(json.loads(aliases)),
+            revision=revision,
+            event_at=self.instants.get(event_at),
+            event_until=maybe(event_until),
             status=AppointmentStatus(status),
-            start=maybe(start), zone=zone, date_only=bool(date_only),
+            start=maybe(start),
+            zone=zone,
+            date_only=bool(date_only),
             duration=None if duration is None else timedelta(microseconds=duration),
-            phone=None if number is None else PhoneNumber(number[1:], _KINDS[number[0]]), phone_fault=phone_fault,
-            language=language, deceased=bool(deceased), consent=None if consent is None else bool(consent),
-            visit_mode=visit_mode, join_link=self._unseal(place, "join_link", link, forget_at), facility=facility,
-            provider=provider, location=location, patient_name=self._unseal(place, "patient_name", name, forget_at),
+            phone=None if number is None else PhoneNumber(number[1:], _KINDS[number[0]]),
+            phone_fault=phone_fault,
+            language=language,
+            deceased=bool(deceased),
+            consent=None if consent is None else bool(consent),
+            visit_mode=visit_mode,
+            join_link=self._unseal(place, "join_link", link, forget_at),
+            facility=facility,
+            provider=provider,
+            location=location,
+            patient_name=self._unseal(place, "patient_name", name, forget_at),
             last_notified=None if last_notified is None else _read_visible(last_notified, said),
             changed_at=self.instants.get(changed_at),
-            window_revision=window_revision, window_due=maybe(window_due), window_text=bool(window_text),
-            planned_at=self.instants.get(planned_at), planned_revision=planned_revision, unseen_edit=bool(unseen_edit),
-            stamps=_read_stamps(stamps), purged_at=purged,
-        )  # fmt: skip
+            window_revision=window_revision,
+            window_due=maybe(window_due),
+            window_text=bool(window_text),
+            planned_at=self.instants.get(planned_at),
+            planned_revision=planned_revision,
+            unseen_edit=bool(unseen_edit),
+            stamps=_read_stamps(stamps),
+            purged_at=purged,
+        )
 
     def _unseal(self, place: CellLocation, column: str, sealed: bytes | None, forget_at: datetime | None) -> str | None:
         if sealed is None or forget_at is None or forget_at <= self.now:
@@ -166,13 +246,15 @@ _FIELD_OF: Final = {stored: name for name, stored in _STORED_AS.items()}
 
 def _stamps_text(stamps: Mapping[str, SentPeriod]) -> str | None:
     return (
-        json.dumps({
-            _STORED_AS.get(name, name): [to_microseconds(sent.earliest), to_microseconds(sent.until)]
-            for name, sent in stamps.items()
-        })
+        json.dumps(
+            {
+                _STORED_AS.get(name, name): [to_microseconds(sent.earliest), to_microseconds(sent.until)]
+                for name, sent in stamps.items()
+            }
+        )
         if stamps
         else None
-    )  # fmt: skip
+    )
 
 
 def _read_stamps(text: str | None) -> Mapping[str, SentPeriod]:

@@ -47,9 +47,11 @@ def _store(sessions: sessionmaker[Session], message: hl7.Message) -> None:
         own = secrets.token_hex(16)
         start = str(message.segment("SCH")[11][0])
         session.add(MessageRow(control_id=str(message.segment("MSH")[10]), received_at=datetime.now()))  # noqa: DTZ005
-        session.add(AppointmentRow(
-            id=own, reference=str(message.segment("SCH")[1]), start=start, phone=str(message.segment("PID")[13])
-        ))  # fmt: skip
+        session.add(
+            AppointmentRow(
+                id=own, reference=str(message.segment("SCH")[1]), start=start, phone=str(message.segment("PID")[13])
+            )
+        )
         session.add_all(Text(id=secrets.token_hex(16), appointment=own, due=start) for _ in range(2))
         session.commit()
 

@@ -65,9 +65,7 @@ def share_out(limit: int, listeners: int) -> Descriptors:
             f"this process may open {limit} files, which leaves no room for HL7 connections beside the database, the gateway"
             f" and HTTP: raise `ulimit -n` or LimitNOFILE of the unit, to 1024 at least"
         )
-    return Descriptors(
-        limit=limit, http=http, gateway=gateway, connections=connections, per_source=connections // 2
-    )  # fmt: skip
+    return Descriptors(limit=limit, http=http, gateway=gateway, connections=connections, per_source=connections // 2)
 
 
 def limit_at_most() -> int:
@@ -101,8 +99,10 @@ def too_large(loaded: Loaded, descriptors: Descriptors) -> list[Problem]:
     """Configured limits of connections that the process's own limit does not allow, at their places."""
     problems = []
     listening: Sequence[Port] = ports(loaded)
-    within = f"of the {descriptors.limit} files that this process may open, {descriptors.kept} are kept for the database, the" \
-        " gateway and HTTP"  # fmt: skip
+    within = (
+        f"of the {descriptors.limit} files that this process may open, {descriptors.kept} are kept for the database, the"
+        " gateway and HTTP"
+    )
     wanted = sum(port.section.max_connections for port in listening)
     for port in listening:
         keys = ("environments", port.environments[0], "listener")

@@ -225,26 +225,50 @@ class Service:
         self._hold_after_restore(now)
         in_flight = InFlight()
         delivery = DeliveryRecorder(
-            journal, self.metrics, InvalidNumbers(vault=self.vault, runtime_config=lambda: self.runtime_config),
+            journal,
+            self.metrics,
+            InvalidNumbers(vault=self.vault, runtime_config=lambda: self.runtime_config),
             ReminderReplanner(vault=self.vault, runtime_config=lambda: self.runtime_config),
-        )  # fmt: skip
+        )
         self.dispatcher = Dispatcher(
-            store=self.store, vault=self.vault, runtime_config=lambda: self.runtime_config, gateway=gateway, delivery=delivery,
-            clock=self.clock, node=self.node, executor=executor, at_once=descriptors.gateway, in_flight=in_flight, journal=journal,
-            metrics=self.metrics, seconds=time.monotonic,
-        )  # fmt: skip
+            store=self.store,
+            vault=self.vault,
+            runtime_config=lambda: self.runtime_config,
+            gateway=gateway,
+            delivery=delivery,
+            clock=self.clock,
+            node=self.node,
+            executor=executor,
+            at_once=descriptors.gateway,
+            in_flight=in_flight,
+            journal=journal,
+            metrics=self.metrics,
+            seconds=time.monotonic,
+        )
         rotation = CertificateMonitor(
             store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics
         )
         rotation.started(now)
         self.retention = Retention(
-            store=self.store, vault=self.vault, clock=self.clock, node=self.node, marker=_marker(loaded), journal=journal,
-            certificates=rotation.look, doubt=doubt_of(self.clock, self.store, journal),
-        )  # fmt: skip
+            store=self.store,
+            vault=self.vault,
+            clock=self.clock,
+            node=self.node,
+            marker=_marker(loaded),
+            journal=journal,
+            certificates=rotation.look,
+            doubt=doubt_of(self.clock, self.store, journal),
+        )
         reconciliation = Reconciliation(
-            store=self.store, vault=self.vault, runtime_config=lambda: self.runtime_config, gateway=gateway, delivery=delivery,
-            clock=self.clock, journal=journal, recipient=recipient_of,
-        )  # fmt: skip
+            store=self.store,
+            vault=self.vault,
+            runtime_config=lambda: self.runtime_config,
+            gateway=gateway,
+            delivery=delivery,
+            clock=self.clock,
+            journal=journal,
+            recipient=recipient_of,
+        )
         shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
         self._repeats = RepeatLimiter(journal)
         stack.callback(self._repeats.finish_round)
@@ -297,14 +321,24 @@ class Service:
         if "portal" not in self.roles or not section.enabled:
             return
         webhooks = Webhooks(
-            store=self.store, vault=self.vault, delivery=delivery, clock=self.clock, journal=self.journal,
-            repeats=self._repeats, metrics=self.metrics,
-        )  # fmt: skip
+            store=self.store,
+            vault=self.vault,
+            delivery=delivery,
+            clock=self.clock,
+            journal=self.journal,
+            repeats=self._repeats,
+            metrics=self.metrics,
+        )
         node_health = NodeHealth(
-            store=self.store, clock=self.clock, metrics=self.metrics, supervisor=self._supervisor, periodic=self._periodic,
+            store=self.store,
+            clock=self.clock,
+            metrics=self.metrics,
+            supervisor=self._supervisor,
+            periodic=self._periodic,
             connections=self._listeners.connections,
-            listens=lambda: "listener" not in self.roles or bool(self._listeners.opened), overdue_after=self._overdue_after,
-        )  # fmt: skip
+            listens=lambda: "listener" not in self.roles or bool(self._listeners.opened),
+            overdue_after=self._overdue_after,
+        )
         app = build(
             webhooks=components.open_webhooks(self.loaded),
             on_status=webhooks.on_status,
@@ -339,9 +373,12 @@ class Service:
         ]
         if "dispatcher" in self.roles:
             overdue = OverdueWatch(
-                store=self.store, clock=self.clock, journal=self.journal, metrics=self.metrics,
+                store=self.store,
+                clock=self.clock,
+                journal=self.journal,
+                metrics=self.metrics,
                 overdue_after=self._overdue_after,
-            )  # fmt: skip
+            )
 
             async def dispatch() -> None:
                 await self.dispatcher.tick()
@@ -362,10 +399,15 @@ class Service:
         """This node lives, and on which configuration; where the database is away the next beat makes up for it."""
         now, loaded, since = self.clock.now(), self.loaded, self._configured_at
         node = Node(
-            name=self.node, roles=",".join(sorted(self.roles)), version=version("carebell"), started_at=self._started_at,
-            seen_at=now, configuration=loaded.version, configured_at=since,
+            name=self.node,
+            roles=",".join(sorted(self.roles)),
+            version=version("carebell"),
+            started_at=self._started_at,
+            seen_at=now,
+            configuration=loaded.version,
+            configured_at=since,
             restart_for=",".join(waits_for_restart(self._started_with, loaded)) or None,
-        )  # fmt: skip
+        )
         noted = self._noted
         due = noted is None or noted[0] is not loaded or not noted[1] <= now < noted[1] + _NOTE_EVERY
         with self.store.write() as conn:
@@ -390,10 +432,18 @@ class Service:
 
         def handler(port: Port) -> MessageHandler:
             return MessageHandler(
-                validator=self._validator(port.key), runtime_config=lambda: self.runtime_config, committer=committer,
-                clock=self.clock, new_control_id=control_ids(), in_flight=in_flight, known_source=known.add,
-                journal=self.journal, repeats=self._repeats, metrics=self.metrics, seconds=time.monotonic,
-            )  # fmt: skip
+                validator=self._validator(port.key),
+                runtime_config=lambda: self.runtime_config,
+                committer=committer,
+                clock=self.clock,
+                new_control_id=control_ids(),
+                in_flight=in_flight,
+                known_source=known.add,
+                journal=self.journal,
+                repeats=self._repeats,
+                metrics=self.metrics,
+                seconds=time.monotonic,
+            )
 
         await self._listeners.open(self.loaded, tls_contexts(self.loaded, self.clock.now()), handler)
 
@@ -412,11 +462,19 @@ class Service:
         path, environ = self.loaded.path, self.environ
         watch = self._watch = Watch(self.loaded, lambda: load_configuration(path, environ))
         reloading = Reloader(
-            started=self._started_with, present=lambda: self._active, put=self._put_in_force,
-            listeners=self._listeners, rotation=rotation,
-            store=self.store, vault=self.vault, clock=self.clock, journal=self.journal, metrics=self.metrics,
-            replans="dispatcher" in self.roles, beat=self._beat,
-        )  # fmt: skip
+            started=self._started_with,
+            present=lambda: self._active,
+            put=self._put_in_force,
+            listeners=self._listeners,
+            rotation=rotation,
+            store=self.store,
+            vault=self.vault,
+            clock=self.clock,
+            journal=self.journal,
+            metrics=self.metrics,
+            replans="dispatcher" in self.roles,
+            beat=self._beat,
+        )
         if self._reload_asked:
             watch.reload()
         self._following = self._supervisor.start(

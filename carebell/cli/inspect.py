@@ -112,9 +112,14 @@ def logs(
     from carebell.commands.logs import logs as run
 
     run(
-        config_of(context, config), follow=follow, appointment=appointment, control_id=control_id, since=since, level=level,
+        config_of(context, config),
+        follow=follow,
+        appointment=appointment,
+        control_id=control_id,
+        since=since,
+        level=level,
         as_json=wants_json(context, json),
-    )  # fmt: skip
+    )
 
 
 @commands.command()
@@ -148,6 +153,10 @@ def report_sms(
     from carebell.commands.report import report as run
 
     run(
-        config_of(context, config), span_start=span_start, span_end=span_end, environment=environment, as_csv=csv,
+        config_of(context, config),
+        span_start=span_start,
+        span_end=span_end,
+        environment=environment,
+        as_csv=csv,
         as_json=wants_json(context, json),
-    )  # fmt: skip
+    )

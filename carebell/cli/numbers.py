@@ -44,10 +44,15 @@ def numbers_search(
 
     raise typer.Exit(
         run(
-            config_of(context, config), country=country, kind=kind, area_code=area_code, contains=contains, limit=limit,
+            config_of(context, config),
+            country=country,
+            kind=kind,
+            area_code=area_code,
+            contains=contains,
+            limit=limit,
             as_json=wants_json(context, json),
         )
-    )  # fmt: skip
+    )
 
 
 @numbers.command("buy")

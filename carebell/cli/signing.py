@@ -96,7 +96,14 @@ def send(
     tls_settings = tls_of(tls, ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name)
     raise typer.Exit(
         run(
-            files, to, key=key, cert=cert, tls=tls_settings, repeat=repeat, connections=connections, timeout=timeout,
+            files,
+            to,
+            key=key,
+            cert=cert,
+            tls=tls_settings,
+            repeat=repeat,
+            connections=connections,
+            timeout=timeout,
             as_json=wants_json(context, json),
         )
-    )  # fmt: skip
+    )

@@ -75,7 +75,16 @@ def simulator_ehr(
     tls_settings = tls_of(tls, ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name)
     raise typer.Exit(
         run(
-            config_of(context, config), to, environment=environment, key=key, cert=cert, tls=tls_settings, seed=seed, rate=rate,
-            count=count, connections=connections, as_json=wants_json(context, json),
+            config_of(context, config),
+            to,
+            environment=environment,
+            key=key,
+            cert=cert,
+            tls=tls_settings,
+            seed=seed,
+            rate=rate,
+            count=count,
+            connections=connections,
+            as_json=wants_json(context, json),
         )
-    )  # fmt: skip
+    )

@@ -45,10 +45,17 @@ def appointments(config: Path | None, *, appointment: str | None, environment: s
     print_table(
         ["Start", "Environment", "Appointment", "Status", "Revision", "Phone", "Forgotten"],
         [
-            (zones.clock(row.start, row.environment), row.environment, row.reference, row.status, row.revision,
-             row.phone or "-", zones.clock(row.purged_at, row.environment))
+            (
+                zones.clock(row.start, row.environment),
+                row.environment,
+                row.reference,
+                row.status,
+                row.revision,
+                row.phone or "-",
+                zones.clock(row.purged_at, row.environment),
+            )
             for row in rows
         ],
         empty=no_rows(appointment, "no appointment is known"),
         first="Appointment",
-    )  # fmt: skip
+    )

@@ -94,8 +94,9 @@ class _DemoStory:
         self._say(
             f"Carebell listens for MLLP on 127.0.0.1:{number}, on an embedded SQLite database.\n"
             "The clock of this demo jumps. Every time below is in the clinic's zone.",
-            "listening", port=number,
-        )  # fmt: skip
+            "listening",
+            port=number,
+        )
         client = await MllpClient.connect("127.0.0.1", number)
         try:
             visit = _visit(self._clock.now())
@@ -145,9 +146,12 @@ class _DemoStory:
         segments = answer.content.decode("ascii", "replace").split("\r")
         acknowledgement = segments[1].split("|")[1]
         self._say(
-            f"  ACK  < {segments[1]}   ({answer.milliseconds:.1f} ms)", "answer", answer=acknowledgement, msa=segments[1],
+            f"  ACK  < {segments[1]}   ({answer.milliseconds:.1f} ms)",
+            "answer",
+            answer=acknowledgement,
+            msa=segments[1],
             milliseconds=round(answer.milliseconds, 1),
-        )  # fmt: skip
+        )
         return acknowledgement
 
     async def _texts(self, service: Service, count: int) -> int:
@@ -175,9 +179,13 @@ class _DemoStory:
         for row in rows:
             due = _local(row.due) if row.due is not None else "no time"
             self._say(
-                f"  {row.kind.value} {row.rule}, due {due}: {row.reason.value}", "silence", kind=row.kind.value, rule=row.rule,
-                due=iso(row.due), reason=row.reason.value,
-            )  # fmt: skip
+                f"  {row.kind.value} {row.rule}, due {due}: {row.reason.value}",
+                "silence",
+                kind=row.kind.value,
+                rule=row.rule,
+                due=iso(row.due),
+                reason=row.reason.value,
+            )
 
     def _forget(self, service: Service) -> bool:
         before = self._phone(service)
@@ -190,8 +198,12 @@ class _DemoStory:
         self._say(
             f"  phone before {before or 'none'}, after {after or 'none'}\n"
             f"  searched {searched} files for its digits: {len(traces)} traces",
-            "forgotten", before=before, after=after, files=searched, traces=len(traces),
-        )  # fmt: skip
+            "forgotten",
+            before=before,
+            after=after,
+            files=searched,
+            traces=len(traces),
+        )
         return after is None and not traces
 
     def _phone(self, service: Service) -> str | None:
@@ -219,9 +231,12 @@ class _DemoStory:
         else:
             look = "Run `carebell demo --dir DIR` to keep its files, and `carebell init DIR` to make your own configuration."
         self._say(
-            f"\nThe demo took {seconds:.1f} s.\n{look}", "end", good=good, seconds=round(seconds, 1),
+            f"\nThe demo took {seconds:.1f} s.\n{look}",
+            "end",
+            good=good,
+            seconds=round(seconds, 1),
             directory=str(folder) if self._keeps else None,
-        )  # fmt: skip
+        )
 
 
 def _morning(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> datetime:

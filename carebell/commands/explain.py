@@ -96,9 +96,12 @@ def _replaces(event: SchedulingEvent, places: Sequence[Identity]) -> Evidence:
     kinds = comparable_kinds(event)
     if not kinds:
         return Evidence(
-            name="replaces", value=None, field=None, candidates=(),
+            name="replaces",
+            value=None,
+            field=None,
+            candidates=(),
             note=f"only a message with {filler} and a placer or visit number can replace a visit under another {filler}",
-        )  # fmt: skip
+        )
     numbers = " or ".join(f"{field_of[kind]} ({_NUMBERS[kind]})" for kind in kinds)
     return Evidence(
         name="replaces",

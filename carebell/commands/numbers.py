@@ -46,12 +46,17 @@ def list_all(config: Path | None, *, as_json: bool) -> None:
     print_table(
         ["Number", "Name", "Texts", "Used by", "Answers go to"],
         [
-            (row["number"], row["name"], "yes" if row["texts"] else "no", ", ".join(row["environments"]) or "-",
-             row["webhook"] or "nowhere")
+            (
+                row["number"],
+                row["name"],
+                "yes" if row["texts"] else "no",
+                ", ".join(row["environments"]) or "-",
+                row["webhook"] or "nowhere",
+            )
             for row in rows
         ],
         empty="this account has no numbers; `carebell numbers search` lists numbers for sale",
-    )  # fmt: skip
+    )
 
 
 def search(

@@ -132,9 +132,13 @@ def opened(config: Path | None) -> Iterator[Opened]:
     store = open_database(loaded, upgrade=False)
     with _closing(store):
         yield Opened(
-            store=store, actor=_actor(), log_file=loaded.configuration.log.file, loaded=loaded, vault=vault,
+            store=store,
+            actor=_actor(),
+            log_file=loaded.configuration.log.file,
+            loaded=loaded,
+            vault=vault,
             environments=tuple(loaded.configuration.environments),
-        )  # fmt: skip
+        )
 
 
 @contextmanager

@@ -72,9 +72,13 @@ def release(config: Path | None, environment: str | None, *, as_json: bool) -> N
                 if environment is None or (breaker.scope, breaker.name) in _breakers(session, environment):
                     released = holds.reset(conn, breaker.scope, breaker.name) or released
                     audit.append(
-                        conn, actor=session.actor, action="breaker.close", subject=f"{breaker.scope} {breaker.name}",
-                        before=str(breaker.code), at=now,
-                    )  # fmt: skip
+                        conn,
+                        actor=session.actor,
+                        action="breaker.close",
+                        subject=f"{breaker.scope} {breaker.name}",
+                        before=str(breaker.code),
+                        at=now,
+                    )
             progress.done = "the holds may have been ended; `carebell status` says"
         progress.done = f"{environment or 'everything'}: its holds are ended"
         session.log(HoldReleased(environment=environment, source="command", actor=session.actor))

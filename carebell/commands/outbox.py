@@ -133,11 +133,14 @@ def _wait_explainer(
     theirs = {number for row in asked if (number := numbers.get(row.appointment)) is not None}
     earliest = min((row.final_at for row in asked if row.final_at is not None), default=now)
     return WaitExplainer(
-        now=now, holds=holds.held(conn), breakers=holds.open_breakers(conn),
-        dispatching=None if rehearsed else bool(alive), clock=zones.clock,
+        now=now,
+        holds=holds.held(conn),
+        breakers=holds.open_breakers(conn),
+        dispatching=None if rehearsed else bool(alive),
+        clock=zones.clock,
         opted_out=optouts.since_when(conn, {(number.key, number.sender) for number in theirs}),
         taken=taken_texts(conn, {number.key for number in theirs}, earliest - WEEK),
-    )  # fmt: skip
+    )
 
 
 def _shown_row(row: OutboxRow, number: _Number | None, loaded: Loaded, explainer: WaitExplainer) -> _ShownRow:

@@ -57,9 +57,15 @@ class AppointmentChange:
         known_aliases = tuple(alias for alias in other.appointment.aliases if alias not in self.appointment.aliases)
         self.appointment = replace(self.appointment, aliases=self.appointment.aliases + known_aliases)
         other.appointment = replace(
-            other.appointment, status=AppointmentStatus.ENDED, aliases=(), phone=None, phone_fault="purged",
-            window_revision=None, window_due=None, window_text=False,
-        )  # fmt: skip
+            other.appointment,
+            status=AppointmentStatus.ENDED,
+            aliases=(),
+            phone=None,
+            phone_fault="purged",
+            window_revision=None,
+            window_due=None,
+            window_text=False,
+        )
         return other.take_back_waiting()
 
     def replace(self, other: AppointmentChange, event: SchedulingEvent) -> list[Silence]:

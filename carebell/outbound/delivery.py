@@ -205,9 +205,13 @@ class DeliveryRecorder:
                 attempts.ambiguous(conn, row.id, row.attempts)
             case DeliveryAction.RETRY | DeliveryAction.HOLD:
                 again = attempts.retry(
-                    conn, row.id, row.attempts, until=outcome.at or now, code=outcome.code,
+                    conn,
+                    row.id,
+                    row.attempts,
+                    until=outcome.at or now,
+                    code=outcome.code,
                     spent=outcome.action is DeliveryAction.RETRY,
-                )  # fmt: skip
+                )
             case DeliveryAction.EXPIRED:
                 attempts.retry(conn, row.id, row.attempts, until=now, code=outcome.code)
                 attempts.give_up(conn, row.id, row.attempts, reason=Reason.EXPIRED, at=now)

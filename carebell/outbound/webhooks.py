@@ -124,9 +124,13 @@ class Webhooks:
                 if done:
                     changed.append(sender)
                     audit.append(
-                        conn, actor="gateway", action="optout.add" if stops else "optout.remove", subject=reply.phone.masked,
-                        after=sender, at=now,
-                    )  # fmt: skip
+                        conn,
+                        actor="gateway",
+                        action="optout.add" if stops else "optout.remove",
+                        subject=reply.phone.masked,
+                        after=sender,
+                        at=now,
+                    )
         if known:
             self._journal.emit(ReplyRepeated(sender=reply.senders[0], to=reply.phone.masked, source="webhook"))
         for sender in changed:

@@ -23,9 +23,15 @@ def seen(results: Path = RESULTS) -> str:
     run = json.loads(results.read_text("utf-8"))
     rows = [
         (
-            code(row["id"]), row["fault"], row["promise"], row["asked"], row["rounds"], row["seen"],
-            f"{row['verdict']}: {row['why']}" if row["why"] else row["verdict"], row["when"],
+            code(row["id"]),
+            row["fault"],
+            row["promise"],
+            row["asked"],
+            row["rounds"],
+            row["seen"],
+            f"{row['verdict']}: {row['why']}" if row["why"] else row["verdict"],
+            row["when"],
         )
         for row in run["faults"]
-    ]  # fmt: skip
+    ]
     return f"Run on {run['machine']}.\n\n{table(_HEADINGS, rows)}"

@@ -17,9 +17,18 @@ _ORDER = ("intake", "burst", "nodes")
 
 def conditions(when: str) -> Conditions:
     return Conditions(
-        when=when, machine="a machine", python="Python 3.11", sqlite="3.40", load_before=0.1, load_after=1.9, minutes=2.0,
-        messages=30_000, bytes=2_100, rounds=3, seconds=4.0,
-    )  # fmt: skip
+        when=when,
+        machine="a machine",
+        python="Python 3.11",
+        sqlite="3.40",
+        load_before=0.1,
+        load_after=1.9,
+        minutes=2.0,
+        messages=30_000,
+        bytes=2_100,
+        rounds=3,
+        seconds=4.0,
+    )
 
 
 def part(when: str, *figures: Figure, intakes: tuple[Intake, ...] = ()) -> TablePart:
@@ -33,7 +42,7 @@ def figure(name: str, value: float | None = 1.0) -> Figure:
 def intake() -> Intake:
     sample = Sample(
         rate=9.0, p50=1.0, p99=2.0, client_idle=0.9, server_cpu=0.9, answered=9, accepted=9, lost=0, memory=50.0
-    )  # fmt: skip
+    )
     return Intake(server="us", does="all", connections=16, samples=(sample,), ratio=2.0)
 
 

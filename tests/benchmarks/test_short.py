@@ -18,7 +18,7 @@ _ROOT = Path(__file__).parents[2]
 def _sample(rate: float) -> Sample:
     return Sample(
         rate=rate, p50=1.0, p99=2.0, client_idle=0.9, server_cpu=0.95, answered=10, accepted=10, lost=0, memory=50.0
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.timeout(600)

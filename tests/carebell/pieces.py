@@ -212,9 +212,11 @@ def _put_together(
 ) -> Pieces:
     metrics = Metrics()
     delivery = DeliveryRecorder(
-        journal, metrics, InvalidNumbers(vault=vault, runtime_config=lambda: policies),
+        journal,
+        metrics,
+        InvalidNumbers(vault=vault, runtime_config=lambda: policies),
         ReminderReplanner(vault=vault, runtime_config=lambda: policies),
-    )  # fmt: skip
+    )
     return Pieces(
         clock=clock,
         runtime_config=policies,
@@ -225,21 +227,48 @@ def _put_together(
         gateway=gateway,
         delivery=delivery,
         dispatcher=Dispatcher(
-            store=store, vault=vault, runtime_config=lambda: policies, gateway=gateway, delivery=delivery, clock=clock, node="n1",
-            executor=executor, at_once=AT_ONCE, in_flight=InFlight(), journal=journal, metrics=metrics, seconds=lambda: 0.0,
+            store=store,
+            vault=vault,
+            runtime_config=lambda: policies,
+            gateway=gateway,
+            delivery=delivery,
+            clock=clock,
+            node="n1",
+            executor=executor,
+            at_once=AT_ONCE,
+            in_flight=InFlight(),
+            journal=journal,
+            metrics=metrics,
+            seconds=lambda: 0.0,
         ),
         reconciliation=Reconciliation(
-            store=store, vault=vault, runtime_config=lambda: policies, gateway=gateway, delivery=delivery, clock=clock,
-            journal=journal, recipient=recipient_of,
+            store=store,
+            vault=vault,
+            runtime_config=lambda: policies,
+            gateway=gateway,
+            delivery=delivery,
+            clock=clock,
+            journal=journal,
+            recipient=recipient_of,
         ),
         retention=Retention(
-            store=store, vault=vault, clock=clock, node="n1", marker=folder / ".pulse", journal=journal,
+            store=store,
+            vault=vault,
+            clock=clock,
+            node="n1",
+            marker=folder / ".pulse",
+            journal=journal,
             certificates=lambda _: None,
         ),
         webhooks=Webhooks(
-            store=store, vault=vault, delivery=delivery, clock=clock, journal=journal,
-            repeats=RepeatLimiter(journal), metrics=metrics,
+            store=store,
+            vault=vault,
+            delivery=delivery,
+            clock=clock,
+            journal=journal,
+            repeats=RepeatLimiter(journal),
+            metrics=metrics,
         ),
         metrics=metrics,
         log=log,
-    )  # fmt: skip
+    )

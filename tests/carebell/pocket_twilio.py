@@ -124,10 +124,14 @@ class PocketTwilio:
     def _seen(self, message: SimulatedSms, *, same: bool) -> SentMessage:
         step = message.step(self.now())
         return SentMessage(
-            message_id=message.sid, status=STATUSES.get(step.status),
-            failure=failure_of(step.error_code) if step.error_code else None, to=PhoneNumber(message.to),
-            body=message.body, sent_at=message.sent_at(self.now()), same=same,
-        )  # fmt: skip
+            message_id=message.sid,
+            status=STATUSES.get(step.status),
+            failure=failure_of(step.error_code) if step.error_code else None,
+            to=PhoneNumber(message.to),
+            body=message.body,
+            sent_at=message.sent_at(self.now()),
+            same=same,
+        )
 
     # Its webhooks
 

@@ -189,8 +189,11 @@ def test_the_console_script_and_the_module_end_alike(configuration: Path) -> Non
     for program in ([str(script)], [sys.executable, "-m", "carebell"]):
         done = subprocess.run(
             [*program, "-c", str(configuration), "verify", "absent.hl7", "--environment", "production"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "carebell: absent.hl7: no such file\n"
 
@@ -215,8 +218,10 @@ def test_a_reader_that_hangs_up_ends_it_quietly(words: list[str], lines: int, un
     """As `carebell ... | head -1` does; 141 is what a shell reports of a program that SIGPIPE ended."""
     with subprocess.Popen(
         [sys.executable, "-m", "carebell", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
-    ) as process:  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         for _ in range(lines):
@@ -230,8 +235,9 @@ def test_a_reader_that_hangs_up_ends_it_quietly(words: list[str], lines: int, un
 def test_a_reader_of_the_complaint_that_hangs_up_ends_it_too() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "carebell", "verify", "absent.hl7", "-e", "production", "-c", "absent.yaml"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stderr.close()
@@ -251,8 +257,11 @@ def test_a_disk_that_is_full_is_one_sentence() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "carebell", "cert", "show", str(CERTIFICATE)],
-            stdout=full, stderr=subprocess.PIPE, timeout=60, check=False,
-        )  # fmt: skip
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
     assert done.returncode == 1
     assert done.stderr == b"carebell: the system says: no space left on device\n"
 

@@ -86,7 +86,7 @@ PUBLIC_PEM = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.Subj
         ("HS256", "prod", lambda d: hmac.digest(PUBLIC_PEM, d, "sha256"), "SIG04"),
     ],
     ids=range(33),
-)  # fmt: skip
+)
 def test_signature(alg: str, name: str, signature: Callable[[bytes], bytes], expected: str | None) -> None:
     assert code(validate(carried(alg, name, signature))) == expected
 

@@ -139,10 +139,21 @@ BODY = "".join(TEXT.splitlines()[1:-1])
         b"-----BEGIN CERTIFICATE-----\n" + BODY.encode("ascii") + b"\n-----END CERTIFICATE-----",
     ],
     ids=[
-        "utf16le", "utf16le-crlf", "utf16le-bare", "utf8-bom-bare", "one-line", "bare-blank-lines", "mixed-line-ends",
-        "blank-around", "no-final-newline", "latin1-text-before", "s_client-text-before", "older-label", "one-long-line",
+        "utf16le",
+        "utf16le-crlf",
+        "utf16le-bare",
+        "utf8-bom-bare",
+        "one-line",
+        "bare-blank-lines",
+        "mixed-line-ends",
+        "blank-around",
+        "no-final-newline",
+        "latin1-text-before",
+        "s_client-text-before",
+        "older-label",
+        "one-long-line",
     ],
-)  # fmt: skip
+)
 def test_other_good_forms(data: bytes) -> None:
     report = look(data)
     assert (report.code, report.thumbprint) == ("OK", thumbprint("prod"))
@@ -300,10 +311,17 @@ def test_der_names_the_command() -> None:
 
 def test_key_usage_must_allow_signing() -> None:
     usage = dict.fromkeys(
-        ("content_commitment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign", "encipher_only",
-         "decipher_only"),
+        (
+            "content_commitment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
         False,
-    )  # fmt: skip
+    )
     without = x509.KeyUsage(digital_signature=False, key_encipherment=True, **usage)
     assert look(issue(rsa_key("leaf-rsa2048"), without)).code == "KEY_USAGE"
     allowed = x509.KeyUsage(digital_signature=True, key_encipherment=False, **usage)

@@ -53,9 +53,15 @@ def test_msh_7_and_every_other_time_are_read_alike(text: str, pad: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "precision"),
-    [("20260302", 8), ("2026030215", 10), ("202603021504", 12), ("20260302150405", 14), ("20260302150405.9", 14),
-     ("2026030215040599", 14)],
-)  # fmt: skip
+    [
+        ("20260302", 8),
+        ("2026030215", 10),
+        ("202603021504", 12),
+        ("20260302150405", 14),
+        ("20260302150405.9", 14),
+        ("2026030215040599", 14),
+    ],
+)
 def test_to_what_a_time_is_given(text: str, precision: int) -> None:
     assert dtm.read(text).precision == precision
 

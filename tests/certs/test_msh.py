@@ -123,11 +123,29 @@ def test_how_long_a_time_lasts(written: bytes, within: timedelta) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    [b"", b"2026", b"202603", b"now", b"20260230", b"20261302", b"20260302250000", b"20260302150460", b"2026-03-02",
-     b"20260302", b"2026030215", b"2026030215040", b"20260302150405+2500", b"20260302150405+0060", b"00010001",
-     "２０２６０３０２".encode(), b"2026 0302150405", b" ", b"20260302150405\x00"],
+    [
+        b"",
+        b"2026",
+        b"202603",
+        b"now",
+        b"20260230",
+        b"20261302",
+        b"20260302250000",
+        b"20260302150460",
+        b"2026-03-02",
+        b"20260302",
+        b"2026030215",
+        b"2026030215040",
+        b"20260302150405+2500",
+        b"20260302150405+0060",
+        b"00010001",
+        "２０２６０３０２".encode(),
+        b"2026 0302150405",
+        b" ",
+        b"20260302150405\x00",
+    ],
     ids=range(19),
-)  # fmt: skip
+)
 def test_what_is_no_time(written: bytes) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         read_dtm(written, PACIFIC)

@@ -108,9 +108,15 @@ def test_openssl_verifies_ours(alg: str, tmp_path: Path) -> None:
     (tmp_path / "signature").write_bytes(_unb64(signature))
     (tmp_path / "key.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     said = openssl(
-        "dgst", "-sha256", "-verify", tmp_path / "key.pem", "-signature", tmp_path / "signature",
-        *(PSS if alg == "PS256" else ()), tmp_path / "input",
-    )  # fmt: skip
+        "dgst",
+        "-sha256",
+        "-verify",
+        tmp_path / "key.pem",
+        "-signature",
+        tmp_path / "signature",
+        *(PSS if alg == "PS256" else ()),
+        tmp_path / "input",
+    )
     assert said.strip() == b"Verified OK"
 
 
@@ -120,9 +126,14 @@ def test_we_verify_openssl(alg: str, tmp_path: Path) -> None:
     head = b64(protected_header(alg, certificate("accept/01-prod-rsa3072.cer").thumbprint).encode())
     (tmp_path / "input").write_bytes(f"{head}.{b64(P)}".encode("ascii"))
     signature = openssl(
-        "dgst", "-sha256", "-sign", VECTORS / "keys/prod-rsa3072.key.pem", "-binary",
-        *(PSS if alg == "PS256" else ()), tmp_path / "input",
-    )  # fmt: skip
+        "dgst",
+        "-sha256",
+        "-sign",
+        VECTORS / "keys/prod-rsa3072.key.pem",
+        "-binary",
+        *(PSS if alg == "PS256" else ()),
+        tmp_path / "input",
+    )
     assert code(validate(P + f"ZSG|1|{head}..{b64(signature)}\r".encode("ascii"))) is None
 
 

@@ -158,9 +158,7 @@ def _as_an_ordinary_account() -> list[str]:
 
 def _run(page: str, folder: Path, gateway: str) -> str:
     ports = {2575: _free_port(), 2576: _free_port(), 8080: _free_port()}
-    text = script(
-        (ROOT / page).read_text("utf-8"), before=BEFORE[page], refused=REFUSED.get(page, ()), ports=ports
-    )  # fmt: skip
+    text = script((ROOT / page).read_text("utf-8"), before=BEFORE[page], refused=REFUSED.get(page, ()), ports=ports)
     (folder / "logs").mkdir()
     (folder / "home").mkdir()
     environment: Mapping[str, str] = {
@@ -175,8 +173,14 @@ def _run(page: str, folder: Path, gateway: str) -> str:
     work.mkdir()
     done = subprocess.run(
         [*_as_an_ordinary_account(), "bash", "-c", text],
-        cwd=work, env=environment, input=TYPED.get(page, ""), capture_output=True, text=True, check=False, timeout=240,
-    )  # fmt: skip
+        cwd=work,
+        env=environment,
+        input=TYPED.get(page, ""),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
     logs = "".join(path.read_text("utf-8") for path in sorted((folder / "logs").iterdir()))
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{logs}"
     assert "2025550143" not in done.stdout + done.stderr + logs
@@ -224,8 +228,11 @@ def test_a_failing_command_fails_the_page(tmp_path: Path) -> None:
     page = "```bash\necho first\nfalse\necho never\n```\n"
     done = subprocess.run(
         ["bash", "-c", script(page, before={}, refused=(), ports={})],
-        env={**os.environ, "LOGS": str(tmp_path)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "LOGS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (1, "first\n")
 
 

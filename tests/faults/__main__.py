@@ -93,9 +93,14 @@ def _run(place: Path, given: argparse.Namespace, found: dict[str, Outcome]) -> t
     with said.open("wb") as out, _Display(found) as display, lines.open(encoding="utf-8") as file:
         # A session of its own: Ctrl-C reaches it once, from here, and does not interrupt its tidying up.
         process = subprocess.Popen(
-            [*command, *given.pytest], cwd=_ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=_end_with_parent,
-        )  # fmt: skip
+            [*command, *given.pytest],
+            cwd=_ROOT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
         try:
             while process.poll() is None:
                 display.show(file.read())

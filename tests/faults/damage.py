@@ -11,10 +11,38 @@ from typing import Any, Final
 # Messages and frames
 
 _MARKS: Final = (
-    b"\x0b", b"\x1c", b"\r", b"\x1c\r", b"\n", b"\r\n", b"\x00", b"\x1b", b"|", b"^", b"~", b"\\", b"&", b"\\X00\\", b"\\.br\\",
-    b"\\X" + b"0" * 40, b"MSH|^~\\&|", b"\rMSH|^~\\&|A", b"\rZSG|1|", b"\rZSG|1|e30..AA", b"ZSG", b"\xff\xfe", b"\xef\xbb\xbf",
-    b"\xc3", b"\xe2\x80\xae", b"9" * 400, b'""', b"-1", b"20260230256199", b"+", b"\x7f",
-)  # fmt: skip
+    b"\x0b",
+    b"\x1c",
+    b"\r",
+    b"\x1c\r",
+    b"\n",
+    b"\r\n",
+    b"\x00",
+    b"\x1b",
+    b"|",
+    b"^",
+    b"~",
+    b"\\",
+    b"&",
+    b"\\X00\\",
+    b"\\.br\\",
+    b"\\X" + b"0" * 40,
+    b"MSH|^~\\&|",
+    b"\rMSH|^~\\&|A",
+    b"\rZSG|1|",
+    b"\rZSG|1|e30..AA",
+    b"ZSG",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\xc3",
+    b"\xe2\x80\xae",
+    b"9" * 400,
+    b'""',
+    b"-1",
+    b"20260230256199",
+    b"+",
+    b"\x7f",
+)
 
 
 def _flip(rng: random.Random, content: bytearray) -> None:
@@ -73,10 +101,17 @@ def framed(rng: random.Random, content: bytes) -> bytes:
     """The content as a block; one in ten is not quite one."""
     if rng.random() < 0.9:
         return b"\x0b" + content + b"\x1c\r"
-    return rng.choice((
-        content + b"\x1c\r", b"\x0b" + content, b"\x0b" + content + b"\x1c", b"\x0b\x0b" + content + b"\x1c\r",
-        b"\x0b" + content + b"\r", rng.randbytes(20) + b"\x0b" + content + b"\x1c\r", b"\r\n\x0b" + content + b"\x1c\r\r\n",
-    ))  # fmt: skip
+    return rng.choice(
+        (
+            content + b"\x1c\r",
+            b"\x0b" + content,
+            b"\x0b" + content + b"\x1c",
+            b"\x0b\x0b" + content + b"\x1c\r",
+            b"\x0b" + content + b"\r",
+            rng.randbytes(20) + b"\x0b" + content + b"\x1c\r",
+            b"\r\n\x0b" + content + b"\x1c\r\r\n",
+        )
+    )
 
 
 def in_pieces(rng: random.Random, data: bytes) -> list[bytes]:
@@ -135,10 +170,21 @@ def header(rng: random.Random, good: Mapping[str, str]) -> bytes:
             return harmed(rng, json.dumps(members).encode())
         case 6:
             depth = rng.choice((10, 500, 1500))
-            return rng.choice((
-                b"[" * depth, b'{"a":' * (depth // 5), b"[" * depth + b"]" * depth, b"1" * depth, b"NaN", b"null", b'"x"', b"",
-                b"\xef\xbb\xbf" + json.dumps(members).encode(), json.dumps(members).encode("utf-16"), rng.randbytes(40),
-            ))  # fmt: skip
+            return rng.choice(
+                (
+                    b"[" * depth,
+                    b'{"a":' * (depth // 5),
+                    b"[" * depth + b"]" * depth,
+                    b"1" * depth,
+                    b"NaN",
+                    b"null",
+                    b'"x"',
+                    b"",
+                    b"\xef\xbb\xbf" + json.dumps(members).encode(),
+                    json.dumps(members).encode("utf-16"),
+                    rng.randbytes(40),
+                )
+            )
         case _:
             items = list(members.items())
             rng.shuffle(items)
@@ -152,10 +198,20 @@ def base64url(data: bytes) -> bytes:
 
 def misspelled(rng: random.Random, encoded: bytes) -> bytes:
     """Base64url that is not as we would write it."""
-    return rng.choice((
-        encoded + b"=", encoded + b"==", encoded + b"\n", b" " + encoded, encoded[:-1], encoded + b"A",
-        encoded.replace(b"A", b"+", 1) + b"/", encoded[:5] + b"." + encoded[5:], encoded + b"\x00", b"",
-    ))  # fmt: skip
+    return rng.choice(
+        (
+            encoded + b"=",
+            encoded + b"==",
+            encoded + b"\n",
+            b" " + encoded,
+            encoded[:-1],
+            encoded + b"A",
+            encoded.replace(b"A", b"+", 1) + b"/",
+            encoded[:5] + b"." + encoded[5:],
+            encoded + b"\x00",
+            b"",
+        )
+    )
 
 
 # Configurations

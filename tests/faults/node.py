@@ -128,8 +128,10 @@ def _die_with_the_tests() -> None:
 
 
 _LEASH: Final = (
-    sys.executable, "-c", "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])",
-)  # fmt: skip
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])",
+)
 """The same for a node under another program, such as strace, which lets go of what it traced when it is killed."""
 
 
@@ -167,10 +169,15 @@ class Node:
         leash = _LEASH if before else ()
         command = [*before, *leash, *program, "-c", str(configuration), "--roles", roles, *more]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             env=environment_of(environment),
-            cwd=configuration.parent, start_new_session=True, preexec_fn=_die_with_the_tests,
-        )  # fmt: skip
+            cwd=configuration.parent,
+            start_new_session=True,
+            preexec_fn=_die_with_the_tests,
+        )
         _STARTED.append(self)
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._said: list[str] = []

@@ -122,9 +122,12 @@ def show(shown: Iterable[Mapping[str, object]]) -> Table:
     for row in shown:
         verdict = f"{row['verdict']}: {row['why']}" if row["why"] else f"{row['verdict']}"
         table.add_row(
-            f"{row['id']}".replace(" ", "\n"), f"{row['fault']}", f"{row['rounds']}\nof {row['asked']}", f"{row['seen']}",
+            f"{row['id']}".replace(" ", "\n"),
+            f"{row['fault']}",
+            f"{row['rounds']}\nof {row['asked']}",
+            f"{row['seen']}",
             f"{row['promise']}: {verdict}",
-        )  # fmt: skip
+        )
     return table
 
 

@@ -95,9 +95,15 @@ class Hospital:
         now = datetime.now(UTC)
         start = (now + timedelta(days=20)).replace(minute=0, second=0, microsecond=0)
         visit = Visit(
-            reference=f"{number}", patient=make_patient(self._rng, number), start=start, minutes=30, provider="Adams",
-            location="NORTH", video=False, status="Booked",
-        )  # fmt: skip
+            reference=f"{number}",
+            patient=make_patient(self._rng, number),
+            start=start,
+            minutes=30,
+            provider="Adams",
+            location="NORTH",
+            video=False,
+            status="Booked",
+        )
         content = write_siu(Feed(), visit, event="S12", control_id=control_id, sent_at=now)
         self.ledger.sent[control_id] = self.signer.sign(content)
         return control_id

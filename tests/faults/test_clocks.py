@@ -27,8 +27,13 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 JUMPS: Final = (HOUR, -HOUR, DAY, -DAY, 30 * DAY)
 FAST: Final = AccountSettings(segments_per_second={SENDER: 1000})
 ZONES: Final = (
-    "America/Los_Angeles", "America/New_York", "America/St_Johns", "America/Halifax", "America/Chicago", "America/Anchorage",
-)  # fmt: skip
+    "America/Los_Angeles",
+    "America/New_York",
+    "America/St_Johns",
+    "America/Halifax",
+    "America/Chicago",
+    "America/Anchorage",
+)
 
 
 @pytest.mark.faults("F8")

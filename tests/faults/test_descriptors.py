@@ -116,8 +116,12 @@ def test_a_crowd_keeps_nobody_out(tmp_path: Path, said: bytes, addresses: int) -
     warned = [line["problem"] for line in lines if line["event"] == "configuration_warning"]
     assert [f"this process may open, {shared['kept']} are kept" in problem for problem in warned] == [True, True]
     assert {line["event"] for line in lines} & {
-        "internal_error", "purge_failed", "database_unavailable", "library", "log_resumed",
-    } == set()  # fmt: skip
+        "internal_error",
+        "purge_failed",
+        "database_unavailable",
+        "library",
+        "log_resumed",
+    } == set()
 
 
 @pytest.mark.timeout(300)

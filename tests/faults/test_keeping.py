@@ -62,10 +62,16 @@ def test_no_number_outlives_its_visit_also_when_the_service_was_off(tally: Tally
 def book(service: Pieces, visits: range, soon: datetime, later: datetime) -> None:
     """In one transaction, as a backlog comes in."""
     contents = [
-        unsigned("S12", f"c{visit}", sent=service.now, start=soon if _is_early(visit) else later, reference=f"K{visit}",
-                 phone=fictitious_number(visit))
+        unsigned(
+            "S12",
+            f"c{visit}",
+            sent=service.now,
+            start=soon if _is_early(visit) else later,
+            reference=f"K{visit}",
+            phone=fictitious_number(visit),
+        )
         for visit in visits
-    ]  # fmt: skip
+    ]
     validated = [service.validator.validate(sign_it(content), service.now) for content in contents]
     assert [one.refused for one in validated if one.refused is not None] == []
     with service.store.write() as conn:
@@ -111,10 +117,12 @@ async def test_an_old_backup_waits_for_a_person(tally: Tally, tmp_path: Path) ->
         async with opened(path, at=start, gateway=twilio) as clinic:
             twilio.now = clinic.clock.now
             visit, now = start + 8 * DAY, clinic.clock.now()
-            acks = await clinic.send(*(
-                signed("S12", f"m{one}", sent=now, start=visit, reference=f"B{one}", phone=fictitious_number(one))
-                for one in range(6)
-            ))  # fmt: skip
+            acks = await clinic.send(
+                *(
+                    signed("S12", f"m{one}", sent=now, start=visit, reference=f"B{one}", phone=fictitious_number(one))
+                    for one in range(6)
+                )
+            )
             assert {ack.code for ack in acks} == {"AA"}
             await asyncio.to_thread(clinic.service.retention.round)
         shutil.copytree(folder, backup)

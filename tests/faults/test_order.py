@@ -102,9 +102,17 @@ def deliver(service: Pieces, rng: random.Random, histories: dict[str, list[Said]
         phone = fictitious_number(index)
         for number, said in enumerate(history):
             status = {"S15": "Cancelled", "S17": "Deleted"}.get(said.event, "Scheduled")
-            content = signed(unsigned(
-                said.event, f"{name}-{number}", sent=said.sent, start=said.start, reference=name, phone=phone, status=status
-            ))  # fmt: skip
+            content = signed(
+                unsigned(
+                    said.event,
+                    f"{name}-{number}",
+                    sent=said.sent,
+                    start=said.start,
+                    reference=name,
+                    phone=phone,
+                    status=status,
+                )
+            )
             messages += [content] * (2 if rng.random() < 1 / 3 else 1)
     rng.shuffle(messages)
     validated = [service.validator.validate(content, service.now) for content in messages]

@@ -92,8 +92,10 @@ def test_a_flood_of_empty_blocks_and_junk_fills_no_log_and_hides_no_other_sender
     assert counted['{answer="AR",code="SIG05",environment="production"}'] == 6
     assert [value for labels, value in counted.items() if 'reason="junk"' in labels] == [CONNECTIONS]
     for event, word, total in (
-        ("message_refused", "NOHL7", BLOCKS), ("message_refused", "SIG05", 6), ("framing_error", "junk", CONNECTIONS),
-    ):  # fmt: skip
+        ("message_refused", "NOHL7", BLOCKS),
+        ("message_refused", "SIG05", 6),
+        ("framing_error", "junk", CONNECTIONS),
+    ):
         written = [line for line in lines if line["event"] == event and word in (line.get("code"), line.get("reason"))]
         summed = [line for line in lines if line["event"] == "refusals_repeated" and line["reason"] == word]
         assert written
@@ -141,8 +143,10 @@ def test_refusals_of_mutual_tls_are_told_and_counted_with_their_certificate(tmp_
     ]
     [summed] = [line for line in lines if line["event"] == "refusals_repeated"]
     assert (summed["reason"], summed["thumbprint"], summed["repeats"]) == (
-        "client_certificate_refused", stranger.thumbprint[:8], 2,
-    )  # fmt: skip
+        "client_certificate_refused",
+        stranger.thumbprint[:8],
+        2,
+    )
     assert sorted(counted.values()) == [1.0, 3.0]
 
 

@@ -44,9 +44,13 @@ def test_a_killed_run_leaves_no_process(number: signal.Signals, tmp_path: Path) 
     mark = {"CAREBELL_TEST_MARK": str(tmp_path), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "tests.faults", "--ci", "--only", fault]
     run = subprocess.Popen(
-        command, env={**os.environ, **mark}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        command,
+        env={**os.environ, **mark},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
         preexec_fn=_as_in_the_background if number is signal.SIGTERM else None,
-    )  # fmt: skip
+    )
     assert run.stdout is not None
     try:
         _until(lambda: any("--roles" in words for words in _marked(str(tmp_path)).values()) or run.poll() is not None)

@@ -102,11 +102,20 @@ def test_no_text_is_doubled_and_none_is_lost_unreported(
 
 def send(service: Pieces, event: str, visits: range) -> None:
     status = "Cancelled" if event == "S15" else "Scheduled"
-    service.hear(*(
-        unsigned(event, f"{event}-{visit}", sent=service.now, start=VISIT, reference=f"R{visit}", status=status,
-                 phone=fictitious_number(visit))
-        for visit in visits
-    ))  # fmt: skip
+    service.hear(
+        *(
+            unsigned(
+                event,
+                f"{event}-{visit}",
+                sent=service.now,
+                start=VISIT,
+                reference=f"R{visit}",
+                status=status,
+                phone=fictitious_number(visit),
+            )
+            for visit in visits
+        )
+    )
     assert service.refused == []
 
 

@@ -33,8 +33,12 @@ TOKEN: Final = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 PUBLIC: Final = "https://sms.lamna.example"
 SETTINGS: Final = AccountSettings(account_sid="AC" + "1f" * 16, auth_token=TOKEN, segments_per_second={SENDER: 1000})
 MODES: Final = (
-    CallbackMode.DOUBLED, CallbackMode.REORDERED, CallbackMode.BEFORE_RESPONSE, CallbackMode.LATE, CallbackMode.ON_TIME,
-)  # fmt: skip
+    CallbackMode.DOUBLED,
+    CallbackMode.REORDERED,
+    CallbackMode.BEFORE_RESPONSE,
+    CallbackMode.LATE,
+    CallbackMode.ON_TIME,
+)
 AT_ONCE: Final = 50
 ENDS: Final = (
     SimulatedOutcome(),
@@ -128,10 +132,12 @@ async def one_batch(clinic: Clinic, simulator: RunningSimulator, batch: int) -> 
     for phone in phones:
         simulator.script(phone, end_of(phone))
     simulator.callbacks(MODES[batch % len(MODES)])
-    await clinic.send(*(
-        signed("S12", f"m{batch}-{number}", sent=now, start=visit, reference=f"W{batch}-{number}", phone=phone)
-        for number, phone in enumerate(phones)
-    ))  # fmt: skip
+    await clinic.send(
+        *(
+            signed("S12", f"m{batch}-{number}", sent=now, start=visit, reference=f"W{batch}-{number}", phone=phone)
+            for number, phone in enumerate(phones)
+        )
+    )
     clinic.clock.move_to(now + timedelta(minutes=1))
     await clinic.service.dispatcher.tick()
     clinic.clock.move_to(now + timedelta(minutes=15))  # the late ones come 10 minutes late

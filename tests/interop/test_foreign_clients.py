@@ -101,8 +101,12 @@ def modules() -> Path:
 def test_a_client_from_npm(client: str, modules: Path, service: Node, messages: dict[str, Path]) -> None:
     done = subprocess.run(
         ["node", HERE / "node_clients.cjs", client, str(service.port), *messages.values()],
-        cwd=modules, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+        cwd=modules,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["code"] for answer in answers] == [WANTED[name][0] for name in messages]

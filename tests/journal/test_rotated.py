@@ -66,9 +66,17 @@ def test_rotated_files_come_first_and_oldest_first(tmp_path: Path, scheme: str) 
 
 @pytest.mark.parametrize(
     "name",
-    ["carebell.log.bak", "carebell.log.old.gz", "carebell.logs.1", "xcarebell.log.1", "carebell.log~", "other.log.1",
-     "carebell.log.1.zip", "carebell.log.d"],
-)  # fmt: skip
+    [
+        "carebell.log.bak",
+        "carebell.log.old.gz",
+        "carebell.logs.1",
+        "xcarebell.log.1",
+        "carebell.log~",
+        "other.log.1",
+        "carebell.log.1.zip",
+        "carebell.log.d",
+    ],
+)
 def test_what_rotation_did_not_make_is_left_alone(tmp_path: Path, name: str) -> None:
     write(tmp_path / "carebell.log", 5)
     (tmp_path / name).write_bytes(line(1))

@@ -69,9 +69,7 @@ def _make_synchronous(primary: Server) -> None:
 def test_nothing_acknowledged_is_lost_and_nothing_is_sent_twice(pair: Pair, tmp_path: Path) -> None:
     hospital = Hospital()
     configuration = write_configuration(tmp_path / "node", [hospital.identity.certificate], url=pair.url)
-    node = Node(
-        configuration, roles="listener,dispatcher", program=LAUNCH, environment={**os.environ, LEASE: "2"}
-    )  # fmt: skip
+    node = Node(configuration, roles="listener,dispatcher", program=LAUNCH, environment={**os.environ, LEASE: "2"})
     asyncio.run(_lose_the_primary(pair, node, hospital))
     assert node.running
     rows = _settled(pair.standby)

@@ -38,8 +38,12 @@ async def test_a_visit_is_booked_moved_and_canceled(configuration: Path) -> None
             ("reminder", "24h", "suppressed", "canceled"),
         ]
     assert [text["kind"] for text in texts(configuration.parent)] == [
-        "booked", "reminder", "updated", "reminder", "canceled",
-    ]  # fmt: skip
+        "booked",
+        "reminder",
+        "updated",
+        "reminder",
+        "canceled",
+    ]
 
 
 @pytest.mark.timeout(120)

@@ -95,9 +95,7 @@ async def test_killed_between_the_claim_and_the_create(url: str, tmp_path: Path,
     listener = Node(configuration, roles="listener")
     await send_all(listener.port, hospital, [hospital.write(number) for number in range(TEXTS)])
     listener.stop()
-    victim = Node(
-        configuration, roles="dispatcher", program=LAUNCH, environment={**os.environ, EXIT: "claimed:1"}
-    )  # fmt: skip
+    victim = Node(configuration, roles="dispatcher", program=LAUNCH, environment={**os.environ, EXIT: "claimed:1"})
     assert victim.ended() != 0
     async with opened(
         _beside(configuration, tmp_path / "other", hospital, url, twilio), at=datetime.now(UTC), alone=False
@@ -120,9 +118,15 @@ async def _tick(clinic: Clinic) -> None:
     gateway: Gateway = service.dispatcher._gateway
     journal: Journal = service.journal
     reconciliation = Reconciliation(
-        store=service.store, vault=service.vault, runtime_config=lambda: service.runtime_config, gateway=gateway,
-        delivery=DeliveryRecorder(journal, Metrics()), clock=clinic.clock, journal=journal, recipient=recipient_of,
-    )  # fmt: skip
+        store=service.store,
+        vault=service.vault,
+        runtime_config=lambda: service.runtime_config,
+        gateway=gateway,
+        delivery=DeliveryRecorder(journal, Metrics()),
+        clock=clinic.clock,
+        journal=journal,
+        recipient=recipient_of,
+    )
     await asyncio.to_thread(reconciliation.round)
 
 

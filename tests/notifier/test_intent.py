@@ -136,7 +136,7 @@ REMINDER = (
         ("👍", OTHER),
         ("ST0P", OTHER),
     ],
-)  # fmt: skip
+)
 def test_what_a_text_asks_for(body: str, expected: Intent) -> None:
     assert intent(body, WORDS) is expected
 
@@ -195,9 +195,15 @@ def test_each_word_of_start_is_a_start(word: str) -> None:
 
 
 def test_every_entry_has_one_meaning_and_is_written_as_it_is_compared() -> None:
-    whole = [{plain(entry).replace(" ", "") for entry in entries(*keys)} for keys in (
-        ("stop", "stop_alone", "stop_anywhere"), ("start", "start_alone"), ("help",), ("polite",),
-    )]  # fmt: skip
+    whole = [
+        {plain(entry).replace(" ", "") for entry in entries(*keys)}
+        for keys in (
+            ("stop", "stop_alone", "stop_anywhere"),
+            ("start", "start_alone"),
+            ("help",),
+            ("polite",),
+        )
+    ]
     assert sum(map(len, whole)) == len(set().union(*whole))
     every = [entry for language in LANGUAGES for key in language for entry in language[key]]
     assert [entry for entry in every if plain(entry) != entry] == []
@@ -208,10 +214,11 @@ def test_every_entry_has_one_meaning_and_is_written_as_it_is_compared() -> None:
 _SEPARATORS = st.characters(
     categories=("P", "S", "Z", "Cf", "Cc", "Mn", "Me"),
     exclude_characters=[
-        char for char in map(chr, range(0x110000)) if unicodedata.category(char)[0] in "PS"
-        and any(part.isalnum() for part in unicodedata.normalize("NFKD", char))
+        char
+        for char in map(chr, range(0x110000))
+        if unicodedata.category(char)[0] in "PS" and any(part.isalnum() for part in unicodedata.normalize("NFKD", char))
     ],
-)  # fmt: skip
+)
 _ACCENTS = st.sampled_from(["", "", "", "\u0301", "\u0300", "\u0308", "\u200b", "\ufe0f", "\u00ad"])
 
 

@@ -25,8 +25,12 @@ from tests.notifier.samples import NOW
 
 CONTEXT = Context(kind=SmsKind.BOOKED, attempt=1, now=NOW, expires=NOW + timedelta(hours=8))
 RETRIED = (
-    Handling.RETRY, Handling.RETRY_SLOWLY, Handling.RETRY_UNREACHABLE, Handling.RETRY_ONCE, Handling.NEXT_WINDOW,
-)  # fmt: skip
+    Handling.RETRY,
+    Handling.RETRY_SLOWLY,
+    Handling.RETRY_UNREACHABLE,
+    Handling.RETRY_ONCE,
+    Handling.NEXT_WINDOW,
+)
 
 
 def failure(handling: Handling, **attributes: object) -> Failure:
@@ -34,9 +38,7 @@ def failure(handling: Handling, **attributes: object) -> Failure:
 
 
 def test_a_final_failure_carries_all_that_the_table_says() -> None:
-    last = failure(
-        Handling.FINAL, status=ReportStatus.SPAM, alert=Alert.RATE, invalid_number=True, opt_out=True
-    )  # fmt: skip
+    last = failure(Handling.FINAL, status=ReportStatus.SPAM, alert=Alert.RATE, invalid_number=True, opt_out=True)
     expected = Outcome(
         action=DeliveryAction.FAILED,
         status=ReportStatus.SPAM,

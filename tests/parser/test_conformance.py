@@ -23,10 +23,12 @@ def test_each_kind_of_finding() -> None:
     text = (
         HEADER.replace("|P|", "|CANARY|")
         + "SCH|10345\r"
-        + "PID|1||E1^^^LAMNA^MR||DOE^PAT~^CANARY||CANARY|CANARY" + "|" * 60 + "CANARY\r"
+        + "PID|1||E1^^^LAMNA^MR||DOE^PAT~^CANARY||CANARY|CANARY"
+        + "|" * 60
+        + "CANARY\r"
         + "AIS|1|A|OV\r"
         + "AIS\r"
-    )  # fmt: skip
+    )
     warnings = report(text, "2.5.1")
     assert findings(text) >= {
         ("TABLE", "MSH-11.1"),

@@ -16,12 +16,31 @@ from tests.parser.reading import rules
 @pytest.mark.parametrize(
     ("code", "tag"),
     [
-        ("en", "en"), ("EN", "en"), ("eng", "en"), ("ENG", "en"), (" spa ", "es"), ("SPA", "es"), ("es-us", "es-US"),
+        ("en", "en"),
+        ("EN", "en"),
+        ("eng", "en"),
+        ("ENG", "en"),
+        (" spa ", "es"),
+        ("SPA", "es"),
+        ("es-us", "es-US"),
         ("zh_hant", "zh-Hant"),
-        ("es-419", "es-419"), ("fre", "fr"), ("fra", "fr"), ("chi", "zh"), ("hmn", "hmn"), ("English", "en"), ("SPANISH", "es"),
-        ("", None), ("und", None), ("UNK", None), ("xx", None), ("Declined", None), ("e", None), ("en us", None), ("12", None),
+        ("es-419", "es-419"),
+        ("fre", "fr"),
+        ("fra", "fr"),
+        ("chi", "zh"),
+        ("hmn", "hmn"),
+        ("English", "en"),
+        ("SPANISH", "es"),
+        ("", None),
+        ("und", None),
+        ("UNK", None),
+        ("xx", None),
+        ("Declined", None),
+        ("e", None),
+        ("en us", None),
+        ("12", None),
     ],
-)  # fmt: skip
+)
 def test_codes_and_words(code: str, tag: str | None) -> None:
     assert language_tag(code, rules().languages) == tag
 

@@ -288,10 +288,18 @@ def test_a_number_that_one_repetition_forbids_is_offered_by_no_other(condemnatio
 @pytest.mark.parametrize(
     "xtn",
     [
-        "UNKNOWN", "", '""', "9999999999^PRN^FX", "555-0143 do not text", "202-555-0143 or 202-555-0150^PRN^CP", CELL,
-        "2025550143^PRN^CP^^^^^^^^^^^20250101", "2025550143^WPN^PH", "alex@test.example^NET^Internet",
+        "UNKNOWN",
+        "",
+        '""',
+        "9999999999^PRN^FX",
+        "555-0143 do not text",
+        "202-555-0143 or 202-555-0150^PRN^CP",
+        CELL,
+        "2025550143^PRN^CP^^^^^^^^^^^20250101",
+        "2025550143^WPN^PH",
+        "alex@test.example^NET^Internet",
     ],
-)  # fmt: skip
+)
 def test_what_speaks_against_no_number(xtn: str) -> None:
     """Junk, two numbers in one text, an entry that has expired, and a work line, which may be the patient's mobile as well."""
     assert find(xtn).condemned_phones == frozenset()

@@ -77,16 +77,43 @@ def test_a_footnotes_number_is_no_digit(mark: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "tel:+12025550143", "TEL:+1-202-555-0143", "tel:+1(202)555-0143", "tel://2025550143", "tel:%2B12025550143",
-        "tel:202%20555%200143", "tel:5550143;phone-context=+1202", "tel:2025550143;phone-context=+1",
-        "tel:2025550143;phone-context=lamna.example", "tel:+12025550143;isub=1411", "tel:+12025550143;ext=0",
-        "sms:+12025550143", "sms:+12025550143?body=see%20you%20at%207", "smsto:2025550143", "callto:+12025550143",
-        "TEL;TYPE=cell,voice;VALUE=uri:tel:+1-202-555-0143", "<+12025550143>", "'2025550143", "\"(202) 555-0143\"",
-        "1(202)555-0143", "(+1) 202-555-0143", "[202] 555-0143", "202·555·0143", "202.555.0143", "202/555-0143", "2025550143,",
-        "2025550143.", "+ 1 202 555 0143", "Phone: 2025550143", "Ph# 202-555-0143", "Tel. No. 202-555-0143", "Tél. : 202 555 0143",
-        "N° 2025550143", "Preferred: 202-555-0143", "2025550143 (preferred)",
+        "tel:+12025550143",
+        "TEL:+1-202-555-0143",
+        "tel:+1(202)555-0143",
+        "tel://2025550143",
+        "tel:%2B12025550143",
+        "tel:202%20555%200143",
+        "tel:5550143;phone-context=+1202",
+        "tel:2025550143;phone-context=+1",
+        "tel:2025550143;phone-context=lamna.example",
+        "tel:+12025550143;isub=1411",
+        "tel:+12025550143;ext=0",
+        "sms:+12025550143",
+        "sms:+12025550143?body=see%20you%20at%207",
+        "smsto:2025550143",
+        "callto:+12025550143",
+        "TEL;TYPE=cell,voice;VALUE=uri:tel:+1-202-555-0143",
+        "<+12025550143>",
+        "'2025550143",
+        '"(202) 555-0143"',
+        "1(202)555-0143",
+        "(+1) 202-555-0143",
+        "[202] 555-0143",
+        "202·555·0143",
+        "202.555.0143",
+        "202/555-0143",
+        "2025550143,",
+        "2025550143.",
+        "+ 1 202 555 0143",
+        "Phone: 2025550143",
+        "Ph# 202-555-0143",
+        "Tel. No. 202-555-0143",
+        "Tél. : 202 555 0143",
+        "N° 2025550143",
+        "Preferred: 202-555-0143",
+        "2025550143 (preferred)",
     ],
-)  # fmt: skip
+)
 def test_a_uri_a_label_or_marks_around_a_number(text: str) -> None:
     reading = read_number(text, "US")
     assert (reading.e164, reading.fault) == (E164, None)
@@ -95,12 +122,15 @@ def test_a_uri_a_label_or_marks_around_a_number(text: str) -> None:
 @pytest.mark.parametrize(
     ("use", "words"),
     [
-        ("cell", "Cell Mobile CELL: cell# C M (C) Celular Móvil móvil Handy Portable Cellphone SMS Text iPhone Cellulaire"),
+        (
+            "cell",
+            "Cell Mobile CELL: cell# C M (C) Celular Móvil móvil Handy Portable Cellphone SMS Text iPhone Cellulaire",
+        ),
         ("own", "Home H Casa Maison Personal (home) Domicile"),
         ("work", "Work W Office Oficina Bureau Business"),
         ("landline", "Landline Fijo Fixe"),
     ],
-)  # fmt: skip
+)
 def test_a_word_says_what_a_line_is_before_and_behind_the_number(use: Use, words: str) -> None:
     for word in words.split():
         for text in (f"{word} 202-555-0143", f"{word}: 202-555-0143", f"202-555-0143 {word}", f"2025550143 ({word})"):
@@ -120,20 +150,41 @@ def test_words_add_up(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("Fax 202-555-0143", NO_TEXTS), ("fax:+12025550143", NO_TEXTS), ("202-555-0143 (fax)", NO_TEXTS),
-        ("Cell/Fax: 2025550143", NO_TEXTS), ("Pager 202-555-0143", NO_TEXTS), ("TTY 2025550143", NO_TEXTS),
-        ("mother 202-555-0143", NOT_ALONE), ("202-555-0143 mother", NOT_ALONE), ("Do not call 202-555-0143", NO_TEXTS),
-        ("No texts: 202-555-0143", NO_TEXTS), ("No 202-555-0143", NO_TEXTS), ("202-555-0143 no", NO_TEXTS),
-        ("202-555-0143 voice only", NO_TEXTS), ("Calls only 202-555-0143", NO_TEXTS), ("202-555-0143 not ok to text", NO_TEXTS),
-        ("mother's cell 202-555-0143", NOT_ALONE), ("a2025550143@test.example", NO_NUMBER),
-        ("202-555-0143; 202-555-0150", TWO_NUMBERS), ("202-555-0143 or 202-555-0150", TWO_NUMBERS),
+        ("Fax 202-555-0143", NO_TEXTS),
+        ("fax:+12025550143", NO_TEXTS),
+        ("202-555-0143 (fax)", NO_TEXTS),
+        ("Cell/Fax: 2025550143", NO_TEXTS),
+        ("Pager 202-555-0143", NO_TEXTS),
+        ("TTY 2025550143", NO_TEXTS),
+        ("mother 202-555-0143", NOT_ALONE),
+        ("202-555-0143 mother", NOT_ALONE),
+        ("Do not call 202-555-0143", NO_TEXTS),
+        ("No texts: 202-555-0143", NO_TEXTS),
+        ("No 202-555-0143", NO_TEXTS),
+        ("202-555-0143 no", NO_TEXTS),
+        ("202-555-0143 voice only", NO_TEXTS),
+        ("Calls only 202-555-0143", NO_TEXTS),
+        ("202-555-0143 not ok to text", NO_TEXTS),
+        ("mother's cell 202-555-0143", NOT_ALONE),
+        ("a2025550143@test.example", NO_NUMBER),
+        ("202-555-0143; 202-555-0150", TWO_NUMBERS),
+        ("202-555-0143 or 202-555-0150", TWO_NUMBERS),
         ("sip:2025550143@test", NO_NUMBER),
-        ("202-555-0143 x12", EXTENSION), ("202-555-0143 extension 9", EXTENSION), ("tel:+12025550143;ext=9", EXTENSION),
-        ("2025550143#5", EXTENSION), ("2025550143,5", EXTENSION), ("tel:+12025550143;postd=5", EXTENSION),
-        ("UNKNOWN", NO_NUMBER), ("NONE ON FILE", NO_NUMBER), ("555-014", NO_NUMBER), ("", NO_NUMBER), ("2" * 5000, TOO_LONG),
-        ("202-555-XXXX", NO_NUMBER), ("***-***-0143", NO_NUMBER),
+        ("202-555-0143 x12", EXTENSION),
+        ("202-555-0143 extension 9", EXTENSION),
+        ("tel:+12025550143;ext=9", EXTENSION),
+        ("2025550143#5", EXTENSION),
+        ("2025550143,5", EXTENSION),
+        ("tel:+12025550143;postd=5", EXTENSION),
+        ("UNKNOWN", NO_NUMBER),
+        ("NONE ON FILE", NO_NUMBER),
+        ("555-014", NO_NUMBER),
+        ("", NO_NUMBER),
+        ("2" * 5000, TOO_LONG),
+        ("202-555-XXXX", NO_NUMBER),
+        ("***-***-0143", NO_NUMBER),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_number_of_the_patient(text: str, fault: str) -> None:
     assert (spelled(text).fault, read_number(text, "US").e164) == (fault, None)
 
@@ -183,13 +234,34 @@ def test_an_answer_of_yes_is_a_yes(text: str) -> None:
 @pytest.mark.parametrize(
     "remark",
     [
-        " call, do not text", " call mother", " c/o mother", " C/O Robin", "C/o Robin", " call only after 5", "Cousin", "cousin",
-        "Clinic", "CLINIC", " c call after five", " call after five", " Call after five", "C do not text", "C no texts",
+        " call, do not text",
+        " call mother",
+        " c/o mother",
+        " C/O Robin",
+        "C/o Robin",
+        " call only after 5",
+        "Cousin",
+        "cousin",
+        "Clinic",
+        "CLINIC",
+        " c call after five",
+        " call after five",
+        " Call after five",
+        "C do not text",
+        "C no texts",
         "C DON\u2019T TEXT",
-        "C mother", "C mother's cell", "C only calls", "C: care of Robin", "C ask for Robin's father", "C fax", "C 202-555-0150",
-        "x12C call after five", "C text: N", " Ccall mother",
+        "C mother",
+        "C mother's cell",
+        "C only calls",
+        "C: care of Robin",
+        "C ask for Robin's father",
+        "C fax",
+        "C 202-555-0150",
+        "x12C call after five",
+        "C text: N",
+        " Ccall mother",
     ],
-)  # fmt: skip
+)
 def test_what_is_said_behind_a_number_is_heard(remark: str) -> None:
     assert spelled(NUMBER + remark).fault is not None, remark
     assert read_number(NUMBER + remark, "US").e164 is None
@@ -207,15 +279,30 @@ def test_the_comment_of_tn_stands_directly_behind_the_digits(comment: str) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("DO NOT TEXT", NO_TEXTS), ("no sms", NO_TEXTS), ("Texts: no", NO_TEXTS), ("voice only", NO_TEXTS), ("Fax", NO_TEXTS),
-        ("landline, no text", NO_TEXTS), ("NO ENVIAR MENSAJES", NO_TEXTS), ("ne pas envoyer de SMS", NO_TEXTS),
+        ("DO NOT TEXT", NO_TEXTS),
+        ("no sms", NO_TEXTS),
+        ("Texts: no", NO_TEXTS),
+        ("voice only", NO_TEXTS),
+        ("Fax", NO_TEXTS),
+        ("landline, no text", NO_TEXTS),
+        ("NO ENVIAR MENSAJES", NO_TEXTS),
+        ("ne pas envoyer de SMS", NO_TEXTS),
         ("DON\u2019T TEXT", NO_TEXTS),
-        ("mother", NOT_ALONE), ("belongs to her son", NOT_ALONE), ("c/o Robin", NOT_ALONE), ("care of Robin", NOT_ALONE),
-        ("cell", frozenset({"cell"})), ("cell only", frozenset({"cell"})), ("Landline", frozenset({"landline"})), ("", frozenset()),
-        ("call after five", frozenset()), ("ok to leave voicemail", frozenset()), ("preferred", frozenset()), ("C", frozenset()),
+        ("mother", NOT_ALONE),
+        ("belongs to her son", NOT_ALONE),
+        ("c/o Robin", NOT_ALONE),
+        ("care of Robin", NOT_ALONE),
+        ("cell", frozenset({"cell"})),
+        ("cell only", frozenset({"cell"})),
+        ("Landline", frozenset({"landline"})),
+        ("", frozenset()),
+        ("call after five", frozenset()),
+        ("ok to leave voicemail", frozenset()),
+        ("preferred", frozenset()),
+        ("C", frozenset()),
         ("F", frozenset()),
     ],
-)  # fmt: skip
+)
 def test_a_remark_beside_a_number(text: str, expected: object) -> None:
     assert remark_on(text) == expected
 

@@ -52,9 +52,10 @@ async def test_a_stop_is_taken_in_and_answered_with_nothing_to_say(ask: Ask, beh
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"X-Twilio-Signature": ""}, {"X-Twilio-Signature": "forged"}, signed(TARGET, STATUS, "stolen")],
+    "headers",
+    [{}, {"X-Twilio-Signature": ""}, {"X-Twilio-Signature": "forged"}, signed(TARGET, STATUS, "stolen")],
     ids=["missing", "empty", "forged", "other token"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("path", [TARGET, "/twilio/inbound"], ids=["status", "inbound"])
 async def test_a_forged_webhook_is_403_and_changes_nothing(
     ask: Ask, behind: Behind, headers: dict[str, str], path: str

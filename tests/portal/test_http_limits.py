@@ -329,13 +329,31 @@ async def test_what_is_not_http_is_reported_and_no_warning(
 
 
 WORDS = (
-    b"GET / HTTP/1.1\r\n", b"POST /in HTTP/1.1\r\n", b"HEAD / HTTP/1.0\r\n", b"Host: x\r\n", b"\r\n", b"\n", b"\r", b" folded\r\n",
-    b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"abcde", b"5\r\nabcde\r\n",
-    b"0\r\n\r\n", b"Connection: close\r\n",
-    b"Connection: upgrade\r\nUpgrade: websocket\r\n", b"Expect: 100-continue\r\n", b"\x00\xff", WHOLE,
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde", b"GET /%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n",
-)  # fmt: skip
+    b"GET / HTTP/1.1\r\n",
+    b"POST /in HTTP/1.1\r\n",
+    b"HEAD / HTTP/1.0\r\n",
+    b"Host: x\r\n",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b" folded\r\n",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"abcde",
+    b"5\r\nabcde\r\n",
+    b"0\r\n\r\n",
+    b"Connection: close\r\n",
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+    b"Expect: 100-continue\r\n",
+    b"\x00\xff",
+    WHOLE,
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde",
+    b"GET /%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+)
 
 
 @pytest.mark.parametrize("seed", range(4))

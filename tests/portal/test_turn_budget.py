@@ -12,8 +12,12 @@ async def test_what_is_over_waits_its_turn() -> None:
     loop, called = asyncio.get_running_loop(), list[int]()
     turns = Turns(loop, per_turn=2)
     assert [turns.run(lambda number=number: called.append(number)) for number in range(5)] == [  # type: ignore[misc]
-        True, True, False, False, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     seen = []
     for _ in range(4):
         seen.append(list(called))

@@ -142,8 +142,11 @@ def test_a_reschedule_supersedes_what_waited_and_plans_anew() -> None:
 
 def test_a_reminder_whose_time_has_passed_at_booking_is_never_sent_at_once() -> None:
     assert texts([event("S12", "2026-06-20 08:00", VISIT)], policy(DAY_BEFORE))[0] == (
-        "reminder", "24h", "06-19 14:00", "late_booking",
-    )  # fmt: skip
+        "reminder",
+        "24h",
+        "06-19 14:00",
+        "late_booking",
+    )
 
 
 def test_due_at_the_very_receipt_is_late() -> None:
@@ -349,8 +352,11 @@ def test_a_date_without_a_time_is_urgent_before_it_begins_and_ahead_until_it_end
         ("reminder", "24h", "-", "no_time"),
     ]
     assert texts([booked, event("S15", "2026-06-20 10:00", None)], policy())[1] == (
-        "canceled", "canceled", "06-20 10:01", "goes",
-    )  # fmt: skip
+        "canceled",
+        "canceled",
+        "06-20 10:01",
+        "goes",
+    )
 
 
 def test_a_cancellation_of_an_untold_move_names_the_start_that_was_cancelled() -> None:

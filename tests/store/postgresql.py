@@ -55,8 +55,18 @@ class Server:
                     shutil.chown(folder, "nobody", "nogroup")
             self._data.chmod(0o700)
             if standby_of is None:
-                self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
-                          "--no-sync", "--no-instructions")  # fmt: skip
+                self._run(
+                    "initdb",
+                    "-D",
+                    self._data,
+                    "-U",
+                    "postgres",
+                    "--auth=trust",
+                    "--encoding=UTF8",
+                    "--locale=C",
+                    "--no-sync",
+                    "--no-instructions",
+                )
             else:
                 source = f"host={standby_of.socket} user=postgres application_name={name}"
                 self._run("pg_basebackup", "-D", self._data, "-R", "-c", "fast", "--no-sync", "-d", source)

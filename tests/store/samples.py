@@ -21,19 +21,33 @@ PHONE = PhoneNumber("+12025550143", "mobile")
 
 def appointment(number: int = 1, **changes: Any) -> Appointment:
     plain = Appointment(
-        id=secrets.token_hex(16), environment="production", reference=f"R{number}",
-        aliases=(f"EPIC|LAMNA|filler|{number}|",), revision=1, event_at=NOW, status=AppointmentStatus.ACTIVE,
-        start=NOW + timedelta(days=2), zone="America/Los_Angeles", phone=PHONE, language="en",
-        changed_at=NOW, planned_at=NOW,
-    )  # fmt: skip
+        id=secrets.token_hex(16),
+        environment="production",
+        reference=f"R{number}",
+        aliases=(f"EPIC|LAMNA|filler|{number}|",),
+        revision=1,
+        event_at=NOW,
+        status=AppointmentStatus.ACTIVE,
+        start=NOW + timedelta(days=2),
+        zone="America/Los_Angeles",
+        phone=PHONE,
+        language="en",
+        changed_at=NOW,
+        planned_at=NOW,
+    )
     return replace(plain, **changes)
 
 
 def reminder(*, due: datetime = NOW, rule: str = "24h", revision: int = 1, **changes: Any) -> PlannedRow:
     plain = PlannedRow(
-        kind=SmsKind.REMINDER, rule=rule, revision=revision, due=due, expires=due + timedelta(hours=2), state=SmsState.DUE,
+        kind=SmsKind.REMINDER,
+        rule=rule,
+        revision=revision,
+        due=due,
+        expires=due + timedelta(hours=2),
+        state=SmsState.DUE,
         reason=Reason.REMINDER,
-    )  # fmt: skip
+    )
     return replace(plain, **changes)
 
 
@@ -47,9 +61,13 @@ def again(one: Appointment, *changes: PlannedRow) -> Save:
 
 def memory(number: int = 1, **changes: Any) -> Remembered:
     plain = Remembered(
-        key=MessageKey("production", "EPIC", "LAMNA", f"M{number}"), digest=bytes([number % 256]) * 32, answer="AA",
-        text="stored", received_at=NOW, forget_after=NOW + timedelta(days=8),
-    )  # fmt: skip
+        key=MessageKey("production", "EPIC", "LAMNA", f"M{number}"),
+        digest=bytes([number % 256]) * 32,
+        answer="AA",
+        text="stored",
+        received_at=NOW,
+        forget_after=NOW + timedelta(days=8),
+    )
     return replace(plain, **changes)
 
 

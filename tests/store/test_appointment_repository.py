@@ -27,14 +27,32 @@ def _full() -> Appointment:
     """An appointment in which no field has its default."""
     hour = timedelta(hours=1)
     return appointment(
-        aliases=("a|1", "b|1"), status=AppointmentStatus.CANCELED, date_only=True, duration=timedelta(minutes=30),
-        phone_fault="landline", deceased=True, consent=False, visit_mode="video", join_link="https://visit.example/1",
-        facility="Lamna", provider="Dr. Example", location="Room 1", patient_name="Ann", window_revision=3, window_due=NOW + hour,
-        last_notified=Visible(start=NOW + hour, date_only=True, visit_mode="phone", canceled=True, details=(("facility", "L"),)),
-        window_text=True, planned_revision=2, unseen_edit=True,
+        aliases=("a|1", "b|1"),
+        status=AppointmentStatus.CANCELED,
+        date_only=True,
+        duration=timedelta(minutes=30),
+        phone_fault="landline",
+        deceased=True,
+        consent=False,
+        visit_mode="video",
+        join_link="https://visit.example/1",
+        facility="Lamna",
+        provider="Dr. Example",
+        location="Room 1",
+        patient_name="Ann",
+        window_revision=3,
+        window_due=NOW + hour,
+        last_notified=Visible(
+            start=NOW + hour, date_only=True, visit_mode="phone", canceled=True, details=(("facility", "L"),)
+        ),
+        window_text=True,
+        planned_revision=2,
+        unseen_edit=True,
         stamps=MappingProxyType({"start": SentPeriod(earliest=NOW - hour, until=NOW), "status": NEVER}),
-        purged_at=NOW - hour, revision=4, event_until=NOW + hour,
-    )  # fmt: skip
+        purged_at=NOW - hour,
+        revision=4,
+        event_until=NOW + hour,
+    )
 
 
 def test_every_field_survives_the_round_trip(store: Store, vault: Vault) -> None:

@@ -158,9 +158,13 @@ def test_a_server_that_acknowledges_too_early_is_refused(postgresql: Server, set
 
 @pytest.mark.parametrize(
     ("name", "value", "code"),
-    [("server_version_num", "130012", "STORE_VERSION"), ("fsync", "off", "STORE_UNSAFE"),
-     ("full_page_writes", "off", "STORE_UNSAFE"), ("server_encoding", "SQL_ASCII", "STORE_UNSAFE")],
-)  # fmt: skip
+    [
+        ("server_version_num", "130012", "STORE_VERSION"),
+        ("fsync", "off", "STORE_UNSAFE"),
+        ("full_page_writes", "off", "STORE_UNSAFE"),
+        ("server_encoding", "SQL_ASCII", "STORE_UNSAFE"),
+    ],
+)
 def test_a_server_of_the_wrong_kind_is_refused(
     postgresql: Server, monkeypatch: pytest.MonkeyPatch, name: str, value: str, code: str
 ) -> None:

@@ -149,12 +149,17 @@ def test_two_hundred_forgotten_phones_are_in_no_file(tmp_path: Path, vault: Vaul
 @pytest.mark.parametrize(
     ("spelling", "written"),
     [
-        ("ascii", b"(202) 555-0143"), ("ascii", b"+12025550143"), ("utf-16-le", "2025550143".encode("utf-16-le")),
-        ("utf-16-be", "2025550143".encode("utf-16-be")), ("hex", b"32303235353530313433"),
-        ("base64", b"KzEyMDI1NTUwMTQz"), ("base64", b"MjAyNTU1MDE0Mw=="), ("base64", b"ICsxMjAyNTU1MDE0Mw=="),
+        ("ascii", b"(202) 555-0143"),
+        ("ascii", b"+12025550143"),
+        ("utf-16-le", "2025550143".encode("utf-16-le")),
+        ("utf-16-be", "2025550143".encode("utf-16-be")),
+        ("hex", b"32303235353530313433"),
+        ("base64", b"KzEyMDI1NTUwMTQz"),
+        ("base64", b"MjAyNTU1MDE0Mw=="),
+        ("base64", b"ICsxMjAyNTU1MDE0Mw=="),
     ],
     ids=["separated", "e164", "utf-16-le", "utf-16-be", "hex", "base64-2", "base64-0", "base64-1"],
-)  # fmt: skip
+)
 def test_the_scan_knows_the_spellings(tmp_path: Path, spelling: str, written: bytes) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"-" * ((1 << 20) - 5) + written + b"-" * 9)  # across two chunks

@@ -24,10 +24,23 @@ def _insert(dialect: str, given: Given) -> ClauseElement:
 
 def test_many_rows_keep_their_order_their_types_and_their_absences(store: Store) -> None:
     rows: list[tuple[Any, ...]] = [
-        ("e", "3", "4", f"{number}", "", bytes(range(256)), 'A"{},\\', None if number else "SIG10", "0", "ünï \U0001f600", None,
-         NOW + timedelta(microseconds=number), NOW)
+        (
+            "e",
+            "3",
+            "4",
+            f"{number}",
+            "",
+            bytes(range(256)),
+            'A"{},\\',
+            None if number else "SIG10",
+            "0",
+            "ünï \U0001f600",
+            None,
+            NOW + timedelta(microseconds=number),
+            NOW,
+        )
         for number in range(3)
-    ]  # fmt: skip
+    ]
     insert = PreparedRows(_insert, dict(messages.c))
     with store.write() as conn:
         put = codec(conn).put

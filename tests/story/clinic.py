@@ -193,13 +193,22 @@ async def opened(
     level = logging.getLevelNamesMapping()[loaded.configuration.log.level.upper()]
     metrics = Metrics()
     with setup(
-        now=clock.now, file=loaded.configuration.log.file, terminal=terminal, level=level,
+        now=clock.now,
+        file=loaded.configuration.log.file,
+        terminal=terminal,
+        level=level,
         on_dropped=metrics.log_fields_dropped.inc,
-    ) as journal:  # fmt: skip
+    ) as journal:
         service = Service(
-            loaded=loaded, journal=journal, metrics=metrics, clock=clock, pace=pace, reloads=reloads, environ={},
+            loaded=loaded,
+            journal=journal,
+            metrics=metrics,
+            clock=clock,
+            pace=pace,
+            reloads=reloads,
+            environ={},
             gateway=gateway,
-        )  # fmt: skip
+        )
         await service.start()
         clinic = Clinic(folder=configuration.parent, service=service, clock=clock, terminal=terminal)
         try:

@@ -24,9 +24,13 @@ from tests.story.folder import change, make
 @contextmanager
 def _started(path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "carebell", "serve", "-c", str(path)], env=environment_of(os.environ), cwd=path.parent,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "carebell", "serve", "-c", str(path)],
+        env=environment_of(os.environ),
+        cwd=path.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     with process:
         try:
             yield process

@@ -20,10 +20,7 @@ from tests.story.folder import VECTORS
 
 BATCH = Path(__file__).parents[2] / "samples/written/batch-fhs-bhs.hl7"
 AT = ("--at", (VECTORS / "CLOCK").read_text().strip())
-SIGNED = [
-    (VECTORS / f"messages/accept/{name}.hl7").read_bytes()
-    for name in ("m01-rs256-s12", "m06-rotation-next-key")
-]  # fmt: skip
+SIGNED = [(VECTORS / f"messages/accept/{name}.hl7").read_bytes() for name in ("m01-rs256-s12", "m06-rotation-next-key")]
 
 _TEXT = st.binary(max_size=12).map(lambda text: bytes(byte for byte in text if byte not in b"\r\n\x0b\x1c"))
 _MESSAGE = st.builds(
@@ -170,7 +167,7 @@ def test_the_written_batch(carebell: Carebell, configuration: Path) -> None:
         (frame(SIGNED[0]) + frame(b"hello"), ", message 2: not an HL7 version 2 message"),
     ],
     ids=["lost MSH", "lost first MSH", "start byte", "no end", "junk", "no HL7"],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_said_with_the_messages_number(
     carebell: Carebell, configuration: Path, tmp_path: Path, command: str, content: bytes, says: str
 ) -> None:

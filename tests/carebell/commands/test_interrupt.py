@@ -94,10 +94,26 @@ def test_the_demo_says_where_its_files_are(carebell: Carebell, tmp_path: Path, m
 
 def test_send_counts_what_was_answered(tmp_path: Path) -> None:
     """A real signal, while the second message waits for its answer."""
-    with socket.create_server(("127.0.0.1", 0)) as server, subprocess.Popen(
-        [sys.executable, "-m", "carebell", "send", str(MESSAGE), "--repeat", "5", "--to", f"127.0.0.1:{server.getsockname()[1]}"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-    ) as process:  # fmt: skip
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "carebell",
+                "send",
+                str(MESSAGE),
+                "--repeat",
+                "5",
+                "--to",
+                f"127.0.0.1:{server.getsockname()[1]}",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        ) as process,
+    ):
         connection, _ = server.accept()
         with connection, connection.makefile("rb") as received:
             _read_block(received)

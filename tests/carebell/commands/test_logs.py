@@ -43,8 +43,14 @@ def test_rotated_files_are_read_too(carebell: Carebell, configuration: Path, log
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 @pytest.mark.parametrize(
     "words",
-    [("--appointment", "none"), ("--control-id", "none"), ("--since", "1h"), ("--level", "error"), ("--appointment", "A1\x1b[2J")],
-)  # fmt: skip
+    [
+        ("--appointment", "none"),
+        ("--control-id", "none"),
+        ("--since", "1h"),
+        ("--level", "error"),
+        ("--appointment", "A1\x1b[2J"),
+    ],
+)
 @pytest.mark.usefixtures("log")
 def test_that_nothing_matched_is_said(
     carebell: Carebell, configuration: Path, words: tuple[str, ...], as_json: tuple[str, ...]

@@ -136,9 +136,13 @@ def _create(url: str) -> None:
 def test_a_made_up_hospital_sends_what_the_environment_takes(carebell: Carebell, tmp_path: Path) -> None:
     folder = tmp_path / "clinic"
     assert carebell("init", folder, "--demo").code == 0
-    change(folder / "carebell.yaml", {
-        "environments": {"production": {"listener": {"port": 0}}, "test": {"listener": {"port": 0}}}, "http": {"enabled": False},
-    })  # fmt: skip
+    change(
+        folder / "carebell.yaml",
+        {
+            "environments": {"production": {"listener": {"port": 0}}, "test": {"listener": {"port": 0}}},
+            "http": {"enabled": False},
+        },
+    )
     serve = [
         sys.executable,
         "-u",

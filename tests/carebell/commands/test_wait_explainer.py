@@ -48,12 +48,35 @@ def row(
     code: int | None = None,
 ) -> OutboxRow:
     return OutboxRow(
-        id="0" * 32, environment="production", appointment="1" * 32, reference="A1", kind=kind, rule=rule, revision=1,
-        due=due, expires=due + timedelta(hours=2), start=start, state=SmsState.DUE, reason=Reason.BOOKED,
-        attempts=attempts, next_attempt_at=again or due, lease_until=None, node=None, sid=None, code=code, sender=None,
-        segments=None, phone_key=None, config_version="v", created_at=created, claimed_at=None, sent_at=None,
-        final_at=None, checked_at=None, gateway_forgotten_at=None,
-    )  # fmt: skip
+        id="0" * 32,
+        environment="production",
+        appointment="1" * 32,
+        reference="A1",
+        kind=kind,
+        rule=rule,
+        revision=1,
+        due=due,
+        expires=due + timedelta(hours=2),
+        start=start,
+        state=SmsState.DUE,
+        reason=Reason.BOOKED,
+        attempts=attempts,
+        next_attempt_at=again or due,
+        lease_until=None,
+        node=None,
+        sid=None,
+        code=code,
+        sender=None,
+        segments=None,
+        phone_key=None,
+        config_version="v",
+        created_at=created,
+        claimed_at=None,
+        sent_at=None,
+        final_at=None,
+        checked_at=None,
+        gateway_forgotten_at=None,
+    )
 
 
 def hold(scope: HoldScope = HoldScope.ALL, name: str = "") -> Hold:

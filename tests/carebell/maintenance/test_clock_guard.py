@@ -48,9 +48,15 @@ class Machine:
             seconds=lambda: self.counted.total_seconds(), witness=self.witness, journal=of.retention._journal
         )
         self.retention = Retention(
-            store=of.store, vault=of.vault, clock=of.clock, node="n1", marker=of.log.with_name(".pulse"),
-            journal=doubt.journal, certificates=lambda _: None, doubt=doubt,
-        )  # fmt: skip
+            store=of.store,
+            vault=of.vault,
+            clock=of.clock,
+            node="n1",
+            marker=of.log.with_name(".pulse"),
+            journal=doubt.journal,
+            certificates=lambda _: None,
+            doubt=doubt,
+        )
         self.retention.round()
 
     def witness(self) -> datetime | None:
@@ -80,17 +86,27 @@ class Machine:
 
     def lines_of(self, name: str) -> list[dict[str, object]]:
         lines = map(json.loads, self.service.log.read_text("utf-8").splitlines())
-        return [{key: line[key] for key in ("reason", "shift_seconds", "seconds") if key in line}
-                for line in lines if line["event"] == name]  # fmt: skip
+        return [
+            {key: line[key] for key in ("reason", "shift_seconds", "seconds") if key in line}
+            for line in lines
+            if line["event"] == name
+        ]
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     with pieces(tmp_path / "clinic", at=NOW, gateway=PocketTwilio(now=lambda: NOW)) as service:
         for number, ahead in enumerate((timedelta(minutes=5), timedelta(hours=3), DAY, 20 * DAY)):
-            service.hear(unsigned(
-                "S12", f"m{number}", sent=NOW, start=NOW + ahead, reference=f"V{number}", phone=f"+1202555010{number}"
-            ))  # fmt: skip
+            service.hear(
+                unsigned(
+                    "S12",
+                    f"m{number}",
+                    sent=NOW,
+                    start=NOW + ahead,
+                    reference=f"V{number}",
+                    phone=f"+1202555010{number}",
+                )
+            )
         assert service.refused == []
         yield Machine(service)
 

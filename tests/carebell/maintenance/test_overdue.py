@@ -42,10 +42,14 @@ class Outage:
         start = self.service.now + timedelta(days=20)
         self.service.hear(
             unsigned(
-                "S12", reference, sent=self.service.now, start=start, reference=reference,
+                "S12",
+                reference,
+                sent=self.service.now,
+                start=start,
+                reference=reference,
                 phone=f"+120255501{int(reference):02d}",
             )
-        )  # fmt: skip
+        )
 
     def pass_by(self, span: timedelta) -> None:
         for _ in range(span // ROUND):
@@ -74,9 +78,12 @@ def outage(tmp_path: Path) -> Iterator[Outage]:
     ):
         clock.append(service)
         watch = OverdueWatch(
-            store=service.store, clock=service.clock, journal=journal, metrics=service.metrics,
+            store=service.store,
+            clock=service.clock,
+            journal=journal,
+            metrics=service.metrics,
             overdue_after=lambda: LIMIT,
-        )  # fmt: skip
+        )
         yield Outage(service, twilio, watch, log)
 
 

@@ -21,10 +21,16 @@ DUE = 120
 
 def book_many(service: Pieces) -> None:
     for number in range(DUE):
-        service.hear(unsigned(
-            "S12", f"c{number}", sent=NOW, start=NOW + timedelta(days=10), reference=f"R{number}",
-            phone=fictitious_number(number),
-        ))  # fmt: skip
+        service.hear(
+            unsigned(
+                "S12",
+                f"c{number}",
+                sent=NOW,
+                start=NOW + timedelta(days=10),
+                reference=f"R{number}",
+                phone=fictitious_number(number),
+            )
+        )
     assert service.refused == []
 
 

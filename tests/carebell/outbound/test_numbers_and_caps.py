@@ -45,10 +45,17 @@ def service(tmp_path: Path, twilio: PocketTwilio) -> Iterator[Pieces]:
 
 def book(service: Pieces, reference: str, start: datetime = VISIT, phone: str = PHONE, event: str = "S12") -> None:
     status = "Cancelled" if event == "S15" else "Scheduled"
-    service.hear(unsigned(
-        event, f"{reference}-{event}-{phone[-2:]}", sent=service.now, start=start,
-        reference=reference, phone=phone, status=status,
-    ))  # fmt: skip
+    service.hear(
+        unsigned(
+            event,
+            f"{reference}-{event}-{phone[-2:]}",
+            sent=service.now,
+            start=start,
+            reference=reference,
+            phone=phone,
+            status=status,
+        )
+    )
     assert service.refused == []
 
 

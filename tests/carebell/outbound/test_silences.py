@@ -25,8 +25,14 @@ from tests.story.ehr import PHONE, unsigned
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 VISIT = NOW + timedelta(days=10)
 SILENT = PlannedRow(
-    kind=SmsKind.REMINDER, rule="24h", revision=3, due=VISIT, expires=None, state=SmsState.SUPPRESSED, reason=Reason.NO_PHONE
-)  # fmt: skip
+    kind=SmsKind.REMINDER,
+    rule="24h",
+    revision=3,
+    due=VISIT,
+    expires=None,
+    state=SmsState.SUPPRESSED,
+    reason=Reason.NO_PHONE,
+)
 WAITING = replace(SILENT, state=SmsState.DUE, reason=Reason.REMINDER, expires=VISIT)
 
 
@@ -61,8 +67,18 @@ def book(service: Pieces, **values: Any) -> None:
         (replace(SILENT, rule="48h"), SILENT, True),
         (replace(SILENT, kind=SmsKind.BOOKED), SILENT, True),
     ],
-    ids=["new", "due", "now due", "withdrawn", "other reason", "other time", "other revision", "other rule", "other kind"],
-)  # fmt: skip
+    ids=[
+        "new",
+        "due",
+        "now due",
+        "withdrawn",
+        "other reason",
+        "other time",
+        "other revision",
+        "other rule",
+        "other kind",
+    ],
+)
 def test_a_silence_is_news_once(before: PlannedRow | None, change: PlannedRow, is_news: bool, service: Pieces) -> None:
     book(service)
     with service.store.read() as conn:

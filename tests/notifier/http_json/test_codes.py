@@ -46,9 +46,14 @@ ON_DELIVERY = {"sender_not_allowed": 220, "unauthorized": 230, "account_suspende
 def test_the_table(word: str) -> None:
     outcome = outcome_of(refusal_of(word, 400), CONTEXT)
     assert (
-        outcome.code, outcome.action, outcome.status, outcome.breaker, outcome.alert, outcome.invalid_number,
+        outcome.code,
+        outcome.action,
+        outcome.status,
+        outcome.breaker,
+        outcome.alert,
+        outcome.invalid_number,
         outcome.opt_out,
-    ) == TABLE[word]  # fmt: skip
+    ) == TABLE[word]
     on_delivery = outcome_of(delivery_failure_of(word), CONTEXT)
     assert on_delivery.code == ON_DELIVERY.get(word, outcome.code)
     assert (on_delivery.action, on_delivery.status, on_delivery.breaker) == (

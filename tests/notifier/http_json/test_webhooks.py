@@ -73,14 +73,22 @@ def test_the_command_of_the_page_signs_as_we_do() -> None:
 
 @given(
     st.dictionaries(st.sampled_from([TIMESTAMP, SIGNATURE]), st.text(max_size=90)),
-    st.one_of(st.binary(max_size=200), st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-            st.sampled_from(["event", "id", "key", "status", "code", "from", "to", "text", "intent"]), inner, max_size=9
-        ),
-        max_leaves=12,
-    ).map(lambda value: json.dumps(value).encode())),
-)  # fmt: skip
+    st.one_of(
+        st.binary(max_size=200),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["event", "id", "key", "status", "code", "from", "to", "text", "intent"]),
+                    inner,
+                    max_size=9,
+                )
+            ),
+            max_leaves=12,
+        ).map(lambda value: json.dumps(value).encode()),
+    ),
+)
 def test_no_call_is_an_exception(headers: dict[str, str], body: bytes) -> None:
     assert isinstance(HOOK.read(WebhookCall(query="", headers=headers, body=body)), Forged)
     assert not isinstance(HOOK.read(call(body)), Forged)
@@ -118,11 +126,26 @@ GOOD = {TIMESTAMP: seconds(NOW), SIGNATURE: sign_event("new-secret", seconds(NOW
         (GOOD, b""),
     ],
     ids=[
-        "nothing", "no signature", "no time", "empty", "no digest", "not ascii", "no version", "other version",
-        "other secret", "empty secret", "other time", "fraction", "other digits", "negative", "long time", "other body",
-        "blank", "no body",
+        "nothing",
+        "no signature",
+        "no time",
+        "empty",
+        "no digest",
+        "not ascii",
+        "no version",
+        "other version",
+        "other secret",
+        "empty secret",
+        "other time",
+        "fraction",
+        "other digits",
+        "negative",
+        "long time",
+        "other body",
+        "blank",
+        "no body",
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_forged(headers: dict[str, str], body: bytes) -> None:
     assert HOOK.read(WebhookCall(query="", headers=headers, body=body)) == Forged()
 
@@ -174,14 +197,18 @@ def test_secrets_and_content_are_in_no_repr() -> None:
         (
             {"status": "undelivered", "code": "unreachable"},
             StatusUpdate(
-                message_id="gw-17", status=DeliveryStatus.UNDELIVERED, failure=delivery_failure_of("unreachable"),
+                message_id="gw-17",
+                status=DeliveryStatus.UNDELIVERED,
+                failure=delivery_failure_of("unreachable"),
                 outbox_id="k3J-_x9",
             ),
         ),
         (
             {"status": "failed", "code": "teapot"},
             StatusUpdate(
-                message_id="gw-17", status=DeliveryStatus.FAILED, failure=delivery_failure_of("teapot"),
+                message_id="gw-17",
+                status=DeliveryStatus.FAILED,
+                failure=delivery_failure_of("teapot"),
                 outbox_id="k3J-_x9",
             ),
         ),
@@ -197,7 +224,7 @@ def test_secrets_and_content_are_in_no_repr() -> None:
         ({"event": "other"}, Unreadable(code="no_event")),
         ({"event": None}, Unreadable(code="no_event")),
     ],
-)  # fmt: skip
+)
 def test_a_status_is_read(changed: dict[str, object], expected: object) -> None:
     assert read(STATUS | changed) == expected
 

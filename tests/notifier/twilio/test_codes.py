@@ -52,8 +52,13 @@ def test_the_table(code: int) -> None:
     for answer in (failure_of(code), Refused(failure=refusal_of(code, 400))):
         outcome = outcome_of(answer, CONTEXT)
         assert (
-            outcome.action, outcome.status, outcome.breaker, outcome.alert, outcome.invalid_number, outcome.opt_out
-        ) == TABLE[code]  # fmt: skip
+            outcome.action,
+            outcome.status,
+            outcome.breaker,
+            outcome.alert,
+            outcome.invalid_number,
+            outcome.opt_out,
+        ) == TABLE[code]
         assert outcome.code == code
 
 
