@@ -67,8 +67,9 @@ def iso(instant: datetime | None) -> str | None:
 
 
 def terminal_columns() -> int | None:
-    """The width of the terminal; None: the output is a pipe or a file, where a line may have any length."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    """The width of the terminal; None: the output is a pipe, a file or closed, where a line may have any length."""
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if on_terminal else None
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str, first: str = "") -> None:
