@@ -202,7 +202,7 @@ def _copy(file: Path, reference: str, count: int) -> None:
 
 @contextmanager
 def _quiet_service(configuration: Path) -> Iterator[Service]:
-    """Built and not ticking: whatever runs is what the caller calls."""
+    """Built without its periodic tasks: whatever runs is what the caller calls."""
     with setup(now=RealClock().now, file=configuration.with_name("bench.log")) as journal:
         yield Service(
             loaded=components.load(configuration), journal=journal, metrics=Metrics(), roles=frozenset({"portal"}),

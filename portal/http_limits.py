@@ -31,7 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from portal.request_framing import ambiguity, head_of
-from portal.turn_budget import Turns
+from portal.turn_budget import TurnBudget
 
 _TLS_HANDSHAKE: Final = b"\x16"
 
@@ -76,7 +76,7 @@ class HttpConfig(uvicorn.Config):
         super().__init__(app, http=HttpProtocol, limit_concurrency=limits.connections + 1, **options)
         self.limits = limits
         self.report = report
-        self.turns: Turns | None = None  # belongs to the serving loop; made by its first connection
+        self.turns: TurnBudget | None = None  # belongs to the serving loop; made by its first connection
 
 
 class StrictConnection(h11.Connection):
@@ -116,7 +116,7 @@ class HttpProtocol(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         own = cast("HttpConfig", config)
         if own.turns is None:
-            own.turns = Turns(self.loop)
+            own.turns = TurnBudget(self.loop)
         self.logger = _ERRORS_ONLY
         self.conn: StrictConnection = StrictConnection(config.h11_max_incomplete_event_size or 16_384)
         self._turns = own.turns

@@ -15,7 +15,7 @@ PER_TURN: Final = 8
 """Requests in one turn; each takes some 0.5 ms of the loop's time."""
 
 
-class Turns:
+class TurnBudget:
     """Runs callbacks, at most `per_turn` between two looks of the loop at its sockets."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, per_turn: int = PER_TURN) -> None:

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from simulator.account_numbers import NumberBook
 from simulator.faults import ACCEPTS, FaultPlan, ScriptedFault
 from simulator.ledger import Ledger, Purchase, Received, Taken
 from simulator.messages import VERSION, SimulatedSms
-from simulator.numbers import NumberBook
 from simulator.outcomes import CallbackMode, SimulatedOutcome, StatusStep, at_once, callbacks, timeline
 from simulator.refusals import ApiError
 from simulator.segments import count_segments

@@ -386,7 +386,7 @@ class Service:
             tasks.append(PeriodicTask(name="dispatch", seconds=pace.dispatch, run=dispatch))
             tasks.append(PeriodicTask(name="overdue", seconds=pace.overdue, run=in_thread(overdue.round)))
             tasks.append(
-                PeriodicTask(name="aftercare", seconds=pace.reconciliation, run=in_thread(reconciliation.round))
+                PeriodicTask(name="reconciliation", seconds=pace.reconciliation, run=in_thread(reconciliation.round))
             )
         if "housekeeping" in self.roles:
             tasks.append(PeriodicTask(name="housekeeping", seconds=pace.purge, run=in_thread(self.retention.round)))

@@ -1,6 +1,6 @@
 """The service's pieces without sockets: signed bytes in at one end, the simulated Twilio's ledger at the other, time in our hand.
 
-Everything between is the service's own: gatekeeper, registry, SQLite, dispatcher, webhooks, aftercare, housekeeping.
+Everything between is the service's own: validator, processor, SQLite, dispatcher, webhooks, reconciliation, retention.
 """
 
 from __future__ import annotations

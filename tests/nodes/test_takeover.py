@@ -112,7 +112,7 @@ async def test_killed_between_the_claim_and_the_create(url: str, tmp_path: Path,
 
 
 async def _tick(clinic: Clinic) -> None:
-    """The dispatcher's and the aftercare's."""
+    """The dispatcher's and the reconciliation's."""
     service = clinic.service
     await service.dispatcher.tick()
     gateway: Gateway = service.dispatcher._gateway

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from portal.turn_budget import Turns
+from portal.turn_budget import TurnBudget
 
 
 async def test_what_is_over_waits_its_turn() -> None:
     loop, called = asyncio.get_running_loop(), list[int]()
-    turns = Turns(loop, per_turn=2)
+    turns = TurnBudget(loop, per_turn=2)
     assert [turns.run(lambda number=number: called.append(number)) for number in range(5)] == [  # type: ignore[misc]
         True,
         True,
@@ -28,7 +28,7 @@ async def test_what_is_over_waits_its_turn() -> None:
 async def test_a_callback_that_fails_takes_no_other_s_turn() -> None:
     loop, called, failures = asyncio.get_running_loop(), list[int](), list[object]()
     loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
-    turns = Turns(loop, per_turn=3)
+    turns = TurnBudget(loop, per_turn=3)
 
     def call(number: int) -> None:
         called.append(number)
@@ -45,7 +45,7 @@ async def test_a_callback_that_fails_takes_no_other_s_turn() -> None:
 
 async def test_a_newcomer_never_overtakes_who_waits() -> None:
     loop, called = asyncio.get_running_loop(), list[int]()
-    turns = Turns(loop, per_turn=1)
+    turns = TurnBudget(loop, per_turn=1)
     for number in range(3):
         turns.run(lambda number=number: called.append(number))  # type: ignore[misc]
     await asyncio.sleep(0)
@@ -58,7 +58,7 @@ async def test_a_newcomer_never_overtakes_who_waits() -> None:
 
 async def test_a_callback_that_asks_again_does_not_hold_the_loop() -> None:
     loop, called = asyncio.get_running_loop(), list[int]()
-    turns = Turns(loop, per_turn=3)
+    turns = TurnBudget(loop, per_turn=3)
 
     def again() -> None:
         called.append(len(called))

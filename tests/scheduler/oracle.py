@@ -286,7 +286,7 @@ class Service:
         self.sight = self.look(event)
         self.status = self.life_after(event)
         if before is None:
-            self.first_sight(event)
+            self.first_message(event)
         elif self.status == WANTED:
             self.say_nothing(silent)
         elif self.status == before == ON and self.sight == seen_before:
@@ -335,7 +335,7 @@ class Service:
         revives = event.event in ("S12", "S13") or event.status is Status.BOOKED
         return ON if revives else None
 
-    def first_sight(self, event: SchedulingEvent) -> None:
+    def first_message(self, event: SchedulingEvent) -> None:
         if self.status == WANTED:
             self.untold = True
             self.say_nothing(None)

@@ -32,7 +32,7 @@ def clinic(tmp_path: Path) -> Environment:
 
 
 @pytest.fixture
-def lookout(zones: Zones) -> WaitExplainer:
+def explainer(zones: Zones) -> WaitExplainer:
     return WaitExplainer(now=NOW, holds=(), breakers=(), dispatching=True, clock=zones.clock)
 
 
@@ -87,21 +87,21 @@ def breaker(scope: HoldScope, name: str) -> Breaker:
     return Breaker(scope=scope, name=name, code=20003, opened_at=NOW - MINUTE, probe_at=NOW + 4 * MINUTE, probes=0)
 
 
-def test_before_its_time(lookout: WaitExplainer, clinic: Environment) -> None:
+def test_before_its_time(explainer: WaitExplainer, clinic: Environment) -> None:
     later = row(due=NOW + timedelta(days=1))
-    assert (lookout.why(later, clinic).wait, lookout.why(later, clinic).text) == (Wait.TIME, "waits for its time")
-    held = replace(lookout, holds=[hold()]).why(later, clinic)
+    assert (explainer.why(later, clinic).wait, explainer.why(later, clinic).text) == (Wait.TIME, "waits for its time")
+    held = replace(explainer, holds=[hold()]).why(later, clinic)
     assert held.wait is Wait.HOLD, "who looks during a hold is told of it, whatever the text's time"
     # A breaker closes by itself, and says nothing about a text whose time has not come.
-    shut = replace(lookout, breakers=[breaker(HoldScope.ENVIRONMENT, "production")])
+    shut = replace(explainer, breakers=[breaker(HoldScope.ENVIRONMENT, "production")])
     assert shut.why(later, clinic).wait is Wait.TIME
 
 
 @pytest.mark.parametrize("due", [NOW - MINUTE, NOW + timedelta(days=1)], ids=["due", "later"])
 @pytest.mark.parametrize("held", [False, True], ids=["free", "held"])
-def test_an_opted_out_number(lookout: WaitExplainer, clinic: Environment, due: datetime, held: bool) -> None:
+def test_an_opted_out_number(explainer: WaitExplainer, clinic: Environment, due: datetime, held: bool) -> None:
     since = NOW - timedelta(days=2)
-    informed = replace(lookout, opted_out={("key", "+14255550100"): since}, holds=[hold()] if held else [])
+    informed = replace(explainer, opted_out={("key", "+14255550100"): since}, holds=[hold()] if held else [])
     waiting = informed.why(row(due=due), clinic, "key")
     assert (waiting.wait, waiting.text) == (
         Wait.OPTED_OUT,
@@ -125,10 +125,10 @@ def test_an_opted_out_number(lookout: WaitExplainer, clinic: Environment, due: d
     ],
 )
 def test_a_cap_names_itself(
-    lookout: WaitExplainer, clinic: Environment, hours_ago: list[int], due_in: int, cap: str | None
+    explainer: WaitExplainer, clinic: Environment, hours_ago: list[int], due_in: int, cap: str | None
 ) -> None:
     """By default three texts in 24 hours, ten in seven days; the bounds are open, as the claim has them."""
-    informed = replace(lookout, taken={"key": [NOW - timedelta(hours=hours) for hours in hours_ago]})
+    informed = replace(explainer, taken={"key": [NOW - timedelta(hours=hours) for hours in hours_ago]})
     text = row(due=NOW + timedelta(hours=due_in))
     waiting = informed.why(text, clinic, "key")
     assert (waiting.wait is Wait.CAP) is (cap is not None)
@@ -139,8 +139,8 @@ def test_a_cap_names_itself(
     assert informed.why(canceled, clinic, "key").wait is not Wait.CAP
 
 
-def test_quiet_hours(lookout: WaitExplainer, clinic: Environment) -> None:
-    night = replace(lookout, now=EARLY)
+def test_quiet_hours(explainer: WaitExplainer, clinic: Environment) -> None:
+    night = replace(explainer, now=EARLY)
     opening = datetime.fromisoformat("2026-03-02T16:00:00+00:00")  # eight in the morning there
     booked = row(due=opening, created=EARLY - MINUTE)
     assert night.why(booked, clinic).wait is Wait.QUIET_HOURS
@@ -167,41 +167,41 @@ def test_quiet_hours(lookout: WaitExplainer, clinic: Environment) -> None:
     ],
 )
 def test_holds_and_breakers(
-    scope: HoldScope, name: str, held: bool, lookout: WaitExplainer, clinic: Environment
+    scope: HoldScope, name: str, held: bool, explainer: WaitExplainer, clinic: Environment
 ) -> None:
-    by_hand = replace(lookout, holds=[hold(scope, name)]).why(row(), clinic)
+    by_hand = replace(explainer, holds=[hold(scope, name)]).why(row(), clinic)
     assert by_hand.wait is (Wait.HOLD if held else Wait.NEXT_ROUND)
-    stopped = replace(lookout, breakers=[breaker(scope, name)]).why(row(), clinic)
+    stopped = replace(explainer, breakers=[breaker(scope, name)]).why(row(), clinic)
     assert stopped.wait is (Wait.BREAKER if held else Wait.NEXT_ROUND)
     if held:
         assert by_hand.text == "waits: on hold since 2026-03-02 11:55 (wrong template); `carebell release` ends it"
         assert stopped.text == "the gateway refuses, code 20003; next attempt 2026-03-02 12:04"
 
 
-def test_between_attempts(lookout: WaitExplainer, clinic: Environment) -> None:
-    failed = lookout.why(row(again=NOW + 3 * MINUTE, attempts=1, code=20429), clinic)
+def test_between_attempts(explainer: WaitExplainer, clinic: Environment) -> None:
+    failed = explainer.why(row(again=NOW + 3 * MINUTE, attempts=1, code=20429), clinic)
     assert (failed.wait, failed.text) == (
         Wait.RETRY,
         "the last attempt failed, code 20429; next attempt 2026-03-02 12:03",
     )
-    queued = lookout.why(row(again=NOW + 3 * MINUTE), clinic)
+    queued = explainer.why(row(again=NOW + 3 * MINUTE), clinic)
     assert (queued.wait, queued.text) == (
         Wait.TURN,
         "its sender has others to send first; next attempt 2026-03-02 12:03",
     )
 
 
-def test_nobody_sends(lookout: WaitExplainer, clinic: Environment) -> None:
-    assert lookout.why(row(), clinic).wait is Wait.NEXT_ROUND
-    assert replace(lookout, dispatching=None).why(row(), clinic).wait is Wait.NEXT_ROUND
-    stopped = replace(lookout, dispatching=False).why(row(), clinic)
+def test_nobody_sends(explainer: WaitExplainer, clinic: Environment) -> None:
+    assert explainer.why(row(), clinic).wait is Wait.NEXT_ROUND
+    assert replace(explainer, dispatching=None).why(row(), clinic).wait is Wait.NEXT_ROUND
+    stopped = replace(explainer, dispatching=False).why(row(), clinic)
     assert stopped.wait is Wait.SERVICE
     assert "is the service running?" in stopped.text
 
 
-def test_an_environment_that_is_switched_off_or_gone(lookout: WaitExplainer, tmp_path: Path) -> None:
+def test_an_environment_that_is_switched_off_or_gone(explainer: WaitExplainer, tmp_path: Path) -> None:
     path = make(tmp_path)
     change(path, {"environments": {"production": {"enabled": False}}})
     off = load(path).configuration.environments["production"]
     for environment in (off, None):
-        assert lookout.why(row(due=NOW + timedelta(days=1)), environment).wait is Wait.SWITCHED_OFF
+        assert explainer.why(row(due=NOW + timedelta(days=1)), environment).wait is Wait.SWITCHED_OFF
