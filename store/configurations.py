@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, case, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.tables import configurations
+from store.upsert import insert_into
 
 KEPT: Final = timedelta(days=30)
 
@@ -37,7 +37,7 @@ class StoredConfiguration:
 def note(conn: Connection, stored: StoredConfiguration) -> None:
     """Write the configuration in force, replacing the previous one."""
     values = {name: getattr(stored, name) for name in StoredConfiguration.__dataclass_fields__}
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(configurations).values(values)
+    insert = insert_into(conn, configurations).values(values)
     conn.execute(insert.on_conflict_do_update(index_elements=["host", "file"], set_=values))
     conn.execute(delete(configurations).where(configurations.c.noted_at < stored.noted_at - KEPT))
 

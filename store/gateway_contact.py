@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.instants import from_microseconds, to_microseconds
 from store.tables import meta
+from store.upsert import insert_into
 
 _NAME: Final = "gateway_contact"
 
@@ -45,8 +45,7 @@ def note(conn: Connection, *, answered: bool, failures: int, reason: str | None,
         failures: how many were not answered.
         reason: why the last of those was not.
     """
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    conn.execute(insert(meta).values(name=_NAME, value=_write(GatewayContact())).on_conflict_do_nothing())
+    conn.execute(insert_into(conn, meta).values(name=_NAME, value=_write(GatewayContact())).on_conflict_do_nothing())
     row = meta.c.name == _NAME
     before = _read(json.loads(conn.execute(select(meta.c.value).where(row).with_for_update()).scalar_one()))
     after = (

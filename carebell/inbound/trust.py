@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from carebell.environment_policy import environment_policy
 from carebell.exits import ConfigurationStop
@@ -19,10 +19,6 @@ from config.load import Loaded
 from config.model import Environment
 from config.problems import Problem
 from parser.answers import AnswerTable
-
-if TYPE_CHECKING:
-    pass
-
 
 _WARN_DAYS: Final = 60
 
