@@ -29,6 +29,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from store.fair_lock import FairLock
 from store.faults import StoreFault, classify
+from store.file_lock import LockFile
 
 _BUSY_MS: Final = 5000
 """Longer than any commit of Carebell. If another process holds the lock longer, it is a transient fault."""
@@ -63,13 +64,15 @@ class Store:
     Attributes:
         engine: for reading; `write()` is the only way to change something.
         file: SQLite's file; None on PostgreSQL.
-        turns: the order of SQLite's writers in this process; other processes wait at SQLite's own lock. None on PostgreSQL.
+        turns: the order of SQLite's writers, of all processes. None on PostgreSQL, whose server orders them.
+        locks: the lock file beside SQLite's; None on PostgreSQL.
     """
 
     engine: Engine
     writing: Engine
     file: Path | None
     turns: FairLock | None
+    locks: LockFile | None
 
     @property
     def backend(self) -> str:
@@ -119,6 +122,8 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self.locks is not None:
+            self.locks.close()
 
 
 def open_store(url: str, *, echo: bool = False) -> Store:
@@ -186,6 +191,7 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
     except OSError as fault:
         why = (fault.strerror or "no reason given").lower()
         raise StoreFault("STORE_UNREADABLE", f"The database {file} cannot be opened: {why}.") from None
+    locks = LockFile(file.with_name(f"{file.name}-turns"), file.stat())
     engine = create_engine(target, echo=echo, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -193,7 +199,8 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
         engine=engine,
         writing=engine.execution_options(carebell_writes=True),
         file=file,
-        turns=FairLock(_BUSY_MS / 1000),
+        turns=FairLock(_BUSY_MS / 1000, locks),
+        locks=locks,
     )
     try:
         with store.read():
@@ -231,7 +238,7 @@ def _open_postgresql(target: URL, echo: bool) -> Store:
             "client_encoding": "UTF8",
         },
     )
-    store = Store(engine=engine, writing=engine, file=None, turns=None)
+    store = Store(engine=engine, writing=engine, file=None, turns=None, locks=None)
     try:
         with store.read() as conn:
             check_server(conn)

@@ -1,11 +1,14 @@
-"""A fair lock for the threads of one process: writers get SQLite's lock in the order in which they asked.
+"""A fair lock for writers: they get SQLite's lock in the order in which they asked, threads of this process and other processes.
 
 SQLite itself keeps no queue. A writer that finds the lock taken sleeps and tries again, longer each time, and whoever tries at the
-right moment gets it. So a thread that wrote page after page kept messages waiting for seconds.
+right moment gets it. So a thread that wrote page after page kept messages waiting for seconds, and two processes on one file
+gained nothing over one. The threads of a process queue here; the first of them queues with the other processes at
+`store.file_lock`. Programs that are not Carebell's still meet Carebell at SQLite's own lock.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +16,7 @@ from threading import Lock
 from typing import Final
 
 from store.faults import StoreFault
+from store.file_lock import LockFile
 
 
 class FairLock:
@@ -20,10 +24,12 @@ class FairLock:
 
     Args:
         patience: the longest wait in seconds; after it StoreFault STORE_LOCKED.
+        file: shared with other processes; None: there are none.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, file: LockFile | None = None) -> None:
         self._patience: Final = patience
+        self._file: Final = file
         self._guard: Final = Lock()
         self._taken = False
         self._waiting: Final[deque[Lock]] = deque()
@@ -31,9 +37,16 @@ class FairLock:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for the lock, hold it, and pass it to the next waiter."""
+        deadline = time.monotonic() + self._patience
         self._take()
         try:
-            yield
+            if self._file is not None:
+                self._file.take(max(deadline - time.monotonic(), 0.0))
+            try:
+                yield
+            finally:
+                if self._file is not None:
+                    self._file.release()
         finally:
             self._hand_on()
 

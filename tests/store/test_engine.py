@@ -44,12 +44,24 @@ def test_a_writing_transaction_holds_the_lock_from_its_first_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_PRAGMAS", ("busy_timeout=1", *engine._PRAGMAS[1:]))
-    one, two = (open_store(f"sqlite:///{tmp_path / 'x.db'}") for _ in range(2))
-    with one.write(), pytest.raises(Exception, match="locked") as caught, two.write():
+    file = tmp_path / "x.db"
+    one, two = (open_store(f"sqlite:///{file}") for _ in range(2))
+    monkeypatch.setattr(engine, "_BUSY_MS", 1)
+    hasty = open_store(f"sqlite:///{file}")
+    with one.write(), pytest.raises(StoreFault) as caught, hasty.write():
         pass
-    assert is_transient(caught.value)
+    hasty.close()
+    assert (caught.value.code, is_transient(caught.value)) == ("STORE_LOCKED", True)
     with one.write(), two.read() as conn:  # readers do not wait
         assert conn.execute(text("SELECT 1")).scalar_one() == 1
+    foreign = sqlite3.connect(file, isolation_level=None)  # it does not know of our turns
+    foreign.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Exception, match="locked") as locked, two.write():
+        pass
+    assert is_transient(locked.value)
+    foreign.close()
+    with two.write():  # and the turn was given back
+        pass
     one.close()
     two.close()
 
