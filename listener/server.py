@@ -21,9 +21,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
-from listener.accepting import BACKLOG, Acceptor
+from listener.bound_port import BoundPort
 from listener.client_certificate import presented_in, thumbprint_of
 from listener.connection import Connection
 from listener.connection_register import ConnectionRegister, KnownSources
@@ -119,8 +119,7 @@ class MllpServer:
         self._buffered = 0
         self._waiting: deque[Connection] = deque()
         self._is_waiting: set[Connection] = set()
-        self._acceptor: Acceptor | None = None
-        self._bound: list[socket.socket] = []  # taken, and nothing is accepted there yet
+        self._port = BoundPort(self.admit, self._cannot_accept)
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -138,34 +137,15 @@ class MllpServer:
 
     async def bind(self, host: str, port: int) -> int:
         """Bind the address, so that no other program can; connections wait until `accept`. Otherwise as `start`."""
-        self._loop = asyncio.get_running_loop()
-        entries = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listening: list[socket.socket] = []
-        try:
-            for family, address in dict.fromkeys((entry[0], entry[4]) for entry in entries):
-                listening.append(socket.create_server(address, family=family, backlog=BACKLOG))
-        except OSError:
-            for sock in listening:
-                sock.close()
-            raise
-        self._bound = listening
-        number: int = listening[0].getsockname()[1]
-        return number
+        return await self._port.bind(host, port)
 
     def accept(self) -> None:
         """Accept connections at the bound address."""
-        self._acceptor = Acceptor(self._loop, self._admit, self._cannot_accept)
-        self._acceptor.open(self._bound)
-        self._bound = []
+        self._port.accept()
 
     def release(self) -> None:
         """Release the address; open connections continue. `start` binds it again."""
-        acceptor, self._acceptor = self._acceptor, None
-        if acceptor is not None:
-            acceptor.close()
-        for sock in self._bound:
-            sock.close()
-        self._bound = []
+        self._port.release()
 
     def reconfigure(
         self,
@@ -234,8 +214,12 @@ class MllpServer:
         """No descriptors or no memory; the acceptor tries again."""
         self.report(Kind.TOO_MANY, None, f"cannot accept: {error.strerror}")
 
-    def _admit(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        """Handle an accepted socket: refuse it at once, or begin."""
+    def admit(self, sock: socket.socket, address: Any) -> None:
+        """Handle a socket that was accepted, here or by another process: refuse it at once, or begin.
+
+        Args:
+            address: the peer's, as `accept` gives it.
+        """
         self._accepted += 1
         peer = Peer(address=address[0], port=address[1], local_port=sock.getsockname()[1])
         refusal = self._refusal(peer)
@@ -247,11 +231,12 @@ class MllpServer:
             return
         sock.setblocking(False)
         _tune(sock)
-        connection = Connection(self, self._limits, peer, self._loop)
+        loop = asyncio.get_running_loop()
+        connection = Connection(self, self._limits, peer, loop)
         self._connections.add(connection)
         for register in self._registers:
             register.add(peer.source, connection)
-        task = self._loop.create_task(self._begin(connection, sock, peer, self._tls))
+        task = loop.create_task(self._begin(connection, sock, peer, self._tls))
         self._beginning[connection] = task
         task.add_done_callback(partial(self._begun, connection, sock))
 
@@ -279,16 +264,16 @@ class MllpServer:
     async def _begin(
         self, connection: Connection, sock: socket.socket, peer: Peer, context: ssl.SSLContext | None
     ) -> None:
-        limits = self._limits
+        limits, loop = self._limits, asyncio.get_running_loop()
         text = ""
         try:
             if context is None:
-                transport, _ = await self._loop.connect_accepted_socket(lambda: connection, sock)
+                transport, _ = await loop.connect_accepted_socket(lambda: connection, sock)
                 connection.start(transport, peer)
                 return
             seconds = limits.handshake_timeout.total_seconds()
             async with asyncio.timeout(seconds):
-                transport, _ = await self._loop.connect_accepted_socket(
+                transport, _ = await loop.connect_accepted_socket(
                     lambda: connection,
                     sock,
                     ssl=context,
