@@ -1,7 +1,8 @@
 # make run and make test set themselves up; the second run of each reuses what the first installed.
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+# Many tests wait more than they compute: twice the cores of the gate's machine.
+WORKERS ?= 4
 UV ?= $(BIN)/uv
 COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--group build --extra postgres --extra speed
