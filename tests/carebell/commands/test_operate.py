@@ -207,7 +207,9 @@ def test_purge_asks_for_a_usable_number_before_it_forgets(carebell: Carebell, co
 
 def test_purge_says_which_visits_keep_a_number_and_until_when(carebell: Carebell, configuration: Path) -> None:
     """Nothing is due: no file holds the digits, and still the number can be had until the visit begins."""
-    carebell("-c", configuration, "hold")  # the file gateway writes the digits of what is sent, also by day
+    carebell("-c", configuration, "db", "upgrade")
+    held = carebell("-c", configuration, "hold")
+    assert held.code == 0, "the file gateway writes the digits of what is sent, so nothing may be sent by day either"
     now = datetime.now(UTC)
     _live(configuration, at=now, then=timedelta(minutes=2))
     carebell("-c", configuration, "optout", "add", PATIENT)
