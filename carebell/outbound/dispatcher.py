@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -25,12 +24,13 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
+from carebell.outbound.budgets import SenderBudgets
 from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.render import sms_of
 from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.replan import replan_reminders
-from carebell.outbound.send_policy import Budgets, SendPolicy
+from carebell.outbound.send_policy import SendPolicy
 from carebell.outbound.silences import events_of
 from journal.events.service import InternalError
 from journal.events.sms import NumberUnreadable, SmsSent
@@ -38,13 +38,12 @@ from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.traces import trace
 from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt, Sms
-from notifier.rates import default_rate
 from notifier.recipients import Allowed, may_text
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
 from scheduler.sms import SmsState
-from store import gateway_contact, outbox, rates
+from store import gateway_contact, outbox
 from store.claims import Claimed, Round, claim, still_sendable
 from store.engine import Store, Transaction
 from store.faults import is_transient
@@ -198,7 +197,7 @@ class Dispatcher:
             return _NOTHING
         senders = {name: policy.environment.sms.sender for name, policy in runtime_config.policies.items()}
         with self._store.write() as conn:
-            budgets = _Budgets(conn, runtime_config, set(senders.values()), now)
+            budgets = SenderBudgets(conn, runtime_config, set(senders.values()), now)
             claimed_round = claim(
                 conn,
                 self._vault,
@@ -369,34 +368,3 @@ def recipient_of(appointment: Appointment, runtime_config: RuntimeConfig) -> Pho
     numbers = runtime_config.policies[appointment.environment].numbers
     allowed = may_text(appointment.phone, appointment.phone_fault, numbers, appointment.consent)
     return allowed.to if isinstance(allowed, Allowed) else None
-
-
-class _Budgets(Budgets):
-    """What each sender may spend in this round: its share of the bucket that all nodes and environments charge."""
-
-    def __init__(
-        self, conn: Transaction, runtime_config: RuntimeConfig, senders: Collection[str], now: datetime
-    ) -> None:
-        self._conn = conn
-        self._rates = {sender: runtime_config.rates.get(sender, default_rate(sender)) for sender in senders}
-        self._left: dict[str, rates.Allowance] = {
-            sender: rates.allowance(conn, sender, rates.Rate(per_second=rate, burst=max(rate, 1.0)), now=now)
-            for sender, rate in sorted(self._rates.items())
-        }
-        self._spent: Counter[str] = Counter()
-        self._queued: Counter[str] = Counter()
-
-    def spend(self, sender: str, segments: int) -> datetime | None:
-        left = self._left[sender]
-        # A text with more segments than the bucket holds is sent when the bucket is full, and leaves a negative balance.
-        if self._queued[sender] == 0 and self._spent[sender] < left.segments:
-            self._spent[sender] += segments
-            return None
-        self._queued[sender] += segments
-        debt = self._spent[sender] - left.segments + self._queued[sender]
-        return left.ready_at + timedelta(seconds=max(debt, 0) / self._rates[sender])
-
-    def charge(self) -> None:
-        """Write the charges, within the transaction."""
-        for sender, segments in self._spent.items():
-            rates.charge(self._conn, sender, segments)
