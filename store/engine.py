@@ -26,6 +26,7 @@ from urllib.parse import unquote, urlencode
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import StaticPool
 
 from store.fair_lock import FairLock
 from store.faults import StoreFault, classify
@@ -140,6 +141,18 @@ def open_store(url: str, *, echo: bool = False) -> Store:
         return _open_sqlite(target, echo) if target.get_backend_name() == "sqlite" else _open_postgresql(target, echo)
     except (DBAPIError, sqlite3.Error) as error:
         raise _with_reason(classify(error) or StoreFault("STORE_UNREADABLE"), error) from None
+
+
+def open_in_memory() -> Store:
+    """An empty SQLite database in this process's memory, for a rehearsal: nothing of it is ever written to a disk.
+
+    It has one connection, so transactions must not be nested. `schema.upgrade` makes its tables.
+    """
+    engine = create_engine("sqlite://", poolclass=StaticPool, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    writing = engine.execution_options(carebell_writes=True)
+    return Store(engine=engine, writing=writing, file=None, turns=None)
 
 
 def _with_reason(fault: StoreFault, error: DBAPIError | sqlite3.Error) -> StoreFault:

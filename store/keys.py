@@ -60,9 +60,14 @@ class KeyRing:
         return hmac.new(self.pepper, f"reply {message_id}".encode(), hashlib.sha256).hexdigest()
 
 
+def new_key_ring() -> KeyRing:
+    """A key ring of fresh random keys, in memory only."""
+    return KeyRing(current=1, masters={1: secrets.token_bytes(_KEY_BYTES)}, pepper=secrets.token_bytes(_KEY_BYTES))
+
+
 def create_key_file(path: Path) -> KeyRing:
     """Make a new key ring and write it with mode 0400. An existing file is never overwritten."""
-    ring = KeyRing(current=1, masters={1: secrets.token_bytes(_KEY_BYTES)}, pepper=secrets.token_bytes(_KEY_BYTES))
+    ring = new_key_ring()
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     except FileExistsError:

@@ -1,7 +1,9 @@
-"""The declarations of the commands that only show: `explain plan outbox appointments logs status report`."""
+"""The declarations of the commands that only show: `explain plan rehearse outbox appointments logs status report`."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -58,6 +60,56 @@ def plan(
     from carebell.commands.plan import plan as run
 
     raise typer.Exit(run(config_of(context, config), files, environment, at=at, as_json=wants_json(context, json)))
+
+
+@commands.command()
+def rehearse(
+    context: typer.Context,
+    folder: Annotated[
+        Optional[Path], typer.Argument(metavar="DIR", readable=False, help="A folder of messages, or one file of them.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=92, help="How many days the calendar has.")] = 14,
+    begins: Annotated[
+        Optional[datetime],
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%d"],
+            metavar="DATE",
+            help="The calendar's first day; by default that of the first message, or today with --simulate.",
+        ),
+    ] = None,
+    simulate: Annotated[
+        Optional[int], typer.Option(min=1, max=2000, metavar="VISITS", help="Invent a feed with so many visits a day.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed invents another feed.")] = 1,
+    environment: Annotated[
+        Optional[str],
+        typer.Option("--environment", "-e", help="Every message is for this one; by default its header decides."),
+    ] = None,
+    html: Annotated[
+        Optional[Path], typer.Option(metavar="FILE", help="Also write a page with charts; it names no patient.")
+    ] = None,
+    texts: Annotated[bool, typer.Option("--texts", help="List each text too, with what it says.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show day by day what patients would get, for a folder of messages or an invented feed. Nothing is stored or sent."""
+    from carebell.commands.rehearse import rehearse as run
+
+    raise typer.Exit(
+        run(
+            config_of(context, config),
+            folder,
+            simulate=simulate,
+            environment=environment,
+            begins=None if begins is None else begins.date(),
+            days=days,
+            seed=seed,
+            html=html,
+            lists_texts=texts,
+            as_json=wants_json(context, json),
+        )
+    )
 
 
 @commands.command()

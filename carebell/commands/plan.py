@@ -10,15 +10,14 @@ from typing import Any
 
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import message_files, messages
+from carebell.commands.history import read_event
 from carebell.commands.output import iso, print_json
 from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
 from carebell.outbound.render import text_of
-from certs.unverified import unverified
 from config.load import Loaded
 from journal.lines import plain
-from parser import siu
 from parser.event import Action, Rejection, SchedulingEvent
 from scheduler.rehearsal import Rehearsed, SharedNumber, rehearse
 
@@ -54,14 +53,7 @@ def _history(files: Sequence[Path], policy: EnvironmentPolicy, at: datetime) -> 
     digests: set[bytes] = set()
     for file in message_files(files):
         for message in messages(file):
-            sent = unverified(message.content, environment=policy.name, zone=policy.environment.zone, received_at=at)
-            received = unverified(
-                message.content,
-                environment=policy.name,
-                zone=policy.environment.zone,
-                received_at=min(sent.sent_at, at),
-            )
-            event = siu.rehearse(received, policy.rules)
+            received, event = read_event(message.content, policy, at)
             if isinstance(event, Rejection):
                 raise Stop(f"{message.name}: {event.code}: {event.text}")
             if event.action is not Action.SLOT and received.digest not in digests:

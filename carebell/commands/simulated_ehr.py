@@ -56,7 +56,7 @@ def ehr(
     if config is not None or environment is not None:
         loaded = load(config)
         name = environment or next(iter(loaded.configuration.environments))
-        feed = _feed(environment_named(loaded, name))
+        feed = feed_of(environment_named(loaded, name))
     rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
     messages = islice(stream(rng, lambda: datetime.now(UTC), feed=feed), count)
     sign = signer(key, cert) if key is not None and cert is not None else _unsigned
@@ -72,7 +72,7 @@ def ehr(
         raise TransientStop(f"{host}:{port}: {error}") from None
 
 
-def _feed(environment: Environment) -> Feed:
+def feed_of(environment: Environment) -> Feed:
     """A feed with the header fields that the environment accepts."""
     sender = environment.sender
     return Feed(

@@ -115,6 +115,16 @@ class MessageProcessor:
         save(conn, self._vault, unit.saves(policies), fresh, now, new_id=self._new_id)
         return results
 
+    def rehearse_group(self, conn: Transaction, events: Sequence[SchedulingEvent]) -> list[ProcessingResult]:
+        """As `commit_group`, for a rehearsal in memory: the messages were read without a signature, and none is a repetition."""
+        policies = self._policies()
+        now = max(event.received_at for event in events)
+        wanted = [(event.environment, wanted_aliases(event)) for event in events if event.action is not Action.SLOT]
+        unit = UnitOfWork(stored for appointments in find(conn, self._vault, wanted, now) for stored in appointments)
+        results = [self._process(event, policies[event.environment], unit) for event in events]
+        save(conn, self._vault, unit.saves(policies), [], now, new_id=self._new_id)
+        return results
+
     def _note_usage(self, conn: Transaction, jobs: Sequence[ValidatedMessage], now: datetime) -> None:
         """Record that these certificates are in use, with a precision of an hour."""
         for job in jobs:

@@ -46,6 +46,12 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
         '`{"appointment", "kind", "rule", "due", "expires", "status", "reason", "text", "segments", "to", "revision", '
         '"shares_id_with"}`; the last names the visits that share an id with a rescheduled one and stay',
     ),
+    (
+        "rehearse",
+        '`{"date", "environment", "appointment", "kind", "rule", "due", "left", "status", "reason", "cap", "to", "text", '
+        '"segments"}` for each text; `{"environment", "from", "days", "sent", "segments", "suppressed", "late", '
+        '"latest_seconds", "later", "caps"}` for each environment; then `{"messages", "rejected", "unreadable", "html"}`',
+    ),
     ("logs", '`{"time", "level", "event"}` and the fields of the event'),
     ("hold, release", '`{"environment", "held", "changed"}`; `environment` null: everything'),
     ("purge", '`{"appointments", "messages", "day_keys", "suppressed", "files_settled"}`'),

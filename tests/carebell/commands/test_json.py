@@ -42,6 +42,8 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "explain": (f"{MESSAGE} -e production", {"file", "name", "value", "field", "candidates"}),
     "explain folder": (f"{MESSAGE.parent} -e production", {"messages", "rejected", "unreadable", "warnings", "fields"}),
     "plan": (f"{MESSAGE} -e production {AT}", {"appointment", "kind", "rule", "due", "status", "reason", "to"}),
+    "rehearse": (f"{MESSAGE} --days 2", None),
+    "rehearse --simulate": ("--simulate 1 --days 1", None),
     "outbox": ("", {"id", "environment", "appointment", "state", "reason", "to"}),
     "outbox --appointment": ("--appointment A1", {"id", "state"}),
     "appointments": ("", {"environment", "appointment", "start", "phone"}),
