@@ -160,6 +160,7 @@ def _sources(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
 _FILES: Final[tuple[tuple[Keys, Callable[[Configuration], Path | None]], ...]] = (
     (("storage", "url"), lambda configuration: _database(configuration.storage.url)),
     (("storage", "key_file"), lambda configuration: configuration.storage.key_file),
+    (("storage", "marker_file"), lambda configuration: configuration.storage.marker_file),
     (("log", "file"), lambda configuration: configuration.log.file),
     (
         ("gateway", "file"),

@@ -86,6 +86,8 @@ def gateway_secrets(loaded: Loaded, secret: GatewaySecret) -> tuple[SecretStr, .
 def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
     configuration = loaded.configuration
     yield from _secret(("storage", "key_file"), configuration.storage.key_file, _FROM_A_BACKUP)
+    if configuration.storage.marker_file is not None:
+        yield from _folder(("storage", "marker_file"), configuration.storage.marker_file)
     if configuration.storage.url.startswith("sqlite:///"):
         database = Path(configuration.storage.url.removeprefix("sqlite:///"))
         yield from _folder(("storage", "url"), database)

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from config.consistency import disagreements
+from config.credentials import with_credentials
 from config.digests import digests_of
 from config.document import Document, nearest, read_document
 from config.fieldmap import FieldMap
@@ -91,7 +92,7 @@ class Loaded:
 
 
 def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) -> Loaded:
-    """Read and check `path` with the variables `CAREBELL_SECTION__KEY` of `environ` over it.
+    """Read and check `path` with the variables `CAREBELL_SECTION__KEY` of `environ` over it, and the secrets of its credentials.
 
     Args:
         field_maps: folder of the shipped field maps.
@@ -112,7 +113,7 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
     except ValidationError as error:
         raise ConfigurationError(explain(error, Configuration, where)) from None
     folder = path.absolute().parent
-    configuration = _anchored(written, folder)
+    configuration = with_credentials(_anchored(written, folder), environ)
     reader = _Rules(configuration, where, field_maps)
     problems = [*disagreements(configuration, where), *reader.read()]
     if problems:

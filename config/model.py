@@ -69,6 +69,9 @@ class Storage(Section):
     """SQLAlchemy URL: sqlite:///file or postgresql+psycopg://user@host/db. A password goes to ~/.pgpass or PGPASSFILE."""
     key_file: Path = Path("carebell.key")
     """Data-encryption key ring, mode 0400, made by `carebell init`."""
+    marker_file: Path | None = None
+    """The service writes into it how new the database is, so that a restored backup is noticed; keep it out of backups. null:
+    `.NAME.pulse` beside `key_file`, whose folder must be writable then."""
 
 
 class Http(Section):

@@ -172,6 +172,7 @@ class Committer(Generic[Job, Result]):
         self._apart = store.backend != "sqlite" if apart is None else apart
         self._waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
         self._under_way = 0
+        self._taken: float | None = None  # when the group under way was taken, by the loop's monotonic clock
         self._dead = False
         self.stopping = False
         self._woken = asyncio.Event()
@@ -188,6 +189,11 @@ class Committer(Generic[Job, Result]):
     def pending(self) -> int:
         """Jobs submitted and not answered yet."""
         return len(self._waiting) + self._under_way
+
+    @property
+    def committing(self) -> float:
+        """Seconds since the group that is being committed was taken; 0: none is."""
+        return 0.0 if self._taken is None or self._loop is None else self._loop.time() - self._taken
 
     def start(self, spawn: Spawn | None = None) -> None:
         """Start; to be called in the loop that will submit.
@@ -228,14 +234,14 @@ class Committer(Generic[Job, Result]):
                 await self._woken.wait()
                 continue
             group = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
-            self._under_way = len(group)
+            self._under_way, self._taken = len(group), asyncio.get_running_loop().time()
             try:
                 outcomes = await self._commit(aside, [job for job, _ in group])
             except BaseException:  # a bug in Carebell: resolve the futures of this group before the committer ends
                 self._deliver([future for _, future in group], [Rejected("the committer ended")] * len(group))
                 raise
             finally:
-                self._under_way = 0
+                self._under_way, self._taken = 0, None
             self._deliver([future for _, future in group], outcomes)
             del group, outcomes  # keep no message in memory while waiting for the next one
             await asyncio.sleep(0)  # jobs that came meanwhile belong to the next group

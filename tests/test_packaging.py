@@ -21,6 +21,10 @@ ROOMS = (
     "carebell", "certs", "config", "journal", "listener", "notifier", "parser", "portal", "scheduler", "simulator", "store",
 )  # fmt: skip
 DATA = (
+    "carebell/system/carebell.logrotate",
+    "carebell/system/carebell.service",
+    "carebell/system/carebell.sysusers",
+    "carebell/system/carebell.tmpfiles",
     "config/answers.yaml",
     "config/carebell.yaml",
     "config/reply_words/en.yaml",

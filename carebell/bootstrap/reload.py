@@ -24,7 +24,7 @@ from carebell.maintenance.certificates import CertificateMonitor
 from carebell.outbound.replan import replan_environment
 from config.bounded_work import BoundedThread
 from config.load import Loaded
-from config.watch import Watch
+from config.watch import Outcome, Watch
 from journal.events.configuration import ConfigurationChanged, ConfigurationRefused, ConfigurationWarning, RestartNeeded
 from journal.events.service import InternalError
 from journal.logs import Journal
@@ -65,6 +65,7 @@ class Reloader:
         present: returns the configuration in force. put: replaces it.
         replans: whether this node plans pending texts again.
         beat: writes the configuration in force to the database; runs in a thread.
+        done: called when a reload that was asked for is over, taken or refused.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Reloader:
         metrics: Metrics,
         replans: bool,
         beat: Callable[[], None],
+        done: Callable[[], None] = lambda: None,
     ) -> None:
         self._started = started
         self._present = present
@@ -95,6 +97,7 @@ class Reloader:
         self._metrics = metrics
         self._replans = replans
         self._beat = beat
+        self._done = done
         self._reader = BoundedThread("reload", READ_SECONDS)
         self._to_replan: set[str] = set()  # environments planned by an older configuration
         self._refused: tuple[str, str] | None = None  # version and problem of the last refusal
@@ -104,23 +107,28 @@ class Reloader:
     async def follow(self, watch: Watch) -> None:
         """Follow changes until the watch is stopped."""
         async for outcome in watch:
-            if not isinstance(outcome, Loaded):
-                first = outcome.problems[0]
-                self._refuse(problem=first.why, problems=len(outcome.problems), file=str(first.place))
-                continue
-            try:
-                problem = await self.take(outcome, ending=lambda: watch.stopped)
-            except Exception as error:  # later changes, such as a renewed certificate, must still be noticed
-                self._journal.emit(InternalError(where="reload", trace=trace(error)))
-                continue
-            if problem is None:
-                self._refused = None
-                continue
-            watch.refuse()
-            if watch.asked or self._refused != (outcome.version, problem):
-                self._refused = (outcome.version, problem)
-                lines = problem.splitlines()
-                self._refuse(problem=lines[0], problems=len(lines), file=None)
+            await self._follow(watch, outcome)
+            if watch.asked:
+                self._done()
+
+    async def _follow(self, watch: Watch, outcome: Outcome) -> None:
+        if not isinstance(outcome, Loaded):
+            first = outcome.problems[0]
+            self._refuse(problem=first.why, problems=len(outcome.problems), file=str(first.place))
+            return
+        try:
+            problem = await self.take(outcome, ending=lambda: watch.stopped)
+        except Exception as error:  # later changes, such as a renewed certificate, must still be noticed
+            self._journal.emit(InternalError(where="reload", trace=trace(error)))
+            return
+        if problem is None:
+            self._refused = None
+            return
+        watch.refuse()
+        if watch.asked or self._refused != (outcome.version, problem):
+            self._refused = (outcome.version, problem)
+            lines = problem.splitlines()
+            self._refuse(problem=lines[0], problems=len(lines), file=None)
 
     async def take(self, loaded: Loaded, *, ending: Callable[[], bool] = lambda: False) -> str | None:
         """Put a changed configuration in force and plan pending texts again. If it is refused, return the problems, one line each.

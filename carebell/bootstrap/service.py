@@ -26,11 +26,12 @@ from carebell.bootstrap import components, preflight
 from carebell.bootstrap.active_config import ActiveConfig, activate, note_in_force, waits_for_restart
 from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, too_large
 from carebell.bootstrap.reload import Reloader
+from carebell.bootstrap.service_manager import ServiceManager
 from carebell.environment_policy import RuntimeConfig
 from carebell.exits import Stop
 from carebell.ids import RandomIds, control_ids
 from carebell.inbound.handler import MessageHandler
-from carebell.inbound.listeners import Listeners, Port, ports, tls_contexts, why_not
+from carebell.inbound.listeners import Listeners, Port, listening_ports, ports, tls_contexts, why_not
 from carebell.inbound.process import MessageProcessor, ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.maintenance.certificates import CertificateMonitor
@@ -39,6 +40,7 @@ from carebell.maintenance.health import NodeHealth
 from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
+from carebell.maintenance.signs_of_life import SignsOfLife
 from carebell.maintenance.supervisor import BackgroundTask, Supervisor
 from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.dispatcher import Dispatcher, recipient_of
@@ -91,6 +93,7 @@ class Service:
     Attributes:
         http: (host, port) of the portal, once started.
         environ: the process's environment variables, for a reload.
+        manager: what started this process, to be told of its life.
     """
 
     loaded: Loaded
@@ -103,6 +106,7 @@ class Service:
     gateway: Gateway | None = None
     node: str = field(default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}")
     reloads: bool = True
+    manager: ServiceManager = field(default_factory=ServiceManager)
     http: tuple[str, int] | None = None
     dispatcher: Dispatcher = field(init=False)
     retention: Retention = field(init=False)
@@ -112,6 +116,7 @@ class Service:
     _listeners: Listeners = field(init=False)
     _supervisor: Supervisor = field(init=False)
     _periodic: PeriodicTasks = field(init=False)
+    _committer: Committer[ValidatedMessage, ProcessingResult] | None = None
     _repeats: RepeatLimiter = field(init=False)
     _started_at: datetime = field(init=False)
     _configured_at: datetime = field(init=False)
@@ -168,6 +173,12 @@ class Service:
                 seconds=round(time.monotonic() - began, 2),
             )
         )
+        self.manager.ready(self._summary())
+
+    def _summary(self) -> str:
+        """For `systemctl status`: what this node does, and where."""
+        heard = f"listening: {listening_ports(self.ports)}" if self.ports else ",".join(sorted(self.roles))
+        return f"{heard}; gateway {self.loaded.configuration.gateway.kind}; {self.store.backend}"
 
     async def wait(self) -> str | None:
         """Wait for `end()`, a signal or a failure. Return the failure, or None."""
@@ -390,6 +401,15 @@ class Service:
             )
         if "housekeeping" in self.roles:
             tasks.append(PeriodicTask(name="housekeeping", seconds=pace.purge, run=in_thread(self.retention.round)))
+        if self.manager.ping_every is not None:
+            signs = SignsOfLife(
+                supervisor=self._supervisor,
+                periodic=periodic,
+                committing=lambda: 0.0 if self._committer is None else self._committer.committing,
+                send=self.manager.alive,
+                journal=self.journal,
+            )
+            tasks.append(PeriodicTask(name="watchdog", seconds=self.manager.ping_every, run=signs.look))
         for task in tasks:
             periodic.start(task)
         self._stack.callback(periodic.close)
@@ -421,9 +441,7 @@ class Service:
         if "listener" not in self.roles:
             return
         processor = MessageProcessor(self.vault, lambda: self.runtime_config.policies, RandomIds())
-        committer: Committer[ValidatedMessage, ProcessingResult] = Committer(
-            self.store, processor.commit_group, on_fatal=self._fatal
-        )
+        committer = self._committer = Committer(self.store, processor.commit_group, on_fatal=self._fatal)
         committer.start(lambda work: self._supervisor.start("committer", work, is_over=lambda: committer.stopping))
         self._stack.push_async_callback(committer.stop)
         self._stack.push_async_callback(self._listeners.close)
@@ -474,6 +492,7 @@ class Service:
             metrics=self.metrics,
             replans="dispatcher" in self.roles,
             beat=self._beat,
+            done=self.manager.reloaded,
         )
         if self._reload_asked:
             watch.reload()
@@ -503,15 +522,17 @@ class Service:
         """SIGHUP; before there is anything to reload it is done right after the start."""
         self._reload_asked = True
         if self._watch is not None:
+            self.manager.reloading()
             self._watch.reload()
 
     def asked_to_end(self, signal_name: str) -> None:
         """SIGTERM and SIGINT: drain, and end."""
         connections = sum(self._listeners.connections().values()) if self._up else 0
         self.journal.emit(ServiceStopping(signal=signal_name, connections=connections))
+        self.manager.stopping()
         self.end()
 
 
 def _marker(loaded: Loaded) -> Path:
-    key_file = loaded.configuration.storage.key_file
-    return key_file.with_name(f".{key_file.name}.pulse")
+    storage = loaded.configuration.storage
+    return storage.marker_file or storage.key_file.with_name(f".{storage.key_file.name}.pulse")

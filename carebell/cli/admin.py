@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -111,6 +112,21 @@ def keys_drop_unreadable(
     from carebell.commands.keys import drop_unreadable as run
 
     raise typer.Exit(run(config_of(context, config), sure=yes, as_json=wants_json(context, json)))
+
+
+@commands.command()
+def install(
+    context: typer.Context,
+    root: Annotated[
+        Optional[Path],
+        typer.Option(metavar="DIR", readable=False, help="Write below this folder instead of /, to build an image."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make this machine run Carebell as a service: unit, account, folders, configuration. Needs root. Keeps a configuration."""
+    from carebell.commands.install import install as run
+
+    run(root, as_json=wants_json(context, json))
 
 
 @db.command("upgrade")

@@ -15,6 +15,8 @@ from simulator.ehr import make_identity
 from store.keys import create_key_file
 
 _ENVIRONMENTS = ("production", "test")  # of the shipped carebell.yaml
+PLACEHOLDER = "Placeholder"
+"""How the subject of a certificate begins that stands in for the sender's own."""
 _DAYS = 3650  # how long a certificate made here is valid
 
 _NEXT = """
@@ -41,7 +43,9 @@ def init(directory: Path, *, demo: bool, as_json: bool = False) -> None:
         for number, (name, content) in enumerate(files.items(), 1):
             path = folder / name
             secret = path.suffix == ".pem"
-            path.parent.mkdir(exist_ok=True, mode=0o700 if secret else 0o777)
+            path.parent.mkdir(exist_ok=True)
+            if secret:  # a folder that was there before too
+                path.parent.chmod(0o700)
             _write(path, content, secret=secret)
             progress.done = (
                 f"{number} of {len(files) + 1} files were written into {folder}; remove them and begin again"
@@ -58,21 +62,28 @@ def init(directory: Path, *, demo: bool, as_json: bool = False) -> None:
 def _files(demo: bool) -> dict[str, bytes]:
     """Relative name -> content, in the order in which they are written."""
     files = {"carebell.yaml": resources.files("config").joinpath("carebell.yaml").read_bytes()}
+    if not demo:
+        return files | placeholder_certificates()
     now = datetime.now(UTC)
     for environment in _ENVIRONMENTS:
-        if demo:
-            # Valid for ten years before and after now: `serve --clock` may start a rehearsal at any time.
-            name = f"Carebell test signer ({environment})"
-            identity = make_identity(name, now=now, days=_DAYS, days_before=_DAYS)
-            files[f"certs/{environment}.cer"] = identity.certificate
-            files[f"keys/{environment}.key.pem"] = identity.key
-        else:
-            # The key is discarded: a configuration can name the certificate, but nobody can sign with it.
-            name = f"Placeholder for {environment}: put your own certificate here"
-            files[f"certs/{environment}.cer"] = make_identity(name, now=now, days=_DAYS).certificate
-    if demo:
-        files |= {f"messages/{name}": content for name, content in sample_messages(now).items()}
-    return files
+        # Valid for ten years before and after now: `serve --clock` may start a rehearsal at any time.
+        name = f"Carebell test signer ({environment})"
+        identity = make_identity(name, now=now, days=_DAYS, days_before=_DAYS)
+        files[f"certs/{environment}.cer"] = identity.certificate
+        files[f"keys/{environment}.key.pem"] = identity.key
+    return files | {f"messages/{name}": content for name, content in sample_messages(now).items()}
+
+
+def placeholder_certificates() -> dict[str, bytes]:
+    """`certs/NAME.cer` of each shipped environment. The keys are discarded: a configuration can name the certificate, but
+    nobody can sign with it."""
+    now = datetime.now(UTC)
+    return {
+        f"certs/{environment}.cer": make_identity(
+            f"{PLACEHOLDER} for {environment}: put your own certificate here", now=now, days=_DAYS
+        ).certificate
+        for environment in _ENVIRONMENTS
+    }
 
 
 def _write(path: Path, content: bytes, *, secret: bool) -> None:

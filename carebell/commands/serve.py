@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from carebell.bootstrap.components import load
 from carebell.bootstrap.service import ROLES, Service
+from carebell.bootstrap.service_manager import ServiceManager
 from carebell.bootstrap.signals import ServeSignals
 from carebell.commands.output import iso, print_json, rows_alone
 from carebell.exits import OK, REFUSED, ConfigurationStop, PermissionStop, UsageStop
@@ -42,7 +43,13 @@ def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: flo
         rows_alone(as_json) as stdout,
     ):
         service = Service(
-            loaded=loaded, journal=journal, metrics=metrics, clock=time, roles=chosen, pace=Pace.at_speed(speed)
+            loaded=loaded,
+            journal=journal,
+            metrics=metrics,
+            clock=time,
+            roles=chosen,
+            pace=Pace.at_speed(speed),
+            manager=ServiceManager.of(os.environ, os.getpid()),
         )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_run(service, hooks, signals, stdout if as_json else None))

@@ -94,6 +94,7 @@ class PeriodicTasks:
         self._unavailable: dict[str, float] = {}  # task -> when its database went away
         self._finished: dict[str, float] = {}  # task -> when its last good run ended
         self._patience: dict[str, float] = {}
+        self._under_way: dict[str, float] = {}  # task -> when the run began that has not ended
 
     def start(self, task: PeriodicTask) -> None:
         """Start a task; the first run begins after one period."""
@@ -131,6 +132,11 @@ class PeriodicTasks:
             if now - finished > self._patience[name]
         }
 
+    def hung(self) -> dict[str, float]:
+        """Tasks with a run that has not come back for `PATIENCE`, where a failing one would have: name -> seconds."""
+        now = self._seconds()
+        return {name: round(now - began, 1) for name, began in self._under_way.items() if now - began > PATIENCE}
+
     async def _repeat(self, task: PeriodicTask, wake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()  # its time is the machine's monotonic time
         next_at = loop.time() + task.seconds
@@ -141,6 +147,7 @@ class PeriodicTasks:
                 return
             wake.clear()
             next_at = loop.time() + task.seconds
+            self._under_way[task.name] = self._seconds()
             try:
                 await task.run()
             except Exception as error:
@@ -148,6 +155,8 @@ class PeriodicTasks:
             else:
                 self._finished[task.name] = self._seconds()
                 self._log_recovery(task.name)
+            finally:
+                del self._under_way[task.name]
 
     def _log_failure(self, name: TaskName, error: Exception) -> None:
         fault = classify(error)

@@ -68,6 +68,16 @@ class InternalError(Event):
 
 @event(
     logging.ERROR,
+    "The service manager ends the process within `WatchdogSec` and starts it again. Report this line to the developers.",
+)
+class WatchdogWithheld(Event):
+    """The service does not work as it should, so its service manager gets no sign of life any more; logged once per problem."""
+
+    problem: str
+
+
+@event(
+    logging.ERROR,
     "Report it to the developers with this line. `/health` shows under `tasks` whether it runs again.",
 )
 class BackgroundTaskEnded(Event):

@@ -82,7 +82,9 @@ async def test_the_loop_goes_on_while_the_lock_is_waited_for(store: Store) -> No
         for _ in range(100):
             await asyncio.sleep(0.001)
             turns += not future.done()
+        assert committer.committing > 0
     assert (turns, await future, _stored(store)) == (100, "A", {"a"})
+    assert committer.committing == 0
     await committer.stop()
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from carebell.bootstrap.service import Service
+from carebell.bootstrap.service_manager import ServiceManager
 from carebell.maintenance.periodic import Pace
 from config.load import Loaded
 from journal.logs import setup
@@ -182,11 +183,13 @@ async def opened(
     pace: Pace = BY_HAND,
     loaded: Loaded | None = None,
     alone: bool = True,
+    manager: ServiceManager | None = None,
 ) -> AsyncIterator[Clinic]:
     """A started service, stopped at the end.
 
     Args:
         loaded: what it starts with; None: what the file says now.
+        manager: what started it; None: a terminal.
         alone: no other node writes to its database, so every silence in it has a line in this one's log.
     """
     clock, terminal, loaded = SteppingClock(at), StringIO(), loaded or load(configuration)
@@ -208,6 +211,7 @@ async def opened(
             reloads=reloads,
             environ={},
             gateway=gateway,
+            manager=manager or ServiceManager(),
         )
         await service.start()
         clinic = Clinic(folder=configuration.parent, service=service, clock=clock, terminal=terminal)
