@@ -15,7 +15,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named, load
-from carebell.bootstrap.rehearsal import ServiceRehearsal, RehearsedText
+from carebell.bootstrap.rehearsal import RehearsedText, ServiceRehearsal
 from carebell.commands.files import message_files, messages
 from carebell.commands.history import is_from, read_event
 from carebell.commands.output import iso, print_json, print_sentence, print_table

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from carebell.bootstrap.rehearsal import ServiceRehearsal, RehearsedText
+from carebell.bootstrap.rehearsal import RehearsedText, ServiceRehearsal
 from carebell.commands.history import read_event
 from carebell.environment_policy import RuntimeConfig, runtime_config
 from parser.event import SchedulingEvent
