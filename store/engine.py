@@ -65,8 +65,8 @@ class Store:
     Attributes:
         engine: for reading; `write()` is the only way to change something.
         file: SQLite's file; None on PostgreSQL.
-        turns: the order of SQLite's writers, of all processes. None on PostgreSQL, whose server orders them.
-        locks: the lock file beside SQLite's; None on PostgreSQL.
+        turns: the order of SQLite's writers, of all processes. None on PostgreSQL, whose server orders them, and in memory.
+        locks: the lock file beside SQLite's; None on PostgreSQL and in memory.
     """
 
     engine: Engine
@@ -152,7 +152,7 @@ def open_in_memory() -> Store:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     writing = engine.execution_options(carebell_writes=True)
-    return Store(engine=engine, writing=writing, file=None, turns=None)
+    return Store(engine=engine, writing=writing, file=None, turns=None, locks=None)
 
 
 def _with_reason(fault: StoreFault, error: DBAPIError | sqlite3.Error) -> StoreFault:
