@@ -146,6 +146,8 @@ def acknowledgement_code(msh: Msh, answer: Answer, *, honour_ne: bool = False) -
 
 def condition_warnings(msh: Msh) -> tuple[ParseWarning, ...]:
     """A warning for each of MSH-15 and MSH-16 whose value is not of table 0155; such a value counts as empty."""
+    if not msh.accept_ack and not msh.application_ack:
+        return ()
     return tuple(
         ParseWarning(code="ACK_CONDITION", field=path, text=f"{path} is none of AL, ER, SU, NE; read as empty")
         for path, value in (("MSH-15", msh.accept_ack), ("MSH-16", msh.application_ack))

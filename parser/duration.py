@@ -26,7 +26,7 @@ from parser.er7 import DELETE, Message
 from parser.event import ParseWarning, Start
 from parser.evidence import DELETED, EMPTY, Offer, Trace, choose
 from parser.parse_warnings import Oddity, warning
-from parser.timestamps import Clocks, read_timestamp
+from parser.timestamps import Clocks
 
 _NO_START: Final = "there is no start to count from"
 _TOO_COARSE: Final = "a date or an hour is too coarse for an end"
@@ -122,14 +122,14 @@ def _unit(message: Message, path: str, length: str) -> str:
 
 
 def _until(path: str, text: str, start: Start | None, clocks: Clocks) -> Offer[timedelta]:
-    timestamp = read_timestamp(text)
-    if timestamp is None:
+    end = clocks.read(text)
+    if end is None:
         return Offer(path, text, None, "not a date and time")
-    if timestamp.precision < Precision.MINUTE:
+    if end.precision < Precision.MINUTE:
         return Offer(path, text, None, _TOO_COARSE)
     if start is None or start.date_only:
         return Offer(path, text, None, _NO_START)
-    length = clocks.instant(timestamp).utc - start.instant
+    length = end.utc - start.instant
     if length <= timedelta(0):
         return Offer(path, text, None, "not after the start")
     return _sensible(path, text, length)

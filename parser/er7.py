@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -63,23 +64,14 @@ class Message:
         rejection: set if a limit is exceeded; then the message has no segments, and this is its answer.
     """
 
-    __slots__ = ("_lines", "_segments", "delimiters", "rejection", "text", "warnings")
+    __slots__ = ("_segments", "delimiters", "rejection", "text", "warnings")
 
     def __init__(self, text: str, codec: str = "utf-8", warnings: tuple[ParseWarning, ...] = ()) -> None:
         self.text = text
         self.delimiters = delimiters_of(text, codec)
         self.warnings = warnings
-        segments = text.count("\r") + (not text.endswith("\r"))
-        self.rejection = None if segments <= MAX_SEGMENTS else _TOO_MANY_SEGMENTS
-        self._lines: dict[str, list[str]] = {}
+        self.rejection = None if _count_segments(text) <= MAX_SEGMENTS else _TOO_MANY_SEGMENTS
         self._segments: dict[str, list[Segment]] = {}
-        if self.rejection is None:
-            lines = self._lines
-            separator = self.delimiters.field
-            for line in text.split("\r"):
-                # Three characters and a separator, or nothing more: PV1A is not PV1.
-                if line[3:4] == separator or len(line) == 3:
-                    lines.setdefault(line[:3], []).append(line)
 
     @classmethod
     def of(cls, source: ReadableMessage, fallback_charset: str) -> Message:
@@ -98,9 +90,27 @@ class Message:
         """All segments of that name, in order."""
         segments = self._segments.get(name)
         if segments is None:
-            segments = [Segment(line, self.delimiters) for line in self._lines.get(name, ())]
-            self._segments[name] = segments
+            segments = self._segments[name] = [] if self.rejection is not None else self._cut(name)
         return segments
+
+    def _cut(self, name: str) -> list[Segment]:
+        """The segments of that name, looked for in the whole text: those that nobody asks for are never cut out."""
+        text, mark = self.text, f"\r{name}"
+        segments = self._at(0) if text.startswith(name) else []
+        before = text.find(mark)
+        while before >= 0:
+            segments += self._at(before + 1)
+            before = text.find(mark, before + 4)
+        return segments
+
+    def _at(self, start: int) -> list[Segment]:
+        """The segment that begins here: three characters and a separator, or nothing more. PV1A is not PV1."""
+        text, delimiters = self.text, self.delimiters
+        end = text.find("\r", start)
+        if end < 0:
+            end = len(text)
+        whole = end == start + 3 or text[start + 3] == delimiters.field
+        return [Segment(text[start:end], delimiters)] if whole else []
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""
@@ -124,7 +134,12 @@ class Message:
         return segments[place.occurrence - 1].value(place.field, place.component, place.subcomponent, place.repetition)
 
     def __repr__(self) -> str:
-        return f"<Message of {sum(map(len, self._lines.values()))} segments>"
+        names = {line[:3] for line in self.text.split("\r") if len(line) >= 3}
+        return f"<Message of {sum(len(self.segments(name)) for name in names)} segments>"
+
+
+def _count_segments(text: str) -> int:
+    return text.count("\r") + (not text.endswith("\r"))
 
 
 class Segment:
@@ -140,14 +155,22 @@ class Segment:
 
     def field(self, number: int) -> str:
         """The whole field as sent, all repetitions, escapes and all; "" where absent."""
-        fields = self._fields
-        if fields is None:
-            separator = self._delimiters.field
-            fields = self._line.split(separator)
-            if self.name == "MSH":
-                fields.insert(1, separator)
-            self._fields = fields
+        fields = self._fields or self._split()
         return fields[number] if 0 < number < len(fields) else ""
+
+    def raw(self, numbers: Iterable[int]) -> list[str]:
+        """Several whole fields, as `field` gives each."""
+        fields = self._fields or self._split()
+        count = len(fields)
+        return [fields[number] if number < count else "" for number in numbers]
+
+    def _split(self) -> list[str]:
+        separator = self._delimiters.field
+        fields = self._line.split(separator)
+        if self.name == "MSH":
+            fields.insert(1, separator)
+        self._fields = fields
+        return fields
 
     def repetitions(self, number: int, limit: int = MAX_REPETITIONS) -> list[Field]:
         """The field's repetitions, at most `limit`; empty ones between others count. [] where the field is empty."""
@@ -161,8 +184,8 @@ class Segment:
 
     def value(self, number: int, component: int = 1, sub: int = 1, repetition: int = 1) -> Value:
         """One value of the segment, by numbers."""
-        fields = self._fields
-        raw = self.field(number) if fields is None else fields[number] if number < len(fields) else ""
+        fields = self._fields or self._split()
+        raw = fields[number] if number < len(fields) else ""
         if not raw:
             return None
         if number <= 2 and self.name == "MSH":
@@ -196,8 +219,17 @@ class Field:
             return DELETE
         return _component_value(self.raw_component(number), self._delimiters, sub)
 
+    def reaches(self, number: int) -> bool:
+        """Whether there is a component with that number (at most `_KEPT_COMPONENTS`) or a later one."""
+        return len(self._components or self._split()) >= number
+
     def component(self, number: int, sub: int = 1) -> str:
         """A component's text; "" where it is empty, absent or deleted."""
+        raw = self.raw_component(number)
+        if sub == 1 and (
+            not raw or (raw.isalnum() and self._delimiters.usual)
+        ):  # the usual case: nothing to split, to decode or to delete
+            return raw
         value = self.value(number, sub)
         return value if isinstance(value, str) else ""
 
@@ -205,11 +237,13 @@ class Field:
         """A component as sent, subcomponents and escapes included; "" where absent."""
         if number > _KEPT_COMPONENTS:
             return _part(self.raw, self._delimiters.component, number)
-        components = self._components
-        if components is None:
-            components = self.raw.split(self._delimiters.component, _KEPT_COMPONENTS)[:_KEPT_COMPONENTS]
-            self._components = components
+        components = self._components or self._split()
         return components[number - 1] if 0 < number <= len(components) else ""
+
+    def _split(self) -> list[str]:
+        components = self.raw.split(self._delimiters.component, _KEPT_COMPONENTS)[:_KEPT_COMPONENTS]
+        self._components = components
+        return components
 
     @property
     def text(self) -> str:

@@ -6,15 +6,19 @@ Source: HL7 v2.9 chapter 2, sections 2.5.4 (delimiters), 2.5.5.2 (truncation) an
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Delimiters:
-    """MSH-1 and MSH-2 of one message, and the codec of its `\\Xhh\\` escapes."""
+    """MSH-1 and MSH-2 of one message, and the codec of its `\\Xhh\\` escapes.
+
+    Attributes:
+        usual: they are the characters that the standard recommends.
+    """
 
     field: str = "|"
     component: str = "^"
@@ -23,6 +27,11 @@ class Delimiters:
     subcomponent: str = "&"
     truncation: str = "#"
     codec: str = "utf-8"
+    usual: bool = dataclasses.field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        own = (self.field, self.component, self.repetition, self.escape, self.subcomponent, self.truncation)
+        object.__setattr__(self, "usual", own == ("|", "^", "~", "\\", "&", "#"))
 
 
 def delimiters_of(text: str, codec: str = "utf-8") -> Delimiters:

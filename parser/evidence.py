@@ -118,6 +118,25 @@ def offered(field: str, value: Value) -> Offer[str]:
     return Offer(field, value, text, None if text else EMPTY)
 
 
+def sole_value(message: Message, path: str) -> str | None:
+    """The value at a path if its segment and its field occur once; "": they say nothing; None: look `everywhere`."""
+    place = Place.of(path)
+    segments = message.segments(place.segment)
+    if not segments:
+        return ""
+    if len(segments) != 1 or place.occurrence != 1 or place.repetition != 1:
+        return None
+    raw = segments[0].field(place.field)
+    if not raw:
+        return ""
+    if message.delimiters.repetition in raw:
+        return None
+    value = segments[0].value(place.field, place.component, place.subcomponent)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) and value and not value.isspace() else None
+
+
 class Spot(NamedTuple):
     """One value among the repeats of its segment and field."""
 

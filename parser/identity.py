@@ -46,15 +46,24 @@ class Ids(NamedTuple):
     unfit: str | None = None
 
 
+def feed_of(message: Message) -> str:
+    """The first two parts of an alias: who sends."""
+    return f"{_part(_text(message, 'MSH-3.1'))}|{_part(_text(message, 'MSH-4.1'))}"
+
+
 def find_ids(
     message: Message,
+    feed: str,
     identities: Sequence[Identity],
     occurrence: str | None,
     hints: Sequence[str],
     trace: Trace | None = None,
 ) -> Ids:
-    """The appointment's ids."""
-    feed = f"{_part(_text(message, 'MSH-3.1'))}|{_part(_text(message, 'MSH-4.1'))}"
+    """The appointment's ids.
+
+    Args:
+        feed: see `feed_of`.
+    """
     number = "" if occurrence is None else _part(_text(message, occurrence))
     offers = [_offer(message, identity) for identity in identities]
     aliases = [
@@ -78,7 +87,8 @@ def find_ids(
 
 def _offer(message: Message, identity: Identity) -> Offer[str]:
     offer = offered(identity.id, message.get(identity.id))
-    fit = offer.value is None or (len(offer.value) <= _MOST and _UNFIT.search(offer.value) is None)
+    value = offer.value
+    fit = value is None or (len(value) <= _MOST and (value.isprintable() or _UNFIT.search(value) is None))
     return offer if fit else offer._replace(why_not=_NO_ID)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -68,6 +68,7 @@ class PhoneRules:
     Attributes:
         region: ISO 3166 country of numbers written without a country code.
         countries: ISO 3166 countries that are texted.
+        listed: every code.
     """
 
     fields: tuple[str, ...]
@@ -79,6 +80,10 @@ class PhoneRules:
     region: str
     countries: frozenset[str]
     skip_landlines: bool
+    listed: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "listed", self.cell | self.personal | self.landline | self.never)
 
 
 _DIGITS: Final = re.compile("[0-9]+")
@@ -157,6 +162,8 @@ def find_phone(
     warnings: list[ParseWarning] = []
     for name in (*rules.fields, *rules.business_fields):
         repetitions = _repetitions(message, name)
+        if not repetitions and trace is None:
+            continue
         if len(repetitions) > MAX_REPETITIONS:
             warnings.append(warning(Oddity.PHONE_REPETITIONS, name))
         for nth, xtn in enumerate(repetitions[:MAX_REPETITIONS], 1):
@@ -165,6 +172,10 @@ def find_phone(
             condemned |= {number: offer.field for number in numbers if number not in condemned}
         if not repetitions:
             offers.append(Offer(name, "", None, EMPTY))
+    if trace is None and len(offers) == 1 and not condemned and offers[0].value is not None:  # the usual case
+        [only] = offers
+        assert only.value is not None
+        return PhoneFinding(only.value.phone, only.field, (), tuple(warnings))
     offers = [_unless_condemned(offer, condemned) for offer in offers]
     phones = frozenset(map(PhoneNumber, condemned))
     best = min((offer for offer in offers if offer.why_not is None), key=_order, default=None)
@@ -247,12 +258,13 @@ def _offer(
         return Offer(field, '""', None, DELETED), _NONE
     use = _code(xtn, 2)
     codes = {code for code in (use, _code(xtn, 3), _code(xtn, 4)) if code}
+    more = xtn.reaches(8)  # an extension, a remark, a date: seldom given
     reading = _number(xtn, rules.region)
     held = reading.e164 or next(_spellings(xtn), "")
     if not held and xtn.raw_component(1) == '""':  # `""^BUSINESS`
         return Offer(field, '""', None, DELETED), _NONE
     held = held or "?"
-    remarks = [remark_on(text) for text in _remarks(xtn)]
+    remarks = [remark_on(text) for text in _remarks(xtn)] if more else []
     uses = reading.uses.union(_uses_in(codes, rules), *(remark for remark in remarks if not isinstance(remark, str)))
     fault = next((remark for remark in remarks if isinstance(remark, str)), None)
     against = _against(xtn, codes, uses, rules, clocks, now) or fault or reading.fault
@@ -267,13 +279,13 @@ def _offer(
         return Offer(field, held, None, "neither a mobile nor the patient's own line"), condemned
     if kind == "landline" and rules.skip_landlines:
         return Offer(field, held, None, LANDLINE), condemned
-    preference = xtn.component(18).strip()
+    preference = xtn.component(18).strip() if more else ""
     ranked = preference.isascii() and preference.isdigit() and len(preference) < 4
     order = Order(
         abroad=reading.country not in rules.countries,
         rank=rank,
         preference=int(preference) if ranked else _UNRANKED_PREFERENCE,
-        unmarked=xtn.component(9).strip().casefold() != "y",
+        unmarked=not more or xtn.component(9).strip().casefold() != "y",
         position=position,
     )
     return Offer(field, held, Ranked(order, PhoneNumber(held, kind), reading.country), None), condemned
@@ -281,15 +293,14 @@ def _offer(
 
 def _code(xtn: Field, number: int) -> str:
     """A component as a code: small letters, nothing invisible; of a text that is no code, its beginning."""
-    return plain(xtn.component(number)[:_MAX_CODE]).strip().casefold() if xtn.raw_component(number) else ""
+    text = xtn.component(number)
+    return plain(text[:_MAX_CODE]).strip().casefold() if text else ""
 
 
 def _uses_in(codes: set[str], rules: PhoneRules) -> frozenset[Use]:
     """What the words of codes say if the field map does not list the code (`Cell Phone`, `Fax Number`)."""
     uses: frozenset[Use] = frozenset()
-    for code in codes:
-        if any(code in known for known in (rules.cell, rules.personal, rules.landline, rules.never)):
-            continue
+    for code in codes - rules.listed:
         uses |= uses_of(code, _SHORTEST_WORD) or frozenset()
     return uses
 
@@ -313,6 +324,8 @@ def _against(
         return f"{min(refused).upper()} cannot be texted, or is not the patient's"
     if "never" in uses:
         return NO_TEXTS
+    if not xtn.reaches(8):
+        return None
     if xtn.raw_component(16) and xtn.component(16).strip().upper() not in ("", "LI"):  # table 0618: LI is listed
         return PROTECTED
     if xtn.raw_component(14):
@@ -360,7 +373,7 @@ def _number(xtn: Field, region: str) -> Reading:
         if reading.final and reading.spoken_of is not None and reading.fault is not TWO_NUMBERS
     )
     if len(readings) == 1:
-        return first._replace(condemned=condemned)
+        return first._replace(condemned=condemned) if condemned else first
     same = [reading for reading in readings if reading.spoken_of == first.spoken_of]
     first = next((reading for reading in same if reading.final), first)  # what one component says against it counts
     return first._replace(uses=first.uses.union(*(reading.uses for reading in same)), condemned=condemned)
@@ -368,12 +381,13 @@ def _number(xtn: Field, region: str) -> Reading:
 
 def _spellings(xtn: Field) -> Iterator[str]:
     """Everything in a repetition that can be a number, in order: XTN.12, .4, .5 to .7 together, each of these whole, .1, .8."""
-    for n in (12, 4):
+    more = xtn.reaches(8)
+    for n in (12, 4) if more else (4,):
         if xtn.raw_component(n) and digits_in(text := xtn.component(n)) >= LEAST_DIGITS:
             yield text
     if xtn.raw_component(6) or xtn.raw_component(7):
-        country, area, local = (xtn.component(n).strip() for n in (5, 6, 7))
-        code = "".join(_DIGITS.findall(plain(country))).lstrip("0") if country else ""
+        country, area, local = xtn.component(5).strip(), xtn.component(6).strip(), xtn.component(7).strip()
+        code = country.lstrip("0") if country.isascii() and country.isdigit() else _digits_of(country)
         in_area, in_local = digits_in(area), digits_in(local)
         if in_area + in_local >= LEAST_DIGITS:
             yield f"+{code} {area} {local}" if code else f"{area} {local}"
@@ -381,9 +395,14 @@ def _spellings(xtn: Field) -> Iterator[str]:
             yield local
         if in_area >= _WHOLE:
             yield area
-    for n, least in ((5, _WHOLE), (1, LEAST_DIGITS), (8, LEAST_DIGITS)):
+    for n, least in ((5, _WHOLE), (1, LEAST_DIGITS), (8, LEAST_DIGITS)) if more else ((5, _WHOLE), (1, LEAST_DIGITS)):
         if xtn.raw_component(n) and digits_in(text := xtn.component(n)) >= least:
             yield text
+
+
+def _digits_of(country: str) -> str:
+    """The digits of XTN.5 without leading zeros."""
+    return "".join(_DIGITS.findall(plain(country))).lstrip("0") if country else ""
 
 
 def read_number(text: str, region: str) -> Reading:

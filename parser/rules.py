@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from config.fieldmap import STATUSES, FieldMap, folded
 from config.model import Environment
 from parser.er7 import Place
-from parser.event import Status
+from parser.event import ParseWarning, Rejection, Status
 from parser.phone_choice import PhoneRules
+from parser.recurring import Recurring
 
 _UNITS = {"seconds": "s", "minutes": "m", "hours": "h"}
+
+
+class SaidInHeader(NamedTuple):
+    """What the header says.
+
+    Attributes:
+        event: the trigger event, `S12`; or why it cannot be processed.
+        feed: who sends, as an alias begins (`parser.identity`).
+    """
+
+    event: str | Rejection
+    feed: str
+
+
+class SaidOfVisit(NamedTuple):
+    """What a message says about the visit in words; None: not given."""
+
+    status: Status
+    odd_status: tuple[ParseWarning, ...]
+    visit_mode: str | None
+    facility: str | None
+    provider: str | None
+    location: str | None
+
+
+class SaidOfPatient(NamedTuple):
+    """What a message says about the patient in words, besides the telephone and the name."""
+
+    language: str | None
+    odd_language: tuple[ParseWarning, ...]
+    deceased: bool
+    consent: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +68,7 @@ class Rules:
         units: folded spelling -> `s`, `m` or `h`.
         languages: folded local word -> BCP 47 tag.
         phones: the field map's phone section.
+        header, of_visit, of_patient: what recurs in messages, by the fields that say it.
     """
 
     field_map: FieldMap
@@ -54,6 +88,22 @@ class Rules:
     units: Mapping[str, str]
     languages: Mapping[str, str]
     phones: PhoneRules
+    header: Recurring[SaidInHeader] = field(init=False, repr=False, compare=False)
+    of_visit: Recurring[SaidOfVisit] = field(init=False, repr=False, compare=False)
+    of_patient: Recurring[SaidOfPatient] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fields, status = self.field_map, self.field_map.status
+        visit = (
+            *(*status.fields, *status.reasons, *status.compared),
+            *(*fields.facility, *fields.provider, *fields.location),
+            self.visit_mode_field,
+        )
+        patient = (*fields.language.fields, fields.deceased.flag, fields.deceased.date)
+        consent = () if self.consent_field is None else (self.consent_field,)
+        object.__setattr__(self, "header", Recurring[SaidInHeader](("MSH-3", "MSH-4", "MSH-9", "MSH-12")))
+        object.__setattr__(self, "of_visit", Recurring[SaidOfVisit](visit))
+        object.__setattr__(self, "of_patient", Recurring[SaidOfPatient]((*patient, *consent)))
 
 
 def rules_for(environment: Environment, field_map: FieldMap, *, wants_name: bool = False) -> Rules:

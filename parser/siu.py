@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Final, NamedTuple
 
 from certs.message import ReadableMessage, UnverifiedMessage, VerifiedMessage
@@ -28,11 +29,11 @@ from parser.event import (
     UnreadablePhone,
 )
 from parser.evidence import Trace
-from parser.identity import Ids, find_ids
+from parser.identity import Ids, feed_of, find_ids
 from parser.parse_warnings import Oddity, warning
 from parser.patient import find_consent, find_deceased, find_language, find_name
 from parser.phone_choice import PhoneFinding, find_phone
-from parser.rules import Rules, rules_for
+from parser.rules import Rules, SaidInHeader, SaidOfPatient, SaidOfVisit, rules_for
 from parser.status import find_status
 from parser.timestamps import Clocks
 from parser.timing import Timing, clocks_of, find_start
@@ -98,12 +99,13 @@ def explain(message: ReadableMessage, rules: Rules) -> tuple[SchedulingEvent | R
 class _Reader:
     """One message being read."""
 
-    __slots__ = ("_message", "_rules", "_source", "_trace", "_warnings")
+    __slots__ = ("_feed", "_message", "_rules", "_source", "_trace", "_warnings")
 
     def __init__(self, source: ReadableMessage, rules: Rules, trace: Trace | None) -> None:
         self._source = source
         self._rules = rules
         self._trace = trace
+        self._feed = ""
         self._message = Message.of(source, rules.fallback_charset)
         self._warnings: list[ParseWarning] = [*self._message.warnings, *condition_warnings(source.msh)]
 
@@ -126,16 +128,19 @@ class _Reader:
     def _outcome(self) -> SchedulingEvent | Rejection:
         if self._message.rejection is not None:
             return self._message.rejection
-        event = self._event()
+        header = self._header() if self._trace is not None else self._rules.header.meaning(self._message, self._header)
+        event, self._feed = header
         if isinstance(event, Rejection):
             return event
-        rejection = self._version()
-        if rejection is not None:
-            return rejection
         trigger = EVENTS[event]
         if self._trace is not None:
             self._trace.note("event", event, "MSH-9.2", note=trigger.meaning)
         return self._read(event, trigger)
+
+    def _header(self) -> SaidInHeader:
+        """What the header says. Every field that it reads is one of `Rules.header`."""
+        event = self._event()
+        return SaidInHeader(event if isinstance(event, Rejection) else self._version() or event, feed_of(self._message))
 
     def _event(self) -> str | Rejection:
         """MSH-9: `SIU^S12`, `SIU^S12^SIU_S12`, in any case."""
@@ -157,7 +162,7 @@ class _Reader:
 
     def _read(self, event: str, trigger: Trigger) -> SchedulingEvent | Rejection:
         message, rules, trace, fields = self._message, self._rules, self._trace, self._rules.field_map
-        ids = find_ids(message, fields.identity, fields.occurrence, fields.identity_hints, trace)
+        ids = find_ids(message, self._feed, fields.identity, fields.occurrence, fields.identity_hints, trace)
         if trigger.action is Action.SLOT:
             return self._blank(event, trigger, ids)
         rejection = self._unidentified(ids)
@@ -173,7 +178,8 @@ class _Reader:
         )
         timing = find_start(message, fields.start, clocks, self._source.received_at, zone_field, trace)
         duration, odd_duration = find_duration(message, fields.duration, rules.units, timing.start, clocks, trace)
-        status, odd_status = find_status(message, trigger.action, fields.status, rules.statuses, trace)
+        visit = None if trace is not None else rules.of_visit.meaning(message, partial(self._visit, trigger), event)
+        status, odd_status = (visit.status, visit.odd_status) if visit is not None else self._status(trigger)
         rejection = rejection or self._untimed(timing, trigger, status)
         if rejection is not None and trace is None:
             return rejection
@@ -181,9 +187,11 @@ class _Reader:
         if len(message.segments("PID")) > 1:
             self._warnings.append(warning(Oddity.PATIENTS_SEVERAL, "PID[2]"))
         phone = self._phone(clocks)
-        language, odd_language = find_language(message, fields.language.fields, rules.languages, trace)
+        patient = self._patient() if trace is not None else rules.of_patient.meaning(message, self._patient)
         link, odd_link = find_link(message, rules.join_link_field, rules.join_link_hosts, trace)
-        self._warnings += (*odd_language, *odd_link)
+        self._warnings += (*patient.odd_language, *odd_link)
+        if visit is None:
+            visit = SaidOfVisit(status, odd_status, *self._shown())
         result = SchedulingEvent(
             environment=self._source.environment,
             event=event,
@@ -198,18 +206,45 @@ class _Reader:
             duration=duration,
             phone=phone.phone,
             condemned_phones=phone.condemned_phones,
-            language=language,
-            deceased=find_deceased(message, fields.deceased.flag, fields.deceased.date, trace),
-            consent=find_consent(message, rules.consent_field, rules.consent_granted, trace),
-            visit_mode=find_mode(message, rules.visit_mode_field, rules.visit_modes, trace),
+            language=patient.language,
+            deceased=patient.deceased,
+            consent=patient.consent,
+            visit_mode=visit.visit_mode,
             join_link=link,
-            facility=find_text(message, "facility", fields.facility, trace),
-            provider=find_person(message, "provider", fields.provider, trace),
-            location=find_text(message, "location", fields.location, trace),
+            facility=visit.facility,
+            provider=visit.provider,
+            location=visit.location,
             patient_name=find_name(message, fields.patient_name, trace) if rules.wants_name else None,
             warnings=tuple(self._warnings),
         )
         return rejection or result
+
+    def _status(self, trigger: Trigger) -> tuple[Status, tuple[ParseWarning, ...]]:
+        rules = self._rules
+        return find_status(self._message, trigger.action, rules.field_map.status, rules.statuses, self._trace)
+
+    def _visit(self, trigger: Trigger) -> SaidOfVisit:
+        """What is said of the visit in words. Every field that it reads is one of `Rules.of_visit`."""
+        return SaidOfVisit(*self._status(trigger), *self._shown())
+
+    def _shown(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """Visit mode, facility, provider and location."""
+        message, rules, trace, fields = self._message, self._rules, self._trace, self._rules.field_map
+        return (
+            find_mode(message, rules.visit_mode_field, rules.visit_modes, trace),
+            find_text(message, "facility", fields.facility, trace),
+            find_person(message, "provider", fields.provider, trace),
+            find_text(message, "location", fields.location, trace),
+        )
+
+    def _patient(self) -> SaidOfPatient:
+        """What is said of the patient in words. Every field that it reads is one of `Rules.of_patient`."""
+        message, rules, trace, fields = self._message, self._rules, self._trace, self._rules.field_map
+        return SaidOfPatient(
+            *find_language(message, fields.language.fields, rules.languages, trace),
+            find_deceased(message, fields.deceased.flag, fields.deceased.date, trace),
+            find_consent(message, rules.consent_field, rules.consent_granted, trace),
+        )
 
     def _blank(self, event: str, trigger: Trigger, ids: Ids) -> SchedulingEvent:
         """The event of a slot: no appointment, no patient. Nothing else is read."""

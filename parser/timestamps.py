@@ -122,6 +122,10 @@ class Clocks:
                 return cls(zone, candidate)
         return cls(zone, zone, offset)
 
+    def read(self, text: str) -> Instant | None:
+        """The instant of a time as it was written; None: it is not a time."""
+        return None if len(text) > _MOST_KEPT else _meant(text, self.zone, self.wall, self.header)
+
     def instant(self, timestamp: Timestamp) -> Instant:
         """The instant of a written time, by its own offset, else MSH-7's, else the clinic's clock.
 
@@ -135,6 +139,12 @@ class Clocks:
         if self.header is not None:
             return Instant(_fixed(wall, self.header), Basis.HEADER, precision)
         return _on_the_clock(wall, self.wall, precision)
+
+
+@lru_cache(maxsize=4096)  # messages write one start in two or three places, and many visits begin at one time
+def _meant(text: str, zone: ZoneInfo, wall: ZoneInfo, header: timedelta | None) -> Instant | None:
+    timestamp = _read(text)
+    return None if timestamp is None else Clocks(zone, wall, header).instant(timestamp)
 
 
 def _fixed(wall: datetime, offset: timedelta) -> datetime:
