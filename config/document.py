@@ -71,10 +71,11 @@ def nearest(places: Mapping[Keys, SourceLocation], keys: Keys, otherwise: Source
     return otherwise
 
 
-def read_document(path: Path, *, if_empty: str = "is empty") -> Document:
+def read_document(path: Path, content: bytes | None = None, *, if_empty: str = "is empty") -> Document:
     """The file's one document, whose top must be a mapping.
 
     Args:
+        content: taken instead of what the file holds.
         if_empty: the problem that is reported for an empty file.
 
     Raises:
@@ -82,7 +83,7 @@ def read_document(path: Path, *, if_empty: str = "is empty") -> Document:
     """
     file = str(path)
     try:
-        content = read_regular(path, MOST_BYTES + 1)
+        content = read_regular(path, MOST_BYTES + 1) if content is None else content
     except FileNotFoundError:
         raise _error(SourceLocation(file), "there is no such file") from None
     except OSError as error:

@@ -100,7 +100,7 @@ def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) 
     Raises:
         ConfigurationError: all problems, in the order of the file.
     """
-    document = read_document(path, if_empty="is empty; `carebell init` writes a file that works without edits")
+    document = read_document(path, content, if_empty="is empty; `carebell init` writes a file that works without edits")
     values, laid = overlay(document.values, environ)
     places = {**{keys: place for keys, place in document.places.items() if not _under(keys, laid)}, **laid}
 

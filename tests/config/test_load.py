@@ -296,3 +296,17 @@ def _with(values: Any, keys: Keys, value: Any) -> Any:
     copy: Any = dict(values) if isinstance(values, dict) else list(values)
     copy[keys[0]] = _with(values[keys[0]], keys[1:], value)
     return copy
+
+
+def test_other_content_is_judged_in_the_file_s_place(write: Write) -> None:
+    """So that a change can be foreseen before it is written: the same folder, the same names, the same variables over it."""
+    path = write()
+    changed = path.read_bytes().replace(b"port: 8080", b"port: 8090")
+    foreseen = load(path, {}, content=changed)
+    assert (foreseen.configuration.http.port, load(path, {}).configuration.http.port) == (8090, 8080)
+    path.write_bytes(changed)
+    assert foreseen.version == load(path, {}).version
+    assert foreseen.digests == load(path, {}).digests
+    assert load(path, {"CAREBELL_HTTP__PORT": "8099"}, content=changed).configuration.http.port == 8099
+    with pytest.raises(ConfigurationError, match=r":7:9: http\.port: "):
+        load(path, {}, content=path.read_bytes().replace(b"port: 8090", b"port: x"))
