@@ -91,11 +91,14 @@ class Loaded:
         return Problem.at(self.where(keys), keys, why)
 
 
-def load(path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS) -> Loaded:
+def load(
+    path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS, *, content: bytes | None = None
+) -> Loaded:
     """Read and check `path` with the variables `CAREBELL_SECTION__KEY` of `environ` over it, and the secrets of its credentials.
 
     Args:
         field_maps: folder of the shipped field maps.
+        content: checked instead of what `path` holds, to foresee what a change would do.
 
     Raises:
         ConfigurationError: all problems, in the order of the file.
