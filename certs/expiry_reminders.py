@@ -28,12 +28,14 @@ def expiry_warnings(not_after: datetime, *, since: datetime | None, now: datetim
     return tuple(days for days, moment in moments if moment <= now and (since is None or since < moment))
 
 
-def unused_for(last_used: datetime | None, *, active_since: datetime, now: datetime) -> timedelta | None:
-    """How long an active certificate has signed nothing, if that is at least 14 days; otherwise None.
+def unused_for(
+    last_used: datetime | None, *, active_since: datetime, now: datetime, limit: timedelta = UNUSED_AFTER
+) -> timedelta | None:
+    """How long an active certificate has signed nothing, if that is at least `limit`; otherwise None.
 
     Args:
         last_used: `received_at` of the newest message it signed; None: it never signed one.
         active_since: when it became active here; the time before does not count.
     """
     idle = now - max(active_since, last_used or active_since)
-    return idle if idle >= UNUSED_AFTER else None
+    return idle if idle >= limit else None

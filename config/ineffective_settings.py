@@ -24,6 +24,7 @@ def pointless(loaded: Loaded) -> list[Problem]:
     remarks = [*_gateway(configuration)]
     for name, environment in configuration.environments.items():
         keys: Keys = ("environments", name)
+        remarks += _expected(environment, keys)
         remarks += _listener(environment.listener, (*keys, "listener"))
         granted: Keys = (*keys, "sms", "consent", "granted")
         if granted in loaded.places and environment.sms.consent.field is None:
@@ -117,6 +118,16 @@ def _recipients(sms: SmsSettings, keys: Keys) -> Iterator[tuple[Keys, str]]:
                 (*keys, "allow_list", index),
                 "is in no country's numbering plan: texts to it are recorded as invalid_phone",
             )
+
+
+def _expected(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    """When messages are expected."""
+    hours = environment.expect_during
+    if hours is None:
+        return
+    if environment.expect_every is None:
+        yield (*keys, "expect_during"), "does nothing without expect_every"
+    yield from _repeated((*keys, "expect_during", "days"), hours.days)
 
 
 def _quiet_hours(hours: QuietHours, reminders: Sequence[Reminder], keys: Keys) -> Iterator[tuple[Keys, str]]:

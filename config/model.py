@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
@@ -51,6 +51,10 @@ LONGEST_REMINDER: Final = timedelta(weeks=53)
 WaitingTime = Annotated[Duration, AfterValidator(Between("1s", "1h"))]
 """How long one step of a connection may take."""
 IdleTime = Annotated[Duration, AfterValidator(Between("1s", "36500d"))]
+AlarmTime = Annotated[Duration, AfterValidator(Between("1m", "365d"))]
+"""How long something may last before it is an alarm."""
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 
 
 class Organization(Section):
@@ -94,10 +98,22 @@ class Log(Section):
 
 
 class Alarms(Section):
-    """When a line of the log becomes an alarm (`alarm_raised`)."""
+    """The limits of alarms. null switches an alarm off."""
 
     overdue_after: Annotated[Duration, AfterValidator(Between("1s", "7d"))] = timedelta(minutes=5)
     """A text is this late without an intended reason: the gateway cannot be reached, or the service is too slow."""
+    unknown_after: AlarmTime | None = timedelta(minutes=30)
+    """It is not known for this long whether the gateway took a text."""
+    certificate_expires: AlarmTime | None = timedelta(days=30)
+    """A sender's certificate is valid for less than this. It is critical in the last week."""
+    certificate_unused: AlarmTime | None = timedelta(days=14)
+    """No message was verified with a certificate of a production environment for this long."""
+    signature_failures: int | None = Field(default=10, ge=1)
+    """So many messages of an environment were refused because of their signature within ten minutes."""
+    disk_free_mb: int | None = Field(default=1024, ge=1)
+    """Less than this many megabytes are free where the database or the log is. It is critical below a quarter of that."""
+    clock_off: Annotated[Duration, AfterValidator(Between("5s", "1d"))] | None = timedelta(seconds=30)
+    """This machine's clock differs by more than this from the gateway's, the database server's or all senders' clocks."""
 
 
 class Tls(Section):
@@ -307,6 +323,21 @@ class SmsSettings(Section):
         return reminders
 
 
+class ExpectedHours(Section):
+    """When messages are expected: from `from` until `to` on `days`, in the clinic's zone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    begins: Clock = Field(default=time(7), alias="from")
+    ends: Clock = Field(default=time(19), alias="to")
+    days: list[Weekday] = Field(default_factory=lambda: list(WEEKDAYS[:5]), min_length=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ExpectedHours:
+        if self.begins >= self.ends:
+            raise ValueError("must begin before they end, on the same day")
+        return self
+
+
 class Environment(Section):
     """One sending system: its certificates, its rules, its texts."""
 
@@ -330,6 +361,10 @@ class Environment(Section):
     certificates: list[Path] = Field(min_length=1, max_length=2)
     """Base64 .cer files; two while one replaces the other."""
     sender: Sender
+    expect_every: AlarmTime | None = None
+    """No message for this long is an alarm (`feed_silent`). null: silence is none."""
+    expect_during: ExpectedHours | None = None
+    """Only this time counts: a clinic is silent at night and at weekends. null: all of it."""
     freshness: FreshnessSettings = FreshnessSettings()
     reuse_of_control_id: Literal["refuse", "warn"] = "refuse"
     """MSH-10 used again for another message; warn: process it and log."""

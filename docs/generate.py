@@ -19,6 +19,7 @@ BEGIN: Final = "<!-- generated: {name} -->\n"
 END: Final = "<!-- end of generated: {name} -->\n"
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "reference/alarms.md": log.alarms,
     "reference/answers.md": messages.answers,
     "reference/cli.md": command_line.cli,
     "reference/configuration.md": configuration.configuration,

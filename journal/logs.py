@@ -72,6 +72,11 @@ class Journal:
         """Lines that could not be written, file and terminal together."""
         return sum(sink.failures for sink in (self._file, self._terminal) if sink is not None)
 
+    @property
+    def lost_lines(self) -> int:
+        """Lines that could not be written to the file since the start."""
+        return self._file.failures if self._file is not None else 0
+
     def emit(self, event: Event) -> None:
         """Log `event`; fields that are None are left out. Never raises, never blocks on more than a local write."""
         known = _SHAPES.get(type(event)) or _shape(type(event))

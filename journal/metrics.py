@@ -20,6 +20,10 @@ _LATE_SECONDS: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3600, 7200)
 """The promises are 2 s when idle and 30 s with 10,000 texts due at once; 7200 s is the default `max_lateness`."""
 
 
+SIGNATURE_CODES: Final = frozenset(f"SIG0{number}" for number in range(1, 10))
+"""The codes of config/answers.yaml for a signature, certificate, sender or age that is wrong."""
+
+
 class Metrics:
     """The process's metrics. Other rooms get the functions that they need as callables."""
 
@@ -150,6 +154,15 @@ class Metrics:
             ("name",),
             registry=registry,
         )
+        self.alarms = Gauge(
+            "carebell_alarms",
+            "Alarms that are raised now, of all nodes.",
+            ("alarm", "severity", "environment"),
+            registry=registry,
+        )
+        self.alarms_raised = Counter(
+            "carebell_alarms_raised", "How often an alarm was raised.", ("alarm",), registry=registry
+        )
         self.log_fields_dropped = Counter(
             "carebell_log_fields_dropped",
             "Fields that were not documented for their event and were not logged; this is a bug.",
@@ -158,6 +171,16 @@ class Metrics:
         self.log_lines_lost = Counter(
             "carebell_log_lines_lost", "Log lines that could not be written.", registry=registry
         )
+
+    def signature_failures(self) -> dict[str, float]:
+        """Environment -> messages that were refused because of their signature, certificate or age since the start."""
+        totals: dict[str, float] = {}
+        for metric in self.messages.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total") and sample.labels["code"] in SIGNATURE_CODES:
+                    environment = sample.labels["environment"]
+                    totals[environment] = totals.get(environment, 0.0) + sample.value
+        return totals
 
     def render(self) -> bytes:
         """All metrics in Prometheus's text format, `CONTENT_TYPE`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from journal.alarms import ALARMS
 from journal.events import ENTRIES
 from journal.fields import FIELDS
 from journal.lines import LEVELS
@@ -17,6 +18,17 @@ def events_table() -> str:
         for entry in ENTRIES.values()
     ]
     return "\n".join(["| event | level | what happened | what to do | fields |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def alarms_table() -> str:
+    """All alarms: name, severity, the key of its limit, what it is about, meaning, what to do."""
+    rows = [
+        f"| `{name}` | {' '.join(kind.severities)} | {f'`{kind.key}`' if kind.key else ''} | {kind.about} | {kind.meaning} | "
+        f"{kind.advice} |"
+        for name, kind in ALARMS.items()
+    ]
+    head = "| alarm | severity | limit | about | meaning | what to do |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows]) + "\n"
 
 
 def fields_table() -> str:

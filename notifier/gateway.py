@@ -7,6 +7,7 @@ for webhooks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -14,6 +15,13 @@ from typing import Protocol
 
 from notifier.failures import Failure
 from parser.phone_number import PhoneNumber
+
+OnDate = Callable[[str | None], None]
+"""Gets the Date header of a gateway's answer as written, None without one. Called in the thread that sends."""
+
+
+def ignore_date(_: str | None) -> None:
+    """For callers that compare no clocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from config.problems import ConfigurationError, Problem
 from notifier.console import ConsoleGateway
 from notifier.failures import Failure, unmapped
 from notifier.file_gateway import FileGateway
-from notifier.gateway import Gateway
+from notifier.gateway import Gateway, OnDate, ignore_date
 from notifier.http_json import codes as http_codes
 from notifier.reply_words import read_reply_words
 from notifier.twilio import codes as twilio_codes
@@ -29,12 +29,13 @@ CODE_TABLES: Final[Mapping[str, Mapping[int, Failure]]] = MappingProxyType(
 _FAILURES: Final = {code: failure for table in CODE_TABLES.values() for code, failure in table.items()}
 
 
-def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO) -> Gateway:
+def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO, on_date: OnDate = ignore_date) -> Gateway:
     """The gateway that the configuration names.
 
     Args:
         now: the service's clock, for what the file gateway writes.
         stream: where the console gateway prints.
+        on_date: gets the Date header of each answer of a gateway that answers over HTTP.
 
     Raises:
         ConfigurationError: a setting is missing, or a file that it needs cannot be used.
@@ -48,11 +49,11 @@ def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO) ->
         case "twilio":
             from notifier.twilio.account import open_twilio_gateway
 
-            return open_twilio_gateway(loaded)
+            return open_twilio_gateway(loaded, on_date)
         case "http":
             from notifier.http_json.account import open_http_gateway
 
-            return open_http_gateway(loaded)
+            return open_http_gateway(loaded, on_date)
 
 
 def open_webhooks(loaded: Loaded) -> tuple[Webhook, ...]:

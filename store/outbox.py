@@ -150,6 +150,14 @@ def to_replan(
     return [result[own_id] for own_id in sorted(result)]
 
 
+def count_unknown(conn: Connection, *, since: datetime, until: datetime) -> int:
+    """How many texts that were claimed in this span are in state unknown."""
+    of = outbox.c
+    claimed = (of.claimed_at >= since) & (of.claimed_at < until)
+    wanted = select(func.count()).where(of.state == SmsState.UNKNOWN.value, claimed)
+    return int(conn.execute(wanted).scalar_one())
+
+
 def last_received(conn: Connection, environment: str) -> datetime | None:
     """When the newest message of an environment was received; None: none is remembered."""
     of = messages.c

@@ -37,6 +37,13 @@ def active_since(conn: Connection, environment: str, thumbprint: str, now: datet
     return from_microseconds(int(conn.execute(select(meta.c.value).where(meta.c.name == name)).scalar_one()))
 
 
+def known_since(conn: Connection, environment: str, thumbprint: str) -> datetime | None:
+    """As `active_since`, without noting anything; None: nobody asked yet."""
+    wanted = select(meta.c.value).where(meta.c.name == f"active:{environment}:{thumbprint}")
+    value = conn.execute(wanted).scalar_one_or_none()
+    return None if value is None else from_microseconds(int(value))
+
+
 def asked_at(conn: Connection, environment: str, thumbprint: str, now: datetime) -> datetime | None:
     """When its expiry was last looked at, so that each warning is given once whatever the restarts; notes `now` for next time."""
     name = f"asked:{environment}:{thumbprint}"

@@ -19,7 +19,7 @@ from config.load import load as load_configuration
 from config.model import Environment
 from config.problems import ConfigurationError
 from notifier import gateways
-from notifier.gateway import Gateway
+from notifier.gateway import Gateway, OnDate, ignore_date
 from notifier.webhook import Webhook
 from scheduler.clock import Clock
 from store.engine import Store, open_store
@@ -124,10 +124,14 @@ def stop_for(fault: StoreFault) -> Stop:
     return PermissionStop(sentence) if "permission" in str(fault) else ConfigurationStop(sentence)
 
 
-def open_gateway(loaded: Loaded, clock: Clock) -> Gateway:
-    """The gateway that the configuration names. ConfigurationStop if a setting is missing."""
+def open_gateway(loaded: Loaded, clock: Clock, on_date: OnDate = ignore_date) -> Gateway:
+    """The gateway that the configuration names. ConfigurationStop if a setting is missing.
+
+    Args:
+        on_date: gets the Date header of each of its answers.
+    """
     try:
-        return gateways.open_gateway(loaded, clock.now, sys.stdout)
+        return gateways.open_gateway(loaded, clock.now, sys.stdout, on_date)
     except ConfigurationError as error:
         raise ConfigurationStop(str(error)) from None
 

@@ -34,9 +34,12 @@ from carebell.inbound.handler import MessageHandler
 from carebell.inbound.listeners import Listeners, Port, listening_ports, ports, tls_contexts, why_not
 from carebell.inbound.process import MessageProcessor, ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
+from carebell.maintenance.alarm_watch import AlarmWatch
 from carebell.maintenance.certificates import CertificateMonitor
+from carebell.maintenance.clock_differences import ClockDifferences
 from carebell.maintenance.clock_guard import doubt_of
 from carebell.maintenance.health import NodeHealth
+from carebell.maintenance.node_alarms import NodeAlarms
 from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
@@ -114,6 +117,7 @@ class Service:
     vault: Vault = field(init=False)
     _active: ActiveConfig = field(init=False)
     _listeners: Listeners = field(init=False)
+    _clocks: ClockDifferences = field(init=False)
     _supervisor: Supervisor = field(init=False)
     _periodic: PeriodicTasks = field(init=False)
     _committer: Committer[ValidatedMessage, ProcessingResult] | None = None
@@ -217,7 +221,13 @@ class Service:
         self.vault = components.open_vault(loaded)
         self.store = components.open_database(loaded, upgrade=True, on_upgrade=self._database_upgraded)
         stack.callback(self.store.close)
-        gateway = self.gateway or components.open_gateway(loaded, self.clock)
+        self._clocks = ClockDifferences(
+            now=self.clock.now,
+            seconds=time.monotonic,
+            database_time=self.store.server_time,
+            is_real=isinstance(self.clock, RealClock),
+        )
+        gateway = self.gateway or components.open_gateway(loaded, self.clock, self._clocks.gateway_answered)
         stack.callback(gateway.close)
         executor = ThreadPoolExecutor(descriptors.gateway, thread_name_prefix="worker")
         stack.callback(executor.shutdown)
@@ -370,6 +380,30 @@ class Service:
     def _overdue_after(self) -> timedelta:
         return self.loaded.configuration.alarms.overdue_after
 
+    def _alarm_watch(self) -> AlarmWatch:
+        own = NodeAlarms(
+            loaded=lambda: self.loaded,
+            node=self.node,
+            host=os.uname().nodename,
+            down=self._supervisor.down,
+            stalled=self._periodic.stalled,
+            signature_failures=self.metrics.signature_failures,
+            lost_lines=lambda: self.journal.lost_lines,
+            dropped_fields=lambda: self.journal.dropped.total(),
+            clock_differences=self._clocks,
+            seconds=time.monotonic,
+        )
+        return AlarmWatch(
+            store=self.store,
+            clock=self.clock,
+            loaded=lambda: self.loaded,
+            node=self.node,
+            host=own.host,
+            own=own,
+            journal=self.journal,
+            metrics=self.metrics,
+        )
+
     def _start_periodic(self, reconciliation: Reconciliation) -> None:
         pace, periodic = self.pace, self._periodic
 
@@ -381,6 +415,7 @@ class Service:
             PeriodicTask(name="clock", seconds=pace.clock, run=clocks.look),
             PeriodicTask(name="beat", seconds=pace.beat, run=in_thread(self._beat)),
             PeriodicTask(name="repeats", seconds=ROUND_SECONDS, run=tell_repeats),
+            PeriodicTask(name="alarms", seconds=pace.overdue, run=in_thread(self._alarm_watch().round)),
         ]
         if "dispatcher" in self.roles:
             overdue = OverdueWatch(
@@ -388,7 +423,6 @@ class Service:
                 clock=self.clock,
                 journal=self.journal,
                 metrics=self.metrics,
-                overdue_after=self._overdue_after,
             )
 
             async def dispatch() -> None:
@@ -461,6 +495,7 @@ class Service:
                 repeats=self._repeats,
                 metrics=self.metrics,
                 seconds=time.monotonic,
+                arrived=self._clocks.message_arrived,
             )
 
         await self._listeners.open(self.loaded, tls_contexts(self.loaded, self.clock.now()), handler)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Final, Literal
 
@@ -58,6 +59,7 @@ class MessageHandler:
         known_source: called with the source of each message that is stored.
         repeats: limits how many refusals of unverified messages are written to the log.
         seconds: a monotonic counter.
+        arrived: called for each message that is processed, with its environment and the time since its MSH-7.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class MessageHandler:
         repeats: RepeatLimiter,
         metrics: Metrics,
         seconds: Callable[[], float],
+        arrived: Callable[[str, timedelta], None] = lambda *_: None,
     ) -> None:
         self._validator = validator
         self._runtime_config = runtime_config
@@ -86,6 +89,7 @@ class MessageHandler:
         self._repeats = repeats
         self._metrics = metrics
         self._seconds = seconds
+        self._arrived = arrived
 
     @property
     def sole_environment(self) -> str | None:
@@ -192,7 +196,10 @@ class MessageHandler:
                 )
             )
         self._known_source(peer.source)  # not for a repetition: whoever has the bytes of a message can send them
-        warnings = [warning.code for warning in validated.event.warnings] if validated.event is not None else []
+        warnings: list[str] = []
+        if validated.event is not None:
+            warnings = [warning.code for warning in validated.event.warnings]
+            self._arrived(environment, validated.received_at - validated.event.occurred_at)
         for warning in warnings:
             metrics.parse_warnings.labels(environment, warning).inc()
         if result.doubtful:

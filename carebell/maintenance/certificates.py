@@ -89,10 +89,9 @@ class CertificateMonitor:
 
     def look(self, now: datetime) -> None:
         """Once a day: warnings at 60, 30, 14, 7 and 1 days, expired and unused certificates. Blocking."""
+        measure_certificates(self.loaded(), self.metrics, now)
         for entry in registered(self.loaded(), now):
             certificate, facts = entry.certificate, _facts(entry, now)
-            days_left_metric = self.metrics.certificate_days_left
-            days_left_metric.labels(entry.environment, certificate.thumbprint[:8]).set(facts.days_left)
             with self.store.write() as conn:
                 since = usage.asked_at(conn, entry.environment, certificate.thumbprint, now)
                 active_since = usage.active_since(conn, entry.environment, certificate.thumbprint, now)
@@ -101,7 +100,8 @@ class CertificateMonitor:
                 self.journal.emit(CertificateExpired(facts=facts))
             elif expiry_warnings(certificate.not_after, since=since, now=now):
                 self.journal.emit(CertificateExpiring(facts=facts))
-            if unused_for(last_used, active_since=active_since, now=now) is not None:
+            limit = self.loaded().configuration.alarms.certificate_unused
+            if limit and unused_for(last_used, active_since=active_since, now=now, limit=limit) is not None:
                 self.journal.emit(
                     CertificateUnused(
                         environment=facts.environment,
@@ -110,6 +110,14 @@ class CertificateMonitor:
                         days_left=facts.days_left,
                     )
                 )
+
+
+def measure_certificates(loaded: Loaded, metrics: Metrics, now: datetime) -> None:
+    """Set the metric of the days left, for the certificates that are in use now and no others. Blocking: reads the files."""
+    metrics.certificate_days_left.clear()
+    for entry in registered(loaded, now):
+        days = days_left(entry.certificate.not_after, now)
+        metrics.certificate_days_left.labels(entry.environment, entry.certificate.thumbprint[:8]).set(days)
 
 
 def _facts(entry: Registered, now: datetime) -> CertificateFacts:

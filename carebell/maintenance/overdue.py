@@ -1,28 +1,27 @@
-"""Check that texts are sent in time: a gateway that does not answer is a warning, and texts that are late for long are an alarm.
+"""Check that texts are sent in time: a gateway that does not answer is a warning. Texts that are late for long are the alarm
+`overdue` (`carebell.maintenance.alarm_conditions`).
 
 Every round also sets the metrics of the outbox, whether or not `/health` is requested.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from journal.events.gateway import GatewayReachable, GatewayUnreachable
-from journal.events.service import AlarmRaised
 from journal.logs import Journal
 from journal.metrics import Metrics
 from scheduler.clock import Clock
 from store import gateway_contact, holds, outbox
-from store.engine import Store
+from store.engine import Store, Transaction
 from store.gateway_contact import GatewayContact
 from store.outbox import Queue
 
 ROUND_SECONDS: Final = 15.0
 REPEATED_EVERY: Final = timedelta(hours=1)
-"""A warning or an alarm that lasts is logged again this often."""
+"""A warning that lasts is logged again this often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,50 +41,47 @@ class OutboxState:
         return not self.stopped and self.queue.lag >= limit
 
 
+def read_outbox_state(conn: Transaction, now: datetime) -> OutboxState:
+    """The state, from the database alone."""
+    breakers, held = holds.open_breakers(conn), holds.held(conn)
+    stopped = [f"{breaker.scope} {breaker.name}: {breaker.code}" for breaker in breakers]
+    stopped += [f"hold: {hold.reason}" for hold in held]
+    return OutboxState(queue=outbox.queue(conn, now), contact=gateway_contact.contact(conn), stopped=tuple(stopped))
+
+
 def outbox_state(store: Store, metrics: Metrics, now: datetime) -> OutboxState:
     """Read the state, and set the metrics. Blocking."""
     with store.read() as conn:
-        queue, contact = outbox.queue(conn, now), gateway_contact.contact(conn)
-        breakers, held = holds.open_breakers(conn), holds.held(conn)
+        state = read_outbox_state(conn, now)
+    queue, contact = state.queue, state.contact
     metrics.lag_seconds.set(queue.lag.total_seconds())
-    for state, count in queue.by_state.items():
-        metrics.outbox_texts.labels(state.value).set(count)
+    for state_name, count in queue.by_state.items():
+        metrics.outbox_texts.labels(state_name.value).set(count)
     metrics.outbox_texts.labels("due").set(queue.waiting)
     metrics.overdue_texts.set(queue.overdue)
     metrics.retrying_texts.set(queue.retrying)
     metrics.gateway_failures.set(contact.failures)
     if contact.answered_at is not None:
         metrics.gateway_answered_timestamp_seconds.set(contact.answered_at.timestamp())
-    stopped = [f"{breaker.scope} {breaker.name}: {breaker.code}" for breaker in breakers]
-    stopped += [f"hold: {hold.reason}" for hold in held]
-    return OutboxState(queue=queue, contact=contact, stopped=tuple(stopped))
+    return state
 
 
 class OverdueWatch:
-    """The rounds of one node. Blocking: each `round()` runs in a thread.
+    """The rounds of one node. Blocking: each `round()` runs in a thread."""
 
-    Args:
-        overdue_after: `alarms.overdue_after` as configured now.
-    """
-
-    def __init__(
-        self, *, store: Store, clock: Clock, journal: Journal, metrics: Metrics, overdue_after: Callable[[], timedelta]
-    ) -> None:
+    def __init__(self, *, store: Store, clock: Clock, journal: Journal, metrics: Metrics) -> None:
         self._store = store
         self._clock = clock
         self._journal = journal
         self._metrics = metrics
-        self._overdue_after = overdue_after
         self._unreachable_at: datetime | None = None  # when it was last logged
         self._failing_since: datetime | None = None
-        self._alarm_at: datetime | None = None
 
     def round(self) -> None:
         """Check once, and log new and lasting problems."""
         now = self._clock.now()
         state = outbox_state(self._store, self._metrics, now)
         self._judge_contact(state, now)
-        self._judge_lag(state, now)
 
     def _judge_contact(self, state: OutboxState, now: datetime) -> None:
         contact, queue = state.contact, state.queue
@@ -106,22 +102,6 @@ class OverdueWatch:
                     retrying=queue.retrying,
                     late_seconds=round(queue.lag.total_seconds(), 1),
                     answered_at=contact.answered_at,
-                )
-            )
-
-    def _judge_lag(self, state: OutboxState, now: datetime) -> None:
-        limit = self._overdue_after()
-        if not state.is_late(limit):
-            self._alarm_at = None
-        elif _due_again(self._alarm_at, now):
-            self._alarm_at = now
-            problem = f"{state.queue.overdue} texts are overdue; see the gateway's last answer in `carebell status`"
-            self._journal.emit(
-                AlarmRaised(
-                    alarm="overdue",
-                    value=round(state.queue.lag.total_seconds(), 1),
-                    limit=int(limit.total_seconds()),
-                    problem=problem,
                 )
             )
 

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from carebell.outbound.silences import Silence, events_of
+from journal.alarms import AlarmName
 from journal.events import Event
 from journal.events.gateway import BreakerClosed, BreakerOpened, OptOutRecorded
-from journal.events.service import AlarmName, AlarmRaised
+from journal.events.service import AlarmRaised
 from journal.events.shared import SmsIdentity
 from journal.events.sms import SilenceSource, SmsFailed, SmsRetry, SmsStatus, SmsSuppressed, SmsUnknown
 from journal.logs import Journal
@@ -356,9 +357,11 @@ class DeliveryRecorder:
         if rate and failures < _RATE_ALARM:
             return
         alarm, problem = _ALARMS[outcome.alert]
+        self._metrics.alarms_raised.labels(alarm).inc()
         self._journal.emit(
             AlarmRaised(
                 alarm=alarm,
+                severity="warning",
                 value=failures if rate else None,
                 limit=_RATE_ALARM if rate else None,
                 environment=row.environment,

@@ -93,6 +93,7 @@ class Reconciliation:
                 self.journal.emit(
                     AlarmRaised(
                         alarm="sms_unknown",
+                        severity="warning",
                         environment=row.environment,
                         problem=_UNKNOWN,
                         appointment=row.reference,

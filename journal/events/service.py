@@ -3,10 +3,9 @@
 import logging
 from typing import Literal
 
+from journal.alarms import AlarmName, Severity
 from journal.events.base import Event, event
 from journal.events.shared import NO_TRACE, ErrorTrace, Where
-
-AlarmName = Literal["overdue", "sms_unknown", "sms_unmapped", "sms_configuration", "sms_rate"]
 
 
 @event(logging.INFO, "Nothing to do. `speed` other than 1 means a rehearsal clock: its texts are not for patients.")
@@ -179,15 +178,30 @@ class OperatorActed(Event):
     source: Literal["command"]
 
 
-@event(logging.ERROR, "Do what `problem` says. `carebell status` shows the present figures.")
+@event(
+    logging.ERROR, "Do what `problem` says; the table of alarms has more. `carebell status` shows what is raised now."
+)
 class AlarmRaised(Event):
-    """Something needs a person's attention; `alarm` names it and `problem` says it in a sentence."""
+    """Something needs a person's attention: `alarm` names it, `subject` says what it is about, and `problem` says it in a sentence.
+    While it lasts it is logged again each hour if it is critical, each day if it is a warning, and when it becomes critical."""
 
     alarm: AlarmName
+    severity: Severity
+    subject: str | None = None
     value: float | None = None
-    limit: int | None = None
+    limit: float | None = None
     environment: str | None = None
     problem: str
     code: int | None = None
     appointment: str | None = None
     sms: str | None = None
+
+
+@event(logging.INFO)
+class AlarmCleared(Event):
+    """An alarm is over, `seconds` after it was raised."""
+
+    alarm: AlarmName
+    subject: str | None
+    environment: str | None
+    seconds: float

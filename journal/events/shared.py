@@ -7,7 +7,9 @@ from typing import Literal
 from journal.events.base import FieldGroup
 from scheduler.sms import SmsKind
 
-TaskName = Literal["clock", "beat", "repeats", "dispatch", "reconciliation", "housekeeping", "overdue", "watchdog"]
+TaskName = Literal[
+    "clock", "beat", "repeats", "dispatch", "reconciliation", "housekeeping", "overdue", "alarms", "watchdog"
+]
 Where = Literal[
     TaskName, "handler", "dispatcher", "listener", "reload", "webhook", "main", "thread", "asyncio", "finalizer"
 ]

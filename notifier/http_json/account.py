@@ -9,14 +9,18 @@ from config.files import gateway_secrets
 from config.gateways import BEARER_TOKEN, WEBHOOK_SECRET
 from config.load import Loaded
 from config.problems import ConfigurationError
+from notifier.gateway import OnDate, ignore_date
 from notifier.http_json.client import JsonClient, tls_context
 from notifier.http_json.gateway import HttpJsonGateway
 from notifier.http_json.webhooks import EventsWebhook
 from notifier.reply_words import read_reply_words
 
 
-def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
+def open_http_gateway(loaded: Loaded, on_date: OnDate = ignore_date) -> HttpJsonGateway:
     """The gateway at `gateway.http.url`.
+
+    Args:
+        on_date: gets the Date header of each answer.
 
     Raises:
         ConfigurationError: it has no address or no token, or the authority's file is not PEM.
@@ -26,7 +30,7 @@ def open_http_gateway(loaded: Loaded) -> HttpJsonGateway:
     if account.url is None or not tokens:
         key = "url" if account.url is None else "token_file"
         raise ConfigurationError([loaded.problem(("gateway", "http", key), "needed to talk to the gateway")])
-    client = JsonClient(tokens[0].get_secret_value(), account.timeout.total_seconds(), tls_of(loaded))
+    client = JsonClient(tokens[0].get_secret_value(), account.timeout.total_seconds(), tls_of(loaded), on_date)
     return HttpJsonGateway(client, account.url, account.public_url)
 
 

@@ -15,7 +15,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError, ReadTimeoutError
 
 from notifier.answer_deadline import bound_answers
-from notifier.gateway import Ambiguous, NotSent
+from notifier.gateway import Ambiguous, NotSent, OnDate, ignore_date
 
 # As many as the dispatcher has threads: a smaller pool closes and reopens TLS connections under load.
 _POOL: Final = 50
@@ -43,9 +43,13 @@ class JsonClient:
         token: for `Authorization: Bearer`.
         timeout_seconds: for connecting, and again for the whole answer, from its first byte to its last.
         tls: verifies the gateway's certificate and its name; None: only for http to this machine.
+        on_date: gets the Date header of each answer.
     """
 
-    def __init__(self, token: str, timeout_seconds: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, token: str, timeout_seconds: float, tls: ssl.SSLContext | None, on_date: OnDate = ignore_date
+    ) -> None:
+        self._on_date = on_date
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its lines hold request paths
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "carebell"}
         self._pool = urllib3.PoolManager(
@@ -74,6 +78,7 @@ class JsonClient:
             )
         except Exception as error:  # urllib3 passes on some exceptions of the standard library; all must be classified
             return _classify(error)
+        self._on_date(response.headers.get("Date"))
         try:
             whole = _read(response)
         except (HTTPError, OSError, ValueError) as error:

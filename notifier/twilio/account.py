@@ -8,7 +8,7 @@ from config.files import gateway_secrets
 from config.gateways import AUTH_TOKEN
 from config.load import Loaded
 from config.problems import ConfigurationError
-from notifier.gateway import Resend
+from notifier.gateway import OnDate, Resend, ignore_date
 from notifier.reply_words import read_reply_words
 from notifier.twilio.credentials import Credentials
 from notifier.twilio.gateway import TwilioGateway
@@ -19,8 +19,11 @@ Client = Any
 """twilio.rest.Client, which has no types."""
 
 
-def open_twilio(loaded: Loaded) -> tuple[Client, BoundedHttpClient]:
+def open_twilio(loaded: Loaded, on_date: OnDate = ignore_date) -> tuple[Client, BoundedHttpClient]:
     """Twilio's client for the configured account, and the HTTP client that closes its connections.
+
+    Args:
+        on_date: gets the Date header of each answer.
 
     Raises:
         ConfigurationError: there is no account, or its token cannot be read.
@@ -30,14 +33,14 @@ def open_twilio(loaded: Loaded) -> tuple[Client, BoundedHttpClient]:
     for key, missing in (("account_sid", not account.account_sid), ("auth_token_file", not tokens)):
         if missing:
             raise ConfigurationError([loaded.problem(("gateway", "twilio", key), "needed to talk to Twilio")])
-    http = BoundedHttpClient(account.api_base_url, account.timeout.total_seconds())
+    http = BoundedHttpClient(account.api_base_url, account.timeout.total_seconds(), on_date)
     return make_client(Credentials(account_sid=account.account_sid, tokens=tokens), http), http
 
 
-def open_twilio_gateway(loaded: Loaded) -> TwilioGateway:
-    """The gateway over the configured account. Raises as `open_twilio` does."""
+def open_twilio_gateway(loaded: Loaded, on_date: OnDate = ignore_date) -> TwilioGateway:
+    """The gateway over the configured account. Arguments and exceptions as of `open_twilio`."""
     account = loaded.configuration.gateway.twilio
-    client, http = open_twilio(loaded)
+    client, http = open_twilio(loaded, on_date)
     resends = Resend.NEVER if account.on_ambiguous == "never_retry" else Resend.CANCELLATIONS
     return TwilioGateway(client, http, account.public_url, resends)
 

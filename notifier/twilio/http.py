@@ -25,6 +25,7 @@ from twilio.rest import Client
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, ReadTimeoutError
 
 from notifier.answer_deadline import bound_answers
+from notifier.gateway import OnDate, ignore_date
 from notifier.twilio.credentials import Credentials
 
 PUBLIC_API: Final = "https://api.twilio.com"
@@ -52,9 +53,10 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
 
     Args:
         timeout_seconds: for connecting, and again for the whole answer, from its first byte to its last.
+        on_date: gets the Date header of each answer.
     """
 
-    def __init__(self, base_url: str, timeout_seconds: float) -> None:
+    def __init__(self, base_url: str, timeout_seconds: float, on_date: OnDate = ignore_date) -> None:
         self._of_thread = threading.local()
         super().__init__(timeout=timeout_seconds)
         parts = urlsplit(base_url)
@@ -65,6 +67,7 @@ class BoundedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has n
         adapter = _DeadlineAdapter(pool_maxsize=_POOL, max_retries=0)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
+        self.session.hooks["response"].append(lambda response, **_: on_date(response.headers.get("Date")))
 
     # The library returns each answer through this attribute of a client that our threads share. A thread must never
     # read another thread's answer, or a text would get the SID of another text.

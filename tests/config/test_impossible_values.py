@@ -85,6 +85,8 @@ COVERED_BY_A_RELATIVE: Final = {
     "environments.*.sms.confirmation.updated": "environments.*.sms.confirmation",
     "environments.*.sms.confirmation.canceled": "environments.*.sms.confirmation",
     "environments.*.sms.quiet_hours.to": "environments.*.sms.quiet_hours",
+    "environments.*.expect_during.from": "environments.*.expect_during",
+    "environments.*.expect_during.to": "environments.*.expect_during",
     "environments.*.sms.reminders.before": "environments.*.sms.reminders",
 }
 """Keys of the same type, or whose fault is told at their section."""

@@ -20,6 +20,7 @@ UNITS = (
     "sms",
     "open",
     "total",
+    "alarms",
 )
 FORBIDDEN = {"appointment", "control_id", "phone", "to", "peer", "sid", "message"}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from carebell.maintenance.alarm_watch import AlarmWatch
 from carebell.maintenance.overdue import REPEATED_EVERY, OverdueWatch, outbox_state
 from journal.logs import setup
 from notifier.gateway import Ambiguous, Receipt, Sms
@@ -19,6 +20,7 @@ from store.holds import Hold
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.ehr import unsigned
+from tests.story.folder import load
 
 MORNING = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 LIMIT = timedelta(minutes=5)
@@ -28,8 +30,10 @@ ROUND = timedelta(seconds=15)
 class Outage:
     """A service whose gateway is switched off and on, looked at every 15 seconds."""
 
-    def __init__(self, service: Pieces, twilio: PocketTwilio, watch: OverdueWatch, log: Path) -> None:
-        self.service, self.twilio, self.watch = service, twilio, watch
+    def __init__(
+        self, service: Pieces, twilio: PocketTwilio, watch: OverdueWatch, alarms: AlarmWatch, log: Path
+    ) -> None:
+        self.service, self.twilio, self._watch, self._alarms = service, twilio, watch, alarms
         self._log = log
 
     def switch_off(self, fails: Callable[[Sms], bool] = lambda _: True) -> None:
@@ -55,7 +59,11 @@ class Outage:
         for _ in range(span // ROUND):
             self.service.step(ROUND)
             self.service.tick()
-            self.watch.round()
+            self.look()
+
+    def look(self) -> None:
+        self._watch.round()
+        self._alarms.round()
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._log.read_text().splitlines()]
@@ -82,9 +90,18 @@ def outage(tmp_path: Path) -> Iterator[Outage]:
             clock=service.clock,
             journal=journal,
             metrics=service.metrics,
-            overdue_after=lambda: LIMIT,
         )
-        yield Outage(service, twilio, watch, log)
+        alarms = AlarmWatch(
+            store=service.store,
+            clock=service.clock,
+            loaded=lambda: load(tmp_path / "clinic" / "carebell.yaml"),
+            node="n1-1",
+            host="n1",
+            own=tuple,
+            journal=journal,
+            metrics=service.metrics,
+        )
+        yield Outage(service, twilio, watch, alarms, log)
 
 
 def test_four_minutes_without_a_gateway_are_seen(outage: Outage) -> None:
@@ -123,7 +140,7 @@ def test_what_lasts_becomes_an_alarm_and_its_end_is_said(outage: Outage) -> None
     assert 300 <= alarm["value"] < 330
     outage.switch_on()
     outage.pass_by(timedelta(minutes=30))
-    assert outage.events() == ["gateway_unreachable", "alarm_raised", "gateway_reachable"]
+    assert outage.events() == ["gateway_unreachable", "alarm_raised", "gateway_reachable", "alarm_cleared"]
     assert outage.metric("carebell_overdue_texts") == 0
 
 
@@ -135,12 +152,14 @@ def test_what_lasts_for_hours_is_said_each_hour(outage: Outage) -> None:
     assert timedelta(minutes=60) == REPEATED_EVERY
 
 
-def test_a_hold_is_no_alarm(outage: Outage) -> None:
+def test_texts_that_are_held_are_not_overdue(outage: Outage) -> None:
     with outage.service.store.write() as conn:
         holds.hold(conn, Hold(scope=HoldScope.ALL, name="", reason="by hand", actor="cli:x", since=MORNING))
     outage.book("10")
     outage.pass_by(timedelta(minutes=20))
-    assert outage.events() == []
+    assert [(line["event"], line["alarm"], line["severity"]) for line in outage.lines()] == [
+        ("alarm_raised", "held", "warning")
+    ]
     state = outbox_state(outage.service.store, outage.service.metrics, outage.service.now)
     assert not state.is_late(LIMIT)
 
@@ -150,7 +169,7 @@ def test_texts_that_nobody_takes_are_an_alarm_too(outage: Outage) -> None:
     outage.book("10")
     for _ in range(80):
         outage.service.step(ROUND)
-        outage.watch.round()
+        outage.look()
     assert outage.events() == ["alarm_raised"]
 
 
