@@ -308,5 +308,5 @@ def test_other_content_is_judged_in_the_file_s_place(write: Write) -> None:
     assert foreseen.version == load(path, {}).version
     assert foreseen.digests == load(path, {}).digests
     assert load(path, {"CAREBELL_HTTP__PORT": "8099"}, content=changed).configuration.http.port == 8099
-    with pytest.raises(ConfigurationError, match=r":7:9: http\.port: "):
+    with pytest.raises(ConfigurationError, match=r"carebell\.yaml:7:8: http\.port: "):
         load(path, {}, content=path.read_bytes().replace(b"port: 8090", b"port: x"))
