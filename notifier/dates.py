@@ -19,6 +19,7 @@ from notifier.segments import fold_letters
 _TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,3}")
 
 
+@lru_cache(maxsize=256)
 def fallbacks(tag: str | None) -> tuple[str, ...]:
     """A BCP-47 tag and its parents, longest first, in canonical case: `es_mx` gives `es-MX`, `es`. An invalid tag gives nothing."""
     if tag is None or _TAG.fullmatch(tag) is None:
@@ -55,7 +56,9 @@ def date_words(start: datetime, zone: str, locale: Locale) -> dict[str, str]:
         zone: the clinic's IANA zone; its offset at that instant decides, on both sides of a DST change.
     """
     local = start.astimezone(ZoneInfo(zone))
-    return {**dict(_day_words(local.date(), locale)), "time": _time_word(local.time(), locale)}
+    words = dict(_day_words(local.date(), locale))
+    words["time"] = _time_word(local.time(), locale)
+    return words
 
 
 # Many texts of a clinic have the same days and times, so they are cached.

@@ -106,7 +106,7 @@ def _opt_out(language: str, words: str) -> Iterator[Finding]:
 
 
 def _tokens(template: Template, opt_out: str) -> Iterator[Finding]:
-    sure = {piece.value for piece in template.fields() if piece.part is None}
+    sure = {piece.value for piece in template.fields if piece.part is None}
     required = {"organization", "contact"} - sure
     if "opt_out" not in sure and _STOP.search(template.literal) is None:
         required.add("opt_out")
@@ -126,7 +126,7 @@ def _words(template: Template) -> Iterator[Finding]:
     if specialty is not None:
         message = f"names a specialty or department near {specialty[0]!r}: anyone who sees the phone can read it"
         yield _warning(path, "discloses", message)
-    for name in sorted({piece.value for piece in template.fields()} & (set(DETAILS) - {"join_link"})):
+    for name in sorted({piece.value for piece in template.fields} & (set(DETAILS) - {"join_link"})):
         yield _warning(path, "discloses", f"shows {{{name}}}: anyone who sees the phone can read it")
     for url in _URL.findall(literal):
         yield from _url(path, url)

@@ -34,6 +34,8 @@ PLACEHOLDERS: Final = ALWAYS | {"time"} | set(DETAILS)
 
 Path = tuple[str, ...]
 
+_SPACES: Final = re.compile(" {2,}")
+
 
 class Severity(StrEnum):
     ERROR = "error"  # the configuration does not load
@@ -72,10 +74,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One parsed text. `droppable` are the optional parts that may be left out if the text is too long, in this order."""
+    """One parsed text.
+
+    Attributes:
+        fields: those of `pieces` that are placeholders.
+        droppable: the optional parts that may be left out if the text is too long, in this order.
+    """
 
     path: Path
     pieces: tuple[Piece, ...]
+    fields: tuple[Piece, ...]
     droppable: tuple[int, ...]
 
     @property
@@ -83,23 +91,24 @@ class Template:
         """Only the author's own words, with one space for every placeholder."""
         return "".join(" " if piece.is_field else piece.value for piece in self.pieces)
 
-    def fields(self) -> Iterator[Piece]:
-        return (piece for piece in self.pieces if piece.is_field)
-
     def fill(self, words: Mapping[str, str | None], dropped: Collection[int] = ()) -> str:
         """The text with `words` in place of its placeholders, folded. Parts that lack a value, and `dropped` parts, are left out.
 
         A full stop after a value that ends in one is not doubled (`2:05 p.m.`). It never raises KeyError: a missing word is empty.
         """
         without = set(dropped)
-        without |= {piece.part for piece in self.fields() if piece.part is not None and not words.get(piece.value)}
+        for piece in self.fields:
+            if piece.part is not None and not words.get(piece.value):
+                without.add(piece.part)
         text = ""
         for piece in self.pieces:
             if piece.part in without:
                 continue
-            value = (words.get(piece.value) or "") if piece.is_field else piece.value
-            text += value[1:] if not piece.is_field and text.endswith(".") and value.startswith(".") else value
-        return re.sub(" {2,}", " ", fold(text)).strip()
+            if piece.is_field:
+                text += words.get(piece.value) or ""
+            else:
+                text += piece.value[1:] if text.endswith(".") and piece.value.startswith(".") else piece.value
+        return _SPACES.sub(" ", fold(text)).strip()
 
 
 class TemplateError(ValueError):
@@ -229,7 +238,7 @@ def take_apart(path: Path, text: str) -> Template:
     if part is not None:
         raise TemplateError("brackets", "has an optional part [...] that is nested or not closed")
     kept = tuple(piece for piece in pieces if piece.value)
-    return Template(path, kept, _droppable(kept, parts))
+    return Template(path, kept, tuple(piece for piece in kept if piece.is_field), _droppable(kept, parts))
 
 
 def _brackets(literal: str) -> Iterator[str]:
@@ -263,5 +272,5 @@ def placeholders_used(template_set: TemplateSet) -> dict[str, frozenset[str]]:
     """For each kind, the details that its texts show in any language or visit mode: a change of one of these causes an update."""
     used: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for (_, kind, _), template in template_set.texts.items():
-        used[kind].update(piece.value for piece in template.fields() if piece.value in DETAILS)
+        used[kind].update(piece.value for piece in template.fields if piece.value in DETAILS)
     return {kind: frozenset(names) for kind, names in used.items()}

@@ -107,8 +107,9 @@ def render(
         "patient_name": clean_name(values.patient_name),
         "join_link": clean_link(values.join_link, settings.link_hosts),
     }
-    if any(piece.part is None and not words.get(piece.value) for piece in template.fields()):
-        return Unrendered(fault=TextFault.MISSING_VALUE)
+    for piece in template.fields:
+        if piece.part is None and not words.get(piece.value):
+            return Unrendered(fault=TextFault.MISSING_VALUE)
     return _fit(template, words, chosen, values, settings)
 
 
@@ -141,6 +142,9 @@ def _left_out(
         "patient_name": values.patient_name,
         "join_link": values.join_link,
     }
-    fields = [piece for piece in template.fields() if provided.get(piece.value)]
-    gone = [piece.value for piece in fields if piece.part in dropped or not words[piece.value]]
-    return tuple(dict.fromkeys(gone))
+    gone = [
+        piece.value
+        for piece in template.fields
+        if provided.get(piece.value) and (piece.part in dropped or not words[piece.value])
+    ]
+    return tuple(dict.fromkeys(gone)) if gone else ()

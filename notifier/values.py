@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ LINK_LIMIT: Final = 300
 _NAME_MARKS: Final = frozenset(" '-.")
 _DETAIL_MARKS: Final = frozenset(" '-.,#&()/")
 _DIGITS: Final = frozenset("0123456789")
+_DETAIL_CHARACTERS: Final = _DETAIL_MARKS | _DIGITS
 # `evil.example` is shown as a link; `J.R.` and `St. Mary` are not. A dot between two words makes a domain.
 _DOMAIN: Final = re.compile(r"\w\w\.\w|\w\.\w\w")
 # Seven digits and more are a number to call; a street number and a ZIP code are shorter.
@@ -74,7 +76,7 @@ class TextSettings:
 
 def clean_name(name: str | None) -> str | None:
     """A person's name, or None: letters, marks, space and `'-.` alone, at most 40 characters, beginning with a letter."""
-    return _clean(name, _NAME_MARKS, NAME_LIMIT)
+    return None if name is None else _clean(name, _NAME_MARKS, NAME_LIMIT)
 
 
 def clean_detail(detail: str | None) -> str | None:
@@ -82,22 +84,25 @@ def clean_detail(detail: str | None) -> str | None:
 
     It is also dropped if it looks like a domain, or holds seven digits in a row, which a phone would offer to call.
     """
-    cleaned = _clean(detail, _DETAIL_MARKS | _DIGITS, DETAIL_LIMIT)
+    cleaned = None if detail is None else _clean(detail, _DETAIL_CHARACTERS, DETAIL_LIMIT)
     return None if cleaned is None or _CALLABLE.search(cleaned) else cleaned
 
 
-def _clean(value: str | None, others: frozenset[str], limit: int) -> str | None:
-    if value is None or len(value) > 4 * limit:
+def _clean(value: str, others: frozenset[str], limit: int) -> str | None:
+    if len(value) > 4 * limit:
         return None
     # Also checked before folding: an invisible character is a reason to drop the value, not to remove the character.
-    if any(char in INVISIBLE or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
+    if not (value.isascii() and value.isprintable()) and any(map(_is_hidden, value)):
         return None
     folded = " ".join(fold(value).split())
-    allowed = all(char in others or unicodedata.category(char)[0] in "LM" for char in folded)
+    allowed = all(char in others or char.isalpha() or unicodedata.category(char)[0] == "M" for char in folded)
     if not folded or len(folded) > limit or not allowed or _DOMAIN.search(folded):
         return None
-    first = unicodedata.category(folded[0])[0]
-    return folded if first == "L" or folded[0] in others & _DIGITS else None
+    return folded if folded[0].isalpha() or folded[0] in others & _DIGITS else None
+
+
+def _is_hidden(char: str) -> bool:
+    return char in INVISIBLE or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def clean_link(link: str | None, hosts: Iterable[str]) -> str | None:
@@ -125,6 +130,7 @@ def _covers(entry: str, host: str) -> bool:
     return host == host_pattern
 
 
+@lru_cache(maxsize=256)  # the same few words in every text
 def clean_line(text: str) -> str:
     """The configuration's own words (organisation, contact) on one line: folded, without control characters."""
     visible = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)

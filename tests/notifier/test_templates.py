@@ -78,7 +78,7 @@ def test_any_text_is_taken_apart_or_refused_with_a_code(text: str) -> None:
     built = TemplateSet.build({"en": {"booked": {"default": text}}})
     assert {finding.code for finding in built.findings} <= {"braces", "brackets", "conversion", "unknown_placeholder"}
     assert len(built.texts) + len(built.findings) == 1
-    assert all(piece.value in PLACEHOLDERS for template in built.texts.values() for piece in template.fields())
+    assert all(piece.value in PLACEHOLDERS for template in built.texts.values() for piece in template.fields)
 
 
 def test_a_later_layer_replaces_single_texts() -> None:
