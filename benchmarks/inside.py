@@ -27,7 +27,7 @@ from carebell.bootstrap import components
 from carebell.bootstrap.service import Service
 from carebell.inbound import trust
 from carebell.maintenance.periodic import Pace
-from carebell.outbound import dispatcher
+from carebell.outbound import budgets
 from journal.logs import setup
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Receipt, Resend, SentMessage, Sms
@@ -213,12 +213,12 @@ def _quiet_service(configuration: Path) -> Iterator[Service]:
 @contextmanager
 def unlimited() -> Iterator[None]:
     """No sender may send as fast as this lets it; what is measured is ours."""
-    real = dispatcher.default_rate  # type: ignore[attr-defined]
-    dispatcher.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]
+    real = budgets.default_rate  # type: ignore[attr-defined]
+    budgets.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        dispatcher.default_rate = real  # type: ignore[attr-defined]
+        budgets.default_rate = real  # type: ignore[attr-defined]
 
 
 def dispatch(configuration: Path, due: int) -> tuple[float, float]:

@@ -12,12 +12,12 @@ of a row is locked because a message is being stored, the row is left for the ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal_column, null, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, literal_column, null, select
 from sqlalchemy.sql import ClauseElement
 
 from parser.phone_number import PhoneNumber
@@ -25,10 +25,10 @@ from scheduler.appointment import Appointment
 from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
 from store.appointment_repository import load, resave
 from store.holds import probe, read_blocks
-from store.optouts import EVERY_SENDER, opted_out
+from store.optouts import opted_out
 from store.outbox_row import COLUMNS, OutboxRow, read_row
 from store.prepared import Given, Prepared, PreparedRows, any_of, codec, list_value
-from store.tables import appointments, holds, optouts, outbox
+from store.tables import outbox
 from store.vault import Vault
 
 DAY: Final = timedelta(hours=24)
@@ -67,11 +67,12 @@ class Send:
     """Decision: send this row's text.
 
     Attributes:
-        segments: the length of the rendered text; charged to the sender's rate.
+        segments: the length of the rendered text; charged to the sender's rate. text: the text itself; it is not stored.
         appointment: the appointment with its confirmation window closed; None: unchanged.
     """
 
     segments: int
+    text: str = field(default="", repr=False)
     appointment: Appointment | None = None
 
 
@@ -100,13 +101,14 @@ class Claimed:
 
     Attributes:
         row: the row in its new state `sending`; `row.attempts` is the number of this attempt.
-        appointment: its state when the decision was made, before its window was closed; used for rendering. Its phone is only in
-            memory.
+        appointment: its state when the decision was made, before its window was closed. Its phone is only in memory.
+        text: as it was decided about, rendered from that state; only in memory.
     """
 
     row: OutboxRow
     appointment: Appointment
     recipient: PhoneNumber
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,38 +209,6 @@ def claim(
     )
 
 
-def still_sendable(conn: Connection, claimed: Sequence[Claimed]) -> set[str]:
-    """Which of these may still be posted. Call it directly before the gateway is called.
-
-    A cancellation that was acknowledged after the claim does not change the row (it is `sending`), but it changes the appointment.
-    A STOP or a hold may have come too. Give back a row that may no longer be posted with `attempts.retry`; it is decided again.
-    """
-    stored = _STILL.fetch(conn, (list_value(conn, [claim.row.id for claim in claimed]),))
-    same = {(claim.row.id, claim.row.attempts, claim.appointment.revision) for claim in claimed}
-    return {own_id for own_id, attempts, revision in stored if (own_id, attempts, revision) in same}
-
-
-def _still_statement(dialect: str) -> ClauseElement:
-    of = outbox.c
-    stopped = select(optouts.c.sender).where(
-        optouts.c.phone_key == of.phone_key,
-        or_(optouts.c.sender == of.sender, optouts.c.sender == literal_column(f"'{EVERY_SENDER}'")),
-    )
-    held = select(holds.c.scope).where(
-        or_(
-            holds.c.scope == literal_column("'all'"),
-            and_(holds.c.scope == literal_column("'environment'"), holds.c.name == of.environment),
-            and_(holds.c.scope == literal_column("'sender'"), holds.c.name == of.sender),
-        )
-    )
-    return (
-        select(of.id, of.attempts, appointments.c.revision)
-        .join(appointments, appointments.c.id == of.appointment)
-        .where(any_of(dialect, of.id, "ids"), of.state == literal_column(f"'{SmsState.SENDING.value}'"))
-        .where(~stopped.exists(), ~held.exists())
-    )
-
-
 def _precedence(row: OutboxRow) -> tuple[int, timedelta]:
     """The order of the rows. Among equals the row that has waited longest is first, because rows are read in that order."""
     if row.kind is not SmsKind.REMINDER:
@@ -286,7 +256,14 @@ class _Outcome:
                 checked_at=None,
             )
             assert candidate.recipient is not None
-            self.claimed.append(Claimed(row=sending, appointment=candidate.appointment, recipient=candidate.recipient))
+            self.claimed.append(
+                Claimed(
+                    row=sending,
+                    appointment=candidate.appointment,
+                    recipient=candidate.recipient,
+                    text=decision.text,
+                )
+            )
 
     def write(self, conn: Connection, vault: Vault) -> None:
         instants = codec(conn)
@@ -396,7 +373,6 @@ def _setting(*names: str, **fixed: Any) -> PreparedRows:
 
 
 _DUE = Prepared(_due_statement, ("now", "environments", "at_most"))
-_STILL = Prepared(_still_statement, ("ids",))
 _COUNTS = Prepared(_counts_statement, ("day", "keys", "week"))
 _SENDING = _setting(
     "state",

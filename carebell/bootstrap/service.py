@@ -15,7 +15,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -49,6 +48,7 @@ from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.dispatcher import Dispatcher, recipient_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
+from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.webhooks import Webhooks
@@ -229,8 +229,8 @@ class Service:
         )
         gateway = self.gateway or components.open_gateway(loaded, self.clock, self._clocks.gateway_answered)
         stack.callback(gateway.close)
-        executor = ThreadPoolExecutor(descriptors.gateway, thread_name_prefix="worker")
-        stack.callback(executor.shutdown)
+        threads = WorkerThreads(descriptors.gateway)
+        stack.callback(threads.end)
         supervisor = self._supervisor = Supervisor(journal=journal, metrics=self.metrics, seconds=time.monotonic)
         self._periodic = PeriodicTasks(
             journal=journal,
@@ -259,7 +259,7 @@ class Service:
             delivery=delivery,
             clock=self.clock,
             node=self.node,
-            executor=executor,
+            threads=threads,
             at_once=descriptors.gateway,
             in_flight=in_flight,
             journal=journal,

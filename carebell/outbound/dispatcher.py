@@ -15,38 +15,33 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from queue import Empty, SimpleQueue
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
 from carebell.outbound.budgets import SenderBudgets
 from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
-from carebell.outbound.render import sms_of
+from carebell.outbound.posting import Posted, Poster, WorkerThreads
 from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import SendPolicy
 from carebell.outbound.silences import events_of
-from journal.events.service import InternalError
 from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
 from journal.metrics import Metrics
-from journal.traces import trace
-from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt, Sms
+from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt
 from notifier.recipients import Allowed, may_text
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.clock import Clock
 from scheduler.sms import SmsState
 from store import gateway_contact, outbox
-from store.claims import Claimed, Round, claim, still_sendable
+from store.claims import Claimed, Round, claim
 from store.engine import Store, Transaction
 from store.faults import is_transient
+from store.last_look import LastLook
 from store.outbox_row import OutboxRow
 from store.vault import Vault
 
@@ -56,21 +51,7 @@ machine that was suspended in between must not send what another node has taken 
 _CONTACT_EVERY: Final = timedelta(seconds=5)
 _CLOCK_STEP: Final = timedelta(seconds=10)
 """If the clock goes back by more than this, it was set. Rows that were postponed by the old time are then checked again."""
-_FOLLOWS: Final = 0.005
-"""Seconds to wait for the next answer, so that one transaction records both; short compared with a request."""
-_FOLLOWS_CLOSELY: Final = 0.001
-"""The same after a quarter of the worker threads are done, so that a fast gateway needs few transactions."""
 _NOTHING: Final = Round(claimed=(), suppressed=(), postponed=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
-    """A create and the gateway's answer; `receipt` None: nothing was posted, because the row had changed or the database could
-    not be asked."""
-
-    claimed: Claimed
-    receipt: Receipt | None
-    seconds: float = 0.0
 
 
 class Dispatcher:
@@ -78,7 +59,7 @@ class Dispatcher:
 
     Args:
         runtime_config: returns the present policies.
-        executor: the worker threads that post; it has `at_once` of them.
+        threads: they post.
         at_once: the most texts that are claimed and not recorded at any moment.
         seconds: a monotonic counter, for the log's milliseconds.
     """
@@ -93,7 +74,7 @@ class Dispatcher:
         delivery: DeliveryRecorder,
         clock: Clock,
         node: str,
-        executor: Executor,
+        threads: WorkerThreads,
         at_once: int,
         in_flight: InFlight,
         journal: Journal,
@@ -107,7 +88,7 @@ class Dispatcher:
         self._delivery = delivery
         self._clock = clock
         self._node = node
-        self._executor = executor
+        self._threads = threads
         self._at_once = at_once
         self._in_flight = in_flight
         self._journal = journal
@@ -133,39 +114,38 @@ class Dispatcher:
         A database that fails now ends the claims and does not keep the others from being recorded; its first fault is raised at
         the end. What could not be recorded is `unknown` when its lease is over.
         """
-        finished: SimpleQueue[Future[Posted]] = SimpleQueue()
-        failures: list[Exception] = []
-        taken, open_requests, more = 0, 0, True
-        while True:
-            free = self._at_once - open_requests
-            if more and not failures and not self._ending.is_set() and 4 * free >= self._at_once:
-                claims, more = self._claim_next(free, failures)
-                sendable = self._last_look(claims, failures)
-                for claim in claims:
-                    task = self._executor.submit(self._post, claim, sendable=claim.row.id in sendable)
-                    task.add_done_callback(finished.put)
-                open_requests += len(claims)
-            if not open_requests:
-                if more and not failures and not self._ending.is_set():
-                    continue
-                break
-            done = self._gather(finished, open_requests)
-            open_requests -= len(done)
-            posted = [known for future in done if (known := _posted(future, failures)) is not None]
-            failures += self._record_all(posted)
-            taken += sum(isinstance(outcome.receipt, Accepted) for outcome in posted)
+        taken, more = 0, True
+        with LastLook(self._store) as look:
+            poster = self._poster(look)
+            failures = poster.failures
+            while True:
+                free = self._at_once - poster.open
+                if more and not failures and not self._ending.is_set() and 4 * free >= self._at_once:
+                    decided_with = self._runtime_config()
+                    claimed, more = self._claim_next(free, failures)
+                    poster.post(claimed, decided_with)
+                if poster.open:
+                    posted = poster.gather()
+                    failures += self._record_all(posted)
+                    taken += sum(isinstance(outcome.receipt, Accepted) for outcome in posted)
+                elif not more or failures or self._ending.is_set():
+                    break
         if failures:
             raise failures[0]
         return taken
 
-    def _gather(self, finished: SimpleQueue[Future[Posted]], open_requests: int) -> list[Future[Posted]]:
-        """One or more finished posts, with those that finish shortly after them."""
-        done = [finished.get()]
-        with suppress(Empty):
-            while len(done) < open_requests:
-                few = 4 * len(done) < self._at_once
-                done.append(finished.get(timeout=_FOLLOWS if few else _FOLLOWS_CLOSELY))
-        return done
+    def _poster(self, look: LastLook) -> Poster:
+        return Poster(
+            gateway=self._gateway,
+            threads=self._threads,
+            look=look,
+            in_flight=self._in_flight,
+            runtime_config=self._runtime_config,
+            clock=self._clock,
+            ending=self._ending,
+            journal=self._journal,
+            seconds=self._seconds,
+        )
 
     def _claim_next(self, limit: int, failures: list[Exception]) -> tuple[Sequence[Claimed], bool]:
         """Claim rows, and log other decisions. Return the claims, and whether more rows may be due."""
@@ -227,57 +207,6 @@ class Dispatcher:
         with self._store.read() as conn:
             due = outbox.next_due(conn)
         return due is not None and due <= now
-
-    # The gateway
-
-    def _last_look(self, claims: Sequence[Claimed], failures: list[Exception]) -> Collection[str]:
-        """The ids of the claims that may still be posted after everything committed since then. The others are decided again.
-
-        Their appointments are already marked as in flight: a change that is committed after this check delays its acknowledgement
-        (`in_flight`).
-        """
-        if not claims:
-            return ()
-        try:
-            with self._store.read() as conn:
-                return still_sendable(conn, claims)
-        except Exception as error:  # the database cannot be asked, so nothing is posted
-            failures.append(error)
-            return ()
-
-    def _post(self, claim: Claimed, *, sendable: bool) -> Posted:
-        """One create, on a worker thread. After an unexpected failure the row becomes `unknown`."""
-        began = self._seconds()
-        receipt: Receipt | None = None
-        try:
-            sms = self._sms(claim) if sendable and not self._ending.is_set() and self._in_time(claim) else None
-            if sms is not None:
-                receipt = self._gateway.send(sms)
-        except Exception as error:
-            row = claim.row
-            self._journal.emit(
-                InternalError(
-                    where="dispatcher", environment=row.environment, appointment=row.reference, trace=trace(error)
-                )
-            )
-            receipt = Ambiguous(why="gateway_error")
-        finally:
-            self._in_flight.leave(claim.row.appointment)
-        return Posted(claimed=claim, receipt=receipt, seconds=self._seconds() - began)
-
-    def _in_time(self, claim: Claimed) -> bool:
-        begins, ends = claim.row.claimed_at, claim.row.lease_until
-        return begins is not None and ends is not None and self._clock.now() - begins < (ends - begins) / 2
-
-    def _sms(self, claim: Claimed) -> Sms | None:
-        runtime_config, row = self._runtime_config(), claim.row
-        policy = runtime_config.policies.get(row.environment)
-        if policy is None or row.expires is None:
-            return None
-        valid_for = row.expires - self._clock.now()
-        return sms_of(
-            row, claim.appointment, policy, runtime_config.organization, to=claim.recipient, valid_for=valid_for
-        )
 
     # The results
 
@@ -353,15 +282,6 @@ class Dispatcher:
                 sender=row.sender,
             )
         )
-
-
-def _posted(future: Future[Posted], failures: list[Exception]) -> Posted | None:
-    """The result of a worker thread; None after an unexpected failure: its text becomes `unknown`."""
-    try:
-        return future.result()
-    except Exception as error:
-        failures.append(error)
-        return None
 
 
 def recipient_of(appointment: Appointment, runtime_config: RuntimeConfig) -> PhoneNumber | None:

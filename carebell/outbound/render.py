@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from carebell.environment_policy import EnvironmentPolicy
 from config.model import Organization
@@ -12,6 +12,7 @@ from notifier.text import Rendered, TextSettings, Unrendered, Values, render
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.sms import SmsKind
+from store.claims import Claimed
 from store.outbox_row import OutboxRow
 
 
@@ -83,6 +84,22 @@ def sms_of(
     text = text_of(appointment, row.kind, policy, organization)
     if text is None or row.due is None:
         return None
+    sender = row.sender or policy.environment.sms.sender
+    return _sms(row, row.due, text.text, text.segments, to=to, sender=sender, valid_for=valid_for)
+
+
+def claimed_sms(claim: Claimed, now: datetime) -> Sms | None:
+    """A claimed text as the gateway takes it, in the words that the claim decided about; None: the row has no time."""
+    row = claim.row
+    if row.due is None or row.expires is None:
+        return None
+    segments, sender = row.segments or 0, row.sender or ""
+    return _sms(row, row.due, claim.text, segments, to=claim.recipient, sender=sender, valid_for=row.expires - now)
+
+
+def _sms(
+    row: OutboxRow, due: datetime, text: str, segments: int, *, to: PhoneNumber, sender: str, valid_for: timedelta
+) -> Sms:
     return Sms(
         id=row.id,
         attempt=row.attempts,
@@ -90,9 +107,9 @@ def sms_of(
         appointment=row.reference,
         kind=row.kind.value,
         to=to,
-        sender=row.sender or policy.environment.sms.sender,
-        body=text.text,
-        segments=text.segments,
+        sender=sender,
+        body=text,
+        segments=segments,
         valid_for=valid_for,
-        due=row.due,
+        due=due,
     )

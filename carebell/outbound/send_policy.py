@@ -58,7 +58,7 @@ class SendPolicy:
         turn = self._budgets.spend(candidate.sender, text.segments)
         if turn is not None:
             return Later(until=turn)
-        return Send(segments=text.segments, appointment=_settled(candidate, policy))
+        return Send(segments=text.segments, text=text.text, appointment=_settled(candidate, policy))
 
     def _against(self, candidate: ClaimCandidate, policy: EnvironmentPolicy) -> Reason | None:
         """The first reason why this text must never be sent; None: there is none."""

@@ -9,7 +9,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +30,7 @@ from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.dispatcher import Dispatcher, recipient_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
+from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.webhooks import Webhooks
@@ -173,11 +173,13 @@ def pieces(
     sms: Changes | None = None,
     changes: Changes | None = None,
     clock: SteppingClock | None = None,
+    threads: int = AT_ONCE,
 ) -> Iterator[Pieces]:
     """The pieces over a database in `folder`, which may be used again after a crash.
 
     Args:
         sms: over production's shipped section. changes: over the whole configuration.
+        threads: that post; fewer than AT_ONCE: claimed texts wait for one.
     """
     production: dict[str, Any] = {"certificates": ["certs/hospital.cer"], "sms": dict(sms or {})}
     fast = {"segments_per_second": {"+14255550100": 1000}}
@@ -192,8 +194,10 @@ def pieces(
         components.open_vault(loaded),
         components.open_database(loaded, upgrade=True),
     )
-    with setup(now=clock.now, file=log, terminal=StringIO()) as journal, ThreadPoolExecutor(AT_ONCE) as executor:
-        yield _put_together(folder, clock, log, policies, vault, store, gateway, journal, executor, loaded)
+    with setup(now=clock.now, file=log, terminal=StringIO()) as journal:
+        worker_threads = WorkerThreads(threads)
+        yield _put_together(folder, clock, log, policies, vault, store, gateway, journal, worker_threads, loaded)
+        worker_threads.end()
         store.close()
         assert journal.dropped == {}
 
@@ -207,7 +211,7 @@ def _put_together(
     store: Store,
     gateway: Gateway,
     journal: Journal,
-    executor: ThreadPoolExecutor,
+    threads: WorkerThreads,
     loaded: Loaded,
 ) -> Pieces:
     metrics = Metrics()
@@ -234,7 +238,7 @@ def _put_together(
             delivery=delivery,
             clock=clock,
             node="n1",
-            executor=executor,
+            threads=threads,
             at_once=AT_ONCE,
             in_flight=InFlight(),
             journal=journal,

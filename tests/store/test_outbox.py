@@ -30,11 +30,11 @@ from store.claims import (
     Send,
     Suppress,
     claim,
-    still_sendable,
 )
 from store.crypto import day_of
 from store.engine import Store, open_store
 from store.keys import KeyFault, KeyRing
+from store.last_look import still_sendable
 from store.optouts import Optout
 from store.outbox_row import RANK
 from store.vault import Vault

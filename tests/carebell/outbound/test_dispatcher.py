@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scheduler.sms import SmsState
+from notifier.gateway import Sms
+from scheduler.sms import HoldScope, SmsState
 from simulator.patients import fictitious_number
+from store import holds
 from store.claims import Claimed, Round
+from store.holds import Hold
 from tests.carebell.pieces import AT_ONCE, Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.ehr import unsigned
@@ -83,10 +87,52 @@ def test_what_cannot_be_looked_at_again_is_given_back_untried(tmp_path: Path, mo
         def fail(*_: Any) -> Any:
             raise OSError("the database is away")
 
-        monkeypatch.setattr("carebell.outbound.dispatcher.still_sendable", fail)
+        monkeypatch.setattr("store.last_look.still_sendable", fail)
         with pytest.raises(OSError, match="away"):
             service.tick()
         assert twilio.ledger.received == ()
         assert {(row.state, row.attempts) for row in service.rows()} == {(SmsState.DUE, 0)}
         monkeypatch.undo()
         assert service.tick() == DUE
+
+
+def test_a_hold_that_comes_while_texts_are_posted_stops_those_that_wait_for_a_thread(tmp_path: Path) -> None:
+    twilio = PocketTwilio(now=lambda: NOW)
+    with pieces(
+        tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}, threads=1
+    ) as service:
+        book_many(service)
+        everything = Hold(scope=HoldScope.ALL, name="", reason="stop", actor="test", since=NOW)
+
+        def hold_at_the_third(sms: Sms) -> None:
+            if len(twilio.ledger.received) == 2:
+                with service.store.write() as conn:
+                    assert holds.hold(conn, everything)
+
+        twilio.before = hold_at_the_third
+        assert service.tick() == 3
+        assert len(twilio.ledger.received) == 3
+        assert service.count(SmsState.SENDING) == 0
+        assert {row.attempts for row in service.rows() if row.state is SmsState.DUE} == {0}
+
+
+def test_what_was_decided_under_another_configuration_is_decided_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twilio = PocketTwilio(now=lambda: NOW)
+    with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}) as service:
+        book_many(service)
+        present, claim = [service.runtime_config], service.dispatcher._claim
+        monkeypatch.setattr(service.dispatcher, "_runtime_config", lambda: present[-1])
+
+        def reload_after(limit: int) -> Round:
+            claimed_round = claim(limit)
+            if len(present) == 1:
+                assert len(claimed_round.claimed) == AT_ONCE
+                present.append(replace(service.runtime_config))
+            return claimed_round
+
+        monkeypatch.setattr(service.dispatcher, "_claim", reload_after)
+        assert service.tick() == DUE
+        assert {row.attempts for row in service.rows()} == {1}
+        assert service.events("sms_sent") == len(twilio.ledger.received) == DUE

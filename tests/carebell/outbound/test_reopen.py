@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
+from carebell.outbound import posting
 from carebell.outbound.delivery import Settled
-from carebell.outbound.dispatcher import Posted
-from notifier.gateway import Receipt
+from carebell.outbound.posting import Posted
+from carebell.outbound.render import claimed_sms
+from notifier.gateway import Receipt, Sms
 from scheduler.sms import SmsKind, SmsState
 from simulator.faults import FaultPlan, ScriptedFault
 from simulator.outcomes import SimulatedOutcome
 from store.claims import Claimed, Round
 from store.faults import StoreFault
+from store.last_look import LastLook
 from store.outbox_row import OutboxRow
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
@@ -125,29 +128,34 @@ def test_what_was_claimed_when_the_service_ends_is_due_again_untried(
 def test_a_worker_that_breaks_keeps_no_other_text_from_being_recorded(
     service: Pieces, twilio: PocketTwilio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    say(service, "S12", 1)
-    service.hear(unsigned("S12", "other", sent=service.now, start=VISIT, reference="other"))
-    service.step(MINUTE)
-    post = service.dispatcher._post
+    two_due(service)
 
-    def break_once(claim: Claimed, *, sendable: bool) -> Posted:
+    def break_once(claim: Claimed, now: datetime) -> Sms | None:
         if claim.row.reference == "other":
             raise RuntimeError("nobody foresaw this")
-        return post(claim, sendable=sendable)
+        return claimed_sms(claim, now)
 
-    monkeypatch.setattr(service.dispatcher, "_post", break_once)
-    with pytest.raises(RuntimeError, match="foresaw"):
-        service.tick()
-    assert {row.reference: row.state for row in service.rows() if row.kind is SmsKind.BOOKED} == {
-        "900100": SmsState.ACCEPTED,
-        "other": SmsState.SENDING,  # `unknown` when its lease is over
-    }
+    monkeypatch.setattr(posting, "claimed_sms", break_once)
+    assert service.tick() == 1
+    assert booked(service) == {"900100": SmsState.ACCEPTED, "other": SmsState.UNKNOWN}
+    assert service.events("internal_error", where="dispatcher") == 1
 
 
 def two_due(service: Pieces) -> None:
     say(service, "S12", 1)
     service.hear(unsigned("S12", "other", sent=service.now, start=VISIT, reference="other"))
     service.step(MINUTE)
+
+
+def post_all(service: Pieces) -> list[Posted]:
+    """Claim and post what is due, and record nothing."""
+    posted: list[Posted] = []
+    with LastLook(service.store) as look:
+        poster = service.dispatcher._poster(look)
+        poster.post(service.dispatcher._claim(50).claimed, service.runtime_config)
+        while poster.open:
+            posted += poster.gather()
+    return posted
 
 
 def booked(service: Pieces) -> dict[str, SmsState]:
@@ -167,7 +175,7 @@ def test_an_answer_that_cannot_be_recorded_keeps_no_other_from_being_recorded(
         return settled
 
     monkeypatch.setattr(service.delivery, "settle", refuse_other)
-    posted = [service.dispatcher._post(claim, sendable=True) for claim in service.dispatcher._claim(50).claimed]
+    posted = post_all(service)
     assert len(posted) == 2
     assert [type(failure) for failure in service.dispatcher._record_all(posted)] == [ValueError]
     assert booked(service) == {
