@@ -191,8 +191,9 @@ def claim(
                 raise ValueError("a text without a recipient was to be sent")
             taken.add(key)
             tried = blocks.probed_by(row.environment, sender)
-            probe(conn, tried, now + probe_every)
-            blocks = blocks.probing(tried, now + probe_every)
+            if tried:
+                probe(conn, tried, now + probe_every)
+                blocks = blocks.probing(tried, now + probe_every)
         after = None if isinstance(decision, Later) else decision.appointment
         if after is not None:
             present[row.appointment] = after

@@ -7,7 +7,7 @@ closes.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,6 +15,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, Table, delete, select, update
 
 from scheduler.sms import HoldScope
+from store.instants import InstantCodec
+from store.prepared import Prepared, codec
 from store.tables import breakers, holds
 from store.upsert import insert_into
 
@@ -58,6 +60,8 @@ class Blocks:
 
     def reason(self, environment: str, sender: str) -> str | None:
         """Why a text of this environment and sender must wait: `hold: ...`, `breaker: ...`; None: nothing."""
+        if not (self.holds or self.breakers):
+            return None
         here = {(HoldScope.ALL, ""), (HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
         for hold in self.holds:
             if (hold.scope, hold.name) in here:
@@ -69,6 +73,8 @@ class Blocks:
 
     def probed_by(self, environment: str, sender: str) -> tuple[Breaker, ...]:
         """The open breakers that a text of this environment and sender would try."""
+        if not self.breakers:
+            return ()
         here = {(HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
         return tuple(breaker for breaker in self.breakers if (breaker.scope, breaker.name) in here)
 
@@ -80,14 +86,18 @@ class Blocks:
 
 def read_blocks(conn: Connection, now: datetime) -> Blocks:
     """All holds and open breakers. The breakers are locked until the commit, so that only one node probes."""
-    shut = select(breakers).order_by(breakers.c.scope, breakers.c.name).with_for_update()
-    open_rows = tuple(Breaker(**row) for row in conn.execute(shut).mappings())
-    return Blocks(holds=tuple(held(conn)), breakers=open_rows, now=now)
+    instants = codec(conn)
+    return Blocks(
+        holds=tuple(_read_hold(row, instants) for row in _HELD.fetch(conn, ())),
+        breakers=tuple(_read_breaker(row, instants) for row in _LOCKED_BREAKERS.fetch(conn, ())),
+        now=now,
+    )
 
 
 def held(conn: Connection) -> list[Hold]:
     """All holds, oldest first."""
-    return [_hold(row) for row in conn.execute(select(holds).order_by(holds.c.since)).mappings()]
+    instants = codec(conn)
+    return [_read_hold(row, instants) for row in _HELD.fetch(conn, ())]
 
 
 def hold(conn: Connection, new_hold: Hold) -> bool:
@@ -109,7 +119,8 @@ def release(conn: Connection, scope: HoldScope, name: str = "") -> bool:
 
 def open_breakers(conn: Connection) -> list[Breaker]:
     """All open breakers, oldest first."""
-    return [_breaker(row) for row in conn.execute(select(breakers).order_by(breakers.c.opened_at)).mappings()]
+    instants = codec(conn)
+    return [_read_breaker(row, instants) for row in _BREAKERS.fetch(conn, ())]
 
 
 def open_breaker(conn: Connection, scope: HoldScope, name: str) -> Breaker | None:
@@ -153,9 +164,29 @@ def _insert_new(conn: Connection, table: Table, values: dict[str, Any]) -> bool:
     )
 
 
-def _hold(row: RowMapping) -> Hold:
-    return Hold(**{**row, "scope": HoldScope(row["scope"])})
+def _read_hold(row: Sequence[Any], instants: InstantCodec) -> Hold:
+    scope, name, reason, actor, since = row
+    return Hold(scope=HoldScope(scope), name=name, reason=reason, actor=actor, since=instants.get(since))
 
 
 def _breaker(row: RowMapping) -> Breaker:
     return Breaker(**{**row, "scope": HoldScope(row["scope"])})
+
+
+def _read_breaker(row: Sequence[Any], instants: InstantCodec) -> Breaker:
+    scope, name, code, opened_at, probe_at, probes = row
+    return Breaker(
+        scope=HoldScope(scope),
+        name=name,
+        code=code,
+        opened_at=instants.get(opened_at),
+        probe_at=instants.get(probe_at),
+        probes=probes,
+    )
+
+
+_HELD: Final = Prepared(lambda _: select(holds).order_by(holds.c.since), ())
+_BREAKERS: Final = Prepared(lambda _: select(breakers).order_by(breakers.c.opened_at), ())
+_LOCKED_BREAKERS: Final = Prepared(
+    lambda _: select(breakers).order_by(breakers.c.scope, breakers.c.name).with_for_update(), ()
+)

@@ -16,6 +16,7 @@ from scheduler.sms import SmsState
 from store.appointment_repository import StoredAppointment, load
 from store.attempts import as_row
 from store.outbox_row import OutboxRow
+from store.prepared import Prepared, codec
 from store.tables import aliases, appointments, messages, outbox
 from store.vault import Vault
 
@@ -48,8 +49,8 @@ class Queue:
 
 def next_due(conn: Connection) -> datetime | None:
     """When the next row is or was due; None: nothing waits. Reads one entry of an index."""
-    at = select(outbox.c.next_attempt_at).where(_IS_DUE).order_by(outbox.c.next_attempt_at).limit(1)
-    return conn.execute(at).scalar_one_or_none()
+    [(at,)] = _NEXT.fetch(conn, ())
+    return codec(conn).get_maybe(at)
 
 
 def hurry(conn: Connection, now: datetime) -> int:
@@ -170,3 +171,6 @@ def _read(conn: Connection, wanted: Select[Any]) -> Iterator[OutboxRow]:
     with conn.execute(ordered, execution_options={"yield_per": _PAGE}) as result:
         for row in result.mappings():
             yield as_row(row)
+
+
+_NEXT: Final = Prepared(lambda _: select(func.min(outbox.c.next_attempt_at)).where(_IS_DUE), ())

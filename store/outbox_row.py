@@ -94,6 +94,7 @@ KINDS: Final = {kind.value: kind for kind in SmsKind}
 STATES: Final = {state.value: state for state in SmsState}
 REASONS: Final = {reason.value: reason for reason in Reason}
 _INSTANTS: Final = tuple(index for index, column in enumerate(outbox.columns) if isinstance(column.type, UtcDateTime))
+_KIND, _STATE, _REASON = (COLUMNS.index(name) for name in ("kind", "state", "reason"))
 
 
 def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
@@ -102,15 +103,8 @@ def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
     for index in _INSTANTS:
         if values[index] is not None:
             values[index] = instants.get(values[index])
-    named: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
-    return OutboxRow(
-        **named
-        | {
-            "kind": KINDS[named["kind"]],
-            "state": STATES[named["state"]],
-            "reason": REASONS[named["reason"]],
-        }
-    )
+    values[_KIND], values[_STATE], values[_REASON] = KINDS[row[_KIND]], STATES[row[_STATE]], REASONS[row[_REASON]]
+    return OutboxRow(**dict(zip(COLUMNS, values, strict=True)))
 
 
 def read_past(row: Sequence[Any], instants: InstantCodec) -> PlannedRow:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from store.prepared import Prepared, codec
 from store.tables import rates
 from store.upsert import insert_into
 
@@ -41,18 +43,35 @@ class Allowance:
 
 def allowance(conn: Connection, sender: str, rate: Rate, *, now: datetime) -> Allowance:
     """Refill the bucket, and lock it until the commit."""
-    full = {"sender": sender, "tokens": rate.burst, "counted_at": now}
-    conn.execute(insert_into(conn, rates).values(full).on_conflict_do_nothing())
-    query = select(rates.c.tokens, rates.c.counted_at).where(rates.c.sender == sender).with_for_update()
-    tokens, counted_at = conn.execute(query).one()
+    instants = codec(conn)
+    known = _BUCKET.fetch(conn, (sender,))
+    if not known:
+        full = {"sender": sender, "tokens": rate.burst, "counted_at": now}
+        conn.execute(insert_into(conn, rates).values(full).on_conflict_do_nothing())
+        known = _BUCKET.fetch(conn, (sender,))
+    [(tokens, counted_at)] = known
     # A clock that was set back adds no tokens and removes none.
-    earned = max(0.0, (now - counted_at).total_seconds()) * rate.per_second
+    earned = max(0.0, (now - instants.get(counted_at)).total_seconds()) * rate.per_second
     tokens = min(rate.burst, tokens + earned)
-    conn.execute(update(rates).where(rates.c.sender == sender).values(tokens=tokens, counted_at=now))
+    _REFILLED.fetch(conn, (tokens, instants.put(now), sender))
     wait = timedelta(seconds=max(0.0, 1.0 - tokens) / rate.per_second)
     return Allowance(segments=max(0, int(tokens)), ready_at=now + wait)
 
 
 def charge(conn: Connection, sender: str, segments: int) -> None:
     """Spend segments; the balance may become negative. Call it after `allowance`, in the same transaction."""
-    conn.execute(update(rates).where(rates.c.sender == sender).values(tokens=rates.c.tokens - segments))
+    _CHARGED.fetch(conn, (segments, sender))
+
+
+_OF: Final = rates.c.sender == bindparam("of_sender")
+_BUCKET: Final = Prepared(
+    lambda _: select(rates.c.tokens, rates.c.counted_at).where(_OF).with_for_update(), ("of_sender",)
+)
+_REFILLED: Final = Prepared(
+    lambda _: update(rates).where(_OF).values(tokens=bindparam("new_tokens"), counted_at=bindparam("new_time")),
+    ("new_tokens", "new_time", "of_sender"),
+)
+_CHARGED: Final = Prepared(
+    lambda _: update(rates).where(_OF).values(tokens=rates.c.tokens - bindparam("spent", type_=rates.c.tokens.type)),
+    ("spent", "of_sender"),
+)

@@ -23,7 +23,7 @@ _FILES: Final = 48
 _DATABASE: Final = 48
 """Fifteen connections (SQLAlchemy's pool of 5 plus 10) with three files each, as in SQLite."""
 _HTTP: Final = 200
-_GATEWAY: Final = 50
+_GATEWAY: Final = 128
 """Threads, each with a connection. At 100 ms for each answer this is 500 texts a second, more than any sender may send."""
 _FEWEST: Final = 16
 """HL7 connections below which the service does not start."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -240,6 +241,7 @@ class Dispatcher:
             returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
             silences = reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
             replanned = replan_reminders(conn, self._vault, self._runtime_config(), settled.lost, now, source="gateway")
+        self._count_sent([post.claimed.row for post in posted if isinstance(post.receipt, Accepted)])
         for post in posted:
             if isinstance(post.receipt, Accepted):
                 self._log_sent(post, post.receipt, now)
@@ -260,14 +262,22 @@ class Dispatcher:
         gateway_contact.note(conn, answered=answered, failures=len(unanswered), reason=reason, now=now)
         self._noted_contact = now if answered else None
 
+    def _count_sent(self, rows: Sequence[OutboxRow]) -> None:
+        """Count what the gateway took: once for each label, since finding a label's counter costs more than to count."""
+        texts = Counter((row.environment, row.kind.value) for row in rows)
+        segments: Counter[str] = Counter()
+        for row in rows:
+            segments[row.environment] += row.segments or 0
+        for (environment, kind), count in texts.items():
+            self._metrics.sms.labels(environment, kind, "accepted", "").inc(count)
+        for environment, count in segments.items():
+            self._metrics.sms_segments.labels(environment).inc(count)
+
     def _log_sent(self, post: Posted, receipt: Accepted, now: datetime) -> None:
         row = post.claimed.row
         late = (now - row.due).total_seconds() if row.due is not None else 0.0
-        metrics = self._metrics
-        metrics.sms.labels(row.environment, row.kind.value, "accepted", "").inc()
-        metrics.sms_segments.labels(row.environment).inc(row.segments or 0)
-        metrics.sms_late_seconds.observe(max(late, 0.0))
-        metrics.gateway_seconds.observe(post.seconds)
+        self._metrics.sms_late_seconds.observe(max(late, 0.0))
+        self._metrics.gateway_seconds.observe(post.seconds)
         self._journal.emit(
             SmsSent(
                 identity=identity_of(row),
