@@ -24,7 +24,7 @@ _DATABASE: Final = 48
 """Fifteen connections (SQLAlchemy's pool of 5 plus 10) with three files each, as in SQLite."""
 _HTTP: Final = 200
 _GATEWAY: Final = 128
-"""Threads, each with a connection. At 100 ms for each answer this is 500 texts a second, more than any sender may send."""
+"""Threads, each with a connection. At 100 ms for each answer this is 1,280 texts a second, more than any sender may send."""
 _FEWEST: Final = 16
 """HL7 connections below which the service does not start."""
 _LARGEST: Final = 1_048_576
@@ -52,7 +52,7 @@ class Descriptors:
 
 
 def share_out(limit: int, listeners: int) -> Descriptors:
-    """Below 1600 descriptors the HTTP port gets an eighth of them, below 800 the gateway a sixteenth.
+    """Below 1600 descriptors the HTTP port gets an eighth of them, below 2048 the gateway a sixteenth.
 
     Raises:
         ConfigurationStop: too few are left for HL7 connections.

@@ -18,7 +18,7 @@ from notifier.answer_deadline import bound_answers
 from notifier.gateway import Ambiguous, NotSent, OnDate, ignore_date
 
 # As many as the dispatcher has threads: a smaller pool closes and reopens TLS connections under load.
-_POOL: Final = 50
+_POOL: Final = 128
 LARGEST_ANSWER: Final = 65_536
 """Bytes; an answer has some 100."""
 

@@ -20,7 +20,7 @@ from tests.faults.senders import Hospital, send_all
 
 DUE = 200
 ANSWERED = 7
-AT_ONCE = 50
+AT_ONCE = 128
 """Worker threads: the most requests that are open at any moment."""
 
 
