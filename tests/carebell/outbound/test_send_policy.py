@@ -53,7 +53,10 @@ def reason(policies: RuntimeConfig, asked: ClaimCandidate, now: datetime = NOW) 
 
 def test_a_reminder_that_nothing_stands_against_leaves_and_is_charged(policies: RuntimeConfig) -> None:
     purse = Purse()
-    assert decide(policies, candidate(), purse=purse) == Send(segments=1)
+    decision = decide(policies, candidate(), purse=purse)
+    assert isinstance(decision, Send)
+    assert (decision.segments, decision.appointment) == (1, None)
+    assert "Lamna" in decision.text
     assert purse.spent == [(SENDER, 1)]
 
 
