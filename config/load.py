@@ -92,13 +92,19 @@ class Loaded:
 
 
 def load(
-    path: Path, environ: Mapping[str, str], field_maps: Path = FIELD_MAPS, *, content: bytes | None = None
+    path: Path,
+    environ: Mapping[str, str],
+    field_maps: Path = FIELD_MAPS,
+    *,
+    content: bytes | None = None,
+    folder: Path | None = None,
 ) -> Loaded:
     """Read and check `path` with the variables `CAREBELL_SECTION__KEY` of `environ` over it, and the secrets of its credentials.
 
     Args:
         field_maps: folder of the shipped field maps.
         content: checked instead of what `path` holds, to foresee what a change would do.
+        folder: what relative paths are relative to; None: the file's folder.
 
     Raises:
         ConfigurationError: all problems, in the order of the file.
@@ -115,7 +121,7 @@ def load(
         written = Configuration.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:
         raise ConfigurationError(explain(error, Configuration, where)) from None
-    folder = path.absolute().parent
+    folder = (folder or path.parent).absolute()
     configuration = with_credentials(_anchored(written, folder), environ)
     reader = _Rules(configuration, where, field_maps)
     problems = [*disagreements(configuration, where), *reader.read()]

@@ -143,6 +143,44 @@ def open_store(url: str, *, echo: bool = False) -> Store:
         raise _with_reason(classify(error) or StoreFault("STORE_UNREADABLE"), error) from None
 
 
+def open_read_only(url: str) -> Store:
+    """Open an existing database so that nothing can be changed in it, by whatever runs on it.
+
+    Each `read()` is one snapshot, also on PostgreSQL, so it may take many statements.
+    A SQLite file that does not exist is not made.
+
+    Args:
+        url: as `open_store`.
+
+    StoreFault: as `open_store`.
+    """
+    target = _target(url)
+    try:
+        if target.get_backend_name() == "sqlite":
+            return _open_sqlite_read_only(target)
+        store = _open_postgresql(target, echo=False)
+        engine = store.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return Store(engine=engine, writing=engine, file=None, turns=None, locks=None)
+    except (DBAPIError, sqlite3.Error) as error:
+        raise _with_reason(classify(error) or StoreFault("STORE_UNREADABLE"), error) from None
+
+
+def _open_sqlite_read_only(target: URL) -> Store:
+    file = Path(str(target.database))
+    address = URL.create("sqlite", database=file.absolute().as_uri(), query={"mode": "ro", "uri": "true"})
+    engine = create_engine(address, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
+    event.listen(engine, "connect", _prepare_sqlite_read_only)
+    event.listen(engine, "begin", _begin_sqlite)
+    store = Store(engine=engine, writing=engine, file=file, turns=None, locks=None)
+    try:
+        with store.read() as conn:
+            conn.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+            return store
+    except BaseException:
+        store.close()
+        raise
+
+
 def open_in_memory() -> Store:
     """An empty SQLite database in this process's memory, for a rehearsal: nothing of it is ever written to a disk.
 
@@ -226,6 +264,12 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # `_begin_sqlite` writes BEGIN
     for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare_sqlite_read_only(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout={_BUSY_MS}", "query_only=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -133,11 +133,21 @@ def report(
 
 
 def to_replan(
-    conn: Connection, vault: Vault, environment: str, now: datetime, *, after: str = "", limit: int = _PAGE
+    conn: Connection,
+    vault: Vault,
+    environment: str,
+    now: datetime,
+    *,
+    after: str = "",
+    limit: int = _PAGE,
+    lock: bool = True,
 ) -> list[StoredAppointment]:
-    """A page of appointments that a new configuration may affect: future visits and waiting texts. The rows are locked.
+    """A page of appointments that a new configuration may affect: future visits and waiting texts.
 
     Get the next page with the last id as `after`, each page in its own transaction. An empty page is the end.
+
+    Args:
+        lock: lock the rows until the commit; False: to look only.
     """
     of = appointments.c
     waits = select(outbox.c.id).where(outbox.c.appointment == of.id, _IS_DUE).exists()
@@ -147,7 +157,7 @@ def to_replan(
         .order_by(of.id)
         .limit(limit)
     ).scalars()
-    result = load(conn, vault, list(ids), now, lock=True)
+    result = load(conn, vault, list(ids), now, lock=lock)
     return [result[own_id] for own_id in sorted(result)]
 
 

@@ -107,7 +107,7 @@ def load_in_force(path: Path, environ: Mapping[str, str] = os.environ) -> Config
     try:
         schema.require_current(store)
         with store.read() as conn:
-            stored = configurations.in_force(conn, host=os.uname().nodename, file=str(path.absolute()))
+            return read_in_force(conn, path, url)
     except StoreFault:
         raise
     except Exception as error:
@@ -117,6 +117,15 @@ def load_in_force(path: Path, environ: Mapping[str, str] = os.environ) -> Config
         raise fault from None
     finally:
         store.close()
+
+
+def read_in_force(conn: Transaction, path: Path, url: str) -> ConfigurationInForce | None:
+    """As `load_in_force`, in an open database.
+
+    Args:
+        url: of that database.
+    """
+    stored = configurations.in_force(conn, host=os.uname().nodename, file=str(path.absolute()))
     if stored is None:
         return None
     try:

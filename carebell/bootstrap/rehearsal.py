@@ -65,22 +65,22 @@ class RehearsedText:
 
 
 class ServiceRehearsal:
-    """The service in memory.
+    """The service in memory, with its `store` and `vault`.
 
     Args:
-        on_message: called after each message, for progress.
+        on_messages: called with how many messages were heard since, for progress.
     """
 
-    def __init__(self, runtime_config: RuntimeConfig, on_message: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, runtime_config: RuntimeConfig, on_messages: Callable[[int], None] = lambda _: None) -> None:
         from store import schema  # alembic: see `components.open_database`
 
         self._runtime_config = runtime_config
-        self._on_message = on_message
+        self._on_messages = on_messages
         self._senders = {name: policy.environment.sms.sender for name, policy in runtime_config.policies.items()}
-        self._vault = Vault(ring=new_key_ring())
-        self._store: Store = open_in_memory()
-        schema.upgrade(self._store)
-        self._processor = MessageProcessor(self._vault, lambda: runtime_config.policies, RandomIds())
+        self.vault = Vault(ring=new_key_ring())
+        self.store: Store = open_in_memory()
+        schema.upgrade(self.store)
+        self._processor = MessageProcessor(self.vault, lambda: runtime_config.policies, RandomIds())
         self._claimed: dict[str, tuple[Claimed, Rendered | None]] = {}
         self._caps: dict[str, Cap] = {}
 
@@ -92,33 +92,36 @@ class ServiceRehearsal:
             until: the end of the rehearsal, UTC. Texts that are due later stay `due`.
         """
         try:
-            for group in _groups([event for event in events if event.received_at <= until]):
-                self._send_due(group[0].received_at)
-                with self._store.write() as conn:
-                    self._processor.rehearse_group(conn, group)
-                for _ in group:
-                    self._on_message()
-            self._send_due(until)
-            with self._store.read() as conn:
+            self.play(events, until)
+            with self.store.read() as conn:
                 return sorted(self._texts(conn, until), key=_order)
         finally:
-            self._store.close()
+            self.store.close()
+
+    def play(self, events: Sequence[SchedulingEvent], until: datetime) -> None:
+        """Bring the database to the state that it has at `until`. The caller closes the store. Arguments as `run`."""
+        for group in _groups([event for event in events if event.received_at <= until]):
+            self._send_due(group[0].received_at)
+            with self.store.write() as conn:
+                self._processor.rehearse_group(conn, group)
+            self._on_messages(len(group))
+        self._send_due(until)
 
     def _send_due(self, until: datetime) -> None:
         """Send what is due, round by round, up to `until`."""
         while True:
-            with self._store.read() as conn:
+            with self.store.read() as conn:
                 due = outbox.next_due(conn)
             if due is None or due > until:
                 return
-            with self._store.write() as conn:
+            with self.store.write() as conn:
                 self._round(conn, due)
 
     def _round(self, conn: Transaction, now: datetime) -> None:
         budgets = SenderBudgets(conn, self._runtime_config, set(self._senders.values()), now)
         claimed_round = claim(
             conn,
-            self._vault,
+            self.vault,
             now,
             node="rehearsal",
             limit=_AT_ONCE,
@@ -130,7 +133,7 @@ class ServiceRehearsal:
         budgets.charge()
         taken = [attempts.Acceptance(claim.row.id, claim.row.attempts, claim.row.id) for claim in claimed_round.claimed]
         attempts.accepted(conn, taken, at=now)
-        replan_reminders(conn, self._vault, self._runtime_config, claimed_round.suppressed, now, source="claim")
+        replan_reminders(conn, self.vault, self._runtime_config, claimed_round.suppressed, now, source="claim")
         self._caps |= claimed_round.caps
         for claimed in claimed_round.claimed:
             policy = self._runtime_config.policies[claimed.row.environment]
@@ -139,7 +142,7 @@ class ServiceRehearsal:
 
     def _texts(self, conn: Transaction, now: datetime) -> Iterator[RehearsedText]:
         rows = list(outbox.rows(conn))
-        stored = load(conn, self._vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
+        stored = load(conn, self.vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
         for row in rows:
             to: PhoneNumber | None
             if row.id in self._claimed:

@@ -11,15 +11,15 @@ Item = TypeVar("Item")
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """A bar on standard error if it is a terminal. Yields the function that counts one step.
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error if it is a terminal. Yields the function that counts so many steps.
 
     Args:
         what: the words before the bar, as `Reading`.
         total: None: unknown; then the bar only moves.
     """
     if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -35,7 +35,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     )
     with shown:
         task = shown.add_task(what, total=total)
-        yield lambda: shown.advance(task)
+        yield lambda steps: shown.advance(task, steps)
 
 
 def with_progress(what: str, items: Iterable[Item], total: int | None) -> Iterator[Item]:
@@ -43,4 +43,4 @@ def with_progress(what: str, items: Iterable[Item], total: int | None) -> Iterat
     with progress(what, total) as step:
         for item in items:
             yield item
-            step()
+            step(1)

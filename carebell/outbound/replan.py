@@ -115,6 +115,42 @@ def _restored(
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplannedPage:
+    """Attributes:
+    stored: the appointments that were planned again. saves: what to save of those whose plan or state changes.
+    last: the id of the last one. is_last: no page follows.
+    """
+
+    stored: dict[str, StoredAppointment]
+    saves: list[Save]
+    last: str
+    is_last: bool
+
+
+def replan_page(
+    conn: Transaction, vault: Vault, policy: EnvironmentPolicy, now: datetime, *, after: str, lock: bool = True
+) -> ReplannedPage:
+    """Plan a page of an environment's appointments again. Nothing is saved: `carebell.outbound.foresee` only looks.
+
+    Args:
+        after: the last id of the page before; "" at first.
+        lock: as `to_replan`.
+    """
+    page = to_replan(conn, vault, policy.name, now, after=after, limit=PAGE, lock=lock)
+    saves = [
+        replanned
+        for stored in page
+        if (replanned := replan(stored, policy, now)).changes or replanned.appointment != stored.appointment
+    ]
+    return ReplannedPage(
+        stored={stored.appointment.id: stored for stored in page},
+        saves=saves,
+        last=page[-1].appointment.id if page else after,
+        is_last=len(page) < PAGE,
+    )
+
+
 def replan_environment(
     store: Store,
     vault: Vault,
@@ -139,26 +175,20 @@ def replan_environment(
     while True:
         now = clock.now()
         with store.write() as conn:
-            page = to_replan(conn, vault, policy.name, now, after=after, limit=PAGE)
-            saves = [
-                replanned
-                for stored in page
-                if (replanned := replan(stored, policy, now)).changes or replanned.appointment != stored.appointment
-            ]
-            save(conn, vault, saves, [], now)
-        histories = {stored.appointment.id: stored.history for stored in page}
-        for planned_anew in saves:
-            history = histories[planned_anew.appointment.id]
+            page = replan_page(conn, vault, policy, now, after=after)
+            save(conn, vault, page.saves, [], now)
+        for planned_anew in page.saves:
+            history = page.stored[planned_anew.appointment.id].history
             silences = silences_of(planned_anew.appointment, history, planned_anew.changes)
             for event in events_of(silences, "configuration"):
                 journal.emit(event)
-        rows = [row for replanned in saves for row in replanned.changes]
+        rows = [row for replanned in page.saves for row in replanned.changes]
         planned += sum(row.state is SmsState.DUE for row in rows)
         withdrawn += sum(row.state is SmsState.SUPPRESSED for row in rows)
-        appointments, changed = appointments + len(page), changed + len(saves)
-        if len(page) < PAGE or ending():
+        appointments, changed = appointments + len(page.stored), changed + len(page.saves)
+        if page.is_last or ending():
             break
-        after = page[-1].appointment.id
+        after = page.last
     journal.emit(
         Replanned(
             environment=policy.name,

@@ -52,6 +52,12 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
         '"segments"}` for each text; `{"environment", "from", "days", "sent", "segments", "suppressed", "late", '
         '"latest_seconds", "later", "caps"}` for each environment; then `{"messages", "rejected", "unreadable", "html"}`',
     ),
+    (
+        "config preview",
+        '`{"environment", "kind", "date", "planned", "withdrawn", "moved"}`, or with `--appointments` `{"environment", '
+        '"appointment", "kind", "rule", "change", "before", "after", "reason"}`; then `{"restart": [], "approval": [], '
+        '"switched_off": {}, "at_once"}`',
+    ),
     ("logs", '`{"time", "level", "event"}` and the fields of the event'),
     ("hold, release", '`{"environment", "held", "changed"}`; `environment` null: everything'),
     ("purge", '`{"appointments", "messages", "day_keys", "suppressed", "files_settled"}`'),
