@@ -84,6 +84,10 @@ def _copied(store: Store) -> Store:
     return copy
 
 
+def _rule(reminder: Mapping[str, Any]) -> tuple[str, str | None]:
+    return reminder["before"], reminder.get("at")
+
+
 REMINDERS: Final[list[dict[str, Any]]] = [
     {"before": "7d", "at": "10:00"}, {"before": "7d", "at": "21:30"}, {"before": "3d"}, {"before": "24h"}, {"before": "25h"},
     {"before": "2h"}, {"before": "15m", "always": True, "visit_modes": ["video"]}, {"before": "1d", "at": "09:00"},
@@ -97,7 +101,7 @@ TEXTS: Final = [
 EDITS: Final = st.fixed_dictionaries(
     {},
     optional={
-        "reminders": st.lists(st.sampled_from(REMINDERS), unique_by=lambda rule: (rule["before"], rule.get("at")), max_size=4),
+        "reminders": st.lists(st.sampled_from(REMINDERS), unique_by=_rule, max_size=4),
         "quiet_hours": st.tuples(HOURS, HOURS).filter(lambda hours: hours[0] != hours[1]).map(
             lambda hours: {"from": hours[0], "to": hours[1]}),
         "caps": st.fixed_dictionaries({"per_day": st.integers(1, 9), "per_week": st.integers(9, 20)}),
