@@ -84,14 +84,13 @@ def _copied(store: Store) -> Store:
     return copy
 
 
-def _rule(reminder: Mapping[str, Any]) -> tuple[str, str | None]:
-    return reminder["before"], reminder.get("at")
-
-
 REMINDERS: Final[list[dict[str, Any]]] = [
     {"before": "7d", "at": "10:00"}, {"before": "7d", "at": "21:30"}, {"before": "3d"}, {"before": "24h"}, {"before": "25h"},
     {"before": "2h"}, {"before": "15m", "always": True, "visit_modes": ["video"]}, {"before": "1d", "at": "09:00"},
 ]  # fmt: skip
+RULES: Final[st.SearchStrategy[list[dict[str, Any]]]] = st.lists(st.sampled_from(REMINDERS), max_size=4).filter(
+    lambda rules: len({(rule["before"], rule.get("at")) for rule in rules}) == len(rules)
+)
 HOURS: Final = st.sampled_from([f"{hour:02}:{minute}" for hour in range(24) for minute in ("00", "30")])
 TEXTS: Final = [
     None,
@@ -101,7 +100,7 @@ TEXTS: Final = [
 EDITS: Final = st.fixed_dictionaries(
     {},
     optional={
-        "reminders": st.lists(st.sampled_from(REMINDERS), unique_by=_rule, max_size=4),
+        "reminders": RULES,
         "quiet_hours": st.tuples(HOURS, HOURS).filter(lambda hours: hours[0] != hours[1]).map(
             lambda hours: {"from": hours[0], "to": hours[1]}),
         "caps": st.fixed_dictionaries({"per_day": st.integers(1, 9), "per_week": st.integers(9, 20)}),
