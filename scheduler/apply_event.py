@@ -10,10 +10,11 @@ values that no newer message gave. So the final state is the same whatever the o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from parser.event import FORGET, Action, BadPhone, GivenPhone, SchedulingEvent, Status, UnreadablePhone
 from parser.phone_number import PhoneNumber
@@ -107,12 +108,19 @@ def _set(name: str, value: Any) -> dict[str, Any]:
     if name == "start":
         return {"start": value.instant, "zone": value.zone, "date_only": value.date_only}
     if name == "phone":
-        if value is FORGET:
-            return {"phone": None, "phone_fault": "no_phone"}
-        if isinstance(value, BadPhone):
-            return {"phone": None, "phone_fault": value.reason}
-        return {"phone": value, "phone_fault": None}
+        phone, fault = _phone_of(value)
+        return {"phone": phone, "phone_fault": fault}
     return {name: value}
+
+
+def _phone_of(given: GivenPhone) -> tuple[PhoneNumber | None, str | None]:
+    """The stored number and fault after an event that gives this."""
+    if given is None or isinstance(given, PhoneNumber):
+        return given, None
+    return None, "no_phone" if given is FORGET else given.reason
+
+
+_NO_STAMPS: Final[Mapping[str, SentPeriod]] = MappingProxyType({})
 
 
 def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> Appointment:  # noqa: A002 (its own name)
@@ -122,22 +130,15 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
         id: a fresh random id.
         zone: the environment's zone, for an event that gives no start.
     """
-    now = event.received_at
-    given = _given(event, None)
-    fields: dict[str, Any] = {"status": AppointmentStatus.ACTIVE, "start": None, "zone": zone}
-    for name, value in given.items():
-        fields |= _set(name, value)
-    stamps = {} if "status" in given else {"status": NEVER}
-    if isinstance(event.phone, UnreadablePhone) and "phone" not in given:
-        fields["phone_fault"] = event.phone.reason
+    now, start, given_status = event.received_at, event.start, _status(event)
+    status = given_status or AppointmentStatus.ACTIVE
+    phone, fault = _phone_of(_phone_given(event, None))
+    stamps = {} if given_status is not None else {"status": NEVER}
+    if phone is None and isinstance(event.phone, UnreadablePhone) and not _only_condemns(event):
         stamps["phone"] = NEVER
     if _only_condemns(event):
         stamps[_CONDEMNED] = sent_period(event)
-    fields["stamps"] = MappingProxyType(stamps)
-    if fields["status"] is AppointmentStatus.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE):
-        fields["window_revision"] = 1
-        if event.action is Action.RESCHEDULE:
-            fields["last_notified"] = Visible(start=None)
+    opens = status is AppointmentStatus.ACTIVE and event.action in (Action.BOOK, Action.RESCHEDULE)
     seen = Appointment(
         id=id,
         environment=event.environment,
@@ -146,9 +147,27 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
         revision=1,
         event_at=event.occurred_at,
         event_until=event.occurred_at + event.occurred_within,
+        status=status,
+        start=None if start is None else start.instant,
+        zone=zone if start is None else start.zone,
+        date_only=start is not None and start.date_only,
+        duration=event.duration,
+        phone=phone,
+        phone_fault=fault,
+        language=event.language,
+        deceased=event.deceased,
+        consent=event.consent,
+        visit_mode=event.visit_mode,
+        join_link=event.join_link,
+        facility=event.facility,
+        provider=event.provider,
+        location=event.location,
+        patient_name=event.patient_name,
+        last_notified=Visible(start=None) if opens and event.action is Action.RESCHEDULE else None,
         changed_at=now,
+        window_revision=1 if opens else None,
         planned_at=now,
-        **fields,
+        stamps=MappingProxyType(stamps) if stamps else _NO_STAMPS,
     )
     if not seen.window_open and seen.status is not AppointmentStatus.NOT_BOOKED:
         if (

@@ -146,6 +146,46 @@ class Appointment:
             details += (("zone", self.zone),)
         return Visible(start=self.start, date_only=self.date_only, visit_mode=self.visit_mode, details=details)
 
+    def with_window(self, due: datetime | None, *, text: bool) -> Appointment:
+        """The appointment with its confirmation window's due time. Written out: `replace()` of so many fields takes 15 us."""
+        if due == self.window_due and text == self.window_text:
+            return self
+        return Appointment(
+            id=self.id,
+            environment=self.environment,
+            reference=self.reference,
+            aliases=self.aliases,
+            revision=self.revision,
+            event_at=self.event_at,
+            event_until=self.event_until,
+            status=self.status,
+            start=self.start,
+            zone=self.zone,
+            date_only=self.date_only,
+            duration=self.duration,
+            phone=self.phone,
+            phone_fault=self.phone_fault,
+            language=self.language,
+            deceased=self.deceased,
+            consent=self.consent,
+            visit_mode=self.visit_mode,
+            join_link=self.join_link,
+            facility=self.facility,
+            provider=self.provider,
+            location=self.location,
+            patient_name=self.patient_name,
+            last_notified=self.last_notified,
+            changed_at=self.changed_at,
+            window_revision=self.window_revision,
+            window_due=due,
+            window_text=text,
+            planned_at=self.planned_at,
+            planned_revision=self.planned_revision,
+            unseen_edit=self.unseen_edit,
+            stamps=self.stamps,
+            purged_at=self.purged_at,
+        )
+
     @property
     def window_open(self) -> bool:
         return self.window_revision is not None

@@ -11,7 +11,7 @@ does not exist shifts forward by the gap; if it exists twice, the earlier one co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -61,7 +61,7 @@ def plan(
     """
     confirmation = _confirmation(appointment, policy, blocked)
     leaves = isinstance(confirmation, PlannedSms)
-    appointment = replace(appointment, window_due=confirmation.due if confirmation else None, window_text=leaves)
+    appointment = appointment.with_window(confirmation.due if confirmation else None, text=leaves)
     desired: list[Desired] = [confirmation] if confirmation else []
     if appointment.unseen_edit:
         desired.append(_nothing_to_see(appointment))
@@ -340,6 +340,8 @@ def _as_desired(
 def _taken_back(
     appointment: Appointment, policy: Policy, history: Sequence[PlannedRow], desired: Sequence[Desired]
 ) -> list[Suppressed]:
+    if not history:
+        return []
     wanted = {(text.kind, text.rule, text.revision) for text in desired}
     return [
         Suppressed(
@@ -368,5 +370,7 @@ def _why_taken_back(past: PlannedRow, appointment: Appointment, policy: Policy) 
 
 def whole_minute(instant: datetime) -> datetime:
     """The first whole minute at or after an instant."""
+    if not instant.second and not instant.microsecond:
+        return instant
     floor = instant.replace(second=0, microsecond=0)
     return floor if floor == instant else floor + timedelta(minutes=1)

@@ -31,6 +31,11 @@ def shared_aliases(known: Iterable[str], event: SchedulingEvent) -> set[str]:
     }
 
 
+def sharable_aliases(event: SchedulingEvent) -> tuple[str, ...]:
+    """The event's placer and visit numbers."""
+    return tuple(alias for alias in event.aliases if alias.split("|", 3)[2:3] in (["placer"], ["visit"]))
+
+
 def comparable_kinds(event: SchedulingEvent) -> tuple[str, ...]:
     """The kinds of the event's numbers by which it may replace a visit that is known under another filler id.
 

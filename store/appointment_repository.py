@@ -273,14 +273,14 @@ def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Call
                     of.environment,
                     of.id,
                     of.reference,
-                    change.kind.value,
+                    change.kind._value_,
                     change.rule,
                     change.revision,
                     due,
                     maybe(change.expires),
                     start,
-                    change.state.value,
-                    change.reason.value,
+                    change.state._value_,
+                    change.reason._value_,
                     0,
                     due if change.state is SmsState.DUE else None,
                     save.config_version,
@@ -319,7 +319,7 @@ def _storable(name: str) -> str:
 
 
 def _clean_key(key: MessageKey) -> MessageKey:
-    return MessageKey(*map(_storable, key)) if any("\0" in part for part in key) else key
+    return MessageKey(*map(_storable, key)) if "\0" in "".join(key) else key
 
 
 # The statements, built from the tables and compiled once per database.

@@ -18,6 +18,7 @@ _FORMAT = b"\x01"
 _NONCE_BYTES = 12
 _HEADER_BYTES = 5
 _EPOCH = date(1970, 1, 1)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
 
 
 class Undecipherable(Exception):
@@ -43,7 +44,9 @@ class CellLocation:
 
 def day_of(instant: datetime) -> int:
     """The UTC day of an instant, counted from 1970-01-01."""
-    return (instant.astimezone(UTC).date() - _EPOCH).days
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.toordinal() - _EPOCH_ORDINAL
 
 
 def start_of(day: int) -> datetime:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -67,16 +68,17 @@ def _to_row(
         if last_notified is not None and last_notified.details:
             details = seal(key, day, place, "told_details", json.dumps(last_notified.details).encode())
     put, maybe = instants.put, instants.put_maybe
+    start, changed_at = maybe(visit.start), put(visit.changed_at)
     return (
         visit.id,
         visit.environment,
         visit.reference,
-        json.dumps(visit.aliases),
+        _texts(visit.aliases),
         visit.revision,
         put(visit.event_at),
         maybe(visit.event_until),
         visit.status.value,
-        maybe(visit.start),
+        start,
         visit.zone,
         visit.date_only,
         None if visit.duration is None else visit.duration // _MICROSECOND,
@@ -93,18 +95,23 @@ def _to_row(
         name,
         None if last_notified is None else _visible_text(last_notified),
         details,
-        put(visit.changed_at),
+        changed_at,
         visit.window_revision,
         maybe(visit.window_due),
         visit.window_text,
-        put(visit.planned_at),
+        changed_at if visit.planned_at is visit.changed_at else put(visit.planned_at),
         visit.planned_revision,
         visit.unseen_edit,
         _stamps_text(visit.stamps),
         maybe(visit.purged_at),
-        maybe(forget_at),
+        start if forget_at is visit.start else maybe(forget_at),
         None,
     )
+
+
+def _texts(texts: Iterable[str]) -> str:
+    """A JSON array of texts, as `json.dumps` writes it, which takes 2 us to begin with."""
+    return f"[{', '.join(map(encode_basestring_ascii, texts))}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

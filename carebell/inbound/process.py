@@ -96,7 +96,9 @@ class MessageProcessor:
         """Apply the messages in their order. The caller commits. After any exception nothing of the group is stored."""
         policies = self._policies()
         now = max(job.received_at for job in jobs)
-        memory = known(conn, [(_key(job), job.verified.digest) for job in jobs if job.verified is not None])
+        keys = [_key(job) for job in jobs]
+        digests = [(key, job.verified.digest) for key, job in zip(keys, jobs, strict=True) if job.verified is not None]
+        memory = known(conn, digests)
         wanted = [
             (job.event.environment, wanted_aliases(job.event))
             for job in jobs
@@ -105,8 +107,8 @@ class MessageProcessor:
         unit = UnitOfWork(stored for appointments in find(conn, self._vault, wanted, now) for stored in appointments)
         fresh: list[Remembered] = []
         results = []
-        for job in jobs:
-            result, remembered = self._apply(job, policies, memory, unit)
+        for key, job in zip(keys, jobs, strict=True):
+            result, remembered = self._apply(job, key, policies, memory, unit)
             results.append(result)
             if remembered is not None:
                 memory.setdefault(remembered.key, []).append(remembered)
@@ -139,6 +141,7 @@ class MessageProcessor:
     def _apply(
         self,
         job: ValidatedMessage,
+        key: MessageKey,
         policies: Mapping[str, EnvironmentPolicy],
         memory: Mapping[MessageKey, Sequence[Remembered]],
         unit: UnitOfWork,
@@ -147,7 +150,6 @@ class MessageProcessor:
         assert event is not None
         assert message is not None
         policy = policies[event.environment]
-        key = _key(job)
         before = memory.get(key, ())
         for remembered in before:
             if remembered.digest == message.digest:
@@ -206,8 +208,9 @@ class MessageProcessor:
             outcome=ProcessingOutcome.STORED,
             answer=answer,
             appointment=change.appointment.reference,
-            appointment_ids=tuple(
-                changed.appointment.id for changed in (change, *duplicates, *([replaced] if replaced else []))
+            appointment_ids=(
+                change.appointment.id,
+                *[changed.appointment.id for changed in (*duplicates, *([replaced] if replaced else []))],
             ),
             revision=change.appointment.revision,
             planned=planned,
@@ -242,5 +245,9 @@ def _as_answered(before: Remembered, policy: EnvironmentPolicy) -> Answer:
 
 def _key(job: ValidatedMessage) -> MessageKey:
     msh = job.msh
-    parts = (msh.sending_application, msh.sending_facility, msh.control_id)
-    return MessageKey(job.environment or "", *(part.decode("latin-1") for part in parts))
+    return MessageKey(
+        job.environment or "",
+        msh.sending_application.decode("latin-1"),
+        msh.sending_facility.decode("latin-1"),
+        msh.control_id.decode("latin-1"),
+    )

@@ -12,7 +12,7 @@ from carebell.outbound.silences import Silence, silences_of
 from parser.event import Action, SchedulingEvent
 from scheduler.appointment import Appointment, AppointmentStatus, same_visit
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
-from scheduler.succession import end_replaced, replaced_by, shared_aliases, sharing
+from scheduler.succession import comparable_kinds, end_replaced, replaced_by, sharable_aliases, shared_aliases, sharing
 from store.appointment_repository import Save, StoredAppointment
 
 
@@ -113,7 +113,7 @@ def wanted_aliases(event: SchedulingEvent) -> tuple[str, ...]:
     """The aliases by which the appointments are found that a message may be about."""
     if event.action not in _MAY_OPEN:
         return event.aliases
-    return event.aliases + tuple(series_mark(alias) for alias in shared_aliases(event.aliases, event))
+    return event.aliases + tuple(series_mark(alias) for alias in sharable_aliases(event))
 
 
 class UnitOfWork:
@@ -158,6 +158,8 @@ class UnitOfWork:
 
     def sharing(self, event: SchedulingEvent) -> list[AppointmentChange]:
         """The changes of `succession.sharing`."""
+        if not comparable_kinds(event):  # so that a group's every booking is not compared with all of the group
+            return []
         known = {change.appointment.id: change for change in self._of_environment(event.environment)}
         return [
             known[appointment.id] for appointment in sharing([change.appointment for change in known.values()], event)
@@ -165,6 +167,8 @@ class UnitOfWork:
 
     def replaced_by(self, event: SchedulingEvent) -> AppointmentChange | None:
         """The change of `succession.replaced_by`."""
+        if not comparable_kinds(event):
+            return None
         known = replaced_by([change.appointment for change in self._of_environment(event.environment)], event)
         return None if known is None else self._changes[known.id]
 
@@ -180,6 +184,8 @@ class UnitOfWork:
 
         The alias is one appointment's; the mark leads to the second one. Further ones need none.
         """
+        if not change.known_aliases:
+            return
         environment = change.appointment.environment
         for alias in change.known_aliases & set(change.appointment.aliases):
             others = [

@@ -37,11 +37,14 @@ def silences_of(
         history: the appointment's rows before the plan.
         changes: the rows that the plan writes.
     """
+    suppressed = [row for row in changes if row.state is SmsState.SUPPRESSED]
+    if not suppressed:
+        return []
     before = {row.identity: row for row in history}
     return [
         Silence(environment=appointment.environment, appointment=appointment.reference, row=row)
-        for row in changes
-        if row.state is SmsState.SUPPRESSED and not _same(before.get(row.identity), row)
+        for row in suppressed
+        if not _same(before.get(row.identity), row)
     ]
 
 
