@@ -10,6 +10,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from journal.metric_changes import MetricSums
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _ACK_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -25,7 +27,11 @@ SIGNATURE_CODES: Final = frozenset(f"SIG0{number}" for number in range(1, 10))
 
 
 class Metrics:
-    """The process's metrics. Other rooms get the functions that they need as callables."""
+    """The process's metrics. Other rooms get the functions that they need as callables.
+
+    Attributes:
+        sums: takes what workers counted.
+    """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -172,6 +178,8 @@ class Metrics:
             "carebell_log_lines_lost", "Log lines that could not be written.", registry=registry
         )
 
+        self.sums = MetricSums(registry, [own for own in vars(self).values() if isinstance(own, Counter | Gauge)])
+
     def signature_failures(self) -> dict[str, float]:
         """Environment -> messages that were refused because of their signature, certificate or age since the start."""
         totals: dict[str, float] = {}
@@ -183,5 +191,5 @@ class Metrics:
         return totals
 
     def render(self) -> bytes:
-        """All metrics in Prometheus's text format, `CONTENT_TYPE`."""
-        return generate_latest(self.registry)
+        """All metrics, of this process and of its workers, in Prometheus's text format, `CONTENT_TYPE`."""
+        return generate_latest(self.sums)

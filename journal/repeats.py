@@ -47,9 +47,14 @@ class _Repeated:
 
 @dataclass(slots=True)
 class RepeatLimiter:
-    """Writes events that peers cause. Used only on the event loop's thread."""
+    """Writes events that peers cause. Used only on the event loop's thread.
+
+    Attributes:
+        processes: how many processes of the service have a limiter; the limit of lines for all sources is divided by it.
+    """
 
     journal: Journal
+    processes: int = 1
     _keys: dict[tuple[type[Event], str, str, str], _Repeated] = field(default_factory=dict, init=False)
     _keys_of_source: Counter[str] = field(default_factory=Counter, init=False)
     _lines_of_source: Counter[str] = field(default_factory=Counter, init=False)
@@ -83,7 +88,8 @@ class RepeatLimiter:
             repeated = self._keys[key] = _Repeated(event, reason, source, certificate, level)
             self._keys_of_source[source] += 1
         first = not repeated.written
-        room = LINES_OF_ALL if first else LINES_OF_ALL // 2  # repeated lines leave room for new ones
+        all_lines = LINES_OF_ALL // self.processes
+        room = all_lines if first else all_lines // 2  # repeated lines leave room for new ones
         if (
             first or (repeated.written < lines and self._lines_of_source[source] < LINES_OF_SOURCE)
         ) and self._lines < room:

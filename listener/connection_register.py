@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Generic, Protocol, TypeVar
@@ -55,6 +55,9 @@ class KnownSources:
 
     def __contains__(self, source: str) -> bool:
         return source in self._sources
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._sources))
 
     def add(self, source: str) -> None:
         self._sources.pop(source, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 MIB = 1024 * 1024
@@ -46,6 +46,29 @@ class Limits:
     max_in_flight_messages: int = 512
     max_in_flight_bytes: int = 64 * MIB
     max_buffered: int = 64 * MIB
+
+    def part(self, share: Share) -> Limits:
+        """One process's part of everything that is counted over all connections."""
+        return replace(
+            self,
+            max_connections=share.of(self.max_connections),
+            max_connections_per_peer=share.of(self.max_connections_per_peer),
+            max_in_flight_messages=max(share.of(self.max_in_flight_messages), 1),
+            max_in_flight_bytes=max(share.of(self.max_in_flight_bytes), self.max_message),
+            max_buffered=max(share.of(self.max_buffered), self.max_message),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One of `count` processes that share something; `index` from 0."""
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, whole: int) -> int:
+        """Its part. The parts of all processes sum up to the whole, so some may be 0."""
+        return whole // self.count + (self.index < whole % self.count)
 
 
 class Deadline:

@@ -83,6 +83,7 @@ class MllpServer:
         allow_from: source addresses or CIDR networks; none: everybody. ValueError for what is neither.
         shared: the connections of all the process's listeners, with the bounds that hold for them together; None: no others.
         report: gets every incident, on the event loop; a hostile peer can cause any number of them.
+        closed_one: gets the peer of every connection that has ended or was refused; None: nobody counts them elsewhere.
     """
 
     def __init__(
@@ -95,7 +96,9 @@ class MllpServer:
         tls: ssl.SSLContext | None = None,
         allow_from: Iterable[str] = (),
         shared: ConnectionRegister[Connection] | None = None,
+        closed_one: Callable[[Peer], None] | None = None,
     ) -> None:
+        self._closed_one = closed_one
         self.handler = handler
         self.oversize = oversize
         self.frames = 0
@@ -228,6 +231,8 @@ class MllpServer:
             self._closes[kind.code] += 1
             self.report(kind, peer, text)
             sock.close()
+            if self._closed_one is not None:
+                self._closed_one(peer)
             return
         sock.setblocking(False)
         _tune(sock)
@@ -313,6 +318,8 @@ class MllpServer:
         for register in self._registers:
             register.remove(connection.peer.source, connection)
         self._is_waiting.discard(connection)
+        if self._closed_one is not None:
+            self._closed_one(connection.peer)
         if not self._connections:
             self._empty.set()
 

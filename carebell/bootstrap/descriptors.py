@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from carebell.exits import ConfigurationStop
@@ -34,9 +34,10 @@ _LARGEST: Final = 1_048_576
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptors:
     """Attributes:
-    limit: how many the process may open.
+    limit: how many one process may open.
     http: connections to the HTTP port. gateway: requests to the gateway at once.
-    connections: HL7 connections, over all ports. per_source: of these from one address.
+    connections: HL7 connections, over all ports and processes. per_source: of these from one address.
+    processes: how many processes serve HL7 connections.
     """
 
     limit: int
@@ -44,11 +45,12 @@ class Descriptors:
     gateway: int
     connections: int
     per_source: int
+    processes: int = 1
 
     @property
     def kept(self) -> int:
-        """Descriptors that no HL7 connection can take."""
-        return self.limit - self.connections
+        """Descriptors of a process that no HL7 connection can take."""
+        return self.limit - self.connections // self.processes
 
 
 def share_out(limit: int, listeners: int) -> Descriptors:
@@ -60,12 +62,29 @@ def share_out(limit: int, listeners: int) -> Descriptors:
     http, gateway = min(_HTTP, limit // 8), min(_GATEWAY, limit // 16)
     # new connections; HTTP accepts in two turns
     connections = limit - _FILES - _DATABASE - http - gateway - PER_TURN * (listeners + 2)
+    return replace(_with_connections(limit, connections), http=http, gateway=gateway)
+
+
+def of_worker(limit: int) -> Descriptors:
+    """A worker has neither HTTP nor a gateway. The connections that are handed to it wait in its channel without a descriptor."""
+    return _with_connections(limit, limit - _FILES - _DATABASE)
+
+
+def share_out_to_workers(limit: int, listeners: int, workers: int) -> Descriptors:
+    """The supervisor's own descriptors, and the connections of all workers together. Each process has the same limit."""
+    own, worker = share_out(limit, listeners), of_worker(limit)
+    return replace(
+        own, connections=worker.connections * workers, per_source=worker.per_source * workers, processes=workers
+    )
+
+
+def _with_connections(limit: int, connections: int) -> Descriptors:
     if connections < _FEWEST:
         raise ConfigurationStop(
             f"this process may open {limit} files, which leaves no room for HL7 connections beside the database, the gateway"
             f" and HTTP: raise `ulimit -n` or LimitNOFILE of the unit, to 1024 at least"
         )
-    return Descriptors(limit=limit, http=http, gateway=gateway, connections=connections, per_source=connections // 2)
+    return Descriptors(limit=limit, http=0, gateway=0, connections=connections, per_source=connections // 2)
 
 
 def limit_at_most() -> int:

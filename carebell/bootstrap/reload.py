@@ -22,6 +22,7 @@ from carebell.exits import Stop
 from carebell.inbound.listeners import Listeners, TlsContexts, tls_contexts
 from carebell.maintenance.certificates import CertificateMonitor
 from carebell.outbound.replan import replan_environment
+from carebell.workers.pool import WorkerPool
 from config.bounded_work import BoundedThread
 from config.load import Loaded
 from config.watch import Outcome, Watch
@@ -66,6 +67,7 @@ class Reloader:
         replans: whether this node plans pending texts again.
         beat: writes the configuration in force to the database; runs in a thread.
         done: called when a reload that was asked for is over, taken or refused.
+        workers: those that share this node's ports; None: it has none.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Reloader:
         replans: bool,
         beat: Callable[[], None],
         done: Callable[[], None] = lambda: None,
+        workers: WorkerPool | None = None,
     ) -> None:
         self._started = started
         self._present = present
@@ -98,6 +101,7 @@ class Reloader:
         self._replans = replans
         self._beat = beat
         self._done = done
+        self._workers = workers
         self._reader = BoundedThread("reload", READ_SECONDS)
         self._to_replan: set[str] = set()  # environments planned by an older configuration
         self._refused: tuple[str, str] | None = None  # version and problem of the last refusal
@@ -141,11 +145,13 @@ class Reloader:
         try:
             prepared = await self._reader.run(partial(prepare, loaded, now))
             active = prepared.active
-            await self._listeners.change(loaded, prepared.contexts, partial(self._put, active))
+            problem = await self._change(prepared)
         except Stop as stop:
             return str(stop)
         except TimeoutError as error:
             return f"a file that it names cannot be read: {error}"
+        if problem is not None:
+            return problem
         self._journal.emit(
             ConfigurationChanged(
                 configuration=loaded.version,
@@ -161,6 +167,35 @@ class Reloader:
         except Exception as error:
             self._journal.emit(InternalError(where="reload", trace=trace(error)))  # the next beat does it
         await self._replan(active, changed=loaded.version != previous.version, ending=ending)
+        return None
+
+    async def _change(self, prepared: PreparedConfig) -> str | None:
+        """Put it in force here and with every worker, or nowhere: then return the problem or raise Stop.
+
+        First everybody reads it and binds what is new; only when all could, they use it.
+        """
+        active, workers = prepared.active, self._workers
+        if workers is None:
+            await self._listeners.change(active.loaded, prepared.contexts, partial(self._put, active))
+            return None
+        problem = await workers.prepare(active.loaded)
+        if problem is not None:
+            workers.abandon()
+            return problem
+        in_force = False
+
+        def put_in_force() -> None:
+            nonlocal in_force
+            in_force = True
+            self._put(active)
+            workers.activate()
+
+        try:
+            await self._listeners.change(active.loaded, prepared.contexts, put_in_force)
+        finally:
+            if not in_force:
+                workers.abandon()
+        await workers.activated()
         return None
 
     def _log_findings(self, prepared: PreparedConfig, loaded: Loaded) -> None:

@@ -1,6 +1,6 @@
 """The service: everything that one node runs, started and stopped as a whole. The one wiring file; tests build it with fakes.
 
-    listeners ─> handler ─> committer (store)                               portal: webhooks, health, metrics
+    listeners ─> handler ─> committer (store), here or in workers           portal: webhooks, health, metrics
     periodic tasks ─> dispatcher, reconciliation, retention (threads)       watch: configuration changes
 
 Order of stopping: first the listeners drain (messages in flight are committed and answered), then the periodic tasks end, then the
@@ -23,16 +23,14 @@ from typing import Final
 
 from carebell.bootstrap import components, preflight
 from carebell.bootstrap.active_config import ActiveConfig, activate, note_in_force, waits_for_restart
-from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, too_large
+from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, share_out_to_workers, too_large
+from carebell.bootstrap.intake import MessageIntake
 from carebell.bootstrap.reload import Reloader
 from carebell.bootstrap.service_manager import ServiceManager
 from carebell.environment_policy import RuntimeConfig
 from carebell.exits import Stop
-from carebell.ids import RandomIds, control_ids
-from carebell.inbound.handler import MessageHandler
-from carebell.inbound.listeners import Listeners, Port, listening_ports, ports, tls_contexts, why_not
-from carebell.inbound.process import MessageProcessor, ProcessingResult
-from carebell.inbound.validate import MessageValidator, ValidatedMessage
+from carebell.inbound.listeners import Listeners, Port, PortServers, listening_ports, ports, tls_contexts, why_not
+from carebell.inbound.own_servers import OwnServers
 from carebell.maintenance.alarm_watch import AlarmWatch
 from carebell.maintenance.certificates import CertificateMonitor
 from carebell.maintenance.clock_differences import ClockDifferences
@@ -52,6 +50,8 @@ from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.webhooks import Webhooks
+from carebell.workers.pool import WorkerPool
+from carebell.workers.shared_port import SharedPorts
 from config.load import Loaded
 from config.load import load as load_configuration
 from config.watch import Watch
@@ -72,7 +72,6 @@ from portal.server import serve as serve_http
 from scheduler.clock import AcceleratedClock, Clock, RealClock
 from scheduler.sms import HoldScope
 from store import holds, leases, restore_detection, simulated_clock
-from store.committer import Committer
 from store.engine import Store
 from store.faults import StoreFault, classify
 from store.holds import Hold
@@ -94,6 +93,7 @@ class Service:
     """One node. `start()`, then `wait()` until something ends it, then `stop()`.
 
     Attributes:
+        workers: how many processes serve HL7 connections; 1: this one does it itself.
         http: (host, port) of the portal, once started.
         environ: the process's environment variables, for a reload.
         manager: what started this process, to be told of its life.
@@ -110,6 +110,7 @@ class Service:
     node: str = field(default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}")
     reloads: bool = True
     manager: ServiceManager = field(default_factory=ServiceManager)
+    workers: int = 1
     http: tuple[str, int] | None = None
     dispatcher: Dispatcher = field(init=False)
     retention: Retention = field(init=False)
@@ -120,7 +121,7 @@ class Service:
     _clocks: ClockDifferences = field(init=False)
     _supervisor: Supervisor = field(init=False)
     _periodic: PeriodicTasks = field(init=False)
-    _committer: Committer[ValidatedMessage, ProcessingResult] | None = None
+    _intake: MessageIntake | None = None
     _repeats: RepeatLimiter = field(init=False)
     _started_at: datetime = field(init=False)
     _configured_at: datetime = field(init=False)
@@ -133,6 +134,7 @@ class Service:
     _reload_asked: bool = False
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    _pool: WorkerPool | None = None
     _watch: Watch | None = None
     _following: BackgroundTask | None = None
 
@@ -290,20 +292,21 @@ class Service:
             journal=journal,
             recipient=recipient_of,
         )
-        shared = ConnectionRegister[Connection](limit=descriptors.connections, limit_per_source=descriptors.per_source)
         self._repeats = RepeatLimiter(journal)
         stack.callback(self._repeats.finish_round)
-        self._listeners = Listeners(journal, shared, self._repeats, self.metrics)
+        self._listeners = Listeners(journal)
         await self._start_portal(delivery, descriptors)
         self._start_periodic(reconciliation)
-        await self._start_listeners(in_flight)
+        await self._start_listeners(in_flight, descriptors)
         if self.reloads:
             self._start_watch(rotation)
         self._up = True
 
     def _share_descriptors(self) -> Descriptors:
         """Divide the descriptors of this process, and log how many connections are possible."""
-        descriptors = share_out(raise_limit(), len(ports(self.loaded)))
+        limit, listeners = raise_limit(), len(ports(self.loaded))
+        shared = self.workers > 1
+        descriptors = share_out_to_workers(limit, listeners, self.workers) if shared else share_out(limit, listeners)
         self.journal.emit(
             DescriptorsShared(
                 limit=descriptors.limit,
@@ -380,12 +383,16 @@ class Service:
     def _overdue_after(self) -> timedelta:
         return self.loaded.configuration.alarms.overdue_after
 
+    def _tasks_down(self) -> dict[str, int]:
+        """Background tasks that wait to be started again, of workers too: name -> restarts."""
+        return {**self._supervisor.down(), **(self._pool.down() if self._pool is not None else {})}
+
     def _alarm_watch(self) -> AlarmWatch:
         own = NodeAlarms(
             loaded=lambda: self.loaded,
             node=self.node,
             host=os.uname().nodename,
-            down=self._supervisor.down,
+            down=self._tasks_down,
             stalled=self._periodic.stalled,
             signature_failures=self.metrics.signature_failures,
             lost_lines=lambda: self.journal.lost_lines,
@@ -439,7 +446,7 @@ class Service:
             signs = SignsOfLife(
                 supervisor=self._supervisor,
                 periodic=periodic,
-                committing=lambda: 0.0 if self._committer is None else self._committer.committing,
+                committing=lambda: 0.0 if self._intake is None else self._intake.committing,
                 send=self.manager.alive,
                 journal=self.journal,
             )
@@ -471,34 +478,50 @@ class Service:
         if due:
             self._noted = (loaded, now)
 
-    async def _start_listeners(self, in_flight: InFlight) -> None:
+    async def _start_listeners(self, in_flight: InFlight, descriptors: Descriptors) -> None:
         if "listener" not in self.roles:
             return
-        processor = MessageProcessor(self.vault, lambda: self.runtime_config.policies, RandomIds())
-        committer = self._committer = Committer(self.store, processor.commit_group, on_fatal=self._fatal)
-        committer.start(lambda work: self._supervisor.start("committer", work, is_over=lambda: committer.stopping))
-        self._stack.push_async_callback(committer.stop)
-        self._stack.push_async_callback(self._listeners.close)
-
-        known = self._listeners.known_sources
-
-        def handler(port: Port) -> MessageHandler:
-            return MessageHandler(
-                validator=self._validator(port.key),
-                runtime_config=lambda: self.runtime_config,
-                committer=committer,
-                clock=self.clock,
-                new_control_id=control_ids(),
-                in_flight=in_flight,
-                known_source=known.add,
+        contexts = tls_contexts(self.loaded, self.clock.now())
+        servers: PortServers
+        if self.workers > 1:
+            pool = self._pool = WorkerPool(
+                count=self.workers,
+                node=self.node,
                 journal=self.journal,
-                repeats=self._repeats,
                 metrics=self.metrics,
-                seconds=time.monotonic,
-                arrived=self._clocks.message_arrived,
+                on_fatal=self.end,
+                arrived=self._clocks.messages_arrived,
             )
+            self._stack.push_async_callback(pool.stop)
+            servers = SharedPorts(pool=pool, repeats=self._repeats, metrics=self.metrics)
+            await pool.start(self.loaded)
+        else:
+            shared = ConnectionRegister[Connection](
+                limit=descriptors.connections, limit_per_source=descriptors.per_source
+            )
+            intake = self._own_intake(in_flight, shared.known.add)
+            servers = OwnServers(handler=intake.handler, shared=shared, repeats=self._repeats, metrics=self.metrics)
+        self._stack.push_async_callback(self._listeners.close)
+        await self._listeners.open(self.loaded, contexts, servers)
 
-        await self._listeners.open(self.loaded, tls_contexts(self.loaded, self.clock.now()), handler)
+    def _own_intake(self, in_flight: InFlight, known_source: Callable[[str], None]) -> MessageIntake:
+        intake = self._intake = MessageIntake(
+            store=self.store,
+            vault=self.vault,
+            runtime_config=lambda: self.runtime_config,
+            validator=lambda key: self._active.validators.get(key, self._active.idle),
+            clock=self.clock,
+            in_flight=in_flight,
+            known_source=known_source,
+            journal=self.journal,
+            repeats=self._repeats,
+            metrics=self.metrics,
+            on_fatal=self._fatal,
+            arrived=self._clocks.message_arrived,
+        )
+        intake.start(self._supervisor)
+        self._stack.push_async_callback(intake.stop)
+        return intake
 
     def _fatal(self, fault: StoreFault) -> None:
         """The content of the database is no longer known: end the process. Called from any thread, once or more often."""
@@ -506,10 +529,6 @@ class Service:
             self._failed = True
             self.journal.emit(ServiceFailed(reason=fault.code, problem=str(fault), trace=trace(fault)))
         self._loop.call_soon_threadsafe(self.end, str(fault))
-
-    def _validator(self, key: str) -> Callable[[], MessageValidator]:
-        """A function that returns the port's present validator; a reload may have removed its environments."""
-        return lambda: self._active.validators.get(key, self._active.idle)
 
     def _start_watch(self, rotation: CertificateMonitor) -> None:
         path, environ = self.loaded.path, self.environ
@@ -528,6 +547,7 @@ class Service:
             replans="dispatcher" in self.roles,
             beat=self._beat,
             done=self.manager.reloaded,
+            workers=self._pool,
         )
         if self._reload_asked:
             watch.reload()

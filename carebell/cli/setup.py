@@ -60,13 +60,25 @@ def serve(
         typer.Option(parser=instant, metavar="ISO", help="Start the service's clock at this time, for a rehearsal."),
     ] = None,
     speed: Annotated[float, typer.Option(help="Run that clock this many times as fast, for a rehearsal.")] = 1.0,
+    workers: Annotated[
+        Optional[int],
+        typer.Option(
+            show_default="1",
+            help="Processes that share the listeners' connections; one more does everything else.",
+        ),
+    ] = None,
+    worker: Annotated[Optional[int], typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:
     """Run the service until it is told to stop."""
+    if worker is not None:  # the supervisor starts its workers with its own command line
+        from carebell.bootstrap.worker import run as work
+
+        raise typer.Exit(work(worker))
     from carebell.commands.serve import serve as run
 
     where, as_json = config_of(context, config), wants_json(context, json)
-    raise typer.Exit(run(where, roles=roles, clock=clock, speed=speed, as_json=as_json))
+    raise typer.Exit(run(where, roles=roles, clock=clock, speed=speed, workers=workers, as_json=as_json))
 
 
 @commands.command("check-config")

@@ -5,40 +5,55 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import os
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from carebell.bootstrap.components import load
+from carebell.bootstrap.process_setup import event_loop_factory, open_journal, usable_cores
 from carebell.bootstrap.service import ROLES, Service
 from carebell.bootstrap.service_manager import ServiceManager
 from carebell.bootstrap.signals import ServeSignals
 from carebell.commands.output import iso, print_json, rows_alone
-from carebell.exits import OK, REFUSED, ConfigurationStop, PermissionStop, UsageStop
+from carebell.exits import OK, REFUSED, UsageStop
 from carebell.inbound.listeners import listening_ports
 from carebell.maintenance.periodic import Pace
 from config.load import Loaded
-from journal.logs import Journal, setup
 from journal.metrics import Metrics
-from journal.sinks import wants_colour
 from journal.traces import Hooks
 from scheduler.clock import AcceleratedClock, Clock, RealClock
 
+_MOST_WORKERS: Final = 64
+_DEFAULT_WORKERS: Final = 1
+"""The most that are started unasked. SQLite has one writer at a time, so that more gain little there."""
 
-def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: float, as_json: bool = False) -> int:
-    """Run until SIGTERM or SIGINT (0) or a failure (1)."""
+
+def serve(
+    config: Path | None,
+    *,
+    roles: str,
+    clock: datetime | None,
+    speed: float,
+    workers: int | None = None,
+    as_json: bool = False,
+) -> int:
+    """Run until SIGTERM or SIGINT (0) or a failure (1).
+
+    This process is the supervisor. With several workers it serves no HL7 connection itself; everything that a service does once, it
+    does: texts, HTTP, forgetting, watching carebell.yaml. systemd's notifications (READY, RELOADING, WATCHDOG, STOPPING) belong to
+    `_run` and `Service`, and never to a worker (`carebell.bootstrap.worker`).
+    """
     signals = ServeSignals()
     signals.install()
     loaded = load(config)
     chosen = _roles(roles)
     time = _clock(loaded, clock, speed)
+    processes = _workers(workers, chosen, time)
     metrics = Metrics()
     with (
-        _journal(loaded, time, metrics) as journal,
+        open_journal(loaded, time, metrics) as journal,
         Hooks(journal) as hooks,
         rows_alone(as_json) as stdout,
     ):
@@ -50,8 +65,9 @@ def serve(config: Path | None, *, roles: str, clock: datetime | None, speed: flo
             roles=chosen,
             pace=Pace.at_speed(speed),
             manager=ServiceManager.of(os.environ, os.getpid()),
+            workers=processes,
         )
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
             return runner.run(_run(service, hooks, signals, stdout if as_json else None))
 
 
@@ -96,7 +112,8 @@ def _announce(service: Service) -> None:
             flush=True,
         )
     if service.ports:
-        print(f"carebell: listening: {listening_ports(service.ports)}", flush=True)
+        shared = f" ({service.workers} workers)" if service.workers > 1 else ""
+        print(f"carebell: listening: {listening_ports(service.ports)}{shared}", flush=True)
     if service.http is not None:
         print(f"carebell: http://{service.http[0]}:{service.http[1]}/health", flush=True)
 
@@ -108,6 +125,7 @@ def _announcement(service: Service) -> dict[str, Any]:
             {"environments": list(port.environments), "host": port.section.host, "port": number}
             for port, number in service.ports
         ],
+        "workers": service.workers,
         "health": None if service.http is None else f"http://{service.http[0]}:{service.http[1]}/health",
         "rehearsal": {"time": iso(clock.now()), "speed": clock.speed} if isinstance(clock, AcceleratedClock) else None,
     }
@@ -121,6 +139,20 @@ def _roles(written: str) -> frozenset[str]:
     return chosen
 
 
+def _workers(wanted: int | None, roles: frozenset[str], clock: Clock) -> int:
+    """How many processes serve HL7 connections: by default one for each core, at most four; one with a rehearsal's clock."""
+    alone = "only the listener role is shared among workers" if "listener" not in roles else None
+    if isinstance(clock, AcceleratedClock):
+        alone = "a rehearsal's clock (--clock, --speed) is one process's"
+    if wanted is None:
+        return 1 if alone is not None else min(usable_cores(), _DEFAULT_WORKERS)
+    if not 1 <= wanted <= _MOST_WORKERS:
+        raise UsageStop(f"--workers must be from 1 to {_MOST_WORKERS}")
+    if wanted > 1 and alone is not None:
+        raise UsageStop(f"--workers {wanted}: {alone}, so --workers must be 1")
+    return wanted
+
+
 def _clock(loaded: Loaded, start: datetime | None, speed: float) -> Clock:
     if start is None and speed == 1.0:
         return RealClock()
@@ -129,30 +161,3 @@ def _clock(loaded: Loaded, start: datetime | None, speed: float) -> Clock:
     if speed <= 0:
         raise UsageStop("--speed must be above 0")
     return AcceleratedClock(start or RealClock().now(), speed)
-
-
-def _journal(loaded: Loaded, clock: Clock, metrics: Metrics) -> Journal:
-    section = loaded.configuration.log
-    try:
-        return setup(
-            now=clock.now,
-            file=section.file,
-            terminal=sys.stderr,
-            colour=wants_colour(sys.stderr, os.environ),
-            level=logging.getLevelNamesMapping()[section.level.upper()],
-            on_dropped=metrics.log_fields_dropped.inc,
-            on_failure=metrics.log_lines_lost.inc,
-        )
-    except PermissionError:
-        raise PermissionStop(f"{section.file}: the log file cannot be written") from None
-    except OSError as error:
-        raise ConfigurationStop(str(loaded.problem(("log", "file"), f"cannot be written: {error.strerror}"))) from None
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's loop factory, if the extra `speed` is installed."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        return None
-    return new_event_loop

@@ -1,6 +1,7 @@
 """The listeners of a configuration: which environments share a port, with which limits and TLS, and how incidents are logged.
 
-`Listeners` opens, reconfigures and drains the listeners of a node.
+`Listeners` opens, reconfigures and drains the listeners of a node. Who serves their connections, this process or the workers that
+share its ports, it does not know.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from carebell.exits import ConfigurationStop, PermissionStop, Stop
-from carebell.inbound.handler import MessageHandler
 from carebell.inbound.trust import read_signer
 from config.load import Loaded
 from config.model import Environment, ListenerSection
@@ -42,11 +42,9 @@ from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
 from journal.traces import trace
-from listener.connection import Connection
-from listener.connection_register import ConnectionRegister, KnownSources
 from listener.incidents import Incident, Kind, Peer
 from listener.limits import Limits
-from listener.server import MllpServer
+from listener.server import Statistics
 from listener.tls import ClientCertificates, TlsSetupError, server_context
 
 _DRAIN: Final = timedelta(seconds=5)
@@ -125,25 +123,6 @@ def limits_of(section: ListenerSection) -> Limits:
         max_connections_per_peer=section.max_connections_per_peer,
         max_pipelined=section.max_pipelined,
         drain=_DRAIN,
-    )
-
-
-def make_server(
-    port: Port,
-    handler: MessageHandler,
-    report: Callable[[Incident], None],
-    tls: ssl.SSLContext | None = None,
-    shared: ConnectionRegister[Connection] | None = None,
-) -> MllpServer:
-    """A server for one port. It does not listen yet."""
-    return MllpServer(
-        handler.handle,
-        oversize=handler.too_long,
-        limits=limits_of(port.section),
-        tls=tls,
-        allow_from=port.section.allow_from,
-        report=report,
-        shared=shared,
     )
 
 
@@ -228,13 +207,30 @@ def tls_mode(loaded: Loaded, port: Port, now: datetime) -> TlsMode:
     return "on" if _clients(loaded, port, now) is None else "mutual"
 
 
+class PortServer(Protocol):
+    """What `Listeners` needs of whoever serves a port: this process's own server, or the workers behind a port that they share."""
+
+    async def bind(self, host: str, port: int, /) -> int: ...
+    def accept(self) -> None: ...
+    def release(self) -> None: ...
+    async def stop(self) -> int: ...
+    def statistics(self) -> Statistics: ...
+
+
+class PortServers(Protocol):
+    """Makes the server of a port, which does not listen yet, and gives it a changed configuration."""
+
+    def make(self, port: Port, tls: PortTls, /) -> PortServer: ...
+    def reconfigure(self, server: PortServer, port: Port, tls: PortTls, /) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """One open port. `number`: the real port number if the configuration says 0."""
 
     port: Port
     number: int
-    server: MllpServer
+    server: PortServer
     tls: TlsMode
 
     @property
@@ -243,26 +239,12 @@ class Listener:
 
 
 class Listeners:
-    """The listeners of a node: opened at the start, changed by a reload, drained at the end.
+    """The listeners of a node: opened at the start, changed by a reload, drained at the end."""
 
-    Args:
-        shared: the connections of all listeners together.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        shared: ConnectionRegister[Connection],
-        repeats: RepeatLimiter,
-        metrics: Metrics,
-        seconds: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, journal: Journal, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._journal = journal
-        self._shared = shared
-        self._repeats = repeats
-        self._metrics = metrics
-        self._handlers: Callable[[Port], MessageHandler] | None = None
+        self._servers: PortServers | None = None
         self._listening: list[Listener] = []
         self._leaving: list[Listener] = []
 
@@ -271,22 +253,13 @@ class Listeners:
         """(port, number it listens on), in the order of opening."""
         return [(listener.port, listener.number) for listener in self._listening]
 
-    @property
-    def known_sources(self) -> KnownSources:
-        """Of all listeners together: whose messages were accepted."""
-        return self._shared.known
-
     def connections(self) -> dict[str, int]:
         """The port's name -> how many connections are open."""
         return {listener.port.name: listener.server.statistics().open for listener in self._listening}
 
-    async def open(self, loaded: Loaded, contexts: TlsContexts, handlers: Callable[[Port], MessageHandler]) -> None:
-        """Listen on every port. If an address cannot be bound, raise Stop with one sentence, which is also logged.
-
-        Args:
-            handlers: makes a port's handler.
-        """
-        self._handlers = handlers
+    async def open(self, loaded: Loaded, contexts: TlsContexts, servers: PortServers) -> None:
+        """Listen on every port. If an address cannot be bound, raise Stop with one sentence, which is also logged."""
+        self._servers = servers
         for port in ports(loaded):
             self._accept([await self._take(loaded, port, contexts)])
 
@@ -297,7 +270,7 @@ class Listeners:
         the port stays open until the end, so that their senders get the reason. If a new address cannot be bound, it raises Stop as
         `open` does and changes nothing. A node without listeners only puts the configuration in force.
         """
-        if self._handlers is None:
+        if self._servers is None:
             put_in_force()
             return
         wanted = {port.key: port for port in ports(loaded)}
@@ -316,10 +289,7 @@ class Listeners:
         ]
         for listener in self._listening:
             if listener.port.key in wanted:
-                section, context = listener.port.section, contexts[listener.port.key].context
-                listener.server.reconfigure(
-                    limits=limits_of(section), allow_from=section.allow_from, tls=context or "off"
-                )
+                self._servers.reconfigure(listener.server, listener.port, contexts[listener.port.key])
         self._accept(taken)
         await self._drain_leaving()
 
@@ -350,15 +320,14 @@ class Listeners:
             for listener in taken:
                 listener.server.release()
             for listener in released:
-                await listener.server.start(listener.port.section.host, listener.number)
+                await listener.server.bind(listener.port.section.host, listener.number)
+                listener.server.accept()
             raise
         return taken
 
     async def _take(self, loaded: Loaded, port: Port, contexts: TlsContexts) -> Listener:
-        assert self._handlers is not None
-        handler = self._handlers(port)
-        report = reporter(self._repeats, self._metrics, port.name, lambda: handler.sole_environment)
-        server = make_server(port, handler, report, contexts[port.key].context, self._shared)
+        assert self._servers is not None
+        server = self._servers.make(port, contexts[port.key])
         try:
             number = await _bind(server, loaded, port)
         except Stop as stop:
@@ -397,7 +366,7 @@ class Listeners:
         )
 
 
-async def _bind(server: MllpServer, loaded: Loaded, port: Port) -> int:
+async def _bind(server: PortServer, loaded: Loaded, port: Port) -> int:
     """Bind the address and return the port's number. Raises Stop with one sentence if that fails."""
     host, number = port.address
     try:

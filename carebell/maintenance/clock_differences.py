@@ -72,6 +72,12 @@ class ClockDifferences:
         if delay < sender.least:
             sender.least = delay
 
+    def messages_arrived(self, environment: str, count: int, least: timedelta) -> None:
+        """As many messages of this sender arrived at another process, the fastest so long after it was sent."""
+        sender = self._senders.setdefault(environment, _Delays())
+        sender.count += count
+        sender.least = min(sender.least, least)
+
     def __call__(self) -> dict[str, float]:
         """Compared with -> seconds that this machine's clock is ahead; negative: behind. Blocking: may ask the database."""
         if not self.is_real:

@@ -20,6 +20,7 @@ from journal.events import (
     retention,
     service,
     sms,
+    workers,
 )
 from journal.events.base import DECLARED, Entry, Event
 
@@ -27,6 +28,7 @@ __all__ = ["ENTRIES", "Entry", "Event", "name_of"]
 
 _SUBJECTS: Final = (
     service,
+    workers,
     configuration,
     connections,
     messages,
