@@ -175,8 +175,23 @@ def logs(
 
 
 @commands.command()
-def status(context: typer.Context, config: Config = None, json: Json = False) -> None:
-    """Show listeners, certificates, queue, gateway, and the last message of each environment."""
+def status(
+    context: typer.Context,
+    config: Config = None,
+    monitor: Annotated[
+        bool,
+        typer.Option(
+            "--monitor",
+            help="One line for Nagios, Icinga or Zabbix. The exit code is 0 good, 1 warning, 2 critical, 3 not known.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show listeners, certificates, queue, gateway, alarms, and the last message of each environment."""
+    if monitor:
+        from carebell.commands.status_monitor import monitor as run_monitor
+
+        raise typer.Exit(run_monitor(config_of(context, config), as_json=wants_json(context, json)))
     from carebell.commands.status import status as run
 
     raise typer.Exit(run(config_of(context, config), as_json=wants_json(context, json)))

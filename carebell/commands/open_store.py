@@ -64,10 +64,16 @@ class OpenDatabase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened(OpenDatabase):
-    """The database with the configuration and the keys."""
+class Installation(OpenDatabase):
+    """The database with the configuration."""
 
     loaded: Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(Installation):
+    """The database with the configuration and the keys."""
+
     vault: Vault
 
 
@@ -137,6 +143,21 @@ def opened(config: Path | None) -> Iterator[Opened]:
             log_file=loaded.configuration.log.file,
             loaded=loaded,
             vault=vault,
+            environments=tuple(loaded.configuration.environments),
+        )
+
+
+@contextmanager
+def opened_to_look(config: Path | None) -> Iterator[Installation]:
+    """As `opened`, for commands that need no key: a monitor's account may read the database and not the key file."""
+    loaded = load_or_in_force(config)
+    store = open_database(loaded, upgrade=False)
+    with _closing(store):
+        yield Installation(
+            store=store,
+            actor=_actor(),
+            log_file=loaded.configuration.log.file,
+            loaded=loaded,
             environments=tuple(loaded.configuration.environments),
         )
 

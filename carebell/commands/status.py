@@ -1,159 +1,28 @@
-"""`status`: listeners, certificates and their expiry, queue depth and lag, gateway, the last message of each environment."""
+"""`status`: listeners, certificates, queue depth and lag, gateway, alarms, the last message of each environment."""
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from carebell.commands.open_store import ALIVE, Opened, opened
-from carebell.commands.output import iso, print_json, print_table
+from carebell.commands.installation_state import state_of
+from carebell.commands.open_store import opened_to_look
+from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED
-from carebell.inbound.listeners import ports
-from carebell.inbound.trust import days_left
-from certs.cer import read_upload
-from config.load import load as load_configuration
-from config.problems import ConfigurationError
 from journal.lines import plain
-from store import gateway_contact, holds, leases, outbox
-
-_CONNECT_SECONDS = 1.0
 
 
 def status(config: Path | None, *, as_json: bool) -> int:
     """Print the state; 1 if something needs a person."""
-    with opened(config) as installation:
-        now = installation.now()
-        nodes = _nodes(installation, now)
-        shown = {
-            **_configuration(installation, nodes),
-            "listeners": _listeners(installation),
-            "certificates": _certificates(installation, now),
-            "queue": _queue(installation, now),
-            "gateway": _gateway(installation),
-            "environments": _environments(installation),
-            "nodes": nodes,
-        }
+    with opened_to_look(config) as installation:
+        shown = state_of(installation)
     if as_json:
         print_json(shown)
     else:
         _print(shown, Zones(installation.loaded))
     return OK if _is_well(shown) else REFUSED
-
-
-def _configuration(installation: Opened, nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is in force on the nodes that run, and what is on disk; they differ while a change is wrong, or not seen yet.
-
-    `configuration` is what most recently came in force; without a running node, what the next start would take.
-    """
-    path = installation.loaded.path
-    on_disk: str | None = None
-    problem: str | None = None
-    try:
-        on_disk = load_configuration(path, os.environ).version
-    except ConfigurationError as error:
-        problem = str(error.problems[0])
-    running = [node for node in nodes if node["configuration"] is not None]
-    newest = max(running, key=lambda node: node["configured"] or "", default=None)
-    return {
-        "configuration": (newest["configuration"] if newest is not None else on_disk) or installation.loaded.version,
-        "configuration_since": newest["configured"] if newest is not None else None,
-        "configuration_on_disk": on_disk,
-        "configuration_problem": problem,
-    }
-
-
-def _listeners(installation: Opened) -> list[dict[str, Any]]:
-    return [
-        {"listener": port.name, "environments": list(port.environments), "tls": port.section.tls is not None,
-         "listening": _answers(port.section.host, port.section.port)}
-        for port in ports(installation.loaded)
-    ]  # fmt: skip
-
-
-def _answers(host: str, port: int) -> bool:
-    """Whether something accepts connections there. The listener treats this as a load balancer's probe."""
-    try:
-        with socket.create_connection((host, port), timeout=_CONNECT_SECONDS):
-            return True
-    except OSError:
-        return False
-
-
-def _certificates(installation: Opened, now: datetime) -> list[dict[str, Any]]:
-    rows = []
-    for name, environment in installation.loaded.configuration.environments.items():
-        for path in environment.certificates:
-            report = read_upload(path, now)
-            left = days_left(report.not_after, now) if report.not_after is not None else None
-            rows.append(
-                {
-                    "environment": name, "file": str(path), "verdict": report.verdict, "reason": report.reason,
-                    "not_after": iso(report.not_after), "days_left": left,
-                    "thumbprint": report.thumbprint,
-                }
-            )  # fmt: skip
-    return rows
-
-
-def _queue(installation: Opened, now: datetime) -> dict[str, Any]:
-    with installation.store.read() as conn:
-        queue = outbox.queue(conn, now)
-    return {
-        "ready": queue.ready,
-        "waiting": queue.waiting,
-        "overdue": queue.overdue,
-        "retrying": queue.retrying,
-        "lag_seconds": round(queue.lag.total_seconds(), 1),
-        "on_their_way": {state.value: count for state, count in queue.by_state.items()},
-    }
-
-
-def _gateway(installation: Opened) -> dict[str, Any]:
-    with installation.store.read() as conn:
-        held, breakers = holds.held(conn), holds.open_breakers(conn)
-        contact = gateway_contact.contact(conn)
-    section = installation.loaded.configuration.gateway
-    return {
-        "kind": section.kind,
-        "live": section.is_live,
-        "answered": iso(contact.answered_at),
-        "failing_since": iso(contact.failing_since),
-        "failures": contact.failures,
-        "failure": contact.reason,
-        "holds": [
-            {"scope": hold.scope, "name": hold.name, "reason": hold.reason, "since": iso(hold.since)} for hold in held
-        ],
-        "breakers": [
-            {"scope": breaker.scope, "name": breaker.name, "code": breaker.code, "since": iso(breaker.opened_at)}
-            for breaker in breakers
-        ],
-    }
-
-
-def _environments(installation: Opened) -> list[dict[str, Any]]:
-    with installation.store.read() as conn:
-        return [
-            {"environment": name, "enabled": environment.enabled, "last_message": iso(outbox.last_received(conn, name))}
-            for name, environment in installation.loaded.configuration.environments.items()
-        ]
-
-
-def _nodes(installation: Opened, now: datetime) -> list[dict[str, Any]]:
-    with installation.store.read() as conn:
-        alive = leases.seen(conn, since=now - ALIVE)
-    return [
-        {
-            "node": node.name, "roles": node.roles, "version": node.version, "seen": iso(node.seen_at),
-            "configuration": node.configuration, "configured": iso(node.configured_at),
-            "restart_for": node.restart_for.split(",") if node.restart_for else [],
-        }
-        for node in alive
-    ]  # fmt: skip
 
 
 def _is_well(shown: dict[str, Any]) -> bool:
@@ -166,6 +35,7 @@ def _is_well(shown: dict[str, Any]) -> bool:
         and not gateway["holds"]
         and not gateway["breakers"]
         and not gateway["failures"]
+        and not shown["alarms"]
     )
 
 
@@ -194,6 +64,10 @@ def _print(shown: dict[str, Any], zones: Zones) -> None:
     for breaker in gateway["breakers"]:
         since = _clock(breaker["since"], zones)
         print(f"          STOPPED since {since}: {_scope(breaker)}: the gateway refuses, code {breaker['code']}")
+    for alarm in shown["alarms"]:
+        since = f" since {_clock(alarm['since'], zones)}" if alarm["since"] else ""
+        lead = f"{alarm['severity'].upper():<9} "
+        print_sentence(f"{alarm['alarm']}{since}: {plain(alarm['problem'])}. {alarm['advice']}", lead=lead)
     print(f"\n{zones.sentence({None, *(row['environment'] for row in shown['environments'])})}\n")
     print_table(
         ["Environment", "Certificate", "State", "Days left", "Expires"],

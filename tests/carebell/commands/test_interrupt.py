@@ -25,7 +25,7 @@ def _press(*_: object, **__: object) -> None:
 
 MOMENTS: Final = [
     ("outbox", "store.outbox.rows", "nothing was changed"),
-    ("status", "carebell.commands.status.opened", "nothing was changed"),
+    ("status", "carebell.commands.status.opened_to_look", "nothing was changed"),
     ("hold", "store.holds.hold", "nothing was changed"),
     ("hold", "store.audit.append", "nothing was changed"),
     ("hold", "carebell.commands.open_store.OpenDatabase.log", "everything: texts are held"),
