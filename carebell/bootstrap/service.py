@@ -43,10 +43,11 @@ from carebell.maintenance.retention import Retention
 from carebell.maintenance.signs_of_life import SignsOfLife
 from carebell.maintenance.supervisor import BackgroundTask, Supervisor
 from carebell.outbound.delivery import DeliveryRecorder
-from carebell.outbound.dispatcher import Dispatcher, recipient_of
+from carebell.outbound.dispatcher import LEASE, Dispatcher, recipient_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
 from carebell.outbound.posting import WorkerThreads
+from carebell.outbound.posts_elsewhere import PostsElsewhere
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.webhooks import Webhooks
@@ -246,7 +247,9 @@ class Service:
         self._started_at = self._configured_at = now
         self._beat()
         self._hold_after_restore(now)
-        in_flight = InFlight()
+        if self.store.locks is not None:
+            self.store.locks.mark(self.node)
+        in_flight = InFlight(PostsElsewhere(self.store, self.clock, journal, node=self.node, longest=LEASE))
         delivery = DeliveryRecorder(
             journal,
             self.metrics,

@@ -28,7 +28,9 @@ from carebell.exits import OK, REFUSED, ConfigurationStop, Stop
 from carebell.inbound.listeners import TlsContexts, ports, tls_contexts
 from carebell.inbound.own_servers import OwnServers
 from carebell.maintenance.supervisor import Supervisor
+from carebell.outbound.dispatcher import LEASE
 from carebell.outbound.in_flight import InFlight
+from carebell.outbound.posts_elsewhere import PostsElsewhere
 from carebell.workers import messages
 from carebell.workers.channel import Channel
 from config.bounded_work import BoundedThread
@@ -145,7 +147,7 @@ class Worker:
         vault = components.open_vault(loaded)
         self._loop = asyncio.get_running_loop()
         self._supervisor = Supervisor(journal=self._journal, metrics=self._metrics, seconds=self._loop.time)
-        in_flight = InFlight()
+        in_flight = InFlight(PostsElsewhere(self._store, self._clock, self._journal, node=None, longest=LEASE))
         self._intake = MessageIntake(
             store=self._store,
             vault=vault,

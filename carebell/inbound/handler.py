@@ -151,7 +151,7 @@ class MessageHandler:
         def later() -> None:
             loop.call_soon_threadsafe(answer)
 
-        if self._in_flight.when_clear(result.appointment_ids, later):
+        if self._in_flight.when_clear(result.appointment_ids, later, result.sending):
             answer()
 
     def _answer(

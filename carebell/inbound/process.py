@@ -30,6 +30,7 @@ from scheduler.succession import succeed
 from store import usage
 from store.appointment_repository import MessageKey, Remembered, find, known, save
 from store.engine import Transaction
+from store.sending import SendingText
 from store.vault import Vault
 
 _USAGE_PRECISION: Final = timedelta(hours=1)
@@ -53,6 +54,7 @@ class ProcessingResult:
         appointment: the hospital's reference; None: no appointment.
         appointment_ids: ours, of every appointment that the message is about: its answer waits for texts of theirs that are on
             their way to the gateway, also where the message itself changed nothing (it may repeat one that did).
+        sending: texts of these appointments that some process was sending when the message was committed.
         reused: the control id had been used for another message, which configuration lets through.
         planned, withdrawn, suppressed: how many texts now wait, were taken back, are recorded as silences.
         silences: texts that will not leave, taken back ones included, as far as that is news.
@@ -65,6 +67,7 @@ class ProcessingResult:
     answer: Answer
     appointment: str | None = None
     appointment_ids: tuple[str, ...] = ()
+    sending: tuple[SendingText, ...] = ()
     reused: bool = False
     revision: int | None = None
     planned: int = 0
@@ -115,7 +118,7 @@ class MessageProcessor:
                 fresh.append(remembered)
         self._note_usage(conn, jobs, now)
         save(conn, self._vault, unit.saves(policies), fresh, now, new_id=self._new_id)
-        return results
+        return [_with_sending(result, unit) for result in results] if unit.sending else results
 
     def rehearse_group(self, conn: Transaction, events: Sequence[SchedulingEvent]) -> list[ProcessingResult]:
         """As `commit_group`, for a rehearsal in memory: the messages were read without a signature, and none is a repetition."""
@@ -235,6 +238,11 @@ class MessageProcessor:
         change = unit.open(create(event, policy.planning, id=self._new_id(), zone=policy.zone))
         unit.mark_series(change)
         return change, None, shares, []
+
+
+def _with_sending(result: ProcessingResult, unit: UnitOfWork) -> ProcessingResult:
+    texts = tuple(text for own_id in result.appointment_ids for text in unit.sending.get(own_id, ()))
+    return replace(result, sending=texts) if texts else result
 
 
 def _as_answered(before: Remembered, policy: EnvironmentPolicy) -> Answer:

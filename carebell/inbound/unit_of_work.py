@@ -14,6 +14,7 @@ from scheduler.appointment import Appointment, AppointmentStatus, same_visit
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 from scheduler.succession import comparable_kinds, end_replaced, replaced_by, sharable_aliases, shared_aliases, sharing
 from store.appointment_repository import Save, StoredAppointment
+from store.sending import SendingText
 
 
 class AppointmentChange:
@@ -117,15 +118,23 @@ def wanted_aliases(event: SchedulingEvent) -> tuple[str, ...]:
 
 
 class UnitOfWork:
-    """The changes of one group, by appointment and by alias."""
+    """The changes of one group, by appointment and by alias.
+
+    Attributes:
+        sending: appointment id -> its texts that are on their way to the gateway.
+    """
 
     def __init__(self, appointments: Iterable[StoredAppointment]) -> None:
+        self.sending: dict[str, tuple[SendingText, ...]] = {}
         self._changes: dict[str, AppointmentChange] = {}
         self._owners: dict[tuple[str, str], str] = {}
         for stored in appointments:
             appointment = stored.appointment
             if appointment.id in self._changes:
                 continue
+            texts = [row.identity for row in stored.history if row.state is SmsState.SENDING]
+            if texts:
+                self.sending[appointment.id] = tuple(SendingText(appointment.id, *identity) for identity in texts)
             change = AppointmentChange(appointment, stored.history, appointment.aliases, first=False)
             self._changes[appointment.id] = change
             self._own(change)

@@ -3,21 +3,29 @@
 Promise I4: no create starts after a cancellation was acknowledged. The dispatcher enters an appointment here, then checks whether
 its row may still be posted, posts it, and takes the appointment out. The inbound side commits a change, then asks here. So either
 the dispatcher's check saw the change and did not post, or the appointment is in here and the ACK waits until the post is over.
-This holds within one process; between nodes there is only the dispatcher's check.
+For texts that other processes post, the database is asked (`posts_elsewhere`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from threading import Lock
 
+from carebell.outbound.posts_elsewhere import PostsElsewhere
+from store.sending import SendingText
+
 
 class InFlight:
-    """A thread-safe set of appointment ids, never more than the dispatcher posts at once."""
+    """A thread-safe set of appointment ids, never more than the dispatcher posts at once.
 
-    def __init__(self) -> None:
+    Args:
+        elsewhere: asks for the texts of other processes; None: there are none.
+    """
+
+    def __init__(self, elsewhere: PostsElsewhere | None = None) -> None:
+        self._elsewhere = elsewhere
         self._lock = Lock()
         self._under_way: Counter[str] = Counter()
         self._waiting: dict[str, list[Callable[[], None]]] = {}
@@ -37,8 +45,22 @@ class InFlight:
         for call in waiting:
             call()
 
-    def when_clear(self, appointments: Iterable[str], call: Callable[[], None]) -> bool:
-        """True: no text of these is under way. False: `call` runs, on a dispatcher's thread, when those under way now are over."""
+    def when_clear(
+        self, appointments: Iterable[str], call: Callable[[], None], sending: Sequence[SendingText] = ()
+    ) -> bool:
+        """True: no text of these is under way. False: `call` runs, on another thread or later, when those under way now are over.
+
+        Args:
+            sending: texts of these appointments that were being sent, by whichever process, when the change was committed.
+        """
+        if not sending or self._elsewhere is None:
+            return self._when_clear_here(appointments, call)
+        then = partial(self._elsewhere.when_over, sending, call)
+        if self._when_clear_here(appointments, then):
+            then()
+        return False
+
+    def _when_clear_here(self, appointments: Iterable[str], call: Callable[[], None]) -> bool:
         with self._lock:
             busy = [appointment for appointment in appointments if appointment in self._under_way]
             if not busy:
