@@ -22,6 +22,7 @@ from carebell.outbound.dispatcher import LEASE
 from listener.client import MllpClient
 from notifier.gateway import Sms
 from store.file_lock import LockFile
+from store.sending import still_sending
 from store.tables import outbox
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.story.clinic import PATIENCE, Ack, Clinic, opened
@@ -63,7 +64,7 @@ async def race(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[R
         opened(path, at=AT, gateway=twilio, alone=False) as sending,
     ):
         under_test = Race(receiving=receiving, sending=sending)
-        real = posts_elsewhere.still_sending
+        real = still_sending
 
         def counted(*args: Any) -> Any:
             under_test.asked += 1
