@@ -97,6 +97,14 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Audit(Section):
+    """The audit log: who changed or looked at what."""
+
+    keep: Annotated[Duration, AfterValidator(Between("30d", "36500d"))] = timedelta(days=2192)
+    """How long its entries and the configuration's versions are kept; six years by default, as HIPAA asks for records of what was
+    done (45 CFR 164.316)."""
+
+
 class Alarms(Section):
     """The limits of alarms. null switches an alarm off."""
 
@@ -402,5 +410,6 @@ class Configuration(Section):
     http: Http = Http()
     log: Log = Log()
     alarms: Alarms = Alarms()
+    audit: Audit = Audit()
     environments: dict[Name, Environment] = Field(min_length=1)
     """By name: letters, digits, `_`, `.` and `-`."""

@@ -55,15 +55,19 @@ class Wanted:
     Attributes:
         since: aware.
         level: the lowest, a number of `logging`.
+        event: its name.
     """
 
     appointment: str | None = None
     control_id: str | None = None
     since: datetime | None = None
     level: int = logging.DEBUG
+    event: str | None = None
 
     def __call__(self, line: Line) -> bool:
         if _NUMBERS.get(line.level, logging.INFO) < self.level:
+            return False
+        if self.event is not None and line.event != self.event:
             return False
         if self.appointment is not None and line.fields.get("appointment") != self.appointment:
             return False

@@ -1,127 +1,349 @@
-"""The audit log: who changed what, and when. Append-only; each entry's hash covers its content and the previous hash. It never
-holds patient data.
+"""The audit log: who changed or looked at what, from where, and when. Append-only; it never holds patient data.
 
-`verify` finds an altered, removed or inserted entry. With the head in `meta` it also finds entries missing at the end. Somebody who
-can write both can forge both; a copy of the head (`head`) kept elsewhere shows even that.
+Each entry's hash covers its content and the hash before it (`hashed_text`; docs/reference/audit.md says how to check it without
+Carebell). So `verify` finds an entry that was altered, removed or inserted. With the head in `meta` it also finds entries that are
+missing at the end. Somebody who can write the database can forge both: heads that were noted elsewhere show that (`verify`'s
+`anchors`; the service writes each new head into its log).
+
+Old entries are removed by `prune`. It records the last removed entry's number and hash as an entry of its own, so the rest of the
+chain says where it begins and since when.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Literal
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 
 from store.instants import to_microseconds
 from store.tables import audit, meta
 from store.upsert import insert_into
 
 _HEAD: Final = "audit_head"
-_BEGINNING: Final = "0" * 64
+_START: Final = "audit_start"
+BEGINNING: Final = "0" * 64
+"""The hash before the first entry."""
+RESTORED: Final = "the database was restored"
+"""How the reason begins of a hold that the service places because it found an older database."""
+_PAGE: Final = 500
+
+
+class AuditAction(StrEnum):
+    """What was done; stable."""
+
+    SERVICE_START = "service.start"
+    SERVICE_STOP = "service.stop"
+    CONFIG_ACTIVATE = "config.activate"
+    CONFIG_CHANGE = "config.change"
+    CERTIFICATE_ADD = "certificate.add"
+    CERTIFICATE_REMOVE = "certificate.remove"
+    HOLD_PLACE = "hold.place"
+    HOLD_RELEASE = "hold.release"
+    BREAKER_OPEN = "breaker.open"
+    BREAKER_CLOSE = "breaker.close"
+    OPTOUT_ADD = "optout.add"
+    OPTOUT_REMOVE = "optout.remove"
+    PURGE = "purge"
+    KEYS_ROTATE = "keys.rotate"
+    KEYS_DROP = "keys.drop"
+    DB_UPGRADE = "db.upgrade"
+    NUMBERS_BUY = "numbers.buy"
+    NUMBERS_LINK = "numbers.link"
+    NUMBER_SEARCH = "number.search"
+    VIEW_OUTBOX = "view.outbox"
+    VIEW_APPOINTMENTS = "view.appointments"
+    REPORT_EXPORT = "report.export"
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_PRUNE = "audit.prune"
+
+
+MEANINGS: Final[Mapping[AuditAction, str]] = {
+    AuditAction.SERVICE_START: "the service started on a node; after: its version, roles and configuration",
+    AuditAction.SERVICE_STOP: "the service ended on a node; after: why",
+    AuditAction.CONFIG_ACTIVATE: "a configuration took effect; before and after: its version",
+    AuditAction.CONFIG_CHANGE: "one key of it changed; subject: the key; before and after: its value, `changed` for a secret or a "
+    "telephone number",
+    AuditAction.CERTIFICATE_ADD: "a sender's certificate came into use; subject: its thumbprint",
+    AuditAction.CERTIFICATE_REMOVE: "a sender's certificate is used no more; subject: its thumbprint",
+    AuditAction.HOLD_PLACE: "texts were held; after: the reason. Who `service`: it found a restored database",
+    AuditAction.HOLD_RELEASE: "texts are sent again",
+    AuditAction.BREAKER_OPEN: "the gateway refused an account or a sender, so sending stopped by itself; after: its code",
+    AuditAction.BREAKER_CLOSE: "sending resumed, by itself or by `release`; before: the code",
+    AuditAction.OPTOUT_ADD: "a number must not be texted; after: the sender",
+    AuditAction.OPTOUT_REMOVE: "a number may be texted again; before: the sender",
+    AuditAction.PURGE: "numbers were deleted; after: how many. Who `housekeeping`: the sum of an hour",
+    AuditAction.KEYS_ROTATE: "the master key was replaced",
+    AuditAction.KEYS_DROP: "day keys that no key could unwrap were deleted",
+    AuditAction.DB_UPGRADE: "the tables were brought to another version",
+    AuditAction.NUMBERS_BUY: "a number was bought at the gateway",
+    AuditAction.NUMBERS_LINK: "a number at the gateway was linked; after: to what",
+    AuditAction.NUMBER_SEARCH: "somebody searched where a number is stored",
+    AuditAction.VIEW_OUTBOX: "somebody listed texts with masked numbers; after: how many",
+    AuditAction.VIEW_APPOINTMENTS: "somebody listed appointments with masked numbers; after: how many",
+    AuditAction.REPORT_EXPORT: "somebody read or exported the report of texts; after: how many rows",
+    AuditAction.AUDIT_EXPORT: "somebody exported this log; after: how many entries",
+    AuditAction.AUDIT_PRUNE: "entries older than `audit.keep` were deleted; subject: the last one; after: its hash",
+}
+"""For docs/reference/audit.md."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who acts.
+
+    Attributes:
+        who: `cli:<account>`, `file:<owner of carebell.yaml>`, `service`, `gateway`, `housekeeping`.
+        origin: from where: `host=clinic-a uid=1000 tty=/dev/pts/3`, `node=clinic-a-812`.
+    """
+
+    who: str
+    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """Attributes:
     seq: 1, 2, 3 ...
-    actor: who did it: a person's login, `cli:<user>`, `gateway`, `housekeeping`.
-    action: what was done: `optout.add`, `hold.place`, `keys.rotate` ...
-    subject: what it was done to: an environment, a sender, a masked number.
+    actor: who did it (`Author.who`). origin: from where (`Author.origin`); None: written before version 0.2.
+    action: an `AuditAction`; text, because a newer version may know more.
+    environment: the one that it concerns; None: all, or none.
+    subject: what it was done to: a sender, a key of the configuration, a masked number.
     before, after: the change in short; None if it has no such value.
     """
 
     seq: int
     at: datetime
     actor: str
+    origin: str | None
     action: str
+    environment: str | None
     subject: str
     before: str | None
     after: str | None
     hash: str
 
 
+Break = Literal["altered", "missing", "end_missing", "start_missing", "rewritten"]
+"""How a chain is broken: the entry's hash is wrong; entries before it are missing; entries at the end are missing; it begins
+later than it says; a head that was noted elsewhere has another hash."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The newest entry's number and hash."""
+
+    seq: int
+    hash: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainVerdict:
     """Attributes:
-    entries: how many were read.
-    broken_at: `seq` of the first entry whose hash is wrong; entries + 1 if the end is missing; None: the chain is intact.
+    entries: how many were read. first: number of the first one; 1 unless old ones were pruned.
+    broken_at: `seq` of the first entry that is wrong; for missing ones of the first missing; None: the chain is intact.
+    why: how it is broken.
+    head: the newest entry that was read.
+    anchors: how many heads noted elsewhere were compared.
     """
 
     entries: int
+    first: int = 1
     broken_at: int | None
+    why: Break | None = None
+    head: Head = field(default=Head(seq=0, hash=BEGINNING))
+    anchors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries to read; None: all.
+
+    Attributes:
+        who: `cli:ann`, or without its first part `ann`.
+        action: `optout.add`, or all that begin with `optout`.
+    """
+
+    since: datetime | None = None
+    who: str | None = None
+    action: str | None = None
+    environment: str | None = None
+    subject: str | None = None
 
 
 def append(
     conn: Connection,
+    author: Author,
+    action: AuditAction,
     *,
-    actor: str,
-    action: str,
     subject: str,
+    environment: str | None = None,
     before: str | None = None,
     after: str | None = None,
     at: datetime,
 ) -> AuditEntry:
     """Add an entry in the transaction of the change that it records. Writers wait for each other at the head."""
-    conn.execute(insert_into(conn, meta).values(name=_HEAD, value=f"0:{_BEGINNING}").on_conflict_do_nothing())
-    seq, previous = _head(conn, lock=True)
-    digest = _digest(previous, seq + 1, at, actor, action, subject, before, after)
-    entry = AuditEntry(
-        seq=seq + 1, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
-    )
-    conn.execute(
-        audit.insert().values(
-            seq=entry.seq, at=at, actor=actor, action=action, subject=subject, before=before, after=after, hash=digest
-        )
-    )
-    conn.execute(update(meta).where(meta.c.name == _HEAD).values(value=f"{entry.seq}:{digest}"))
-    return entry
+    last = lock(conn)
+    values = {
+        "seq": last.seq + 1,
+        "at": at.astimezone(UTC),
+        "actor": author.who,
+        "origin": author.origin,
+        "action": action.value,
+        "environment": environment,
+        "subject": subject,
+        "before": before,
+        "after": after,
+    }
+    unsealed = AuditEntry(**values, hash="")  # type: ignore[arg-type]
+    digest = _digest(last.hash, unsealed)
+    conn.execute(audit.insert().values(**values, hash=digest))
+    conn.execute(update(meta).where(meta.c.name == _HEAD).values(value=f"{unsealed.seq}:{digest}"))
+    return AuditEntry(**values, hash=digest)  # type: ignore[arg-type]
 
 
-def entries(conn: Connection, *, subject: str | None = None) -> Generator[AuditEntry, None, None]:
+def lock(conn: Connection) -> Head:
+    """The head, locked until the transaction ends, so that no other writer comes between a look and what follows from it."""
+    conn.execute(insert_into(conn, meta).values(name=_HEAD, value=f"0:{BEGINNING}").on_conflict_do_nothing())
+    return _head(conn, locked=True)
+
+
+def entries(conn: Connection, only: AuditFilter | None = None) -> Generator[AuditEntry, None, None]:
     """The entries in order."""
-    wanted = select(audit).order_by(audit.c.seq)
-    if subject is not None:
-        wanted = wanted.where(audit.c.subject == subject)
-    with conn.execute(wanted, execution_options={"yield_per": 500}) as result:
+    with conn.execute(_selected(only or AuditFilter()), execution_options={"yield_per": _PAGE}) as result:
         for row in result.mappings():
             yield AuditEntry(**row)
 
 
-def head(conn: Connection) -> tuple[int, str]:
-    """Number and hash of the newest entry; (0, zeros) before the first."""
-    return _head(conn, lock=False)
+def head(conn: Connection) -> Head:
+    """The newest entry's number and hash; (0, zeros) before the first."""
+    return _head(conn, locked=False)
 
 
-def verify(conn: Connection) -> ChainVerdict:
-    """Check the whole chain."""
-    count, previous = 0, _BEGINNING
+def verify(conn: Connection, anchors: Mapping[int, str] | None = None) -> ChainVerdict:
+    """Check the whole chain.
+
+    Args:
+        anchors: number -> hash of heads that were noted elsewhere. Those of pruned entries are not compared.
+    """
+    start = start_of(conn)
+    noted = {seq: digest for seq, digest in (anchors or {}).items() if seq >= max(start.seq, 1)}
+    count, previous, begun_honestly = 0, start, start.seq == 0
+
+    def broken(seq: int, why: Break) -> ChainVerdict:
+        return ChainVerdict(
+            entries=count, first=start.seq + 1, broken_at=seq, why=why, head=previous, anchors=len(noted)
+        )
+
+    if noted.get(start.seq, start.hash) != start.hash:
+        return broken(start.seq, "rewritten")
     with closing(entries(conn)) as chain:
         for entry in chain:
             count += 1
-            expected = _digest(
-                previous, count, entry.at, entry.actor, entry.action, entry.subject, entry.before, entry.after
-            )
-            if (entry.seq, entry.hash) != (count, expected):
-                return ChainVerdict(entries=count, broken_at=count)
-            previous = entry.hash
-    whole = head(conn) == (count, previous)
-    return ChainVerdict(entries=count, broken_at=None if whole else count + 1)
+            expected = previous.seq + 1
+            if entry.seq != expected:
+                return broken(expected, "missing")
+            if entry.hash != _digest(previous.hash, entry):
+                return broken(entry.seq, "altered")
+            if noted.get(entry.seq, entry.hash) != entry.hash:
+                return broken(entry.seq, "rewritten")
+            previous = Head(seq=entry.seq, hash=entry.hash)
+            if entry.action == AuditAction.AUDIT_PRUNE and (entry.subject, entry.after) == (
+                str(start.seq),
+                start.hash,
+            ):
+                begun_honestly = True
+    if not begun_honestly:
+        return broken(1, "start_missing")
+    if _head(conn, locked=False) != previous or max(noted, default=0) > previous.seq:
+        return broken(previous.seq + 1, "end_missing")
+    return ChainVerdict(entries=count, first=start.seq + 1, broken_at=None, why=None, head=previous, anchors=len(noted))
 
 
-def _head(conn: Connection, *, lock: bool) -> tuple[int, str]:
+def prune(conn: Connection, author: Author, *, before: datetime, at: datetime) -> int:
+    """Delete the oldest entries that are all older than `before`, and record that; how many were deleted."""
+    of = audit.c
+    lock(conn)
+    kept = conn.execute(select(func.min(of.seq)).where(of.at >= before)).scalar_one()
+    old = select(of.seq, of.hash).order_by(of.seq.desc()).limit(1)
+    last = conn.execute(old if kept is None else old.where(of.seq < kept)).first()
+    if last is None:
+        return 0
+    checkpoint = Head(seq=last.seq, hash=last.hash)
+    append(conn, author, AuditAction.AUDIT_PRUNE, subject=str(checkpoint.seq), after=checkpoint.hash, at=at)
+    gone = conn.execute(delete(audit).where(of.seq <= checkpoint.seq)).rowcount
+    conn.execute(insert_into(conn, meta).values(name=_START, value="").on_conflict_do_nothing())
+    value = f"{checkpoint.seq}:{checkpoint.hash}"
+    conn.execute(update(meta).where(meta.c.name == _START).values(value=value))
+    return gone
+
+
+def hashed_text(previous: str, entry: AuditEntry) -> str:
+    """The text whose SHA-256 is the entry's hash: a JSON array in ASCII that begins with the hash before it.
+
+    Entries from before version 0.2 have no origin and no environment, and write the time in microseconds since 1970.
+    """
+    if entry.origin is None:
+        first = [previous, entry.seq, to_microseconds(entry.at), entry.actor, entry.action, entry.subject]
+        return json.dumps([*first, entry.before, entry.after], ensure_ascii=True)
+    content = [
+        previous,
+        entry.seq,
+        exact(entry.at),
+        entry.actor,
+        entry.origin,
+        entry.action,
+        entry.environment,
+        entry.subject,
+        entry.before,
+        entry.after,
+    ]
+    return json.dumps(content, ensure_ascii=True, separators=(",", ":"))
+
+
+def exact(instant: datetime) -> str:
+    """`2026-03-02T15:04:00.000000Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def start_of(conn: Connection) -> Head:
+    """The last pruned entry's number and hash; (0, zeros) if none was pruned."""
+    return _read_head(conn.execute(select(meta.c.value).where(meta.c.name == _START)).scalar_one_or_none())
+
+
+def _head(conn: Connection, *, locked: bool) -> Head:
     wanted = select(meta.c.value).where(meta.c.name == _HEAD)
-    value = conn.execute(wanted.with_for_update() if lock else wanted).scalar_one_or_none()
+    return _read_head(conn.execute(wanted.with_for_update() if locked else wanted).scalar_one_or_none())
+
+
+def _read_head(value: str | None) -> Head:
     if value is None:
-        return 0, _BEGINNING
+        return Head(seq=0, hash=BEGINNING)
     seq, _, digest = value.partition(":")
-    return int(seq), digest
+    return Head(seq=int(seq), hash=digest)
 
 
-def _digest(previous: str, seq: int, at: datetime, *texts: str | None) -> str:
-    content = json.dumps([previous, seq, to_microseconds(at), *texts], ensure_ascii=True)
-    return hashlib.sha256(content.encode("ascii")).hexdigest()
+def _selected(only: AuditFilter) -> Select[tuple[object, ...]]:
+    of = audit.c
+    wanted: Select[tuple[object, ...]] = select(audit).order_by(of.seq)
+    if only.since is not None:
+        wanted = wanted.where(of.at >= only.since)
+    if only.who is not None:
+        wanted = wanted.where((of.actor == only.who) | of.actor.endswith(f":{only.who}", autoescape=True))
+    if only.action is not None:
+        wanted = wanted.where((of.action == only.action) | of.action.startswith(f"{only.action}.", autoescape=True))
+    if only.environment is not None:
+        wanted = wanted.where(of.environment == only.environment)
+    if only.subject is not None:
+        wanted = wanted.where(of.subject == only.subject)
+    return wanted
+
+
+def _digest(previous: str, entry: AuditEntry) -> str:
+    return hashlib.sha256(hashed_text(previous, entry).encode("ascii")).hexdigest()

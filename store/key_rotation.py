@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 
 from store import audit
+from store.audit import AuditAction, Author
 from store.engine import Store
 from store.keys import KeyFault, add_master_key, drop_old_master_keys
 from store.vault import Vault
@@ -41,7 +42,7 @@ class Rotation:
     unreadable: int
 
 
-def rotate(store: Store, vault: Vault, key_file: Path, *, actor: str, now: datetime) -> Rotation:
+def rotate(store: Store, vault: Vault, key_file: Path, *, author: Author, now: datetime) -> Rotation:
     """Make a new master key, move every day key to it, and take the old one out of `key_file`.
 
     KeyFault: the file cannot be used or replaced, or another rotation is at work; the database is as it was.
@@ -50,7 +51,7 @@ def rotate(store: Store, vault: Vault, key_file: Path, *, actor: str, now: datet
         vault.ring = add_master_key(key_file)
         with store.write() as conn:
             moved, unreadable = vault.rewrap(conn)
-            audit.append(conn, actor=actor, action="keys.rotate", subject=f"key {vault.ring.current}", at=now)
+            audit.append(conn, author, AuditAction.KEYS_ROTATE, subject=f"key {vault.ring.current}", at=now)
         vault.ring = drop_old_master_keys(key_file)
     return Rotation(key=vault.ring.current, moved=moved, unreadable=unreadable)
 

@@ -270,6 +270,8 @@ audit = Table(
     Column("before", Text),
     Column("after", Text),
     Column("hash", Text, nullable=False),  # of this entry and the hash before it
+    Column("origin", Text),  # from where; NULL: written by 0.1, whose hashes cover less
+    Column("environment", Text),  # NULL: it concerns all, or none
     Index("ix_audit_subject", "subject"),
 )
 

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from carebell import authors
 from carebell.bootstrap import components, preflight
 from carebell.bootstrap.active_config import ActiveConfig, activate, note_in_force, waits_for_restart
 from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, share_out_to_workers, too_large
@@ -59,7 +60,14 @@ from config.watch import Watch
 from journal.events.configuration import ConfigurationLoaded, ConfigurationWarning, DescriptorsShared
 from journal.events.database import DatabaseUpgraded
 from journal.events.gateway import HoldStarted
-from journal.events.service import ServiceFailed, ServiceStarted, ServiceStopped, ServiceStopping
+from journal.events.service import (
+    AuditHead,
+    InternalError,
+    ServiceFailed,
+    ServiceStarted,
+    ServiceStopped,
+    ServiceStopping,
+)
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import ROUND_SECONDS, RepeatLimiter
@@ -72,7 +80,8 @@ from portal.http_limits import HttpLimits
 from portal.server import serve as serve_http
 from scheduler.clock import AcceleratedClock, Clock, RealClock
 from scheduler.sms import HoldScope
-from store import holds, leases, restore_detection, simulated_clock
+from store import audit, holds, leases, restore_detection, simulated_clock
+from store.audit import RESTORED, AuditAction, Head
 from store.engine import Store
 from store.faults import StoreFault, classify
 from store.holds import Hold
@@ -133,6 +142,8 @@ class Service:
     _failed: bool = False
     _up: bool = False
     _reload_asked: bool = False
+    _audit_head: Head | None = None  # of the audit log, as last written to the log
+    _upgraded_to: str | None = None  # the tables' version, if this start upgraded them
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _pool: WorkerPool | None = None
@@ -206,8 +217,23 @@ class Service:
             self.dispatcher.end()
             # Together, since each may take its seconds: what is in flight at the ports, and texts that are being posted.
             await asyncio.gather(self._listeners.close(), self._periodic.finish())
+            await self._audit_end()
         await self._stack.aclose()
         self.journal.emit(ServiceStopped(reason=self._failure or "asked", seconds=round(time.monotonic() - began, 2)))
+
+    async def _audit_end(self) -> None:
+        """Record that the service ends. It ends nevertheless where the database takes no entry."""
+
+        def record() -> None:
+            self.retention.finish()
+            self._audit(AuditAction.SERVICE_STOP, subject=self.node, after=self._failure or "asked")
+            self._beat()
+
+        try:
+            await asyncio.to_thread(record)
+        except Exception as error:
+            if classify(error) is None:
+                self.journal.emit(InternalError(where="main", trace=trace(error)))
 
     # Starting; stopping happens in the reverse order
 
@@ -245,6 +271,14 @@ class Service:
         stack.push_async_callback(self._periodic.finish)
         self._note_clock()
         self._started_at = self._configured_at = now
+        if self._upgraded_to is not None:
+            self._audit(AuditAction.DB_UPGRADE, subject=self.store.backend, after=self._upgraded_to)
+        roles = ",".join(sorted(self.roles))
+        self._audit(
+            AuditAction.SERVICE_START,
+            subject=self.node,
+            after=f"version {version('carebell')}, roles {roles}, configuration {loaded.version}",
+        )
         self._beat()
         self._hold_after_restore(now)
         if self.store.locks is not None:
@@ -283,6 +317,7 @@ class Service:
             marker=_marker(loaded),
             journal=journal,
             certificates=rotation.look,
+            keep_audit=lambda: self.loaded.configuration.audit.keep,
             doubt=doubt_of(self.clock, self.store, journal),
         )
         reconciliation = Reconciliation(
@@ -322,7 +357,12 @@ class Service:
             self.journal.emit(ConfigurationWarning(problem=problem.why, file=str(problem.place)))
         return descriptors
 
+    def _audit(self, action: AuditAction, *, subject: str, after: str) -> None:
+        with self.store.write() as conn:
+            audit.append(conn, authors.service(self.node), action, subject=subject, after=after, at=self.clock.now())
+
     def _database_upgraded(self, backend: str, version: str, seconds: float) -> None:
+        self._upgraded_to = version
         self.journal.emit(DatabaseUpgraded(database=backend, version=version, seconds=round(seconds, 2)))
 
     def _note_clock(self) -> None:
@@ -339,8 +379,16 @@ class Service:
             finding = restore_detection.assess(conn, _marker(self.loaded), now)
             if finding == "fine":
                 return
-            held = Hold(scope=HoldScope.ALL, name="", reason=_HELD_AFTER_RESTORE, actor="carebell", since=now)
+            held = Hold(scope=HoldScope.ALL, name="", reason=_HELD_AFTER_RESTORE, actor="service", since=now)
             if holds.hold(conn, held):
+                audit.append(
+                    conn,
+                    authors.service(self.node),
+                    AuditAction.HOLD_PLACE,
+                    subject="all",
+                    after=f"{RESTORED}: {finding}",
+                    at=now,
+                )
                 self.journal.emit(HoldStarted(environment=None, reason=finding, source="restore", actor=None))
 
     async def _start_portal(self, delivery: DeliveryRecorder, descriptors: Descriptors) -> None:
@@ -478,8 +526,12 @@ class Service:
             leases.beat(conn, node)
             if due:
                 note_in_force(conn, loaded, since=since, now=now)
+            head = audit.head(conn)
         if due:
             self._noted = (loaded, now)
+        if head != self._audit_head:
+            self._audit_head = head
+            self.journal.emit(AuditHead(seq=head.seq, hash=head.hash))
 
     async def _start_listeners(self, in_flight: InFlight, descriptors: Descriptors) -> None:
         if "listener" not in self.roles:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from carebell.cli import admin, configuration, inspect, numbers, setup, signing, simulate
+from carebell.cli import admin, audit, configuration, inspect, numbers, setup, signing, simulate
 from carebell.cli.options import Config, Json
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for section in (setup, signing, inspect, admin):  # in the order in which the he
     app.add_typer(section.commands)
 app.add_typer(configuration.configuration, name="config")
 app.add_typer(signing.cert, name="cert")
+app.add_typer(audit.audit, name="audit")
 app.add_typer(admin.optout, name="optout")
 app.add_typer(admin.keys, name="keys")
 app.add_typer(admin.db, name="db")

@@ -10,6 +10,7 @@ from carebell.commands.open_store import opened
 from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
 from carebell.commands.zones import Zones
 from store import appointments as store_appointments
+from store.audit import AuditAction
 
 
 def appointments(config: Path | None, *, appointment: str | None, environment: str | None, as_json: bool) -> None:
@@ -25,6 +26,12 @@ def appointments(config: Path | None, *, appointment: str | None, environment: s
                 )
             else:
                 rows = list(store_appointments.listed(conn, session.vault, now, environment=environment))
+        session.shown(
+            AuditAction.VIEW_APPOINTMENTS,
+            subject=appointment or "all",
+            environment=environment,
+            after=f"{len(rows)} appointments",
+        )
     if as_json:
         for row in rows:
             print_json(

@@ -11,6 +11,7 @@ from carebell.exits import OK, REFUSED, ConfigurationStop
 from journal.events.database import KeyRotated
 from journal.events.service import OperatorActed
 from store import audit
+from store.audit import AuditAction
 from store.forgetting import give_up_unreadable
 from store.key_rotation import rotate as rotate_master_key
 from store.keys import KeyFault
@@ -22,7 +23,7 @@ def rotate(config: Path | None, *, as_json: bool) -> None:
         key_file = session.loaded.configuration.storage.key_file
         progress.done = "the rotation may be unfinished; run `carebell keys rotate` again"
         try:
-            done = rotate_master_key(session.store, session.vault, key_file, actor=session.actor, now=session.now())
+            done = rotate_master_key(session.store, session.vault, key_file, author=session.author, now=session.now())
         except KeyFault as fault:
             raise ConfigurationStop(str(session.loaded.problem(("storage", "key_file"), str(fault)))) from None
         session.log(KeyRotated(key=done.key, count=done.moved, actor=session.actor))
@@ -75,7 +76,7 @@ def drop_unreadable(config: Path | None, *, sure: bool, as_json: bool) -> int:
             given_up = give_up_unreadable(conn, session.vault)
             after = f"{given_up.keys} day keys, {given_up.appointments} appointments"
             audit.append(
-                conn, actor=session.actor, action="keys.drop", subject="unreadable", after=after, at=session.now()
+                conn, session.author, AuditAction.KEYS_DROP, subject="unreadable", after=after, at=session.now()
             )
         session.log(OperatorActed(action="keys drop-unreadable", actor=session.actor, source="command"))
     print_result(

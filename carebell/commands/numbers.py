@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from carebell.bootstrap.components import load
 from carebell.commands.interrupt import interruptible
+from carebell.commands.open_store import opened_without_keys
 from carebell.commands.output import print_json, print_result, print_table
 from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
 from config.load import Loaded
@@ -18,6 +19,7 @@ from config.problems import ConfigurationError
 from notifier.twilio.account import open_twilio
 from notifier.twilio.numbers import NumberKind, NumbersError, Plan, Step, TwilioNumbers
 from notifier.twilio.webhooks import INBOUND_PATH
+from store.audit import AuditAction
 
 _KINDS: Final[tuple[NumberKind, ...]] = ("local", "toll_free", "mobile")
 _STOPS: Final[dict[str, type[Stop]]] = {"bad_argument": UsageStop, "not_sent": TransientStop, "unclear": TransientStop}
@@ -95,7 +97,7 @@ def buy(config: Path | None, number: str, *, service: str | None, yes: bool, dry
     """Buy a number and link it; 1 if the user did not confirm."""
     with _numbers(config) as (loaded, numbers):
         plan = numbers.plan_buy(number, _webhook(loaded), service)
-        return _carry_out(numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
+        return _carry_out(config, numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def link(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
@@ -104,7 +106,7 @@ def link(config: Path | None, number: str, *, service: str | None, yes: bool, dr
         plan = numbers.plan_link(number, _webhook(loaded), service)
         if not plan.steps:
             raise UsageStop("there is nothing to link to: set gateway.twilio.public_url, or give --service")
-        return _carry_out(numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
+        return _carry_out(config, numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 @contextmanager
@@ -134,7 +136,9 @@ def _webhook(loaded: Loaded) -> str | None:
     return url.rstrip("/") + INBOUND_PATH
 
 
-def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+def _carry_out(
+    config: Path | None, numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool, as_json: bool
+) -> int:
     """Show the plan, and carry it out after a confirmation. With `as_json` nobody is asked; `yes` decides."""
     for step in plan.steps:
         print_result(_row(step, done=False), f"would {_said(step)}", as_json=as_json)
@@ -159,11 +163,22 @@ def _carry_out(numbers: TwilioNumbers, plan: Plan, *, yes: bool, dry_run: bool, 
 
         def show(step: Step) -> None:
             print_result(_row(step, done=True), f"done: {_said(step)}", as_json=as_json)
+            _audited(config, step)
             sys.stdout.flush()
             progress.done = f"done: {_said(step)}; `carebell numbers list` says what else"
 
         numbers.apply(plan, progress=show)
     return OK
+
+
+def _audited(config: Path | None, step: Step) -> None:
+    """Record a step that is done. It is done at the gateway, so a database that takes no entry only brings a warning."""
+    action = AuditAction.NUMBERS_BUY if step.action == "buy" else AuditAction.NUMBERS_LINK
+    try:
+        with opened_without_keys(config) as database:
+            database.shown(action, subject=step.number, after=step.target)
+    except Stop as stop:
+        print(f"carebell: warning: this could not be recorded in the audit log: {stop}", file=sys.stderr)
 
 
 def _row(step: Step, *, done: bool) -> dict[str, Any]:

@@ -7,7 +7,6 @@ service stored, and prints one line of warning. `hold`, the emergency stop, need
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from carebell import authors
 from carebell.bootstrap.active_config import ConfigurationInForce, load_in_force
 from carebell.bootstrap.components import configuration_path, load, open_database, open_vault, stop_for
 from carebell.commands.output import iso
@@ -26,7 +26,8 @@ from config.load import Loaded
 from journal.events import Event
 from journal.lines import plain
 from journal.logs import setup
-from store import simulated_clock
+from store import audit, simulated_clock
+from store.audit import AuditAction, Author
 from store.engine import Store, open_store
 from store.faults import StoreFault, classify
 from store.vault import Vault
@@ -40,15 +41,38 @@ class OpenDatabase:
     """The open database, without keys.
 
     Attributes:
-        actor: for the audit log, `cli:<user>`.
+        author: for the audit log: who runs the command, and from where.
         log_file: the service's log; None: it writes none.
         environments: the names in the configuration; None: not known.
     """
 
     store: Store
-    actor: str
+    author: Author
     log_file: Path | None
     environments: tuple[str, ...] | None
+
+    @property
+    def actor(self) -> str:
+        """For the log: `cli:<account>`."""
+        return self.author.who
+
+    def shown(
+        self, action: AuditAction, *, subject: str, environment: str | None = None, after: str | None = None
+    ) -> None:
+        """Record a look, or what is done already. If the database takes no entry, as when the disk is full, say so and go on: a
+        look shows masked numbers at most, and support needs it just then."""
+        try:
+            with self.store.write() as conn:
+                now = simulated_clock.now(conn, datetime.now(UTC))
+                audit.append(conn, self.author, action, subject=subject, environment=environment, after=after, at=now)
+        except Exception as error:
+            fault = classify(error)
+            if fault is None:
+                raise
+            print(
+                f"carebell: warning: this could not be recorded in the audit log: {fault} ({fault.code})",
+                file=sys.stderr,
+            )
 
     def log(self, event: Event) -> None:
         """Write a line into the service's log, for people who follow it."""
@@ -139,7 +163,7 @@ def opened(config: Path | None) -> Iterator[Opened]:
     with _closing(store):
         yield Opened(
             store=store,
-            actor=_actor(),
+            author=authors.person(),
             log_file=loaded.configuration.log.file,
             loaded=loaded,
             vault=vault,
@@ -155,7 +179,7 @@ def opened_to_look(config: Path | None) -> Iterator[Installation]:
     with _closing(store):
         yield Installation(
             store=store,
-            actor=_actor(),
+            author=authors.person(),
             log_file=loaded.configuration.log.file,
             loaded=loaded,
             environments=tuple(loaded.configuration.environments),
@@ -170,11 +194,11 @@ def opened_without_keys(config: Path | None) -> Iterator[OpenDatabase]:
     except ConfigurationStop as problems:
         store = _salvaged(configuration_path(config), problems)
         log_file = salvage_log_file(configuration_path(config), os.environ)
-        database = OpenDatabase(store=store, actor=_actor(), log_file=log_file, environments=None)
+        database = OpenDatabase(store=store, author=authors.person(), log_file=log_file, environments=None)
     else:
         store = open_database(loaded, upgrade=False)
         log_file, names = loaded.configuration.log.file, tuple(loaded.configuration.environments)
-        database = OpenDatabase(store=store, actor=_actor(), log_file=log_file, environments=names)
+        database = OpenDatabase(store=store, author=authors.person(), log_file=log_file, environments=names)
     with _closing(store):
         yield database
 
@@ -211,10 +235,3 @@ def _closing(store: Store) -> Iterator[None]:
         raise stop_for(store_fault) from None
     finally:
         store.close()
-
-
-def _actor() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container without a passwd entry
-        return "cli:unknown"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+from carebell import authors
 from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import OpenDatabase, Opened, opened, opened_without_keys
@@ -14,7 +16,8 @@ from carebell.exits import UsageStop
 from journal.events.gateway import HoldReleased, HoldStarted
 from journal.lines import plain
 from scheduler.sms import HoldScope
-from store import audit, holds, schema
+from store import audit, holds, schema, simulated_clock
+from store.audit import AuditAction
 from store.engine import open_store
 from store.faults import StoreFault
 from store.holds import Hold
@@ -27,7 +30,15 @@ def hold(config: Path | None, environment: str | None, reason: str, *, as_json: 
         now = database.now()
         with database.store.write() as conn:
             placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=database.actor, since=now))
-            audit.append(conn, actor=database.actor, action="hold.place", subject=name or "all", after=reason, at=now)
+            audit.append(
+                conn,
+                database.author,
+                AuditAction.HOLD_PLACE,
+                subject=name or "all",
+                environment=environment,
+                after=reason,
+                at=now,
+            )
             progress.done = "the hold may have been stored; `carebell status` says"
         progress.done = f"{environment or 'everything'}: texts are held"
         database.log(HoldStarted(environment=environment, reason=reason, source="command", actor=database.actor))
@@ -67,15 +78,24 @@ def release(config: Path | None, environment: str | None, *, as_json: bool) -> N
             released = bool(ended_holds)
             for entry in ended_holds:
                 holds.release(conn, entry.scope, entry.name)
-            audit.append(conn, actor=session.actor, action="hold.release", subject=name or "all", at=now)
+            audit.append(
+                conn,
+                session.author,
+                AuditAction.HOLD_RELEASE,
+                subject=name or "all",
+                environment=environment,
+                before="; ".join(entry.reason for entry in ended_holds) or None,
+                at=now,
+            )
             for breaker in holds.open_breakers(conn):
                 if environment is None or (breaker.scope, breaker.name) in _breakers(session, environment):
                     released = holds.reset(conn, breaker.scope, breaker.name) or released
                     audit.append(
                         conn,
-                        actor=session.actor,
-                        action="breaker.close",
+                        session.author,
+                        AuditAction.BREAKER_CLOSE,
                         subject=f"{breaker.scope} {breaker.name}",
+                        environment=breaker.name if breaker.scope is HoldScope.ENVIRONMENT else None,
                         before=str(breaker.code),
                         at=now,
                     )
@@ -112,6 +132,18 @@ def upgrade(config: Path | None, *, as_json: bool) -> None:
         try:
             with contextlib.closing(open_store(loaded.configuration.storage.url)) as store:
                 before, after = schema.upgrade(store)
+                if before != after:
+                    with store.write() as conn:
+                        now = simulated_clock.now(conn, datetime.now(UTC))
+                        audit.append(
+                            conn,
+                            authors.person(),
+                            AuditAction.DB_UPGRADE,
+                            subject=store.backend,
+                            before=before,
+                            after=after,
+                            at=now,
+                        )
         except StoreFault as fault:
             raise stop_for(fault) from None
     sentence = f"the database is at version {after}" + ("" if before == after else f" (was {before or 'empty'})")

@@ -11,6 +11,7 @@ from carebell.commands.typed import read_number, typed_number
 from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED, UsageStop
 from store import audit, optouts
+from store.audit import AuditAction
 from store.optouts import Optout
 
 
@@ -48,9 +49,7 @@ def add(config: Path | None, number: str | None, sender: str | None, *, as_json:
             with session.store.write() as conn:
                 for name in names:
                     optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now))
-                    audit.append(
-                        conn, actor=session.actor, action="optout.add", subject=phone.masked, after=name, at=now
-                    )
+                    audit.append(conn, session.author, AuditAction.OPTOUT_ADD, subject=phone.masked, after=name, at=now)
                 progress.done = "the opt-out may have been stored; `carebell optout list` says"
             progress.done = f"{phone.masked} will not be texted"
     if as_json:
@@ -73,7 +72,12 @@ def remove(config: Path | None, number: str | None, sender: str | None, *, as_js
                     if optouts.remove(conn, key, name, at=now):
                         removed.append(name)
                         audit.append(
-                            conn, actor=session.actor, action="optout.remove", subject=phone.masked, before=name, at=now
+                            conn,
+                            session.author,
+                            AuditAction.OPTOUT_REMOVE,
+                            subject=phone.masked,
+                            before=name,
+                            at=now,
                         )
                 progress.done = "the opt-out may have been taken back; `carebell optout list` says"
             progress.done = f"{phone.masked} may be texted again"

@@ -23,6 +23,7 @@ from scheduler.sms import Cap, Reason, SmsState
 from store import holds, leases, optouts
 from store import outbox as store_outbox
 from store.appointment_repository import load
+from store.audit import AuditAction
 from store.claims import WEEK, taken_texts
 from store.engine import Transaction
 from store.outbox_row import OutboxRow
@@ -42,6 +43,9 @@ def outbox(
             numbers = _numbers(conn, session, rows, now)
             zones = Zones(session.loaded)
             explainer = _wait_explainer(conn, zones, now, rows, numbers)
+        session.shown(
+            AuditAction.VIEW_OUTBOX, subject=appointment or "all", environment=environment, after=f"{len(rows)} texts"
+        )
     shown_rows = [_shown_row(row, numbers.get(row.appointment), session.loaded, explainer) for row in rows]
     if as_json:
         for shown_row in shown_rows:

@@ -17,6 +17,7 @@ from journal.events.service import OperatorActed
 from journal.rotated import rotated_names
 from parser.phone_number import PhoneNumber
 from store import audit
+from store.audit import AuditAction
 from store.phone_holders import PhoneHashes, PhoneHolder, PhoneSearch
 from store.phone_scan import scan_files
 
@@ -36,12 +37,15 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
             progress.done = "only a part may have been forgotten; run `carebell purge` again"
             purged = forget_now(session.store, session.vault, now)
             with session.store.write() as conn:
+                if search_number is not None:
+                    audit.append(conn, session.author, AuditAction.NUMBER_SEARCH, subject=search_number.masked, at=now)
                 audit.append(
                     conn,
-                    actor=session.actor,
-                    action="purge",
+                    session.author,
+                    AuditAction.PURGE,
                     subject="all",
-                    after=f"{purged.appointments} appointments",
+                    after=f"{purged.appointments} appointments, {purged.suppressed} waiting texts withdrawn, "
+                    f"{purged.keys} day keys",
                     at=now,
                 )
             session.log(OperatorActed(action="purge", actor=session.actor, source="command"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from carebell.bootstrap.components import environment_named
+from carebell.commands.csv_cells import Cell, safe
 from carebell.commands.open_store import opened
 from carebell.commands.output import iso, print_json, print_sentence, print_table
 from carebell.commands.zones import Zones
@@ -19,6 +20,7 @@ from notifier.failures import ReportStatus
 from notifier.gateways import failure_of
 from scheduler.sms import Reason, SmsKind, SmsState
 from store import outbox
+from store.audit import AuditAction
 from store.outbox_row import OutboxRow
 
 SPAN: Final = timedelta(days=7)
@@ -40,10 +42,7 @@ _STATUSES: Final[Mapping[SmsState, str]] = {
     SmsState.UNKNOWN: "Unknown",
     SmsState.SUPPRESSED: "Not sent",
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Characters that make a spreadsheet run a cell (OWASP, "CSV Injection"). The last four are full-width forms."""
 
-Cell = str | int | None
 COLUMNS: Final[tuple[tuple[str, str, Callable[[OutboxRow], Cell]], ...]] = (
     ("sent_time", "Sent time (UTC)", lambda row: iso(row.sent_at)),
     ("sent_from", "Sent from", lambda row: row.sender),
@@ -132,6 +131,12 @@ def report(
                 print_json({"tiles": tiles.shown(), "from": iso(since), "to": iso(until)})
             else:
                 _print_page(list(rows), tiles, since, until, Zones(session.loaded))
+        session.shown(
+            AuditAction.REPORT_EXPORT,
+            subject=f"{iso(since)} to {iso(until)}",
+            environment=environment,
+            after=f"{tiles.texts} rows",
+        )
 
 
 def status_of(row: OutboxRow) -> str:
@@ -139,11 +144,6 @@ def status_of(row: OutboxRow) -> str:
     if row.state in (SmsState.UNDELIVERED, SmsState.FAILED):
         return failure_of(row.code or 0).status.value
     return str(_STATUSES[row.state])
-
-
-def safe(cell: Cell) -> Cell:
-    """The cell. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _counted(rows: Iterator[OutboxRow], tiles: Tiles) -> Iterator[OutboxRow]:

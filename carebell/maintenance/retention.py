@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from carebell import authors
 from carebell.maintenance.clock_guard import ClockGuard
 from journal.events.retention import DayKeyDestroyed, PhoneForgotten, PurgeFinished
 from journal.events.service import LeaseAcquired, LeaseLost
 from journal.logs import Journal
 from scheduler.clock import Clock
-from store import attempts, forgetting, leases, restore_detection
+from store import attempts, audit, forgetting, leases, restore_detection
+from store.audit import AuditAction
 from store.engine import Store
 from store.vault import Vault
 
@@ -28,6 +30,7 @@ LEASE: Final = timedelta(minutes=5)
 PAGE: Final = 500
 SWEEP_EVERY: Final = timedelta(minutes=10)
 BEAT_EVERY: Final = timedelta(minutes=1)
+AUDIT_EVERY: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,27 @@ def forget_now(store: Store, vault: Vault, now: datetime, journal: Journal | Non
     )
 
 
+@dataclass(slots=True)
+class _Sums:
+    """What several rounds forgot."""
+
+    appointments: int = 0
+    suppressed: int = 0
+    keys: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.appointments or self.keys)
+
+    def add(self, purged: Purged) -> None:
+        self.appointments += purged.appointments
+        self.suppressed += purged.suppressed
+        self.keys += purged.keys
+
+    def sentence(self) -> str:
+        """As `carebell purge` writes it too."""
+        return f"{self.appointments} appointments, {self.suppressed} waiting texts withdrawn, {self.keys} day keys"
+
+
 class Retention:
     """The rounds of one node. Blocking: each `round()` runs in a thread.
 
@@ -81,6 +105,7 @@ class Retention:
         marker: the restore marker's file, beside the key ring.
         doubt: the guard against a clock that jumps ahead; None: a rehearsal's clock, which is always right.
         certificates: called once a day with `now`; it logs which of the senders' certificates expire or are unused.
+        keep_audit: returns how long entries of the audit log are kept.
         seconds: a monotonic counter, for the log.
     """
 
@@ -94,6 +119,7 @@ class Retention:
         marker: Path,
         journal: Journal,
         certificates: Callable[[datetime], None],
+        keep_audit: Callable[[], timedelta],
         doubt: ClockGuard | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +130,7 @@ class Retention:
         self._marker = marker
         self._journal = journal
         self._certificates = certificates
+        self._keep_audit = keep_audit
         self._doubt = doubt
         self._seconds = seconds
         self._swept_at: datetime | None = None
@@ -111,6 +138,10 @@ class Retention:
         self._looked_at: datetime | None = None
         self._unsettled = False
         self._had_the_job = False
+        self._author = authors.housekeeping(node)
+        self._unaudited = _Sums()
+        self._audited_at: datetime | None = None
+        self._pruned_at: datetime | None = None
 
     def round(self) -> None:
         """Do one round, if this node has the job."""
@@ -123,6 +154,7 @@ class Retention:
             began = self._seconds()
             purged = forget_now(self._store, self._vault, certain, self._journal)
             self._swept_at, self._unsettled = certain, not purged.files_settled
+            self._unaudited.add(purged)
             if purged.keys:
                 self._journal.emit(DayKeyDestroyed(count=purged.keys))
             if purged.appointments or purged.messages:
@@ -134,9 +166,30 @@ class Retention:
                         seconds=round(self._seconds() - began, 2),
                     )
                 )
+        if self._unaudited and self._due(self._audited_at, AUDIT_EVERY, now):
+            self._audit(now)
+        if self._due(self._pruned_at, timedelta(days=1), now):
+            self._pruned_at = now
+            self._prune_audit(now, certain)
         if self._due(self._looked_at, timedelta(days=1), now):
             self._looked_at = now
             self._certificates(now)
+
+    def finish(self) -> None:
+        """Before the service ends: record what was deleted since the last entry of the audit log."""
+        if self._unaudited:
+            self._audit(self._clock.now())
+
+    def _audit(self, now: datetime) -> None:
+        """One entry for what the rounds of an hour deleted; each appointment's own time stands with the appointment."""
+        with self._store.write() as conn:
+            audit.append(conn, self._author, AuditAction.PURGE, subject="due", after=self._unaudited.sentence(), at=now)
+        self._unaudited, self._audited_at = _Sums(), now
+
+    def _prune_audit(self, now: datetime, certain: datetime) -> None:
+        """Delete entries and configuration versions that are older than the configuration keeps them."""
+        with self._store.write() as conn:
+            audit.prune(conn, self._author, before=certain - self._keep_audit(), at=now)
 
     def _holds_the_job(self, now: datetime) -> bool:
         with self._store.write() as conn:

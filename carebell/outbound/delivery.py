@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from carebell import authors
 from carebell.outbound.silences import Silence, events_of
 from journal.alarms import AlarmName
 from journal.events import Event
@@ -26,8 +27,9 @@ from notifier.gateways import failure_of
 from notifier.outcomes import Context, DeliveryAction, Outcome
 from parser.phone_number import PhoneNumber
 from scheduler.sms import Cap, HoldScope, Reason, SmsState
-from store import attempts, holds, optouts
+from store import attempts, audit, holds, optouts
 from store.attempts import Acceptance
+from store.audit import AuditAction
 from store.engine import Transaction
 from store.holds import Breaker
 from store.optouts import Optout
@@ -245,6 +247,15 @@ class DeliveryRecorder:
         probe_at = now + PROBES[min(failed + 1, len(PROBES) - 1)]
         if holds.trip(conn, scope, name, code=outcome.code or 0, at=now, probe_at=probe_at):
             events.append(BreakerOpened(scope=scope, environment=row.environment, sender=row.sender, code=outcome.code))
+            audit.append(
+                conn,
+                authors.gateway("answer"),
+                AuditAction.BREAKER_OPEN,
+                subject=f"{scope} {name}",
+                environment=row.environment,
+                after=str(outcome.code or 0),
+                at=now,
+            )
 
     def _probes(self, conn: Transaction, row: OutboxRow, scope: HoldScope, name: str) -> Breaker | None:
         """The open breaker whose probe this text is; None: it was sent before, or no breaker is open."""
@@ -297,6 +308,15 @@ class DeliveryRecorder:
         if holds.reset(conn, breaker.scope, breaker.name):
             seconds = round((now - breaker.opened_at).total_seconds(), 1)
             events.append(BreakerClosed(scope=scope, environment=row.environment, sender=row.sender, seconds=seconds))
+            audit.append(
+                conn,
+                authors.gateway("answer"),
+                AuditAction.BREAKER_CLOSE,
+                subject=f"{scope} {breaker.name}",
+                environment=row.environment,
+                before=str(breaker.code),
+                at=now,
+            )
 
     def _failures(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime) -> int:
         """How many texts of this sender failed with this code recently."""
@@ -309,6 +329,15 @@ class DeliveryRecorder:
             return
         if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="refusal", since=now)):
             events.append(OptOutRecorded(environment=row.environment, sender=row.sender, to=None, source="refusal"))
+            audit.append(
+                conn,
+                authors.gateway("answer"),
+                AuditAction.OPTOUT_ADD,
+                subject=f"number with keyed hash {row.phone_key[:16]}",
+                environment=row.environment,
+                after=row.sender,
+                at=now,
+            )
 
     def _log_outcome(self, row: OutboxRow, outcome: Outcome, to: PhoneNumber | None) -> None:
         state = {

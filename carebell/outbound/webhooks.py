@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Final
 
+from carebell import authors
 from carebell.outbound.delivery import DeliveryRecorder
 from journal.events.gateway import (
     HttpClosed,
@@ -28,6 +29,7 @@ from portal.http_limits import Closed
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock
 from store import attempts, audit, optouts, replies
+from store.audit import AuditAction
 from store.engine import Store, Transaction
 from store.optouts import Optout
 from store.vault import Vault
@@ -125,10 +127,11 @@ class Webhooks:
                     changed.append(sender)
                     audit.append(
                         conn,
-                        actor="gateway",
-                        action="optout.add" if stops else "optout.remove",
+                        authors.gateway("webhook"),
+                        AuditAction.OPTOUT_ADD if stops else AuditAction.OPTOUT_REMOVE,
                         subject=reply.phone.masked,
-                        after=sender,
+                        before=None if stops else sender,
+                        after=sender if stops else None,
                         at=now,
                     )
         if known:

@@ -71,6 +71,16 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("keys rotate", '`{"key", "moved", "unreadable", "copy_key_file"}`'),
     ("keys drop-unreadable", '`{"day_keys", "appointments", "done"}`'),
     ("db upgrade", '`{"version", "was", "changed"}`'),
+    (
+        "audit",
+        '`{"seq", "time", "who", "from", "what", "environment", "subject", "before", "after", "hash"}`; `audit export` adds '
+        "`previous` and `hashed` (docs/reference/audit.md)",
+    ),
+    (
+        "audit verify",
+        '`{"intact", "entries", "first", "broken_at", "why", "head", "compared", "before_restore"}`; `why` is altered, missing, '
+        "end_missing, start_missing or rewritten",
+    ),
     ("numbers buy, link", '`{"action", "number", "target", "done"}` for each step; nobody is asked, `--yes` decides'),
 )
 """Rows that a reader cannot guess from the command's name; the keys are a contract."""

@@ -179,6 +179,18 @@ class OperatorActed(Event):
 
 
 @event(
+    logging.INFO,
+    "Nothing to do. `carebell audit verify` compares these lines: keep a copy out of reach of those who can write the database.",
+)
+class AuditHead(Event):
+    """The audit log has new entries; `seq` and `hash` are those of the newest. A database whose entries were cut off or rewritten
+    no longer agrees with this line."""
+
+    seq: int
+    hash: str
+
+
+@event(
     logging.ERROR, "Do what `problem` says; the table of alarms has more. `carebell status` shows what is raised now."
 )
 class AlarmRaised(Event):

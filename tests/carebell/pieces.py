@@ -256,6 +256,7 @@ def _put_together(
             recipient=recipient_of,
         ),
         retention=Retention(
+            keep_audit=lambda: timedelta(days=2192),
             store=store,
             vault=vault,
             clock=clock,

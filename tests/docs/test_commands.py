@@ -37,6 +37,7 @@ ONE_TEXT: Final = (
 BEFORE: Final[dict[str, dict[str, str]]] = {
     "README.md": {"": "mkdir -p .venv/bin && touch .venv/bin/activate"},
     "docs/tutorial/first-message.md": {},
+    "docs/how-to/audit.md": {"": f"{FOLDER} && {ONE_TEXT} && command carebell outbox"},
     "docs/how-to/backups.md": {
         "": f"{FOLDER} && mkdir -m 0755 backup && {ONE_TEXT}",
         "install -m 0600 backup/": "stop_service; mv backup/carebell-*.db backup/carebell-2026-11-21.db",
@@ -90,6 +91,7 @@ SAYS: Final = {
         r"^certs/production\.cer: accept$", r"signed\.hl7 +AA ", r"goes +booking\n +booked: ", r"^signed\.hl7: FIRST0001: AA ",
         r"^booked\.hl7: FIRST0001: AR SIG01 no ZSG segment", r"\*\*\*0143",
     ],
+    "docs/how-to/audit.md": [r"^unbroken: \d+ entries \(1 to \d+\)$", r"^compared with [1-9]", r"view\.outbox", r"^whole; "],
     "docs/how-to/backups.md": [r"^key 2 is in use and wraps \d+ day keys", r"^deleted: 1 day keys; 1 visits"],
     "docs/how-to/connect-epic.md": [r"messages, 0 of them cannot be used", r"goes +booking"],
     "docs/how-to/http-gateway.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],

@@ -1,4 +1,4 @@
-"""Audit chain, opt-outs, leases, rates, holds, and the marker that notices an old backup."""
+"""Opt-outs, leases, rates, holds, and the marker that notices an old backup."""
 
 from __future__ import annotations
 
@@ -7,52 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection
 
 from scheduler.sms import HoldScope
-from store import audit, holds, leases, optouts, restore_detection
+from store import holds, leases, optouts, restore_detection
 from store.engine import Store
 from store.optouts import Optout
 from store.rates import Rate, allowance, charge
-from store.tables import audit as audit_table
 from store.tables import meta
 from store.vault import Vault
 from tests.store.samples import NOW, appointment, first, put, reminder
 
 SECOND = timedelta(seconds=1)
-
-
-def _three_entries(store: Store) -> None:
-    with store.write() as conn:
-        for subject in ("one", "two", "three"):
-            audit.append(conn, actor="cli:ann", action="hold.place", subject=subject, after="on", at=NOW)
-
-
-def test_an_untouched_chain_holds(store: Store) -> None:
-    _three_entries(store)
-    with store.read() as conn:
-        assert audit.verify(conn) == audit.ChainVerdict(entries=3, broken_at=None)
-        assert [entry.seq for entry in audit.entries(conn, subject="two")] == [2]
-        assert audit.head(conn)[0] == 3
-
-
-@pytest.mark.parametrize(
-    ("statement", "broken_at"),
-    [
-        (update(audit_table).where(audit_table.c.seq == 2).values(actor="cli:bob"), 2),
-        (update(audit_table).where(audit_table.c.seq == 1).values(at=NOW + SECOND), 1),
-        (delete(audit_table).where(audit_table.c.seq == 2), 2),
-        (delete(audit_table).where(audit_table.c.seq == 3), 3),
-        (delete(audit_table), 1),
-    ],
-    ids=["altered", "redated", "removed", "cut off", "emptied"],
-)
-def test_tampering_is_found(store: Store, statement: object, broken_at: int) -> None:
-    _three_entries(store)
-    with store.write() as conn:
-        conn.execute(statement)  # type: ignore[call-overload]
-    with store.read() as conn:
-        assert audit.verify(conn).broken_at == broken_at
 
 
 def test_an_optout_is_per_sender_and_start_takes_it_back(store: Store) -> None:

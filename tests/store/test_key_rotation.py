@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from store.appointment_repository import find
-from store.audit import entries
+from store.audit import Author, entries
 from store.crypto import Undecipherable, day_of
 from store.engine import Store, open_store
 from store.forgetting import forget_due, give_up_unreadable, settle_files, sweep
@@ -27,6 +27,7 @@ from store.tables import day_keys
 from store.vault import Vault
 from tests.store.samples import NOW, PHONE, appointment, first, put, reminder
 
+TESTER = Author(who="cli:test", origin="host=here")
 WEEK = timedelta(days=7)
 VISITS = {"soon": timedelta(days=2), "later": timedelta(days=10)}
 
@@ -37,7 +38,7 @@ def _service(key_file: Path) -> Vault:
 
 
 def _rotate(store: Store, key_file: Path, now: datetime = NOW) -> None:
-    rotate(store, _service(key_file), key_file, actor="cli:test", now=now)
+    rotate(store, _service(key_file), key_file, author=TESTER, now=now)
 
 
 def _readable(database: Path, key_file: Path, now: datetime) -> dict[str, bool | None]:
@@ -122,7 +123,7 @@ def test_rotation_keeps_every_value_and_says_how_many_keys_it_moved(store: Store
     create_key_file(key_file)
     visits = [appointment(number, start=NOW + timedelta(days=number)) for number in (1, 2)]
     put(store, _service(key_file), [first(visit) for visit in visits])
-    done = rotate(store, _service(key_file), key_file, actor="cli:test", now=NOW)
+    done = rotate(store, _service(key_file), key_file, author=TESTER, now=NOW)
     assert (done.key, done.moved, done.unreadable) == (2, 2, 0)
     with store.write() as conn:
         [[stored]] = find(conn, Vault(read_key_file(key_file)), [("production", visits[0].aliases)], NOW)
@@ -233,7 +234,7 @@ def test_a_restored_database_from_before_a_rotation_lives_again(store: Store, tm
     stranger = KeyRing(current=1, masters={1: b"x" * 32}, pepper=read_key_file(key_file).pepper)
     put(store, Vault(stranger), [first(lost, reminder())])
     put(store, _service(key_file), [first(kept)])
-    done = rotate(store, _service(key_file), key_file, actor="cli:test", now=NOW)
+    done = rotate(store, _service(key_file), key_file, author=TESTER, now=NOW)
     assert (done.moved, done.unreadable) == (1, 1)
     service = _service(key_file)
     with store.write() as conn:
@@ -273,7 +274,7 @@ def test_a_key_file_that_cannot_be_used_changes_nothing(
         conn.execute(insert(day_keys).values(day=1, wrapped=b"as it was"))
     shut(key_file)
     with pytest.raises(KeyFault):
-        rotate(store, service, key_file, actor="cli:test", now=NOW)
+        rotate(store, service, key_file, author=TESTER, now=NOW)
     with store.read() as conn:
         assert conn.execute(select(day_keys.c.wrapped)).scalar_one() == b"as it was"
         assert list(entries(conn)) == []

@@ -247,7 +247,7 @@ def test_purge_does_not_call_an_unreadable_number_gone(carebell: Carebell, confi
     assert carebell("-c", configuration, "purge", "--verify", PATIENT).code == 0
     with closing(open_store(f"sqlite:///{configuration.with_name('carebell.db')}")) as store, store.read() as conn:
         actions = [entry.action for entry in entries(conn)]
-    assert actions[-2:] == ["keys.drop", "purge"]
+    assert actions[-3:] == ["keys.drop", "number.search", "purge"]
 
 
 def test_after_a_rotation_the_service_reads_what_was_stored_before(carebell: Carebell, configuration: Path) -> None:

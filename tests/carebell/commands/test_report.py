@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from carebell.commands.report import COLUMNS, safe, status_of
+from carebell.commands.csv_cells import safe
+from carebell.commands.report import COLUMNS, status_of
 from notifier.twilio.codes import FAILURES
 from scheduler.sms import SmsState
 from simulator.faults import FaultPlan, ScriptedFault

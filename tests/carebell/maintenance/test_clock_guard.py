@@ -48,6 +48,7 @@ class Machine:
             seconds=lambda: self.counted.total_seconds(), witness=self.witness, journal=of.retention._journal
         )
         self.retention = Retention(
+            keep_audit=lambda: timedelta(days=2192),
             store=of.store,
             vault=of.vault,
             clock=of.clock,

@@ -1,0 +1,71 @@
+"""For every command: which entries of the audit log it writes, or why it writes none. A test walks the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from store.audit import AuditAction
+
+WRITES_OWN_FILES: Final = "writes new files where it is told to, and opens no database"
+READS_GIVEN_FILES: Final = "reads the files that it is given, and opens no database"
+NOTHING_OF_A_PATIENT: Final = "shows nothing of a patient, and changes nothing"
+OUTSIDE: Final = "plays the outside world for rehearsals, and opens no database"
+READS_THE_LOG: Final = (
+    "shows a file that whoever may run it may read without Carebell; it holds four digits of a number at most"
+)
+
+COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
+    "init": WRITES_OWN_FILES,
+    "demo": "runs a service on a database of its own, which records as any service does",
+    "serve": (
+        AuditAction.SERVICE_START,
+        AuditAction.SERVICE_STOP,
+        AuditAction.DB_UPGRADE,
+        AuditAction.CONFIG_ACTIVATE,
+        AuditAction.CONFIG_CHANGE,
+        AuditAction.CERTIFICATE_ADD,
+        AuditAction.CERTIFICATE_REMOVE,
+        AuditAction.HOLD_PLACE,
+        AuditAction.BREAKER_OPEN,
+        AuditAction.BREAKER_CLOSE,
+        AuditAction.OPTOUT_ADD,
+        AuditAction.OPTOUT_REMOVE,
+        AuditAction.PURGE,
+        AuditAction.AUDIT_PRUNE,
+    ),
+    "install": "prepares the machine before there is a database; systemd and the package manager keep their own records",
+    "check-config": READS_GIVEN_FILES,
+    "cert show": READS_GIVEN_FILES,
+    "sign": READS_GIVEN_FILES,
+    "verify": READS_GIVEN_FILES,
+    "send": READS_GIVEN_FILES,
+    "explain": READS_GIVEN_FILES,
+    "plan": READS_GIVEN_FILES,
+    "rehearse": "runs messages in memory, and stores and shows nothing of the service's database",
+    "config preview": "opens the database read-only, and shows appointments' ids at most, no number",
+    "outbox": (AuditAction.VIEW_OUTBOX,),
+    "appointments": (AuditAction.VIEW_APPOINTMENTS,),
+    "logs": READS_THE_LOG,
+    "status": NOTHING_OF_A_PATIENT,
+    "report sms": (AuditAction.REPORT_EXPORT,),
+    "hold": (AuditAction.HOLD_PLACE,),
+    "release": (AuditAction.HOLD_RELEASE, AuditAction.BREAKER_CLOSE),
+    "purge": (AuditAction.PURGE, AuditAction.NUMBER_SEARCH),
+    "optout list": "shows keyed hashes alone, and changes nothing",
+    "optout add": (AuditAction.OPTOUT_ADD,),
+    "optout remove": (AuditAction.OPTOUT_REMOVE,),
+    "keys rotate": (AuditAction.KEYS_ROTATE,),
+    "keys drop-unreadable": (AuditAction.KEYS_DROP,),
+    "db upgrade": (AuditAction.DB_UPGRADE,),
+    "audit": NOTHING_OF_A_PATIENT,
+    "audit verify": NOTHING_OF_A_PATIENT,
+    "audit export": (AuditAction.AUDIT_EXPORT,),
+    "numbers list": NOTHING_OF_A_PATIENT,
+    "numbers search": NOTHING_OF_A_PATIENT,
+    "numbers buy": (AuditAction.NUMBERS_BUY, AuditAction.NUMBERS_LINK),
+    "numbers link": (AuditAction.NUMBERS_LINK,),
+    "simulator twilio": OUTSIDE,
+    "simulator ehr": OUTSIDE,
+}
+"""The words after `carebell` -> actions, or the reason why there are none."""
