@@ -7,7 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
+
+_COMPLETION: Final = "_CAREBELL_COMPLETE"
+"""Set by the completion scripts that `carebell --show-completion` prints (typer)."""
 
 
 def main() -> None:
@@ -36,6 +39,8 @@ def _run(words: Sequence[str]) -> int:
     # click's UsageError; typer has a copy of it without a public name
     usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
     command = typer.main.get_command(app)
+    if _COMPLETION in os.environ:  # the shell asks what may follow; prints it and exits
+        command.main(list(words), prog_name="carebell")
     try:
         # As `app()` does, but without its own handling of Ctrl-C and of a closed pipe.
         with command.make_context("carebell", list(words)) as context:

@@ -36,7 +36,7 @@ def numbers_search(
     kind: Annotated[str, typer.Option(help="One of local, toll_free and mobile.")] = "local",
     area_code: Annotated[Optional[int], typer.Option(help="A North American area code, such as 425.")] = None,
     contains: Annotated[Optional[str], typer.Option(help="Digits in the number; * stands for any.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many numbers.")] = 20,
     json: Json = False,
 ) -> None:
     """List numbers for sale that can send texts. Nothing is bought."""

@@ -24,6 +24,18 @@ def instant(written: str) -> datetime:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
+def environment_names(context: typer.Context) -> list[str]:
+    """What a shell offers for `--environment`: the names in the configuration; none if it cannot be read."""
+    from carebell.bootstrap.components import load
+    from carebell.exits import Stop
+
+    named = next((parent.params.get("config") for parent in (context, context.parent) if parent), None)
+    try:
+        return list(load(named).configuration.environments)
+    except (Stop, OSError):
+        return []
+
+
 Config = Annotated[
     Optional[Path],
     typer.Option(
@@ -35,8 +47,14 @@ Config = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Files = Annotated[list[Path], typer.Argument(readable=False, help="Files, in this order.", show_default=False)]
-EnvironmentName = Annotated[str, typer.Option("--environment", "-e", help="An environment of the configuration.")]
-MaybeEnvironment = Annotated[Optional[str], typer.Option("--environment", "-e", help="Only this environment.")]
+EnvironmentName = Annotated[
+    str,
+    typer.Option("--environment", "-e", autocompletion=environment_names, help="An environment of the configuration."),
+]
+MaybeEnvironment = Annotated[
+    Optional[str],
+    typer.Option("--environment", "-e", autocompletion=environment_names, help="Only this environment."),
+]
 MaybeAppointment = Annotated[
     Optional[str], typer.Option("--appointment", help="An appointment's id, as the EHR shows it.")
 ]

@@ -12,6 +12,7 @@ from typing import Any, Final
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import FileMessage, message_files, messages
 from carebell.commands.output import print_json, print_sentence, print_table
+from carebell.commands.progress import with_progress
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
 from certs.message import UnverifiedMessage
@@ -48,7 +49,8 @@ def explain(config: Path | None, files: Sequence[Path], environment: str, *, con
     policy = environment_policy(loaded, environment)
     if any(path.is_dir() for path in files):
         unreadable: list[str] = []
-        explanations = _skipping(_with_progress(files), policy, conformance, unreadable)
+        paths = list(message_files(files))
+        explanations = _skipping(with_progress("Explaining", paths, len(paths)), policy, conformance, unreadable)
         return _sum_up(explanations, unreadable, as_json)
     rejected = False
     for explained in (explained for file in files for explained in _explained(file, policy, conformance)):
@@ -157,16 +159,6 @@ def _print_tables(explained: Explained) -> None:
     print_table(["What", "Value", "Field", "Remark"], rows, empty="no value was found")
     for warning in explained.warnings:
         print_sentence(f"{warning.code} {warning.field or ''}: {warning.text}", lead="  warning ")
-
-
-def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files, with a progress bar on a terminal's standard error."""
-    from rich.console import Console
-    from rich.progress import track
-
-    files = list(message_files(paths))
-    console = Console(stderr=True)
-    yield from track(files, "Explaining", console=console, disable=not console.is_terminal)
 
 
 def _sum_up(explanations: Iterator[Explained], unreadable: list[str], as_json: bool) -> int:

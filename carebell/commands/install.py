@@ -34,6 +34,7 @@ SYSTEM_FILES: Final[Mapping[Path, str]] = {
     Path("etc/sysusers.d/carebell.conf"): "carebell.sysusers",
     Path("etc/tmpfiles.d/carebell.conf"): "carebell.tmpfiles",
     Path("etc/logrotate.d/carebell"): "carebell.logrotate",
+    Path("usr/local/share/man/man1/carebell.1"): "carebell.1",
 }
 """Path below the root -> name in `carebell/system`."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened
 from carebell.commands.output import print_json, print_result, print_sentence
+from carebell.commands.progress import working
 from carebell.exits import OK, REFUSED, ConfigurationStop
 from journal.events.database import KeyRotated
 from journal.events.service import OperatorActed
@@ -23,7 +24,10 @@ def rotate(config: Path | None, *, as_json: bool) -> None:
         key_file = session.loaded.configuration.storage.key_file
         progress.done = "the rotation may be unfinished; run `carebell keys rotate` again"
         try:
-            done = rotate_master_key(session.store, session.vault, key_file, author=session.author, now=session.now())
+            with working("Wrapping the day keys"):
+                done = rotate_master_key(
+                    session.store, session.vault, key_file, author=session.author, now=session.now()
+                )
         except KeyFault as fault:
             raise ConfigurationStop(str(session.loaded.problem(("storage", "key_file"), str(fault)))) from None
         session.log(KeyRotated(key=done.key, count=done.moved, actor=session.actor))

@@ -12,6 +12,7 @@ from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import OpenDatabase, Opened, opened, opened_without_keys
 from carebell.commands.output import print_result
+from carebell.commands.progress import working
 from carebell.exits import UsageStop
 from journal.events.gateway import HoldReleased, HoldStarted
 from journal.lines import plain
@@ -130,7 +131,10 @@ def upgrade(config: Path | None, *, as_json: bool) -> None:
     with interruptible() as progress:
         progress.done = "the tables may be between two versions; run `carebell db upgrade` again"
         try:
-            with contextlib.closing(open_store(loaded.configuration.storage.url)) as store:
+            with (
+                working("Upgrading the database"),
+                contextlib.closing(open_store(loaded.configuration.storage.url)) as store,
+            ):
                 before, after = schema.upgrade(store)
                 if before != after:
                     with store.write() as conn:

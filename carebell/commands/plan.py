@@ -12,6 +12,7 @@ from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import message_files, messages
 from carebell.commands.history import read_event
 from carebell.commands.output import iso, print_json
+from carebell.commands.progress import with_progress
 from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
@@ -51,7 +52,8 @@ def _history(files: Sequence[Path], policy: EnvironmentPolicy, at: datetime) -> 
     """
     events = []
     digests: set[bytes] = set()
-    for file in message_files(files):
+    paths = list(message_files(files))
+    for file in with_progress("Reading", paths, len(paths)):
         for message in messages(file):
             received, event = read_event(message.content, policy, at)
             if isinstance(event, Rejection):

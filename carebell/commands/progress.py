@@ -32,10 +32,24 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        redirect_stdout=False,  # what is printed meanwhile belongs where it was printed
+        redirect_stderr=False,
     )
     with shown:
         task = shown.add_task(what, total=total)
         yield lambda steps: shown.advance(task, steps)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Words with a moving sign on standard error if it is a terminal, for work whose end cannot be told."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
 
 
 def with_progress(what: str, items: Iterable[Item], total: int | None) -> Iterator[Item]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import Opened, opened
 from carebell.commands.output import iso, print_json, print_result, print_sentence
+from carebell.commands.progress import working
 from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.maintenance.retention import forget_now
@@ -74,7 +75,8 @@ def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: boo
     """Print where a number is stored: plain in a file, encrypted with a visit, or as a keyed hash. 1 if it can be read
     somewhere."""
     files = _files(session)
-    traces = scan_files(files, number)
+    with working(f"Searching {len(files)} files"):
+        traces = scan_files(files, number)
     for trace in traces:
         print_result(
             {"file": str(trace.path), "offset": trace.offset, "spelling": trace.spelling},

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import secrets
-import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Final
 
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.output import print_json
+from carebell.commands.progress import progress
 from carebell.commands.send import SendTls, acknowledged, address, tls_context
 from carebell.commands.signals import signalled
 from carebell.commands.signer import Sign, signer
@@ -28,8 +28,6 @@ from simulator.ehr import stream
 from simulator.shapes import Feed, ShapeName
 
 _SHAPES: Final[tuple[ShapeName, ...]] = ("epic", "oracle_health")
-_TELL_EVERY: Final = 1.0
-"""Seconds between two lines of progress on a terminal."""
 
 Connect = Callable[[], Awaitable[MllpClient]]
 
@@ -60,7 +58,7 @@ def ehr(
     rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
     messages = islice(stream(rng, lambda: datetime.now(UTC), feed=feed), count)
     sign = signer(key, cert) if key is not None and cert is not None else _unsigned
-    hospital = _Hospital(messages=messages, sign=sign, rate=rate, as_json=as_json)
+    hospital = _Hospital(messages=messages, count=count, sign=sign, rate=rate, as_json=as_json)
     context = tls_context(tls) if tls is not None else None
 
     async def connect() -> MllpClient:
@@ -91,34 +89,49 @@ def _unsigned(content: bytes) -> bytes:
 
 @dataclass(slots=True, kw_only=True)
 class _Hospital:
-    """Attributes: rate: messages a second; None: as fast as the answers come. answers: by code."""
+    """Attributes:
+    count: of the messages; None: no end. rate: messages a second; None: as fast as the answers come. answers: by code.
+    """
 
     messages: Iterator[bytes]
+    count: int | None
     sign: Sign
     rate: float | None
     as_json: bool
     answers: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     slowest: float = 0.0
-    told_at: float = field(default_factory=time.monotonic)
 
     async def run(self, connect: Connect, connections: int) -> int:
         """SendError if a connection breaks; the messages sent before are summed up first."""
         began = time.monotonic()
-        with signalled() as signal_received:
-            senders = [asyncio.create_task(self._connection(connect, began)) for _ in range(connections)]
-            try:
-                await asyncio.wait({signal_received, *senders}, return_when=asyncio.FIRST_COMPLETED)
-                if not signal_received.done():
-                    await asyncio.gather(*senders)
-            finally:
-                for sender in senders:
-                    sender.cancel()
-                await asyncio.gather(*senders, return_exceptions=True)
-                self._sum_up(time.monotonic() - began)
+        try:
+            with signalled() as signal_received, progress("Sending", self.count) as step:
+                await self._send(connect, connections, began, signal_received, step)
+        finally:
+            self._sum_up(time.monotonic() - began)
         return OK if set(self.answers) <= {"AA", "CA"} else REFUSED
 
-    async def _connection(self, connect: Connect, began: float) -> None:
+    async def _send(
+        self,
+        connect: Connect,
+        connections: int,
+        began: float,
+        signal_received: asyncio.Future[None],
+        step: Callable[[int], None],
+    ) -> None:
+        """Send on all connections until the messages end, a signal comes, or a connection breaks."""
+        senders = [asyncio.create_task(self._connection(connect, began, step)) for _ in range(connections)]
+        try:
+            await asyncio.wait({signal_received, *senders}, return_when=asyncio.FIRST_COMPLETED)
+            if not signal_received.done():
+                await asyncio.gather(*senders)
+        finally:
+            for sender in senders:
+                sender.cancel()
+            await asyncio.gather(*senders, return_exceptions=True)
+
+    async def _connection(self, connect: Connect, began: float, step: Callable[[int], None]) -> None:
         """Send one message at a time and wait for its answer, as interface engines do. A free connection takes the next message."""
         client = await connect()
         try:
@@ -130,15 +143,10 @@ class _Hospital:
                 code, _ = acknowledged(answer.content)
                 self.answers[code] += 1
                 self.slowest = max(self.slowest, answer.milliseconds)
-                self._progress()
+                step(1)
         finally:
             with contextlib.suppress(SendError):
                 await client.close()
-
-    def _progress(self) -> None:
-        if sys.stdout.isatty() and time.monotonic() - self.told_at > _TELL_EVERY:
-            self.told_at = time.monotonic()
-            print(f"{self.answers.total()} answered", flush=True)
 
     def _sum_up(self, seconds: float) -> None:
         answered = self.answers.total()

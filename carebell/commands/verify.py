@@ -11,6 +11,7 @@ from pathlib import Path
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import FileMessage, blocks
 from carebell.commands.output import print_json, print_table
+from carebell.commands.progress import with_progress
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED
 from carebell.inbound.trust import message_validator, read_signer
@@ -49,7 +50,7 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
     memory: ReplayMemory[Answer] = ReplayMemory()
     peer_thumbprint = _peer_thumbprint(policy, now)
     verdicts = []
-    for file in files:
+    for file in files if as_json else with_progress("Verifying", files, len(files)):
         for block in blocks(file):
             verdict = _verdict(block, validator, policy, memory, now, peer_thumbprint)
             verdicts.append(verdict)

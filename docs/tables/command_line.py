@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from carebell import exits
 from carebell.cli import app
+from docs.tables.examples import EXAMPLES
 from docs.tables.markdown import code, table
 
 WIDTH: Final = 110
@@ -87,7 +88,9 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
 
 
 def cli() -> str:
-    sections = "".join(f"## {code(name)}\n\n```text\n{_help(path)}```\n\n" for name, path in _commands())
+    sections = "".join(
+        f"## {code(name)}\n\n```text\n{_help(path)}```\n\n{_examples(path)}" for name, path in _commands()
+    )
     return f"""# Command line
 
 Without `-c`, the configuration is `$CAREBELL_CONFIG`, then `./carebell.yaml`, then `/etc/carebell/carebell.yaml`. `--json` prints
@@ -103,6 +106,11 @@ Only rows go to standard output; warnings, and the reason why a command ends, go
 {table(["command", "rows"], [(code(name), rows) for name, rows in JSON_ROWS])}
 {sections.rstrip()}
 """
+
+
+def _examples(path: list[str]) -> str:
+    calls = "".join(f"    {call}\n" for call in EXAMPLES.get(" ".join(path), ()))
+    return f"For example:\n\n{calls}\n" if calls else ""
 
 
 def _commands() -> Iterator[tuple[str, list[str]]]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from config.load import FIELD_MAPS
 from config.model import Configuration
-from docs.generate import BEGIN, BLOCKS, DOCS, END, MARK, PAGES, main, with_block
+from docs.generate import BEGIN, BLOCKS, DOCS, END, MAN_PAGE, MARK, PAGES, main, with_block
 from docs.tables import faults, messages, texts
+from docs.tables.examples import EXAMPLES
 from journal.events import ENTRIES
 from notifier.gateways import CODE_TABLES
 from parser.parse_warnings import Oddity
 from parser.siu import EVENTS
 from scheduler.sms import Reason
+from tests.carebell.command_table import LEAVES
+from tests.docs.test_pages import is_a_call
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -62,6 +67,26 @@ def test_the_command_line_page_shows_every_command() -> None:
     text = (DOCS / "reference" / "cli.md").read_text("utf-8")
     for command in ("init", "demo", "serve", "cert show", "sign", "verify", "send", "optout add", "keys rotate"):
         assert f"## `carebell {command}`" in text
+
+
+def test_the_reference_and_the_man_page_show_each_command_with_an_example() -> None:
+    named = {words for words, _ in LEAVES}
+    assert set(EXAMPLES) == named
+    assert [call for calls in EXAMPLES.values() for call in calls if not is_a_call(call)] == []
+    pages = [(DOCS / "reference" / "cli.md").read_text("utf-8"), MAN_PAGE.read_text("utf-8").replace("\\-", "-")]
+    for page in pages:
+        assert [call for calls in EXAMPLES.values() for call in calls if call not in page] == []
+    for words, command in LEAVES:
+        section = pages[1].partition(f".SS carebell {words} ")[2].partition(".SS ")[0]
+        options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+        assert [option for option in options - {"--help"} if option not in section] == [], words
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed here")
+def test_groff_reads_the_man_page_without_a_warning() -> None:
+    words = ["groff", "-man", "-ww", "-z", str(MAN_PAGE)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_table_of_faults_is_read_from_a_run(tmp_path: Path) -> None:

@@ -98,6 +98,12 @@ def _is_a_call(words: list[str]) -> bool:
     return all(word.partition("=")[0] in allowed for word in words[length:] if re.match(r"--?[a-z]", word))
 
 
+def is_a_call(call: str) -> bool:
+    """Whether `carebell WORDS` is a command with options that exist."""
+    words = call.partition("carebell ")[2].split()
+    return bool(words) and _is_a_call(words)
+
+
 @pytest.mark.parametrize(
     ("words", "good"),
     [("serve --roles listener", True), ("serve --rolls x", False), ("keys rotate", True), ("hurry up", False)],

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from listener.framing import frame
+from tests.carebell.command_table import LEAVES
 from tests.carebell.conftest import Carebell
 from tests.story.folder import VECTORS
 
@@ -35,6 +36,8 @@ MOMENTS: Final = [
     ("optout add", "sys.stdin.readline", "nothing was changed"),
     ("optout add +12025550188", "store.audit.append", "nothing was changed"),
     ("optout remove +12025550188", "store.optouts.remove", "nothing was changed"),
+    ("rehearse --simulate 1 --days 1", "carebell.bootstrap.rehearsal.ServiceRehearsal.play", "nothing was changed"),
+    ("config preview", "carebell.commands.config_preview.effect_of", "nothing was changed"),
     ("purge", "carebell.commands.open_store.OpenDatabase.now", "nothing was changed"),
     ("purge", "carebell.commands.purge.forget_now", "only a part may have been forgotten; run `carebell purge` again"),
     ("purge --verify +12025550188", "carebell.commands.purge.scan_files",
@@ -43,6 +46,23 @@ MOMENTS: Final = [
      "the rotation may be unfinished; run `carebell keys rotate` again"),
     ("db upgrade", "store.schema.upgrade", "the tables may be between two versions; run `carebell db upgrade` again"),
 ]  # fmt: skip
+
+
+ONLY_LOOKS: Final = {
+    "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "explain", "logs", "numbers list", "numbers search",
+    "optout list", "outbox", "plan", "rehearse", "report sms", "sign", "status", "verify",
+}  # fmt: skip
+"""Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""
+ELSEWHERE: Final = {
+    "init", "demo", "send",  # below
+    "install", "numbers buy", "numbers link", "keys drop-unreadable",  # tests/carebell/commands/test_install.py, test_numbers.py
+    "serve", "simulator twilio", "simulator ehr",  # end with 0: Ctrl-C is how they are ended
+}  # fmt: skip
+
+
+def test_each_command_that_changes_something_is_interrupted_somewhere() -> None:
+    here = {command for words, _, _ in MOMENTS for command, _ in LEAVES if f"{words} ".startswith(f"{command} ")}
+    assert {command for command, _ in LEAVES} == here | ONLY_LOOKS | ELSEWHERE
 
 
 @pytest.mark.parametrize(

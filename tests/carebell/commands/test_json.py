@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import typer
 
 from carebell.bootstrap.service import Service
 from carebell.bootstrap.signals import ServeSignals
-from carebell.cli import app
+from tests.carebell.command_table import LEAVES
 from tests.carebell.commands.test_operate import PATIENT, book_visits
 from tests.carebell.conftest import Carebell, HungUp
 from tests.story.clinic import opened
@@ -78,18 +77,16 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
 
 
 def test_every_command_is_called_here() -> None:
-    def leaves(group: object, path: str = "") -> set[str]:
-        commands = getattr(group, "commands", None)
-        if commands is None:
-            return {path.strip()}
-        below = {leaf for name, command in commands.items() for leaf in leaves(command, f"{path} {name}")}
-        return below | ({path.strip()} if getattr(group, "invoke_without_command", False) else set())
-
     called = {
         " ".join(word for word in call.split() if word not in ("folder",) and not word.startswith("-"))
         for call in CALLS
     }
-    assert called == leaves(typer.main.get_command(app))
+    assert called == {words for words, _ in LEAVES}
+
+
+def test_every_command_has_json() -> None:
+    lack = [words for words, command in LEAVES if not any("--json" in option.opts for option in command.params)]
+    assert lack == []
 
 
 @pytest.fixture(scope="module")
