@@ -27,7 +27,7 @@ def test_every_command_and_option_is_explained() -> None:
         f"{words} {option.opts}"
         for words, command in LEAVES
         for option in command.params
-        if not getattr(option, "help", None)
+        if not getattr(option, "help", None) and not getattr(option, "hidden", False)
     ]
     assert unexplained == []
 

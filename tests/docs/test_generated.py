@@ -78,7 +78,12 @@ def test_the_reference_and_the_man_page_show_each_command_with_an_example() -> N
         assert [call for calls in EXAMPLES.values() for call in calls if call not in page] == []
     for words, command in LEAVES:
         section = pages[1].partition(f".SS carebell {words} ")[2].partition(".SS ")[0]
-        options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+        options = {
+            option
+            for parameter in command.params
+            for option in parameter.opts
+            if option.startswith("--") and not getattr(parameter, "hidden", False)
+        }
         assert [option for option in options - {"--help"} if option not in section] == [], words
 
 
