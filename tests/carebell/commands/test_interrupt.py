@@ -49,8 +49,8 @@ MOMENTS: Final = [
 
 
 ONLY_LOOKS: Final = {
-    "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "explain", "logs", "numbers list", "numbers search",
-    "optout list", "outbox", "plan", "rehearse", "report sms", "sign", "status", "verify",
+    "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "explain", "logs",
+    "numbers list", "numbers search", "optout list", "outbox", "plan", "rehearse", "report sms", "sign", "status", "verify",
 }  # fmt: skip
 """Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""
 ELSEWHERE: Final = {
