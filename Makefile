@@ -3,11 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Many tests wait more than they compute: twice the cores of the gate's machine.
 WORKERS ?= 4
+# Debian 12 and 13.
+PYTHONS ?= 3.11 3.13
 UV ?= $(BIN)/uv
 COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--group build --extra postgres --extra speed
 
-.PHONY: run test lint types contracts bench faults docs wheel lock locks renew clean
+.PHONY: run test lint types contracts bench faults docs wheel wheelhouse lock locks renew clean
 
 run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
@@ -35,6 +37,9 @@ docs: .venv/dev.ready ## the generated pages of docs/reference
 
 wheel: .venv/dev.ready
 	rm -rf build dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null && ls dist
+
+wheelhouse: wheel ## what a machine without a network installs from, in dist/wheelhouse; PYTHONS="3.11 3.13" by default
+	sh .ci/wheelhouse dist/wheelhouse requirements.lock $(PYTHONS)
 
 lock: .venv/dev.ready ## both lock files from setup.cfg, keeping the versions that they name
 	$(MAKE) locks
