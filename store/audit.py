@@ -53,6 +53,7 @@ class AuditAction(StrEnum):
     PURGE = "purge"
     KEYS_ROTATE = "keys.rotate"
     KEYS_DROP = "keys.drop"
+    DB_BACKUP = "db.backup"
     DB_UPGRADE = "db.upgrade"
     NUMBERS_BUY = "numbers.buy"
     NUMBERS_LINK = "numbers.link"
@@ -81,6 +82,7 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.PURGE: "numbers were deleted; after: how many. Who `housekeeping`: the sum of an hour",
     AuditAction.KEYS_ROTATE: "the master key was replaced",
     AuditAction.KEYS_DROP: "day keys that no key could unwrap were deleted",
+    AuditAction.DB_BACKUP: "the database was copied; after: the file, or that it was done by other means",
     AuditAction.DB_UPGRADE: "the tables were brought to another version",
     AuditAction.NUMBERS_BUY: "a number was bought at the gateway",
     AuditAction.NUMBERS_LINK: "a number at the gateway was linked; after: to what",

@@ -63,6 +63,11 @@ def beat(conn: Connection, node: Node) -> None:
     conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**values}))
 
 
+def leave(conn: Connection, name: str) -> None:
+    """This node has ended: nothing runs there any more."""
+    conn.execute(delete(nodes).where(nodes.c.name == name))
+
+
 def seen(conn: Connection, *, since: datetime) -> list[Node]:
     """The nodes with a heartbeat since then, by name."""
     alive = select(nodes).where(nodes.c.seen_at >= since).order_by(nodes.c.name)

@@ -129,6 +129,39 @@ def install(
     run(root, as_json=wants_json(context, json))
 
 
+@commands.command()
+def doctor(
+    context: typer.Context,
+    config: Config = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also connect to the gateway; nothing is sent to it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check the whole installation; say what is wrong and how to mend it."""
+    from carebell.commands.doctor import doctor as run
+
+    raise typer.Exit(run(config_of(context, config), online=online, as_json=wants_json(context, json)))
+
+
+@db.command("backup")
+def db_backup(
+    context: typer.Context,
+    file: Annotated[
+        Optional[Path], typer.Argument(readable=False, help="The copy; it must not exist. SQLite only.")
+    ] = None,
+    noted: Annotated[
+        bool, typer.Option("--noted", help="Make none: record that one was made by other means, such as pg_dump.")
+    ] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Copy the database while the service runs, and record when."""
+    from carebell.commands.backup import backup as run
+
+    run(config_of(context, config), file, noted=noted, as_json=wants_json(context, json))
+
+
 @db.command("upgrade")
 def db_upgrade(context: typer.Context, config: Config = None, json: Json = False) -> None:
     """Bring the database's tables to this version of the program."""

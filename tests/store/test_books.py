@@ -50,6 +50,11 @@ def test_nodes_that_beat_are_seen(store: Store) -> None:
         leases.beat(conn, node)
         assert leases.seen(conn, since=NOW) == [node]
         assert leases.seen(conn, since=NOW + SECOND) == []
+    with store.write() as conn:
+        leases.leave(conn, "another")
+        assert leases.seen(conn, since=NOW) == [node]
+        leases.leave(conn, node.name)
+        assert leases.seen(conn, since=NOW) == []
 
 
 def test_a_sender_s_bucket_is_charged_in_segments(store: Store) -> None:

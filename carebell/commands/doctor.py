@@ -1,0 +1,81 @@
+"""`doctor`: check the whole installation, say in words what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from carebell.bootstrap.components import load
+from carebell.commands import doctor_machine, doctor_service
+from carebell.commands.diagnosis import Check, Diagnosis, Machine, this_machine
+from carebell.commands.install import UNIT
+from carebell.commands.output import print_json, print_sentence
+from carebell.exits import OK, REFUSED, ConfigurationStop
+from config.load import Loaded
+from journal.lines import plain
+
+CHECKS: Final[tuple[Check, ...]] = (
+    doctor_machine.python,
+    doctor_machine.package,
+    doctor_machine.unit,
+    doctor_machine.clock,
+    doctor_machine.configuration,
+    doctor_machine.descriptors,
+    doctor_machine.files,
+    doctor_machine.key,
+    doctor_machine.log,
+    doctor_service.database,
+    doctor_service.certificates,
+    doctor_service.gateway,
+)
+_WORDS: Final = {"good": "good", "warning": "warning", "wrong": "WRONG", "unknown": "?"}
+
+
+def doctor(config: Path | None, *, online: bool, as_json: bool) -> int:
+    """Print every finding; 1 if anything is wrong."""
+    machine = this_machine(Path("/") / UNIT, Path(sys.executable).with_name("carebell"), online=online)
+    diagnoses = []
+    for diagnosis in examine(config, machine):
+        diagnoses.append(diagnosis)
+        if as_json:
+            print_json(diagnosis.row)
+        else:
+            _show(diagnosis)
+    wrong = sum(diagnosis.state == "wrong" for diagnosis in diagnoses)
+    if not as_json:
+        warnings = sum(diagnosis.state == "warning" for diagnosis in diagnoses)
+        print(f"\n{len(diagnoses)} findings: {wrong} wrong, {warnings} warnings")
+    return REFUSED if wrong else OK
+
+
+def examine(config: Path | None, machine: Machine) -> Iterator[Diagnosis]:
+    """Every finding. Without a configuration that can be read there is only one."""
+    try:
+        loaded = load(config, machine.environ)
+    except ConfigurationStop as stop:
+        for problem in str(stop).splitlines():
+            mend = (
+                "carebell init DIR or carebell install makes one" if "no configuration" in problem else "edit that line"
+            )
+            yield Diagnosis(check="configuration", state="wrong", what=problem, mend=mend)
+        return
+    for check in CHECKS:
+        yield from _guarded(check, machine, loaded)
+
+
+def _guarded(check: Check, machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
+    """One check that cannot be made must not hide the others."""
+    name = getattr(check, "__name__", "check")
+    try:
+        yield from check(machine, loaded)
+    except PermissionError as error:
+        what = f"{error.filename} cannot be looked at by this account"
+        yield Diagnosis(check=name, state="unknown", what=what, mend="run doctor as root (sudo)")
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    print_sentence(plain(diagnosis.what), lead=f"{_WORDS[diagnosis.state]:8}")
+    if diagnosis.mend is not None:
+        print_sentence(plain(diagnosis.mend), lead=f"{'':8}to mend it: " if diagnosis.state != "unknown" else f"{'':8}")
