@@ -30,7 +30,9 @@ def backup(config: Path | None, file: Path | None, *, noted: bool, as_json: bool
         with session.store.write() as conn:
             database_backup.note(conn, now)
             after = "by other means" if file is None else str(file)
-            audit.append(conn, session.author, AuditAction.DB_BACKUP, subject=session.store.backend, after=after, at=now)
+            audit.append(
+                conn, session.author, AuditAction.DB_BACKUP, subject=session.store.backend, after=after, at=now
+            )
     sentence = (
         "recorded: a backup was made now"
         if file is None

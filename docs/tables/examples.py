@@ -10,6 +10,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "demo": ("carebell demo --dir /tmp/demo",),
     "serve": ("carebell serve", "carebell serve --clock 2026-11-21T18:00:00Z --speed 3600"),
     "check-config": ("carebell check-config", "carebell check-config -c trial.yaml"),
+    "doctor": ("sudo carebell doctor", "sudo carebell doctor --online"),
+    "db backup": ("carebell db backup backup/carebell-2026-11-21.db", "carebell db backup --noted"),
     "install": ("sudo carebell install", "sudo carebell install --root image"),
     "cert show": ("carebell cert show certs/production.cer --at 2027-01-31T00:00:00Z",),
     "sign": ("carebell sign message.hl7 --key engine.key --cert engine.cer -o signed.hl7",),

@@ -70,6 +70,7 @@ CALLS: Final[dict[str, str]] = {
     "optout remove": f"optout remove {NUMBER}",
     "keys rotate": "keys rotate",
     "audit export": "audit export",
+    "db backup": "db backup --noted",
 }
 """A call of each command that records; the others need a damaged key file, an old database or Twilio, and are tested with it."""
 ELSEWHERE: Final = {"serve", "keys drop-unreadable", "db upgrade", "numbers buy", "numbers link"}
