@@ -36,7 +36,7 @@ from carebell.maintenance.alarm_watch import AlarmWatch
 from carebell.maintenance.certificates import CertificateMonitor
 from carebell.maintenance.clock_differences import ClockDifferences
 from carebell.maintenance.clock_guard import doubt_of
-from carebell.maintenance.health import NodeHealth
+from carebell.maintenance.health import NodeHealth, RunningWorkers
 from carebell.maintenance.node_alarms import NodeAlarms
 from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
@@ -414,6 +414,7 @@ class Service:
             periodic=self._periodic,
             connections=self._listeners.connections,
             listens=lambda: "listener" not in self.roles or bool(self._listeners.opened),
+            workers=self._running_workers,
             overdue_after=self._overdue_after,
         )
         app = build(
@@ -432,6 +433,11 @@ class Service:
         except OSError as error:
             place = self.loaded.where(("http", "port"))
             raise Stop(f"{place}: cannot listen on {section.host}:{section.port}: {why_not(error)}") from None
+
+    def _running_workers(self) -> RunningWorkers | None:
+        if "listener" not in self.roles:
+            return None
+        return RunningWorkers() if self._pool is None else self._pool.running()
 
     def _overdue_after(self) -> timedelta:
         return self.loaded.configuration.alarms.overdue_after

@@ -18,10 +18,20 @@ from store.faults import classify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningWorkers:
+    """How many processes serve connections, how many should, and how often one was started again."""
+
+    running: int = 1
+    wanted: int = 1
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHealth:
     """Attributes:
     connections: listener -> open connections.
     listens: whether every listener that this node should have is up.
+    workers: the processes that serve its connections; None: it has no listener.
     overdue_after: how late a text may be.
     """
 
@@ -32,6 +42,7 @@ class NodeHealth:
     periodic: PeriodicTasks
     connections: Callable[[], Mapping[str, int]]
     listens: Callable[[], bool]
+    workers: Callable[[], RunningWorkers | None]
     overdue_after: Callable[[], timedelta]
 
     async def health(self) -> Health:
@@ -41,6 +52,13 @@ class NodeHealth:
             fault = classify(error)
             parts = {"database": HealthPart(ok=False, detail={"code": fault.code if fault is not None else "INTERNAL"})}
         parts["listener"] = HealthPart(ok=self.listens(), detail={"connections": sum(self.connections().values())})
+        workers = self.workers()
+        if workers is not None:
+            parts["workers"] = HealthPart(
+                ok=workers.running == workers.wanted,
+                needed=not workers.running,
+                detail={"running": workers.running, "wanted": workers.wanted, "restarts": workers.restarts},
+            )
         parts["tasks"] = self._tasks()
         return Health(live=True, parts=parts)
 

@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from carebell.exits import ConfigurationStop, PermissionStop, Stop, TransientStop
+from carebell.maintenance.health import RunningWorkers
 from carebell.workers import messages
 from carebell.workers.channel import Channel
 from carebell.workers.placement import ConnectionCounts, place
@@ -167,17 +168,18 @@ class WorkerPool:
             self._homeless.popleft()[0].close()
 
     def down(self) -> dict[str, int]:
-        """Background tasks of workers that wait to be started again: `committer of worker 1` -> restarts."""
-        return {
-            f"{name} of worker {worker.index + 1}": restarts
-            for worker in self._workers.values()
-            for name, restarts in worker.down.items()
-        }
+        """What is not there and is started again: `worker 2`, or a task, `committer of worker 1` -> restarts."""
+        down = {}
+        for worker in tuple(self._workers.values()):
+            if not worker.is_ready:
+                down[f"worker {worker.index + 1}"] = self.restarts
+            down |= {f"{name} of worker {worker.index + 1}": restarts for name, restarts in worker.down.items()}
+        return down
 
-    @property
-    def running(self) -> int:
-        """Workers that take connections."""
-        return sum(worker.is_ready for worker in self._workers.values())
+    def running(self) -> RunningWorkers:
+        """How many take connections."""
+        running = sum(worker.is_ready for worker in self._workers.values())
+        return RunningWorkers(running=running, wanted=self.count, restarts=self.restarts)
 
     def connections(self, port: str | None = None) -> int:
         """Open connections of all workers, at one port or at all."""

@@ -159,15 +159,28 @@ class Node:
         environment: Mapping[str, str] = os.environ,
         before: Sequence[str] = (),
         program: Sequence[str] = _SERVE,
+        workers: int = 1,
     ) -> None:
         """Start and wait until it listens.
 
         Args:
             before: words in front of the command, such as strace and its options.
             program: what to run instead of `carebell serve`, with the same arguments.
+            workers: processes for its connections; 1: all in one process.
         """
         leash = _LEASH if before else ()
-        command = [*before, *leash, *program, "-c", str(configuration), "--roles", roles, *more]
+        command = [
+            *before,
+            *leash,
+            *program,
+            "-c",
+            str(configuration),
+            "--roles",
+            roles,
+            "--workers",
+            str(workers),
+            *more,
+        ]
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from carebell.maintenance.health import NodeHealth
+from carebell.maintenance.health import NodeHealth, RunningWorkers
 from carebell.maintenance.periodic import PeriodicTasks
 from carebell.maintenance.supervisor import Supervisor
 from journal.logs import Journal
@@ -55,6 +55,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> NodeHealth:
         periodic=PeriodicTasks(journal=journal, database="sqlite", seconds=lambda: 0.0, supervisor=supervisor),
         connections=lambda: {"127.0.0.1:2575": 2},
         listens=lambda: True,
+        workers=lambda: RunningWorkers(running=1, wanted=2, restarts=3),
         overdue_after=lambda: LIMIT,
     )
 
@@ -73,6 +74,7 @@ def test_texts_that_are_late_are_shown_and_keep_the_node_in_the_load_balancer(
     health = ask(node, monkeypatch, LIMIT, contact)
     assert health.ready
     shown = health.as_json()
+    assert shown["workers"] == {"ok": False, "running": 1, "wanted": 2, "restarts": 3}
     assert shown["dispatcher"] == {
         "ok": False, "ready": 3, "waiting": 9, "overdue": 4, "retrying": 2, "lag_seconds": 300.0,
     }  # fmt: skip
