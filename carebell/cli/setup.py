@@ -63,7 +63,7 @@ def serve(
     workers: Annotated[
         Optional[int],
         typer.Option(
-            show_default="1",
+            show_default="the cores, at most 4; 1 for a rehearsal",
             help="Processes that share the listeners' connections; one more does everything else.",
         ),
     ] = None,

@@ -26,7 +26,7 @@ from journal.traces import Hooks
 from scheduler.clock import AcceleratedClock, Clock, RealClock
 
 _MOST_WORKERS: Final = 64
-_DEFAULT_WORKERS: Final = 1
+_DEFAULT_WORKERS: Final = 4
 """The most that are started unasked. SQLite has one writer at a time, so that more gain little there."""
 
 

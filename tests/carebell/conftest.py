@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def carebell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
     monkeypatch.delenv("CAREBELL_CONFIG", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # `serve` starts no workers of this test's process
 
     def run(*words: object, typed: str = "") -> Ended:
         monkeypatch.setattr(sys, "argv", ["carebell", *map(str, words)])

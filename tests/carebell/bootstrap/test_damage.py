@@ -48,7 +48,7 @@ def _database(path: Path) -> Path:
 
 def _serve(path: Path) -> subprocess.CompletedProcess[str]:
     """A start that must end by itself."""
-    command = [sys.executable, "-m", "carebell", "serve", "-c", str(path)]
+    command = [sys.executable, "-m", "carebell", "serve", "-c", str(path), "--workers", "1"]
     return subprocess.run(
         command, env=environment_of(os.environ), cwd=path.parent, capture_output=True, text=True, timeout=PATIENCE
     )

@@ -24,7 +24,7 @@ from tests.story.folder import change, make
 @contextmanager
 def _started(path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "carebell", "serve", "-c", str(path)],
+        [sys.executable, "-m", "carebell", "serve", "-c", str(path), "--workers", "1"],
         env=environment_of(os.environ),
         cwd=path.parent,
         stdout=subprocess.PIPE,
