@@ -29,8 +29,8 @@ def apply(batch: int | None, commit_seconds: float, *, apart: bool) -> None:
         real = engine.Store.write
 
         @contextmanager
-        def slower(store: engine.Store) -> Iterator[Any]:
-            with real(store) as conn:
+        def slower(store: engine.Store, *, at_once: bool = False) -> Iterator[Any]:
+            with real(store, at_once=at_once) as conn:
                 yield conn
                 time.sleep(commit_seconds)  # inside, while the lock is held, as a slow fsync would be
 

@@ -286,8 +286,14 @@ class Committer(Generic[Job, Result]):
     async def _transaction(self, aside: CommitThread, jobs: Sequence[Job]) -> Sequence[Result]:
         if self._apart:
             return await aside.call(partial(self._whole, jobs))
-        transaction = self._store.write()
-        conn = await aside.call(transaction.__enter__)
+        transaction = self._store.write(at_once=True)
+        try:
+            conn = transaction.__enter__()
+        except Exception as fault:
+            if not _is_locked(fault):
+                raise
+            transaction = self._store.write()
+            conn = await aside.call(transaction.__enter__)
         try:
             results = self._worked(conn, jobs)
         except Exception as fault:
@@ -325,6 +331,12 @@ class Committer(Generic[Job, Result]):
 
 def _stopped() -> Stopped:
     return Stopped("the committer has ended; nothing more is stored")
+
+
+def _is_locked(fault: Exception) -> bool:
+    """Whether another writer has the lock, so that it must be waited for."""
+    cause = fault if isinstance(fault, StoreFault) else classify(fault)
+    return cause is not None and cause.code == "STORE_LOCKED"
 
 
 def _fails_all(fault: Exception) -> bool:

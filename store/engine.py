@@ -17,7 +17,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +64,7 @@ class Store:
 
     Attributes:
         engine: for reading; `write()` is the only way to change something.
+        writing, writing_at_once: for `write()`.
         file: SQLite's file; None on PostgreSQL.
         turns: the order of SQLite's writers, of all processes. None on PostgreSQL, whose server orders them, and in memory.
         locks: the lock file beside SQLite's; None on PostgreSQL and in memory.
@@ -74,6 +75,10 @@ class Store:
     file: Path | None
     turns: FairLock | None
     locks: LockFile | None
+    writing_at_once: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "writing_at_once", self.writing.execution_options(carebell_at_once=True))
 
     @property
     def backend(self) -> str:
@@ -87,10 +92,15 @@ class Store:
             yield conn
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that may read and then write. It is committed at the end and rolled back on any exception."""
-        turn = self.turns.turn() if self.turns is not None else nullcontext()
-        with turn, self.writing.connect() as conn, conn.begin():
+    def write(self, *, at_once: bool = False) -> Iterator[Connection]:
+        """A transaction that may read and then write. It is committed at the end and rolled back on any exception.
+
+        Args:
+            at_once: on SQLite, wait for no lock: StoreFault STORE_LOCKED if another writer has it.
+        """
+        turn = self.turns.turn(at_once=at_once) if self.turns is not None else nullcontext()
+        engine = self.writing_at_once if at_once else self.writing
+        with turn, engine.connect() as conn, conn.begin():
             yield conn
 
     def server_time(self) -> datetime | None:
@@ -274,8 +284,19 @@ def _prepare_sqlite_read_only(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(conn: Connection) -> None:
-    writes = conn.get_execution_options().get("carebell_writes", False)
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = conn.get_execution_options()
+    if not options.get("carebell_writes", False):
+        conn.exec_driver_sql("BEGIN")
+    elif not options.get("carebell_at_once", False):
+        conn.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        # A program that is not Carebell's may have SQLite's lock, and only SQLite knows that.
+        driver: Any = conn.connection.driver_connection
+        driver.execute("PRAGMA busy_timeout=0").close()
+        try:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={_BUSY_MS}").close()
 
 
 def _open_postgresql(target: URL, echo: bool) -> Store:

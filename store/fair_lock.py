@@ -35,13 +35,17 @@ class FairLock:
         self._waiting: Final[deque[Lock]] = deque()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for the lock, hold it, and pass it to the next waiter."""
+    def turn(self, *, at_once: bool = False) -> Iterator[None]:
+        """Wait for the lock, hold it, and pass it to the next waiter.
+
+        Args:
+            at_once: do not wait; StoreFault STORE_LOCKED if the lock is not free.
+        """
         deadline = time.monotonic() + self._patience
-        self._take()
+        self._take(0.0 if at_once else self._patience)
         try:
             if self._file is not None:
-                self._file.take(max(deadline - time.monotonic(), 0.0))
+                self._file.take(0.0 if at_once else max(deadline - time.monotonic(), 0.0))
             try:
                 yield
             finally:
@@ -50,15 +54,17 @@ class FairLock:
         finally:
             self._hand_on()
 
-    def _take(self) -> None:
-        place = Lock()
+    def _take(self, seconds: float) -> None:
         with self._guard:
             if not self._taken:
                 self._taken = True
                 return
+            if not seconds:
+                raise StoreFault("STORE_LOCKED")
+            place = Lock()
             place.acquire()
             self._waiting.append(place)
-        if place.acquire(timeout=self._patience):
+        if place.acquire(timeout=seconds):
             return
         with self._guard:
             if place in self._waiting:

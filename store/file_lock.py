@@ -73,10 +73,12 @@ class LockFile:
     # The writers' turn
 
     def take(self, seconds: float) -> None:
-        """Wait for the turn. StoreFault STORE_LOCKED after so many seconds."""
+        """Wait for the turn. StoreFault STORE_LOCKED after so many seconds; 0: take it only if it is free."""
         with self._state:
             if not self._asked and self._take_at_once():
                 return
+            if not seconds:
+                raise StoreFault("STORE_LOCKED")
             # A system call that waits cannot be given up, so another thread makes it. If the wait is over before it returns, that
             # thread passes the turn on when it gets it.
             self._wanted = self._asked = True

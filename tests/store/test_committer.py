@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 
-from store.committer import Committer, Overloaded, Rejected, Stopped, Transient
+from store.committer import Committer, CommitThread, Overloaded, Rejected, Stopped, Transient
 from store.engine import Store
 from store.faults import StoreFault
 from store.tables import meta
@@ -69,6 +69,42 @@ async def _run(store: Store, kind: Kind, work: Writing, jobs: Sequence[str]) -> 
     with pytest.raises(Stopped):
         committer.submit("late")
     return outcomes, fatal
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_the_loop_goes_on_while_a_program_that_is_not_ours_has_the_lock(store: Store) -> None:
+    work, turns = Writing(), 0
+    work.gate.set()
+    committer = Committer[str, str](store, work, on_fatal=lambda _: None)
+    committer.start()
+    assert store.file is not None
+    with closing(sqlite3.connect(store.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        future = committer.submit("a")
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+            turns += not future.done()
+        other.execute("ROLLBACK")
+        assert (turns, await future, _stored(store)) == (100, "A", {"a"})
+    await committer.stop()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_only_what_waits_leaves_the_loops_thread(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, called = Writing(), []
+    work.gate.set()
+    real = CommitThread.call
+
+    def call(self: CommitThread, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        called.append(function)
+        return real(self, function)
+
+    monkeypatch.setattr(CommitThread, "call", call)
+    committer = Committer[str, str](store, work, on_fatal=lambda _: None)
+    committer.start()
+    assert await committer.submit("a") == "A"
+    assert len(called) == 1  # the commit; nobody had the lock
+    await committer.stop()
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])  # which has one lock for all; PostgreSQL's transaction is the thread's

@@ -53,6 +53,18 @@ def test_patience_ends_and_the_queue_goes_on() -> None:
         assert faults == ["STORE_LOCKED"]
 
 
+def test_who_does_not_wait_is_told_that_the_lock_is_taken() -> None:
+    turns = FairLock(60)
+    with turns.turn():
+        with pytest.raises(StoreFault, match="lock"), turns.turn(at_once=True):
+            pass
+        assert not turns._waiting
+    with turns.turn(at_once=True), pytest.raises(StoreFault, match="lock"), turns.turn(at_once=True):
+        pass
+    with turns.turn(at_once=True):
+        pass
+
+
 def test_a_turn_may_be_ended_by_another_thread_and_after_a_fault() -> None:
     turns = FairLock(60)
     turn = turns.turn()
