@@ -9,7 +9,7 @@ UV ?= $(BIN)/uv
 COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--group build --extra postgres --extra speed
 
-.PHONY: run test lint types contracts bench faults docs wheel wheelhouse lock locks renew clean
+.PHONY: run test lint types contracts bench faults docs site wheel wheelhouse lock locks renew clean
 
 run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
@@ -34,6 +34,9 @@ faults: .venv/dev.ready ## every fault of docs/explanation/promises.md, the full
 
 docs: .venv/dev.ready ## the generated pages of docs/reference
 	$(BIN)/python -m docs.generate
+
+site: .venv/dev.ready ## docs/ as a site in build/site; searchable, without a network
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs/site docs build/site && echo "build/site/index.html"
 
 wheel: .venv/dev.ready
 	rm -rf build dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null && ls dist

@@ -53,7 +53,7 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
     },
     "docs/how-to/postgresql.md": {"": FOLDER},
     "docs/how-to/read-the-logs.md": {"": f"{FOLDER} && {ONE_TEXT}"},
-    "docs/how-to/reminder-intervals.md": {"": f"{FOLDER} && cp messages/1-S12-booked.hl7 booked.hl7"},
+    "docs/how-to/reminder-intervals.md": {"": f"{FOLDER} && {ONE_TEXT} && cp messages/1-S12-booked.hl7 booked.hl7"},
     "docs/how-to/rotate-signing-key.md": {"": f"{FOLDER} && cp certs/production.cer certs/production-2028.cer"},
     "docs/how-to/sign-messages.md": {
         "": f"{FOLDER} && {TEST_MESSAGE} message.hl7 && cp {DOCS}/how-to/signing/* .",
@@ -97,7 +97,10 @@ SAYS: Final = {
     "docs/how-to/http-gateway.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],
     "docs/how-to/postgresql.md": [r"the database is at version"],
     "docs/how-to/read-the-logs.md": [r'"ready"', r"texts are held", r"texts are sent again"],
-    "docs/how-to/reminder-intervals.md": [r"^trial\.yaml: good", r"goes +booking"],
+    "docs/how-to/reminder-intervals.md": [
+        r"^trial\.yaml: good", r"goes +booking", r"no text that waits would change", r"the page is rehearsal\.html",
+        r"an invented feed of 5 visits a day",
+    ],
     "docs/how-to/rotate-signing-key.md": [r"^certs/production-2028\.cer: accept$"],
     "docs/how-to/sign-messages.md": [r"^carebell\.cer: accept$", r"signed\.hl7 +AA ", r"signed\.hl7: \S+: AA "],
     "docs/how-to/twilio.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],

@@ -1,0 +1,1 @@
+"""The documentation as a site: its settings and its navigation."""
