@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs.tables import audit, command_line, configuration, faults, log, man_page, messages, replies, texts
+from docs.tables import audit, command_line, configuration, faults, log, man_page, messages, metrics, replies, texts
 
 DOCS: Final = Path(__file__).parent
 MAN_PAGE: Final = DOCS.parent / "carebell" / "system" / "carebell.1"
@@ -29,6 +29,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/fields.md": messages.fields,
     "reference/gateway-codes.md": texts.gateway_codes,
     "reference/log-events.md": log.log_events,
+    "reference/metrics.md": metrics.metrics,
     "reference/reasons.md": texts.reasons,
     "reference/stop-words.md": replies.stop_words,
     "reference/warnings.md": messages.warnings,

@@ -137,8 +137,17 @@ class Metrics:
             ("environment", "thumbprint"),
             registry=registry,
         )
+        self.certificate_expiry_timestamp_seconds = Gauge(
+            "carebell_certificate_expiry_timestamp_seconds",
+            "When an active certificate expires, Unix time.",
+            ("environment", "thumbprint"),
+            registry=registry,
+        )
         self.breaker_open = Gauge(
-            "carebell_breaker_open", "1 while sending is stopped.", ("scope", "name"), registry=registry
+            "carebell_breaker_open",
+            "1 while a breaker stops sending; absent otherwise.",
+            ("scope", "name"),
+            registry=registry,
         )
         self.opt_outs = Counter("carebell_opt_outs", "Opt-outs recorded.", ("source",), registry=registry)
         self.replies = Counter(

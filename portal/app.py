@@ -2,6 +2,7 @@
 
     POST (the gateway's paths)   a text's new status; a patient's STOP, START, HELP or other words
     GET  /health                 200 ready, 503 not; JSON       GET  /metrics          Prometheus text
+    GET  /livez /readyz /healthz 200 or 503 for orchestrators; ?verbose shows each check
 
 Collaborators are passed as callables, so that tests build the same application with fakes. Anybody who reaches the port may see
 the answers, so none holds patient data. There is no access log, because its lines would hold callback queries.
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from notifier.replies import Inbound
 from notifier.webhook import StatusUpdate, Webhook
 from portal.health import Health
+from portal.probes import probe_routes
 from portal.webhooks import Report, endpoint
 
 Answer = TypeVar("Answer")
@@ -64,17 +66,21 @@ def build(
 
     ask_metrics = Shared(render_metrics)
 
-    async def show_health(request: Request) -> Response:
-        state = Health(live=False)
+    async def state_now() -> Health:
         with suppress(Exception):  # the check did not finish, so the node is not ready
             async with asyncio.timeout(HEALTH_TIMEOUT):
-                state = await ask_health()
+                return await ask_health()
+        return Health(live=False)
+
+    async def show_health(request: Request) -> Response:
+        state = await state_now()
         return JSONResponse(state.as_json(), status_code=200 if state.ready else 503)
 
     async def show_metrics(request: Request) -> Response:
         return Response(await ask_metrics(), headers={"content-type": METRICS_TYPE})
 
     routes = [Route("/health", show_health, methods=["GET"]), Route("/metrics", show_metrics, methods=["GET"])]
+    routes += probe_routes(state_now)
     routes += [
         Route(webhook.path, endpoint(webhook, take, report), methods=["POST"], name=webhook.name)
         for webhook in webhooks

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
@@ -152,6 +153,8 @@ class Committer(Generic[Job, Result]):
         on_fatal: called once after a failed write or fsync; it must end the process.
         capacity: the largest number of jobs waiting or being committed; when `full`, stop reading from the peers.
         apart: run the work on the committer's thread too.
+        on_commit: called after each commit with its number of jobs and the seconds that COMMIT took; from the loop's thread, with
+            PostgreSQL from the committer's.
     """
 
     def __init__(
@@ -163,10 +166,12 @@ class Committer(Generic[Job, Result]):
         batch: int = BATCH,
         capacity: int = CAPACITY,
         apart: bool | None = None,
+        on_commit: Callable[[int, float], None] = lambda *_: None,
     ) -> None:
         self._store = store
         self._work = work
         self._on_fatal = on_fatal
+        self._on_commit = on_commit
         self._batch = batch
         self._capacity = capacity
         self._apart = store.backend != "sqlite" if apart is None else apart
@@ -299,12 +304,17 @@ class Committer(Generic[Job, Result]):
         except Exception as fault:
             await aside.call(partial(transaction.__exit__, type(fault), fault, fault.__traceback__))
             raise
+        began = time.monotonic()
         await aside.call(partial(transaction.__exit__, None, None, None))
+        self._on_commit(len(jobs), time.monotonic() - began)
         return results
 
     def _whole(self, jobs: Sequence[Job]) -> Sequence[Result]:
         with self._store.write() as conn:
-            return self._worked(conn, jobs)
+            results = self._worked(conn, jobs)
+            began = time.monotonic()
+        self._on_commit(len(jobs), time.monotonic() - began)
+        return results
 
     def _worked(self, conn: Connection, jobs: Sequence[Job]) -> Sequence[Result]:
         results = self._work(conn, jobs)

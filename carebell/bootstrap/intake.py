@@ -53,8 +53,14 @@ class MessageIntake:
 
     def start(self, supervisor: Supervisor) -> None:
         processor = MessageProcessor(self.vault, lambda: self.runtime_config().policies, RandomIds())
-        committer = self._committer = Committer(self.store, processor.commit_group, on_fatal=self.on_fatal)
+        committer = self._committer = Committer(
+            self.store, processor.commit_group, on_fatal=self.on_fatal, on_commit=self._committed
+        )
         committer.start(lambda work: supervisor.start("committer", work, is_over=lambda: committer.stopping))
+
+    def _committed(self, jobs: int, seconds: float) -> None:
+        self.metrics.commit_batch_messages.observe(jobs)
+        self.metrics.fsync_seconds.observe(seconds)
 
     @property
     def committing(self) -> float:

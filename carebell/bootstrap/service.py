@@ -320,6 +320,7 @@ class Service:
             journal=journal,
             certificates=rotation.look,
             keep_audit=lambda: self.loaded.configuration.audit.keep,
+            forgotten=self.metrics.phones_forgotten.inc,
             doubt=doubt_of(self.clock, self.store, journal),
         )
         reconciliation = Reconciliation(

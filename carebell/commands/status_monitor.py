@@ -68,7 +68,7 @@ def monitor(config: Path | None, *, as_json: bool) -> int:
         findings = [(MonitorState.UNKNOWN, _first_line(stop))]
     except Exception as error:  # a bug must not look like a warning: 1 would be one
         findings = [(MonitorState.UNKNOWN, f"a bug: {type_name(type(error))}; `carebell status` says more")]
-    state = max((found for found, _ in findings), default=MonitorState.OK)
+    state = max((severity for severity, _ in findings), default=MonitorState.OK)
     problems = [sentence for _, sentence in findings]
     if as_json:
         values = {value.name: value.value for value in measured}

@@ -115,9 +115,12 @@ class CertificateMonitor:
 def measure_certificates(loaded: Loaded, metrics: Metrics, now: datetime) -> None:
     """Set the metric of the days left, for the certificates that are in use now and no others. Blocking: reads the files."""
     metrics.certificate_days_left.clear()
+    metrics.certificate_expiry_timestamp_seconds.clear()
     for entry in registered(loaded, now):
         days = days_left(entry.certificate.not_after, now)
-        metrics.certificate_days_left.labels(entry.environment, entry.certificate.thumbprint[:8]).set(days)
+        labels = (entry.environment, entry.certificate.thumbprint[:8])
+        metrics.certificate_days_left.labels(*labels).set(days)
+        metrics.certificate_expiry_timestamp_seconds.labels(*labels).set(entry.certificate.not_after.timestamp())
 
 
 def _facts(entry: Registered, now: datetime) -> CertificateFacts:

@@ -17,6 +17,7 @@ from scheduler.clock import Clock
 from store import gateway_contact, holds, outbox
 from store.engine import Store, Transaction
 from store.gateway_contact import GatewayContact
+from store.holds import Breaker
 from store.outbox import Queue
 
 ROUND_SECONDS: Final = 15.0
@@ -29,10 +30,11 @@ class OutboxState:
     """The database's state of the texts that should be sent.
 
     Attributes:
-        stopped: the breakers and holds that stop texts, in words.
+        breakers: the open ones. stopped: the breakers and holds that stop texts, in words.
     """
 
     queue: Queue
+    breakers: tuple[Breaker, ...] = ()
     contact: GatewayContact
     stopped: tuple[str, ...]
 
@@ -46,7 +48,12 @@ def read_outbox_state(conn: Transaction, now: datetime) -> OutboxState:
     breakers, held = holds.open_breakers(conn), holds.held(conn)
     stopped = [f"{breaker.scope} {breaker.name}: {breaker.code}" for breaker in breakers]
     stopped += [f"hold: {hold.reason}" for hold in held]
-    return OutboxState(queue=outbox.queue(conn, now), contact=gateway_contact.contact(conn), stopped=tuple(stopped))
+    return OutboxState(
+        queue=outbox.queue(conn, now),
+        breakers=tuple(breakers),
+        contact=gateway_contact.contact(conn),
+        stopped=tuple(stopped),
+    )
 
 
 def outbox_state(store: Store, metrics: Metrics, now: datetime) -> OutboxState:
@@ -61,6 +68,9 @@ def outbox_state(store: Store, metrics: Metrics, now: datetime) -> OutboxState:
     metrics.overdue_texts.set(queue.overdue)
     metrics.retrying_texts.set(queue.retrying)
     metrics.gateway_failures.set(contact.failures)
+    metrics.breaker_open.clear()
+    for breaker in state.breakers:
+        metrics.breaker_open.labels(breaker.scope, breaker.name).set(1)
     if contact.answered_at is not None:
         metrics.gateway_answered_timestamp_seconds.set(contact.answered_at.timestamp())
     return state

@@ -103,6 +103,7 @@ class Retention:
 
     Args:
         marker: the restore marker's file, beside the key ring.
+        forgotten: called with how many numbers were deleted.
         doubt: the guard against a clock that jumps ahead; None: a rehearsal's clock, which is always right.
         certificates: called once a day with `now`; it logs which of the senders' certificates expire or are unused.
         keep_audit: returns how long entries of the audit log are kept.
@@ -120,6 +121,7 @@ class Retention:
         journal: Journal,
         certificates: Callable[[datetime], None],
         keep_audit: Callable[[], timedelta],
+        forgotten: Callable[[int], None] = lambda _: None,
         doubt: ClockGuard | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -131,6 +133,7 @@ class Retention:
         self._journal = journal
         self._certificates = certificates
         self._keep_audit = keep_audit
+        self._forgotten = forgotten
         self._doubt = doubt
         self._seconds = seconds
         self._swept_at: datetime | None = None
@@ -155,6 +158,7 @@ class Retention:
             purged = forget_now(self._store, self._vault, certain, self._journal)
             self._swept_at, self._unsettled = certain, not purged.files_settled
             self._unaudited.add(purged)
+            self._forgotten(purged.appointments)
             if purged.keys:
                 self._journal.emit(DayKeyDestroyed(count=purged.keys))
             if purged.appointments or purged.messages:

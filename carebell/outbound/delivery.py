@@ -189,6 +189,8 @@ class DeliveryRecorder:
     def log(self, events: Iterable[Event]) -> None:
         """Write what `settle` gave."""
         for event in events:
+            if isinstance(event, OptOutRecorded):
+                self._metrics.opt_outs.labels(event.source).inc()
             self._journal.emit(event)
 
     def log_answer(self, row: OutboxRow, receipt: Receipt, to: PhoneNumber, now: datetime) -> None:

@@ -138,6 +138,7 @@ class Webhooks:
             self._journal.emit(ReplyRepeated(sender=reply.senders[0], to=reply.phone.masked, source="webhook"))
         for sender in changed:
             if stops:
+                self._metrics.opt_outs.labels(source).inc()
                 self._journal.emit(OptOutRecorded(sender=sender, to=reply.phone.masked, source=source))
             else:
                 self._journal.emit(OptOutRestored(sender=sender, to=reply.phone.masked, source=source))

@@ -51,6 +51,7 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
             " CAREBELL_GATEWAY__HTTP__WEBHOOK_SECRET_FILE=webhook.secret"
         ),
     },
+    "docs/how-to/monitor.md": {"": f"{FOLDER} && {ONE_TEXT}"},
     "docs/how-to/postgresql.md": {"": FOLDER},
     "docs/how-to/read-the-logs.md": {"": f"{FOLDER} && {ONE_TEXT}"},
     "docs/how-to/reminder-intervals.md": {"": f"{FOLDER} && {ONE_TEXT} && cp messages/1-S12-booked.hl7 booked.hl7"},
@@ -76,6 +77,7 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
 REFUSED: Final = {
     "docs/tutorial/first-message.md": ("carebell send booked.hl7 --to 127.0.0.1:2575",),
     "docs/how-to/backups.md": ("carebell keys drop-unreadable",),
+    "docs/how-to/monitor.md": ("carebell status",),
 }
 """Lines that answer 1, as the page says."""
 
@@ -95,6 +97,10 @@ SAYS: Final = {
     "docs/how-to/backups.md": [r"^key 2 is in use and wraps \d+ day keys", r"^deleted: 1 day keys; 1 visits"],
     "docs/how-to/connect-epic.md": [r"messages, 0 of them cannot be used", r"goes +booking"],
     "docs/how-to/http-gateway.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],
+    "docs/how-to/monitor.md": [
+        r"^CAREBELL OK - 2 listeners, .* \| 'waiting'=", r'"state": "OK"', r"^\[\+\]ping ok\nlivez check passed$",
+        r"^readyz check passed$", r'"ready"', r"held: texts are held \(all\): a drill",
+    ],
     "docs/how-to/postgresql.md": [r"the database is at version"],
     "docs/how-to/read-the-logs.md": [r'"ready"', r"texts are held", r"texts are sent again"],
     "docs/how-to/reminder-intervals.md": [

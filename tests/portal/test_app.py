@@ -162,6 +162,32 @@ async def test_health_that_cannot_be_told_is_503(ask: Ask, behind: Behind, monke
     behind.hang.set()
 
 
+async def test_an_orchestrator_asks_whether_it_is_ready(ask: Ask, behind: Behind) -> None:
+    behind.health = Health(
+        parts={"database": HealthPart(ok=True), "gateway": HealthPart(ok=False, needed=False, detail={"failures": 3})}
+    )
+    for path in ("/readyz", "/healthz"):
+        answer = await ask("GET", path)
+        assert (answer.status_code, answer.text) == (200, "ok")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert (await ask("HEAD", path)).status_code == 200
+    verbose = await ask("GET", "/readyz?verbose")
+    assert verbose.text == "[+]database ok\n[-]gateway failed (not needed)\nreadyz check passed\n"
+    behind.health = Health(parts={"database": HealthPart(ok=False, detail={"code": "STORE_DOWN"})})
+    answer = await ask("GET", "/readyz")
+    assert (answer.status_code, answer.text) == (503, "[-]database failed: STORE_DOWN\nreadyz check failed\n")
+    behind.broken = RuntimeError("no")
+    answer = await ask("GET", "/healthz")
+    assert answer.status_code == 503
+    assert answer.text.startswith("[-]health failed")
+
+
+async def test_a_process_that_answers_is_alive_whatever_its_database_does(ask: Ask, behind: Behind) -> None:
+    behind.broken = RuntimeError("no")
+    assert (await ask("GET", "/livez")).status_code == 200
+    assert (await ask("GET", "/livez?verbose")).text == "[+]ping ok\nlivez check passed\n"
+
+
 async def test_metrics_are_prometheus_text(ask: Ask) -> None:
     answer = await ask("GET", "/metrics")
     assert (answer.status_code, answer.content) == (200, b"carebell_up 1\n")

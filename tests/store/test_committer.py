@@ -107,6 +107,20 @@ async def test_only_what_waits_leaves_the_loops_thread(store: Store, monkeypatch
     await committer.stop()
 
 
+@BOTH
+async def test_each_commit_is_measured_and_a_failed_one_is_not(store: Store, kind: Kind) -> None:
+    work, commits = Writing(faults={"bad": lambda: ValueError("x")}), []
+    committer = kind(
+        store, work, on_fatal=lambda _: None, on_commit=lambda jobs, seconds: commits.append((jobs, seconds >= 0))
+    )
+    committer.start()
+    futures = [committer.submit(job) for job in ("a", "b", "bad")]
+    work.gate.set()
+    await asyncio.gather(*futures, return_exceptions=True)
+    await committer.stop()
+    assert commits == [(1, True), (1, True)]  # the whole group failed, and then its two good jobs were committed alone
+
+
 @pytest.mark.parametrize("backend", ["sqlite"])  # which has one lock for all; PostgreSQL's transaction is the thread's
 async def test_the_loop_goes_on_while_the_lock_is_waited_for(store: Store) -> None:
     work, turns = Writing(), 0

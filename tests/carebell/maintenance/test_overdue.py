@@ -164,6 +164,22 @@ def test_texts_that_are_held_are_not_overdue(outage: Outage) -> None:
     assert not state.is_late(LIMIT)
 
 
+def test_an_open_breaker_is_a_metric_and_goes_again(outage: Outage) -> None:
+    labels = {"scope": "sender", "name": "MG1"}
+
+    def shown() -> float | None:
+        return outage.service.metrics.registry.get_sample_value("carebell_breaker_open", labels)
+
+    with outage.service.store.write() as conn:
+        holds.trip(conn, HoldScope.SENDER, "MG1", code=20003, at=MORNING, probe_at=MORNING)
+    outage.look()
+    assert shown() == 1
+    with outage.service.store.write() as conn:
+        holds.reset(conn, HoldScope.SENDER, "MG1")
+    outage.look()
+    assert shown() is None
+
+
 def test_texts_that_nobody_takes_are_an_alarm_too(outage: Outage) -> None:
     """The dispatcher stands still: nothing was tried, so the gateway is not to blame."""
     outage.book("10")

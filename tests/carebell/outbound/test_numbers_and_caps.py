@@ -344,6 +344,7 @@ def test_an_opt_out_says_whether_it_was_heard_among_other_words(service: Pieces,
     with service.store.read() as conn:
         assert [optout.source for optout in optouts.listed(conn)] == [source]
     assert service.events("opt_out_recorded", source=source, to="***0143") == 1
+    assert service.metrics.registry.get_sample_value("carebell_opt_outs_total", {"source": source}) == 1
 
 
 def test_a_text_that_may_be_a_stop_is_shown_to_staff_once_and_silences_nobody(service: Pieces) -> None:
@@ -374,3 +375,4 @@ def test_a_refusal_for_an_opt_out_is_an_opt_out_that_outlives_the_phone(service:
     assert service.tick() == 0
     assert [row.reason.value for row in service.rows("two") if row.kind.value == "booked"] == ["opted_out"]
     assert service.events("opt_out_recorded", source="refusal") == 1
+    assert service.metrics.registry.get_sample_value("carebell_opt_outs_total", {"source": "refusal"}) == 1
