@@ -556,6 +556,7 @@ class Service:
             pool = self._pool = WorkerPool(
                 count=self.workers,
                 node=self.node,
+                clock=self.clock,
                 journal=self.journal,
                 metrics=self.metrics,
                 on_fatal=self.end,

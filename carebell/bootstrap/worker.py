@@ -47,7 +47,7 @@ from listener.connection_register import ConnectionRegister, source_of
 from listener.incidents import Peer
 from listener.limits import Share
 from listener.server import MllpServer
-from scheduler.clock import RealClock
+from scheduler.clock import Clock
 from store.faults import StoreFault, classify
 
 READ_SECONDS: Final = 30.0
@@ -77,7 +77,7 @@ async def _main(sock: socket.socket) -> int:
     start, _ = await inbox.get()
     if not isinstance(start, messages.StartWorker):
         return REFUSED
-    metrics, clock = Metrics(), RealClock()
+    metrics, clock = Metrics(), start.clock
     with ExitStack() as stack:
         try:
             journal = stack.enter_context(open_journal(start.loaded, clock, metrics))
@@ -115,7 +115,7 @@ class Worker:
     """One worker, once it knows what to run."""
 
     def __init__(
-        self, start: messages.StartWorker, channel: Channel, journal: Journal, metrics: Metrics, clock: RealClock
+        self, start: messages.StartWorker, channel: Channel, journal: Journal, metrics: Metrics, clock: Clock
     ) -> None:
         self._channel = channel
         self._journal = journal
@@ -293,7 +293,7 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
 
-def _read(loaded: Loaded, clock: RealClock) -> tuple[ActiveConfig, TlsContexts]:
+def _read(loaded: Loaded, clock: Clock) -> tuple[ActiveConfig, TlsContexts]:
     """Read what a configuration needs.
 
     ConfigurationStop: it cannot be used, or a certificate or TLS file is not what it was when the configuration was read, so that

@@ -140,16 +140,17 @@ def _roles(written: str) -> frozenset[str]:
 
 
 def _workers(wanted: int | None, roles: frozenset[str], clock: Clock) -> int:
-    """How many processes serve HL7 connections: by default one for each core, at most four; one with a rehearsal's clock."""
-    alone = "only the listener role is shared among workers" if "listener" not in roles else None
-    if isinstance(clock, AcceleratedClock):
-        alone = "a rehearsal's clock (--clock, --speed) is one process's"
+    """How many processes serve HL7 connections: by default one for each core, at most four; one in a rehearsal."""
+    listens = "listener" in roles
     if wanted is None:
-        return 1 if alone is not None else min(usable_cores(), _DEFAULT_WORKERS)
+        alone = not listens or isinstance(clock, AcceleratedClock)
+        return 1 if alone else min(usable_cores(), _DEFAULT_WORKERS)
     if not 1 <= wanted <= _MOST_WORKERS:
         raise UsageStop(f"--workers must be from 1 to {_MOST_WORKERS}")
-    if wanted > 1 and alone is not None:
-        raise UsageStop(f"--workers {wanted}: {alone}, so --workers must be 1")
+    if wanted > 1 and not listens:
+        raise UsageStop(
+            f"--workers {wanted}: workers share only what the role listener does, and --roles leaves it out"
+        )
     return wanted
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from config.load import Loaded
 from journal.metric_changes import MetricChange
+from scheduler.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +25,14 @@ class StartWorker:
     Attributes:
         index: 0 to `count` - 1.
         node: the service's name in the database.
+        clock: the service's; its monotonic counter is the machine's.
         sources: known sources, see `SourceKnown`.
     """
 
     index: int
     count: int
     node: str
+    clock: Clock
     loaded: Loaded = field(repr=False)
     sources: tuple[str, ...] = ()
 

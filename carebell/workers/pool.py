@@ -31,6 +31,7 @@ from journal.metrics import Metrics
 from listener.accepting import BACKLOG
 from listener.connection_register import KnownSources
 from listener.limits import Share
+from scheduler.clock import Clock
 
 START_SECONDS: Final = 60.0
 """The longest time until a worker is ready: it loads the program and reads every file of the configuration."""
@@ -91,7 +92,7 @@ class WorkerPool:
 
     Args:
         count: how many.
-        node: the service's name in the database.
+        node: the service's name in the database. clock: the service's.
         command: what runs a worker; `--worker N` with the number of its descriptor is added.
         on_fatal: called if a worker no longer knows the content of the database; it must end the service.
         arrived: gets an environment, how many of its messages arrived, and their least delay since they were sent.
@@ -103,6 +104,7 @@ class WorkerPool:
         *,
         count: int,
         node: str,
+        clock: Clock,
         journal: Journal,
         metrics: Metrics,
         on_fatal: Callable[[str], None],
@@ -114,6 +116,7 @@ class WorkerPool:
         self.count = count
         self.restarts = 0
         self._node = node
+        self._clock = clock
         self._command = list(command) if command is not None else command_line()
         self._journal = journal
         self._metrics = metrics
@@ -290,7 +293,12 @@ class WorkerPool:
         assert self._loaded is not None
         worker.channel.send(
             messages.StartWorker(
-                index=index, count=self.count, node=self._node, loaded=self._loaded, sources=tuple(self._known)
+                index=index,
+                count=self.count,
+                node=self._node,
+                clock=self._clock,
+                loaded=self._loaded,
+                sources=tuple(self._known),
             )
         )
         if self._preparing is not None:  # a reload is under way: this worker takes part in it

@@ -126,7 +126,6 @@ def test_a_wrong_call_is_2(words: tuple[object, ...], carebell: Carebell) -> Non
         ("serve", "--speed", "0"),
         ("serve", "--workers", "0"),
         ("serve", "--workers", "65"),
-        ("serve", "--workers", "2", "--speed", "60"),
         ("serve", "--workers", "2", "--roles", "dispatcher,portal"),
         ("verify", M01, "--environment", "moon"),
         ("explain", M01, "--environment", "moon"),

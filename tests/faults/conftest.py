@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.faults.counts import FAULTS, Fault, number_of
+from tests.faults.counts import FAULTS, Fault, number_of, share_with
 from tests.faults.disk import Disk, NoDisk
 from tests.faults.node import kill_all
 
@@ -44,6 +44,10 @@ class Tally:
         self.done = 0
         self._about = {"fault": row, "test": test}
         _report({**self._about, "begun": True})
+
+    def rounds_with(self, workers: int) -> Iterator[int]:
+        """As `rounds`: CI's count is divided among one process and two workers, the full count is for two workers."""
+        return self.rounds(share_with(workers))
 
     def rounds(self, share: float = 1.0) -> Iterator[int]:
         """0, 1, ... as often as the fault's row says, or a share of it, once at least."""
@@ -126,6 +130,12 @@ def tally(request: pytest.FixtureRequest) -> Tally:
     counted = Tally(row[0], request.node.name)
     request.node.stash[_TALLY] = counted
     return counted
+
+
+@pytest.fixture(params=[1, 2], ids=["one", "two"])
+def workers(request: pytest.FixtureRequest) -> int:
+    """The fault is provoked with one process, and with a supervisor and two workers."""
+    return int(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,13 @@ class Fault:
         return self.full if wanted == "full" else max(self.ci, round(self.full * float(wanted)))
 
 
+def share_with(workers: int) -> float:
+    """The share of a fault's rounds that is run with so many workers."""
+    if os.environ.get(FULL) is None:
+        return 0.8 if workers == 1 else 0.2
+    return 0.2 if workers == 1 else 1.0
+
+
 def number_of(row: str) -> str:
     """The fault that a row is about: `F16` of `F16 frames`."""
     return row.split()[0]

@@ -28,12 +28,12 @@ _LONGER_THAN_WE_WAIT = 7.0
 
 @pytest.mark.faults("F6")
 @pytest.mark.timeout(3600)
-def test_a_held_lock_delays_answers_and_loses_none(tally: Tally, tmp_path: Path) -> None:
+def test_a_held_lock_delays_answers_and_loses_none(tally: Tally, tmp_path: Path, workers: int) -> None:
     hospital, rng = Hospital(), random.Random(6)
     ledger = hospital.ledger
-    node = Node(write_configuration(tmp_path, [hospital.identity.certificate]))
+    node = Node(write_configuration(tmp_path, [hospital.identity.certificate]), workers=workers)
     database = tmp_path / "data" / FILES[0]
-    for number in tally.rounds():
+    for number in tally.rounds_with(workers):
         fresh = [hospital.write(len(ledger.sent)) for _ in range(20)]
         # Once longer than the service waits for a lock: senders are cut off, without an answer.
         seconds = _LONGER_THAN_WE_WAIT if number == 0 else rng.uniform(0.1, 0.5)

@@ -21,11 +21,11 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends a reset, and what is 
 
 @pytest.mark.faults("F12")
 @pytest.mark.timeout(3600)
-def test_a_message_sent_again_has_one_effect(tally: Tally, tmp_path: Path) -> None:
+def test_a_message_sent_again_has_one_effect(tally: Tally, tmp_path: Path, workers: int) -> None:
     hospital, rng = Hospital(), random.Random(12)
     ledger = hospital.ledger
     configuration = write_configuration(tmp_path, [hospital.identity.certificate])
-    node = Node(configuration)
+    node = Node(configuration, workers=workers)
     once = hospital.write(0)
     asyncio.run(send_all(node.port, hospital, [once]))
 
@@ -41,7 +41,7 @@ def test_a_message_sent_again_has_one_effect(tally: Tally, tmp_path: Path) -> No
         await asyncio.gather(*(lose(rng.uniform(0, 0.02), control_id) for control_id in control_ids))
 
     batch: list[str] = []
-    for _ in tally.rounds():
+    for _ in tally.rounds_with(workers):
         batch.append(hospital.write(len(ledger.sent)))
         if len(batch) == 20:
             asyncio.run(several(batch))

@@ -21,10 +21,10 @@ _CONNECTIONS = 4
 
 @pytest.mark.faults("F19")
 @pytest.mark.timeout(3600)
-def test_no_good_message_is_refused_while_certificates_change(tally: Tally, tmp_path: Path) -> None:
+def test_no_good_message_is_refused_while_certificates_change(tally: Tally, tmp_path: Path, workers: int) -> None:
     hospital = Hospital()
-    node = Node(write_configuration(tmp_path, [hospital.identity.certificate]))
-    asyncio.run(_load_and_rotate(node, hospital, tmp_path, tally))
+    node = Node(write_configuration(tmp_path, [hospital.identity.certificate]), workers=workers)
+    asyncio.run(_load_and_rotate(node, hospital, tmp_path, tally, workers))
     assert node.stop() == 0
     ledger = hospital.ledger
     tally.seen.update({"acknowledged": len(ledger.acknowledged), "refused": len(ledger.refused)})
@@ -32,7 +32,7 @@ def test_no_good_message_is_refused_while_certificates_change(tally: Tally, tmp_
     assert ledger.acknowledged == ledger.sent.keys() == read_rows(tmp_path / "data").complete
 
 
-async def _load_and_rotate(node: Node, hospital: Hospital, folder: Path, tally: Tally) -> None:
+async def _load_and_rotate(node: Node, hospital: Hospital, folder: Path, tally: Tally, workers: int) -> None:
     over = asyncio.Event()
 
     async def sender() -> None:
@@ -54,7 +54,7 @@ async def _load_and_rotate(node: Node, hospital: Hospital, folder: Path, tally: 
             await asyncio.sleep(0.01)
 
     async def rotate() -> None:
-        for number in tally.rounds():
+        for number in tally.rounds_with(workers):
             old, new = hospital.identity, make_identity(f"Key {number}", now=datetime.now(UTC), bits=2048)
             await reload(old.certificate, new.certificate, by_signal=number % 2 == 0)
             hospital.identity, hospital.signer = new, Signer(new)

@@ -17,12 +17,12 @@ from tests.faults.senders import Hospital, send_until_cut_off
 
 @pytest.mark.faults("F18")
 @pytest.mark.timeout(3600)
-def test_a_stop_under_load_answers_what_it_stored(tally: Tally, tmp_path: Path) -> None:
+def test_a_stop_under_load_answers_what_it_stored(tally: Tally, tmp_path: Path, workers: int) -> None:
     hospital, rng = Hospital(), random.Random(18)
     ledger = hospital.ledger
     configuration = write_configuration(tmp_path, [hospital.identity.certificate])
-    for _ in tally.rounds():
-        node = Node(configuration)
+    for _ in tally.rounds_with(workers):
+        node = Node(configuration, workers=workers)
 
         async def load(node: Node = node) -> None:
             asyncio.get_running_loop().call_later(rng.uniform(0.05, 0.5), node.signal, signal.SIGTERM)

@@ -32,18 +32,18 @@ PUBLIC = "https://sms.lamna.example"
 
 @pytest.mark.faults("F22")
 @pytest.mark.timeout(3600)
-def test_one_of_two_nodes_dies(tally: Tally, tmp_path: Path) -> None:
+def test_one_of_two_nodes_dies(tally: Tally, tmp_path: Path, workers: int) -> None:
     try:
         server = Server()
     except (NoServer, OSError) as reason:
         pytest.skip(f"no PostgreSQL here: {reason}")
     try:
-        _kill_by_turns(server, tally, tmp_path)
+        _kill_by_turns(server, tally, tmp_path, workers)
     finally:
         server.stop()
 
 
-def _kill_by_turns(server: Server, tally: Tally, folder: Path) -> None:
+def _kill_by_turns(server: Server, tally: Tally, folder: Path, workers: int) -> None:
     settings = AccountSettings(account_sid=ACCOUNT, auth_token=TOKEN, segments_per_second={SENDER: 1000})
     fast = FastTime()
     with running_simulator(settings, clock=fast.now, deliver_to=NOWHERE) as twilio:
@@ -54,10 +54,17 @@ def _kill_by_turns(server: Server, tally: Tally, folder: Path) -> None:
         def start() -> Node:
             environment = {**os.environ, LEASE: "60"}  # two seconds of the machine
             more = fast.options()
-            return Node(configuration, roles="listener,dispatcher", more=more, environment=environment, program=LAUNCH)
+            return Node(
+                configuration,
+                roles="listener,dispatcher",
+                more=more,
+                environment=environment,
+                program=LAUNCH,
+                workers=workers,
+            )
 
         nodes = [start(), start()]
-        for number in tally.rounds():
+        for number in tally.rounds_with(workers):
             asyncio.run(_send_and_kill(nodes, number % 2, hospital, rng.uniform(0.05, 0.5)))
             assert hospital.ledger.refused == {}
             assert hospital.ledger.acknowledged - _rows(url).complete == set()
