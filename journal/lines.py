@@ -149,6 +149,12 @@ def people_line(
     return f"\x1b[2m{plain(clock)}\x1b[0m {mark} \x1b[1m{words}\x1b[0m{pairs}".rstrip()
 
 
+def words_line(event: str, fields: Mapping[str, object]) -> str:
+    """The same without time, level and colours: `message refused code=SIG07 ...`."""
+    pairs = [f"{plain(name)}={_shown(value)}" for name, value in fields.items() if value is not None]
+    return " ".join([plain(event.replace("_", " ")), *pairs])
+
+
 def _breaks(shown: Sequence[tuple[str, str]], columns: int | None) -> Sequence[str]:
     """The separator before each field: a blank, or a new line and its indent."""
     if columns is None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from journal.events import Event
 from journal.events.service import LogOpenToOthers, LogResumed
 from journal.foreign import redacted
+from journal.journald import SystemdJournal
 from journal.lines import LONGEST_VALUE, Shape, instant, json_value, level_name, people_line, shape
 from journal.sinks import LogFile, Terminal
 
@@ -53,8 +54,7 @@ class Journal:
         now: Now,
         level: int,
         file: LogFile | None,
-        terminal: Terminal | None,
-        colour: bool,
+        terminal: Terminal | SystemdJournal | None,
         on_dropped: Callable[[], None],
         undo: Callable[[], None],
     ) -> None:
@@ -63,7 +63,6 @@ class Journal:
         self._level = level
         self._file = file
         self._terminal = terminal
-        self._colour = colour
         self._on_dropped = on_dropped
         self._undo = undo
 
@@ -113,7 +112,7 @@ class Journal:
             if lost:
                 self.emit(LogResumed(file=self._file.path.name, lines_lost=lost))
         if terminal is not None:
-            terminal.write(people_line(time, known.level_name, known.name, shown, colour=self._colour))
+            terminal.show(time, known.level_name, known.name, shown)
 
     def close(self) -> None:
         """Detach from the standard library's logging and close the file. A second call does nothing."""
@@ -133,6 +132,7 @@ def setup(
     file: Path | None = None,
     terminal: TextIO | None = None,
     colour: bool = False,
+    journald: Path | None = None,
     level: int = logging.INFO,
     on_dropped: Callable[[], None] = lambda: None,
     on_failure: Callable[[], None] = lambda: None,
@@ -144,18 +144,26 @@ def setup(
         file: JSON lines are appended to it; its folder must exist. None: no file.
         terminal: stream for people. None: no lines for people.
         colour: ANSI colours on `terminal`; see `journal.sinks.wants_colour`.
+        journald: the socket of systemd's journal, which then takes the place of `terminal`.
         on_dropped, on_failure: called once for each field left out and each line lost, e.g. a metric's `inc`.
 
     Raises:
         OSError: `file` cannot be opened.
     """
     log_file = LogFile(file, on_failure) if file is not None else None
-    screen = Terminal(terminal, on_failure) if terminal is not None else None
+    screen: Terminal | SystemdJournal | None = None
+    if journald is not None:
+        screen = SystemdJournal(journald, on_failure)
+    elif terminal is not None:
+        screen = Terminal(terminal, on_failure, colour=colour)
     handlers: list[logging.Handler] = []
     if log_file is not None:
         log_file.setFormatter(_formatter(now, _json_line))
         handlers.append(log_file)
-    if screen is not None:
+    if isinstance(screen, SystemdJournal):
+        screen.setFormatter(_formatter(now, _json_line))
+        handlers.append(screen)
+    elif screen is not None:
         screen.setFormatter(_formatter(now, lambda *parts: people_line(*parts, colour=colour)))
         handlers.append(screen)
     journal = Journal(
@@ -163,7 +171,6 @@ def setup(
         level=level,
         file=log_file,
         terminal=screen,
-        colour=colour,
         on_dropped=on_dropped,
         undo=_attach(handlers or [logging.NullHandler()]),
     )

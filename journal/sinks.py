@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
+from journal.lines import people_line
+
 MODE: Final = 0o640
 """Owner writes, the log reader's group reads, nobody else."""
 
@@ -51,6 +53,8 @@ class LogFile(logging.Handler):
         with self.lock or _NO_LOCK:
             try:
                 self._follow_rotation()
+                if self._descriptor < 0:
+                    raise OSError(errno.ENXIO, "nobody reads the pipe")
                 # After half a line (the disk was full) write a newline first, so that the reader skips the incomplete line.
                 data = f"\n{line}\n".encode() if self._torn else f"{line}\n".encode()
                 written = os.write(self._descriptor, data)
@@ -82,8 +86,15 @@ class LogFile(logging.Handler):
         super().close()
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._descriptor = os.open(self.path, flags, MODE)
+        # O_NONBLOCK has no effect on a file. A pipe without a reader, or a full one, must not stop the service.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            self._descriptor = os.open(self.path, flags, MODE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            self._identity = (-1, -1)  # a pipe that nobody reads: lines are lost and counted until somebody does
+            return
         status = os.fstat(self._descriptor)
         self._identity = (status.st_dev, status.st_ino)
         self._narrow(status)
@@ -114,11 +125,16 @@ class LogFile(logging.Handler):
 class Terminal(logging.Handler):
     """Lines for people on a stream. A closed pipe (`carebell serve | head`) is counted, not raised."""
 
-    def __init__(self, stream: TextIO, on_failure: Callable[[], None]) -> None:
+    def __init__(self, stream: TextIO, on_failure: Callable[[], None], *, colour: bool = False) -> None:
         super().__init__()
         self.failures = 0
+        self.colour = colour
         self._stream = stream
         self._on_failure = on_failure
+
+    def show(self, time: str, level: str, event: str, fields: Mapping[str, object]) -> None:
+        """Write an event's line for people."""
+        self.write(people_line(time, level, event, fields, colour=self.colour))
 
     def write(self, line: str) -> None:
         with self.lock or _NO_LOCK:

@@ -12,6 +12,7 @@ from typing import Final
 
 from carebell.exits import ConfigurationStop, PermissionStop
 from config.load import Loaded
+from journal.journald import SOCKET, leads_to_journal
 from journal.logs import Journal, setup
 from journal.metrics import Metrics
 from journal.sinks import wants_colour
@@ -22,13 +23,14 @@ _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 def open_journal(loaded: Loaded, clock: Clock, metrics: Metrics) -> Journal:
-    """The log that the configuration names, and the terminal. All processes append whole lines to the same file."""
+    """The log that the configuration names, and the terminal or systemd's journal. All processes append to the same file."""
     section = loaded.configuration.log
     try:
         return setup(
             now=clock.now,
             file=section.file,
             terminal=sys.stderr,
+            journald=SOCKET if leads_to_journal(sys.stderr, os.environ) else None,
             colour=wants_colour(sys.stderr, os.environ),
             level=logging.getLevelNamesMapping()[section.level.upper()],
             on_dropped=metrics.log_fields_dropped.inc,

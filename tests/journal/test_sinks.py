@@ -63,6 +63,36 @@ def test_a_pipe_stays_as_it_is(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o666
 
 
+def test_a_pipe_that_nobody_reads_stops_nothing_and_is_used_when_somebody_does(path: Path) -> None:
+    """Opening it for writing waits for a reader; the service must not."""
+    os.mkfifo(path)
+    lost: list[int] = []
+    file = LogFile(path, lambda: lost.append(1))
+    assert file.write("one") == 0
+    assert (file.failures, len(lost)) == (1, 1)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert file.write("two") == 1
+    assert os.read(reader, 100) == b"two\n"
+    os.close(reader)
+    file.write("three")
+    assert file.failures == 2
+    file.close()
+
+
+def test_a_pipe_that_is_full_loses_lines_and_does_not_wait(path: Path) -> None:
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    file = LogFile(path, nothing)
+    while not file.failures:
+        file.write("x" * 4000)
+    while os.read(reader, 65536):
+        if file.write("again"):
+            break
+    file.close()
+    os.close(reader)
+    assert file.lost == 0
+
+
 def test_somebody_elses_file_is_written_and_said_to_be_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, "not ours")
