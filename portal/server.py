@@ -6,13 +6,18 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from listener.accepting import BACKLOG, Acceptor
 from portal.http_limits import Closed, HttpConfig, HttpLimits, HttpProtocol
+
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], bool]], Awaitable[None]]
+"""Takes the work and whether it is over; what it returns is awaited at the end."""
 
 GRACE_SECONDS = 3
 """Open requests may finish this long at the end; the service as a whole has 10 s."""
@@ -33,11 +38,13 @@ async def serve(
     port: int,
     closed: Callable[[Closed], None] = lambda _: None,
     limits: HttpLimits | None = None,
+    spawn: Spawn | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` while the block runs. Yields the bound address; for port 0 it has the chosen port.
 
     Args:
         closed: gets every connection that was closed without an answer from the application; strangers can cause any number.
+        spawn: runs the server's coroutine function on the loop, and again if it ends before it is over; None: once.
 
     Raises:
         OSError: the port is taken or the address is not of this machine; raised before anything is served.
@@ -60,12 +67,13 @@ async def serve(
         h11_max_incomplete_event_size=16_384,
     )
     server = _QuietServer(config)
-    running = asyncio.create_task(server.serve(sockets=[]))  # it accepts nothing itself, see `listener.accepting`
+    work = partial(server.serve, sockets=[])  # it accepts nothing itself, see `listener.accepting`
+    running = asyncio.create_task(work()) if spawn is None else spawn(work, lambda: server.should_exit)
     connecting = _Connecting(config, server)
     acceptor = Acceptor(asyncio.get_running_loop(), connecting.admit, connecting.cannot_accept)
     try:
         while not server.started:
-            if running.done():
+            if isinstance(running, asyncio.Task) and running.done():
                 await running
                 raise OSError("the HTTP server ended before it had started")
             await asyncio.sleep(0.005)

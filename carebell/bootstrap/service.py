@@ -429,7 +429,14 @@ class Service:
         limits = HttpLimits(connections=descriptors.http)
         try:
             self.http = await self._stack.enter_async_context(
-                serve_http(app, section.host, section.port, webhooks.closed, limits)
+                serve_http(
+                    app,
+                    section.host,
+                    section.port,
+                    webhooks.closed,
+                    limits,
+                    spawn=lambda work, is_over: self._supervisor.start("http", work, is_over=is_over),
+                )
             )
         except OSError as error:
             place = self.loaded.where(("http", "port"))

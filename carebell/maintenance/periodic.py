@@ -13,8 +13,8 @@ from typing import Final
 from carebell.maintenance.supervisor import Supervisor
 from journal.events.database import DatabaseRecovered, DatabaseUnavailable
 from journal.events.retention import PurgeFailed
-from journal.events.service import ClockJumped, InternalError
-from journal.events.shared import TaskName
+from journal.events.service import ClockJumped, InternalError, TaskRecovered
+from journal.events.shared import ErrorTrace, TaskName
 from journal.logs import Journal
 from journal.traces import trace
 from scheduler.clock import Clock, RealClock
@@ -22,6 +22,8 @@ from store.faults import StoreFault, classify, is_fatal
 
 PATIENCE: Final = 300.0
 """Seconds that a run may take, or fail in a row, before `/health` shows the task as stalled."""
+SAID_AGAIN: Final = 3600.0
+"""A failure that repeats is logged again after so many seconds."""
 _CLOCK_JUMP_SECONDS: Final = 30.0
 
 
@@ -63,6 +65,16 @@ class PeriodicTask:
     run: Callable[[], Awaitable[None]]
 
 
+@dataclass(slots=True, kw_only=True)
+class _Failing:
+    """A task that fails. `held_back`: failures that were not logged since `logged_at`."""
+
+    trace: ErrorTrace
+    since: float
+    logged_at: float
+    held_back: int = 0
+
+
 class PeriodicTasks:
     """Runs tasks repeatedly on the monotonic clock, which cannot be set.
 
@@ -92,6 +104,7 @@ class PeriodicTasks:
         self._closed = False
         self._wake: dict[str, asyncio.Event] = {}
         self._unavailable: dict[str, float] = {}  # task -> when its database went away
+        self._failures: dict[TaskName, _Failing] = {}
         self._finished: dict[str, float] = {}  # task -> when its last good run ended
         self._patience: dict[str, float] = {}
         self._under_way: dict[str, float] = {}  # task -> when the run began that has not ended
@@ -166,17 +179,43 @@ class PeriodicTasks:
             if name not in self._unavailable:
                 self._unavailable[name] = self._seconds()
                 self._journal.emit(DatabaseUnavailable(database=self._database, reason=fault.code, trace=trace(error)))
+        elif (repeats := self._failing(name, error)) is None:
+            return
         elif name == "housekeeping":
             reason = fault.code if fault is not None else "INTERNAL"
-            self._journal.emit(PurgeFailed(reason=reason, trace=trace(error)))
+            self._journal.emit(PurgeFailed(reason=reason, trace=trace(error), repeats=repeats or None))
         else:
-            self._journal.emit(InternalError(where=name, trace=trace(error)))
+            self._journal.emit(InternalError(where=name, trace=trace(error), repeats=repeats or None))
 
-    def _log_recovery(self, name: str) -> None:
+    def _failing(self, name: TaskName, error: Exception) -> int | None:
+        """How many failures like this one were not logged since the last line; None: this one is not logged either.
+
+        A task that always fails would fill the log with a line for each run.
+        """
+        failure, now = trace(error), self._seconds()
+        before = self._failures.get(name)
+        if before is None or before.trace != failure:
+            since = now if before is None else before.since
+            self._failures[name] = _Failing(trace=failure, since=since, logged_at=now)
+            return 0
+        if now - before.logged_at < SAID_AGAIN:
+            before.held_back += 1
+            return None
+        repeats, before.held_back, before.logged_at = before.held_back, 0, now
+        return repeats
+
+    def _log_recovery(self, name: TaskName) -> None:
         since = self._unavailable.pop(name, None)
         if since is not None:
             seconds = round(self._seconds() - since, 1)
             self._journal.emit(DatabaseRecovered(database=self._database, seconds=seconds))
+        failing = self._failures.pop(name, None)
+        if failing is not None:
+            self._journal.emit(
+                TaskRecovered(
+                    name=name, repeats=failing.held_back or None, seconds=round(self._seconds() - failing.since, 1)
+                )
+            )
 
 
 class ClockComparison:

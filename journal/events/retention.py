@@ -34,6 +34,7 @@ class PurgeFailed(Event):
 
     reason: str
     trace: ErrorTrace
+    repeats: int | None = None
 
 
 @event(logging.INFO)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from journal.alarms import AlarmName, Severity
 from journal.events.base import Event, event
-from journal.events.shared import NO_TRACE, ErrorTrace, Where
+from journal.events.shared import NO_TRACE, ErrorTrace, TaskName, Where
 
 
 @event(logging.INFO, "Nothing to do. `speed` other than 1 means a rehearsal clock: its texts are not for patients.")
@@ -63,6 +63,16 @@ class InternalError(Event):
     appointment: str | None = None
     control_id: str | None = None
     trace: ErrorTrace = NO_TRACE
+    repeats: int | None = None
+
+
+@event(logging.INFO)
+class TaskRecovered(Event):
+    """A periodic task that failed runs well again, after `seconds`; `repeats` of its failures were not logged."""
+
+    name: TaskName
+    repeats: int | None
+    seconds: float
 
 
 @event(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -12,6 +17,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+import portal.server
+from carebell.maintenance.supervisor import BackgroundTask, Supervisor
+from journal.logs import setup
+from journal.metrics import Metrics
 from portal.server import serve
 
 
@@ -74,3 +83,35 @@ async def test_a_failure_inside_the_block_stops_the_server_too() -> None:
             raise RuntimeError("inside")
     with pytest.raises(ConnectionRefusedError):
         await fetch(host, port)
+
+
+async def test_a_server_that_ends_is_started_again_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What accepts is not what serves: without its server the port would look open and every request would wait."""
+    serves_again = asyncio.Event()
+    stumbles = [RuntimeError("its text may hold a query")]
+    real = portal.server._QuietServer.main_loop
+
+    async def main_loop(self: portal.server._QuietServer) -> None:
+        if stumbles:
+            raise stumbles.pop()
+        serves_again.set()
+        await real(self)
+
+    async def at_once(_: float) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(portal.server._QuietServer, "main_loop", main_loop)
+    log = tmp_path / "carebell.log"
+    with setup(now=lambda: datetime(2026, 3, 2, tzinfo=UTC), file=log) as journal:
+        supervisor = Supervisor(journal=journal, metrics=Metrics(), seconds=lambda: 0.0, sleep=at_once)
+
+        def spawn(work: Callable[[], Coroutine[Any, Any, None]], is_over: Callable[[], bool]) -> BackgroundTask:
+            return supervisor.start("http", work, is_over=is_over)
+
+        async with serve(APP, "127.0.0.1", 0, spawn=spawn) as (host, port):
+            async with asyncio.timeout(60):
+                await serves_again.wait()
+            assert (await fetch(host, port)).endswith(b"hello")
+        assert not supervisor.tasks["http"].running
+    [line] = [json.loads(line) for line in log.read_text("ascii").splitlines()]
+    assert (line["event"], line["name"], line["exception"]) == ("background_task_ended", "http", "RuntimeError")

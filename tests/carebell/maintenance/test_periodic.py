@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from carebell.maintenance.periodic import PATIENCE as STALLED_AFTER
-from carebell.maintenance.periodic import ClockComparison, PeriodicTask, PeriodicTasks
+from carebell.maintenance.periodic import SAID_AGAIN, ClockComparison, PeriodicTask, PeriodicTasks
 from carebell.maintenance.supervisor import Supervisor
 from journal.logs import Journal, setup
 from journal.metrics import Metrics
@@ -164,8 +164,31 @@ async def test_a_run_that_fails_is_logged_and_comes_again(journal: Journal, log:
     work = Counted(stumble)
     async with running(journal, work=(PERIOD, work)):
         await work.wait_for(3)
-    [line] = lines(log)
+    line, recovered = lines(log)
     assert (line["event"], line["where"], line["exception"]) == ("internal_error", "work", "RuntimeError")
+    assert (recovered["event"], recovered["name"]) == ("task_recovered", "work")
+
+
+async def test_a_task_that_always_fails_has_a_line_an_hour_and_not_one_a_run(journal: Journal, log: Path) -> None:
+    seconds = Seconds()
+
+    async def stumble(run: int) -> None:
+        if run == 6:
+            seconds.now += SAID_AGAIN
+        if run < 8:
+            raise RuntimeError
+        if run == 8:
+            raise ValueError  # another failure is news
+
+    work = Counted(stumble)
+    async with running(journal, seconds, work=(PERIOD, work)):
+        await work.wait_for(10)
+    assert [(line["event"], line.get("exception"), line.get("repeats")) for line in lines(log)] == [
+        ("internal_error", "RuntimeError", None),
+        ("internal_error", "RuntimeError", 4),
+        ("internal_error", "ValueError", None),
+        ("task_recovered", None, None),
+    ]
 
 
 async def test_a_database_that_is_away_is_logged_once_and_its_return_too(journal: Journal, log: Path) -> None:
