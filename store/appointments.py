@@ -5,6 +5,7 @@ Only `appointment_repository` and `claims` write appointments; `forgetting` empt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, select
 from scheduler.appointment import Appointment
 from store.appointment_repository import load
 from store.outbox import ids_of
-from store.tables import appointments
+from store.tables import appointments, messages
 from store.vault import Vault
 
 _PAGE: Final = 200
@@ -35,6 +36,80 @@ class Summary:
     revision: int
     phone: str | None
     purged_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentFacts:
+    """What stands in the clear, also after the number was forgotten and where no key opens it.
+
+    Attributes:
+        references: the id that people use, and all others it has.
+        zone: IANA.
+        changed_at: when its newest message was received.
+        forgotten_at: when its number was forgotten; None: it is kept, or there never was one.
+    """
+
+    id: str
+    environment: str
+    reference: str
+    references: tuple[str, ...]
+    start: datetime | None
+    zone: str
+    status: str
+    revision: int
+    changed_at: datetime
+    phone_fault: str | None
+    forgotten_at: datetime | None
+
+
+def facts(conn: Connection, ids: Collection[str]) -> list[AppointmentFacts]:
+    """The appointments with these ids of Carebell's, by start."""
+    of = appointments.c
+    columns = (
+        of.id, of.environment, of.reference, of.aliases, of.start, of.zone, of.life, of.revision, of.changed_at,
+        of.phone_fault, of.purged_at,
+    )  # fmt: skip
+    rows = conn.execute(select(*columns).where(of.id.in_(list(ids))).order_by(of.start, of.id)).all()
+    return [
+        AppointmentFacts(
+            id=row.id,
+            environment=row.environment,
+            reference=row.reference,
+            references=tuple(dict.fromkeys((row.reference, *json.loads(row.aliases)))),
+            start=row.start,
+            zone=row.zone,
+            status=row.life,
+            revision=row.revision,
+            changed_at=row.changed_at,
+            phone_fault=row.phone_fault,
+            forgotten_at=row.purged_at,
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredMessage:
+    """A message of the last days, as the replay memory has it: who sent it when, and what it was answered.
+
+    Attributes:
+        code: our failure code; None: accepted.
+    """
+
+    environment: str
+    answer: str
+    code: str | None
+    text: str
+    received_at: datetime
+
+
+def answered(conn: Connection, control_id: str, *, environment: str | None = None) -> list[AnsweredMessage]:
+    """The messages with this control id that were verified and answered within the freshness window, oldest first."""
+    of = messages.c
+    wanted = select(of.environment, of.answer, of.code, of.text, of.received_at).where(of.msh10 == control_id)
+    if environment is not None:
+        wanted = wanted.where(of.environment == environment)
+    return [AnsweredMessage(**row) for row in conn.execute(wanted.order_by(of.received_at)).mappings()]
 
 
 def named(conn: Connection, vault: Vault, name: str, now: datetime, *, environment: str | None = None) -> list[Summary]:

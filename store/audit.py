@@ -57,6 +57,7 @@ class AuditAction(StrEnum):
     DB_UPGRADE = "db.upgrade"
     NUMBERS_BUY = "numbers.buy"
     NUMBERS_LINK = "numbers.link"
+    TRACE = "trace"
     NUMBER_SEARCH = "number.search"
     VIEW_OUTBOX = "view.outbox"
     VIEW_APPOINTMENTS = "view.appointments"
@@ -86,6 +87,7 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.DB_UPGRADE: "the tables were brought to another version",
     AuditAction.NUMBERS_BUY: "a number was bought at the gateway",
     AuditAction.NUMBERS_LINK: "a number at the gateway was linked; after: to what",
+    AuditAction.TRACE: "somebody looked at an appointment's life; subject: its id, a message's control id, or a masked number",
     AuditAction.NUMBER_SEARCH: "somebody searched where a number is stored",
     AuditAction.VIEW_OUTBOX: "somebody listed texts with masked numbers; after: how many",
     AuditAction.VIEW_APPOINTMENTS: "somebody listed appointments with masked numbers; after: how many",

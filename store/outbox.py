@@ -95,11 +95,13 @@ def rows(
     environment: str | None = None,
     appointment: str | None = None,
     state: SmsState | None = None,
+    phone_key: str | None = None,
 ) -> Iterator[OutboxRow]:
     """Rows in the order of their time.
 
     Args:
         appointment: Carebell's id, the hospital's reference, or a whole alias.
+        phone_key: of the number of the last attempt; it is known for eight days after that.
     """
     wanted = select(outbox)
     if environment is not None:
@@ -108,6 +110,8 @@ def rows(
         wanted = wanted.where(outbox.c.appointment.in_(ids_of(conn, appointment, environment=environment)))
     if state is not None:
         wanted = wanted.where(outbox.c.state == state.value)
+    if phone_key is not None:
+        wanted = wanted.where(outbox.c.phone_key == phone_key)
     yield from _read(conn, wanted)
 
 

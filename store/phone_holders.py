@@ -30,6 +30,7 @@ class PhoneHolder:
     """A visit that keeps the number.
 
     Attributes:
+        appointment: Carebell's id.
         status: active, canceled, ...
         start: of the visit; None: unknown.
         zone: the visit's IANA zone.
@@ -38,6 +39,7 @@ class PhoneHolder:
         waiting: texts of this visit that wait or are being sent.
     """
 
+    appointment: str
     environment: str
     reference: str
     status: str
@@ -111,6 +113,7 @@ def _holder(appointment: Appointment, waiting: int) -> PhoneHolder:
     deadline = appointment.deadline
     assert deadline is not None, "a number without a deadline is not kept"
     return PhoneHolder(
+        appointment=appointment.id,
         environment=appointment.environment,
         reference=appointment.reference,
         status=appointment.status.value,

@@ -223,6 +223,12 @@ class Service:
         await self._stack.aclose()
         self.journal.emit(ServiceStopped(reason=self._failure or "asked", seconds=round(time.monotonic() - began, 2)))
 
+    def _audit_start(self) -> None:
+        """Record that the service has started. Blocking."""
+        roles = ",".join(sorted(self.roles))
+        after = f"version {version('carebell')}, roles {roles}, configuration {self.loaded.version}"
+        self._audit(AuditAction.SERVICE_START, subject=self.node, after=after)
+
     async def _audit_end(self) -> None:
         """Record that the service ends. It ends nevertheless where the database takes no entry."""
 
@@ -275,12 +281,6 @@ class Service:
         self._started_at = self._configured_at = now
         if self._upgraded_to is not None:
             self._audit(AuditAction.DB_UPGRADE, subject=self.store.backend, after=self._upgraded_to)
-        roles = ",".join(sorted(self.roles))
-        self._audit(
-            AuditAction.SERVICE_START,
-            subject=self.node,
-            after=f"version {version('carebell')}, roles {roles}, configuration {loaded.version}",
-        )
         self._beat()
         self._hold_after_restore(now)
         if self.store.locks is not None:
@@ -341,6 +341,7 @@ class Service:
         await self._start_listeners(in_flight, descriptors)
         if self.reloads:
             self._start_watch(rotation)
+        await asyncio.to_thread(self._audit_start)
         self._up = True
 
     def _share_descriptors(self) -> Descriptors:

@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "config preview": "opens the database read-only, and shows appointments' ids at most, no number",
     "outbox": (AuditAction.VIEW_OUTBOX,),
     "appointments": (AuditAction.VIEW_APPOINTMENTS,),
+    "trace": (AuditAction.TRACE,),
     "logs": READS_THE_LOG,
     "status": NOTHING_OF_A_PATIENT,
     "report sms": (AuditAction.REPORT_EXPORT,),

@@ -1,4 +1,4 @@
-"""The declarations of the commands that only show: `explain plan rehearse outbox appointments logs status report`."""
+"""The declarations of the commands that only show: `explain plan rehearse outbox appointments logs trace status report`."""
 
 from __future__ import annotations
 
@@ -171,6 +171,35 @@ def logs(
         since=since,
         level=level,
         as_json=wants_json(context, json),
+    )
+
+
+@commands.command()
+def trace(
+    context: typer.Context,
+    config: Config = None,
+    appointment: MaybeAppointment = None,
+    control_id: Annotated[
+        Optional[str], typer.Option(help="The appointment of this message (MSH-10), or why it was refused.")
+    ] = None,
+    phone: Annotated[
+        bool, typer.Option("--phone", help="Every appointment of a number. It is asked for, and not stored.")
+    ] = False,
+    environment: MaybeEnvironment = None,
+    json: Json = False,
+) -> None:
+    """Why did this patient get no text? One appointment's life: messages, plans, texts, statuses, silences, with their reasons."""
+    from carebell.commands.trace import trace as run
+
+    raise typer.Exit(
+        run(
+            config_of(context, config),
+            appointment=appointment,
+            control_id=control_id,
+            by_phone=phone,
+            environment=environment,
+            as_json=wants_json(context, json),
+        )
     )
 
 

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.open_store import ALIVE, Opened, opened
+from carebell.commands.open_store import opened
 from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
+from carebell.commands.recipients import TextRecipient, recipients_of, wait_explainer_for
 from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
 from carebell.commands.wait_explainer import Wait, WaitExplainer, Waiting, cap_text
 from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from config.load import Loaded
 from notifier.gateways import failure_of
-from parser.phone_number import PhoneNumber
 from scheduler.sms import Cap, Reason, SmsState
-from store import holds, leases, optouts
 from store import outbox as store_outbox
-from store.appointment_repository import load
 from store.audit import AuditAction
-from store.claims import WEEK, taken_texts
-from store.engine import Transaction
 from store.outbox_row import OutboxRow
 
 
@@ -40,9 +36,9 @@ def outbox(
         now = session.now()
         with session.store.read() as conn:
             rows = list(store_outbox.rows(conn, environment=environment, appointment=appointment, state=only_state))
-            numbers = _numbers(conn, session, rows, now)
+            numbers = recipients_of(conn, session, {row.appointment for row in rows}, now)
             zones = Zones(session.loaded)
-            explainer = _wait_explainer(conn, zones, now, rows, numbers)
+            explainer = wait_explainer_for(conn, zones, now, rows, numbers)
         session.shown(
             AuditAction.VIEW_OUTBOX, subject=appointment or "all", environment=environment, after=f"{len(rows)} texts"
         )
@@ -92,62 +88,7 @@ class _ShownRow:
         return self.row.reason.value if self.cap_text is None else f"{self.row.reason.value}: {self.cap_text}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Number:
-    """Whom an appointment's texts go to.
-
-    Attributes:
-        patient: masked.
-        recipient: masked: the patient, or the number of `sms.force_to`.
-        key: the recipient's keyed hash. sender: of the appointment's environment.
-    """
-
-    patient: str
-    recipient: str
-    key: str
-    sender: str
-
-
-def _numbers(conn: Transaction, session: Opened, rows: Sequence[OutboxRow], now: datetime) -> dict[str, _Number]:
-    """Our id of an appointment -> its number, where that is known and can be read."""
-    stored = load(conn, session.vault, {row.appointment for row in rows}, now, lock=False, unreadable=set())
-    numbers = {}
-    for own_id, holder in stored.items():
-        visit = holder.appointment
-        environment = session.loaded.configuration.environments.get(visit.environment)
-        if visit.phone is None:
-            continue
-        forced = environment.sms.force_to if environment is not None else None
-        recipient = PhoneNumber(forced) if forced is not None else visit.phone
-        numbers[own_id] = _Number(
-            patient=visit.phone.masked,
-            recipient=recipient.masked,
-            key=session.vault.ring.phone_key(recipient),
-            sender=environment.sms.sender if environment is not None else "",
-        )
-    return numbers
-
-
-def _wait_explainer(
-    conn: Transaction, zones: Zones, now: datetime, rows: Sequence[OutboxRow], numbers: Mapping[str, _Number]
-) -> WaitExplainer:
-    alive = [node for node in leases.seen(conn, since=now - ALIVE) if "dispatcher" in node.roles]
-    rehearsed = abs(now - datetime.now(UTC)) > ALIVE  # a rehearsal's clock keeps running while its service is stopped
-    asked = [row for row in rows if row.state is SmsState.DUE or row.reason is Reason.CAP]
-    theirs = {number for row in asked if (number := numbers.get(row.appointment)) is not None}
-    earliest = min((row.final_at for row in asked if row.final_at is not None), default=now)
-    return WaitExplainer(
-        now=now,
-        holds=holds.held(conn),
-        breakers=holds.open_breakers(conn),
-        dispatching=None if rehearsed else bool(alive),
-        clock=zones.clock,
-        opted_out=optouts.since_when(conn, {(number.key, number.sender) for number in theirs}),
-        taken=taken_texts(conn, {number.key for number in theirs}, earliest - WEEK),
-    )
-
-
-def _shown_row(row: OutboxRow, number: _Number | None, loaded: Loaded, explainer: WaitExplainer) -> _ShownRow:
+def _shown_row(row: OutboxRow, number: TextRecipient | None, loaded: Loaded, explainer: WaitExplainer) -> _ShownRow:
     environment = loaded.configuration.environments.get(row.environment)
     key = number.key if number is not None else None
     waiting = explainer.why(row, environment, key) if row.state is SmsState.DUE else None

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from carebell.outbound.send_policy import cap_reached
 from config.model import Caps, Environment
-from scheduler.plan import reminder_due
+from scheduler.plan import reminder_due, whole_minute
 from scheduler.quiet_hours import is_quiet
 from scheduler.sms import Cap, HoldScope, SmsKind
 from store.claims import DAY, WEEK
@@ -78,7 +78,7 @@ class WaitExplainer:
         if stopped is not None:
             return stopped
         if row.due is not None and self.now < row.due:
-            if _was_moved(row, row.due, environment):
+            if moved_from(row, environment) is not None:
                 return Waiting(wait=Wait.QUIET_HOURS, text="waits for its time, which was moved because of quiet hours")
             return Waiting(wait=Wait.TIME, text="waits for its time")
         scopes = _scopes(row, environment)
@@ -145,16 +145,20 @@ def _scopes(row: OutboxRow, environment: Environment) -> set[tuple[HoldScope, st
     }
 
 
-def _was_moved(row: OutboxRow, due: datetime, environment: Environment) -> bool:
-    """Whether the rule's own time is in quiet hours. A reminder's time is known; a confirmation's was soon after its message."""
-    hours, zone = environment.sms.quiet_hours, ZoneInfo(environment.time_zone)
-    if hours is None:
-        return False
+def moved_from(row: OutboxRow, environment: Environment) -> datetime | None:
+    """The rule's own time, in quiet hours, from which a text was moved; None: it was not moved for that.
+
+    A reminder's own time is known; a confirmation's was soon after its message.
+    """
+    hours, zone, due = environment.sms.quiet_hours, ZoneInfo(environment.time_zone), row.due
+    if hours is None or due is None:
+        return None
     if row.kind is not SmsKind.REMINDER:
         opens = is_quiet(due - _MINUTE, hours, zone) and not is_quiet(due, hours, zone)
-        return opens and due - row.created_at > environment.sms.debounce + _MINUTE
+        own = whole_minute(row.created_at + environment.sms.debounce)
+        return own if opens and due - own > _MINUTE else None
     rule = next((reminder for reminder in environment.sms.reminders if reminder.rule == row.rule), None)
     if rule is None or row.start is None:
-        return False
+        return None
     own = reminder_due(rule, row.start, zone)
-    return own != due and is_quiet(own, hours, zone)
+    return own if own != due and is_quiet(own, hours, zone) else None

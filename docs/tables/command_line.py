@@ -59,6 +59,11 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
         '"appointment", "kind", "rule", "change", "before", "after", "reason"}`; then `{"restart": [], "approval": [], '
         '"switched_off": {}, "at_once"}`',
     ),
+    (
+        "trace",
+        '`{"time", "what", "environment", "appointment", "kind", "rule", "state", "reason", "code", "detail"}`, oldest first; the '
+        "last row of an appointment has `what` `answer` and the sentence in `detail`",
+    ),
     ("logs", '`{"time", "level", "event"}` and the fields of the event'),
     ("hold, release", '`{"environment", "held", "changed"}`; `environment` null: everything'),
     ("purge", '`{"appointments", "messages", "day_keys", "suppressed", "files_settled"}`'),

@@ -26,6 +26,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "config preview": ("carebell config preview trial.yaml", "carebell config preview trial.yaml --appointments"),
     "outbox": ("carebell outbox --appointment 900100", "carebell outbox --state due --json"),
     "appointments": ("carebell appointments --appointment 900100",),
+    "trace": ("carebell trace --appointment 900100", "carebell trace --control-id MSG00001", "carebell trace --phone"),
     "logs": ("carebell logs --follow --level warning", "carebell logs --appointment 900100 --since 7d"),
     "status": ("carebell status",),
     "report sms": ("carebell report sms --from 2026-11-01 --to 2026-11-30 --csv",),

@@ -62,6 +62,7 @@ def stored(configuration: Path) -> Path:
 CALLS: Final[dict[str, str]] = {
     "outbox": "outbox --appointment A1",
     "appointments": "appointments -e production",
+    "trace": "trace --appointment A1",
     "report sms": "report sms",
     "hold": "hold -e production --reason drill",
     "release": "release -e production",

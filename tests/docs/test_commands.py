@@ -34,6 +34,33 @@ ONE_TEXT: Final = (
     "--key keys/production.key.pem --cert certs/production.cer"
 )
 
+FIVE_CASES: Final = r"""
+export CAREBELL_ENVIRONMENTS__PRODUCTION__SMS__QUIET_HOURS='{from: "00:00", to: "23:59"}'
+export CAREBELL_ENVIRONMENTS__PRODUCTION__SMS__CAPS='{per_day: 1, per_week: 10}'
+export CAREBELL_ENVIRONMENTS__PRODUCTION__SMS__DEBOUNCE=0s
+carebell serve --clock "$(date -u +%FT%TZ)" --speed 60
+tell() {  # KIND APPOINTMENT CONTROL_ID LAST_SEVEN_DIGITS START
+    local start="([0-9]{14}[-+][0-9]{4})"
+    sed -E "s/900100/$2/g; s/DEMO000[0-9]/$3/; s/5550143/$4/; s/\^$start\^$start/^${5:-\1}^${5:-\2}/" messages/$1-*.hl7 > "$3.hl7"
+    command carebell send "$3.hl7" --to 127.0.0.1:2575 --key keys/production.key.pem --cert certs/production.cer
+}
+soon=$(TZ=America/Los_Angeles date -d '+20 hours' +%Y%m%d%H%M00%z)
+tell 1 900101 C1 5550101
+echo +12025550101 | command carebell optout add
+tell 1 900102 C2 5550102
+tell 1 900103 C3 5550103 "$soon"
+until command carebell outbox --appointment 900103 --json | grep -q '"state": "\(accepted\|delivered\)"'; do sleep 0.2; done
+tell 1 900104 C4 5550103 "$soon"
+until command carebell outbox --appointment 900104 --json | grep -q '"reason": "cap"'; do sleep 0.2; done
+tell 1 900105 C5 UNKNOWN
+tell 1 900106 C6 5550106
+tell 3 900106 C7 5550106
+cp messages/1-S12-booked.hl7 refused.hl7
+sed -i 's/DEMO0001/REFUSED1/' refused.hl7
+command carebell send refused.hl7 --to 127.0.0.1:2575 || true
+"""
+"""A visit for each reason, on a clock that makes a minute of a second; the number of the third had its one text."""
+
 BEFORE: Final[dict[str, dict[str, str]]] = {
     "README.md": {"": "mkdir -p .venv/bin && touch .venv/bin/activate"},
     "docs/tutorial/first-message.md": {},
@@ -69,6 +96,7 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
             "; carebell simulator twilio -c carebell.yaml --port $TWILIO_PORT"
         ),
     },
+    "docs/how-to/why-no-text.md": {"": f"{FOLDER}\n{FIVE_CASES}"},
     "docs/explanation/forgetting.md": {"": f"{FOLDER} && command carebell db upgrade"},
     "docs/reference/http-gateway.md": {"": "timestamp=1767225600 body='{}' secret=sesame"},
 }
@@ -84,6 +112,7 @@ REFUSED: Final = {
 TYPED: Final = {
     "docs/how-to/http-gateway.md": f"{TOKEN}\n",
     "docs/how-to/twilio.md": "0123456789abcdef0123456789abcdef\n",
+    "docs/how-to/why-no-text.md": "+12025550101\n",
     "docs/explanation/forgetting.md": "+12025550143\n",
 }
 
@@ -110,6 +139,12 @@ SAYS: Final = {
     "docs/how-to/rotate-signing-key.md": [r"^certs/production-2028\.cer: accept$"],
     "docs/how-to/sign-messages.md": [r"^carebell\.cer: accept$", r"signed\.hl7 +AA ", r"signed\.hl7: \S+: AA "],
     "docs/how-to/twilio.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],
+    "docs/how-to/why-no-text.md": [
+        r"^900101 in production: .* has opted out since ", r"from \S+ \S+ to \S+ 23:59, quiet hours$",
+        r"^900104 in production: .*sms\.caps\.per_day\); used up by booking of 900103 ",
+        r"^900105 in production: The booking text did not go: the number is not usable", r"^\*\*\*0101 has opted out since ",
+        r"^Message REFUSED1 was refused, AR SIG01", r"^900106 in production: No text went: the visit was cancelled before",
+    ],
     "docs/explanation/forgetting.md": [r"^no visit keeps it$"],
     "docs/reference/http-gateway.md": [hmac.digest(b"sesame", b"1767225600.{}", "sha256").hex()],
 }  # fmt: skip

@@ -48,6 +48,10 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "outbox": ("", {"id", "environment", "appointment", "state", "reason", "to"}),
     "outbox --appointment": ("--appointment A1", {"id", "state"}),
     "appointments": ("", {"environment", "appointment", "start", "phone"}),
+    "trace": (
+        "--appointment A1",
+        {"time", "what", "appointment", "kind", "rule", "state", "reason", "code", "detail"},
+    ),
     "logs": ("", {"time", "level", "event"}),
     "logs --appointment": ("--appointment none", None),
     "status": ("", {"configuration", "queue"}),

@@ -1,0 +1,102 @@
+"""The sentence at the top of a trace: why the patient got no text, or which text arrived, and what becomes of the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from carebell.commands.timeline import WHY, title_of
+from carebell.commands.trace_entries import code_words
+from carebell.commands.wait_explainer import Wait, Waiting
+from scheduler.sms import Reason, SmsState
+from store.appointments import AppointmentFacts
+from store.outbox_row import OutboxRow
+
+STOPPED: Final = (Wait.OPTED_OUT, Wait.CAP)
+"""Waiting texts that will not go when their time comes, by what is known now."""
+_BESIDE: Final = (Reason.SUPERSEDED, Reason.NO_VISIBLE_CHANGE)
+"""Silences that nobody misses: another text says the same, or there is nothing to say."""
+
+
+def answer(
+    facts: AppointmentFacts,
+    rows: Sequence[OutboxRow],
+    waiting: Mapping[str, Waiting],
+    details: Mapping[str, str],
+    clock: Callable[[datetime], str],
+) -> str:
+    """One or two sentences.
+
+    Args:
+        rows: every text of the appointment.
+        waiting: id of a text that is due -> what it waits for.
+        details: id of a text that was not sent -> more about its reason: since when, used up by what.
+    """
+    decided = [row for row in rows if row.state is not SmsState.DUE]
+    missed = [row for row in decided if row.reason not in _BESIDE] or decided
+    upcoming = sorted((row for row in rows if row.state is SmsState.DUE), key=lambda row: row.due or row.created_at)
+    parts = []
+    if missed:
+        last = max(missed, key=lambda row: _decided_at(row, facts))
+        parts.append(
+            _cancelled(decided) if last.reason is Reason.CANCELED and _is_silent(last) else _last(last, details, clock)
+        )
+    elif not upcoming:
+        parts.append(_nothing(facts))
+    if upcoming:
+        parts.append(_next(upcoming[0], waiting.get(upcoming[0].id), clock))
+    return " ".join(parts)
+
+
+def _decided_at(row: OutboxRow, facts: AppointmentFacts) -> tuple[datetime, datetime]:
+    """When it was sent or decided about: a reminder of the far future that a message withdrew counts as of that message."""
+    at = row.sent_at or row.final_at
+    if at is None:
+        at = min(row.due or row.created_at, max(facts.changed_at, row.created_at))
+    return at, row.created_at
+
+
+def _is_silent(row: OutboxRow) -> bool:
+    return row.state is SmsState.SUPPRESSED
+
+
+def _cancelled(rows: Sequence[OutboxRow]) -> str:
+    if all(_is_silent(row) for row in rows):
+        return "No text went: the visit was cancelled before one had gone, so there was nothing to tell."
+    return "The visit was cancelled, so the texts that still waited were withdrawn."
+
+
+def _last(row: OutboxRow, details: Mapping[str, str], clock: Callable[[datetime], str]) -> str:
+    title = title_of(row.kind.value, row.rule)
+    sent = clock(row.sent_at) if row.sent_at is not None else ""
+    match row.state:
+        case SmsState.SUPPRESSED:
+            detail = details.get(row.id)
+            return f"The {title} text did not go: {detail or WHY[row.reason]}."
+        case SmsState.DELIVERED:
+            return f"The last text, {title}, was delivered {clock(row.final_at or row.sent_at or row.created_at)}."
+        case SmsState.FAILED | SmsState.UNDELIVERED:
+            words = code_words(row.code) if row.code else "the gateway gives no reason"
+            return f"The {title} text did not arrive: {words}."
+        case SmsState.UNKNOWN:
+            return f"It is not known whether the {title} text was sent; it is looked up at the gateway."
+        case SmsState.SENDING:
+            return f"The {title} text is being sent now."
+        case _:
+            return f"The last text, {title}, was taken by the gateway {sent}; it has not said yet whether it arrived."
+
+
+def _next(row: OutboxRow, waiting: Waiting | None, clock: Callable[[datetime], str]) -> str:
+    title, due = title_of(row.kind.value, row.rule), clock(row.due) if row.due is not None else "without a time"
+    if waiting is None:
+        return f"The next text, {title}, is due {due}."
+    if waiting.wait in (Wait.TIME, Wait.QUIET_HOURS):
+        return f"The next text, {title}, {waiting.text}: {due}."
+    return f"The next text, {title}, due {due}: {waiting.text}."
+
+
+def _nothing(facts: AppointmentFacts) -> str:
+    if facts.forgotten_at is not None:
+        return "No text was ever planned, and the number is deleted."
+    return f"No text was ever planned: the visit is {facts.status}, and the configuration asks for no text."
