@@ -101,13 +101,13 @@ def cli() -> str:
 Without `-c`, the configuration is `$CAREBELL_CONFIG`, then `./carebell.yaml`, then `/etc/carebell/carebell.yaml`. `--json` prints
 one object a line with stable keys; telephone numbers are masked everywhere.
 
-`man carebell` shows all of this where `carebell install` put it. What takes over a second shows on a terminal how far it is, on standard
-error, and never in what `--json` prints.
+`man carebell` shows all of this where `carebell install` put it. What takes over a second shows on a terminal how far it is: on
+standard error, and never in what `--json` prints.
 
 ## Completion
 
-`carebell --install-completion` makes your shell (bash, zsh or fish) complete commands, options and the configuration's environments;
-`--show-completion` prints the script. For all accounts of a machine, as root:
+`carebell --install-completion` makes your shell (bash, zsh or fish) complete commands, options and the configuration's
+environments; `--show-completion` prints the script. For all accounts of a machine, as root:
 
     _CAREBELL_COMPLETE=source_bash carebell > /etc/bash_completion.d/carebell
     _CAREBELL_COMPLETE=source_zsh carebell > /usr/share/zsh/vendor-completions/_carebell
