@@ -44,15 +44,16 @@ MOMENTS: Final = [
      "what was due is forgotten; the search for the number was not finished"),
     ("keys rotate", "carebell.commands.keys.rotate_master_key",
      "the rotation may be unfinished; run `carebell keys rotate` again"),
-    ("db backup copy.db", "store.database_backup.copy", "nothing was changed"),
-    ("db backup copy.db", "store.database_backup.note", "copy.db is written, but not recorded"),
+    ("db backup copy.db", "store.backup.copy", "nothing was changed"),
+    ("db backup copy.db", "store.backup.note", "copy.db is written, but not recorded"),
     ("db upgrade", "store.schema.upgrade", "the tables may be between two versions; run `carebell db upgrade` again"),
 ]  # fmt: skip
 
 
 ONLY_LOOKS: Final = {
-    "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "doctor", "explain", "logs",
-    "numbers list", "numbers search", "optout list", "outbox", "plan", "rehearse", "report sms", "sign", "status", "verify",
+    "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "doctor",
+    "explain", "logs", "numbers list", "numbers search", "optout list", "outbox", "plan", "rehearse", "report sms", "sign",
+    "status", "verify",
 }  # fmt: skip
 """Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""
 ELSEWHERE: Final = {
