@@ -53,7 +53,7 @@ MOMENTS: Final = [
 ONLY_LOOKS: Final = {
     "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "doctor",
     "explain", "logs", "numbers list", "numbers search", "optout list", "outbox", "plan", "rehearse", "report sms", "sign",
-    "status", "verify",
+    "status", "trace", "verify",
 }  # fmt: skip
 """Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""
 ELSEWHERE: Final = {
