@@ -43,6 +43,7 @@ class AlarmKind:
         key: the configuration's key with its limit; None: it has none.
         about: what each alarm of this kind is about, the word of `subject`; empty: there is one for the whole service.
         meaning: one sentence; advice: what to do, one or two sentences.
+        events: the log events that belong to it: what leads to it, or says more.
         of_text: it is about one text: a line and a count, without a state.
     """
 
@@ -51,6 +52,7 @@ class AlarmKind:
     about: str
     meaning: str
     advice: str
+    events: tuple[str, ...] = ()
     of_text: bool = False
 
 
@@ -65,6 +67,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="A text is late without an intended reason; no breaker and no hold stops it.",
         advice="Look at the gateway's last answer in `carebell status`: network, DNS, proxy, the gateway's status page. If it "
         "answers, look at `/health` for tasks that are down.",
+        events=("gateway_unreachable", "gateway_reachable"),
     ),
     "breaker_open": AlarmKind(
         severities=_CRITICAL,
@@ -72,6 +75,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         about="scope and name",
         meaning="The gateway refuses the account, the token or the sender; texts wait.",
         advice="Resolve what the code names at the gateway. Sending resumes by itself.",
+        events=("breaker_opened", "breaker_closed"),
     ),
     "held": AlarmKind(
         severities=_WARNING,
@@ -79,6 +83,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         about="scope and name",
         meaning="A person, or a restored backup, holds texts.",
         advice="Look at `carebell outbox`, then run `carebell release`.",
+        events=("hold_started", "hold_released"),
     ),
     "unknown_texts": AlarmKind(
         severities=_WARNING,
@@ -86,6 +91,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         about="",
         meaning="For texts of the last day it is still not known whether the gateway took them; they are not sent again.",
         advice="List them with `carebell outbox --state unknown` and look into the gateway's own log.",
+        events=("sms_unknown", "sms_resolved"),
     ),
     "feed_silent": AlarmKind(
         severities=_WARNING,
@@ -94,6 +100,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="No message was accepted for longer than expected, counted within `expect_during`.",
         advice="Ask the interface team whether the sender runs and reaches this machine; `carebell logs --level warning` shows "
         "refused messages and connections.",
+        events=("connection_refused", "message_refused"),
     ),
     "signature_failures": AlarmKind(
         severities=_WARNING,
@@ -102,6 +109,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="Many messages of the last ten minutes were refused because of their signature, certificate or age.",
         advice="Look up the `code` of the `message_refused` lines. After a change of the sender's key, add its new certificate; "
         "otherwise find out who `peer` is.",
+        events=("message_refused", "refusals_repeated"),
     ),
     "certificate_expiring": AlarmKind(
         severities=SEVERITIES,
@@ -110,6 +118,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="A sender's certificate expires soon or has expired. It is critical in the last week, unless the environment has "
         "another certificate that is valid for longer.",
         advice="Ask the sender for the next certificate and add it beside the old one; remove an expired one.",
+        events=("certificate_expiring", "certificate_expired"),
     ),
     "certificate_unused": AlarmKind(
         severities=_WARNING,
@@ -117,6 +126,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         about="certificate",
         meaning="A certificate of a production environment is listed, and no message was verified with it for a long time.",
         advice="If the sender uses the other one, remove this one from `certificates`: every key that is trusted can be stolen.",
+        events=("certificate_unused",),
     ),
     "forgetting_late": AlarmKind(
         severities=_CRITICAL,
@@ -124,6 +134,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         about="",
         meaning="A number that should be gone by now is still stored.",
         advice="Resolve it at once (disk, database, a node with the role housekeeping), then run `carebell purge`.",
+        events=("purge_failed",),
     ),
     "disk_nearly_full": AlarmKind(
         severities=SEVERITIES,
@@ -132,6 +143,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="Little space is free where the database or the log is. It is critical below a quarter of the limit. On a full "
         "disk senders get no answer and texts wait.",
         advice="Make room on that file system, or enlarge it.",
+        events=("database_unavailable",),
     ),
     "clock_off": AlarmKind(
         severities=_WARNING,
@@ -141,6 +153,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         "messages.",
         advice="Check time synchronisation (chrony, ntpd, the hypervisor). If only the senders differ, ask them about their "
         "clock.",
+        events=("clock_jumped", "clock_doubted"),
     ),
     "task_down": AlarmKind(
         severities=_CRITICAL,
@@ -149,6 +162,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="A background task of the service is down or has not finished a good run for minutes.",
         advice="Read the `background_task_ended`, `internal_error` and `database_unavailable` lines. Restart the service if it "
         "stays.",
+        events=("background_task_ended", "internal_error"),
     ),
     "log_incomplete": AlarmKind(
         severities=_WARNING,
@@ -157,6 +171,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="Lines of the log were lost in the last hour, or fields were left out since the start.",
         advice="`lines`: find out why the file cannot be written (disk, permissions, a pipe without a reader). `fields`: a bug; "
         "report it to the developers.",
+        events=("log_resumed",),
     ),
     "sms_unknown": AlarmKind(
         severities=_WARNING,

@@ -11,13 +11,22 @@ from journal.lines import LEVELS
 
 
 def events_table() -> str:
-    """All events, in the order of `journal.events`: name, level, meaning, what to do, fields."""
+    """All events, in the order of `journal.events`: name, level, meaning, what to do, fields, the alarms that they belong to."""
     rows = [
         f"| `{entry.name}` | {LEVELS[entry.level]} | {entry.meaning} | {entry.advice} | "
-        f"{' '.join(f'`{field.name}`' for field in entry.fields)} |"
+        f"{' '.join(f'`{field.name}`' for field in entry.fields)} | {' '.join(f'`{alarm}`' for alarm in _alarms_of(entry.name))} |"
         for entry in ENTRIES.values()
     ]
-    return "\n".join(["| event | level | what happened | what to do | fields |", "|---|---|---|---|---|", *rows]) + "\n"
+    return (
+        "\n".join(
+            ["| event | level | what happened | what to do | fields | alarm |", "|---|---|---|---|---|---|", *rows]
+        )
+        + "\n"
+    )
+
+
+def _alarms_of(event: str) -> list[str]:
+    return [name for name, kind in ALARMS.items() if event in kind.events]
 
 
 def alarms_table() -> str:

@@ -15,15 +15,17 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from carebell.bootstrap.components import open_database
-from carebell.commands.diagnosis import Diagnosis, Machine
+from carebell.commands.diagnosis import Diagnosis, Machine, State
 from carebell.commands.doctor_machine import room
 from carebell.commands.init import PLACEHOLDER
 from carebell.commands.open_store import ALIVE
 from carebell.exits import Stop
 from carebell.inbound.listeners import ports
 from carebell.inbound.trust import days_left
+from carebell.maintenance.standing_alarms import standing_alarms
 from certs.cer import read_upload
 from config.load import Loaded
+from journal.alarms import ALARMS
 from store import backup, leases
 from store.engine import Store
 from store.faults import StoreFault
@@ -56,6 +58,7 @@ def database(machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
         yield from _server_clock(machine, store)
         yield from _backups(machine, store)
         yield from _nodes(machine, loaded, store)
+        yield from _alarms(machine, loaded, store)
     except StoreFault as fault:
         yield Diagnosis(
             check="database", state="wrong", what=str(fault), mend="restore a backup (docs/how-to/backups.md)"
@@ -134,6 +137,19 @@ def _backups(machine: Machine, store: Store) -> Iterator[Diagnosis]:
         yield Diagnosis(
             check="backup", state="good", what=f"the last known backup was made at {made:%Y-%m-%d %H:%M} UTC"
         )
+
+
+def _alarms(machine: Machine, loaded: Loaded, store: Store) -> Iterator[Diagnosis]:
+    """The alarms that stand now, as `carebell status` shows them. Room on the disks has checks of its own."""
+    host = os.uname().nodename
+    with store.read() as conn:
+        standing = standing_alarms(conn, loaded, machine.now, host=host, alive=machine.now - ALIVE)
+    shown = [alarm for alarm in standing if alarm.alarm != "disk_nearly_full"]
+    for alarm in shown:
+        state: State = "wrong" if alarm.severity == "critical" else "warning"
+        yield Diagnosis(check=f"alarm_{alarm.alarm}", state=state, what=alarm.problem, mend=ALARMS[alarm.alarm].advice)
+    if not shown:
+        yield Diagnosis(check="alarms", state="good", what="no alarm is raised")
 
 
 def _nodes(machine: Machine, loaded: Loaded, store: Store) -> Iterator[Diagnosis]:

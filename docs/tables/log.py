@@ -11,7 +11,7 @@ def log_events() -> str:
 Every line of the log has one of these names in `event`, beside `time` (UTC) and `level`. WARNING: look at it today. ERROR:
 something was not done. CRITICAL: a person is needed now. Names and fields are a contract: dashboards may rely on them. A field
 that has no value is left out of its line. A field that is not listed for an event cannot be logged, and nothing of a patient has a
-field.
+field. The last column names the [alarms](alarms.md) that an event belongs to.
 
 {events_table()}
 ## Fields

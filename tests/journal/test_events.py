@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import get_args
 
 import pytest
 
+from config.model import Alarms, Environment
+from journal.alarms import ALARMS, AlarmName
 from journal.events import ENTRIES, Entry, name_of
 from journal.events.connections import ListenerDraining
 from journal.events.database import DatabaseUpgraded
 from journal.events.service import ClockBelieved
 from journal.events.sms import SmsSent
 from journal.fields import FIELDS
-from journal.reference import events_table, fields_table, vocabularies
+from journal.reference import alarms_table, events_table, fields_table, vocabularies
 from scheduler.sms import SmsKind, SmsState
 
 PATIENT = re.compile(r"phone|name$|body|content|payload|message_text|birth|address|mrn|dob")
@@ -71,12 +74,40 @@ def test_a_mistake_in_an_event_is_an_error_of_its_types() -> None:
     ClockBelieved(reason="because", seconds=1.0)  # type: ignore[arg-type]
 
 
-def test_the_tables_hold_every_event_and_field() -> None:
-    events, fields = events_table().splitlines(), fields_table().splitlines()
+def test_the_table_of_events_holds_every_event() -> None:
+    events = events_table().splitlines()
 
     assert [line.split("`")[1] for line in events[2:]] == [entry.name for entry in ENTRIES.values()]
+    assert {line.count(" | ") for line in events[2:]} == {5}
+    rows = {line.split("`")[1]: line for line in events[2:]}
+    assert rows["message_refused"].endswith("| `feed_silent` `signature_failures` |")
+
+
+def test_every_alarm_is_documented_and_its_events_exist() -> None:
+    assert set(ALARMS) == set(get_args(AlarmName))
+    names = {entry.name for entry in ENTRIES.values()}
+    for name, kind in ALARMS.items():
+        assert set(kind.events) <= names, name
+        assert kind.severities
+        assert re.fullmatch(r"[A-Z`].*\.", kind.meaning)
+        assert re.fullmatch(r"[A-Z`].*\.", kind.advice)
+        assert "|" not in kind.meaning + kind.advice
+        assert f"| `{name}` |" in alarms_table()
+
+
+def test_the_limit_of_an_alarm_is_a_key_of_the_configuration() -> None:
+    for kind in ALARMS.values():
+        section, _, key = (kind.key or "").rpartition(".")
+        if section == "alarms":
+            assert key in Alarms.model_fields
+        elif kind.key is not None:
+            assert key in Environment.model_fields
+
+
+def test_the_table_of_fields_holds_every_field() -> None:
+    fields = fields_table().splitlines()
+
     assert [line.split("`")[1] for line in fields[2:]] == list(FIELDS)
-    assert {line.count(" | ") for line in events[2:]} == {4}
     assert {line.count(" | ") for line in fields[2:]} == {2}
 
 

@@ -120,15 +120,33 @@ async def test_mutual_tls_takes_the_connections_certificate_for_a_signature(
 async def test_mutual_tls_lets_nobody_else_through(tmp_path: Path, server: Pair, engine: Pair) -> None:
     now = datetime.now(UTC)
     stranger = make_pair(tmp_path, "stranger.example")
+    authority = make_pair(tmp_path, "authority.example", authority=True)
+    of_other_authority = make_pair(tmp_path, "elsewhere.example", issuer=authority)
     content = unsigned("S12", "1", sent=now, start=now + timedelta(days=9))
     async with opened(_mutual(tmp_path, server, engine), at=now) as clinic:
         before = clinic.counts()
-        for shown in (stranger, None):
+        for shown in (stranger, of_other_authority, None):
             with pytest.raises(SendError):
                 await clinic.send_over(_showing(server, shown), content)
         with pytest.raises(SendError):
             await clinic.send(content)
         assert clinic.counts() == before
+        # Support sees whose certificate it was, and from where.
+        keys = ("reason", "thumbprint", "environment", "peer")
+        refused = {tuple(line.get(key) for key in keys) for line in clinic.events("connection_refused")}
+        assert refused == {
+            ("client_certificate_refused", stranger.thumbprint[:8], "production", "127.0.0.1"),
+            ("client_certificate_refused", of_other_authority.thumbprint[:8], "production", "127.0.0.1"),
+            ("no_client_certificate", None, "production", "127.0.0.1"),
+            ("tls_failed", None, "production", "127.0.0.1"),
+        }
+        counted = {
+            sample.labels["reason"]: sample.value
+            for metric in clinic.service.metrics.connections_refused.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+        assert counted == {"client_certificate_refused": 2, "no_client_certificate": 1, "tls_failed": 1}
 
 
 async def test_mutual_tls_judges_the_certificates_dates_at_receipt(tmp_path: Path, server: Pair) -> None:
@@ -138,6 +156,9 @@ async def test_mutual_tls_judges_the_certificates_dates_at_receipt(tmp_path: Pat
         content = unsigned("S12", "1", sent=now, start=now + timedelta(days=9))
         ack = await clinic.send_over(_showing(server, expired), content)
         assert (ack.code, ack.failure) == ("AR", "SIG06")
+        [line] = clinic.events("message_refused")
+        assert (line["code"], line["thumbprint"], line["peer"]) == ("SIG06", expired.thumbprint[:8], "127.0.0.1")
+        assert clinic.service.metrics.signature_failures() == {"production": 1}
 
 
 # Answers

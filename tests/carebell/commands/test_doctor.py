@@ -23,9 +23,11 @@ from carebell.commands.diagnosis import Account, Check, Diagnosis, Machine
 from carebell.commands.doctor import examine
 from carebell.commands.install import unit_of
 from config.load import load
+from scheduler.sms import HoldScope
 from simulator.ehr import make_identity
-from store import backup, leases, schema
+from store import backup, holds, leases, schema
 from store.engine import open_store
+from store.holds import Hold
 from store.keys import create_key_file
 from store.leases import Node
 from tests.carebell.conftest import Carebell
@@ -49,7 +51,8 @@ CHECK_OF: Final[Mapping[str, Check]] = {
     "certificates": doctor_service.certificates,
     "gateway": doctor_service.gateway,
     **dict.fromkeys(
-        ("database", "database_keys", "database_room", "backup", "nodes", "ports"), doctor_service.database
+        ("database", "database_keys", "database_room", "backup", "nodes", "ports", "alarms", "alarm_held"),
+        doctor_service.database,
     ),
     **dict.fromkeys(("version", "in_force"), doctor_service.database),
 }
@@ -133,7 +136,7 @@ async def test_nothing_is_wrong_with_a_running_installation(tmp_path: Path, mach
     assert [one for one in diagnoses if one.state == "wrong"] == []
     expected = {
         "python", "unit", "clock", "descriptors", "files", "key", "log", "database", "database_room", "database_wal",
-        "database_keys", "backup", "nodes", "in_force", "certificates", "gateway",
+        "database_keys", "backup", "nodes", "in_force", "certificates", "gateway", "alarms",
     }  # fmt: skip
     assert expected <= {one.check for one in diagnoses if one.state == "good"}
     assert [one for one in diagnoses if one.state == "good" and one.mend is not None] == []
@@ -402,6 +405,16 @@ def test_what_runs_is_not_what_should(
 ) -> None:
     _beat(path, **node)
     assert any(words in what for what in _said(_of(machine, path, check), "wrong", check))
+
+
+def test_what_is_an_alarm_is_a_finding(machine: Machine, path: Path) -> None:
+    assert _said(_of(machine, path, "alarms"), "good", "alarms") == ["no alarm is raised"]
+    with _store(path.parent) as store, store.write() as conn:
+        holds.hold(conn, Hold(scope=HoldScope.ALL, name="", reason="a drill", actor="cli:x", since=NOW))
+    [held] = [one for one in _of(machine, path, "alarm_held") if one.check == "alarm_held"]
+    assert (held.state, held.what) == ("warning", "texts are held (all): a drill")
+    assert held.mend is not None
+    assert "carebell release" in held.mend
 
 
 def test_a_backup_is_old_fresh_or_not_known(machine: Machine, path: Path) -> None:
