@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, Literal
 
 from listener.bound_port import BoundPort
-from listener.client_certificate import presented_in, thumbprint_of
+from listener.client_certificate import accepting, presented_in, thumbprint_of
 from listener.connection import Connection
 from listener.connection_register import ConnectionRegister, KnownSources
 from listener.incidents import Incident, Kind, Peer
@@ -276,6 +276,7 @@ class MllpServer:
                 transport, _ = await loop.connect_accepted_socket(lambda: connection, sock)
                 connection.start(transport, peer)
                 return
+            accepting(sock)
             seconds = limits.handshake_timeout.total_seconds()
             async with asyncio.timeout(seconds):
                 transport, _ = await loop.connect_accepted_socket(

@@ -27,7 +27,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
 
-from listener.client_certificate import watch
+from listener.client_certificate import tell_peers, watch
 
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h; ssl has no name for it
 
@@ -83,6 +83,7 @@ def server_context(certificate: Path, key: Path, *, clients: ClientCertificates 
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     _load_pair(context, certificate, key)
+    tell_peers(context)
     if clients is not None:
         _trust(context, clients.anchors)
         context.verify_mode = ssl.CERT_REQUIRED if clients.required else ssl.CERT_OPTIONAL

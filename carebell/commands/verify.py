@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import FileMessage, blocks
-from carebell.commands.output import print_json, print_table
+from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.commands.progress import with_progress
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED
@@ -18,6 +19,8 @@ from carebell.inbound.trust import message_validator, read_signer
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from certs.replay import Repeat, ReplayMemory, Reused
 from parser.ack import ACCEPTED, Answer, acknowledgement_code
+
+_ASSUMED: Final = "client certificate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +59,20 @@ def verify(config: Path | None, files: Sequence[Path], environment: str, *, at: 
             verdicts.append(verdict)
             if as_json:
                 row = block.place | {"answer": verdict.answer, "code": verdict.code, "err3": verdict.err3}
-                print_json(row | {"text": verdict.text})
+                print_json(row | {"text": verdict.text, "assumed": None if peer_thumbprint is None else _ASSUMED})
     if not as_json:
         print_table(
             ["File", "Answer", "Code", "ERR-3", "Why"],
             [(verdict.name, verdict.answer, verdict.code, verdict.err3, verdict.text) for verdict in verdicts],
             empty="no message in these files",
         )
+        if peer_thumbprint is not None:
+            certificate = policy.environment.certificates[0].name
+            print_sentence(
+                f"environment {environment} authenticates by mutual TLS, and a file has no connection: the connection's "
+                f"certificate was not checked, but taken to be {certificate}. "
+                "`carebell send --tls-cert --tls-key` asks the listener itself."
+            )
     return OK if verdicts and all(verdict.answer in ("AA", "CA") for verdict in verdicts) else REFUSED
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+import uvloop
 from cryptography.hazmat.primitives import serialization
 
 from listener.client import MllpClient, SendError, SendFault
@@ -20,6 +23,11 @@ from listener.server import MllpServer
 from listener.tls import ClientCertificates, TlsProblem, TlsSetupError, client_context, server_context
 from tests.listener.certificates import SERVER_ONLY, Pair, make
 from tests.listener.conftest import SHORT, Later, Listen, ask, eventually, read_to_end
+
+LOOPS: Final[Mapping[str, Callable[[], asyncio.AbstractEventLoop]]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
 
 
 @pytest.fixture
@@ -140,6 +148,63 @@ async def test_other_client_certificates_fail_in_the_handshake_and_are_named(
     assert incident.peer is not None
     assert incident.peer.thumbprint == (shown.thumbprint if shown else None)
     assert ("client certificate refused" if shown else "no client certificate") in incident.text
+
+
+@pytest.mark.parametrize(
+    ("shown", "version", "alert"),
+    [
+        (None, ssl.TLSVersion.TLSv1_3, "CERTIFICATE_REQUIRED"),
+        (None, ssl.TLSVersion.TLSv1_2, "HANDSHAKE_FAILURE"),
+        ("stranger", ssl.TLSVersion.TLSv1_3, "UNKNOWN_CA"),
+        ("stranger", ssl.TLSVersion.TLSv1_2, "UNKNOWN_CA"),
+        ("expired", ssl.TLSVersion.TLSv1_3, "CERTIFICATE_EXPIRED"),
+        ("server-only", ssl.TLSVersion.TLSv1_3, "UNSUPPORTED_CERTIFICATE"),
+    ],
+)
+@pytest.mark.parametrize("loop_kind", ["asyncio", "uvloop"])
+def test_the_peer_is_told_why_its_certificate_is_refused(
+    tmp_path: Path, server_pair: Pair, shown: str | None, version: ssl.TLSVersion, alert: str, loop_kind: str
+) -> None:
+    """An alert is what an interface engine writes into its log; without one it says "closed"."""
+    pinned = make(tmp_path, "pinned.example")
+    expired = make(tmp_path, "expired.example", expired=True)
+    pairs = {
+        "stranger": make(tmp_path, "stranger.example"),
+        "expired": expired,
+        "server-only": make(tmp_path, "server-only.example", usage=SERVER_ONLY),
+    }
+    anchors = (pinned.pem, expired.pem, pairs["server-only"].pem)
+    context = plain_server(server_pair, ClientCertificates(anchors=anchors))
+    client = pairs[shown] if shown is not None else None
+    told = client_context(
+        anchors=[server_pair.pem],
+        certificate=client.certificate_file if client else None,
+        key=client.key_file if client else None,
+    )
+    told.maximum_version = version
+
+    def handshake(port: int) -> str | None:
+        """What a client with blocking sockets, as most engines have, hears."""
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            try:
+                with told.wrap_socket(plain, server_hostname="server.example") as channel:
+                    channel.recv(1)
+            except ssl.SSLError as error:
+                return error.reason
+        return None
+
+    async def serve() -> str | None:
+        server = MllpServer(whoami, tls=context, report=lambda _: None)
+        port = await server.start("127.0.0.1", 0)
+        try:
+            return await asyncio.to_thread(handshake, port)
+        finally:
+            await server.stop()
+
+    with asyncio.Runner(loop_factory=LOOPS[loop_kind]) as runner:
+        reason = runner.run(serve())
+    assert reason is not None
+    assert reason.endswith(f"ALERT_{alert}")
 
 
 async def test_handshakes_that_fail_at_the_same_time_keep_their_own_certificates(

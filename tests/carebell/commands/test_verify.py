@@ -137,9 +137,12 @@ def test_a_mutual_tls_environment_is_verified_as_if_its_certificate_was_presente
     altered = VECTORS / "messages/refuse/x02-phone-changed.hl7"
     ended = carebell("verify", "-c", path, "-e", "production", "--at", AT, "--json", bare, M01, altered)
     assert [(row["answer"], row["code"]) for row in ended.rows] == [("AA", None), ("AA", None), ("AR", "SIG07")]
+    assert {row["assumed"] for row in ended.rows} == {"client certificate"}
+    said = carebell("verify", "-c", path, "-e", "production", "--at", AT, M01).out
+    assert "the connection's certificate was not checked, but taken to be 01-prod-rsa3072.cer" in " ".join(said.split())
     # The other environment still asks for a signature.
     [row] = carebell("verify", "-c", path, "-e", "test", "--at", AT, "--json", bare).rows
-    assert row["code"] == "SIG01"
+    assert (row["code"], row["assumed"]) == ("SIG01", None)
 
 
 def test_the_decision_is_told_even_where_no_answer_is_sent(carebell: Carebell, configuration: Path) -> None:
