@@ -55,6 +55,7 @@ class AuditAction(StrEnum):
     KEYS_DROP = "keys.drop"
     DB_BACKUP = "db.backup"
     DB_UPGRADE = "db.upgrade"
+    DB_DOWNGRADE = "db.downgrade"
     NUMBERS_BUY = "numbers.buy"
     NUMBERS_LINK = "numbers.link"
     TRACE = "trace"
@@ -85,6 +86,7 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.KEYS_DROP: "day keys that no key could unwrap were deleted",
     AuditAction.DB_BACKUP: "the database was copied; after: the file, or that it was done by other means",
     AuditAction.DB_UPGRADE: "the tables were brought to another version",
+    AuditAction.DB_DOWNGRADE: "the tables were brought back to an older version, for an older program",
     AuditAction.NUMBERS_BUY: "a number was bought at the gateway",
     AuditAction.NUMBERS_LINK: "a number at the gateway was linked; after: to what",
     AuditAction.TRACE: "somebody looked at an appointment's life; subject: its id, a message's control id, or a masked number",

@@ -37,7 +37,7 @@ _NO_VERSION: Final = (
 
 def head() -> str:
     """The newest version this program knows."""
-    return str(ScriptDirectory.from_config(_configuration()).get_current_head())
+    return str(_scripts().get_current_head())
 
 
 def current(conn: Connection) -> str | None:
@@ -73,6 +73,29 @@ def upgrade(store: Store, *, wait: Callable[[float], None] = time.sleep) -> tupl
     raise AssertionError("the loop returns or raises")
 
 
+def downgrade(store: Store, version: str, *, note: Callable[[Connection], None] = lambda _: None) -> tuple[str, str]:
+    """Undo every migration after `version` in one transaction; (version before, version now).
+
+    Args:
+        note: called in the transaction while the tables are still this program's.
+
+    StoreFault STORE_SCHEMA where there is no such version below the database's.
+    """
+    require_current(store)
+    with _ONE_AT_A_TIME, store.write() as conn:
+        before = _locked_version(conn)
+        older = [script.revision for script in _scripts().walk_revisions() if script.revision != head()]
+        if before != head() or version not in older:
+            raise StoreFault(
+                "STORE_SCHEMA", f"There is no version {version} to go back to; there are {', '.join(older)}."
+            )
+        note(conn)
+        configuration = _configuration()
+        configuration.attributes["connection"] = conn
+        command.downgrade(configuration, version)
+        return head(), version
+
+
 def require_current(store: Store) -> None:
     """StoreFault STORE_SCHEMA unless the database has exactly this program's version."""
     with store.read() as conn:
@@ -82,9 +105,12 @@ def require_current(store: Store) -> None:
         raise StoreFault("STORE_SCHEMA", "The database is of an older version; run `carebell db upgrade`.")
 
 
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_configuration())
+
+
 def _known(version: str | None) -> None:
-    scripts = ScriptDirectory.from_config(_configuration())
-    if version is not None and version not in {script.revision for script in scripts.walk_revisions()}:
+    if version is not None and version not in {script.revision for script in _scripts().walk_revisions()}:
         raise StoreFault("STORE_SCHEMA", "The database was upgraded by a newer Carebell; install that version.")
 
 

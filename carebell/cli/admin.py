@@ -168,3 +168,16 @@ def db_upgrade(context: typer.Context, config: Config = None, json: Json = False
     from carebell.commands.operate import upgrade as run
 
     run(config_of(context, config), as_json=wants_json(context, json))
+
+
+@db.command("downgrade")
+def db_downgrade(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="The version of the tables that the older program has, such as 0001.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Bring the tables back to an older version, before an older program is installed. Stop every node first."""
+    from carebell.commands.operate import downgrade as run
+
+    run(config_of(context, config), version, as_json=wants_json(context, json))

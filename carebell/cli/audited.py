@@ -61,6 +61,7 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "keys drop-unreadable": (AuditAction.KEYS_DROP,),
     "db backup": (AuditAction.DB_BACKUP,),
     "db upgrade": (AuditAction.DB_UPGRADE,),
+    "db downgrade": (AuditAction.DB_DOWNGRADE,),
     "audit": NOTHING_OF_A_PATIENT,
     "audit verify": NOTHING_OF_A_PATIENT,
     "audit export": (AuditAction.AUDIT_EXPORT,),

@@ -1,4 +1,4 @@
-"""`hold`, `release` and `db upgrade`. Each is recorded in the audit log."""
+"""`hold`, `release`, `db upgrade` and `db downgrade`. Each is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from carebell import authors
 from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.interrupt import interruptible
-from carebell.commands.open_store import OpenDatabase, Opened, opened, opened_without_keys
+from carebell.commands.open_store import ALIVE, OpenDatabase, Opened, opened, opened_without_keys
 from carebell.commands.output import print_result
 from carebell.commands.progress import working
-from carebell.exits import UsageStop
+from carebell.exits import Stop, UsageStop
 from journal.events.gateway import HoldReleased, HoldStarted
 from journal.lines import plain
 from scheduler.sms import HoldScope
-from store import audit, holds, schema, simulated_clock
+from store import audit, holds, leases, schema, simulated_clock
 from store.audit import AuditAction
-from store.engine import open_store
+from store.engine import Transaction, open_store
 from store.faults import StoreFault
 from store.holds import Hold
 
@@ -152,3 +152,29 @@ def upgrade(config: Path | None, *, as_json: bool) -> None:
             raise stop_for(fault) from None
     sentence = f"the database is at version {after}" + ("" if before == after else f" (was {before or 'empty'})")
     print_result({"version": after, "was": before, "changed": before != after}, sentence, as_json=as_json)
+
+
+def downgrade(config: Path | None, version: str, *, as_json: bool) -> None:
+    """Bring the tables back to an older version. Refused while a node runs, which would meet tables that it does not know."""
+    with interruptible() as progress, opened_without_keys(config) as session:
+        now = session.now()
+        with session.store.read() as conn:
+            running = [node.name for node in leases.seen(conn, since=now - ALIVE)]
+        if running:
+            raise Stop(f"a node runs, {running[0]}: stop every node, then go back (nothing was changed)")
+
+        def note(conn: Transaction) -> None:
+            audit.append(
+                conn,
+                session.author,
+                AuditAction.DB_DOWNGRADE,
+                subject=session.store.backend,
+                before=schema.head(),
+                after=version,
+                at=now,
+            )
+
+        before, after = schema.downgrade(session.store, version, note=note)
+        progress.done = f"the tables are at version {after}"
+    sentence = f"the database is at version {after} (was {before}); install the older program before you start it again"
+    print_result({"version": after, "was": before, "changed": True}, sentence, as_json=as_json)

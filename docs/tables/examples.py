@@ -42,6 +42,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "keys rotate": ("carebell keys rotate",),
     "keys drop-unreadable": ("carebell keys drop-unreadable --yes",),
     "db upgrade": ("carebell db upgrade",),
+    "db downgrade": ("carebell db downgrade 0001",),
     "numbers list": ("carebell numbers list",),
     "numbers search": ("carebell numbers search --area-code 425",),
     "numbers buy": ("carebell numbers buy +14255550100 --dry-run",),

@@ -74,7 +74,7 @@ CALLS: Final[dict[str, str]] = {
     "db backup": "db backup --noted",
 }
 """A call of each command that records; the others need a damaged key file, an old database or Twilio, and are tested with it."""
-ELSEWHERE: Final = {"serve", "keys drop-unreadable", "db upgrade", "numbers buy", "numbers link"}
+ELSEWHERE: Final = {"serve", "keys drop-unreadable", "db upgrade", "db downgrade", "numbers buy", "numbers link"}
 
 
 def test_each_command_records_what_the_table_says(carebell: Carebell, stored: Path) -> None:

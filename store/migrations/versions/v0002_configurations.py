@@ -33,7 +33,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """The first version's tables again."""
     op.drop_table("configurations")
-    with op.batch_alter_table("nodes") as nodes:
-        nodes.drop_column("restart_for")
-        nodes.drop_column("configured_at")
-        nodes.drop_column("configuration")
+    for name in ("restart_for", "configured_at", "configuration"):
+        op.drop_column("nodes", name)

@@ -29,5 +29,5 @@ def downgrade() -> None:
             sa.text("UPDATE appointments SET stamps = :stamps WHERE id = :id"),
             {"stamps": json.dumps(earliest), "id": own_id},
         )
-    with op.batch_alter_table("appointments") as appointments:
-        appointments.drop_column("event_until")
+    # Not alembic's batch mode: it drops the table and makes it again, which rows that refer to it forbid on SQLite.
+    op.drop_column("appointments", "event_until")
