@@ -19,7 +19,7 @@ State = Literal["good", "warning", "wrong", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class DoctorFinding:
     """One finding.
 
     Attributes:
@@ -39,7 +39,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class ServiceAccount:
     """The account that the service runs as."""
 
     name: str
@@ -82,7 +82,7 @@ class Machine:
     program: Path
     ask: Callable[[Sequence[str]], str | None] = field(repr=False)
     space: Callable[[Path], tuple[int, int]] = field(repr=False)
-    account: Account | None
+    account: ServiceAccount | None
     online: bool
 
     @property
@@ -90,7 +90,7 @@ class Machine:
         return self.ask(["systemctl", "--version"]) is not None
 
 
-Check = Callable[[Machine, Loaded], Iterator[Diagnosis]]
+Check = Callable[[Machine, Loaded], Iterator[DoctorFinding]]
 
 
 def this_machine(unit: Path, program: Path, *, online: bool) -> Machine:
@@ -110,12 +110,12 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def _account(name: str) -> Account | None:
+def _account(name: str) -> ServiceAccount | None:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
         return None
-    return Account(name=name, user=entry.pw_uid, groups=frozenset(os.getgrouplist(name, entry.pw_gid)))
+    return ServiceAccount(name=name, user=entry.pw_uid, groups=frozenset(os.getgrouplist(name, entry.pw_gid)))
 
 
 def _ask(words: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from carebell.bootstrap.components import load
 from carebell.commands import doctor_machine, doctor_service
-from carebell.commands.diagnosis import Check, Diagnosis, Machine, this_machine
+from carebell.commands.diagnosis import Check, DoctorFinding, Machine, this_machine
 from carebell.commands.install import UNIT
 from carebell.commands.output import print_json, print_sentence
 from carebell.exits import OK, REFUSED, ConfigurationStop
@@ -50,7 +50,7 @@ def doctor(config: Path | None, *, online: bool, as_json: bool) -> int:
     return REFUSED if wrong else OK
 
 
-def examine(config: Path | None, machine: Machine) -> Iterator[Diagnosis]:
+def examine(config: Path | None, machine: Machine) -> Iterator[DoctorFinding]:
     """Every finding. Without a configuration that can be read there is only one."""
     try:
         loaded = load(config, machine.environ)
@@ -59,23 +59,23 @@ def examine(config: Path | None, machine: Machine) -> Iterator[Diagnosis]:
             mend = (
                 "carebell init DIR or carebell install makes one" if "no configuration" in problem else "edit that line"
             )
-            yield Diagnosis(check="configuration", state="wrong", what=problem, mend=mend)
+            yield DoctorFinding(check="configuration", state="wrong", what=problem, mend=mend)
         return
     for check in CHECKS:
         yield from _guarded(check, machine, loaded)
 
 
-def _guarded(check: Check, machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
+def _guarded(check: Check, machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
     """One check that cannot be made must not hide the others."""
     name = getattr(check, "__name__", "check")
     try:
         yield from check(machine, loaded)
     except PermissionError as error:
         what = f"{error.filename} cannot be looked at by this account"
-        yield Diagnosis(check=name, state="unknown", what=what, mend="run doctor as root (sudo)")
+        yield DoctorFinding(check=name, state="unknown", what=what, mend="run doctor as root (sudo)")
 
 
-def _show(diagnosis: Diagnosis) -> None:
+def _show(diagnosis: DoctorFinding) -> None:
     print_sentence(plain(diagnosis.what), lead=f"{_WORDS[diagnosis.state]:8}")
     if diagnosis.mend is not None:
         print_sentence(plain(diagnosis.mend), lead=f"{'':8}to mend it: " if diagnosis.state != "unknown" else f"{'':8}")

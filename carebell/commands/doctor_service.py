@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from carebell.bootstrap.components import open_database
-from carebell.commands.diagnosis import Diagnosis, Machine, State
+from carebell.commands.diagnosis import DoctorFinding, Machine, State
 from carebell.commands.doctor_machine import room
 from carebell.commands.init import PLACEHOLDER
 from carebell.commands.open_store import ALIVE
@@ -42,15 +42,15 @@ _CONNECT_SECONDS: Final = 5.0
 _CLOCKS_DIFFER: Final = timedelta(seconds=30)
 
 
-def database(machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
+def database(machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
     """Everything that needs the database: its version, its room, its keys, backups, and the nodes that wrote into it."""
     try:
         store = open_database(loaded, upgrade=False)
     except Stop as stop:
-        yield Diagnosis(check="database", state="wrong", what=str(stop), mend=_mend(str(stop)))
+        yield DoctorFinding(check="database", state="wrong", what=str(stop), mend=_mend(str(stop)))
         return
     try:
-        yield Diagnosis(
+        yield DoctorFinding(
             check="database", state="good", what=f"{store.backend} answers, with the tables of this version"
         )
         yield from _files(machine, store)
@@ -60,7 +60,7 @@ def database(machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
         yield from _nodes(machine, loaded, store)
         yield from _alarms(machine, loaded, store)
     except StoreFault as fault:
-        yield Diagnosis(
+        yield DoctorFinding(
             check="database", state="wrong", what=str(fault), mend="restore a backup (docs/how-to/backups.md)"
         )
     finally:
@@ -77,7 +77,7 @@ def _mend(problem: str) -> str:
     return "look at the server, its address in storage.url, and the password file"
 
 
-def _files(machine: Machine, store: Store) -> Iterator[Diagnosis]:
+def _files(machine: Machine, store: Store) -> Iterator[DoctorFinding]:
     if store.file is None:
         return
     yield room("database_room", machine, store.file.parent)
@@ -85,17 +85,17 @@ def _files(machine: Machine, store: Store) -> Iterator[Diagnosis]:
     size = wal.stat().st_size if wal.exists() else 0
     if size > _LARGE_WAL:
         what = f"{wal} has {size / 1e6:.0f} MB: something holds an old view of the database open"
-        yield Diagnosis(
+        yield DoctorFinding(
             check="database_wal",
             state="warning",
             what=what,
             mend="end what reads the database (sqlite3, a copying backup)",
         )
     else:
-        yield Diagnosis(check="database_wal", state="good", what=f"the write-ahead log has {size / 1e6:.1f} MB")
+        yield DoctorFinding(check="database_wal", state="good", what=f"the write-ahead log has {size / 1e6:.1f} MB")
 
 
-def _keys(loaded: Loaded, store: Store) -> Iterator[Diagnosis]:
+def _keys(loaded: Loaded, store: Store) -> Iterator[DoctorFinding]:
     try:
         ring = read_key_file(loaded.configuration.storage.key_file)
     except KeyFault:
@@ -106,40 +106,42 @@ def _keys(loaded: Loaded, store: Store) -> Iterator[Diagnosis]:
         count = len(unreadable)
         what = f"the key file does not open {count} day keys: it is another installation's, or of another time than the database"
         mend = "put the right key file in place; if it is lost: carebell keys drop-unreadable"
-        yield Diagnosis(check="database_keys", state="wrong", what=what, mend=mend)
+        yield DoctorFinding(check="database_keys", state="wrong", what=what, mend=mend)
     else:
-        yield Diagnosis(check="database_keys", state="good", what="the key file opens every stored number")
+        yield DoctorFinding(check="database_keys", state="good", what="the key file opens every stored number")
 
 
-def _server_clock(machine: Machine, store: Store) -> Iterator[Diagnosis]:
+def _server_clock(machine: Machine, store: Store) -> Iterator[DoctorFinding]:
     there = store.server_time()
     if there is None:
         return
     apart = abs((machine.now - there).total_seconds())
     if apart > _CLOCKS_DIFFER.total_seconds():
         what = f"the database server's clock differs by {apart:.0f} s"
-        yield Diagnosis(check="database_clock", state="wrong", what=what, mend="run chrony or ntpd on both machines")
+        yield DoctorFinding(
+            check="database_clock", state="wrong", what=what, mend="run chrony or ntpd on both machines"
+        )
     else:
-        yield Diagnosis(check="database_clock", state="good", what="the database server's clock agrees")
+        yield DoctorFinding(check="database_clock", state="good", what="the database server's clock agrees")
 
 
-def _backups(machine: Machine, store: Store) -> Iterator[Diagnosis]:
+def _backups(machine: Machine, store: Store) -> Iterator[DoctorFinding]:
     with store.read() as conn:
         made = backup.last(conn)
     if made is None:
         what = "no backup is known"
         mend = "carebell db backup FILE, or after one by other means: carebell db backup --noted"
-        yield Diagnosis(check="backup", state="unknown", what=what, mend=mend)
+        yield DoctorFinding(check="backup", state="unknown", what=what, mend=mend)
     elif machine.now - made > _OLD_BACKUP:
         what = f"the last known backup is {(machine.now - made).days} days old"
-        yield Diagnosis(check="backup", state="warning", what=what, mend="carebell db backup FILE")
+        yield DoctorFinding(check="backup", state="warning", what=what, mend="carebell db backup FILE")
     else:
-        yield Diagnosis(
+        yield DoctorFinding(
             check="backup", state="good", what=f"the last known backup was made at {made:%Y-%m-%d %H:%M} UTC"
         )
 
 
-def _alarms(machine: Machine, loaded: Loaded, store: Store) -> Iterator[Diagnosis]:
+def _alarms(machine: Machine, loaded: Loaded, store: Store) -> Iterator[DoctorFinding]:
     """The alarms that stand now, as `carebell status` shows them. Room on the disks has checks of its own."""
     host = os.uname().nodename
     with store.read() as conn:
@@ -147,38 +149,40 @@ def _alarms(machine: Machine, loaded: Loaded, store: Store) -> Iterator[Diagnosi
     shown = [alarm for alarm in standing if alarm.alarm != "disk_nearly_full"]
     for alarm in shown:
         state: State = "wrong" if alarm.severity == "critical" else "warning"
-        yield Diagnosis(check=f"alarm_{alarm.alarm}", state=state, what=alarm.problem, mend=ALARMS[alarm.alarm].advice)
+        yield DoctorFinding(
+            check=f"alarm_{alarm.alarm}", state=state, what=alarm.problem, mend=ALARMS[alarm.alarm].advice
+        )
     if not shown:
-        yield Diagnosis(check="alarms", state="good", what="no alarm is raised")
+        yield DoctorFinding(check="alarms", state="good", what="no alarm is raised")
 
 
-def _nodes(machine: Machine, loaded: Loaded, store: Store) -> Iterator[Diagnosis]:
+def _nodes(machine: Machine, loaded: Loaded, store: Store) -> Iterator[DoctorFinding]:
     with store.read() as conn:
         nodes = leases.seen(conn, since=machine.now - ALIVE)
     if not nodes:
         what = "no service has written to the database within the last minute"
-        yield Diagnosis(check="nodes", state="wrong", what=what, mend="systemctl start carebell, or carebell serve")
+        yield DoctorFinding(check="nodes", state="wrong", what=what, mend="systemctl start carebell, or carebell serve")
         yield from _free_ports(loaded)
         return
     yield from _running(loaded, nodes)
     yield from _open_ports(loaded, nodes)
 
 
-def _running(loaded: Loaded, nodes: list[Node]) -> Iterator[Diagnosis]:
-    ours = version("carebell")
+def _running(loaded: Loaded, nodes: list[Node]) -> Iterator[DoctorFinding]:
+    installed = version("carebell")
     missing = {"listener", "dispatcher", "housekeeping"} - {role for node in nodes for role in node.roles.split(",")}
     if missing:
         what = f"no running node has the role {', '.join(sorted(missing))}"
-        yield Diagnosis(check="nodes", state="wrong", what=what, mend="start a node with --roles that names it")
+        yield DoctorFinding(check="nodes", state="wrong", what=what, mend="start a node with --roles that names it")
     else:
-        yield Diagnosis(check="nodes", state="good", what=f"running: {', '.join(node.name for node in nodes)}")
+        yield DoctorFinding(check="nodes", state="good", what=f"running: {', '.join(node.name for node in nodes)}")
     for node in nodes:
-        if node.version != ours:
-            what = f"node {node.name} runs version {node.version}, installed is {ours}"
-            yield Diagnosis(check="version", state="wrong", what=what, mend="systemctl restart carebell")
+        if node.version != installed:
+            what = f"node {node.name} runs version {node.version}, installed is {installed}"
+            yield DoctorFinding(check="version", state="wrong", what=what, mend="systemctl restart carebell")
         if node.configuration not in (None, loaded.version):
             what = f"node {node.name} runs on configuration {node.configuration}, on disk is {loaded.version}"
-            yield Diagnosis(
+            yield DoctorFinding(
                 check="in_force",
                 state="wrong",
                 what=what,
@@ -186,9 +190,9 @@ def _running(loaded: Loaded, nodes: list[Node]) -> Iterator[Diagnosis]:
             )
         elif node.restart_for:
             what = f"node {node.name} waits for a restart: {node.restart_for} changed"
-            yield Diagnosis(check="in_force", state="wrong", what=what, mend="systemctl restart carebell")
+            yield DoctorFinding(check="in_force", state="wrong", what=what, mend="systemctl restart carebell")
         else:
-            yield Diagnosis(
+            yield DoctorFinding(
                 check="in_force",
                 state="good",
                 what=f"node {node.name} runs on the configuration on disk, {loaded.version}",
@@ -206,14 +210,14 @@ def _addresses(loaded: Loaded) -> list[tuple[str, str, int]]:
     return [(what, host, number) for what, host, number in listeners if number]
 
 
-def _free_ports(loaded: Loaded) -> Iterator[Diagnosis]:
+def _free_ports(loaded: Loaded) -> Iterator[DoctorFinding]:
     for what, host, number in _addresses(loaded):
         why = _obstacle(host, number)
         if why is None:
-            yield Diagnosis(check="ports", state="good", what=f"{host}:{number} ({what}) is free")
+            yield DoctorFinding(check="ports", state="good", what=f"{host}:{number} ({what}) is free")
         else:
             mend = f"`ss -ltnp sport = :{number}` names the program; end it, or choose another port"
-            yield Diagnosis(
+            yield DoctorFinding(
                 check="ports", state="wrong", what=f"{host}:{number} ({what}) cannot be had: {why}", mend=mend
             )
 
@@ -227,7 +231,7 @@ def _obstacle(host: str, number: int) -> str | None:
     return None
 
 
-def _open_ports(loaded: Loaded, nodes: list[Node]) -> Iterator[Diagnosis]:
+def _open_ports(loaded: Loaded, nodes: list[Node]) -> Iterator[DoctorFinding]:
     roles = {
         role for node in nodes if node.name.startswith(f"{os.uname().nodename}-") for role in node.roles.split(",")
     }
@@ -235,10 +239,10 @@ def _open_ports(loaded: Loaded, nodes: list[Node]) -> Iterator[Diagnosis]:
         if ("portal" if what == "HTTP" else "listener") not in roles:
             continue
         if _connects(host, number):
-            yield Diagnosis(check="ports", state="good", what=f"{host}:{number} ({what}) is the running service's")
+            yield DoctorFinding(check="ports", state="good", what=f"{host}:{number} ({what}) is the running service's")
         else:
             what = f"{host}:{number} ({what}) does not answer, although a node of this machine runs"
-            yield Diagnosis(
+            yield DoctorFinding(
                 check="ports", state="wrong", what=what, mend="carebell logs --level error says why it is not open"
             )
 
@@ -261,7 +265,7 @@ def _connects(host: str, number: int) -> bool:
 # Certificates and the gateway
 
 
-def certificates(machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
+def certificates(machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
     """Of senders, and of our own TLS ports."""
     for name, environment in loaded.configuration.environments.items():
         if not environment.enabled:
@@ -270,12 +274,12 @@ def certificates(machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
             report = read_upload(path, machine.now)
             if report.verdict == "refuse":
                 mend = "ask the sender for the next one; docs/how-to/rotate-signing-key.md"
-                yield Diagnosis(
+                yield DoctorFinding(
                     check="certificates", state="wrong", what=f"{name}: {path.name}: {report.reason}", mend=mend
                 )
             elif report.subject is not None and PLACEHOLDER in report.subject:
                 what = f"{name}: {path} stands in for the sender's certificate: no message can be signed for it"
-                yield Diagnosis(
+                yield DoctorFinding(
                     check="certificates", state="warning", what=what, mend="replace it with the sender's .cer"
                 )
             else:
@@ -285,46 +289,46 @@ def certificates(machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
             yield _own_certificate(f"{name}: the listener's {tls.certificate.name}", tls.certificate, machine.now)
 
 
-def _expiry(what: str, not_after: datetime | None, now: datetime) -> Diagnosis:
+def _expiry(what: str, not_after: datetime | None, now: datetime) -> DoctorFinding:
     left = days_left(not_after, now) if not_after is not None else 0
     if left < 0:
-        return Diagnosis(
+        return DoctorFinding(
             check="certificates", state="wrong", what=f"{what} has expired", mend="replace it now: peers refuse it"
         )
     if left < _EXPIRES:
-        return Diagnosis(
+        return DoctorFinding(
             check="certificates", state="warning", what=f"{what} expires in {left} days", mend="have the next one made"
         )
-    return Diagnosis(check="certificates", state="good", what=f"{what} is valid for {left} days more")
+    return DoctorFinding(check="certificates", state="good", what=f"{what} is valid for {left} days more")
 
 
-def _own_certificate(what: str, path: Path, now: datetime) -> Diagnosis:
+def _own_certificate(what: str, path: Path, now: datetime) -> DoctorFinding:
     try:
         [first, *_] = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError):
-        return Diagnosis(
+        return DoctorFinding(
             check="certificates", state="wrong", what=f"{what} cannot be read", mend="see docs/how-to/tls.md"
         )
     return _expiry(what, first.not_valid_after_utc, now)
 
 
-def gateway(machine: Machine, loaded: Loaded) -> Iterator[Diagnosis]:
+def gateway(machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
     section = loaded.configuration.gateway
     url = section.service_url
     if url is None:
         what = f"gateway.kind is {section.kind}: texts stay on this machine"
-        yield Diagnosis(check="gateway", state="good", what=what)
+        yield DoctorFinding(check="gateway", state="good", what=what)
     elif not machine.online:
-        yield Diagnosis(
+        yield DoctorFinding(
             check="gateway", state="unknown", what=f"{url} was not asked", mend="carebell doctor --online asks it"
         )
     else:
         problem = _unreachable(url, section.http.certificate_authority if section.kind == "http" else None)
         if problem is None:
-            yield Diagnosis(check="gateway", state="good", what=f"{url} can be reached; nothing was sent to it")
+            yield DoctorFinding(check="gateway", state="good", what=f"{url} can be reached; nothing was sent to it")
         else:
             mend = "look at the firewall, the proxy and the name server between this machine and it"
-            yield Diagnosis(check="gateway", state="wrong", what=f"{url} cannot be reached: {problem}", mend=mend)
+            yield DoctorFinding(check="gateway", state="wrong", what=f"{url} cannot be reached: {problem}", mend=mend)
 
 
 def _unreachable(url: str, authority: Path | None) -> str | None:

@@ -65,7 +65,7 @@ Next:
 
 def install(root: Path | None, *, as_json: bool) -> None:
     """Write the files, make the account and the folders; PermissionStop unless root does it."""
-    installation = Installation(root=root or Path("/"), program=_program(), run=_run)
+    installation = ServiceInstaller(root=root or Path("/"), program=_program(), run=_run)
     if os.geteuid() != 0:
         raise PermissionStop("install writes into /etc and makes an account: run it as root (sudo)")
     with interruptible() as progress:
@@ -96,7 +96,7 @@ def service_configuration() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
+class ServiceInstaller:
     """Attributes:
     root: the folder that stands for `/`.
     program: the console script, as the unit starts it.

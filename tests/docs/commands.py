@@ -47,7 +47,7 @@ carebell() {
         *) command carebell "$@" ;;
     esac
 }
-answers_one() { "$@" && exit 98 || [ $? = 1 ]; }
+answers() { local code=0 wanted=$1; shift; "$@" || code=$?; [ $code = "$wanted" ] || exit 98; }
 """
 """A service runs beside the script, as it does in the reader's other terminal, and ends with it."""
 
@@ -79,12 +79,12 @@ def blocks(page: str) -> list[CommandBlock]:
     return command_blocks
 
 
-def script(page: str, *, before: Mapping[str, str], refused: tuple[str, ...], ports: Mapping[int, int]) -> str:
+def script(page: str, *, before: Mapping[str, str], refused: Mapping[str, int], ports: Mapping[int, int]) -> str:
     """The page's commands to be run in order.
 
     Args:
         before: commands of ours, put in before the line that begins so: what the reader did by hand, or on another machine.
-        refused: lines (without their comment) that answer exit code 1, as the page says.
+        refused: commands (without their comment, continued lines as one) that are refused, as the page says -> exit code.
         ports: the shipped configuration's port -> the one that is free here.
     """
     pending = dict(before)
@@ -92,13 +92,14 @@ def script(page: str, *, before: Mapping[str, str], refused: tuple[str, ...], po
     for block in blocks(page):
         if block.not_run is not None:
             continue
-        for line in block.commands.splitlines():
+        for line in re.sub(r"\\\n\s*", "", block.commands).splitlines():
             start = next((start for start in pending if line.strip().startswith(start)), None)
             if start is not None:
                 lines.append(pending.pop(start))
             bare = re.sub(r"\s+# .*$", "", line)
             line = re.sub(r"^carebell serve\s*&", "carebell serve", line)
-            lines.append(f"answers_one {bare}" if bare.strip() in refused else line)
+            code = refused.get(" ".join(bare.split()))
+            lines.append(line if code is None else f"answers {code} {bare}")
     if pending:
         raise ValueError(f"no line of the page begins with {sorted(pending)}")
     text = "\n".join(lines)

@@ -70,6 +70,7 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
         "install -m 0600 backup/": "stop_service; mv backup/carebell-*.db backup/carebell-2026-11-21.db",
     },
     "docs/how-to/connect-epic.md": {"": f"{FOLDER} && {TEST_MESSAGE} one.hl7"},
+    "docs/how-to/container.md": {},
     "docs/how-to/http-gateway.md": {
         "": f"{FOLDER} && {TEST_MESSAGE} booking.hl7 && cp keys/test.key.pem .",
         "carebell check-config": (
@@ -87,6 +88,17 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
         "": f"{FOLDER} && {TEST_MESSAGE} message.hl7 && cp {DOCS}/how-to/signing/* .",
         "carebell verify signed.hl7": "cp carebell.cer certs/test.cer && carebell serve",
     },
+    "docs/how-to/tls.md": {
+        "": f"{FOLDER} && cp messages/1-S12-booked.hl7 booking.hl7",
+        "carebell check-config": (
+            "export CAREBELL_ENVIRONMENTS__PRODUCTION__LISTENER__TLS='{certificate: tls.pem, key: secrets/tls.key}'"
+        ),
+        "cp engine.cer": (
+            "export CAREBELL_ENVIRONMENTS__PRODUCTION__AUTHENTICATION=mutual-tls"
+            " CAREBELL_ENVIRONMENTS__PRODUCTION__CERTIFICATES='[certs/engine.cer]'"
+            "; restart() { cp engine.cer certs/engine.cer && carebell serve; }; restart"
+        ),
+    },
     "docs/how-to/twilio.md": {
         "": f"{FOLDER} && {TEST_MESSAGE} booking.hl7 && cp keys/test.key.pem .",
         "carebell check-config": (
@@ -102,12 +114,16 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
 }
 """Page -> the beginning of a line -> what comes before it; the empty beginning is the page's own."""
 
-REFUSED: Final = {
-    "docs/tutorial/first-message.md": ("carebell send booked.hl7 --to 127.0.0.1:2575",),
-    "docs/how-to/backups.md": ("carebell keys drop-unreadable",),
-    "docs/how-to/monitor.md": ("carebell status",),
+REFUSED: Final[dict[str, dict[str, int]]] = {
+    "docs/tutorial/first-message.md": {"carebell send booked.hl7 --to 127.0.0.1:2575": 1},
+    "docs/how-to/backups.md": {"carebell keys drop-unreadable": 1},
+    "docs/how-to/tls.md": {
+        "carebell send booking.hl7 --to 127.0.0.1:2575 --tls-ca ca.pem --tls-name carebell.lamna.example": 75,
+        "carebell send booking.hl7 --to 127.0.0.1:2575 --tls-ca ca.pem --tls-name carebell.lamna.example "
+        "--tls-cert other.pem --tls-key other.key": 75,
+    },
 }
-"""Lines that answer 1, as the page says."""
+"""Commands that are refused, as the page says, and their exit codes."""
 
 TYPED: Final = {
     "docs/how-to/http-gateway.md": f"{TOKEN}\n",
@@ -125,6 +141,7 @@ SAYS: Final = {
     "docs/how-to/audit.md": [r"^unbroken: \d+ entries \(1 to \d+\)$", r"^compared with [1-9]", r"view\.outbox", r"^whole; "],
     "docs/how-to/backups.md": [r"^key 2 is in use and wraps \d+ day keys", r"^deleted: 1 day keys; 1 visits"],
     "docs/how-to/connect-epic.md": [r"messages, 0 of them cannot be used", r"goes +booking"],
+    "docs/how-to/container.md": [r"^wrote clinic/carebell\.key"],
     "docs/how-to/http-gateway.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],
     "docs/how-to/monitor.md": [
         r"^CAREBELL OK - 2 listeners, .* \| 'waiting'=", r'"state": "OK"', r"^\[\+\]ping ok\nlivez check passed$",
@@ -138,6 +155,11 @@ SAYS: Final = {
     ],
     "docs/how-to/rotate-signing-key.md": [r"^certs/production-2028\.cer: accept$"],
     "docs/how-to/sign-messages.md": [r"^carebell\.cer: accept$", r"signed\.hl7 +AA ", r"signed\.hl7: \S+: AA "],
+    "docs/how-to/tls.md": [
+        r"booking\.hl7: \S+: AA [\s\S]*booking\.hl7: \S+: AA ", r"^engine\.cer: accept$",
+        r"was not checked, but taken to be engine\.cer",
+        r"reason=no_client_certificate", r"reason=client_certificate_refused .*thumbprint=",
+    ],
     "docs/how-to/twilio.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],
     "docs/how-to/why-no-text.md": [
         r"^900101 in production: .* has opted out since ", r"from \S+ \S+ to \S+ 23:59, quiet hours$",
@@ -150,7 +172,11 @@ SAYS: Final = {
 }  # fmt: skip
 """What the output must hold: a page's promise, not only exit code 0."""
 
-NOT_RUN: Final = {"README.md": 1, "docs/explanation/scaling.md": 1, "docs/how-to/postgresql.md": 1}
+NOT_RUN: Final = {
+    "README.md": 1, "docs/explanation/scaling.md": 1, "docs/how-to/container.md": 4, "docs/how-to/install.md": 5,
+    "docs/how-to/postgresql.md": 1,
+    "docs/how-to/reverse-proxy.md": 1,
+}  # fmt: skip
 
 RUN: Final = sorted(
     page for page in WRITTEN if any(block.not_run is None for block in blocks((ROOT / page).read_text("utf-8")))
@@ -204,7 +230,7 @@ def _as_an_ordinary_account() -> list[str]:
 
 def _run(page: str, folder: Path, gateway: str) -> str:
     ports = {2575: _free_port(), 2576: _free_port(), 8080: _free_port()}
-    text = script((ROOT / page).read_text("utf-8"), before=BEFORE[page], refused=REFUSED.get(page, ()), ports=ports)
+    text = script((ROOT / page).read_text("utf-8"), before=BEFORE[page], refused=REFUSED.get(page, {}), ports=ports)
     (folder / "logs").mkdir()
     (folder / "home").mkdir()
     environment: Mapping[str, str] = {
@@ -273,7 +299,7 @@ def _is_for_signing_alone(certificate: Path) -> None:
 def test_a_failing_command_fails_the_page(tmp_path: Path) -> None:
     page = "```bash\necho first\nfalse\necho never\n```\n"
     done = subprocess.run(
-        ["bash", "-c", script(page, before={}, refused=(), ports={})],
+        ["bash", "-c", script(page, before={}, refused={}, ports={})],
         env={**os.environ, "LOGS": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -293,4 +319,4 @@ def test_the_reader_of_blocks() -> None:
         (18, "four\n", "needs the vendor's console"),
     ]
     with pytest.raises(ValueError, match="no line of the page begins"):
-        script(page, before={"five": "true"}, refused=(), ports={})
+        script(page, before={"five": "true"}, refused={}, ports={})

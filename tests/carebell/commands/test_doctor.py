@@ -19,7 +19,7 @@ from typing import Any, Final
 import pytest
 
 from carebell.commands import doctor_machine, doctor_service
-from carebell.commands.diagnosis import Account, Check, Diagnosis, Machine
+from carebell.commands.diagnosis import Check, DoctorFinding, Machine, ServiceAccount
 from carebell.commands.doctor import examine
 from carebell.commands.install import unit_of
 from config.load import load
@@ -36,8 +36,8 @@ from tests.story.clinic import opened
 from tests.story.folder import CLOCK, change, make
 
 NOW: Final = CLOCK
-ROOT: Final = Account(name="carebell", user=0, groups=frozenset({0}))
-OTHER: Final = Account(name="carebell", user=54321, groups=frozenset({54321}))
+ROOT: Final = ServiceAccount(name="carebell", user=0, groups=frozenset({0}))
+OTHER: Final = ServiceAccount(name="carebell", user=54321, groups=frozenset({54321}))
 GOOD_UNIT: Final = "ActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\nResult=success\n"
 
 
@@ -108,11 +108,11 @@ def path(tmp_path: Path, clinic_as_made: Path) -> Path:
     return tmp_path / "clinic" / "carebell.yaml"
 
 
-def _said(diagnoses: Iterable[Diagnosis], state: str, check: str | None = None) -> list[str]:
+def _said(diagnoses: Iterable[DoctorFinding], state: str, check: str | None = None) -> list[str]:
     return [one.what for one in diagnoses if one.state == state and check in (None, one.check)]
 
 
-def _of(machine: Machine, path: Path, *checks: str) -> list[Diagnosis]:
+def _of(machine: Machine, path: Path, *checks: str) -> list[DoctorFinding]:
     """What is found, by these checks alone if any are named."""
     if not checks:
         return list(examine(path, machine))
@@ -554,7 +554,7 @@ def test_without_a_configuration_there_is_one_finding(carebell: Carebell) -> Non
 def test_what_may_not_be_looked_at_does_not_hide_the_rest(
     machine: Machine, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def files(*_: object) -> Iterator[Diagnosis]:
+    def files(*_: object) -> Iterator[DoctorFinding]:
         raise PermissionError(13, "Permission denied", "/etc/carebell/secrets")
 
     monkeypatch.setattr("carebell.commands.doctor.CHECKS", (files, doctor_machine.key))

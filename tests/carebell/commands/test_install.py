@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from carebell.commands import install
-from carebell.commands.install import Installation, service_configuration, unit_of
+from carebell.commands.install import ServiceInstaller, service_configuration, unit_of
 from carebell.exits import Stop
 from config.files import check_files
 from config.load import load
@@ -46,7 +46,7 @@ def system(tmp_path: Path) -> System:
 
 
 def _install(system: System, program: Path = PROGRAM) -> dict[str, str]:
-    steps = Installation(root=system.root, program=program, run=system).steps()
+    steps = ServiceInstaller(root=system.root, program=program, run=system).steps()
     return {str(path.relative_to(system.root)): what for path, what in steps}
 
 
@@ -112,7 +112,7 @@ def test_systemd_makes_the_account_and_the_folders(tmp_path: Path) -> None:
     """The shipped files, read by the programs that read them on a machine."""
     root = tmp_path / "image"
     (root / "etc").mkdir(parents=True)
-    Installation(root=root, program=PROGRAM, run=install._run).steps()
+    ServiceInstaller(root=root, program=PROGRAM, run=install._run).steps()
     [line] = [line for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("carebell:")]
     _, _, uid, gid, _, home, shell = line.split(":")
     assert (home, shell) == ("/var/lib/carebell", "/usr/sbin/nologin")
