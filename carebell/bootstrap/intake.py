@@ -86,4 +86,5 @@ class MessageIntake:
             metrics=self.metrics,
             seconds=time.monotonic,
             arrived=self.arrived,
+            listener=port.name,
         )

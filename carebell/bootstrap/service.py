@@ -490,7 +490,7 @@ class Service:
             PeriodicTask(name="clock", seconds=pace.clock, run=clocks.look),
             PeriodicTask(name="beat", seconds=pace.beat, run=in_thread(self._beat)),
             PeriodicTask(name="repeats", seconds=ROUND_SECONDS, run=tell_repeats),
-            PeriodicTask(name="alarms", seconds=pace.overdue, run=in_thread(self._alarm_watch().round)),
+            PeriodicTask(name="alarms", seconds=pace.alarms, run=in_thread(self._alarm_watch().round)),
         ]
         if "dispatcher" in self.roles:
             overdue = OverdueWatch(

@@ -60,6 +60,7 @@ class MessageHandler:
         repeats: limits how many refusals of unverified messages are written to the log.
         seconds: a monotonic counter.
         arrived: called for each message that is processed, with its environment and the time since its MSH-7.
+        listener: the port's name, for refusals: where environments share it, an unknown sender's message names none.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class MessageHandler:
         metrics: Metrics,
         seconds: Callable[[], float],
         arrived: Callable[[str, timedelta], None] = lambda *_: None,
+        listener: str | None = None,
     ) -> None:
         self._validator = validator
         self._runtime_config = runtime_config
@@ -90,6 +92,7 @@ class MessageHandler:
         self._metrics = metrics
         self._seconds = seconds
         self._arrived = arrived
+        self._listener = listener
 
     @property
     def sole_environment(self) -> str | None:
@@ -239,6 +242,7 @@ class MessageHandler:
         self._metrics.messages.labels(environment or "", code or "none", answer.code or "").inc()
         thumbprint = validated.thumbprint or (peer.thumbprint[:8] if peer.thumbprint is not None else None)
         event = MessageRefused(
+            listener=self._listener,
             environment=environment,
             control_id=_control_id(validated),
             code=answer.code,

@@ -37,6 +37,7 @@ class Pace:
         beat: how often a node writes its heartbeat to the database.
         clock: how soon a changed clock is noticed.
         overdue: how soon a gateway that does not answer is.
+        alarms: how soon an alarm is raised or cleared.
     """
 
     dispatch: float = 1.0
@@ -45,12 +46,15 @@ class Pace:
     beat: float = 15.0
     clock: float = 1.0
     overdue: float = 15.0
+    alarms: float = 15.0
 
     @classmethod
     def at_speed(cls, speed: float) -> Pace:
         """The same pace on a clock that runs `speed` times as fast, as far as a machine can follow."""
         rare = max(0.1, 15 / speed)
-        return cls(dispatch=max(0.02, 1 / speed), reconciliation=rare, purge=rare, overdue=rare)
+        return cls(
+            dispatch=max(0.02, 1 / speed), reconciliation=rare, purge=rare, overdue=rare, alarms=max(1.0, 15 / speed)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

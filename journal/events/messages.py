@@ -59,8 +59,10 @@ class RefusalsRepeated(Event):
     "Look `code` up in docs/reference: it says whose fault it is. Usually the sender's interface must be changed.",
 )
 class MessageRefused(Event):
-    """A message was answered with an error and nothing was stored."""
+    """A message was answered with an error and nothing was stored. Without `environment`: the port serves several, and nothing in
+    the message proves which one is meant."""
 
+    listener: str | None
     environment: str | None
     control_id: str | None
     code: str | None

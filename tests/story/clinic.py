@@ -30,7 +30,7 @@ from store import appointments, outbox
 from store.tables import metadata
 from tests.story.folder import CLOCK, load, texts
 
-BY_HAND: Final = Pace(dispatch=3600.0, reconciliation=3600.0, purge=3600.0, overdue=3600.0)
+BY_HAND: Final = Pace(dispatch=3600.0, reconciliation=3600.0, purge=3600.0, overdue=3600.0, alarms=3600.0)
 """The test rings itself: nothing leaves between two lines of it."""
 PATIENCE: Final = 60.0
 """Seconds after which what does not happen is taken for never: a failure, not a measure."""

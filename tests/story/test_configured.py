@@ -158,6 +158,7 @@ async def test_mutual_tls_judges_the_certificates_dates_at_receipt(tmp_path: Pat
         assert (ack.code, ack.failure) == ("AR", "SIG06")
         [line] = clinic.events("message_refused")
         assert (line["code"], line["thumbprint"], line["peer"]) == ("SIG06", expired.thumbprint[:8], "127.0.0.1")
+        assert (line["environment"], line["listener"]) == ("production", "127.0.0.1:0")
         assert clinic.service.metrics.signature_failures() == {"production": 1}
 
 
