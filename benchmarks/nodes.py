@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -60,12 +61,20 @@ class Turn:
 
 
 def turn(
-    server: Server, messages: Messages, *, nodes: int, connections: int, seconds: float, share: float | None = None
+    server: Server | None,
+    messages: Messages,
+    *,
+    nodes: int,
+    connections: int,
+    seconds: float,
+    share: float | None = None,
 ) -> Turn:
-    """Start, warm up, load, look whether everything acknowledged is there."""
+    """Start, warm up, load, look whether everything acknowledged is there. Without a server: on SQLite."""
     name = f"turn_{os.urandom(4).hex()}"
-    server.run(f"CREATE DATABASE {name}")
-    url = server.url(name)
+    url: str | None = None
+    if server is not None:
+        server.run(f"CREATE DATABASE {name}")
+        url = server.url(name)
     with tempfile.TemporaryDirectory(prefix="carebell-nodes-") as folder:
         try:
             configuration = write_configuration(Path(folder), [messages.certificate], url=url, sms={"debounce": "60s"})
@@ -75,7 +84,7 @@ def turn(
             with _watched(started, server) as used, _limited(started, share):
                 results = _load(messages, ports, connections, seconds, first=messages.count // 4)
             accepted = sum(run["accepted"] for run in results)
-            stored = _stored(url)
+            stored = _stored(url) if url is not None else _stored_in_file(Path(folder) / "data" / "carebell.db")
             if stored < accepted + warmed or any(run["refused"] or run["lost"] for run in results):
                 raise SystemExit(f"{accepted + warmed:.0f} acknowledged, {stored} stored: {results}")
             return Turn(
@@ -90,7 +99,8 @@ def turn(
             )
         finally:
             kill_all()
-            server.run(f"DROP DATABASE {name} WITH (FORCE)")
+            if server is not None:
+                server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _load(
@@ -150,12 +160,15 @@ def _limited(nodes: Sequence[Node], share: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(nodes: Sequence[Node], server: Server) -> Iterator[list[float]]:
+def _watched(nodes: Sequence[Node], server: Server | None) -> Iterator[list[float]]:
     """CPU seconds of the nodes and of the server's processes, once the block is over."""
-    before = [sum(_cpu(node.pid) for node in nodes), _family_cpu(server.pid)]
-    used: list[float] = []
+
+    def so_far() -> tuple[float, float]:
+        return sum(_cpu(node.pid) for node in nodes), 0.0 if server is None else _family_cpu(server.pid)
+
+    before, used = so_far(), list[float]()
     yield used
-    used += [sum(_cpu(node.pid) for node in nodes) - before[0], _family_cpu(server.pid) - before[1]]
+    used += [after - earlier for after, earlier in zip(so_far(), before, strict=True)]
 
 
 def _cpu(process: int) -> float:
@@ -177,6 +190,11 @@ def _stored(url: str) -> int:
         row = conn.execute("SELECT count(*) FROM messages").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def _stored_in_file(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as conn:
+        return int(conn.execute("SELECT count(*) FROM messages").fetchone()[0])
 
 
 def _median(turns: Sequence[Turn], name: str) -> float:

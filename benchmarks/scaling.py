@@ -40,6 +40,37 @@ def two_nodes(bench: Bench) -> Iterator[Figure]:
         server.stop()
 
 
+def databases(bench: Bench) -> Iterator[Figure]:
+    """One process on PostgreSQL and on SQLite by turns, each on an empty database, with the same connections and clients."""
+    name = "one process on PostgreSQL against SQLite"
+    try:
+        server = Server(settings=SETTINGS)
+    except NoServer as reason:
+        yield Figure(name=name, value=None, unit="x", target=0.8, side="at least", note=f"not run: {reason}")
+        return
+    turns: dict[Server | None, list[Turn]] = {None: [], server: []}
+    rounds, seconds = bench.extent.nodes_rounds, bench.extent.nodes_seconds
+    try:
+        for number in range(rounds):
+            for of, done in turns.items():
+                bench.say(f"one process on {'SQLite' if of is None else 'PostgreSQL'}, round {number + 1} of {rounds}")
+                done.append(turn(of, bench.messages, nodes=1, connections=_CONNECTIONS, seconds=seconds))
+    finally:
+        server.stop()
+    sqlite, postgresql = (statistics.median(done.rate for done in turns[of]) for of in (None, server))
+    own, other = (statistics.median(done.nodes_cpu / done.rate for done in turns[of]) * 1e6 for of in (None, server))
+    theirs = statistics.median(done.server_cpu / done.rate for done in turns[server]) * 1e6
+    yield Figure(
+        name=name,
+        value=postgresql / sqlite,
+        unit="x",
+        target=0.8,
+        side="at least",
+        note=f"{sqlite:,.0f}/s, {postgresql:,.0f}/s; CPU of a message: {own:.0f} us on SQLite, {other:.0f} us and the server's "
+        f"{theirs:.0f} us on PostgreSQL; server, process and load client share this machine's cores",
+    )
+
+
 def _turns(bench: Bench, server: Server, share: float | None) -> dict[int, list[Turn]]:
     turns_by_nodes: dict[int, list[Turn]] = {1: [], 2: []}
     rounds = bench.extent.nodes_rounds

@@ -39,6 +39,7 @@ THEMES: Final = (
     Theme(name="punctuality", run=punctuality.punctual, minutes=1.4),
     Theme(name="replanning", run=replanning.beside_intake, minutes=2.4),
     Theme(name="nodes", run=scaling.two_nodes, minutes=1.5),
+    Theme(name="databases", run=scaling.databases, minutes=0.8),
     Theme(name="growth", run=scaling.growth, minutes=0.0),
     Theme(name="commands", run=waiting.commands, minutes=0.1),
 )

@@ -30,7 +30,7 @@ from scheduler.sms import PlannedRow, SmsKind, SmsState
 from store import records
 from store.crypto import Undecipherable
 from store.outbox_row import read_past
-from store.prepared import Given, Prepared, PreparedRows, any_of, codec, insert_given, list_value
+from store.prepared import Given, Prepared, PreparedRows, any_of, codec, insert_given, list_value, together
 from store.records import Reader
 from store.tables import aliases, appointments, messages, outbox
 from store.vault import Vault
@@ -235,26 +235,27 @@ def save(
     # Every node uses the same order of keys, so two batches with the same index entries wait and never deadlock.
     saves = sorted(saves, key=lambda save: save.appointment.id)
     rows = records.to_rows(conn, vault, [save.appointment for save in saves], now)
-    _FIRST.run(conn, [row for save, row in zip(saves, rows, strict=True) if save.is_new])
-    _UPDATE.run(conn, [(*row[1:], row[0]) for save, row in zip(saves, rows, strict=True) if not save.is_new])
-    _ALIASES.run(
-        conn,
-        sorted(
-            (save.appointment.environment, _storable(alias), save.appointment.id)
-            for save in saves
-            for alias in save.new_aliases
-        ),
-    )
-    _MOVED.run(
-        conn,
-        [
-            (save.appointment.id, save.appointment.environment, _storable(alias))
-            for save in saves
-            for alias in save.moved_aliases
-        ],
-    )
-    _outbox(conn, saves, now, new_id)
-    _remember(conn, remembered)
+    with together(conn):
+        _FIRST.run(conn, [row for save, row in zip(saves, rows, strict=True) if save.is_new])
+        _UPDATE.run(conn, [(*row[1:], row[0]) for save, row in zip(saves, rows, strict=True) if not save.is_new])
+        _ALIASES.run(
+            conn,
+            sorted(
+                (save.appointment.environment, _storable(alias), save.appointment.id)
+                for save in saves
+                for alias in save.new_aliases
+            ),
+        )
+        _MOVED.run(
+            conn,
+            [
+                (save.appointment.id, save.appointment.environment, _storable(alias))
+                for save in saves
+                for alias in save.moved_aliases
+            ],
+        )
+        _outbox(conn, saves, now, new_id)
+        _remember(conn, remembered)
 
 
 def _outbox(conn: Connection, saves: Sequence[Save], now: datetime, new_id: Callable[[], str]) -> None:

@@ -3,6 +3,7 @@
 `Connection.execute` spends more time on a small statement than SQLite does. So each statement of the inbound path is built from
 Core constructs, compiled at its first use for each of the two dialects, and given to the driver as text with positional
 parameters. Values are those of the driver; `instants.CODECS` converts instants.
+On PostgreSQL, statements that return nothing may share one round trip (`together`).
 
 A statement for many rows reads them from a table `given`: VALUES of some dozens of rows on SQLite, `unnest` of one array for each
 column on PostgreSQL. Parsing, planning and the round trip then happen once for a batch. On SQLite the cost is not the text but
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement, ColumnElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from store.arrays import array_literal
 from store.instants import CODECS, InstantCodec
 
 _WRITERS: Final = {
@@ -63,23 +66,46 @@ class Prepared:
 def _execute(conn: Connection, sql: str, values: tuple[Any, ...]) -> Sequence[Any]:
     """All rows that the statement returns, if any.
 
-    On SQLite it uses the driver's own cursor, which saves 20 us for each statement. The driver's faults become SQLAlchemy's, as
-    elsewhere.
+    It uses the driver's own cursor, which saves 20 us for each statement. The driver's faults become SQLAlchemy's, as elsewhere.
     """
-    if conn.dialect.name != "sqlite":
-        result = conn.exec_driver_sql(sql, values)
-        return result.fetchall() if result.returns_rows else ()
-    dbapi = conn.dialect.loaded_dbapi
     cursor = conn.connection.cursor()
     try:
         cursor.execute(sql, values)
-        # all rows of a SELECT except the first are read here, and reading may fail here
-        rows: Sequence[Any] = cursor.fetchall()
-    except dbapi.Error as fault:
-        raise DBAPIError.instance(sql, None, fault, dbapi.Error, hide_parameters=True, dialect=conn.dialect) from fault
+        # SQLite reads all rows of a SELECT except the first here, and reading may fail here.
+        rows: Sequence[Any] = cursor.fetchall() if cursor.description is not None else ()
+    except conn.dialect.loaded_dbapi.Error as fault:
+        raise _as_sqlalchemy_s(conn, sql, fault) from fault
     finally:
         cursor.close()
     return rows
+
+
+def _as_sqlalchemy_s(conn: Connection, sql: str, fault: Exception) -> Exception:
+    """The driver's fault as SQLAlchemy raises it. A connection that is lost does not go back to the pool."""
+    dialect, error = conn.dialect, conn.dialect.loaded_dbapi.Error
+    lost = isinstance(fault, error) and dialect.is_disconnect(fault, conn.connection.dbapi_connection, None)
+    known = DBAPIError.instance(
+        sql, None, fault, error, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+    )
+    if lost:
+        conn.invalidate(known)
+    return known
+
+
+@contextmanager
+def together(conn: Connection) -> Iterator[None]:
+    """Statements of which none returns rows: PostgreSQL gets them in one message and is waited for once, at the end.
+
+    The fault of any of them is raised at the end. On SQLite nothing changes.
+    """
+    if conn.dialect.name == "sqlite":
+        yield
+        return
+    try:
+        with conn.connection.driver_connection.pipeline():  # type: ignore[union-attr]  # psycopg's
+            yield
+    except conn.dialect.loaded_dbapi.Error as fault:
+        raise _as_sqlalchemy_s(conn, "", fault) from fault
 
 
 Given = Mapping[str, ColumnElement[Any]]
@@ -117,7 +143,7 @@ class PreparedRows:
                 for some in _chunks(rows)
             )
             return list(chain.from_iterable(done))
-        columns = tuple(map(list, zip(*rows, strict=True)))
+        columns = tuple(map(array_literal, zip(*rows, strict=True)))
         return list(_execute(conn, self._statements[_ALL].sql(dialect), columns))
 
 
@@ -168,4 +194,4 @@ def any_of(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement
 
 def list_value(conn: Connection, values: Sequence[str] | Sequence[int]) -> Any:
     """The parameter for `any_of`."""
-    return json.dumps(values) if conn.dialect.name == "sqlite" else list(values)
+    return json.dumps(values) if conn.dialect.name == "sqlite" else array_literal(values)
