@@ -143,10 +143,15 @@ def advance_status(
 
 def expire_leases(conn: Connection, now: datetime) -> list[str]:
     """Make attempts `unknown` whose node reported no result in time. Return their ids."""
+    over = (
+        select(outbox.c.id)
+        .where(outbox.c.state == SmsState.SENDING.value, outbox.c.lease_until <= now)
+        .with_for_update(skip_locked=True)  # a result that is being recorded now is no lost one
+    )
     return list(
         conn.execute(
             update(outbox)
-            .where(outbox.c.state == SmsState.SENDING.value, outbox.c.lease_until <= now)
+            .where(outbox.c.id.in_(over), outbox.c.state == SmsState.SENDING.value)
             .values(state=SmsState.UNKNOWN.value, lease_until=null(), doubts=outbox.c.doubts + 1)
             .returning(outbox.c.id)
         ).scalars()

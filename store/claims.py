@@ -5,9 +5,9 @@
     # committed: only now may the gateway be called, once for each entry of round.claimed
 
 SQLite: the writing transaction holds the database's one lock. PostgreSQL: the outbox rows and their appointments are locked
-with SKIP LOCKED, so that several nodes share the queue and none waits for a message that is being stored. If the appointment
-of a row is locked because a message is being stored, the row is left for the next round. A claimed row without a result becomes
-`unknown` when its lease is over (`attempts.expire_leases`): nothing is ever posted twice on suspicion.
+with SKIP LOCKED (`lock_order`), so that several nodes share the queue and none waits for a message that is being stored. If the
+appointment of a row is locked because a message is being stored, the row is left for the next round. A claimed row without a result
+becomes `unknown` when its lease is over (`attempts.expire_leases`): nothing is ever posted twice on suspicion.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ def claim(
         recipient: the number for an environment's texts (a test environment may force one).
         probe_every: how long an open breaker waits for the result of its probe before the next text may try.
     """
+    blocks = read_blocks(conn, now)
     rows = _due(conn, now, tuple(senders), limit)
     shut: set[str] = set()
     stored = load(conn, vault, {row.appointment for row in rows}, now, lock="skip", unreadable=shut)
@@ -168,7 +169,6 @@ def claim(
     refused = opted_out(
         conn, {(keys[row.appointment], senders[row.environment]) for row in rows if row.appointment in keys}
     )
-    blocks = read_blocks(conn, now)
     present = {owner: claim.appointment for owner, claim in stored.items()}
     outcome = _Outcome(now=now, node=node, lease_until=now + lease)
     for row in rows:

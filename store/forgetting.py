@@ -114,9 +114,13 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
         expired += conn.execute(old).rowcount
     of = outbox.c
     # Whatever the row's state: no cap counts so far back, and the gateway is no longer asked about it.
-    useless = update(outbox).where(of.phone_key.is_not(None), of.claimed_at <= now - KEEP_PHONE_KEYS)
     waiting = _values((SmsState.DUE, SmsState.SENDING))
-    cleared = conn.execute(useless.where(of.state.not_in(waiting)).values(phone_key=null())).rowcount
+    useless = (
+        select(of.id)
+        .where(of.phone_key.is_not(None), of.claimed_at <= now - KEEP_PHONE_KEYS, of.state.not_in(waiting))
+        .with_for_update(skip_locked=True)
+    )
+    cleared = conn.execute(update(outbox).where(of.id.in_(useless)).values(phone_key=null())).rowcount
     return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))
 
 

@@ -32,6 +32,7 @@ from store.attempts import Acceptance
 from store.audit import AuditAction
 from store.engine import Transaction
 from store.holds import Breaker
+from store.lock_order import lock_appointments
 from store.optouts import Optout
 from store.outbox_row import OutboxRow
 
@@ -113,7 +114,7 @@ class DeliveryRecorder:
         self._replan_reminders = replan_reminders
 
     def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> Settled:
-        """Write the answers to creates."""
+        """Write the answers to creates. The caller has locked their appointments (`store.lock_order`)."""
         events: list[Event] = []
         taken = [(row, receipt) for row, receipt in answers if isinstance(receipt, Accepted)]
         attempts.accepted(
@@ -148,6 +149,7 @@ class DeliveryRecorder:
         """Write a status that came by webhook or by asking; gives the function that writes its log lines after the commit."""
         if status is None:
             return _say_nothing
+        lock_appointments(conn, [row.appointment])
         state, code = SmsState(status.value), failure.code if failure is not None else None
         if not attempts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, message_id=message_id):
             return _say_nothing

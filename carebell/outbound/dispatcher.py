@@ -43,6 +43,7 @@ from store.claims import Claimed, Round, claim
 from store.engine import Store, Transaction
 from store.faults import is_transient
 from store.last_look import LastLook
+from store.lock_order import lock_appointments
 from store.outbox_row import OutboxRow
 from store.vault import Vault
 
@@ -231,10 +232,12 @@ class Dispatcher:
     def _record(self, posted: Sequence[Posted]) -> None:
         now = self._clock.now()
         with self._store.write() as conn:
+            lock_appointments(conn, {post.claimed.row.appointment for post in posted})
             for post in posted:
                 if post.receipt is None:
                     self._delivery.not_posted(conn, post.claimed.row, now)
             answers = [(post.claimed.row, post.receipt) for post in posted if post.receipt is not None]
+            answers.sort(key=lambda answer: _lock_key(answer[0]))
             settled = self._delivery.settle(conn, answers, now)
             again = {row.id for row in settled.due_again}
             self._note_contact(conn, answers, now)
@@ -292,6 +295,11 @@ class Dispatcher:
                 sender=row.sender,
             )
         )
+
+
+def _lock_key(row: OutboxRow) -> tuple[str, str, str]:
+    """Breakers and opt-outs are locked in this order (`store.lock_order`)."""
+    return row.environment, row.sender or "", row.phone_key or ""
 
 
 def recipient_of(appointment: Appointment, runtime_config: RuntimeConfig) -> PhoneNumber | None:

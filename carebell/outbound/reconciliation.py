@@ -29,6 +29,7 @@ from store import attempts
 from store.appointment_repository import load
 from store.attempts import Acceptance
 from store.engine import Store
+from store.lock_order import lock_appointments
 from store.outbox_row import OutboxRow
 from store.vault import Vault
 
@@ -119,6 +120,7 @@ class Reconciliation:
         message = next((candidate for candidate in candidates if candidate.same), None)
         if message is not None:
             with self.store.write() as conn:
+                lock_appointments(conn, [row.appointment])
                 attempts.accepted(conn, [Acceptance(row.id, row.attempts, message.message_id)], at=now)
                 say = self.delivery.report(conn, row, message.status, message.failure, message.message_id, now)
             state = SmsState((message.status or DeliveryStatus.ACCEPTED).value)
