@@ -132,10 +132,8 @@ class MessageProcessor:
 
     def _note_usage(self, conn: Transaction, jobs: Sequence[ValidatedMessage], now: datetime) -> None:
         """Record that these certificates are in use, with a precision of an hour."""
-        for job in jobs:
-            if job.verified is None:
-                continue
-            signer = (job.verified.environment, job.verified.thumbprint)
+        signers = {(job.verified.environment, job.verified.thumbprint) for job in jobs if job.verified is not None}
+        for signer in sorted(signers):  # in one order on every node (`store.lock_order`)
             noted = self._noted.get(signer)
             if noted is None or not noted <= now < noted + _USAGE_PRECISION:
                 usage.note(conn, *signer, now)
