@@ -43,13 +43,17 @@ def two_nodes(bench: Bench) -> Iterator[Figure]:
 def databases(bench: Bench) -> Iterator[Figure]:
     """One process on PostgreSQL and on SQLite by turns, each on an empty database, with the same connections and clients."""
     name = "one process on PostgreSQL against SQLite"
+    rounds, seconds = bench.extent.nodes_rounds, bench.extent.nodes_seconds
+    if not rounds:
+        note = "not run: not in the short form"
+        yield Figure(name=name, value=None, unit="x", target=0.8, side="at least", note=note)
+        return
     try:
         server = Server(settings=SETTINGS)
     except NoServer as reason:
         yield Figure(name=name, value=None, unit="x", target=0.8, side="at least", note=f"not run: {reason}")
         return
     turns: dict[Server | None, list[Turn]] = {None: [], server: []}
-    rounds, seconds = bench.extent.nodes_rounds, bench.extent.nodes_seconds
     try:
         for number in range(rounds):
             for of, done in turns.items():
