@@ -6,6 +6,7 @@ The database is opened read-only. The effect is what the reload would do: `careb
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -90,11 +91,11 @@ def preview(config: Path | None, file: Path | None, *, appointments: bool, as_js
                 raise
             raise stop_for(fault) from None
     policies = runtime_config(trial).policies
+    for finding in warnings:
+        print(plain(f"carebell: warning: {finding.problem}"), file=sys.stderr)
     if as_json:
         _print_json(effect, policies, appointments=appointments)
     else:
-        for finding in warnings:
-            print_sentence(plain(str(finding.problem)), lead="warning: ")
         _print(effect, policies, appointments=appointments)
     return OK
 
