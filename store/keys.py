@@ -55,6 +55,10 @@ class KeyRing:
         """HMAC-SHA256(pepper, E.164) as 64 hex digits. It recognises a number without storing it."""
         return hmac.new(self.pepper, phone.e164().encode("ascii"), hashlib.sha256).hexdigest()
 
+    def secret_key(self, name: str, value: str) -> str:
+        """HMAC-SHA256(pepper, "secret", a secret's name and its value) as 64 hex digits. It tells only whether it changed."""
+        return hmac.new(self.pepper, f"secret {name} {value}".encode(), hashlib.sha256).hexdigest()
+
     def reply_key(self, message_id: str) -> str:
         """HMAC-SHA256(pepper, "reply" and the gateway's message id) as 64 hex digits. It never equals a number's key."""
         return hmac.new(self.pepper, f"reply {message_id}".encode(), hashlib.sha256).hexdigest()

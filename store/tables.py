@@ -259,6 +259,24 @@ configurations = Table(
     Column("content", Text, nullable=False),  # `config.snapshot`: without secrets
 )
 
+config_versions = Table(
+    "config_versions",
+    metadata,
+    # Every configuration that took effect, so that the version in a report can be resolved; nothing of it is a secret.
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("version", Text, nullable=False),
+    Column("base", Text),  # the version before it
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("comment", Text),
+    Column("text", Text),  # `config.redaction`; NULL: the file had changed again
+    Column("content", Text, nullable=False),  # `config.snapshot`, with relative paths
+    Column("secrets", Text, nullable=False),  # JSON: key -> HMAC of its value
+    Column("certificates", Text, nullable=False),  # JSON: environment -> thumbprints
+)
+
 audit = Table(
     "audit",
     metadata,

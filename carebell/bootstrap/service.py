@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from carebell import authors
-from carebell.bootstrap import components, preflight
+from carebell.bootstrap import components, config_record, preflight
 from carebell.bootstrap.active_config import ActiveConfig, activate, note_in_force, waits_for_restart
 from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, share_out_to_workers, too_large
 from carebell.bootstrap.intake import MessageIntake
@@ -539,10 +539,12 @@ class Service:
         )
         noted = self._noted
         due = noted is None or noted[0] is not loaded or not noted[1] <= now < noted[1] + _NOTE_EVERY
+        facts = config_record.facts_of(loaded, self.vault.ring, now) if due else None
         with self.store.write() as conn:
             leases.beat(conn, node)
-            if due:
+            if facts is not None:
                 note_in_force(conn, loaded, since=since, now=now)
+                config_record.record(conn, facts, authors.editor(loaded.path, self.node), at=now)
             head = audit.head(conn)
         if due:
             self._noted = (loaded, now)

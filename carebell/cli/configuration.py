@@ -9,7 +9,9 @@ import typer
 
 from carebell.cli.options import Config, Json, config_of, wants_json
 
-configuration = typer.Typer(help="Foresee what a change of the configuration does.", no_args_is_help=True)
+configuration = typer.Typer(
+    help="Foresee what a change of the configuration does; see what was in force.", no_args_is_help=True
+)
 
 
 @configuration.command("preview")
@@ -38,3 +40,24 @@ def config_preview(
     raise typer.Exit(
         run(config_of(context, config), file, appointments=appointments, as_json=wants_json(context, json))
     )
+
+
+@configuration.command("history")
+def config_history(context: typer.Context, config: Config = None, json: Json = False) -> None:
+    """List the configurations that took effect: when, by whom, and which keys changed."""
+    from carebell.commands.config_versions import history as run
+
+    raise typer.Exit(run(config_of(context, config), as_json=wants_json(context, json)))
+
+
+@configuration.command("show")
+def config_show(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="A version, as reports name it, or its beginning.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Print the text that a version of the configuration had, without secrets."""
+    from carebell.commands.config_versions import show as run
+
+    raise typer.Exit(run(config_of(context, config), version, as_json=wants_json(context, json)))

@@ -20,7 +20,7 @@ from journal.events.retention import DayKeyDestroyed, PhoneForgotten, PurgeFinis
 from journal.events.service import LeaseAcquired, LeaseLost
 from journal.logs import Journal
 from scheduler.clock import Clock
-from store import attempts, audit, forgetting, leases, restore_detection
+from store import attempts, audit, config_versions, forgetting, leases, restore_detection
 from store.audit import AuditAction
 from store.engine import Store
 from store.vault import Vault
@@ -193,7 +193,9 @@ class Retention:
     def _prune_audit(self, now: datetime, certain: datetime) -> None:
         """Delete entries and configuration versions that are older than the configuration keeps them."""
         with self._store.write() as conn:
-            audit.prune(conn, self._author, before=certain - self._keep_audit(), at=now)
+            before = certain - self._keep_audit()
+            config_versions.prune(conn, before=before)
+            audit.prune(conn, self._author, before=before, at=now)
 
     def _holds_the_job(self, now: datetime) -> bool:
         with self._store.write() as conn:

@@ -78,6 +78,11 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("keys drop-unreadable", '`{"day_keys", "appointments", "done"}`'),
     ("db upgrade", '`{"version", "was", "changed"}`'),
     (
+        "config history",
+        '`{"version", "time", "who", "from", "source", "base", "comment", "changes": [{"key", "before", "after"}]}`',
+    ),
+    ("config show", "the same without `changes`, with `text` and `values`"),
+    (
         "audit",
         '`{"seq", "time", "who", "from", "what", "environment", "subject", "before", "after", "hash"}`; `audit export` adds '
         "`previous` and `hashed` (docs/reference/audit.md)",

@@ -24,6 +24,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "carebell rehearse --simulate 40 -e production",
     ),
     "config preview": ("carebell config preview trial.yaml", "carebell config preview trial.yaml --appointments"),
+    "config history": ("carebell config history",),
+    "config show": ("carebell config show d14efd61578f",),
     "outbox": ("carebell outbox --appointment 900100", "carebell outbox --state due --json"),
     "appointments": ("carebell appointments --appointment 900100",),
     "trace": ("carebell trace --appointment 900100", "carebell trace --control-id MSG00001", "carebell trace --phone"),

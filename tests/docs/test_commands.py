@@ -138,7 +138,9 @@ SAYS: Final = {
         r"^certs/production\.cer: accept$", r"signed\.hl7 +AA ", r"goes +booking\n +booked: ", r"^signed\.hl7: FIRST0001: AA ",
         r"^booked\.hl7: FIRST0001: AR SIG01 no ZSG segment", r"\*\*\*0143",
     ],
-    "docs/how-to/audit.md": [r"^unbroken: \d+ entries \(1 to \d+\)$", r"^compared with [1-9]", r"view\.outbox", r"^whole; "],
+    "docs/how-to/audit.md": [
+        r"^unbroken: \d+ entries \(1 to \d+\)$", r"^compared with [1-9]", r"view\.outbox", r"^whole; ", r"^ *environments:$",
+    ],
     "docs/how-to/backups.md": [r"^key 2 is in use and wraps \d+ day keys", r"^deleted: 1 day keys; 1 visits"],
     "docs/how-to/connect-epic.md": [r"messages, 0 of them cannot be used", r"goes +booking"],
     "docs/how-to/container.md": [r"^wrote clinic/carebell\.key"],

@@ -67,6 +67,8 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "keys rotate": ("", {"key", "moved", "unreadable", "copy_key_file"}),
     "keys drop-unreadable": ("", {"day_keys", "appointments", "done"}),
     "db upgrade": ("", {"version", "was", "changed"}),
+    "config history": ("", {"version", "time", "who", "from", "source", "base", "comment", "changes"}),
+    "config show": ("none", None),
     "audit": ("", {"seq", "time", "who", "from", "what", "environment", "before", "after", "hash"}),
     "audit verify": ("", {"intact", "entries", "broken_at", "head"}),
     "audit export": ("", {"seq", "hash", "previous", "hashed"}),

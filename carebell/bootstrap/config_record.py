@@ -1,0 +1,228 @@
+"""Record each configuration that takes effect: its version and text, and in the audit log every key that changed.
+
+Secrets, and telephone numbers of `allow_list` and `force_to`, are recorded as `changed`: what is kept of them is a keyed hash that
+only tells whether a later value is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from carebell.maintenance.certificates import registered
+from config import snapshot
+from config.digests import digest_of
+from config.files import gateway_secrets
+from config.gateways import SECRETS
+from config.load import Loaded
+from config.model import write_duration
+from config.problems import ConfigurationError
+from config.redaction import redacted
+from config.regular_file import read_regular
+from store import audit, config_versions
+from store.audit import AuditAction, Author
+from store.config_versions import ConfigVersion
+from store.engine import Transaction
+from store.keys import KeyRing
+
+CHANGED: Final = "changed"
+_DURATION: Final = re.compile(
+    r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFacts:
+    """What is recorded of one configuration. Made before the transaction, because it reads files."""
+
+    version: str
+    text: str | None = field(repr=False)
+    content: str = field(repr=False)
+    secrets: str = field(repr=False)
+    certificates: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """One key: its path with dots, and its values as text; None: it was not there."""
+
+    key: str
+    before: str | None
+    after: str | None
+
+    @property
+    def environment(self) -> str | None:
+        """The environment that it belongs to."""
+        section, _, rest = self.key.partition(".")
+        return rest.partition(".")[0] if section in ("environments", "templates", "field_maps") and rest else None
+
+
+def facts_of(loaded: Loaded, ring: KeyRing, now: datetime) -> ConfigFacts:
+    """Blocking: reads the files of the configuration."""
+    folder = f"{loaded.path.absolute().parent}/"
+    content = json.loads(snapshot.to_text(loaded))
+    certificates: dict[str, list[str]] = {}
+    for entry in registered(loaded, now):
+        certificates.setdefault(entry.environment, []).append(entry.certificate.thumbprint)
+    return ConfigFacts(
+        version=loaded.version,
+        text=_text(loaded),
+        content=_written(_relative(content, folder)),
+        secrets=_written({key: ring.secret_key(key, value) for key, value in _secrets(loaded)}),
+        certificates=_written({name: sorted(thumbprints) for name, thumbprints in certificates.items()}),
+    )
+
+
+def record(conn: Transaction, facts: ConfigFacts, author: Author, *, at: datetime) -> bool:
+    """Add it to the history and to the audit log, unless it is what took effect last; whether it was added."""
+    audit.lock(conn)
+    last = config_versions.newest(conn)
+    if last is not None and _same(last, facts):
+        return False
+    config_versions.add(
+        conn,
+        ConfigVersion(
+            version=facts.version,
+            base=None if last is None else last.version,
+            at=at,
+            actor=author.who,
+            origin=author.origin,
+            source="file",
+            text=facts.text,
+            content=facts.content,
+            secrets=facts.secrets,
+            certificates=facts.certificates,
+        ),
+    )
+    if last is None or last.version != facts.version:
+        before = None if last is None else last.version
+        audit.append(
+            conn,
+            author,
+            AuditAction.CONFIG_ACTIVATE,
+            subject="configuration",
+            before=before,
+            after=facts.version,
+            at=at,
+        )
+    if last is not None:
+        for change in changes(last.content, facts.content, last.secrets, facts.secrets):
+            audit.append(
+                conn,
+                author,
+                AuditAction.CONFIG_CHANGE,
+                subject=change.key,
+                environment=change.environment,
+                before=change.before,
+                after=change.after,
+                at=at,
+            )
+    for name, thumbprint, action in _certificates("{}" if last is None else last.certificates, facts.certificates):
+        audit.append(conn, author, action, subject=thumbprint, environment=name, at=at)
+    return True
+
+
+def changes(before: str, after: str, secrets_before: str = "{}", secrets_after: str = "{}") -> list[KeyChange]:
+    """The keys in which two contents of `ConfigFacts` differ, by key; secrets as `changed`."""
+    old, new = dict(_leaves(_sections(before))), dict(_leaves(_sections(after)))
+    differing = [
+        KeyChange(key=key, before=old.get(key), after=new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    hidden_before, hidden_after = json.loads(secrets_before), json.loads(secrets_after)
+    hidden = [
+        KeyChange(
+            key=key,
+            before=CHANGED if key in hidden_before else None,
+            after=CHANGED if key in hidden_after else None,
+        )
+        for key in sorted(hidden_before.keys() | hidden_after.keys())
+        if hidden_before.get(key) != hidden_after.get(key)
+    ]
+    keys = {change.key for change in hidden}
+    return sorted([*hidden, *(change for change in differing if change.key not in keys)], key=lambda change: change.key)
+
+
+def _same(last: ConfigVersion, facts: ConfigFacts) -> bool:
+    return (last.version, last.secrets, last.certificates) == (facts.version, facts.secrets, facts.certificates)
+
+
+def _text(loaded: Loaded) -> str | None:
+    """The file's text as it was read; None: it holds something else by now, which will be a version of its own."""
+    with suppress(OSError, ValueError):
+        content = read_regular(loaded.path)
+        if digest_of(content) == loaded.digests.get(loaded.path):
+            return redacted(content.decode("utf-8-sig"), loaded.configuration)
+    return None
+
+
+def _secrets(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """Key -> value of everything that is not recorded in the clear. A file that cannot be read now has none."""
+    for secret in SECRETS:
+        with suppress(ConfigurationError):
+            values = [value.get_secret_value() for value in gateway_secrets(loaded, secret)]
+            if values:
+                yield ".".join(map(str, secret.keys)), _written(values)
+    for name, environment in loaded.configuration.environments.items():
+        key = f"environments.{name}"
+        if environment.sms.allow_list is not None:
+            yield f"{key}.sms.allow_list", _written(environment.sms.allow_list)
+        if environment.sms.force_to is not None:
+            yield f"{key}.sms.force_to", environment.sms.force_to
+        tls = environment.listener.tls
+        for part, path in (("certificate", tls.certificate), ("key", tls.key)) if tls is not None else ():
+            yield f"{key}.listener.tls.{part} (content)", loaded.digests.get(path, b"").hex()
+
+
+def _certificates(before: str, after: str) -> Iterator[tuple[str, str, AuditAction]]:
+    old, new = json.loads(before), json.loads(after)
+    for name in sorted(old.keys() | new.keys()):
+        had, has = set(old.get(name, ())), set(new.get(name, ()))
+        yield from ((name, thumbprint, AuditAction.CERTIFICATE_ADD) for thumbprint in sorted(has - had))
+        yield from ((name, thumbprint, AuditAction.CERTIFICATE_REMOVE) for thumbprint in sorted(had - has))
+
+
+def _sections(content: str) -> dict[str, Any]:
+    """The configuration's own keys at the top, as carebell.yaml has them; texts and field maps by environment."""
+    written = json.loads(content)
+    return {
+        **written["configuration"],
+        **{name: written[name] for name in ("templates", "field_maps") if written.get(name)},
+    }
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Key path -> value as text. A list is one value."""
+    if isinstance(value, Mapping) and value:
+        for name, below in value.items():
+            yield from _leaves(below, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, _as_written(value) if isinstance(value, str) else _written(value)
+
+
+def _as_written(value: str) -> str:
+    """A duration as carebell.yaml has it, `2h`, where the stored values have ISO 8601's `PT2H`; any other text as it is."""
+    match = _DURATION.fullmatch(value)
+    if match is None or value == "P":
+        return value
+    parts = {unit: float(number) for unit, number in match.groupdict().items() if number is not None}
+    return write_duration(timedelta(**parts))
+
+
+def _relative(value: Any, folder: str) -> Any:
+    """Paths below the configuration's folder without it, so that two nodes with the same files write the same."""
+    if isinstance(value, Mapping):
+        return {name: _relative(below, folder) for name, below in value.items()}
+    if isinstance(value, list):
+        return [_relative(item, folder) for item in value]
+    return value.removeprefix(folder) if isinstance(value, str) else value
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), sort_keys=isinstance(value, dict))

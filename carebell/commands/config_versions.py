@@ -1,0 +1,103 @@
+"""`config history` and `config show`: which configuration took effect when, who changed what, and what a version said.
+
+Reads only, and needs neither the key file nor a sound carebell.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from carebell.bootstrap.config_record import KeyChange, changes
+from carebell.commands.open_store import opened_without_keys
+from carebell.commands.output import iso, print_json, print_sentence
+from carebell.exits import OK, REFUSED
+from journal.lines import plain
+from store import config_versions
+from store.config_versions import ConfigVersion
+
+_LONGEST: Final = 200
+"""Letters of a value that people see; the whole of it stands in `--json` and in the audit log."""
+
+
+def history(config: Path | None, *, as_json: bool) -> int:
+    """Print every version, oldest first, with the keys that changed; 1 if there is none."""
+    with opened_without_keys(config) as database, database.store.read() as conn:
+        versions = config_versions.listed(conn)
+    changed = _changed(versions)
+    for version, key_changes in zip(versions, changed, strict=True):
+        if as_json:
+            print_json(
+                {
+                    **_row(version),
+                    "changes": [
+                        {"key": change.key, "before": change.before, "after": change.after} for change in key_changes
+                    ],
+                }
+            )
+        else:
+            _print_version(version, key_changes)
+    if not versions and not as_json:
+        print_sentence("no configuration has taken effect yet; the first `carebell serve` records it")
+    return OK if versions else REFUSED
+
+
+def show(config: Path | None, name: str, *, as_json: bool) -> int:
+    """Print a version's text, or with `as_json` its values too; 1 if it is not known."""
+    with opened_without_keys(config) as database, database.store.read() as conn:
+        matching = config_versions.named(conn, name)
+    distinct = {version.version for version in matching}
+    if len(distinct) != 1:
+        which = f"begins several versions: {', '.join(sorted(distinct))}" if distinct else "is no version"
+        print_sentence(f"{plain(name)} {which}; `carebell config history` lists them")
+        return REFUSED
+    version = matching[0]
+    values = json.loads(version.content)["configuration"]
+    if as_json:
+        print_json({**_row(version), "text": version.text, "values": values})
+    elif version.text is not None:
+        print(version.text, end="" if version.text.endswith("\n") else "\n")
+    else:
+        print_sentence("# the file had changed again before its text was kept; these are its values")
+        print(json.dumps(values, indent=2, ensure_ascii=False))
+    return OK
+
+
+def _row(version: ConfigVersion) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "time": iso(version.at),
+        "who": version.actor,
+        "from": version.origin,
+        "source": version.source,
+        "base": version.base,
+        "comment": version.comment,
+    }
+
+
+def _changed(versions: Sequence[ConfigVersion]) -> list[list[KeyChange]]:
+    """For each version the keys that differ from the one before it; nothing for the first."""
+    first: list[list[KeyChange]] = [[] for _ in versions[:1]]
+    return first + [changes(old.content, new.content, old.secrets, new.secrets) for old, new in pairwise(versions)]
+
+
+def _print_version(version: ConfigVersion, key_changes: Sequence[KeyChange]) -> None:
+    since = f"{version.at:%Y-%m-%d %H:%M:%S} UTC"
+    comment = f": {plain(version.comment)}" if version.comment else ""
+    print_sentence(f"{version.version}  {since}  by {plain(version.actor)} ({version.source}){comment}")
+    if version.base is None:
+        print_sentence("the first that is recorded", lead="    ")
+    elif not key_changes:
+        print_sentence("certificates alone changed", lead="    ")
+    for change in key_changes:
+        print_sentence(f"{change.key}: {_short(change.before)} -> {_short(change.after)}", lead="    ")
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "(not set)"
+    written = plain(value)
+    return written if len(written) <= _LONGEST else f"{written[:_LONGEST]}..."

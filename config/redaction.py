@@ -1,0 +1,50 @@
+"""A configuration file's text without its secrets, to keep it where others may read it: comments and layout stay.
+
+Removed are telephone numbers of `allow_list` and `force_to`, wherever they stand; passwords in URLs; and in comments what looks
+like a secret, or like a telephone number that is not the organisation's own. Tokens stand in files of their own, never in this one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from config.model import Configuration
+
+REMOVED: Final = "***"
+_PASSWORD: Final = re.compile(r"(://[^\s/@:\"']+:)[^\s@\"']+(?=@)")
+_COMMENT: Final = re.compile(r"(?<!\S)#.*")
+_SECRET: Final = re.compile(r"(?i)((?:token|secret|password|passwd|pwd)(?!\w*_file)\w*[\"']?\s*[:=]\s*)\S+")
+_NUMBER: Final = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){9,}")
+_SHOWN_DIGITS: Final = 4
+
+
+def redacted(text: str, configuration: Configuration) -> str:
+    """The text of the file that was read as `configuration`."""
+    for number in sorted(_numbers(configuration), key=len, reverse=True):
+        text = text.replace(number, f"{REMOVED}{number[-_SHOWN_DIGITS:]}")
+    text = _PASSWORD.sub(rf"\1{REMOVED}", text)
+    own = {_digits(environment.sms.sender) for environment in configuration.environments.values()}
+    own.add(_digits(configuration.organization.contact))
+    return _COMMENT.sub(lambda match: _without_traces(match[0], own), text)
+
+
+def _numbers(configuration: Configuration) -> set[str]:
+    numbers: set[str] = set()
+    for environment in configuration.environments.values():
+        numbers |= set(environment.sms.allow_list or ())
+        numbers |= {environment.sms.force_to} if environment.sms.force_to is not None else set()
+    return numbers
+
+
+def _without_traces(comment: str, own: Collection[str]) -> str:
+    def masked(match: re.Match[str]) -> str:
+        digits = _digits(match[0])
+        return match[0] if digits in own else f"{REMOVED}{digits[-_SHOWN_DIGITS:]}"
+
+    return _NUMBER.sub(masked, _SECRET.sub(rf"\1{REMOVED}", comment))
+
+
+def _digits(written: str) -> str:
+    return "".join(letter for letter in written if letter.isdecimal())

@@ -1,0 +1,59 @@
+"""A kept text holds no number of a patient's and no secret, and is otherwise the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.redaction import redacted
+from tests.story import folder
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder.make(
+        tmp_path_factory.mktemp("redaction"), {"environments": {"test": {"sms": {"force_to": "+12025550177"}}}}
+    )
+
+
+def _redacted(path: Path, text: str) -> str:
+    return redacted(text, folder.load(path).configuration)
+
+
+def test_numbers_of_people_go_and_our_own_stay(shipped: Path) -> None:
+    text = shipped.read_text()
+    kept = _redacted(shipped, text)
+    assert "+12025550143" not in kept
+    assert "***0143" in kept
+    assert "***0177" in kept
+    assert "+14255550100" in kept, "the sender's own number"
+    assert kept.count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("a: 1  # call +1 202 555 0188 first\n", "a: 1  # call ***0188 first\n"),
+        ("# auth_token: 0123456789abcdef\n", "# auth_token: ***\n"),
+        ("# old password=hunter2 \n", "# old password=*** \n"),
+        ("url: postgresql+psycopg://carebell:hunter2@db/carebell\n", "url: postgresql+psycopg://carebell:***@db/carebell\n"),
+        ("url: postgresql+psycopg://carebell@db/carebell  # since 2026-11-21\n",) * 2,
+        ('contact: "+1 425 555 0100"  # shown to patients\n',) * 2,
+        ('colour: "a#1202555018812"\n',) * 2,
+        ("# 12025550143 and (202) 555-0143\n", "# ***0143 and (***0143\n"),
+        ("port: 8080 # 65535 at most, see https://example.org/a#b\n",) * 2,
+    ],
+)  # fmt: skip
+def test_comments_and_urls(shipped: Path, line: str, kept: str) -> None:
+    assert _redacted(shipped, line) == kept
+
+
+def test_the_shipped_file_loses_nothing_else(shipped: Path) -> None:
+    text = (folder.VECTORS.parents[1] / "config/carebell.yaml").read_text()
+    changed = [
+        (before, after)
+        for before, after in zip(text.splitlines(), _redacted(shipped, text).splitlines(), strict=True)
+        if before != after
+    ]
+    assert [after for _, after in changed] == ['      allow_list: ["***0143"]    # a test environment texts only these']
