@@ -22,7 +22,10 @@ root_doc = "README"
 exclude_patterns = ["site", "tables", "how-to/signing", "**/__pycache__"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_block"]
-suppress_warnings = ["myst.header"]  # generated pages may begin below the first level
+suppress_warnings = [
+    "myst.header",  # generated pages may begin below the first level
+    "misc.highlighting_failure",  # a block whose language Pygments does not know is shown without colours
+]
 
 html_theme = "furo"
 html_static_path = ["static"]
