@@ -117,6 +117,7 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
 REFUSED: Final[dict[str, dict[str, int]]] = {
     "docs/tutorial/first-message.md": {"carebell send booked.hl7 --to 127.0.0.1:2575": 1},
     "docs/how-to/backups.md": {"carebell keys drop-unreadable": 1},
+    "docs/how-to/monitor.md": {"carebell status": 1},
     "docs/how-to/tls.md": {
         "carebell send booking.hl7 --to 127.0.0.1:2575 --tls-ca ca.pem --tls-name carebell.lamna.example": 75,
         "carebell send booking.hl7 --to 127.0.0.1:2575 --tls-ca ca.pem --tls-name carebell.lamna.example "
