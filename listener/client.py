@@ -112,8 +112,10 @@ class MllpClient(asyncio.Protocol):
         except ConnectionRefusedError:
             raise SendError(SendFault.REFUSED, f"nothing listens on {where}") from None
         except ConnectionResetError:
-            code = SendFault.TLS if tls is not None else SendFault.RESET
-            raise SendError(code, f"{where} closed the connection while it was being set up") from None
+            if tls is not None:
+                why = f"{where} closed the connection in the TLS handshake; perhaps this port has no TLS"
+                raise SendError(SendFault.TLS, why) from None
+            raise SendError(SendFault.RESET, f"{where} closed the connection while it was being set up") from None
         except socket.gaierror:
             raise SendError(SendFault.UNKNOWN_HOST, f"{host}: unknown host name") from None
         except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from carebell.commands.files import FileMessage, message_files, messages
 from carebell.commands.output import print_json
@@ -16,7 +17,7 @@ from carebell.exits import OK, REFUSED, InterruptedStop, Stop, TransientStop, Us
 from certs.msh import read_msh
 from certs.sign import SigningError
 from journal.lines import plain
-from listener.client import ClientReply, MllpClient, SendError
+from listener.client import ClientReply, MllpClient, SendError, SendFault
 from listener.tls import TlsSetupError, client_context
 
 
@@ -84,6 +85,10 @@ def tls_context(tls: SendTls) -> ssl.SSLContext:
         raise Stop(str(error)) from None
 
 
+_LIKE_A_TLS_PORT: Final = (SendFault.CLOSED, SendFault.RESET, SendFault.NOT_MLLP)
+"""How a port that wants TLS ends a connection without it."""
+
+
 class _Sender:
     """Send on each connection one message at a time and wait for its answer, as interface engines do. Connections take messages in
     turn."""
@@ -103,7 +108,10 @@ class _Sender:
                 for index in range(min(connections, max(len(outgoing), 1))):
                     group.create_task(self._connection(outgoing[index::connections]))
         except* SendError as errors:
-            place, why = f"{self._host}:{self._port}", str(errors.exceptions[0])
+            [first, *_] = errors.exceptions
+            place, why = f"{self._host}:{self._port}", str(first)
+            if self._context is None and isinstance(first, SendError) and first.code in _LIKE_A_TLS_PORT:
+                why += "; if this port wants TLS, send with --tls-ca"
             raise TransientStop(why if place in why else f"{place}: {why}") from None
         except* BrokenPipeError:  # standard output was closed; faults of the connection are SendErrors
             raise BrokenPipeError from None
