@@ -60,4 +60,4 @@ def config_show(
     """Print the text that a version of the configuration had, without secrets."""
     from carebell.commands.config_versions import show as run
 
-    raise typer.Exit(run(config_of(context, config), version, as_json=wants_json(context, json)))
+    run(config_of(context, config), version, as_json=wants_json(context, json))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from carebell.bootstrap.config_record import KeyChange, changes
 from carebell.commands.open_store import opened_without_keys
 from carebell.commands.output import iso, print_json, print_sentence
-from carebell.exits import OK, REFUSED
+from carebell.exits import OK, REFUSED, Stop
 from journal.lines import plain
 from store import config_versions
 from store.config_versions import ConfigVersion
@@ -45,15 +45,14 @@ def history(config: Path | None, *, as_json: bool) -> int:
     return OK if versions else REFUSED
 
 
-def show(config: Path | None, name: str, *, as_json: bool) -> int:
-    """Print a version's text, or with `as_json` its values too; 1 if it is not known."""
+def show(config: Path | None, name: str, *, as_json: bool) -> None:
+    """Print a version's text, or with `as_json` its values too. Stop if it is not known."""
     with opened_without_keys(config) as database, database.store.read() as conn:
         matching = config_versions.named(conn, name)
     distinct = {version.version for version in matching}
     if len(distinct) != 1:
         which = f"begins several versions: {', '.join(sorted(distinct))}" if distinct else "is no version"
-        print_sentence(f"{plain(name)} {which}; `carebell config history` lists them")
-        return REFUSED
+        raise Stop(f"{plain(name)} {which}; `carebell config history` lists them")
     version = matching[0]
     values = json.loads(version.content)["configuration"]
     if as_json:
@@ -63,7 +62,6 @@ def show(config: Path | None, name: str, *, as_json: bool) -> int:
     else:
         print_sentence("# the file had changed again before its text was kept; these are its values")
         print(json.dumps(values, indent=2, ensure_ascii=False))
-    return OK
 
 
 def _row(version: ConfigVersion) -> dict[str, Any]:

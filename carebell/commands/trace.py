@@ -23,7 +23,7 @@ from carebell.commands.trace_entries import TraceEntry, TraceStep
 from carebell.commands.trace_life import AppointmentTrace, LifeReader, message_entries
 from carebell.commands.typed import typed_number
 from carebell.commands.zones import Zones
-from carebell.exits import OK, REFUSED, UsageStop
+from carebell.exits import OK, REFUSED, Stop, UsageStop
 from parser.phone_number import PhoneNumber
 from store import audit, optouts
 from store import outbox as store_outbox
@@ -101,6 +101,8 @@ def trace(
             session.shown(AuditAction.TRACE, subject=f"message {control_id}", environment=environment)
             traced = _by_control_id(session, control_id, environment)
     if as_json:
+        if not traced.traces and not traced.loose:
+            raise Stop(traced.not_found)
         _print_rows(traced)
     else:
         _print_for_people(traced)

@@ -168,7 +168,8 @@ def test_a_version_that_nobody_knows(store: Store, configuration: Path, carebell
     assert carebell("-c", configuration, "config", "history").code == 1
     _record(store, configuration)
     ended = carebell("-c", configuration, "config", "show", "ffffffffffff")
-    assert (ended.code, ended.out) == (1, "ffffffffffff is no version; `carebell config history` lists them\n")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.sentence == "ffffffffffff is no version; `carebell config history` lists them"
     configuration.with_name("carebell.key").unlink()
     configuration.write_text("storage: {url: sqlite:///carebell.db}\nenviroments: {}\n")
     assert carebell("-c", configuration, "config", "history").code == 0
