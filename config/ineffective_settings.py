@@ -173,6 +173,12 @@ def _reminders(sms: SmsSettings, keys: Keys) -> Iterator[tuple[Keys, str]]:
         if most > cap:
             why = f"is {cap}, and {most} reminders of one visit fall into that time: those above it never leave"
             yield (*keys, "caps", name), why
+        elif most == cap and sms.confirmation.scheduled:
+            why = (
+                f"is {cap}, which {'the reminder' if most == 1 else f'the {most} reminders'} of one visit may use up: where its "
+                "confirmation falls into the same time, the last of them never leaves"
+            )
+            yield (*keys, "caps", name), why
 
 
 def _within(reminders: Sequence[Reminder], last: Reminder, span: timedelta) -> int:
