@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -57,8 +57,7 @@ def verify_signature(name: str, key: PublicKey, signature: bytes, data: bytes) -
 
 
 def _verify_rs256(key: PublicKey, signature: bytes, data: bytes) -> None:
-    assert isinstance(key, rsa.RSAPublicKey)
-    key.verify(signature, data, _PKCS1, _SHA256)
+    cast("rsa.RSAPublicKey", key).verify(signature, data, _PKCS1, _SHA256)  # isinstance of an ABC takes 1 us
 
 
 def _sign_rs256(key: PrivateKey, data: bytes) -> bytes:

@@ -7,6 +7,7 @@ trusted until `certs.verify` has verified the bytes.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -91,6 +92,13 @@ def read_sent(value: bytes, zone: ZoneInfo) -> Sent:
     Raises:
         ValueError: it is no such time. The text says why without repeating the value.
     """
+    return _recent(value, zone) if len(value) <= _MOST_KEPT else _read_sent(value, zone)
+
+
+_MOST_KEPT: Final = 64  # bytes of what the cache holds
+
+
+def _read_sent(value: bytes, zone: ZoneInfo) -> Sent:
     written = value.split(b"^", 1)[0]
     try:
         time = dtm.read(written.decode("utf-8"))
@@ -108,3 +116,6 @@ def read_sent(value: bytes, zone: ZoneInfo) -> Sent:
     sign = "-" if time.offset < timedelta(0) else "+"
     offset = f"{sign}{minutes // 60:02}{minutes % 60:02}"
     return Sent((time.wall - time.offset).replace(tzinfo=UTC), offset, time.resolution, time.resolution)
+
+
+_recent: Final = lru_cache(maxsize=256)(_read_sent)  # a busy sender writes many messages in one second

@@ -267,6 +267,13 @@ def _shifts(payload: bytes) -> bool:
 
 def _check_binding(msh: Msh, bound: _Bound) -> None:
     """Refuse with all mismatches at once, because an interface with one wrong field usually has several."""
+    if (
+        _first(msh.processing_id) in bound.processing_ids
+        and _first(msh.sending_facility) in bound.facilities
+        and _first(msh.receiving_application) == bound.application
+        and _first(msh.receiving_facility) == bound.facility
+    ):
+        return
     fields = (
         ("MSH-11", "202", msh.processing_id, bound.processing_ids),
         ("MSH-4", "207", msh.sending_facility, bound.facilities),
@@ -309,8 +316,9 @@ def _sent(msh: Msh, trust: Trust, received_at: datetime) -> Sent:
         raise _RefusedError("SIG09", "102", f"MSH-7 is {age.days} days old, which is too old")
     if -age > trust.freshness.max_ahead:
         raise _RefusedError("SIG09", "102", f"MSH-7 is {int(-age.total_seconds() // 60)} minutes ahead of our clock")
-    return sent._replace(within=min(sent.within, max(sent.resolution, age + trust.freshness.max_ahead)))
+    within = min(sent.within, max(sent.resolution, age + trust.freshness.max_ahead))
+    return sent if within == sent.within else sent._replace(within=within)
 
 
 def _first(field: bytes) -> bytes:
-    return field.split(b"^", 1)[0]
+    return field.split(b"^", 1)[0] if b"^" in field else field
