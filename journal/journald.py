@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final, TextIO
@@ -91,6 +91,11 @@ class SystemdJournal(logging.Handler):
             except (OSError, ValueError):
                 self._disconnect()
                 self._fail()
+
+    def show_all(self, time: str, events: Iterable[tuple[str, str, Mapping[str, object]]]) -> None:
+        """Send the lines of several events of one moment."""
+        for level, event, fields in events:
+            self.show(time, level, event, fields)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a library's record. The formatter has made it safe, as a JSON line."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
@@ -23,7 +23,7 @@ from journal.events.service import LogOpenToOthers, LogResumed
 from journal.foreign import redacted
 from journal.journald import SystemdJournal
 from journal.lines import LONGEST_VALUE, Shape, instant, json_value, level_name, people_line, shape
-from journal.sinks import LogFile, Terminal
+from journal.sinks import LogFile, Shown, Terminal
 
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
@@ -78,13 +78,29 @@ class Journal:
 
     def emit(self, event: Event) -> None:
         """Log `event`; fields that are None are left out. Never raises, never blocks on more than a local write."""
-        known = _SHAPES.get(type(event)) or _shape(type(event))
-        if known.level < self._level:
-            return
+        self.emit_all((event,))
+
+    def emit_all(self, events: Iterable[Event]) -> None:
+        """Log several events of one moment, in their order, with one write. As `emit` otherwise."""
         time = instant(self._now())
+        lines: list[str] = []
+        shown: list[Shown] = []
+        for event in events:
+            known = _SHAPES.get(type(event)) or _shape(type(event))
+            if known.level >= self._level:
+                self._render(event, known, time, lines, shown)
+        if self._file is not None and lines:
+            lost = self._file.write_all(lines)
+            if lost:
+                self.emit(LogResumed(file=self._file.path.name, lines_lost=lost))
+        if self._terminal is not None and shown:
+            self._terminal.show_all(time, shown)
+
+    def _render(self, event: Event, known: Shape, time: str, lines: list[str], shown: list[Shown]) -> None:
+        """Add the event's line for the file, and its fields for the terminal if there is one."""
         parts = ['{"time":"', time, known.head]
-        terminal = self._terminal
-        shown: dict[str, object] = {}
+        on_terminal = self._terminal is not None
+        fields: dict[str, object] = {}
         for (name, prefix), value in zip(known.fields, known.values(event), strict=True):
             if value is None:
                 continue
@@ -101,18 +117,15 @@ class Journal:
                     self._on_dropped()
                     continue
                 text = rendered
-                if terminal is not None:
+                if on_terminal:
                     value = json.loads(text)  # as `carebell logs` shows it
             parts += (prefix, text)
-            if terminal is not None:
-                shown[name] = value
-        if self._file is not None:
-            parts.append("}")
-            lost = self._file.write("".join(parts))
-            if lost:
-                self.emit(LogResumed(file=self._file.path.name, lines_lost=lost))
-        if terminal is not None:
-            terminal.show(time, known.level_name, known.name, shown)
+            if on_terminal:
+                fields[name] = value
+        parts.append("}")
+        lines.append("".join(parts))
+        if on_terminal:
+            shown.append((known.level_name, known.name, fields))
 
     def close(self) -> None:
         """Detach from the standard library's logging and close the file. A second call does nothing."""

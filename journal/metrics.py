@@ -6,6 +6,7 @@ data, and never an unlimited number of values.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -35,6 +36,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._answers: dict[tuple[str, str, str], tuple[Counter, Histogram, Gauge]] = {}
         self.messages = Counter(
             "carebell_messages",
             "Messages answered. `code` is empty for accepted ones; `answer` is `reset` if none was sent.",
@@ -198,6 +200,21 @@ class Metrics:
                     environment = sample.labels["environment"]
                     totals[environment] = totals.get(environment, 0.0) + sample.value
         return totals
+
+    def answered(self, environment: str, answer: str, code: str, seconds: float, received_at: datetime) -> None:
+        """Count a message that was processed; `seconds` until its answer."""
+        words = (environment, answer, code)
+        children = self._answers.get(words)
+        if children is None:  # `labels()` takes 3 us
+            children = self._answers[words] = (
+                self.messages.labels(*words),
+                self.ack_seconds.labels(environment),
+                self.last_message_timestamp_seconds.labels(environment),
+            )
+        messages, ack_seconds, last_message = children
+        messages.inc()
+        ack_seconds.observe(seconds)
+        last_message.set(received_at.timestamp())
 
     def render(self) -> bytes:
         """All metrics, of this process and of its workers, in Prometheus's text format, `CONTENT_TYPE`."""

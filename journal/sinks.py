@@ -10,14 +10,20 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TextIO, TypeAlias
 
 from journal.lines import people_line
 
+_NEWLINE: Final = "\n"
+
 MODE: Final = 0o640
 """Owner writes, the log reader's group reads, nobody else."""
+
+
+Shown: TypeAlias = tuple[str, str, Mapping[str, object]]
+"""One event for people: level, name, fields."""
 
 
 class LogFile(logging.Handler):
@@ -46,25 +52,34 @@ class LogFile(logging.Handler):
         self._open()
 
     def write(self, line: str) -> int:
-        """Append `line` (no newline in it) and a newline; return how many lines were lost before it, if it got through.
+        """As `write_all`, one line."""
+        return self.write_all((line,))
+
+    def write_all(self, lines: Sequence[str]) -> int:
+        """Append the lines (no newline in them), each with a newline, in one write; return how many lines were lost before them, if
+        they got through.
 
         Never raises: a line that cannot be written is counted.
         """
         with self.lock or _NO_LOCK:
+            whole = 0
             try:
                 self._follow_rotation()
                 if self._descriptor < 0:
                     raise OSError(errno.ENXIO, "nobody reads the pipe")
                 # After half a line (the disk was full) write a newline first, so that the reader skips the incomplete line.
-                data = f"\n{line}\n".encode() if self._torn else f"{line}\n".encode()
+                begin = "\n" if self._torn else ""
+                data = f"{begin}{_NEWLINE.join(lines)}\n".encode()
                 written = os.write(self._descriptor, data)
                 self._torn = self._torn or written > 0
                 if written < len(data):
+                    whole = max(data[:written].count(b"\n") - len(begin), 0)
                     raise OSError(errno.ENOSPC, "half a line")
             except (OSError, ValueError):
-                self.failures += 1
-                self.lost += 1
-                self._on_failure()
+                for _ in range(len(lines) - whole):
+                    self.failures += 1
+                    self.lost += 1
+                    self._on_failure()
                 return 0
             self._torn = False
             lost, self.lost = self.lost, 0
@@ -132,9 +147,9 @@ class Terminal(logging.Handler):
         self._stream = stream
         self._on_failure = on_failure
 
-    def show(self, time: str, level: str, event: str, fields: Mapping[str, object]) -> None:
-        """Write an event's line for people."""
-        self.write(people_line(time, level, event, fields, colour=self.colour))
+    def show_all(self, time: str, events: Sequence[Shown]) -> None:
+        """Write a line for people for each of several events of one moment."""
+        self.write("\n".join(people_line(time, *shown, colour=self.colour) for shown in events))
 
     def write(self, line: str) -> None:
         with self.lock or _NO_LOCK:

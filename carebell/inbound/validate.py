@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from certs.message import Msh, Refusal, VerifiedMessage
 from certs.msh import read_msh
@@ -17,6 +18,14 @@ from parser.ack import Answer
 from parser.answers import AnswerTable
 from parser.event import Rejection, SchedulingEvent
 from parser.siu import Rules
+
+
+class ReceivedFrame(NamedTuple):
+    """One frame's content, when it was complete, and x5t#S256 of its connection's TLS client certificate."""
+
+    content: bytes
+    received_at: datetime
+    peer_thumbprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +72,18 @@ class MessageValidator:
 
     def validate(self, content: bytes, received_at: datetime, peer_thumbprint: str | None = None) -> ValidatedMessage:
         """Verify and read one frame's content. It never raises, whatever a sender sends."""
-        outcome = self.verifier.verify(content, received_at=received_at, peer_thumbprint=peer_thumbprint)
+        return self.validate_all([ReceivedFrame(content, received_at, peer_thumbprint)])[0]
+
+    def validate_all(self, frames: Sequence[ReceivedFrame]) -> list[ValidatedMessage]:
+        """Verify all frames, then read all: the code of each step stays in the processor's cache (docs/decisions/0012)."""
+        verify = self.verifier.verify
+        outcomes = [
+            verify(content, received_at=received_at, peer_thumbprint=thumbprint)
+            for content, received_at, thumbprint in frames
+        ]
+        return [self._read(outcome, frame.received_at) for outcome, frame in zip(outcomes, frames, strict=True)]
+
+    def _read(self, outcome: VerifiedMessage | Refusal, received_at: datetime) -> ValidatedMessage:
         if isinstance(outcome, Refusal):
             table = self._table(outcome.environment)
             return ValidatedMessage(
