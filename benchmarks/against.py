@@ -21,7 +21,7 @@ from typing import Final
 
 from benchmarks.intake import CHECKOUT, load
 from benchmarks.messages import Messages, make_messages
-from benchmarks.servers import CAREBELL, Server, running
+from benchmarks.servers import CAREBELL, Server, carebell, running
 
 _WARMED_UP: Final = 2000
 """Messages at the file's beginning that only the warming up may send."""
@@ -45,9 +45,14 @@ def checkout(revision: str, folder: Path) -> Path:
     return folder
 
 
-def service_of(tree: Path, name: str) -> Server:
-    """`carebell serve` from the files in `tree`, with this interpreter and its installed libraries."""
-    return replace(CAREBELL, name=name, variables={"PYTHONPATH": str(tree)})
+def service_of(tree: Path, name: str, *words: str) -> Server:
+    """`carebell serve` from the files in `tree`, with this interpreter and its installed libraries, and with these options."""
+    return replace(
+        CAREBELL,
+        name=name,
+        command=lambda folder, messages: [*carebell(folder, messages), *words],
+        variables={"PYTHONPATH": str(tree)},
+    )
 
 
 def measured(server: Server, messages: Messages, connections: int, seconds: float, rate: float | None = None) -> Round:
@@ -77,13 +82,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rate", type=float, help="messages a second, sent when due; else stop and wait")
+    parser.add_argument("--workers", type=int, default=1, help="of the service now; the older one has one process")
     parser.add_argument("--messages", type=int, default=16_000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="carebell-bench-") as place:
         folder = Path(place)
         older = checkout(given.revision, folder / "older")
         messages = make_messages(folder, given.messages)
-        servers = (service_of(older, given.revision[:12]), service_of(CHECKOUT, "now"))
+        servers = (service_of(older, given.revision[:12]), service_of(CHECKOUT, "now", "--workers", str(given.workers)))
         rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
         for number in range(given.rounds):
             for server in servers if number % 2 == 0 else servers[::-1]:

@@ -53,14 +53,24 @@ class Running:
     pid: int
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """User and system time so far, of the process and those that it started."""
+        return sum(_cpu_seconds(pid) for pid in family(self.pid))
 
     def memory(self, what: str = "VmRSS") -> float:
         """Megabytes resident; `VmHWM`: at most so far."""
         line = next(line for line in Path(f"/proc/{self.pid}/status").read_text().splitlines() if line.startswith(what))
         return int(line.split()[1]) / 1024
+
+
+def family(pid: int) -> list[int]:
+    """The process and its descendants, as far as they live."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return [pid, *(one for child in children.read_text().split() for one in family(int(child)))]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 @contextmanager
