@@ -187,3 +187,18 @@ class Tty(io.StringIO):
 )
 def test_colours_only_where_wanted(stream: io.StringIO, environ: dict[str, str], colours: bool) -> None:
     assert wants_colour(stream, environ) is colours
+
+
+def test_of_several_lines_those_that_a_full_disk_cut_off_are_counted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[None] = []
+    file = LogFile(path, lambda: failed.append(None))
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:6]))
+    assert file.write_all(["one", "two", "three"]) == 0
+    monkeypatch.undo()
+    assert (file.failures, len(failed)) == (2, 2)
+    assert file.write_all(["four", "five"]) == 2
+    file.close()
+    assert path.read_text() == "one\ntw\nfour\nfive\n"
