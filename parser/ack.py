@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from certs.message import Msh
@@ -101,30 +102,54 @@ def acknowledge(msh: Msh, answer: Answer, *, now: datetime, control_id: str, hon
     if code is None:
         return None
     wire = _wire(msh.separators)
-    version = _version(msh)
-    header = [
-        b"MSH",
-        wire.encoding_characters,
-        wire.copied(msh.receiving_application),
-        wire.copied(msh.receiving_facility),
-        wire.copied(msh.sending_application),
-        wire.copied(msh.sending_facility),
-        now.strftime("%Y%m%d%H%M%S%z").encode("ascii"),
-        b"",
-        wire.components(*_message_type(msh, version)),
-        wire.text(control_id, _MAX_COPIED),
-        wire.copied(msh.processing_id),
-        wire.copied(msh.version_id),
-    ]
-    character_set = wire.copied(msh.character_set)
-    if character_set:
-        header += [b"", b"", b"", b"", b"", character_set]
+    before, between, after = _header_of(msh)
+    sent = now.strftime("%Y%m%d%H%M%S%z").encode("ascii")
+    header = b"".join((before, sent, between, wire.text(control_id, _MAX_COPIED), after))
     outcome = [b"MSA", code.encode("ascii"), _echoed_control_id(msh, wire)]
-    segments = [header, outcome]
+    segments = [outcome]
     if answer.code is not None:
         outcome.append(wire.text(f"{answer.code} {answer.text}".rstrip(), _MAX_MSA_3))
+        version = _version(msh.version_id, msh.separators)
         segments.append(_old_error(answer, wire) if version <= (4, 9) else _error(answer, wire))
-    return b"".join(wire.field.join(segment).rstrip(wire.field) + b"\r" for segment in segments)
+    return header + b"".join(wire.field.join(segment).rstrip(wire.field) + b"\r" for segment in segments)
+
+
+def _header_of(msh: Msh) -> tuple[bytes, bytes, bytes]:
+    """MSH of the answer: before its time, between the time and its MSH-10, and after that with the CR."""
+    fields = (
+        msh.receiving_application,
+        msh.receiving_facility,
+        msh.sending_application,
+        msh.sending_facility,
+        msh.message_type,
+        msh.processing_id,
+        msh.version_id,
+        msh.character_set,
+    )
+    write = _recent_header if sum(map(len, fields)) <= _MAX_COPIED else _header
+    return write(msh.separators, *fields)
+
+
+def _header(
+    separators: bytes,
+    application: bytes,
+    facility: bytes,
+    their_application: bytes,
+    their_facility: bytes,
+    message_type: bytes,
+    processing_id: bytes,
+    version_id: bytes,
+    character_set: bytes,
+) -> tuple[bytes, bytes, bytes]:
+    wire = _wire(separators)
+    copied = (wire.copied(field) for field in (application, facility, their_application, their_facility))
+    before = wire.field.join((b"MSH", wire.encoding_characters, *copied, b""))
+    ours = _message_type(message_type, separators, _version(version_id, separators))
+    between = wire.field.join((b"", b"", wire.components(*ours), b""))
+    last = [b"", wire.copied(processing_id), wire.copied(version_id)]
+    if character_set := wire.copied(character_set):
+        last += [b"", b"", b"", b"", b"", character_set]
+    return before, between, wire.field.join(last).rstrip(wire.field) + b"\r"
 
 
 def acknowledgement_code(msh: Msh, answer: Answer, *, honour_ne: bool = False) -> WireCode | None:
@@ -155,22 +180,24 @@ def condition_warnings(msh: Msh) -> tuple[ParseWarning, ...]:
     )
 
 
-def _message_type(msh: Msh, version: tuple[int, int]) -> tuple[str, ...]:
-    parts = msh.message_type.split(msh.separators[1:2] or b"^", 2)
+def _message_type(theirs: bytes, separators: bytes, version: tuple[int, int]) -> tuple[str, ...]:
+    parts = theirs.split(separators[1:2] or b"^", 2)
     if version <= (3, 1) or len(parts) < 2 or not _EVENT.fullmatch(parts[1]):
         return ("ACK",)
     return ("ACK", parts[1].decode("ascii"), "ACK")
 
 
-def _version(msh: Msh) -> tuple[int, int]:
+def _version(version_id: bytes, separators: bytes) -> tuple[int, int]:
     """(3, 1) for 2.3.1; an unknown version, or none, counts as newer than all."""
-    match = _VERSION.fullmatch(msh.version_id.split(msh.separators[1:2] or b"^", 1)[0].strip())
+    match = _VERSION.fullmatch(version_id.split(separators[1:2] or b"^", 1)[0].strip())
     return (99, 0) if match is None else (int(match[1]), int(match[2] or 0))
 
 
 def control_id_fault(msh: Msh) -> tuple[str, str] | None:
     """ERR-3 and a sentence: why an answer cannot repeat MSH-10, so that the sender could not match it; None: it can."""
     raw = msh.control_id
+    if len(raw) <= MAX_CONTROL_ID and raw.isascii() and raw.isalnum():  # the usual case
+        return None
     try:
         text = raw.decode(codec_of(msh.character_set.decode("ascii", "replace")) or "utf-8")
     except UnicodeDecodeError:
@@ -269,3 +296,6 @@ def _wire(declared: bytes) -> _Wire:
     if declared == _DEFAULT_SEPARATORS or not _usable(declared):
         return _USUAL_WIRE
     return _Wire(declared)
+
+
+_recent_header: Final = lru_cache(maxsize=256)(_header)  # a sender's answers differ in their time and MSH-10
