@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from operator import attrgetter
 from typing import Any, Final
@@ -136,6 +137,8 @@ def people_line(
         columns: longer lines continue in indented lines, broken only between fields; None: one line of any length.
     """
     clock = time[:19].replace("T", " ") + ("Z" if time.endswith("Z") else "")
+    if not colour and columns is None:
+        return f"{plain(clock)} {_title(level, event)}{''.join([_pair(*field) for field in fields.items()])}".rstrip()
     words = plain(event.replace("_", " "))
     shown = [(plain(name), _shown(value)) for name, value in fields.items() if value is not None]
     breaks = _breaks(shown, columns)
@@ -147,6 +150,15 @@ def people_line(
     pairs = "".join(f"{gap}\x1b[36m{name}=\x1b[0m{value}" for gap, (name, value) in zip(breaks, shown, strict=True))
     mark = f"\x1b[{_COLOURS.get(level, '0')}m{plain(level.upper()):<8}\x1b[0m"
     return f"\x1b[2m{plain(clock)}\x1b[0m {mark} \x1b[1m{words}\x1b[0m{pairs}".rstrip()
+
+
+@lru_cache(maxsize=512)
+def _title(level: str, event: str) -> str:
+    return f"{level.upper():<8} {plain(event.replace('_', ' ')):<{_EVENT}}"
+
+
+def _pair(name: str, value: object) -> str:
+    return f" {plain(name)}={_shown(value)}" if value is not None else ""
 
 
 def words_line(event: str, fields: Mapping[str, object]) -> str:
@@ -169,6 +181,8 @@ def _breaks(shown: Sequence[tuple[str, str]], columns: int | None) -> Sequence[s
 
 
 def _shown(value: object) -> str:
+    if type(value) is int:
+        return str(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):

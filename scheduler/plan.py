@@ -17,6 +17,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from config.model import Reminder
+from parser.timestamps import zone_of
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.policy import Policy
 from scheduler.quiet_hours import is_quiet, last_permitted, next_opening
@@ -155,7 +156,7 @@ def _confirmation(appointment: Appointment, policy: Policy, blocked: Reason | No
     if over is None or visit is None:
         silence = Reason.PAST
     else:
-        due = _out_of_quiet(due, visit, ZoneInfo(zone), policy)
+        due = _out_of_quiet(due, visit, zone_of(zone), policy)
         if due >= over:
             silence = Reason.PAST
     if silence is None and not getattr(policy.sms.confirmation, _RULE[kind]):
@@ -191,7 +192,7 @@ def _not_booked(appointment: Appointment, policy: Policy, history: Sequence[Plan
     known = {row.rule for row in history if row.kind is SmsKind.REMINDER and row.revision == revision}
     for rule in policy.sms.reminders:
         if start is not None and rule.rule not in known and _applies(rule, appointment):
-            due = None if appointment.date_only else reminder_due(rule, start, ZoneInfo(appointment.zone))
+            due = None if appointment.date_only else reminder_due(rule, start, zone_of(appointment.zone))
             silences.append(
                 Suppressed(kind=SmsKind.REMINDER, rule=rule.rule, revision=revision, reason=reason, due=due)
             )
@@ -252,7 +253,7 @@ def _judged(
     rule: Reminder, appointment: Appointment, policy: Policy, since: datetime, told_at: list[datetime]
 ) -> _Reminding:
     assert appointment.start is not None
-    own_due = reminder_due(rule, appointment.start, ZoneInfo(appointment.zone))
+    own_due = reminder_due(rule, appointment.start, zone_of(appointment.zone))
     reminder = _Reminding(rule=rule, own_due=own_due, due=own_due)
     if appointment.date_only:
         reminder.silence = Reason.NO_TIME
@@ -289,7 +290,7 @@ def _move_out_of_quiet(reminder: _Reminding, appointment: Appointment, policy: P
     """Move to the end of quiet hours if `min_lead` is then left; otherwise back to the last permitted minute; otherwise
     suppress."""
     assert appointment.start is not None
-    hours, zone, lead = policy.sms.quiet_hours, ZoneInfo(appointment.zone), policy.sms.min_lead
+    hours, zone, lead = policy.sms.quiet_hours, zone_of(appointment.zone), policy.sms.min_lead
     if hours is None or reminder.rule.always or not is_quiet(reminder.own_due, hours, zone):
         return
     opening = next_opening(reminder.own_due, hours, zone)
@@ -304,6 +305,8 @@ def _move_out_of_quiet(reminder: _Reminding, appointment: Appointment, policy: P
 
 def _one_a_minute(reminding: list[_Reminding]) -> None:
     """Of several reminders in one minute, keep the one nearest to the visit."""
+    if len({reminder.due for reminder in reminding}) == len(reminding):
+        return
     nearest: dict[datetime, _Reminding] = {}
     for reminder in sorted(
         (reminder for reminder in reminding if reminder.silence is None), key=lambda reminder: reminder.own_due

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql import ClauseElement
 
 from store.engine import Store
-from store.prepared import Given, Prepared, PreparedRows, codec, insert_given
+from store.prepared import Given, Prepared, PreparedRows, _sized, codec, insert_given
 from store.tables import leases, messages, meta
 from tests.store.samples import NOW
 
@@ -47,6 +47,22 @@ def test_many_rows_keep_their_order_their_types_and_their_absences(store: Store)
         insert.run(conn, [(*row[:11], *map(put, row[11:])) for row in rows])
         insert.run(conn, [])
         assert [tuple(row) for row in conn.execute(select(messages).order_by(messages.c.received_at))] == rows
+
+
+@pytest.mark.parametrize("size", [2, 64])
+def test_many_rows_have_the_text_that_sqlalchemy_would_give_them(size: int) -> None:
+    columns = dict(messages.c)
+    compiled = Prepared(*_sized(_insert, columns, size)).sql("sqlite")
+    assert PreparedRows(_insert, columns)._sized_sql(size) == compiled
+
+
+def test_a_statement_with_parameters_besides_its_rows_is_refused() -> None:
+    def build(_: str, given: Given) -> ClauseElement:
+        mine = (leases.c.job == given["mine"]) & (leases.c.holder == bindparam("mine_0", "x"))
+        return leases.update().where(mine).values(holder=given["new"])
+
+    with pytest.raises(ValueError, match="parameters"):
+        PreparedRows(build, {"new": leases.c.holder, "mine": leases.c.job})._sized_sql(2)
 
 
 def test_an_update_touches_the_given_rows_alone(store: Store) -> None:
