@@ -12,6 +12,7 @@ from datetime import timedelta
 import hl7.client
 import pytest
 
+from listener.bound_port import READ_AHEAD
 from listener.closing import reset
 from listener.connection import Connection
 from listener.connection_register import ConnectionRegister
@@ -29,6 +30,17 @@ async def test_one_message_one_answer(listen: Listen) -> None:
     assert await ask(reader, writer, b"one") == frame(b"ACK one")
     assert await ask(reader, writer, b"two") == frame(b"ACK two")
     assert listening.server.statistics().frames == 2
+
+
+async def test_what_a_peer_writes_at_once_stays_on_its_own_side(listen: Listen) -> None:
+    later = Later()
+    listening = await listen(later, limits=Limits(max_pipelined=4))
+    _, writer = await listening.connect()
+    writer.write(frame(b"x" * 2000) * 1000)
+    await later.until(4)
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+        assert listening.server.statistics().buffered_bytes <= 2 * READ_AHEAD
 
 
 async def test_the_handler_learns_who_sent_it(listen: Listen) -> None:
