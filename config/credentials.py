@@ -20,6 +20,8 @@ from config.model import Configuration
 from config.problems import Keys
 
 VARIABLE: Final = "CREDENTIALS_DIRECTORY"
+OF_THE_SERVICE: Final = Path("/run/credentials/carebell.service")
+"""Where systemd keeps the copies of the unit `carebell install` while it runs."""
 
 SectionType = TypeVar("SectionType", bound=BaseModel)
 
@@ -32,6 +34,17 @@ def with_credentials(configuration: Configuration, environ: Mapping[str, str]) -
     for keys in _secret_files(configuration):
         configuration = _replaced(configuration, keys, Path(folder))
     return configuration
+
+
+def copy_of(file: Path, folder: Path = OF_THE_SERVICE) -> Path | None:
+    """The copy that a running service was given of a secret; None: none, it reads the file itself or does not run.
+
+    PermissionError for an account that may not look into the folder.
+    """
+    if not folder.exists():
+        return None
+    os.listdir(folder)
+    return _credential(file, folder)
 
 
 def _secret_files(configuration: Configuration) -> list[Keys]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from config.credentials import OF_THE_SERVICE
 from config.load import Loaded
 
 State = Literal["good", "warning", "wrong", "unknown"]
@@ -74,6 +75,7 @@ class Machine:
         space: free bytes and all bytes of a path's file system.
         account: None: no unit is installed, and the service runs as whoever starts it.
         online: whether other machines may be asked.
+        credentials: the folder of the secrets that systemd has given to the running service.
     """
 
     now: datetime
@@ -84,6 +86,7 @@ class Machine:
     space: Callable[[Path], tuple[int, int]] = field(repr=False)
     account: ServiceAccount | None
     online: bool
+    credentials: Path = OF_THE_SERVICE
 
     @property
     def has_systemd(self) -> bool:

@@ -24,6 +24,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     doctor_machine.configuration,
     doctor_machine.descriptors,
     doctor_machine.files,
+    doctor_machine.credentials,
     doctor_machine.key,
     doctor_machine.log,
     doctor_service.database,

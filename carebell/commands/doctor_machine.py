@@ -16,12 +16,14 @@ from carebell.bootstrap.descriptors import would_not_fit
 from carebell.bootstrap.preflight import findings
 from carebell.commands.diagnosis import DoctorFinding, Machine, ServiceAccount, State, mode_of
 from carebell.commands.install import unit_of
+from config.credentials import copy_of
 from config.gateways import SECRETS
 from config.load import Loaded
 from store.keys import KeyFault, read_key_file
 
 _OLDEST_PYTHON: Final = (3, 11)
 _OLDEST_SQLITE: Final = (3, 35)
+_LOGROTATE: Final = "/usr/sbin/logrotate"
 _FULL: Final = 0.05
 _FEW_BYTES: Final = 500_000_000
 """Below a twentieth of the file system, and below this, room is short."""
@@ -206,6 +208,21 @@ def _reaches(account: ServiceAccount, path: Path) -> bool:
     return account.may(path, 4) and all(account.may(folder, 1) for folder in folders)
 
 
+def credentials(machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
+    """The running service has the secrets as they are now: systemd hands them over at its start alone."""
+    copies = [
+        (path, copy) for path in _secret_files(loaded) if (copy := copy_of(path, machine.credentials)) is not None
+    ]
+    stale = [path for path, copy in copies if path.is_file() and path.read_bytes() != copy.read_bytes()]
+    for path in stale:
+        what = f"{path} changed since systemd handed it to the running service"
+        yield DoctorFinding(check="credentials", state="wrong", what=what, mend="systemctl restart carebell")
+    if copies and not stale:
+        yield DoctorFinding(
+            check="credentials", state="good", what="the running service has the secrets as they are now"
+        )
+
+
 def key(machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
     try:
         ring = read_key_file(loaded.configuration.storage.key_file)
@@ -235,6 +252,9 @@ def log(machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
             check="log", state="wrong", what=what, mend=f"chown {machine.account.name} {folder}; chmod 0750 {folder}"
         )
         return
+    if machine.account is not None and machine.ask([_LOGROTATE, "--version"]) is None:
+        what = f"logrotate is not installed: {file} grows without an end"
+        yield DoctorFinding(check="log", state="warning", what=what, mend="apt install logrotate")
     yield room("log", machine, folder)
 
 

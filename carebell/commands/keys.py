@@ -9,6 +9,7 @@ from carebell.commands.open_store import opened
 from carebell.commands.output import print_json, print_result, print_sentence
 from carebell.commands.progress import working
 from carebell.exits import OK, REFUSED, ConfigurationStop
+from config.credentials import copy_of
 from journal.events.database import KeyRotated
 from journal.events.service import OperatorActed
 from store import audit
@@ -46,7 +47,12 @@ def rotate(config: Path | None, *, as_json: bool) -> None:
             "copy the key file to every other node now: until then these nodes store no message and send no text"
         )
     else:
-        print_sentence("a running service reads the new key by itself")
+        print_sentence(
+            "a running service reads the new key by itself"
+            if copy_of(key_file) is None
+            else "systemd handed the old key to the running service: run `systemctl restart carebell` now; until then it stores "
+            "no message"
+        )
     if done.unreadable:
         print_sentence(
             f"{done.unreadable} day keys cannot be unwrapped with any key of the file and were not changed; "

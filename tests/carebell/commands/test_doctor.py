@@ -63,10 +63,15 @@ class System:
     """What the programs of the system answer; None: they are not there."""
 
     def __init__(self, **answers: str | None) -> None:
-        self.answers: dict[str, str | None] = {"timedatectl": "yes\n", "systemctl": GOOD_UNIT, **answers}
+        self.answers: dict[str, str | None] = {
+            "timedatectl": "yes\n",
+            "systemctl": GOOD_UNIT,
+            "logrotate": "",
+            **answers,
+        }
 
     def __call__(self, words: Sequence[str]) -> str | None:
-        return self.answers[words[0]]
+        return self.answers[Path(words[0]).name]
 
 
 @pytest.fixture
@@ -89,6 +94,7 @@ def machine(tmp_path: Path, program: Path) -> Machine:
         space=lambda _path: (50_000_000_000, 100_000_000_000),
         account=ROOT,
         online=False,
+        credentials=tmp_path / "credentials",
     )
 
 
@@ -318,6 +324,25 @@ def test_a_service_that_no_boot_starts_is_a_warning(machine: Machine, path: Path
     assert _said(_of(disabled, path, "unit"), "warning", "unit") == [
         "the service runs, and will not be started at a boot"
     ]
+
+
+def test_a_log_that_nobody_rotates_is_a_warning(machine: Machine, path: Path) -> None:
+    bare = replace(machine, ask=System(logrotate=None))
+    [said] = _said(_of(bare, path, "log"), "warning", "log")
+    assert said.startswith("logrotate is not installed")
+
+
+def test_a_secret_that_changed_since_the_service_got_it(machine: Machine, path: Path) -> None:
+    assert list(doctor_machine.credentials(machine, load(path, {}))) == []  # it reads the files itself, or does not run
+    machine.credentials.mkdir()
+    copy = machine.credentials / "clinic_carebell.key"
+    copy.write_bytes((path.parent / "carebell.key").read_bytes())
+    [said] = doctor_machine.credentials(machine, load(path, {}))
+    assert said.state == "good"
+    (path.parent / "carebell.key").unlink()
+    create_key_file(path.parent / "carebell.key")
+    [said] = doctor_machine.credentials(machine, load(path, {}))
+    assert (said.state, said.mend) == ("wrong", "systemctl restart carebell")
 
 
 # The program

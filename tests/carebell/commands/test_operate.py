@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from store.audit import entries
 from store.engine import open_store
 from tests.carebell.conftest import Carebell, Ended
@@ -248,6 +250,17 @@ def test_purge_does_not_call_an_unreadable_number_gone(carebell: Carebell, confi
     with closing(open_store(f"sqlite:///{configuration.with_name('carebell.db')}")) as store, store.read() as conn:
         actions = [entry.action for entry in entries(conn)]
     assert actions[-3:] == ["keys.drop", "number.search", "purge"]
+
+
+def test_a_service_that_got_the_key_from_systemd_must_be_started_again(
+    carebell: Carebell, configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carebell("-c", configuration, "db", "upgrade")
+    copy = tmp_path / "clinic_carebell.key"
+    copy.touch()
+    monkeypatch.setattr("carebell.commands.keys.copy_of", lambda _file: copy)
+    ended = carebell("-c", configuration, "keys", "rotate")
+    assert "run `systemctl restart carebell` now" in " ".join(ended.out.split())
 
 
 def test_after_a_rotation_the_service_reads_what_was_stored_before(carebell: Carebell, configuration: Path) -> None:
