@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def test_what_leaves() -> None:
     assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
     assert seen.headers["Idempotency-Key"] == SMS.id
     assert seen.headers["Content-Type"] == "application/json"
+
+
+def test_the_date_of_each_answer_is_passed_on_to_compare_the_clocks() -> None:
+    dates: list[str | None] = []
+    with serving(answer(202, TAKEN), answer(500), reset) as script:
+        client = JsonClient(TOKEN, 30, tls_context(), dates.append)
+        http = HttpJsonGateway(client, script.url, None)
+        for _ in range(3):
+            http.send(sms())
+        http.close()
+    assert len(dates) == 2  # what was reset has no answer
+    assert all(parsedate_to_datetime(date or "").tzinfo is not None for date in dates)
 
 
 def test_every_attempt_of_a_text_has_the_same_key_and_another_text_another() -> None:

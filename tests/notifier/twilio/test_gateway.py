@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -226,6 +226,20 @@ def test_an_answer_in_one_thread_is_not_seen_in_another() -> None:
         pool.submit(setattr, http, "_test_only_last_response", "of another text").result()
         assert http._test_only_last_response is None
         assert pool.submit(getattr, http, "_test_only_last_response").result() == "of another text"
+
+
+def test_the_date_of_each_answer_is_passed_on_to_compare_the_clocks() -> None:
+    dates: list[str | None] = []
+    with serving(answer(201, message()), error(21211, 400)) as script:
+        http = BoundedHttpClient(script.url, 30, dates.append)
+        http.session.trust_env = False
+        client = make_client(Credentials(account_sid=ACCOUNT, tokens=(TOKEN,)), http)
+        twilio = TwilioGateway(client, http, None)
+        for _ in range(2):
+            twilio.send(SMS)
+        twilio.close()
+    assert len(dates) == 2
+    assert all(parsedate_to_datetime(date or "").tzinfo is not None for date in dates)
 
 
 def test_nobody_listening_is_not_sent() -> None:
