@@ -52,13 +52,15 @@ MOMENTS: Final = [
 
 ONLY_LOOKS: Final = {
     "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "doctor",
-    "explain", "logs", "numbers list", "numbers search", "optout list", "outbox", "plan", "rehearse", "report sms", "sign",
+    "config history", "config show", "explain", "logs", "numbers list", "numbers search", "optout list", "outbox", "plan",
+    "rehearse", "report sms", "sign",
     "status", "trace", "verify",
 }  # fmt: skip
 """Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""
 ELSEWHERE: Final = {
     "init", "demo", "send",  # below
     "install", "numbers buy", "numbers link", "keys drop-unreadable",  # tests/carebell/commands/test_install.py, test_numbers.py
+    "db downgrade",  # one transaction: it is done or not
     "serve", "simulator twilio", "simulator ehr",  # end with 0: Ctrl-C is how they are ended
 }  # fmt: skip
 
