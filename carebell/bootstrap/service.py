@@ -452,8 +452,9 @@ class Service:
         return self.loaded.configuration.alarms.overdue_after
 
     def _tasks_down(self) -> dict[str, int]:
-        """Background tasks that wait to be started again, of workers too: name -> restarts."""
-        return {**self._supervisor.down(), **(self._pool.down() if self._pool is not None else {})}
+        """Background tasks that wait to be started again, of workers too: name -> restarts. A worker that is being started for the
+        first time has not ended."""
+        return {**self._supervisor.down(), **(self._pool.down() if self._pool is not None and self._up else {})}
 
     def _alarm_watch(self) -> AlarmWatch:
         own = NodeAlarms(

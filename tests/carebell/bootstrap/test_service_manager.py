@@ -116,3 +116,19 @@ async def test_a_service_tells_its_whole_life(tmp_path: Path, manager: Manager) 
         )  # refused: the old configuration stays, and the reload is over
         clinic.service.asked_to_end("SIGTERM")
         assert has("STOPPING=1")
+
+
+async def test_workers_that_are_being_started_are_no_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a loaded machine a worker's start takes longer than the first look for alarms waits."""
+
+    class Starting:
+        def down(self) -> dict[str, int]:
+            return {"worker 1": 0}
+
+    async with opened(make(tmp_path / "clinic")) as clinic:
+        monkeypatch.setattr(clinic.service, "_pool", Starting())
+        monkeypatch.setattr(clinic.service, "_up", False)
+        assert clinic.service._tasks_down() == {}
+        monkeypatch.setattr(clinic.service, "_up", True)
+        assert clinic.service._tasks_down() == {"worker 1": 0}
+        monkeypatch.setattr(clinic.service, "_pool", None)
