@@ -216,6 +216,10 @@ class Metrics:
         ack_seconds.observe(seconds)
         last_message.set(received_at.timestamp())
 
+    def dropped_fields(self) -> int:
+        """Fields that were left out of log lines since the start, by this process and its workers."""
+        return int(self.registry.get_sample_value("carebell_log_fields_dropped_total") or 0)
+
     def render(self) -> bytes:
         """All metrics, of this process and of its workers, in Prometheus's text format, `CONTENT_TYPE`."""
         return generate_latest(self.sums)

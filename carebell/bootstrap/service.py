@@ -465,7 +465,7 @@ class Service:
             stalled=self._periodic.stalled,
             signature_failures=self.metrics.signature_failures,
             lost_lines=lambda: self.journal.lost_lines,
-            dropped_fields=lambda: self.journal.dropped.total(),
+            dropped_fields=self.metrics.dropped_fields,
             clock_differences=self._clocks,
             seconds=time.monotonic,
         )

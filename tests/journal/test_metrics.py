@@ -57,6 +57,7 @@ def test_what_is_rendered_holds_every_kind() -> None:
     metrics.certificate_days_left.labels("test", "abcdefgh").set(-1)
     metrics.last_message_timestamp_seconds.labels("test").set(1_773_082_800)
     metrics.log_fields_dropped.inc()
+    assert metrics.dropped_fields() == 1
 
     text = metrics.render().decode()
 
