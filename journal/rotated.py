@@ -67,6 +67,8 @@ def read_log(
             if wanted.since is not None and index < len(rotated) and rotated[index].first < wanted.since:
                 continue  # all of it is older
             for raw in _raw_lines(file.path, report):
+                if wanted.rules_out(raw):
+                    continue
                 line = parse_line(raw)
                 if line is not None and wanted(line):
                     yield line

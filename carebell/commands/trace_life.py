@@ -123,7 +123,8 @@ class LifeReader:
         control_ids: set[tuple[object, object]] = set()
         about_messages: list[Line] = []  # whose appointment only the message's own line knows
         about_numbers: list[Line] = []  # whose number only the texts' lines know, where it is forgotten
-        for line in self._lines():
+        references = {reference for _, reference in names}
+        for line in self._lines(Wanted(words=frozenset({*references, *_MESSAGES, *_OF_A_NUMBER}))):
             named = {(line.fields.get("environment"), line.fields.get(name)) for name in ("appointment", "replaces")}
             if not named.isdisjoint(names):
                 lines.append(line)

@@ -45,6 +45,42 @@ def test_filters(wanted: Wanted, events: list[str], path: Path) -> None:
     assert [line.event for line in read(path, wanted)] == events
 
 
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("name", ["A1", 'A"1', "A\\1", "Å1", "A/1", "A\x7f1", "A 1"])
+def test_what_matches_is_never_ruled_out_by_its_bytes(name: str, ascii_only: bool) -> None:
+    """However the writer spells it: a name that JSON may write in two ways is looked for in the parsed line only."""
+    values = {
+        "time": "2026-03-09T19:00:00.000Z",
+        "level": "info",
+        "event": "sms_sent",
+        "appointment": name,
+        "control_id": name,
+    }
+    raw = json.dumps(values, ensure_ascii=ascii_only).encode("utf-8")
+    parsed = parse_line(raw)
+    assert parsed is not None
+    for wanted in (
+        Wanted(), Wanted(appointment=name), Wanted(control_id=name), Wanted(event="sms_sent"), Wanted(words=frozenset({name, "B"})),
+        Wanted(event="sms_sent", appointment=name, words=frozenset({"sms_sent"})),
+    ):  # fmt: skip
+        assert wanted(parsed)
+        assert not wanted.rules_out(raw)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(appointment="A2"),
+        Wanted(control_id="A2"),
+        Wanted(event="sms"),
+        Wanted(words=frozenset({"A2", "A3"})),
+        Wanted(event="sms_sent", appointment="A2"),
+    ],
+)
+def test_most_lines_are_ruled_out_unparsed(wanted: Wanted) -> None:
+    assert wanted.rules_out(line("sms_sent", appointment="A1", control_id="C1").encode())
+
+
 @pytest.mark.parametrize(
     "raw",
     [
