@@ -63,7 +63,8 @@ class SendPolicy:
     def _against(self, candidate: ClaimCandidate, policy: EnvironmentPolicy) -> Reason | None:
         """The first reason why this text must never be sent; None: there is none."""
         row, appointment, now = candidate.row, candidate.appointment, self._now
-        outdated = _outdated(row.past, appointment)
+        past = row.past
+        outdated = _outdated(past, appointment)
         if outdated is not None:
             return outdated
         visit = _visit(appointment, row.kind)
@@ -76,7 +77,7 @@ class SendPolicy:
             return blocked
         if candidate.opted_out:
             return Reason.OPTED_OUT
-        if row.kind is SmsKind.REMINDER and any(self._is_nearer(row.past, past) for past in candidate.history):
+        if row.kind is SmsKind.REMINDER and any(self._is_nearer(past, other) for other in candidate.history):
             return Reason.SUPERSEDED
         return None
 
