@@ -78,5 +78,5 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("F21", "an old backup is restored", "nothing is sent until a person releases it", "restores", 2, 20),
     _fault("F22", "two nodes on PostgreSQL, one killed", "the other takes over; no text doubled", "kills", 10, 100),
     _fault("F23", "kill -9 while texts are being posted", "no more texts in doubt than requests were open", "kills", 2, 20),
-    _fault("F24", "messages meet the answers of the gateway on PostgreSQL", "nothing waits in a circle", "texts", 300, 100_000),
+    _fault("F24", "messages meet the gateway's answers on PostgreSQL", "no deadlock", "messages and texts", 1000, 100_000),
 ])  # fmt: skip

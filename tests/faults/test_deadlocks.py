@@ -29,7 +29,7 @@ from tests.store.postgresql import NoServer, Server
 from tests.story.ehr import unsigned
 from tests.story.folder import CLOCK
 
-VISITS: Final = 60
+VISITS: Final = 200
 GROUP: Final = 12
 """Messages that one transaction stores: of visits chosen at random, in no order."""
 _INVALID, _UNREACHABLE = 21211, 30003
@@ -156,26 +156,32 @@ def _play(server: Server, tally: Tally, folder: Path) -> None:
         with ThreadPoolExecutor(3) as others:
             tasks = [others.submit(work) for work in (lambda: move(1), lambda: move(2), report)]
             try:
-                _send_until(tally.fault.rounds, gateway, service, tally.progress, lambda: any(t.done() for t in tasks))
+                _send_until(
+                    tally.fault.rounds,
+                    lambda: gateway.asked + GROUP * sum(groups),
+                    service,
+                    tally.progress,
+                    lambda: any(task.done() for task in tasks),
+                )
             finally:
                 over.set()
             for task in tasks:
                 task.result()
-        tally.seen.update({"texts posted": gateway.asked, "groups stored": sum(groups), "deadlocks": 0})
+        tally.seen.update({"texts posted": gateway.asked, "messages stored": GROUP * sum(groups), "deadlocks": 0})
 
 
 def _send_until(
     rounds: int,
-    gateway: MoodyGateway,
+    so_far: Callable[[], int],
     service: Pieces,
     progress: Callable[[int, int], None],
     broken: Callable[[], bool],
 ) -> None:
-    while gateway.asked < rounds and not broken():
-        service.step(timedelta(seconds=20))
+    while (done := so_far()) < rounds and not broken():
+        service.step(timedelta(minutes=1))
         service.tick()
         service.reconciliation._expire_leases(service.now)
-        progress(min(gateway.asked, rounds), rounds)
+        progress(done, rounds)
 
 
 def _deadlocks(server: Server) -> int:

@@ -49,7 +49,7 @@ def _kill_while_posting(folder: Path, tally: Tally) -> None:
     assert in_doubt <= AT_ONCE
     assert killed[SmsState.DUE] == DUE - ANSWERED - in_doubt
 
-    quick = {**os.environ, LEASE: "2"}
+    quick = {**os.environ, LEASE: "30"}  # a second of the machine: texts that wait half of it are given back
     node = Node(configuration, roles="dispatcher,housekeeping", more=fast.options(), environment=quick, program=LAUNCH)
     _until(folder, lambda states: states[SmsState.DUE] == states[SmsState.SENDING] == 0)
     assert node.stop() == 0
