@@ -464,7 +464,7 @@ class Service:
             down=self._tasks_down,
             stalled=self._periodic.stalled,
             signature_failures=self.metrics.signature_failures,
-            lost_lines=lambda: self.journal.lost_lines,
+            lost_lines=lambda: self.journal.lost_lines + (self._pool.lost_lines if self._pool else 0),
             dropped_fields=self.metrics.dropped_fields,
             clock_differences=self._clocks,
             seconds=time.monotonic,

@@ -131,6 +131,7 @@ class Worker:
         self._servers: dict[str, MllpServer] = {}  # by the port's key
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = False
+        self._lost_lines = 0  # as reported
         self._arrived: dict[str, tuple[int, timedelta]] = {}
         descriptors = of_worker(raise_limit())
         self._shared = ConnectionRegister[Connection](
@@ -184,7 +185,7 @@ class Worker:
                 case messages.SourceKnown():
                     self._shared.known.add(message.source)
                 case messages.PrepareConfig():
-                    self._start(self._prepare(message.loaded))
+                    self._start(self._prepare(message.attempt, message.loaded))
                 case messages.AbandonConfig():
                     self._prepared = None
                 case messages.ActivateConfig():
@@ -218,7 +219,7 @@ class Worker:
 
     # The configuration
 
-    async def _prepare(self, loaded: Loaded) -> None:
+    async def _prepare(self, attempt: int, loaded: Loaded) -> None:
         problem: str | None = None
         try:
             self._prepared = await self._reader.run(partial(_read, loaded, self._clock))
@@ -226,7 +227,7 @@ class Worker:
             problem = str(stop)
         except TimeoutError as error:
             problem = f"a file that it names cannot be read: {error}"
-        self._channel.send(messages.ConfigPrepared(version=loaded.version, problem=problem))
+        self._channel.send(messages.ConfigPrepared(attempt=attempt, problem=problem))
 
     def _activate(self) -> None:
         assert self._prepared is not None
@@ -267,12 +268,14 @@ class Worker:
 
     def _say(self) -> None:
         arrived, self._arrived = self._arrived, {}
+        lost, self._lost_lines = self._journal.lost_lines - self._lost_lines, self._journal.lost_lines
         self._channel.send(
             messages.WorkerReported(
                 changes=self._changes.take(),
                 arrived=arrived,
                 committing=self._intake.committing,
                 down=dict(self._supervisor.down()),
+                lost_lines=lost,
             )
         )
 

@@ -75,8 +75,9 @@ class SourceKnown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareConfig:
-    """Read everything that this configuration needs. It is not in force yet."""
+    """Read everything that this configuration needs. It is not in force yet. `attempt`: counts them."""
 
+    attempt: int
     loaded: Loaded = field(repr=False)
 
 
@@ -84,7 +85,7 @@ class PrepareConfig:
 class ConfigPrepared:
     """The answer to `PrepareConfig`. `problem` None: the worker can put the configuration in force."""
 
-    version: str
+    attempt: int
     problem: str | None
 
 
@@ -112,12 +113,14 @@ class WorkerReported:
         arrived: environment -> how many messages arrived since then, and their least delay since they were sent.
         committing: seconds since the group that is being committed was taken; 0: none is.
         down: background tasks that wait to be started again -> restarts.
+        lost_lines: of the log, since the last report.
     """
 
     changes: tuple[MetricChange, ...] = field(repr=False)
     arrived: Mapping[str, tuple[int, timedelta]]
     committing: float
     down: Mapping[str, int]
+    lost_lines: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

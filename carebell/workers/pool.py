@@ -90,6 +90,10 @@ class WorkerHandle:
 class WorkerPool:
     """The workers of a service.
 
+    Attributes:
+        restarts: how often a worker was started again.
+        lost_lines: of the log, by workers.
+
     Args:
         count: how many.
         node: the service's name in the database. clock: the service's.
@@ -114,7 +118,7 @@ class WorkerPool:
         sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         self.count = count
-        self.restarts = 0
+        self.restarts = self.lost_lines = 0
         self._node = node
         self._clock = clock
         self._command = list(command) if command is not None else command_line()
@@ -126,6 +130,9 @@ class WorkerPool:
         self._sleep = sleep
         self._loaded: Loaded | None = None
         self._preparing: Loaded | None = None
+        self._attempts = 0
+        self._settled = asyncio.Event()  # no configuration is being prepared
+        self._settled.set()
         self._known = KnownSources()
         self._workers: dict[int, WorkerHandle] = {}
         self._homeless: deque[tuple[socket.socket, Any, str, str, int, int]] = deque()
@@ -213,12 +220,14 @@ class WorkerPool:
         """Let every worker read a changed configuration. None: all can use it. Otherwise the problem of the first that cannot."""
         loop = asyncio.get_running_loop()
         self._preparing = loaded
-        asked = []
+        self._attempts += 1
+        self._settled.clear()
+        futures = []
         for worker in self._workers.values():
-            worker.prepared = loop.create_future()
-            worker.channel.send(messages.PrepareConfig(loaded=loaded))
-            asked.append(worker)
-        futures = [worker.prepared for worker in asked if worker.prepared is not None]
+            if not worker.ended.is_set():
+                worker.prepared = loop.create_future()
+                worker.channel.send(messages.PrepareConfig(attempt=self._attempts, loaded=loaded))
+                futures.append(worker.prepared)
         done, pending = await asyncio.wait(futures, timeout=PREPARE_SECONDS) if futures else (set(), set())
         problems = [problem for future in done if (problem := future.result()) is not None]
         if pending:
@@ -230,6 +239,7 @@ class WorkerPool:
     def abandon(self) -> None:
         """The prepared configuration is not put in force."""
         self._preparing = None
+        self._settled.set()
         for worker in self._workers.values():
             worker.prepared = None
             worker.channel.send(messages.AbandonConfig())
@@ -238,10 +248,12 @@ class WorkerPool:
         """Put the prepared configuration in force with every worker. Connections that are handed over later find it there."""
         loop = asyncio.get_running_loop()
         self._loaded, self._preparing = self._preparing, None
+        self._settled.set()
         for worker in self._workers.values():
-            worker.prepared = None
-            worker.activated = loop.create_future()
-            worker.channel.send(messages.ActivateConfig())
+            if not worker.ended.is_set():
+                worker.prepared = None
+                worker.activated = loop.create_future()
+                worker.channel.send(messages.ActivateConfig())
 
     async def activated(self) -> None:
         """Wait until every worker has put it in force, or has ended."""
@@ -301,8 +313,6 @@ class WorkerPool:
                 sources=tuple(self._known),
             )
         )
-        if self._preparing is not None:  # a reload is under way: this worker takes part in it
-            worker.channel.send(messages.PrepareConfig(loaded=self._preparing))
         return worker
 
     def _hear(self, worker: WorkerHandle, message: object) -> None:
@@ -313,6 +323,7 @@ class WorkerPool:
                 for environment, (count, least) in message.arrived.items():
                     self._arrived(environment, count, least)
                 worker.committing, worker.down = message.committing, message.down
+                self.lost_lines += message.lost_lines
             case messages.ConnectionEnded():
                 worker.counts.remove(message.port, message.source)
             case messages.SourceKnown():
@@ -326,7 +337,8 @@ class WorkerPool:
                 if not worker.started.done():
                     worker.started.set_exception(_stop(message))
             case messages.ConfigPrepared():
-                _settle(worker.prepared, message.problem)
+                if message.attempt == self._attempts:
+                    _settle(worker.prepared, message.problem)
             case messages.ConfigActivated():
                 _settle(worker.activated, None)
             case messages.PortDrained():
@@ -375,6 +387,7 @@ class WorkerPool:
             pause = 0.0 if worker.was_ready and lasted >= STEADY else min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
             self._report_end(worker, pause)
             await self._sleep(pause)
+            await self._settled.wait()  # it begins with what a reload under way comes to
             self.restarts += 1
             worker = self._spawn(worker.index)
 

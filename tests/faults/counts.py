@@ -79,4 +79,5 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("F22", "two nodes on PostgreSQL, one killed", "the other takes over; no text doubled", "kills", 10, 100),
     _fault("F23", "kill -9 while texts are being posted", "no more texts in doubt than requests were open", "kills", 2, 20),
     _fault("F24", "messages meet the gateway's answers on PostgreSQL", "no deadlock", "messages and texts", 1000, 100_000),
+    _fault("F25", "kill -9 of a worker or of the supervisor", "nothing is lost or doubled; the others go on", "kills", 30, 500),
 ])  # fmt: skip

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 EXIT: Final = "CAREBELL_TEST_EXIT"
 LEASE: Final = "CAREBELL_TEST_LEASE"
+STEADY: Final = "CAREBELL_TEST_STEADY"
+"""Seconds that a worker must have run to be started again without a pause."""
 STALL: Final = "CAREBELL_TEST_STALL"
 """After so many texts the file gateway answers no more."""
 CODE: Final = 86
@@ -115,6 +117,11 @@ def main() -> None:
     stall = os.environ.get(STALL)
     if stall is not None:
         stall_gateway(int(stall))
+    steady = os.environ.get(STEADY)
+    if steady is not None:
+        from carebell.workers import pool
+
+        pool.STEADY = float(steady)  # type: ignore[misc]
     from carebell.__main__ import main as carebell
 
     sys.argv = ["carebell", "serve", *sys.argv[1:]]

@@ -7,7 +7,7 @@ import base64
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -142,6 +142,34 @@ async def send_until_cut_off(port: int, hospital: Hospital, connections: int, mo
 
     messages = hospital.messages()
     await asyncio.gather(*(one() for _ in range(connections)))
+
+
+async def send_until(port: Callable[[], int], hospital: Hospital, over: asyncio.Event, connections: int = 4) -> None:
+    """Stop and wait on each connection until `over`; a message without an answer is sent again on a new connection.
+
+    Args:
+        port: of the service now; it may be started again meanwhile.
+    """
+    ledger = hospital.ledger
+
+    async def sender() -> None:
+        client: MllpClient | None = None
+        control_id: str | None = None
+        while not over.is_set():
+            control_id = control_id or hospital.write(len(ledger.sent))
+            try:
+                client = client or await MllpClient.connect("127.0.0.1", port())
+                await send_one(client, ledger, control_id)
+                control_id = None
+            except SendError:
+                if client is not None:
+                    client.abort()
+                client = None
+                await asyncio.sleep(0.02)
+        if client is not None:
+            await client.close()
+
+    await asyncio.gather(*(sender() for _ in range(connections)))
 
 
 async def send_all(port: int, hospital: Hospital, control_ids: list[str], connections: int = 4) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -13,22 +14,26 @@ from tests.faults.conftest import Tally
 from tests.faults.launch import CODE, EXIT, POINTS
 from tests.faults.node import LAUNCH, FastTime, Node, write_configuration
 from tests.faults.rows import read_rows, texts_sent
-from tests.faults.senders import Hospital, send_all, send_until_cut_off
+from tests.faults.senders import Hospital, send_all, send_until, send_until_cut_off
 from tests.test_packaging import ROOMS
 
 _CHECKOUT = Path(__file__).parents[2]
 
 
+_DISPATCHING: Final = frozenset({"claimed", "posted", "recorded"})
+"""Points of the supervisor, which sends the texts; the others are a worker's."""
+
+
 @pytest.mark.faults("F2")
 @pytest.mark.timeout(3600)
-def test_no_point_to_crash_at_breaks_a_promise(tally: Tally, tmp_path: Path) -> None:
+def test_no_point_to_crash_at_breaks_a_promise(tally: Tally, tmp_path: Path, workers: int) -> None:
     rng = random.Random(2)
-    for number in tally.rounds():
-        _exit_at_every_point(tmp_path / str(number), tally, rng)
+    for number in tally.rounds_with(workers):
+        _exit_at_every_point(tmp_path / str(number), tally, rng, workers)
     tally.seen["points"] = len(POINTS)
 
 
-def _exit_at_every_point(folder: Path, tally: Tally, rng: random.Random) -> None:
+def _exit_at_every_point(folder: Path, tally: Tally, rng: random.Random, workers: int) -> None:
     """One database goes through all of them."""
     hospital, fast = Hospital(), FastTime()
     ledger = hospital.ledger
@@ -36,15 +41,24 @@ def _exit_at_every_point(folder: Path, tally: Tally, rng: random.Random) -> None
     for name, point in POINTS.items():
         environment = {**os.environ, EXIT: f"{name}:{rng.randint(1, point.within)}"}
         node = Node(
-            configuration, roles="listener,dispatcher", more=fast.options(), environment=environment, program=LAUNCH
+            configuration,
+            roles="listener,dispatcher",
+            more=fast.options(),
+            environment=environment,
+            program=LAUNCH,
+            workers=workers,
         )
-        asyncio.run(send_until_cut_off(node.port, hospital, connections=4, most=200))
-        assert node.ended() == CODE, f"the process did not end at {name}"
+        if workers == 1 or name in _DISPATCHING:
+            asyncio.run(send_until_cut_off(node.port, hospital, connections=4, most=200))
+            assert node.ended() == CODE, f"the process did not end at {name}"
+        else:
+            asyncio.run(_until_a_worker_exits(node, hospital))
+            assert node.stop() == 0, "a worker's end is not the service's"
         rows = read_rows(folder / "data")
         assert ledger.acknowledged - rows.complete == set(), f"lost by an exit at {name}"
         assert rows.remembered == rows.complete
         tally.seen["exits"] += 1
-    node = Node(configuration, roles="listener,dispatcher", more=fast.options())
+    node = Node(configuration, roles="listener,dispatcher", more=fast.options(), workers=workers)
     asyncio.run(send_all(node.port, hospital, list(ledger.sent)))
     assert node.stop() == 0
     rows = read_rows(folder / "data")
@@ -53,6 +67,17 @@ def _exit_at_every_point(folder: Path, tally: Tally, rng: random.Random) -> None
     sent = texts_sent(folder / "sent.jsonl")
     assert [own for own, times in sent.items() if times > 1] == []
     tally.seen.update({"acknowledged": len(ledger.acknowledged), "lost": 0, "texts sent": len(sent), "doubled": 0})
+
+
+async def _until_a_worker_exits(node: Node, hospital: Hospital) -> None:
+    """The worker that passes the point ends; its senders go on with the others, and it is started again."""
+    over = asyncio.Event()
+
+    async def watch() -> None:
+        await asyncio.to_thread(node.wait_for, rf"worker ended .*code={CODE}")
+        over.set()
+
+    await asyncio.gather(watch(), send_until(lambda: node.port, hospital, over))
 
 
 def test_the_product_has_no_point_to_exit_at(tmp_path: Path) -> None:
