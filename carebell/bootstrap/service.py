@@ -337,8 +337,8 @@ class Service:
         stack.callback(self._repeats.finish_round)
         self._listeners = Listeners(journal)
         await self._start_portal(delivery, descriptors)
-        self._start_periodic(reconciliation)
         await self._start_listeners(in_flight, descriptors)
+        self._start_periodic(reconciliation)
         if self.reloads:
             self._start_watch(rotation)
         await asyncio.to_thread(self._audit_start)

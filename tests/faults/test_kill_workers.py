@@ -101,7 +101,7 @@ async def _load_and_kill(
             await asyncio.sleep(rng.uniform(0.005, 0.5))
             answered = len(hospital.ledger.acknowledged)
             if number % _SUPERVISOR == _SUPERVISOR - 1:
-                await asyncio.to_thread(shared.kill_supervisor)
+                shared.kill_supervisor()  # on the main thread: a node dies with the thread that started it
             else:
                 await asyncio.to_thread(shared.kill_worker, 1 + number % _WORKERS)
                 assert len(hospital.ledger.acknowledged) > answered, "nobody went on while one worker was away"
