@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import os
+import random
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +31,9 @@ EXIT: Final = "CAREBELL_TEST_EXIT"
 LEASE: Final = "CAREBELL_TEST_LEASE"
 STEADY: Final = "CAREBELL_TEST_STEADY"
 """Seconds that a worker must have run to be started again without a pause."""
+HESITATE: Final = "CAREBELL_TEST_HESITATE"
+"""Up to so many seconds pass between the last look at a text and its post, which is noted with the machine's monotonic time in
+`posted.jsonl` beside the file gateway's file."""
 STALL: Final = "CAREBELL_TEST_STALL"
 """After so many texts the file gateway answers no more."""
 CODE: Final = 86
@@ -105,6 +111,21 @@ def stall_gateway(after: int) -> None:
     FileGateway.send = answer_no_more  # type: ignore[method-assign,assignment]
 
 
+def hesitate(seconds: float) -> None:
+    """The time in which a cancellation must wait is long."""
+    from notifier.file_gateway import FileGateway
+
+    send, rng = FileGateway.send, random.Random(13)
+
+    def send_later(gateway: FileGateway, sms: Sms) -> Receipt:
+        time.sleep(rng.uniform(0, seconds))
+        with open("posted.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"appointment": sms.appointment, "at": time.monotonic()}) + "\n")
+        return send(gateway, sms)
+
+    FileGateway.send = send_later  # type: ignore[method-assign,assignment]
+
+
 def main() -> None:
     """Change what the environment asks for, then serve."""
     wanted = os.environ.get(EXIT)
@@ -117,6 +138,9 @@ def main() -> None:
     stall = os.environ.get(STALL)
     if stall is not None:
         stall_gateway(int(stall))
+    pause = os.environ.get(HESITATE)
+    if pause is not None:
+        hesitate(float(pause))
     steady = os.environ.get(STEADY)
     if steady is not None:
         from carebell.workers import pool
