@@ -28,7 +28,7 @@ _WARMED_UP: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class ComparedRound:
     """One round of one service. Attributes: cpu: microseconds a message. rate: a second. p50, p99: milliseconds."""
 
     cpu: float
@@ -55,7 +55,9 @@ def service_of(tree: Path, name: str, *words: str) -> Server:
     )
 
 
-def measured(server: Server, messages: Messages, connections: int, seconds: float, rate: float | None = None) -> Round:
+def measured(
+    server: Server, messages: Messages, connections: int, seconds: float, rate: float | None = None
+) -> ComparedRound:
     """Start it on nothing, load it, stop it. SystemExit if an answer is missing or not AA."""
     with (
         tempfile.TemporaryDirectory(prefix="carebell-bench-") as place,
@@ -67,10 +69,10 @@ def measured(server: Server, messages: Messages, connections: int, seconds: floa
         cpu = it.cpu_seconds() - before
     if totals["lost"] or not totals["answered"] or totals["accepted"] != totals["answered"]:
         raise SystemExit(f"{server.name}: {totals}: an answer is missing or not AA")
-    return Round(cpu=cpu / totals["answered"] * 1e6, rate=totals["rate"], p50=totals["p50"], p99=totals["p99"])
+    return ComparedRound(cpu=cpu / totals["answered"] * 1e6, rate=totals["rate"], p50=totals["p50"], p99=totals["p99"])
 
 
-def _middle(rounds: Sequence[Round], name: str) -> str:
+def _middle(rounds: Sequence[ComparedRound], name: str) -> str:
     return f"{statistics.median(getattr(taken, name) for taken in rounds):,.1f}"
 
 
@@ -90,7 +92,7 @@ def main() -> None:
         older = checkout(given.revision, folder / "older")
         messages = make_messages(folder, given.messages)
         servers = (service_of(older, given.revision[:12]), service_of(CHECKOUT, "now", "--workers", str(given.workers)))
-        rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
+        rounds: dict[str, list[ComparedRound]] = {server.name: [] for server in servers}
         for number in range(given.rounds):
             for server in servers if number % 2 == 0 else servers[::-1]:
                 taken = measured(server, messages, given.connections, given.seconds, given.rate)

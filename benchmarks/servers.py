@@ -65,7 +65,7 @@ class Running:
 def family(pid: int) -> list[int]:
     """The process and its descendants, as far as they live."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    return [pid, *(one for child in children.read_text().split() for one in family(int(child)))]
+    return [pid, *(descendant for child in children.read_text().split() for descendant in family(int(child)))]
 
 
 def _cpu_seconds(pid: int) -> float:

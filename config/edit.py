@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from config.document import parse_document
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
-from config.yaml_spans import Entry, Span, spans
+from config.yaml_spans import Span, SpanEntry, spans
 from config.yaml_spelling import block_entry, block_item, flow, scalar
 
 _BOM: Final = "\ufeff"
@@ -248,7 +248,7 @@ class _Editor:
                 return place + behind.end()
         return span.start
 
-    def _dash(self, entry: Entry, span: Span, keys: Keys) -> int:
+    def _dash(self, entry: SpanEntry, span: Span, keys: Keys) -> int:
         dash = self._line_start(entry.start) + self._column(span.start)
         if self.text[dash : dash + 1] != "-":
             dash = self.text.rfind("-", 0, entry.start)

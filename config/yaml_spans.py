@@ -26,7 +26,7 @@ _COLON: Final = re.compile(r" *:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class SpanEntry:
     """A key with its value in a mapping, or an item of a sequence.
 
     Attributes:
@@ -57,7 +57,7 @@ class Span:
     flow: bool = False
     style: str | None = None
     anchor: str | None = None
-    entries: tuple[Entry, ...] = field(default=())
+    entries: tuple[SpanEntry, ...] = field(default=())
 
 
 def spans(text: str) -> Span:
@@ -80,11 +80,11 @@ def _span(event: Event, events: Iterator[Event], text: str) -> Span:
     assert isinstance(event, MappingStartEvent | SequenceStartEvent), "a document's values are these four"
     flow = bool(event.flow_style)
     in_sequence = isinstance(event, SequenceStartEvent)
-    entries: list[Entry] = []
+    entries: list[SpanEntry] = []
     while not isinstance(inner := next(events), MappingEndEvent | SequenceEndEvent):
         if in_sequence:
             value = _span(inner, events, text)
-            entries.append(Entry(key=len(entries), start=value.start, key_end=value.start, value=value))
+            entries.append(SpanEntry(key=len(entries), start=value.start, key_end=value.start, value=value))
         else:
             assert isinstance(inner, ScalarEvent), "`parse_document` accepts no other keys"
             value = _span(next(events), events, text)
@@ -92,7 +92,7 @@ def _span(event: Event, events: Iterator[Event], text: str) -> Span:
             if value.start == value.end and (colon := _COLON.match(text, key_end)) is not None:
                 # Its mark stands at the next token, which may be lines below.
                 value = replace(value, start=colon.end(), end=colon.end())
-            entries.append(Entry(key=str(inner.value), start=inner.start_mark.index, key_end=key_end, value=value))
+            entries.append(SpanEntry(key=str(inner.value), start=inner.start_mark.index, key_end=key_end, value=value))
     # A block's own end mark stands at the next token, past comments: it ends with its last value.
     end = inner.end_mark.index if flow else (entries[-1].value.end if entries else start)
     return Span(

@@ -144,8 +144,8 @@ def _header(
     wire = _wire(separators)
     copied = (wire.copied(field) for field in (application, facility, their_application, their_facility))
     before = wire.field.join((b"MSH", wire.encoding_characters, *copied, b""))
-    ours = _message_type(message_type, separators, _version(version_id, separators))
-    between = wire.field.join((b"", b"", wire.components(*ours), b""))
+    own_type = _message_type(message_type, separators, _version(version_id, separators))
+    between = wire.field.join((b"", b"", wire.components(*own_type), b""))
     last = [b"", wire.copied(processing_id), wire.copied(version_id)]
     if character_set := wire.copied(character_set):
         last += [b"", b"", b"", b"", b"", character_set]

@@ -38,13 +38,13 @@ class Claim(NamedTuple):
 def still_sending(conn: Connection, texts: Collection[SendingText]) -> dict[SendingText, Claim]:
     """Those of the texts that are claimed and not recorded yet."""
     wanted, instants = set(texts), codec(conn)
-    found = {}
+    claims = {}
     listed = list_value(conn, sorted({text.appointment for text in wanted}))
     for appointment, kind, rule, revision, node, until in _SENDING.fetch(conn, (listed,)):
         text = SendingText(appointment, KINDS[kind], rule, revision)
         if text in wanted:
-            found[text] = Claim(node, instants.get(until))
-    return found
+            claims[text] = Claim(node, instants.get(until))
+    return claims
 
 
 def _statement(dialect: str) -> ClauseElement:

@@ -121,20 +121,20 @@ def entry_of(line: Line, clock: Clock) -> TraceEntry | None:
         return None
     what, tell = teller
     fields = line.fields
-    told = {
+    noted = {
         name: fields.get(name) for name in ("environment", "appointment", "kind", "rule", "state", "reason", "code")
     }
     if line.event == "message_accepted":
-        told |= {"state": fields.get("answer"), "reason": fields.get("effect")}
+        noted |= {"state": fields.get("answer"), "reason": fields.get("effect")}
     elif line.event.startswith("message_"):
-        told |= {"state": fields.get("answer")}
+        noted |= {"state": fields.get("answer")}
     return TraceEntry(
         at=instant_of(line),
         what=what,
         detail=tell(fields, clock),
         text_id=fields.get("sms"),
         revision=fields.get("revision"),
-        **told,
+        **noted,
     )
 
 

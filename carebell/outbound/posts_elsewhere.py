@@ -28,7 +28,7 @@ LONGEST_PAUSE: Final = 0.1
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _WaitingAnswer:
     texts: set[SendingText]
     until: datetime
     call: Callable[[], None]
@@ -49,15 +49,15 @@ class PostsElsewhere:
         self._node = node
         self._longest = longest
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingAnswer] = []
         self._asking: asyncio.Task[None] | None = None
 
     def when_over(self, texts: Iterable[SendingText], call: Callable[[], None]) -> None:
         """Call when none of these texts is under way in another process. Thread-safe; `call` runs on the loop."""
-        waiting = _Waiting(set(texts), self._clock.now() + self._longest, call)
+        waiting = _WaitingAnswer(set(texts), self._clock.now() + self._longest, call)
         self._loop.call_soon_threadsafe(self._wait, waiting)
 
-    def _wait(self, waiting: _Waiting) -> None:
+    def _wait(self, waiting: _WaitingAnswer) -> None:
         self._waiting.append(waiting)
         if self._asking is None or self._asking.done():
             self._asking = self._loop.create_task(self._ask())
