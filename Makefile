@@ -9,7 +9,7 @@ UV ?= $(BIN)/uv
 COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--group build --extra postgres --extra speed
 
-.PHONY: run test lint types contracts bench faults docs site wheel wheelhouse lock locks renew clean
+.PHONY: run test lint types contracts bench faults docs site wheel wheelhouse compiled lock locks renew clean
 
 run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
@@ -44,6 +44,9 @@ wheel: .venv/dev.ready
 wheelhouse: wheel ## what a machine without a network installs from, in dist/wheelhouse; PYTHONS="3.11 3.13" by default
 	sh .ci/wheelhouse dist/wheelhouse requirements.lock $(PYTHONS)
 
+compiled: .venv/dev.ready ## the same product, its busiest modules compiled by mypyc: a wheel, and .compiled/bin/carebell (docs/how-to/compiled.md)
+	@sh .ci/compile && sh .ci/set-up-compiled
+
 lock: .venv/dev.ready ## both lock files from setup.cfg, keeping the versions that they name
 	$(MAKE) locks
 
@@ -66,4 +69,4 @@ renew: ## every dependency's newest release that setup.cfg allows, then the whol
 	@PYTHON="$(PYTHON)" sh .ci/set-up requirements-dev.lock && touch $@ .venv/run.ready
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .compiled build dist

@@ -1,8 +1,9 @@
 """`python -m benchmarks`: Carebell beside other servers in one run, and what the targets ask for.
 
-Without options: everything, some 20 minutes on two cores; results go to benchmarks/results and docs/reference/benchmarks.md.
-`--only NAME,...` runs some themes and puts them in place of their last run's rows. `--short` shows in under a minute that it all
-runs and that the counts agree; it keeps nothing and judges no duration.
+Without options: everything, some 20 minutes on two idle cores; results go to benchmarks/results and docs/reference/benchmarks.md.
+`--only NAME,...` runs some themes and puts them in place of their last run's rows. `--quick` measures every target in some 10
+minutes, with fewer rounds, and keeps nothing. `--short` shows in about a minute that it all runs and that the counts agree; it
+keeps nothing and judges no duration.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from benchmarks.bench import Bench
-from benchmarks.extent import FULL, SHORT, Extent
+from benchmarks.editions import BASELINE
+from benchmarks.extent import FULL, QUICK, SHORT, Extent
 from benchmarks.figures import FIGURE_HEAD, HEAD, SHORT_HEAD, Figure, Intake, table
+from benchmarks.interpreter import described
 from benchmarks.page import write_page
 from benchmarks.plot import draw
 from benchmarks.progress import RunProgress, shown
@@ -39,31 +42,38 @@ def main() -> int:
     """Run, print, and (unless short) write the results."""
     given = _arguments()
     extent = _extent(given)
-    before = ResultRecord({}) if given.short or given.only is None else _before()
+    begun = time.monotonic()
+    before = ResultRecord({}) if given.short or given.quick or given.only is None else _before()
     themes: tuple[Theme, ...] = given.only or THEMES
     parts = {}
     with (
         tempfile.TemporaryDirectory(prefix="carebell-bench-") as place,
-        shown(themes, scale=0.0 if given.short else 1.0) as progress,
+        shown(themes, minutes=_minutes(given)) as progress,
     ):
-        bench = Bench(extent, Path(place), progress.say)
+        bench = Bench(extent, Path(place), progress.say, baseline=given.baseline)
         for theme in themes:
             parts[theme.name] = _measured(theme, bench, progress)
             record = before.with_parts(parts, [theme.name for theme in THEMES])
-            if not given.short:
+            if not given.short and not given.quick:
                 _write(record)  # so that what is interrupted has not been for nothing
     _show(record, short=given.short)
+    print(f"{(time.monotonic() - begun) / 60:.1f} minutes, {described()}")
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="show that everything runs; keep nothing")
+    extents = parser.add_mutually_exclusive_group()
+    extents.add_argument("--short", action="store_true", help="show that everything runs; keep nothing")
+    extents.add_argument("--quick", action="store_true", help="every target in some 10 minutes; keep nothing")
     parser.add_argument(
         "--only", type=_themes, metavar="NAME,...", help=f"of {', '.join(theme.name for theme in THEMES)}"
     )
     parser.add_argument("--rounds", type=int, help="rounds of each server")
     parser.add_argument("--seconds", type=float, help="seconds of each round")
+    parser.add_argument(
+        "--baseline", metavar="COMMIT", default=BASELINE, help=f"that Carebell is held against, else {BASELINE}"
+    )
     parser.add_argument(
         "--soak", type=int, metavar="MESSAGES", help=f"over which memory is watched, else {FULL.soak:,}"
     )
@@ -85,13 +95,19 @@ def _themes(names: str) -> tuple[Theme, ...]:
 
 
 def _extent(given: argparse.Namespace) -> Extent:
-    extent = SHORT if given.short else FULL
+    extent = SHORT if given.short else QUICK if given.quick else FULL
     return replace(
         extent,
         rounds=given.rounds or extent.rounds,
         seconds=given.seconds or extent.seconds,
         soak=given.soak or extent.soak,
     )
+
+
+def _minutes(given: argparse.Namespace) -> Callable[[Theme], float] | None:
+    if given.short:
+        return None
+    return (lambda theme: theme.quick) if given.quick else (lambda theme: theme.minutes)
 
 
 def _measured(theme: Theme, bench: Bench, progress: RunProgress) -> TablePart:
@@ -101,7 +117,7 @@ def _measured(theme: Theme, bench: Bench, progress: RunProgress) -> TablePart:
     conditions = Conditions(
         when=when.strftime("%Y-%m-%d"),
         machine=f"{platform.machine()} with {os.cpu_count()} cores, {platform.system()}",
-        python=f"Python {platform.python_version()}",
+        python=described(),
         sqlite=sqlite3.sqlite_version,
         load_before=round(load, 1),
         load_after=round(os.getloadavg()[0], 1),

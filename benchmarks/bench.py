@@ -9,7 +9,8 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from benchmarks.extent import FULL, Extent
+from benchmarks.editions import BASELINE, Editions
+from benchmarks.extent import Extent
 from benchmarks.intake import Sample, sample
 from benchmarks.messages import Messages, make_messages
 from benchmarks.servers import CAREBELL
@@ -22,18 +23,20 @@ class Bench:
     Args:
         place: an empty folder, removed after the run.
         say: shows what is under way.
+        baseline: the commit that Carebell is held against.
     """
 
-    def __init__(self, extent: Extent, place: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, extent: Extent, place: Path, say: Callable[[str], None], *, baseline: str = BASELINE) -> None:
         self.extent = extent
+        self.editions = Editions(place, baseline)
         self.say = say
         self._place = place
         self._folders = count()
 
     @property
-    def full(self) -> bool:
-        """Not the short form: what is measured may be as large as the target asks for."""
-        return self.extent.messages >= FULL.messages
+    def judged(self) -> bool:
+        """Not the short form: what is measured is as large as the target asks for."""
+        return self.extent.judged
 
     @property
     def size(self) -> int:
@@ -57,13 +60,20 @@ class Bench:
         folder.mkdir()
         return folder
 
-    def carebell(self, connections: int, *, rate: float | None = None, **variables: str) -> list[Sample]:
-        """Every round of the service as shipped, or with `benchmarks.variants` changed; SystemExit where its counts disagree."""
+    def carebell(
+        self, connections: int, *, rate: float | None = None, workers: int | None = None, **variables: str
+    ) -> list[Sample]:
+        """Every round of the service as shipped, or with `benchmarks.variants` changed; SystemExit where its counts disagree.
+
+        Args:
+            workers: one where something is changed: a worker that is a process of its own knows nothing of the change.
+        """
         shown = " ".join(f"{name}={value}" for name, value in variables.items())
         self.say(f"carebell serve, {connections} connections {f'at {rate:.0f}/s ' if rate else ''}{shown}")
+        server = CAREBELL if workers is None else self.editions.pure.server(workers)
         samples = [
             sample(
-                CAREBELL,
+                server,
                 self.messages,
                 connections=connections,
                 seconds=self.extent.seconds,

@@ -28,7 +28,7 @@ def burst(bench: Bench) -> Iterator[Figure]:
     yield from _at_once(bench, messages, connections)
     bench.say(f"burst: {connections} connections, one message under way on each")
     with running(CAREBELL, bench.folder() / "server", messages) as it:
-        seconds = _WAITING_TURN if bench.full else bench.extent.seconds
+        seconds = _WAITING_TURN if bench.judged else bench.extent.seconds
         sums = load(it, messages, connections=connections, seconds=seconds)
         _agree(sums, int(sums["answered"]))
     yield Figure(
@@ -50,7 +50,7 @@ def _at_once(bench: Bench, messages: Messages, connections: int) -> Iterator[Fig
         before = it.memory()
         sums = load(it, messages, connections=connections, seconds=3600, outstanding=per_connection)
         _agree(sums, count)
-        memory = it.memory("VmHWM")
+        memory, whole = it.memory("VmHWM"), it.whole_memory("VmHWM")
         in_flight, slowed = _told(folder)
     megabytes, says = count * messages.size / 1024**2, "says" if slowed else "does not say"
     name = f"burst of {count:,} over {connections} connections"
@@ -76,7 +76,8 @@ def _at_once(bench: Bench, messages: Messages, connections: int) -> Iterator[Fig
         value=memory,
         unit="MB",
         target=150,
-        note=f"{memory - before:.0f} MB more than before, of {megabytes:.0f} MB of messages; when a tenth was answered, "
+        note=f"of the largest process, all together {whole:.0f} MB; {memory - before:.0f} MB more than before, "
+        f"of {megabytes:.0f} MB of messages; when a tenth was answered, "
         f"{sums['held_back']:.0f} MB had not left the senders; the log {says} that they were slowed",
     )
 

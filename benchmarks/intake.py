@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from benchmarks.messages import Messages
 from benchmarks.servers import Running, Server, running
 
 _BUSY: Final = 0.85
-"""A share of one core past which a single-threaded program has nothing left to give."""
+"""A share of one core past which a single-threaded program has nothing left to give; of all cores: the machine."""
+_CORES: Final = os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Sample:
     Attributes:
         client_idle: share of its time that the load client waited. server_cpu: cores that the server used.
         accepted, answered, lost: messages.
-        memory: the server's peak, megabytes.
+        memory: the peak of the server's largest process, megabytes. whole_memory: of all of them; 0: as before there were several.
     """
 
     rate: float
@@ -37,12 +39,16 @@ class Sample:
     accepted: int
     lost: int
     memory: float
+    whole_memory: float = 0.0
 
     @property
     def limit(self) -> str:
         """What kept it from being faster."""
         if self.client_idle < 1 - _BUSY:
             return "the load client"
+        client = 1 - self.client_idle
+        if self.server_cpu > 1.2 and self.server_cpu + client > _BUSY * _CORES:
+            return f"the machine's {_CORES} cores (server {self.server_cpu:.2f}, client {client:.2f})"
         if self.server_cpu > _BUSY:
             return f"the server's CPU ({self.server_cpu:.2f} cores)"
         return f"waiting: disk, locks or the other side (server {self.server_cpu:.2f} cores)"
@@ -80,6 +86,7 @@ def _measured(it: Running, messages: Messages, connections: int, seconds: float,
         accepted=int(totals["accepted"]),
         lost=int(totals["lost"]),
         memory=it.memory("VmHWM"),
+        whole_memory=it.whole_memory("VmHWM"),
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from listener.framing import frame
 from simulator.ehr import SenderIdentity, make_identity
@@ -42,11 +42,21 @@ def make_messages(folder: Path, count: int) -> Messages:
     return sign(folder / "messages", range(count), identity, now, workers=os.cpu_count() or 1)
 
 
-def sign(file: Path, numbers: range, identity: SenderIdentity, now: datetime, *, workers: int) -> Messages:
-    """The messages of appointments `numbers` into `file`; another range of the same identity's makes other messages."""
+Content = Callable[[int, random.Random, datetime], bytes]
+"""(its number, a source of chance, now) -> an unsigned message."""
+
+
+def sign(
+    file: Path, numbers: range, identity: SenderIdentity, now: datetime, *, workers: int, content: Content | None = None
+) -> Messages:
+    """The messages `numbers` into `file`; another range of the same identity's makes other messages.
+
+    Args:
+        content: a module's function; a booking of appointment `number` if not given.
+    """
     parts = [numbers[at : at + _PART] for at in range(0, len(numbers), _PART)]
     with ProcessPoolExecutor(workers) as pool, file.open("wb") as out:
-        for made in pool.map(_make, parts, repeat(identity), repeat(now)):
+        for made in pool.map(_make, parts, repeat(identity), repeat(now), repeat(content or booking)):
             for frame in made:
                 out.write(_LENGTH.pack(len(frame)) + frame)
     size = file.stat().st_size // len(numbers) - _LENGTH.size
@@ -63,14 +73,33 @@ def read_messages(file: Path) -> Iterator[bytes]:
         at += length
 
 
-def _make(numbers: range, identity: SenderIdentity, now: datetime) -> list[bytes]:
+def _make(numbers: range, identity: SenderIdentity, now: datetime, content: Content) -> list[bytes]:
     signer, rng = Signer(identity), random.Random(numbers.start)
-    return [frame(signer.sign(booking(number, rng, now))) for number in numbers]
+    return [frame(signer.sign(content(number, rng, now))) for number in numbers]
 
 
 def booking(number: int, rng: random.Random, now: datetime) -> bytes:
     """An unsigned SIU^S12 of appointment `number`, three to four weeks ahead."""
-    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=21, minutes=15 * (number % 600))
+    return _message(number, rng, now, event="S12", later=0, control_id=f"B{number}")
+
+
+MOVED: Final = 999
+"""Appointments that `booking_or_move` books, and then moves again and again."""
+
+
+def booking_or_move(number: int, rng: random.Random, now: datetime) -> bytes:
+    """The first `MOVED` book an appointment each; the others move one of those, so that each is changed all the time."""
+    times, appointment = divmod(number, MOVED)
+    at = now - timedelta(minutes=30) + timedelta(seconds=times)
+    event: Literal["S12", "S13"] = "S13" if times else "S12"
+    return _message(appointment, rng, at, event=event, later=times, control_id=f"M{number}")
+
+
+def _message(
+    number: int, rng: random.Random, now: datetime, *, event: Literal["S12", "S13"], later: int, control_id: str
+) -> bytes:
+    """`later`: quarters of an hour after its first time."""
+    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=21, minutes=15 * (number % 600 + later))
     visit = Visit(
         reference=f"{number}",
         patient=make_patient(rng, number),
@@ -81,7 +110,7 @@ def booking(number: int, rng: random.Random, now: datetime) -> bytes:
         video=number % 5 == 0,
         status="Booked",
     )
-    message = write_siu(Feed(), visit, event="S12", control_id=f"B{number}", sent_at=now)
+    message = write_siu(Feed(), visit, event=event, control_id=control_id, sent_at=now)
     return message.replace(b"\rRGS|", _BESIDE + b"\rRGS|") + _AFTER
 
 

@@ -68,8 +68,13 @@ def turn(
     connections: int,
     seconds: float,
     share: float | None = None,
+    more: Sequence[str] = (),
 ) -> Turn:
-    """Start, warm up, load, look whether everything acknowledged is there. Without a server: on SQLite."""
+    """Start, warm up, load, look whether everything acknowledged is there. Without a server: on SQLite.
+
+    Args:
+        more: options of each node.
+    """
     name = f"turn_{os.urandom(4).hex()}"
     url: str | None = None
     if server is not None:
@@ -78,7 +83,7 @@ def turn(
     with tempfile.TemporaryDirectory(prefix="carebell-nodes-") as folder:
         try:
             configuration = write_configuration(Path(folder), [messages.certificate], url=url, sms={"debounce": "60s"})
-            started = [Node(configuration, roles="listener") for _ in range(nodes)]
+            started = [Node(configuration, roles="listener", more=more) for _ in range(nodes)]
             ports = [started[client % nodes].port for client in range(2)]
             warmed = sum(results["accepted"] for results in _load(messages, ports, connections, _WARMING, first=0))
             with _watched(started, server) as used, _limited(started, share):
@@ -101,6 +106,11 @@ def turn(
             kill_all()
             if server is not None:
                 server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def single_process(has_workers: bool) -> tuple[str, ...]:
+    """Options of a node that is one process."""
+    return ("--workers", "1") if has_workers else ()
 
 
 def _load(

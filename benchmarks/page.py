@@ -19,14 +19,15 @@ _INTAKE = """
 
 Every server ran in the same run, started anew for each round on an empty folder, with the same {messages:,} messages (RSA-2048
 signed, {bytes:,} bytes on average, no two alike) from the same load client: stop and wait on each connection, {rounds} rounds of
-{seconds:g} s by turns. Only Carebell and "the usual design" keep anything: the others answer and forget.
+{seconds:g} s by turns; where no target asks, one round of the others. Carebell runs with its default number of workers.
+Only Carebell and "the usual design" keep anything: the others answer and forget.
 
 ![Messages a second by server and number of connections](../../benchmarks/results/intake.svg)
 
 {table}
 
-"Carebell is" says how many times as many messages a second Carebell acknowledged. p99, the client's idle share and the limit are
-of the round with the median rate: near 0 % idle the client would have been measured.
+"Carebell is" says how many times as many messages a second Carebell, as plain Python, acknowledged. p99, the client's idle
+share and the limit are of the round with the median rate: near 0 % idle the client would have been measured.
 """
 _TARGETS = """
 ## Targets
@@ -35,6 +36,7 @@ _TARGETS = """
 
 ## Runs
 
+The interpreter's words are those of its `configure`; a distribution may optimise its own in another way.
 Themes may be measured apart (`make bench ARGS="--only NAME,..."`); load is the machine's load average over a minute.
 
 {runs}

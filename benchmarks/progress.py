@@ -17,7 +17,7 @@ class RunProgress:
 
     Args:
         show: takes the line.
-        scale: of the themes' minutes; 0 where they say nothing about this run.
+        minutes: of a theme; None where nothing is known of this run.
         seconds: a monotonic counter.
     """
 
@@ -26,12 +26,12 @@ class RunProgress:
         themes: Sequence[Theme],
         show: Callable[[str], None],
         *,
-        scale: float,
+        minutes: Callable[[Theme], float] | None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._themes = themes
         self._show = show
-        self._scale = scale
+        self._minutes = minutes
         self._seconds = seconds
         self._at = 0
         self._begun = seconds()
@@ -44,22 +44,22 @@ class RunProgress:
     def say(self, what: str) -> None:
         """Something of the present theme is under way."""
         theme = self._themes[self._at]
-        left = f", {self._left(theme)}" if self._scale else ""
+        left = f", {self._left(self._minutes)}" if self._minutes else ""
         self._show(f"[{self._at + 1}/{len(self._themes)} {theme.name}{left}] {what}")
 
-    def _left(self, theme: Theme) -> str:
+    def _left(self, minutes_of: Callable[[Theme], float]) -> str:
         spent = (self._seconds() - self._begun) / 60
-        present = max(0.0, theme.minutes * self._scale - spent)
-        minutes = present + sum(theme.minutes for theme in self._themes[self._at + 1 :]) * self._scale
+        present = max(0.0, minutes_of(self._themes[self._at]) - spent)
+        minutes = present + sum(minutes_of(theme) for theme in self._themes[self._at + 1 :])
         return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
 
 
 @contextmanager
-def shown(themes: Sequence[Theme], *, scale: float) -> Iterator[RunProgress]:
+def shown(themes: Sequence[Theme], *, minutes: Callable[[Theme], float] | None) -> Iterator[RunProgress]:
     """On standard error."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield RunProgress(themes, lambda what: console.print(what, markup=False, soft_wrap=True), scale=scale)
+        yield RunProgress(themes, lambda what: console.print(what, markup=False, soft_wrap=True), minutes=minutes)
         return
     with console.status("") as status:
-        yield RunProgress(themes, lambda what: status.update(escape(what)), scale=scale)
+        yield RunProgress(themes, lambda what: status.update(escape(what)), minutes=minutes)

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.nodes import SETTINGS, Turn, turn
+from benchmarks.nodes import SETTINGS, Turn, single_process, turn
 from tests.store.postgresql import NoServer, Server
 
 GROWTH: Final = Path(__file__).parent / "results" / "growth-sqlite.json"
-SIZES: Final = (10_000, 1_000_000)
-"""Appointments stored; what a message costs at the second is compared with the first."""
+SIZES: Final = (10_000, 1_000_000, 10_000_000)
+"""Appointments stored; what a message costs at the others is compared with the first."""
 _CONNECTIONS: Final = 100
 _NAME: Final = "two nodes on PostgreSQL against one"
 
@@ -40,41 +40,6 @@ def two_nodes(bench: Bench) -> Iterator[Figure]:
         server.stop()
 
 
-def databases(bench: Bench) -> Iterator[Figure]:
-    """One process on PostgreSQL and on SQLite by turns, each on an empty database, with the same connections and clients."""
-    name = "one process on PostgreSQL against SQLite"
-    rounds, seconds = bench.extent.nodes_rounds, bench.extent.nodes_seconds
-    if not rounds:
-        note = "not run: not in the short form"
-        yield Figure(name=name, value=None, unit="x", target=0.8, side="at least", note=note)
-        return
-    try:
-        server = Server(settings=SETTINGS)
-    except NoServer as reason:
-        yield Figure(name=name, value=None, unit="x", target=0.8, side="at least", note=f"not run: {reason}")
-        return
-    turns: dict[Server | None, list[Turn]] = {None: [], server: []}
-    try:
-        for number in range(rounds):
-            for of, done in turns.items():
-                bench.say(f"one process on {'SQLite' if of is None else 'PostgreSQL'}, round {number + 1} of {rounds}")
-                done.append(turn(of, bench.messages, nodes=1, connections=_CONNECTIONS, seconds=seconds))
-    finally:
-        server.stop()
-    sqlite, postgresql = (statistics.median(done.rate for done in turns[of]) for of in (None, server))
-    own, other = (statistics.median(done.nodes_cpu / done.rate for done in turns[of]) * 1e6 for of in (None, server))
-    theirs = statistics.median(done.server_cpu / done.rate for done in turns[server]) * 1e6
-    yield Figure(
-        name=name,
-        value=postgresql / sqlite,
-        unit="x",
-        target=0.8,
-        side="at least",
-        note=f"{sqlite:,.0f}/s, {postgresql:,.0f}/s; CPU of a message: {own:.0f} us on SQLite, {other:.0f} us and the server's "
-        f"{theirs:.0f} us on PostgreSQL; server, process and load client share this machine's cores",
-    )
-
-
 def _turns(bench: Bench, server: Server, share: float | None) -> dict[int, list[Turn]]:
     turns_by_nodes: dict[int, list[Turn]] = {1: [], 2: []}
     rounds = bench.extent.nodes_rounds
@@ -90,6 +55,7 @@ def _turns(bench: Bench, server: Server, share: float | None) -> dict[int, list[
                     connections=_CONNECTIONS,
                     seconds=bench.extent.nodes_seconds,
                     share=share,
+                    more=single_process(bench.editions.pure.has_workers),
                 )
             )
     return turns_by_nodes
@@ -125,14 +91,14 @@ def growth(bench: Bench) -> Iterator[Figure]:
 
 def grown(file: Path) -> Iterator[Figure]:
     """From such a file, one point a line."""
-    small, large = SIZES
+    small = SIZES[0]
     names = {"booked": "a first booking", "moved": "a change of one"}
     points = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
     by_size: dict[int, dict[str, Any]] = {point["appointments"]: point for point in points}
-    for kind, name in names.items():
-        title = f"store's CPU for {name}, {large:,} against {small:,} appointments"
+    for kind, large in ((kind, large) for large in SIZES[1:] for kind in names):
+        title = f"store's CPU for {names[kind]}, {large:,} against {small:,} appointments"
         if small not in by_size or large not in by_size:
-            reason = f"not run: python -m benchmarks.growth sqlite:///FILE --sizes {small},{large} -o {file.name}"
+            reason = f"not run: python -m benchmarks.growth sqlite:///FILE --sizes {','.join(map(str, SIZES))} -o {file.name}"
             yield Figure(name=title, value=None, unit="x", target=1.15, note=reason)
             continue
         before, after = by_size[small], by_size[large]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from benchmarks.messages import Messages
 from tests.faults.node import environment_of, write_configuration
@@ -52,25 +55,54 @@ class Running:
     port: int
     pid: int
 
+    @property
+    def processes(self) -> list[int]:
+        """The process that was started, and its workers."""
+        return family(self.pid)
+
     def cpu_seconds(self) -> float:
-        """User and system time so far, of the process and those that it started."""
-        return sum(_cpu_seconds(pid) for pid in family(self.pid))
+        """User and system time so far, of all its processes."""
+        return sum(_cpu_seconds(process) for process in self.processes)
 
-    def memory(self, what: str = "VmRSS") -> float:
-        """Megabytes resident; `VmHWM`: at most so far."""
-        line = next(line for line in Path(f"/proc/{self.pid}/status").read_text().splitlines() if line.startswith(what))
-        return int(line.split()[1]) / 1024
+    def memory(self, what: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
+        """Megabytes resident, `VmHWM`: at most so far, of its largest process: a worker, where there are several."""
+        return max(self._memories(what))
+
+    def whole_memory(self, what: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
+        """The same of all its processes together; pages that they share count in each."""
+        return sum(self._memories(what))
+
+    def _memories(self, what: str) -> list[float]:
+        return [_megabytes(process, what) for process in self.processes]
 
 
-def family(pid: int) -> list[int]:
-    """The process and its descendants, as far as they live."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    return [pid, *(descendant for child in children.read_text().split() for descendant in family(int(child)))]
+def family(process: int) -> list[int]:
+    """A process and its children's children; see proc(5). Those that ended meanwhile are left out."""
+    try:
+        children = [
+            child
+            for thread in Path(f"/proc/{process}/task").iterdir()
+            for child in (thread / "children").read_text().split()
+        ]
+    except OSError:
+        return []
+    return [process, *(member for child in children for member in family(int(child)))]
 
 
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def _cpu_seconds(process: int) -> float:
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _megabytes(process: int, what: str) -> float:
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
 
 
 @contextmanager
@@ -83,7 +115,13 @@ def running(
     environment = {**environment_of(os.environ), **server.variables, **(variables or {})}
     with (folder / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder, env=environment
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
         )
         assert process.stdout is not None
         try:
@@ -96,10 +134,31 @@ def running(
                 raise Missing(f"did not start: {(folder / 'errors').read_text(errors='replace').strip()[-200:]}")
             yield Running(port=int(match[1]), pid=process.pid)
         finally:
-            process.kill()
-            process.wait(_PATIENCE)
+            _kill(process)
             process.stdout.close()
     shutil.rmtree(folder)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """With its workers, wherever they put themselves: one that lived on would take the next server's CPU."""
+    members = family(process.pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for member in members[1:]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member, signal.SIGKILL)
+    process.wait(_PATIENCE)
+    until = time.monotonic() + _PATIENCE
+    while any(map(_runs, members)) and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def _runs(process: int) -> bool:
+    """Not gone, nor waiting as a zombie for whoever has to ask for its exit code."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _python(module: str, *words: str) -> Callable[[Path, Messages], Sequence[str]]:
@@ -151,6 +210,8 @@ def carebell(folder: Path, messages: Messages) -> Sequence[str]:
 ROLES: Final = "listener,dispatcher,housekeeping"
 
 CAREBELL: Final = Server(name="carebell serve", does="verify, parse, plan, encrypt, commit, ack", command=carebell)
+COMPILED_NAME: Final = f"{CAREBELL.name}, compiled"
+"""The same from the compiled wheel; `benchmarks.editions` makes it."""
 USUAL: Final = Server(name="the usual design", does="parse, ORM, a commit each, ack", command=_usual_design)
 PYTHON_HL7: Final = Server(
     name="python-hl7", does="parse, ack; keeps nothing", command=_python("benchmarks.yardsticks.python_hl7")

@@ -30,7 +30,8 @@ def memory(bench: Bench) -> Iterator[Figure]:
     asked = "" if count == ASKED else f"of {ASKED:,} asked for, {count:,} were sent; "
     for share in (0.1, 0.5, 1.0):
         resident = next(memory for sent, memory in points if sent >= share * count)
-        yield Figure(name=f"memory after {share:.0%} of {count:,} messages", value=resident, unit="MB", target=150)
+        name = f"memory after {share:.0%} of {count:,} messages"
+        yield Figure(name=name, value=resident, unit="MB", target=150, note="of the largest process")
     settled = [point for point in points if point[0] >= 0.5 * count]  # caches are full by then
     error = uncertainty(settled)
     yield Figure(

@@ -3,6 +3,7 @@
 CAREBELL_BENCH_BATCH=1          groups of one: a commit for each message
 CAREBELL_BENCH_COMMIT_MS=5      a slower disk: so much is added to every commit
 CAREBELL_BENCH_APART=1          a group's work on the committer's thread too, not only its waiting
+CAREBELL_BENCH_UNLIMITED=1      a sender may send as fast as it can
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def main() -> None:
     batch = os.environ.get("CAREBELL_BENCH_BATCH")
     apart = bool(os.environ.get("CAREBELL_BENCH_APART"))
     apply(int(batch) if batch else None, float(os.environ.get("CAREBELL_BENCH_COMMIT_MS", "0")) / 1000, apart=apart)
+    if os.environ.get("CAREBELL_BENCH_UNLIMITED"):
+        from carebell.outbound import budgets
+
+        budgets.default_rate = lambda sender: 1e6  # type: ignore[attr-defined]
     from carebell.__main__ import main as carebell
 
     sys.argv = ["carebell", "serve", *sys.argv[1:]]

@@ -18,6 +18,7 @@ FIELDS: Final[dict[str, str]] = {
     "appointment": "the appointment's id as the hospital's staff know it (SCH-2, else SCH-1, else PV1-19)",
     "appointments": "how many appointments",
     "attempt": "1 for the first attempt to send this text",
+    "build": "what runs: the modules that `make compiled` compiles, or plain Python",
     "cap": "which of `sms.caps` the number has reached",
     "code": "a stable code: ours (SIG01 ... VALUE) for messages, the gateway's error code for texts, a worker's exit code",
     "configuration": "version of the configuration in force: a short hash",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from parser.phone_number import PhoneNumber
 
@@ -79,6 +79,10 @@ class BadPhone:
     why: str = field(default="", compare=False)
 
 
+INVALID_PHONE: Final = "invalid_phone"
+"""The reason of a text that is not sent because of an `UnreadablePhone`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadablePhone:
     """Only junk was given (`UNKNOWN`, `9999999999`, an e-mail address, a fax). The stored number is kept, unless the message
@@ -88,8 +92,11 @@ class UnreadablePhone:
         why: the first such field and why it cannot be used, for the log; no content.
     """
 
-    reason: ClassVar[str] = "invalid_phone"
     why: str = field(default="", compare=False)
+
+    @property
+    def reason(self) -> str:
+        return INVALID_PHONE
 
 
 GivenPhone: TypeAlias = PhoneNumber | BadPhone | UnreadablePhone | _Forget | None

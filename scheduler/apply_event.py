@@ -16,7 +16,16 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from parser.event import FORGET, Action, BadPhone, GivenPhone, SchedulingEvent, Status, UnreadablePhone
+from parser.event import (
+    FORGET,
+    INVALID_PHONE,
+    Action,
+    BadPhone,
+    GivenPhone,
+    SchedulingEvent,
+    Status,
+    UnreadablePhone,
+)
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus, Visible
 from scheduler.confirmation_window import close_if_over, is_revived, update_window
@@ -58,9 +67,9 @@ def _phone_given(event: SchedulingEvent, before: Appointment | None) -> GivenPho
     if not _only_condemns(event):
         return event.phone
     if before is None or not _was_given(before, "phone"):
-        return BadPhone(reason=UnreadablePhone.reason)
+        return BadPhone(reason=INVALID_PHONE)
     if before.phone is not None and any(before.phone.same_digits(number) for number in event.condemned_phones):
-        return BadPhone(reason=UnreadablePhone.reason)
+        return BadPhone(reason=INVALID_PHONE)
     return event.phone
 
 

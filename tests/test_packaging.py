@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
+import os
 import re
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePath
+from types import ModuleType
 
 import pytest
 
@@ -130,6 +133,41 @@ def test_the_wheel_holds_nothing_else(wheel: set[str]) -> None:
     assert tops == {*ROOMS, metadata}
     assert f"{metadata}/licenses/LICENSE" in wheel
     assert f"{metadata}/entry_points.txt" in wheel
+
+
+def _setup() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("carebell_setup", CHECKOUT / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@needs_checkout
+def test_what_is_compiled_is_there_and_is_named_once() -> None:
+    setup = _setup()
+    paths = [path for group in setup.compiled_modules().values() for path in group]
+    assert len(paths) == len(set(paths)) > 40
+    assert [path for path in paths if not (CHECKOUT / path).is_file()] == []
+    assert set(setup.INTERPRETED) <= set(_tracked())
+
+
+@needs_checkout
+def test_a_pattern_that_fits_no_module_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = _setup()
+    monkeypatch.setattr(setup, "GROUPS", {"library": ("parser/gone.py",)})
+    with pytest.raises(ValueError, match=r"parser/gone\.py: nothing to compile"):
+        setup.compiled_modules()
+
+
+@needs_checkout
+def test_without_a_compiler_the_reason_is_one_line() -> None:
+    environment = {**os.environ, "CC": "no-such-compiler -Wall"}
+    command = ["sh", ".ci/compile", "--check"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "no C compiler (no-such-compiler) was found (Debian: apt install gcc)\n"
 
 
 @needs_checkout

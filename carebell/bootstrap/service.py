@@ -28,6 +28,7 @@ from carebell.bootstrap.descriptors import Descriptors, raise_limit, share_out, 
 from carebell.bootstrap.intake import MessageIntake
 from carebell.bootstrap.reload import Reloader
 from carebell.bootstrap.service_manager import ServiceManager
+from carebell.build_in_use import build_in_use
 from carebell.environment_policy import RuntimeConfig
 from carebell.exits import Stop
 from carebell.inbound.listeners import Listeners, Port, PortServers, listening_ports, ports, tls_contexts, why_not
@@ -181,6 +182,7 @@ class Service:
         self.journal.emit(
             ServiceStarted(
                 version=version("carebell"),
+                build=build_in_use(),
                 configuration=self.loaded.version,
                 roles=",".join(sorted(self.roles)),
                 environments=",".join(self.runtime_config.policies),

@@ -58,7 +58,9 @@ def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        typer.echo(version("carebell"))
+        from carebell.build_in_use import build_in_use
+
+        typer.echo(f"{version('carebell')} ({build_in_use()})")
         raise typer.Exit
 
 
@@ -68,7 +70,13 @@ def _whole(
     config: Config = None,
     json: Json = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version, and whether it is compiled, and stop.",
+        ),
     ] = False,
 ) -> None:
     context.obj = (config, json)

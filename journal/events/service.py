@@ -13,6 +13,7 @@ class ServiceStarted(Event):
     """The service has started with its roles."""
 
     version: str
+    build: Literal["compiled", "pure Python"]
     configuration: str
     roles: str
     environments: str

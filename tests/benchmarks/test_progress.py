@@ -19,7 +19,10 @@ class Watch:
 
 
 def themes() -> list[Theme]:
-    return [Theme(name=name, run=lambda _: iter(()), minutes=minutes) for name, minutes in (("one", 3.0), ("two", 5.0))]
+    return [
+        Theme(name=name, run=lambda _: iter(()), minutes=minutes, quick=minutes / 2)
+        for name, minutes in (("one", 3.0), ("two", 5.0))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ def themes() -> list[Theme]:
 def test_what_is_left_counts_down_and_waits_for_a_slow_theme(at: int, spent: float, line: str) -> None:
     shown: list[str] = []
     watch, of = Watch(), themes()
-    progress = RunProgress(of, shown.append, scale=1.0, seconds=watch)
+    progress = RunProgress(of, shown.append, minutes=lambda theme: theme.minutes, seconds=watch)
     progress.begin(of[at])
     watch.now = spent
     progress.say("work")
@@ -45,7 +48,7 @@ def test_what_is_left_counts_down_and_waits_for_a_slow_theme(at: int, spent: flo
 def test_a_short_run_promises_no_time() -> None:
     shown: list[str] = []
     of = themes()
-    progress = RunProgress(of, shown.append, scale=0.0)
+    progress = RunProgress(of, shown.append, minutes=None)
     progress.begin(of[0])
     progress.say("work")
     assert shown == ["[1/2 one] work"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 
+from carebell.build_in_use import build_in_use
 from carebell.cli import app
 from tests.carebell.conftest import Carebell
 from tests.story.folder import VECTORS
@@ -89,7 +90,7 @@ def test_without_a_command_help_is_shown(carebell: Carebell) -> None:
 
 def test_version(carebell: Carebell) -> None:
     ended = carebell("--version")
-    assert (ended.code, ended.out) == (0, f"{version('carebell')}\n")
+    assert (ended.code, ended.out) == (0, f"{version('carebell')} ({build_in_use()})\n")
 
 
 @pytest.mark.parametrize(
