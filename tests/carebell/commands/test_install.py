@@ -95,11 +95,13 @@ def test_another_program_named_carebell_is_left_alone(system: System) -> None:
 
 
 @pytest.mark.parametrize(
-    "program", ["/home/ann/carebell/bin/carebell", "/root/.venv/bin/carebell", "/tmp/x/bin/carebell"]
+    "program",
+    [Path("/home", "ann", "bin/carebell"), Path("/root", ".venv/bin/carebell"), Path("/tmp", "x/bin/carebell")],
+    ids=["home", "root", "tmp"],
 )
-def test_a_program_that_the_unit_hides_from_the_service_is_refused(system: System, program: str) -> None:
+def test_a_program_that_the_unit_hides_from_the_service_is_refused(system: System, program: Path) -> None:
     with pytest.raises(Stop, match="the service cannot see programs in /"):
-        _install(system, Path(program))
+        _install(system, program)
     assert list(system.root.iterdir()) == []
 
 
