@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from carebell.bootstrap.components import load
+from carebell.bootstrap.active_config import load_in_force
+from carebell.bootstrap.components import configuration_path, load
 from carebell.commands import doctor_machine, doctor_service
 from carebell.commands.diagnosis import Check, DoctorFinding, Machine, this_machine
 from carebell.commands.install import UNIT
@@ -15,6 +16,7 @@ from carebell.commands.output import print_json, print_sentence
 from carebell.exits import OK, REFUSED, ConfigurationStop
 from config.load import Loaded
 from journal.lines import plain
+from store.faults import StoreFault
 
 CHECKS: Final[tuple[Check, ...]] = (
     doctor_machine.python,
@@ -31,6 +33,17 @@ CHECKS: Final[tuple[Check, ...]] = (
     doctor_service.certificates,
     doctor_service.gateway,
 )
+WITHOUT_THE_FILE: Final[tuple[Check, ...]] = (
+    doctor_machine.python,
+    doctor_machine.package,
+    doctor_machine.unit,
+    doctor_machine.clock,
+    doctor_machine.log,
+    doctor_service.database,
+    doctor_service.certificates,
+    doctor_service.gateway,
+)
+"""What is looked at by the configuration in force, whose paths of secrets are those of the service."""
 _WORDS: Final = {"good": "good", "warning": "warning", "wrong": "WRONG", "unknown": "?"}
 
 
@@ -52,7 +65,7 @@ def doctor(config: Path | None, *, online: bool, as_json: bool) -> int:
 
 
 def examine(config: Path | None, machine: Machine) -> Iterator[DoctorFinding]:
-    """Every finding. Without a configuration that can be read there is only one."""
+    """Every finding. Where the configuration cannot be used, its problems, and what can be said by the one in force."""
     try:
         loaded = load(config, machine.environ)
     except ConfigurationStop as stop:
@@ -61,9 +74,26 @@ def examine(config: Path | None, machine: Machine) -> Iterator[DoctorFinding]:
                 "carebell init DIR or carebell install makes one" if "no configuration" in problem else "edit that line"
             )
             yield DoctorFinding(check="configuration", state="wrong", what=problem, mend=mend)
+        for diagnosis in _by_the_one_in_force(config, machine):
+            if (diagnosis.check, diagnosis.state) != ("in_force", "good"):  # it is not the one on disk
+                yield diagnosis
         return
     for check in CHECKS:
         yield from _guarded(check, machine, loaded)
+
+
+def _by_the_one_in_force(config: Path | None, machine: Machine) -> Iterator[DoctorFinding]:
+    try:
+        in_force = load_in_force(configuration_path(config, machine.environ), machine.environ)
+    except ConfigurationStop:
+        return  # there is no file at all
+    except StoreFault as fault:
+        mend = "mend the configuration first, then run doctor again"
+        yield DoctorFinding(check="database", state="wrong", what=str(fault), mend=mend)
+        return
+    if in_force is not None:
+        for check in WITHOUT_THE_FILE:
+            yield from _guarded(check, machine, in_force.loaded)
 
 
 def _guarded(check: Check, machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:

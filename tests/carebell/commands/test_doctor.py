@@ -148,6 +148,20 @@ async def test_nothing_is_wrong_with_a_running_installation(tmp_path: Path, mach
     assert [one for one in diagnoses if one.state == "good" and one.mend is not None] == []
 
 
+async def test_beside_a_broken_configuration_the_rest_is_looked_at_by_the_one_in_force(
+    tmp_path: Path, machine: Machine
+) -> None:
+    path = make(tmp_path / "clinic")
+    async with opened(path):
+        path.write_text(path.read_text() + "x: [\n")
+        diagnoses = await asyncio.to_thread(_of, machine, path)
+    assert [one.check for one in diagnoses if one.state == "wrong"] == ["configuration"]
+    assert {"python", "unit", "clock", "log", "database", "nodes", "certificates", "gateway"} <= {
+        one.check for one in diagnoses if one.state == "good"
+    }
+    assert "in_force" not in {one.check for one in diagnoses}
+
+
 async def test_a_service_that_was_ended_no_longer_counts_as_running(tmp_path: Path, machine: Machine) -> None:
     path = make(tmp_path / "clinic")
     async with opened(path):
