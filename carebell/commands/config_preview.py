@@ -68,17 +68,25 @@ def preview(config: Path | None, file: Path | None, *, appointments: bool, as_js
     """
     path = configuration_path(config)
     trial = _load_trial(path, file)
-    database = trial if file is None else load(path)
-    store = _open(database)
+    print_effect(path, trial, trial if file is None else load(path), appointments=appointments, as_json=as_json)
+    return OK
+
+
+def print_effect(path: Path, trial: Loaded, present: Loaded, *, appointments: bool = False, as_json: bool) -> None:
+    """Print what putting `trial` in force would do.
+
+    Args:
+        present: what the file at `path` says now; it names the database and its key.
+    """
+    store = _open(present)
     with closing(store):
         try:
             with store.read() as conn:
                 now = simulated_clock.now(conn, datetime.now(UTC))
                 warnings = preflight.require_sound(trial, now)
-                vault = open_vault(database)
-                in_force = read_in_force(conn, path, database.configuration.storage.url)
-                present = database if in_force is None else in_force.loaded
-                effect = effect_of(conn, vault, trial, present, now)
+                vault = open_vault(present)
+                in_force = read_in_force(conn, path, present.configuration.storage.url)
+                effect = effect_of(conn, vault, trial, present if in_force is None else in_force.loaded, now)
         except Stop:
             raise
         except Undecipherable:
@@ -97,7 +105,6 @@ def preview(config: Path | None, file: Path | None, *, appointments: bool, as_js
         _print_json(effect, policies, appointments=appointments)
     else:
         _print(effect, policies, appointments=appointments)
-    return OK
 
 
 def _load_trial(path: Path, file: Path | None) -> Loaded:
