@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from config.model import Configuration
+from config.problems import Keys
 
 REMOVED: Final = "***"
 _PASSWORD: Final = re.compile(r"(://[^\s/@:\"']+:)[^\s@\"']+(?=@)")
@@ -28,6 +29,14 @@ def redacted(text: str, configuration: Configuration) -> str:
     own = {_digits(environment.sms.sender) for environment in configuration.environments.values()}
     own.add(_digits(configuration.organization.contact))
     return _COMMENT.sub(lambda match: _without_traces(match[0], own), text)
+
+
+def is_kept_out(keys: Keys, value: Any) -> bool:
+    """Whether a key's value is kept nowhere in the clear, or a key below it has such a value: telephone numbers, and a database's
+    URL, which may have a password."""
+    if {"allow_list", "force_to"} & set(keys) or keys == ("storage", "url"):
+        return True
+    return isinstance(value, dict) and any(is_kept_out((*keys, key), below) for key, below in value.items())
 
 
 def _numbers(configuration: Configuration) -> set[str]:

@@ -41,6 +41,7 @@ class AuditAction(StrEnum):
     SERVICE_START = "service.start"
     SERVICE_STOP = "service.stop"
     CONFIG_ACTIVATE = "config.activate"
+    CONFIG_WRITE = "config.write"
     CONFIG_CHANGE = "config.change"
     CERTIFICATE_ADD = "certificate.add"
     CERTIFICATE_REMOVE = "certificate.remove"
@@ -71,6 +72,7 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.SERVICE_START: "the service started on a node; after: its version, roles and configuration",
     AuditAction.SERVICE_STOP: "the service ended on a node; after: why",
     AuditAction.CONFIG_ACTIVATE: "a configuration took effect; before and after: its version",
+    AuditAction.CONFIG_WRITE: "somebody wrote carebell.yaml with `config set` or `config restore`; before and after: its version",
     AuditAction.CONFIG_CHANGE: "one key of it changed; subject: the key; before and after: its value, `changed` for a secret or a "
     "telephone number",
     AuditAction.CERTIFICATE_ADD: "a sender's certificate came into use; subject: its thumbprint",
@@ -225,6 +227,15 @@ def entries(conn: Connection, only: AuditFilter | None = None) -> Generator[Audi
     with conn.execute(_selected(only or AuditFilter()), execution_options={"yield_per": _PAGE}) as result:
         for row in result.mappings():
             yield AuditEntry(**row)
+
+
+def has_activated(conn: Connection, version: str, *, since: datetime) -> bool:
+    """Whether a service put this version of the configuration in force since then."""
+    of = audit.c
+    wanted = (
+        select(of.seq).where(of.action == AuditAction.CONFIG_ACTIVATE, of.after == version, of.at >= since).limit(1)
+    )
+    return conn.execute(wanted).first() is not None
 
 
 def head(conn: Connection) -> Head:

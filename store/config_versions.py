@@ -1,4 +1,6 @@
-"""Every configuration that took effect: its version, who changed it, its text and values without secrets. Append-only.
+"""Every configuration that took effect or that a command wrote: its version, its author, its text and values without secrets.
+
+Append-only.
 
 A report names the version that planned a text; here it is found again. The same version stands here twice if it was left and came
 back.
@@ -21,7 +23,7 @@ class ConfigVersion:
     version: 12 hexadecimal digits. base: the version before it; None: it is the first.
     at: when it took effect, UTC.
     actor, origin: who, and from where, as `store.audit.Author`.
-    source: `file`: the file was edited.
+    source: `file`: the file was edited; `command`: `config set` or `config restore` wrote it.
     comment: of the person who changed it; None: none.
     text: of the file, without secrets; None: it had changed again before it was read.
     content: the values, texts and field maps in JSON, without secrets.

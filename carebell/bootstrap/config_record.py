@@ -78,11 +78,29 @@ def facts_of(loaded: Loaded, ring: KeyRing, now: datetime) -> ConfigFacts:
     )
 
 
-def record(conn: Transaction, facts: ConfigFacts, author: Author, *, at: datetime) -> bool:
-    """Add it to the history and to the audit log, unless it is what took effect last; whether it was added."""
+def record(
+    conn: Transaction,
+    facts: ConfigFacts,
+    author: Author,
+    *,
+    at: datetime,
+    source: str = "file",
+    comment: str | None = None,
+    action: AuditAction = AuditAction.CONFIG_ACTIVATE,
+) -> bool:
+    """Add it to the history and to the audit log, unless it is what was added last; whether it was added.
+
+    What a command wrote is in the history from then on. When a service puts it in force, that is an entry of the audit log alone.
+
+    Args:
+        source: `file`, or `command` for `config set` and `config restore`.
+        action: CONFIG_ACTIVATE when it takes effect; CONFIG_WRITE when a command wrote it.
+    """
     audit.lock(conn)
     last = config_versions.newest(conn)
     if last is not None and _same(last, facts):
+        if last.source == "command" and not audit.has_activated(conn, last.version, since=last.at):
+            audit.append(conn, author, action, subject="configuration", before=last.base, after=last.version, at=at)
         return False
     config_versions.add(
         conn,
@@ -92,7 +110,8 @@ def record(conn: Transaction, facts: ConfigFacts, author: Author, *, at: datetim
             at=at,
             actor=author.who,
             origin=author.origin,
-            source="file",
+            source=source,
+            comment=comment,
             text=facts.text,
             content=facts.content,
             secrets=facts.secrets,
@@ -104,7 +123,7 @@ def record(conn: Transaction, facts: ConfigFacts, author: Author, *, at: datetim
         audit.append(
             conn,
             author,
-            AuditAction.CONFIG_ACTIVATE,
+            action,
             subject="configuration",
             before=before,
             after=facts.version,

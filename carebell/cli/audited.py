@@ -46,6 +46,8 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "rehearse": "runs messages in memory, and stores and shows nothing of the service's database",
     "config history": NOTHING_OF_A_PATIENT,
     "config show": NOTHING_OF_A_PATIENT,
+    "config set": (AuditAction.CONFIG_WRITE, AuditAction.CONFIG_CHANGE),
+    "config restore": (AuditAction.CONFIG_WRITE, AuditAction.CONFIG_CHANGE),
     "config preview": "opens the database read-only, and shows appointments' ids at most, no number",
     "outbox": (AuditAction.VIEW_OUTBOX,),
     "appointments": (AuditAction.VIEW_APPOINTMENTS,),

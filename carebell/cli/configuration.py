@@ -61,3 +61,63 @@ def config_show(
     from carebell.commands.config_versions import show as run
 
     run(config_of(context, config), version, as_json=wants_json(context, json))
+
+
+Comment = Annotated[Optional[str], typer.Option("--comment", help="Why, for the history.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and write nothing.")]
+
+
+@configuration.command("set")
+def config_set(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="The key, as check-config names it: environments.test.sms.min_gap.")],
+    value: Annotated[
+        Optional[str],
+        typer.Argument(
+            help="The value, as the file would have it; `-`: read it from standard input.", show_default=False
+        ),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the key out of the file.")] = False,
+    comment: Comment = None,
+    dry_run: DryRun = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Change one key of carebell.yaml and keep every other byte. It shows what the change does to the texts that wait.
+
+    A value that check-config would refuse is not written, and neither is a file that somebody else changed in the meantime.
+    """
+    from carebell.commands.config_write import set_key as run
+
+    raise typer.Exit(
+        run(
+            config_of(context, config),
+            key,
+            value,
+            remove=remove,
+            comment=comment,
+            dry_run=dry_run,
+            as_json=wants_json(context, json),
+        )
+    )
+
+
+@configuration.command("restore")
+def config_restore(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="A version, as `config history` lists it, or its beginning.")],
+    comment: Comment = None,
+    dry_run: DryRun = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Give carebell.yaml the text of an earlier version, after showing what that does to the texts that wait.
+
+    The history keeps no telephone numbers of allow_list and force_to, and no passwords: these stay as the file has them.
+    Certificates and other files are not touched.
+    """
+    from carebell.commands.config_write import restore as run
+
+    raise typer.Exit(
+        run(config_of(context, config), version, comment=comment, dry_run=dry_run, as_json=wants_json(context, json))
+    )

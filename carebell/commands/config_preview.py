@@ -114,11 +114,17 @@ def _load_trial(path: Path, file: Path | None) -> Loaded:
         raise ConfigurationStop(str(error)) from None
 
 
+def database_exists(loaded: Loaded) -> bool:
+    """False before the first `carebell serve` on SQLite; of PostgreSQL only connecting tells."""
+    url = loaded.configuration.storage.url
+    return not url.startswith("sqlite:///") or os.path.exists(url.removeprefix("sqlite:///"))
+
+
 def _open(loaded: Loaded) -> Store:
     from store import schema  # alembic: see `components.open_database`
 
     url = loaded.configuration.storage.url
-    if url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///")):
+    if not database_exists(loaded):
         why = "the database does not exist, so nothing waits: the first `carebell serve` makes it"
         raise ConfigurationStop(str(loaded.problem(("storage", "url"), why)))
     try:

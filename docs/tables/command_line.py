@@ -78,6 +78,15 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("keys drop-unreadable", '`{"day_keys", "appointments", "done"}`'),
     ("db upgrade", '`{"version", "was", "changed"}`'),
     (
+        "config set",
+        '`{"environment", "kind", "date", "planned", "withdrawn", "moved"}` and `{"restart", "approval", "switched_off", '
+        '"at_once"}` as `config preview`, then `{"key", "before", "after", "version", "written"}`',
+    ),
+    (
+        "config restore",
+        "the same, with the last row for each key that differs",
+    ),
+    (
         "config history",
         '`{"version", "time", "who", "from", "source", "base", "comment", "changes": [{"key", "before", "after"}]}`',
     ),

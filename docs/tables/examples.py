@@ -24,6 +24,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "carebell rehearse --simulate 40 -e production",
     ),
     "config preview": ("carebell config preview trial.yaml", "carebell config preview trial.yaml --appointments"),
+    "config set": (
+        "carebell config set environments.production.sms.quiet_hours.from 22:00 --comment 'ticket 4711'",
+        "carebell config set environments.test.sms.caps --remove --dry-run",
+    ),
+    "config restore": ("carebell config restore d14efd61578f",),
     "config history": ("carebell config history",),
     "config show": ("carebell config show d14efd61578f",),
     "outbox": ("carebell outbox --appointment 900100", "carebell outbox --state due --json"),

@@ -72,9 +72,18 @@ CALLS: Final[dict[str, str]] = {
     "keys rotate": "keys rotate",
     "audit export": "audit export",
     "db backup": "db backup --noted",
+    "config set": "config set environments.production.sms.min_gap 3h",
 }
-"""A call of each command that records; the others need a damaged key file, an old database or Twilio, and are tested with it."""
-ELSEWHERE: Final = {"serve", "keys drop-unreadable", "db upgrade", "db downgrade", "numbers buy", "numbers link"}
+"""A call of each command that records; the others need a damaged key file, an old database, a version or Twilio, and are tested with it."""
+ELSEWHERE: Final = {
+    "serve",
+    "config restore",
+    "keys drop-unreadable",
+    "db upgrade",
+    "db downgrade",
+    "numbers buy",
+    "numbers link",
+}
 
 
 def test_each_command_records_what_the_table_says(carebell: Carebell, stored: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config.redaction import redacted
+from config.problems import Keys
+from config.redaction import is_kept_out, redacted
 from tests.story import folder
 
 
@@ -57,3 +58,20 @@ def test_the_shipped_file_loses_nothing_else(shipped: Path) -> None:
         if before != after
     ]
     assert [after for _, after in changed] == ['      allow_list: ["***0143"]    # a test environment texts only these']
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "kept_out"),
+    [
+        (("environments", "test", "sms", "allow_list"), ["+12025550143"], True),
+        (("environments", "test", "sms", "allow_list", 0), "+12025550143", True),
+        (("environments", "test", "sms"), {"force_to": "+12025550143"}, True),
+        (("environments",), {"test": {"sms": {"allow_list": []}}}, True),
+        (("storage", "url"), "postgresql+psycopg://user:word@host/db", True),
+        (("storage",), {"url": "postgresql+psycopg://user:word@host/db"}, True),
+        (("environments", "test", "sms", "from"), "+14255550101", False),
+        (("http", "port"), 8080, False),
+    ],
+)
+def test_what_is_kept_nowhere_in_the_clear(keys: Keys, value: object, kept_out: bool) -> None:
+    assert is_kept_out(keys, value) is kept_out

@@ -154,7 +154,7 @@ SAYS: Final = {
     "docs/how-to/read-the-logs.md": [r'"ready"', r"texts are held", r"texts are sent again"],
     "docs/how-to/reminder-intervals.md": [
         r"^trial\.yaml: good", r"goes +booking", r"no text that waits would change", r"the page is rehearsal\.html",
-        r"an invented feed of 5 visits a day",
+        r"an invented feed of 5 visits a day", r"quiet_hours\.from: \"21:00\" -> \"22:00\"", r"nothing was written",
     ],
     "docs/how-to/rotate-signing-key.md": [r"^certs/production-2028\.cer: accept$"],
     "docs/how-to/sign-messages.md": [r"^carebell\.cer: accept$", r"signed\.hl7 +AA ", r"signed\.hl7: \S+: AA "],

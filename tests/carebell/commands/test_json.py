@@ -72,6 +72,8 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "doctor": ("", None),
     "config history": ("", {"version", "time", "who", "from", "source", "base", "comment", "changes"}),
     "config show": ("none", None),
+    "config set": ("http.port 8091 --dry-run", None),
+    "config restore": ("none", None),
     "audit": ("", {"seq", "time", "who", "from", "what", "environment", "before", "after", "hash"}),
     "audit verify": ("", {"intact", "entries", "broken_at", "head"}),
     "audit export": ("", {"seq", "hash", "previous", "hashed"}),
