@@ -89,7 +89,7 @@ def edited(content: bytes, edits: Iterable[Edit], file: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class _Splice:
     """`text[start:end]` becomes `new`."""
 
     start: int
@@ -104,7 +104,7 @@ class _Editor:
     text: str
     file: str
 
-    def changes(self, span: Span, old: Any, new: Any, keys: Keys) -> Iterator[_Change]:
+    def changes(self, span: Span, old: Any, new: Any, keys: Keys) -> Iterator[_Splice]:
         """What makes the value at `keys` new."""
         if _same(old, new):
             return
@@ -118,13 +118,13 @@ class _Editor:
             raise self._refused(span.start, keys, "would become empty")
         elif span.entries and not span.flow:
             behind_key = self._behind_key(span)
-            yield _Change(behind_key, behind_key, f" {flow(new)}")
-            yield _Change(self._line_end(behind_key), self._line_end(self._content_end(span)), "")
+            yield _Splice(behind_key, behind_key, f" {flow(new)}")
+            yield _Splice(self._line_end(behind_key), self._line_end(self._content_end(span)), "")
         else:
             spelt = flow(new) if isinstance(new, dict | list) else scalar(new, span.style)
-            yield _Change(span.start, self._content_end(span), spelt if span.end > span.start else f" {spelt}")
+            yield _Splice(span.start, self._content_end(span), spelt if span.end > span.start else f" {spelt}")
 
-    def _mapping(self, span: Span, old: Mapping[str, Any], new: Mapping[str, Any], keys: Keys) -> Iterator[_Change]:
+    def _mapping(self, span: Span, old: Mapping[str, Any], new: Mapping[str, Any], keys: Keys) -> Iterator[_Splice]:
         for position, entry in enumerate(span.entries):
             if entry.key in new:
                 key = str(entry.key)
@@ -136,7 +136,7 @@ class _Editor:
             if key not in old:
                 yield self._insertion(self._place_for(span, key, indent), block_entry(key, new[key], indent))
 
-    def _sequence(self, span: Span, old: Sequence[Any], new: Sequence[Any], keys: Keys) -> Iterator[_Change]:
+    def _sequence(self, span: Span, old: Sequence[Any], new: Sequence[Any], keys: Keys) -> Iterator[_Splice]:
         for _, begin, end, new_begin, new_end in _differences(old, new):
             paired = min(end - begin, new_end - new_begin)
             for offset in range(paired):
@@ -154,7 +154,7 @@ class _Editor:
 
     def _flow_mapping(
         self, span: Span, old: Mapping[str, Any], new: Mapping[str, Any], keys: Keys
-    ) -> Iterator[_Change]:
+    ) -> Iterator[_Splice]:
         if old.keys() == new.keys():
             yield from self._mapping(span, old, new, keys)
             return
@@ -169,7 +169,7 @@ class _Editor:
         parts += [f"{scalar(key)}: {flow(new[key])}" for key in new if key not in old]
         yield self._in_brackets(span, parts, keys)
 
-    def _flow_sequence(self, span: Span, old: Sequence[Any], new: Sequence[Any], keys: Keys) -> Iterator[_Change]:
+    def _flow_sequence(self, span: Span, old: Sequence[Any], new: Sequence[Any], keys: Keys) -> Iterator[_Splice]:
         if len(old) == len(new):
             for entry, before, after in zip(span.entries, old, new, strict=True):
                 yield from self.changes(entry.value, before, after, (*keys, entry.key))
@@ -182,32 +182,32 @@ class _Editor:
                 parts += [flow(item) for item in new[new_begin:new_end]]
         yield self._in_brackets(span, parts, keys)
 
-    def _in_brackets(self, span: Span, parts: Sequence[str], keys: Keys) -> _Change:
+    def _in_brackets(self, span: Span, parts: Sequence[str], keys: Keys) -> _Splice:
         """The inside of a section in brackets, written again on its one line."""
         if "\n" in self.text[span.start : span.end]:
             raise self._refused(span.start, keys, "stands in brackets over several lines")
         inside = self.text[span.start + 1 : span.end - 1]
         padding = " " if inside.startswith(" ") and inside.strip() else ""
-        return _Change(span.start + 1, span.end - 1, f"{padding}{', '.join(parts)}{padding}")
+        return _Splice(span.start + 1, span.end - 1, f"{padding}{', '.join(parts)}{padding}")
 
-    def _removal(self, span: Span, position: int, keys: Keys) -> _Change:
+    def _removal(self, span: Span, position: int, keys: Keys) -> _Splice:
         """The lines of an entry. Comments above it stay: they may be about more than this entry."""
         entry = span.entries[position]
         at = (*keys, entry.key)
         begin = self._line_start(entry.start if span.kind == "mapping" else self._dash(entry, span, at))
         end = self._next_line(self._content_end(entry.value))
         if span.kind == "sequence" or not self.text[begin : entry.start].strip():
-            return _Change(begin, end, "")
+            return _Splice(begin, end, "")
         # The first key of a list item stands behind its dash: the next key takes its place.
         if position + 1 == len(span.entries) or self.text[end : span.entries[position + 1].start].strip():
             raise self._refused(entry.start, at, "stands behind the dash of a list item")
-        return _Change(entry.start, span.entries[position + 1].start, "")
+        return _Splice(entry.start, span.entries[position + 1].start, "")
 
-    def _insertion(self, place: int, lines: Sequence[str]) -> _Change:
+    def _insertion(self, place: int, lines: Sequence[str]) -> _Splice:
         newline = "\r\n" if "\r\n" in self.text else "\n"
         if place and self.text[place - 1] != "\n":  # the end of a file that does not end its last line
-            return _Change(place, place, "".join(f"{newline}{line}" for line in lines))
-        return _Change(place, place, "".join(f"{line}{newline}" for line in lines))
+            return _Splice(place, place, "".join(f"{newline}{line}" for line in lines))
+        return _Splice(place, place, "".join(f"{line}{newline}" for line in lines))
 
     def _place_for(self, span: Span, key: str, indent: int) -> int:
         """Behind the comment that shows the key with its default, if the section has one; else behind its last entry."""
@@ -303,7 +303,7 @@ def _with(values: Any, rest: Keys, value: Any, keys: Keys, where: Callable[[Keys
     raise EditRefused(_problem(where(keys), keys, "leads to nothing: a part of it is not a section or list item"))
 
 
-def _spliced(text: str, changes: Sequence[_Change]) -> str:
+def _spliced(text: str, changes: Sequence[_Splice]) -> str:
     parts: list[str] = []
     place = 0
     for change in changes:

@@ -43,7 +43,7 @@ _NOT_SET: Final = "(not set)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
+class _Proposal:
     """A new text of the file, checked.
 
     Attributes:
@@ -141,7 +141,7 @@ def _read(path: Path) -> bytes:
         raise ConfigurationStop(f"{path}: cannot be read: {(error.strerror or 'input error').lower()}") from None
 
 
-def _with_key(path: Path, base: bytes, keys: Keys, written: str | None) -> _Change:
+def _with_key(path: Path, base: bytes, keys: Keys, written: str | None) -> _Proposal:
     """The change that sets a key (None: removes it).
 
     A value that would be another type than the key wants, as a telephone number is a whole number in YAML, is taken as text.
@@ -165,7 +165,7 @@ def _with_key(path: Path, base: bytes, keys: Keys, written: str | None) -> _Chan
     raise first
 
 
-def _judged(path: Path, base: bytes, content: bytes) -> _Change:
+def _judged(path: Path, base: bytes, content: bytes) -> _Proposal:
     """Check a text as `check-config` would check the file. ConfigurationStop with every error; warnings are printed."""
     try:
         trial = load_configuration(path, os.environ, content=content)
@@ -175,7 +175,7 @@ def _judged(path: Path, base: bytes, content: bytes) -> _Change:
         present = load_configuration(path, os.environ)
     except ConfigurationError:
         present = None
-    return _Change(path=path, base=base, content=content, present=present, trial=trial)
+    return _Proposal(path=path, base=base, content=content, present=present, trial=trial)
 
 
 def _with_what_was_not_kept(content: bytes, base: bytes, path: Path) -> bytes:
@@ -232,7 +232,7 @@ def _shown(keys: Keys, value: Any) -> str:
 
 
 def _show_and_write(
-    change: _Change, rows: Sequence[tuple[str, str, str]], comment: str | None, *, dry_run: bool, as_json: bool
+    change: _Proposal, rows: Sequence[tuple[str, str, str]], comment: str | None, *, dry_run: bool, as_json: bool
 ) -> int:
     with interruptible() as progress:
         if change.content == change.base:
@@ -267,7 +267,7 @@ def _show_and_write(
     return OK
 
 
-def _print_end(change: _Change, *, dry_run: bool, has_database: bool) -> None:
+def _print_end(change: _Proposal, *, dry_run: bool, has_database: bool) -> None:
     if dry_run:
         print_sentence("nothing was written (--dry-run)")
         return
