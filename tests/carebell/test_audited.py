@@ -74,7 +74,7 @@ CALLS: Final[dict[str, str]] = {
     "db backup": "db backup --noted",
     "config set": "config set environments.production.sms.min_gap 3h",
 }
-"""A call of each command that records; the others need a damaged key file, an old database, a version or Twilio, and are tested with it."""
+"""A call of each command that records. The others need a damaged key file, an old database, a version or Twilio; tested with it."""
 ELSEWHERE: Final = {
     "serve",
     "config restore",
