@@ -64,8 +64,9 @@ def beat(conn: Connection, node: Node) -> None:
 
 
 def leave(conn: Connection, name: str) -> None:
-    """This node has ended: nothing runs there any more."""
+    """This node has ended: nothing runs there any more, and its jobs are free at once."""
     conn.execute(delete(nodes).where(nodes.c.name == name))
+    conn.execute(delete(leases).where(leases.c.holder == name))
 
 
 def seen(conn: Connection, *, since: datetime) -> list[Node]:

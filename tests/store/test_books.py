@@ -43,6 +43,15 @@ def test_a_job_has_one_holder_until_its_lease_runs_out(store: Store) -> None:
         assert leases.release(conn, "sweep", "n2")
 
 
+def test_a_node_that_has_ended_leaves_its_jobs_to_the_next_at_once(store: Store) -> None:
+    with store.write() as conn:
+        assert leases.acquire(conn, "sweep", "n1", now=NOW, lasts=SECOND)
+        assert leases.acquire(conn, "alarms", "n2", now=NOW, lasts=SECOND)
+        leases.leave(conn, "n1")
+        assert leases.acquire(conn, "sweep", "n3", now=NOW, lasts=SECOND)
+        assert not leases.acquire(conn, "alarms", "n3", now=NOW, lasts=SECOND)
+
+
 def test_nodes_that_beat_are_seen(store: Store) -> None:
     node = leases.Node(name="n1", roles="listener", version="1", started_at=NOW, seen_at=NOW)
     with store.write() as conn:
