@@ -14,9 +14,10 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -565,6 +566,7 @@ class Service:
             return
         contexts = tls_contexts(self.loaded, self.clock.now())
         servers: PortServers
+        ready: Callable[[], Awaitable[None]] | None = None
         if self.workers > 1:
             pool = self._pool = WorkerPool(
                 count=self.workers,
@@ -577,7 +579,7 @@ class Service:
             )
             self._stack.push_async_callback(pool.stop)
             servers = SharedPorts(pool=pool, repeats=self._repeats, metrics=self.metrics)
-            await pool.start(self.loaded)
+            ready = partial(pool.start, self.loaded)
         else:
             shared = ConnectionRegister[Connection](
                 limit=descriptors.connections, limit_per_source=descriptors.per_source
@@ -585,7 +587,7 @@ class Service:
             intake = self._own_intake(in_flight, shared.known.add)
             servers = OwnServers(handler=intake.handler, shared=shared, repeats=self._repeats, metrics=self.metrics)
         self._stack.push_async_callback(self._listeners.close)
-        await self._listeners.open(self.loaded, contexts, servers)
+        await self._listeners.open(self.loaded, contexts, servers, ready)
 
     def _own_intake(self, in_flight: InFlight, known_source: Callable[[str], None]) -> MessageIntake:
         intake = self._intake = MessageIntake(

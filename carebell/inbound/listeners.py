@@ -10,7 +10,7 @@ import asyncio
 import errno
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -257,11 +257,30 @@ class Listeners:
         """The port's name -> how many connections are open."""
         return {listener.port.name: listener.server.statistics().open for listener in self._listening}
 
-    async def open(self, loaded: Loaded, contexts: TlsContexts, servers: PortServers) -> None:
-        """Listen on every port. If an address cannot be bound, raise Stop with one sentence, which is also logged."""
+    async def open(
+        self,
+        loaded: Loaded,
+        contexts: TlsContexts,
+        servers: PortServers,
+        ready: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Listen on every port. If an address cannot be bound, raise Stop with one sentence, which is also logged.
+
+        Args:
+            ready: awaited between binding and accepting, so that what takes long is not begun if an address is taken.
+        """
         self._servers = servers
-        for port in ports(loaded):
-            self._accept([await self._take(loaded, port, contexts)])
+        taken: list[Listener] = []
+        try:
+            for port in ports(loaded):
+                taken.append(await self._take(loaded, port, contexts))
+            if ready is not None:
+                await ready()
+        except BaseException:
+            for listener in taken:
+                listener.server.release()
+            raise
+        self._accept(taken)
 
     async def change(self, loaded: Loaded, contexts: TlsContexts, put_in_force: Callable[[], None]) -> None:
         """Bind new addresses, put the configuration in force, accept on the new ports, and drain removed ports.

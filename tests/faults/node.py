@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 
@@ -39,6 +39,7 @@ def write_configuration(
     port: int = 0,
     gateway: Mapping[str, object] | None = None,
     sms: Mapping[str, object] | None = None,
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Path:
     """A configuration with one environment, whose texts leave at once into `sent.jsonl`; everything else is beside it.
 
@@ -46,7 +47,7 @@ def write_configuration(
         certificates: the sender's, one or two.
         url: None: SQLite in `folder`/data, which is made.
         port: 0: a free one at each start.
-        gateway, sms: over the defaults.
+        gateway, sms: over the defaults. change: changes the content before it is written.
     """
     folder.mkdir(exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
@@ -91,6 +92,7 @@ def write_configuration(
             }
         },
     }
+    change(content)
     path = folder / "carebell.yaml"
     beside = folder / "carebell.yaml.new"
     with beside.open("w", encoding="utf-8") as file:

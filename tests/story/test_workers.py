@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from listener.client import MllpClient, SendError
 from simulator.ehr import make_identity
@@ -84,24 +83,19 @@ def _start(folder: Path, hospital: Hospital, *, port: int = 0) -> Shared:
 
 def _configure(folder: Path, *certificates: bytes, port: int = 0, other: int | None = None) -> Path:
     """`other`: a second environment's port."""
-    path = write_configuration(folder, certificates, port=port)
-    yaml = YAML()
-    content = yaml.load(path.read_text("utf-8"))
-    content["http"] = {"enabled": True, "host": "127.0.0.1", "port": 0}
-    if other is not None:
-        production = content["environments"]["production"]
-        own = make_identity("Other EHR", now=datetime.now(UTC), bits=2048)
-        (folder / "other.cer").write_bytes(own.certificate)
-        content["environments"]["other"] = {
-            **production,
-            "certificates": ["other.cer"],
-            "listener": {"host": "127.0.0.1", "port": other},
-        }
-    beside = folder / "carebell.yaml.new"
-    with beside.open("w", encoding="utf-8") as file:
-        yaml.dump(content, file)
-    beside.replace(path)
-    return path
+
+    def change(content: dict[str, Any]) -> None:
+        content["http"] = {"enabled": True, "host": "127.0.0.1", "port": 0}
+        if other is not None:
+            own = make_identity("Other EHR", now=datetime.now(UTC), bits=2048)
+            (folder / "other.cer").write_bytes(own.certificate)
+            content["environments"]["other"] = {
+                **content["environments"]["production"],
+                "certificates": ["other.cer"],
+                "listener": {"host": "127.0.0.1", "port": other},
+            }
+
+    return write_configuration(folder, certificates, port=port, change=change)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +151,6 @@ def test_a_changed_configuration_is_in_force_with_every_worker_at_once(shared: S
     old, new = shared.hospital.identity, make_identity("New key", now=datetime.now(UTC), bits=2048)
     changes = len(shared.events("configuration_changed"))
     _configure(shared.folder, old.certificate, new.certificate)
-    shared.node.signal(signal.SIGHUP)
     shared.until(lambda: len(shared.events("configuration_changed")) == changes + 1)
     shared.hospital.identity, shared.hospital.signer = new, Signer(new)
     shared.send(connections=4, each=2)
