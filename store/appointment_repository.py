@@ -53,6 +53,7 @@ class Remembered:
         digest: SHA-256 of the signed bytes.
         answer: AA, AE or AR. code: Carebell's failure code, None if accepted. err3: HL7 table 0357. text: MSA-3.
         forget_after: received_at + window + skew, UTC.
+        event: S12 ...; reference: of the appointment that it is about. For people who look for it; never read back here.
         reuses: the control id was used for another content before, and the configuration permits this: both are remembered.
     """
 
@@ -65,6 +66,8 @@ class Remembered:
     warning: str | None = None
     received_at: datetime
     forget_after: datetime
+    event: str | None = None
+    reference: str | None = None
     reuses: bool = False
 
 
@@ -306,6 +309,8 @@ def _remember(conn: Connection, remembered: Sequence[Remembered]) -> None:
             message.warning,
             put(message.received_at),
             put(message.forget_after),
+            message.event,
+            message.reference,
         )
         rows.append((*key, message.digest.hex() if message.reuses else "", *row))
         if message.reuses:
@@ -335,7 +340,7 @@ _REPLANNED_COLUMNS = ("due", "expires", "start", "state", "reason", "next_attemp
 
 def _known(dialect: str) -> ClauseElement:
     columns = messages.c
-    return select(*(columns[name] for name in _MESSAGE_COLUMNS[3:])).where(
+    return select(*(columns[name] for name in _MESSAGE_COLUMNS[3:-2])).where(
         columns.environment == bindparam("environment"),
         columns.msh3 == bindparam("msh3"),
         columns.msh4 == bindparam("msh4"),

@@ -94,6 +94,7 @@ class AnsweredMessage:
 
     Attributes:
         code: our failure code; None: accepted.
+        event: S12 ...; reference: of the appointment that it is about. None: it is about none, or it was stored before 0.2.
     """
 
     environment: str
@@ -101,12 +102,39 @@ class AnsweredMessage:
     code: str | None
     text: str
     received_at: datetime
+    control_id: str
+    event: str | None
+    reference: str | None
 
 
-def answered(conn: Connection, control_id: str, *, environment: str | None = None) -> list[AnsweredMessage]:
-    """The messages with this control id that were verified and answered within the freshness window, oldest first."""
+def answered(
+    conn: Connection,
+    *,
+    control_id: str | None = None,
+    references: Collection[str] | None = None,
+    environment: str | None = None,
+) -> list[AnsweredMessage]:
+    """The messages that were verified and answered within the freshness window, oldest first. Reads the whole replay memory: there
+    is no index for this, because it would cost every message something.
+
+    Args:
+        control_id: those with this MSH-10. references: those about these appointments.
+    """
     of = messages.c
-    wanted = select(of.environment, of.answer, of.code, of.text, of.received_at).where(of.msh10 == control_id)
+    wanted = select(
+        of.environment,
+        of.answer,
+        of.code,
+        of.text,
+        of.received_at,
+        of.msh10.label("control_id"),
+        of.event,
+        of.reference,
+    )
+    if control_id is not None:
+        wanted = wanted.where(of.msh10 == control_id)
+    if references is not None:
+        wanted = wanted.where(of.reference.in_(list(references)))
     if environment is not None:
         wanted = wanted.where(of.environment == environment)
     return [AnsweredMessage(**row) for row in conn.execute(wanted.order_by(of.received_at)).mappings()]

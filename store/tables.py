@@ -54,6 +54,8 @@ messages = Table(
     Column("warning", Text),
     Column("received_at", UtcDateTime, nullable=False),
     Column("forget_after", UtcDateTime, nullable=False),
+    Column("event", Text),  # S12 ...; for `trace`, and NULL from before
+    Column("reference", Text),  # of the appointment that it is about; NULL: of none, or from before
     Index("ix_messages_expiry", "environment", "forget_after"),
     sqlite_with_rowid=False,
 )

@@ -20,10 +20,11 @@ from carebell.commands.output import iso, print_json, print_sentence
 from carebell.commands.progress import progress
 from carebell.commands.timeline import TITLES, TimelineEntry, print_timeline, title_of
 from carebell.commands.trace_entries import TraceEntry, TraceStep
-from carebell.commands.trace_life import AppointmentTrace, LifeReader, message_entries
+from carebell.commands.trace_life import AppointmentTrace, LifeReader, message_entries, remembered_messages
 from carebell.commands.typed import typed_number
 from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED, Stop, UsageStop
+from journal.lines import plain
 from parser.phone_number import PhoneNumber
 from store import audit, optouts
 from store import outbox as store_outbox
@@ -131,10 +132,12 @@ def _by_appointment(session: Opened, name: str, environment: str | None) -> _Tra
 def _by_control_id(session: Opened, control_id: str, environment: str | None) -> _Traced:
     reader = LifeReader.of(session, environment)
     logged = reader.logged_of_message(control_id)
+    remembered = remembered_messages(session, control_id, environment)
+    named = {(message.environment, message.reference) for message in remembered if message.reference is not None}
     with session.store.read() as conn:
         ids = [
             own_id
-            for name, reference in sorted(logged.appointments)
+            for name, reference in sorted(logged.appointments | named)
             for own_id in store_outbox.ids_of(conn, reference, environment=name)
         ]
     messages = message_entries(session, control_id, environment, logged)
@@ -281,6 +284,6 @@ def _lines(entries: Iterable[TraceEntry]) -> Iterator[TimelineEntry]:
         title = title_of(entry.kind, entry.rule or "") if entry.kind in TITLES and entry.kind is not None else ""
         words = _WORDS[entry.what]
         if title:
-            yield TimelineEntry(at=entry.at, verdict=words, title=title, notes=(entry.detail,))
+            yield TimelineEntry(at=entry.at, verdict=words, title=title, notes=(plain(entry.detail),))
         else:
-            yield TimelineEntry(at=entry.at, verdict=words, title=entry.detail)
+            yield TimelineEntry(at=entry.at, verdict=words, title=plain(entry.detail))

@@ -63,7 +63,7 @@ class TraceEntry:
         reason: of a text that is not sent, or the effect of a message.
         code: ours for a message, the gateway's for a text.
         detail: a sentence for people, with times at the clinic's clock.
-        text_id, revision: of the text, to find its row; not printed.
+        text_id, revision: of the text, to find its row; control_id: of the message. Not printed.
     """
 
     at: datetime
@@ -78,6 +78,7 @@ class TraceEntry:
     detail: str = ""
     text_id: str | None = None
     revision: int | None = None
+    control_id: str | None = None
 
     def is_of(self, row: OutboxRow) -> bool:
         """Whether this step is one of that text. A silence that was decided before its text had an id is known by its revision."""
@@ -134,6 +135,7 @@ def entry_of(line: Line, clock: Clock) -> TraceEntry | None:
         detail=tell(fields, clock),
         text_id=fields.get("sms"),
         revision=fields.get("revision"),
+        control_id=fields.get("control_id"),
         **noted,
     )
 

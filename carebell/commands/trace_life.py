@@ -25,14 +25,14 @@ from journal.rotated import read_log, rotated_names
 from scheduler.sms import Cap, Reason, SmsState
 from store import appointments, audit, holds, optouts
 from store import outbox as store_outbox
-from store.appointments import AppointmentFacts
+from store.appointments import AnsweredMessage, AppointmentFacts
 from store.audit import AuditAction, AuditEntry
 from store.claims import DAY, WEEK
 from store.engine import Transaction
 from store.outbox_row import OutboxRow
 
 _NO_LOG: Final = (
-    "The log is not in a file here, so messages, attempts and statuses between planning and outcome are not shown."
+    "The log is not in a file here: refusals, older messages, attempts and statuses on the way are not shown."
 )
 _AUDITED: Final[Mapping[str, tuple[TraceStep, str]]] = {
     AuditAction.HOLD_PLACE: (TraceStep.HELD, "texts are held"),
@@ -202,6 +202,9 @@ class LifeReader:
             moved = moved_from(row, environment) if environment is not None else None
             entries += entries_of(row, own_steps, moved, clock)
         entries = [_with_more(entry, rows, details) for entry in entries]
+        with_line = {entry.control_id for entry in steps if entry.what is TraceStep.MESSAGE}
+        messages = appointments.answered(conn, references=facts.references, environment=facts.environment)
+        entries += [remembered_entry(message) for message in messages if message.control_id not in with_line]
         entries += self._forgotten(facts, steps)
         entries += _numbers(logged.lines, facts)
         entries += self._opted_out(conn, facts, key, environment)
@@ -316,20 +319,29 @@ def message_entries(session: Opened, control_id: str, environment: str | None, l
         for line in logged.lines
         if (entry := entry_of(line, partial(zones.clock, environment=line.fields.get("environment")))) is not None
     ]
-    if entries:
-        return entries
+    return entries or [remembered_entry(message) for message in remembered_messages(session, control_id, environment)]
+
+
+def remembered_messages(session: Opened, control_id: str, environment: str | None) -> list[AnsweredMessage]:
+    """The verified messages of the last days with this control id, whichever node received them."""
     with session.store.read() as conn:
-        return [
-            TraceEntry(
-                at=message.received_at,
-                what=TraceStep.MESSAGE,
-                environment=message.environment,
-                state=message.answer,
-                code=message.code,
-                detail=f"{control_id}, answered {message.answer}{f' {message.code}' if message.code else ''}",
-            )
-            for message in appointments.answered(conn, control_id, environment=environment)
-        ]
+        return appointments.answered(conn, control_id=control_id, environment=environment)
+
+
+def remembered_entry(message: AnsweredMessage) -> TraceEntry:
+    """The step of a message whose line is not in the log here."""
+    event = f"{message.event} " if message.event else ""
+    code = f" {message.code}" if message.code else ""
+    return TraceEntry(
+        at=message.received_at,
+        what=TraceStep.MESSAGE,
+        environment=message.environment,
+        appointment=message.reference,
+        state=message.answer,
+        code=message.code,
+        detail=f"{event}{message.control_id}, answered {message.answer}{code}",
+        control_id=message.control_id,
+    )
 
 
 def _of_appointment(lines: Sequence[Line], facts: AppointmentFacts) -> Iterator[Line]:

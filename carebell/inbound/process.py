@@ -173,6 +173,8 @@ class MessageProcessor:
             text=result.answer.text,
             received_at=job.received_at,
             forget_after=job.received_at + policy.remembers_for,
+            event=event.event,
+            reference=result.appointment,
             reuses=bool(before),
         )
         return result, memorized

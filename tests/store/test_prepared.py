@@ -38,13 +38,15 @@ def test_many_rows_keep_their_order_their_types_and_their_absences(store: Store)
             None,
             NOW + timedelta(microseconds=number),
             NOW,
+            "S12",
+            None if number else "900100",
         )
         for number in range(3)
     ]
     insert = PreparedRows(_insert, dict(messages.c))
     with store.write() as conn:
         put = codec(conn).put
-        insert.run(conn, [(*row[:11], *map(put, row[11:])) for row in rows])
+        insert.run(conn, [(*row[:11], *map(put, row[11:13]), *row[13:]) for row in rows])
         insert.run(conn, [])
         assert [tuple(row) for row in conn.execute(select(messages).order_by(messages.c.received_at))] == rows
 

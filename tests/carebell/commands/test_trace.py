@@ -255,7 +255,9 @@ def test_without_the_log_it_says_what_is_missing(carebell: Carebell, configurati
     said = carebell("-c", configuration, "trace", "--appointment", "A1").out.replace("\n", " ")
     assert "The log is not in a file here" in said
     by_id = _trace(carebell, configuration, "--control-id", "C1")
-    assert (by_id.code, _steps(by_id, "message")[0]["state"]) == (0, "AA")
+    assert [row["what"] for row in by_id.rows] == [row["what"] for row in ended.rows], "it leads to its appointment"
+    [message] = _steps(by_id, "message")
+    assert (message["state"], message["detail"]) == ("AA", "S12 C1, answered AA")
 
 
 @pytest.mark.parametrize("columns", [60, 80])
