@@ -15,7 +15,7 @@ from store import engine
 from store.engine import Store, check_server, open_store
 from store.faults import StoreFault, classify, is_fatal, is_transient
 from store.instants import NaiveInstant, from_microseconds, to_microseconds
-from store.tables import leases
+from store.tables import leases, meta
 from tests.store.postgresql import Server
 from tests.store.samples import NOW
 
@@ -218,3 +218,33 @@ def test_a_server_has_a_clock_of_its_own_and_a_file_has_none(store: Store, backe
         assert told is not None
         assert told.tzinfo is UTC
         assert abs(told - datetime.now(UTC)) < timedelta(days=1)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_writers_keep_one_connection_whatever_happened_before(store: Store) -> None:
+    def write(name: str, fault: Exception | None = None) -> None:
+        with store.write(at_once=name == "at once") as conn:
+            conn.execute(meta.insert().values(name=name, value="x"))
+            used.append(id(conn.connection.driver_connection))
+            if fault is not None:
+                raise fault
+
+    used: list[int] = []
+    write("first")
+    write("at once")
+    with pytest.raises(ValueError, match="no"):
+        write("undone", ValueError("no"))
+    write("last")
+    assert len(set(used[:3])) == 1
+    with store.read() as conn:
+        assert set(conn.execute(select(meta.c.name)).scalars()) >= {"first", "at once", "last"}
+        assert "undone" not in set(conn.execute(select(meta.c.name)).scalars())
+
+
+def test_closing_closes_the_writers_connection_too(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'x.db'}")
+    with store.write() as conn:
+        conn.execute(text("CREATE TABLE x (y)"))
+    assert store.files[1].exists()
+    store.close()
+    assert not store.files[1].exists()  # the last connection to close removes the write-ahead log
