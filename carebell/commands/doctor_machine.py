@@ -56,7 +56,7 @@ def package(
     """Every installed file has the content with which it was released, and every required package is there."""
     installed = distribution or importlib.metadata.distribution("carebell")
     changed, files = [], installed.files or []
-    hashed = [file for file in files if file.hash is not None and file.suffix == ".py"]
+    hashed = [file for file in files if file.hash is not None]
     for file in hashed:
         path = Path(str(file.locate()))
         if not path.is_file() or (file.hash is not None and _digest(path, file.hash.mode) != file.hash.value):
