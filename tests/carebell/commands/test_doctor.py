@@ -11,10 +11,10 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -26,7 +26,7 @@ from config.load import load
 from scheduler.sms import HoldScope
 from simulator.ehr import make_identity
 from store import backup, holds, leases, schema
-from store.engine import open_store
+from store.engine import Store, open_store
 from store.holds import Hold
 from store.keys import create_key_file
 from store.leases import Node
@@ -472,6 +472,42 @@ def test_a_write_ahead_log_that_grows(machine: Machine, path: Path) -> None:
         wal = path.parent / "carebell.db-wal"
         os.truncate(wal, 300_000_000)
         assert len(_said(doctor_service._files(machine, store), "warning", "database_wal")) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAt:
+    """A database server with a clock."""
+
+    now: datetime | None
+
+    def server_time(self) -> datetime | None:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("there", "states"),
+    [
+        (NOW, ["good"]),
+        (NOW + timedelta(minutes=5), ["wrong"]),
+        (NOW - timedelta(minutes=5), ["wrong"]),
+        (None, []),  # SQLite has no clock of its own
+    ],
+)
+def test_the_database_servers_clock(machine: Machine, there: datetime | None, states: list[str]) -> None:
+    said = doctor_service._server_clock(machine, cast("Store", ServerAt(there)))
+    assert [one.state for one in said] == states
+
+
+def test_more_connections_than_descriptors_is_a_warning(
+    machine: Machine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(path, {})
+    problem = loaded.problem(("environments", "production", "listener", "max_connections"), "5000 do not fit")
+    monkeypatch.setattr(doctor_machine, "would_not_fit", lambda _loaded: [problem])
+    by_hand = replace(machine, account=None)
+    assert [one.state for one in doctor_machine.descriptors(by_hand, loaded)] == ["warning"]
+    # The unit sets a limit of its own, which is not that of whoever runs doctor.
+    assert [one.state for one in doctor_machine.descriptors(machine, loaded)] == ["good"]
 
 
 # Ports
