@@ -38,6 +38,9 @@ MOMENTS: Final = [
     ("optout remove +12025550188", "store.optouts.remove", "nothing was changed"),
     ("rehearse --simulate 1 --days 1", "carebell.bootstrap.rehearsal.ServiceRehearsal.play", "nothing was changed"),
     ("config preview", "carebell.commands.config_preview.effect_of", "nothing was changed"),
+    ("config set environments.production.sms.caps.per_day 4", "carebell.commands.config_write.save", "nothing was changed"),
+    ("config set environments.production.sms.caps.per_day 4", "carebell.commands.config_write._record",
+     "carebell.yaml was written; it is perhaps not in the history yet"),
     ("purge", "carebell.commands.open_store.OpenDatabase.now", "nothing was changed"),
     ("purge", "carebell.commands.purge.forget_now", "only a part may have been forgotten; run `carebell purge` again"),
     ("purge --verify +12025550188", "carebell.commands.purge.scan_files",
@@ -60,6 +63,7 @@ ONLY_LOOKS: Final = {
 ELSEWHERE: Final = {
     "init", "demo", "send",  # below
     "install", "numbers buy", "numbers link", "keys drop-unreadable",  # tests/carebell/commands/test_install.py, test_numbers.py
+    "config restore",  # writes as `config set` does
     "db downgrade",  # one transaction: it is done or not
     "serve", "simulator twilio", "simulator ehr",  # end with 0: Ctrl-C is how they are ended
 }  # fmt: skip
