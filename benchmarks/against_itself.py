@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from benchmarks.bench import Bench, agree
@@ -119,12 +119,14 @@ def compared(rows: dict[str, Contender], connections: int) -> Iterator[Figure]:
     baseline = rows[BASELINE]
     for name, target in _TARGETS.items():
         yield _ratio(f"intake, {name}, against itself before, {connections} connections", rows[name], baseline, target)
-    yield _ratio(f"control: the baseline against itself, {connections} connections", rows[AGAIN], baseline, None)
-    slowed = _ratio(
+    again = _ratio(f"control: the baseline against itself, {connections} connections", rows[AGAIN], baseline, 1.1)
+    # Whichever was faster: what is away from 1 is noise, and no other ratio of this run is known better than that.
+    value = None if again.value is None else max(again.value, 1 / again.value)
+    yield replace(again, value=value, side="at most")
+    yield _ratio(
         f"control: with {SLOWER:g} ms more a commit, against one worker, {connections} connections",
         rows[SLOWED], rows[PURE], 0.9, side="at most",
     )  # fmt: skip
-    yield slowed
 
 
 def _ratio(name: str, row: Contender, base: Contender, target: float | None, side: str = "at least") -> Figure:

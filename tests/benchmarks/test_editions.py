@@ -61,6 +61,9 @@ def test_each_ratio_is_of_the_medians_and_says_what_limited_it() -> None:
 def test_the_controls_show_the_noise_and_that_a_slower_one_is_seen() -> None:
     figures = by_name(list(compared(rows(), 100)))
     assert figures["control: the baseline against itself"].value == pytest.approx(1.01)
+    for rate, verdict in ((92, "met"), (85, "missed by 1.1x"), (125, "missed by 1.1x")):
+        noisy = by_name(list(compared(rows(**{AGAIN: contender(rate)}), 100)))
+        assert noisy["control: the baseline against itself"].verdict == verdict
     slowed = figures["control: with 50 ms more a commit, against one worker"]
     assert slowed.value == pytest.approx(100 / 195)
     assert slowed.verdict == "met"

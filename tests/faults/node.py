@@ -102,8 +102,12 @@ def write_configuration(
 
 
 def environment_of(base: Mapping[str, str]) -> dict[str, str]:
-    """For a program of ours: this checkout's packages, and compiled ones kept, or each start compiles 600 modules anew."""
-    return {**base, "PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+    """For a program of ours: this checkout's packages, and compiled ones kept, or each start compiles 600 modules anew.
+
+    Where the gate tests the compiled wheel (CAREBELL_BUILD), the packages are those of its PYTHONPATH.
+    """
+    path = base["PYTHONPATH"] if "CAREBELL_BUILD" in base else str(_ROOT)
+    return {**base, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 class FastTime:
