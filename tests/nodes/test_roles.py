@@ -32,9 +32,9 @@ def test_one_node_listens_and_another_sends(url: str, tmp_path: Path) -> None:
     sender = Node(configuration, roles="dispatcher,housekeeping")
     _until(lambda: _states(url) == {"delivered": MESSAGES})
     sent = texts_sent(configuration.parent / "sent.jsonl")
+    roles: dict[str, str] = dict(_ask(url, "SELECT name, roles FROM nodes"))  # a node that stops leaves the table
     assert [node.stop() for node in (listener, sender)] == [0, 0]
     assert (len(sent), set(sent.values())) == (MESSAGES, {1})
-    roles: dict[str, str] = dict(_ask(url, "SELECT name, roles FROM nodes"))
     assert sorted(roles.values()) == ["dispatcher,housekeeping", "listener"]
     [(by,)] = _ask(url, "SELECT DISTINCT node FROM outbox WHERE state = 'delivered'")
     assert roles[by] == "dispatcher,housekeeping"
@@ -47,10 +47,10 @@ def test_two_nodes_with_every_role_share_the_work(url: str, tmp_path: Path) -> N
     for part in range(4):  # now to one, now to the other
         _send(hospital, nodes[part % 2].port, MESSAGES // 4)
     _until(lambda: _states(url) == {"delivered": MESSAGES})
+    names = {name for (name,) in _ask(url, "SELECT name FROM nodes")}
     assert [node.stop() for node in nodes] == [0, 0]
     sent = texts_sent(configuration.parent / "sent.jsonl")
     assert (len(sent), set(sent.values())) == (MESSAGES, {1})
-    names = {name for (name,) in _ask(url, "SELECT name FROM nodes")}
     senders = {name for (name,) in _ask(url, "SELECT DISTINCT node FROM outbox WHERE node IS NOT NULL")}
     assert (len(names), senders <= names) == (2, True)
     assert _ask(url, "SELECT reference FROM appointments GROUP BY reference HAVING count(*) > 1") == []
