@@ -1,7 +1,7 @@
 """The platform wheel: `CAREBELL_MYPYC=1` compiles the modules below with mypyc. Without it the wheel is pure Python.
 
 `make compiled` is the command for it. A compiled module is in the wheel as its source too, for tracebacks; Python takes the
-compiled one. Which modules are worth it: docs/decisions/0015-compiled-where-it-pays.md.
+compiled one. Which modules are worth it: docs/decisions/0017-compiled-where-it-pays.md.
 """
 
 from __future__ import annotations
