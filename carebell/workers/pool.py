@@ -386,10 +386,22 @@ class WorkerPool:
             lasted = self._seconds() - worker.began
             pause = 0.0 if worker.was_ready and lasted >= STEADY else min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
             self._report_end(worker, pause)
+            worker = await self._start_again(worker.index, pause)
+
+    async def _start_again(self, index: int, pause: float) -> WorkerHandle:
+        """Start a worker after a pause. While the machine has no process, memory or descriptor for it, try again."""
+        while True:
             await self._sleep(pause)
             await self._settled.wait()  # it begins with what a reload under way comes to
+            try:
+                worker = self._spawn(index)
+            except OSError as error:
+                pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+                problem = f"no process can be started: {(error.strerror or 'no reason given').lower()}"
+                self._journal.emit(WorkerFailed(worker=index + 1, problem=problem, seconds=round(pause, 1)))
+                continue
             self.restarts += 1
-            worker = self._spawn(worker.index)
+            return worker
 
     def _report_end(self, worker: WorkerHandle, pause: float) -> None:
         number, seconds = worker.index + 1, round(pause, 1)

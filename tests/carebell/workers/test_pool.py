@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -18,7 +19,7 @@ from carebell.exits import ConfigurationStop
 from carebell.workers.pool import FIRST_PAUSE, WorkerPool
 from config.load import Loaded
 from journal.events import Event
-from journal.events.workers import WorkerEnded, WorkerStarted
+from journal.events.workers import WorkerEnded, WorkerFailed, WorkerStarted
 from journal.metrics import Metrics
 from scheduler.clock import RealClock
 from tests.story.folder import load, make
@@ -122,3 +123,30 @@ async def test_who_ends_soon_again_and_again_is_started_after_growing_pauses(
     assert [(event.reason, event.code, event.connections) for event in ended] == [("exited", 3, 1)] * 3
     assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
     assert os.getpid() not in [event.pid for event in ended]
+
+
+async def test_who_cannot_be_started_again_for_want_of_descriptors_is_tried_until_it_starts(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asyncio.timeout(PATIENCE), _pool("dies", monkeypatch, count=1) as (pool, journal, pauses):
+        await pool.start(loaded)
+        own, passed = socket.socketpair()
+        own.close()
+        pair, failures = socket.socketpair, [errno.EMFILE, errno.ENFILE]
+
+        def scarce() -> tuple[socket.socket, socket.socket]:
+            if failures:
+                code = failures.pop(0)
+                raise OSError(code, os.strerror(code))
+            return pair()
+
+        monkeypatch.setattr(socket, "socketpair", scarce)
+        pool.hand_over(passed, ("192.0.2.1", 4), port="port", source="192.0.2.1", limit=9, limit_per_source=9)
+        while len(journal.all(WorkerStarted)) < 2:  # noqa: ASYNC110 (processes have no event of ours)
+            await asyncio.sleep(0.01)
+        assert (pool.running().running, pool.running().restarts) == (1, 1)
+    assert [event.problem for event in journal.all(WorkerFailed)] == [
+        "no process can be started: too many open files",
+        "no process can be started: too many open files in system",
+    ]
+    assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
