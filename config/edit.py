@@ -300,6 +300,10 @@ def _with(values: Any, rest: Keys, value: Any, keys: Keys, where: Callable[[Keys
         else:
             items[key : key + 1] = [_with(items[key] if key < len(items) else None, below, value, keys, where)]
         return items
+    if isinstance(values, list) and isinstance(key, str):
+        raise EditRefused(
+            _problem(where(keys), keys, "leads to nothing: an item of a list is named by its place, [0] the first")
+        )
     raise EditRefused(_problem(where(keys), keys, "leads to nothing: a part of it is not a section or list item"))
 
 

@@ -70,7 +70,13 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, 
 @configuration.command("set")
 def config_set(
     context: typer.Context,
-    key: Annotated[str, typer.Argument(help="The key, as check-config names it: environments.test.sms.min_gap.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            help="The key, as check-config names it: environments.test.sms.min_gap, "
+            "or environments.test.sms.reminders[0].before for the first item of a list."
+        ),
+    ],
     value: Annotated[
         Optional[str],
         typer.Argument(

@@ -93,10 +93,10 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
         "carebell check-config": (
             "export CAREBELL_ENVIRONMENTS__PRODUCTION__LISTENER__TLS='{certificate: tls.pem, key: secrets/tls.key}'"
         ),
-        "cp engine.cer": (
+        "install -m 0644 client.cer": (
             "export CAREBELL_ENVIRONMENTS__PRODUCTION__AUTHENTICATION=mutual-tls"
-            " CAREBELL_ENVIRONMENTS__PRODUCTION__CERTIFICATES='[certs/engine.cer]'"
-            "; restart() { cp engine.cer certs/engine.cer && carebell serve; }; restart"
+            " CAREBELL_ENVIRONMENTS__PRODUCTION__CERTIFICATES='[certs/client.cer]'"
+            "; restart() { install -m 0644 client.cer certs/client.cer && carebell serve; }; restart"
         ),
     },
     "docs/how-to/twilio.md": {
@@ -159,8 +159,8 @@ SAYS: Final = {
     "docs/how-to/rotate-signing-key.md": [r"^certs/production-2028\.cer: accept$"],
     "docs/how-to/sign-messages.md": [r"^carebell\.cer: accept$", r"signed\.hl7 +AA ", r"signed\.hl7: \S+: AA "],
     "docs/how-to/tls.md": [
-        r"booking\.hl7: \S+: AA [\s\S]*booking\.hl7: \S+: AA ", r"^engine\.cer: accept$",
-        r"was not checked, but taken to be engine\.cer",
+        r"booking\.hl7: \S+: AA [\s\S]*booking\.hl7: \S+: AA ", r"^client\.cer: accept$",
+        r"was not checked, but taken to be client\.cer",
         r"reason=no_client_certificate", r"reason=client_certificate_refused .*thumbprint=",
     ],
     "docs/how-to/twilio.md": [r"booking\.hl7: \S+: AA ", r'"state": ?"due"'],

@@ -106,6 +106,7 @@ def test_a_dry_run_writes_nothing(carebell: Carebell, started: Path) -> None:
         (("environments..sms", "1"), 2, "is no key"),
         (("", "1"), 2, "is no key"),
         (("environments.production.certificates[9]", "x.cer"), 78, "leads to nothing"),
+        (("environments.production.sms.reminders.1.before", "48h"), 78, "named by its place, [0] the first"),
         (("environments.production.certificates[0]", "gone.cer"), 78, "there is no such file"),
         (("gateway.twilio.auth_token", "s3cret-s3cret"), 78, "a secret does not belong in this file"),
     ],
