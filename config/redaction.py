@@ -7,16 +7,21 @@ like a secret, or like a telephone number that is not the organisation's own. To
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from config.model import Configuration
 from config.problems import Keys
 
 REMOVED: Final = "***"
-_PASSWORD: Final = re.compile(r"(://[^\s/@:\"']+:)[^\s@\"']+(?=@)")
+_PASSWORD: Final = re.compile(r"(://[^\s/@:\"']*:)[^\s@\"']+(?=@)")
+_QUERY_PASSWORD: Final = re.compile(r"([?&](?:ssl)?password=)(?!\*\*\*)[^\s&#\"'}\],]+")
+_URL_PASSWORDS: Final = (re.compile(r"://[^:/@]*:([^@]+)@"), re.compile(r"[?&](?:ssl)?password=([^&]+)"))
+"""Where the database's driver finds a password: before the first `@`, or among the options."""
 _COMMENT: Final = re.compile(r"(?<!\S)#.*")
-_SECRET: Final = re.compile(r"(?i)((?:token|secret|password|passwd|pwd)(?!\w*_file)\w*[\"']?\s*[:=]\s*)\S+")
+_SECRET: Final = re.compile(
+    r"(?i)((?:token|secret|password|passwd|pwd)(?!\w*_file)\w*[\"']?\s*[:=]\s*[\"']?)[^\s\"']\S*?(?=[\"'\])},;]*(?:\s|$))"
+)
 _NUMBER: Final = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){9,}")
 _SHOWN_DIGITS: Final = 4
 
@@ -25,10 +30,23 @@ def redacted(text: str, configuration: Configuration) -> str:
     """The text of the file that was read as `configuration`."""
     for number in sorted(_numbers(configuration), key=len, reverse=True):
         text = text.replace(number, f"{REMOVED}{number[-_SHOWN_DIGITS:]}")
-    text = _PASSWORD.sub(rf"\1{REMOVED}", text)
+    for password in _passwords(configuration.storage.url):
+        for spelling in (password, password.replace("'", "''"), password.replace("\\", r"\\").replace('"', r"\"")):
+            text = text.replace(f":{spelling}@", f":{REMOVED}@").replace(f"password={spelling}", f"password={REMOVED}")
+    text = _QUERY_PASSWORD.sub(rf"\1{REMOVED}", _PASSWORD.sub(rf"\1{REMOVED}", text))
     own = {_digits(environment.sms.sender) for environment in configuration.environments.values()}
     own.add(_digits(configuration.organization.contact))
     return _COMMENT.sub(lambda match: _without_traces(match[0], own), text)
+
+
+def shows_secrets(values: Mapping[str, Any]) -> bool:
+    """Whether the values of a redacted text still hold what must not be kept, because the file spells it in a way of its own."""
+    return any(
+        _whole_number(value)
+        if keys != ("storage", "url")
+        else any(REMOVED not in password for password in _passwords(value))
+        for keys, value in _kept_out(values)
+    )
 
 
 def is_kept_out(keys: Keys, value: Any) -> bool:
@@ -37,6 +55,23 @@ def is_kept_out(keys: Keys, value: Any) -> bool:
     if {"allow_list", "force_to"} & set(keys) or keys == ("storage", "url"):
         return True
     return isinstance(value, dict) and any(is_kept_out((*keys, key), below) for key, below in value.items())
+
+
+def _kept_out(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
+    """The texts at keys whose values are kept nowhere."""
+    if isinstance(value, dict | list):
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _kept_out(below, (*keys, key))
+    elif isinstance(value, str) and is_kept_out(keys, None):
+        yield keys, value
+
+
+def _whole_number(written: str) -> bool:
+    return REMOVED not in written and any(letter.isdecimal() for letter in written)
+
+
+def _passwords(url: str) -> list[str]:
+    return [password for pattern in _URL_PASSWORDS for password in pattern.findall(url)]
 
 
 def _numbers(configuration: Configuration) -> set[str]:

@@ -17,12 +17,13 @@ from typing import Any, Final
 from carebell.maintenance.certificates import registered
 from config import snapshot
 from config.digests import digest_of
+from config.document import parse_document
 from config.files import gateway_secrets
 from config.gateways import SECRETS
 from config.load import Loaded
 from config.model import write_duration
 from config.problems import ConfigurationError
-from config.redaction import redacted
+from config.redaction import redacted, shows_secrets
 from config.regular_file import read_regular
 from store import audit, config_versions
 from store.audit import AuditAction, Author
@@ -87,6 +88,7 @@ def record(
     source: str = "file",
     comment: str | None = None,
     action: AuditAction = AuditAction.CONFIG_ACTIVATE,
+    replaced: str | None = None,
 ) -> bool:
     """Add it to the history and to the audit log, unless it is what was added last; whether it was added.
 
@@ -95,11 +97,15 @@ def record(
     Args:
         source: `file`, or `command` for `config set` and `config restore`.
         action: CONFIG_ACTIVATE when it takes effect; CONFIG_WRITE when a command wrote it.
+        replaced: the version that a command found in the file; None: it was broken.
     """
     audit.lock(conn)
     last = config_versions.newest(conn)
     if last is not None and _same(last, facts):
-        if last.source == "command" and not audit.has_activated(conn, last.version, since=last.at):
+        if action is AuditAction.CONFIG_WRITE:
+            # A service that took the file before the command came here has recorded it as an edit: the person is added.
+            audit.append(conn, author, action, subject="configuration", before=replaced, after=last.version, at=at)
+        elif last.source == "command" and not audit.has_activated(conn, last.version, since=last.at):
             audit.append(conn, author, action, subject="configuration", before=last.base, after=last.version, at=at)
         return False
     config_versions.add(
@@ -173,11 +179,16 @@ def _same(last: ConfigVersion, facts: ConfigFacts) -> bool:
 
 
 def _text(loaded: Loaded) -> str | None:
-    """The file's text as it was read; None: it holds something else by now, which will be a version of its own."""
-    with suppress(OSError, ValueError):
+    """The file's text as it was read, without secrets.
+
+    None: it holds something else by now, which will be a version of its own; or its spelling hides what must not be kept.
+    """
+    with suppress(OSError, ValueError, ConfigurationError):
         content = read_regular(loaded.path)
         if digest_of(content) == loaded.digests.get(loaded.path):
-            return redacted(content.decode("utf-8-sig"), loaded.configuration)
+            text = redacted(content.decode("utf-8-sig"), loaded.configuration)
+            if not shows_secrets(parse_document(text.encode(), str(loaded.path)).values):
+                return text
     return None
 
 

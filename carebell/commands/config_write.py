@@ -6,6 +6,7 @@ with the person who wrote it. The running service takes it within seconds, as it
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -37,6 +38,7 @@ from config.yaml_spelling import flow
 from journal.lines import plain
 from store import config_versions
 from store.audit import AuditAction
+from store.config_versions import ConfigVersion
 
 _PART: Final = re.compile(r"([^.\[\]]+)|\[(\d{1,4})\]")
 _NOT_SET: Final = "(not set)"
@@ -106,7 +108,7 @@ def restore(config: Path | None, name: str, *, comment: str | None, dry_run: boo
     [version] = distinct.values()
     if version.text is None:
         raise Stop(f"the text of {version.version} was not kept, only its values. Nothing was written")
-    content = _with_what_was_not_kept(version.text.encode(), base, path)
+    content = _with_what_was_not_kept(version, version.text, base, path)
     change = _judged(path, base, content)
     now = datetime.now(UTC)
     ring = open_vault(change.trial).ring
@@ -178,15 +180,28 @@ def _judged(path: Path, base: bytes, content: bytes) -> _Proposal:
     return _Proposal(path=path, base=base, content=content, present=present, trial=trial)
 
 
-def _with_what_was_not_kept(content: bytes, base: bytes, path: Path) -> bytes:
-    """The text of a version, with the numbers and passwords of the present file where the history has `***`."""
-    removed = sorted(
-        {_whole(keys) for keys, value in _leaves(parse_document(content, str(path)).values) if REDACTED in value}
-    )
-    present = parse_document(base, str(path)).values
+def _with_what_was_not_kept(version: ConfigVersion, text: str, base: bytes, path: Path) -> bytes:
+    """The text of a version, with the numbers and passwords of the present file where the history has `***`.
+
+    A value that was `***` itself stays. What was masked for a number that also stands elsewhere is among the version's values.
+    """
+    kept = json.loads(version.content)["configuration"]
+    content = text.encode()
+    try:
+        removed = sorted(
+            {
+                _whole(keys) if is_kept_out(keys, value) else keys
+                for keys, value in _leaves(parse_document(content, str(path)).values)
+                if REDACTED in value and _at(kept, keys) != value
+            },
+            key=str,
+        )
+        present = parse_document(base, str(path)).values
+    except ConfigurationError as error:
+        raise ConfigurationStop(f"{error}\nnothing was written") from None
     edits, lost = [], []
     for keys in removed:
-        value = _at(present, keys)
+        value = _at(present if is_kept_out(keys, None) else kept, keys)
         if value is None:
             lost.append(key_path(keys))
         else:
@@ -196,7 +211,10 @@ def _with_what_was_not_kept(content: bytes, base: bytes, path: Path) -> bytes:
             f"the history keeps no numbers and passwords, and the file has none at {', '.join(lost)}; "
             "edit a copy of `carebell config show`. Nothing was written"
         )
-    return edited(content, edits, str(path))
+    try:
+        return edited(content, edits, str(path))
+    except EditRefused as refused:
+        raise ConfigurationStop(f"{refused}. Nothing was written") from None
 
 
 def _leaves(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
@@ -247,7 +265,7 @@ def _show_and_write(
                 print_sentence(f"{key}: {before} -> {after}")
             for finding in warnings:
                 print_sentence(plain(str(finding.problem)), lead="warning: ")
-        has_database = change.present is not None and database_exists(change.present)
+        has_database = database_exists(change.present or change.trial)
         if has_database and change.present is not None:
             print_effect(change.path, change.trial, change.present, as_json=as_json)
         if not dry_run:
@@ -257,7 +275,7 @@ def _show_and_write(
                 raise Stop(str(refused)) from None
             progress.done = f"{change.path.name} was written; it is perhaps not in the history yet"
             if has_database:
-                _record(change.path, comment)
+                _record(change, comment)
         for key, before, after in rows if as_json else ():
             print_json(
                 {"key": key, "before": before, "after": after, "version": change.trial.version, "written": not dry_run}
@@ -278,12 +296,19 @@ def _print_end(change: _Proposal, *, dry_run: bool, has_database: bool) -> None:
         print_sentence("there is no database yet, so the history begins with the first `carebell serve`")
 
 
-def _record(path: Path, comment: str | None) -> None:
-    """Add what was written to the history and to the audit log."""
-    with opened(path) as session:
+def _record(change: _Proposal, comment: str | None) -> None:
+    """Add what was written to the history and to the audit log of the database that the file named before."""
+    with opened(change.path, change.present or change.trial) as session:
         now = session.now()
-        facts = config_record.facts_of(session.loaded, session.vault.ring, now)
+        facts = config_record.facts_of(change.trial, session.vault.ring, now)
         with session.store.write() as conn:
             config_record.record(
-                conn, facts, session.author, at=now, source="command", comment=comment, action=AuditAction.CONFIG_WRITE
+                conn,
+                facts,
+                session.author,
+                at=now,
+                source="command",
+                comment=comment,
+                action=AuditAction.CONFIG_WRITE,
+                replaced=None if change.present is None else change.present.version,
             )

@@ -155,9 +155,13 @@ def log_file_of(config: Path | None) -> tuple[Path | None, Loaded | None]:
 
 
 @contextmanager
-def opened(config: Path | None) -> Iterator[Opened]:
-    """Open the database and close it again. A fault of the database becomes one sentence and its exit code."""
-    loaded = load_or_in_force(config)
+def opened(config: Path | None, loaded: Loaded | None = None) -> Iterator[Opened]:
+    """Open the database and close it again. A fault of the database becomes one sentence and its exit code.
+
+    Args:
+        loaded: names the database and its key; None: the file's configuration, or the one in force.
+    """
+    loaded = loaded or load_or_in_force(config)
     vault = open_vault(loaded)
     store = open_database(loaded, upgrade=False)
     with _closing(store):

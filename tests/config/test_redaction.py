@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.problems import Keys
-from config.redaction import is_kept_out, redacted
+from config.redaction import is_kept_out, redacted, shows_secrets
 from tests.story import folder
 
 
@@ -40,6 +40,11 @@ def test_numbers_of_people_go_and_our_own_stay(shipped: Path) -> None:
         ("# old password=hunter2 \n", "# old password=*** \n"),
         ("url: postgresql+psycopg://carebell:hunter2@db/carebell\n", "url: postgresql+psycopg://carebell:***@db/carebell\n"),
         ("url: postgresql+psycopg://carebell@db/carebell  # since 2026-11-21\n",) * 2,
+        ("url: postgresql+psycopg://:hunter2@db/carebell\n", "url: postgresql+psycopg://:***@db/carebell\n"),
+        ("# postgresql+psycopg://db/c?user=c&password=hunter2\n", "# postgresql+psycopg://db/c?user=c&password=***\n"),
+        ('text: "Portal # token: hunter2"\n', 'text: "Portal # token: ***"\n'),
+        ("# token: 'hunter2', old\n", "# token: '***', old\n"),
+        ("# token: hun'ter2\n", "# token: ***\n"),
         ('contact: "+1 425 555 0100"  # shown to patients\n',) * 2,
         ('colour: "a#1202555018812"\n',) * 2,
         ("# 12025550143 and (202) 555-0143\n", "# ***0143 and (***0143\n"),
@@ -48,6 +53,39 @@ def test_numbers_of_people_go_and_our_own_stay(shipped: Path) -> None:
 )  # fmt: skip
 def test_comments_and_urls(shipped: Path, line: str, kept: str) -> None:
     assert _redacted(shipped, line) == kept
+
+
+@pytest.mark.parametrize(
+    ("url", "written", "kept"),
+    [
+        ("carebell:hun'ter2@db/c", "'{}carebell:hun''ter2@db/c'", "'{}carebell:***@db/c'"),
+        ("carebell:hun'ter2@db/c", "{}carebell:hun'ter2@db/c", "{}carebell:***@db/c"),
+        ('carebell:hun"ter2@db/c', r'"{}carebell:hun\"ter2@db/c"', '"{}carebell:***@db/c"'),
+        ("db/c?user=c&password=hun'ter2", "{}db/c?user=c&password=hun'ter2", "{}db/c?user=c&password=***"),
+    ],
+)
+def test_a_password_goes_however_it_is_spelt(shipped: Path, url: str, written: str, kept: str) -> None:
+    scheme = "postgresql+psycopg://"
+    configuration = folder.load(shipped).configuration
+    storage = configuration.storage.model_copy(update={"url": f"{scheme}{url}"})
+    text = redacted(
+        f"storage: {{url: {written.format(scheme)}}}\n", configuration.model_copy(update={"storage": storage})
+    )
+    assert text == f"storage: {{url: {kept.format(scheme)}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({"storage": {"url": "postgresql+psycopg://c:hunter2@db/c"}}, True),
+        ({"storage": {"url": "postgresql+psycopg://c:***@db/c"}}, False),
+        ({"storage": {"url": "sqlite:///carebell.db"}}, False),
+        ({"environments": {"test": {"sms": {"allow_list": ["***0143", "+12025550143"]}}}}, True),
+        ({"environments": {"test": {"sms": {"allow_list": ["***0143"], "force_to": None}}}}, False),
+    ],
+)
+def test_what_is_left_is_noticed(values: dict[str, object], shown: bool) -> None:
+    assert shows_secrets(values) is shown
 
 
 def test_the_shipped_file_loses_nothing_else(shipped: Path) -> None:

@@ -209,6 +209,49 @@ def test_numbers_that_the_history_does_not_keep_stay_as_the_file_has_them(carebe
     assert f"the file has none at {key}" in ended.err
 
 
+@pytest.mark.parametrize("name", ["*** Clinic ***", "Clinic # token: hunter2", "Clinic # 312 555 0188"])
+def test_what_only_looks_like_a_secret_comes_back_too(name: str, carebell: Carebell, started: Path) -> None:
+    folder.change(started, {"organization": {"name": name}})
+    _activate(started)
+    version = folder.load(started).version
+    assert carebell("-c", started, "config", "set", "organization.name", "Other").code == 0
+    ended = carebell("-c", started, "config", "restore", version)
+    assert ended.code == 0, ended.err
+    assert folder.load(started).configuration.organization.name == name
+
+
+def test_who_mends_a_broken_file_is_recorded(carebell: Carebell, started: Path) -> None:
+    before = len(_actions(started))
+    started.write_text(started.read_text("utf-8").replace("from: 21:00", "from: 25:00"), "utf-8")
+    ended = carebell("-c", started, "config", "set", FROM, "22:00")
+    assert ended.code == 0, ended.err
+    assert "there is no database" not in ended.out
+    assert _actions(started)[before:] == [
+        ("config.write", "configuration", _actions(started)[0][3], folder.load(started).version),
+        ("config.change", FROM, "21:00", "22:00"),
+    ]
+
+
+def test_who_names_another_database_is_recorded_in_the_old_one(carebell: Carebell, started: Path) -> None:
+    ended = carebell("-c", started, "config", "set", "storage.url", "sqlite:///other.db")
+    assert ended.code == 0, ended.err
+    assert _actions(started)[-1][0] == "config.write"
+    assert not started.with_name("other.db").exists()
+
+
+def test_a_service_that_took_the_file_first_does_not_hide_who_wrote_it(
+    carebell: Carebell, started: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def saved(path: Path, content: bytes, *, base: bytes) -> None:
+        save(path, content, base=base)
+        _activate(started)
+
+    old = folder.load(started).version
+    monkeypatch.setattr("carebell.commands.config_write.save", saved)
+    assert carebell("-c", started, "config", "set", FROM, "22:00").code == 0
+    assert _actions(started)[-1] == ("config.write", "configuration", old, folder.load(started).version)
+
+
 def test_a_version_that_is_none_is_said_so(carebell: Carebell, started: Path) -> None:
     ended = carebell("-c", started, "config", "restore", "ffffffffffff")
     assert (ended.code, ended.out) == (1, "")
