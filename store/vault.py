@@ -44,7 +44,7 @@ class Vault:
     ring: KeyRing
     random: Callable[[int], bytes] = secrets.token_bytes
     reread: Callable[[], KeyRing] | None = None
-    _opened: dict[bytes, AESGCM] = field(default_factory=dict, repr=False)
+    _opened: dict[int, tuple[bytes, AESGCM]] = field(default_factory=dict, repr=False)  # day -> wrapped, and opened
 
     def keys_for(
         self, conn: Connection, days: Iterable[int], *, create: bool, unreadable: set[int] | None = None
@@ -74,6 +74,13 @@ class Vault:
         gone = conn.execute(delete(day_keys).where(day_keys.c.day < day_of(now))).rowcount
         self._opened.clear()
         return gone
+
+    def close_before(self, now: datetime) -> None:
+        """Keep no key in memory whose day is over: another process may have destroyed it in the database."""
+        today = day_of(now)
+        for day in tuple(self._opened):
+            if day < today:
+                self._opened.pop(day, None)
 
     def rewrap(self, conn: Connection) -> tuple[int, int]:
         """Wrap every day key under the ring's current master key: (how many were moved, how many do not open).
@@ -135,10 +142,10 @@ class Vault:
 
     def _open(self, day: int, wrapped: bytes) -> AESGCM:
         """Cached by the wrapped bytes, so that a key made in a transaction that rolled back is never mistaken."""
-        key = self._opened.get(wrapped)
-        if key is None:
-            key = self._opened[wrapped] = AESGCM(self._unwrap(day, wrapped))
-        return key
+        known = self._opened.get(day)
+        if known is None or known[0] != wrapped:
+            known = self._opened[day] = wrapped, AESGCM(self._unwrap(day, wrapped))
+        return known[1]
 
     def _wrap(self, day: int, key: bytes) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)

@@ -531,6 +531,7 @@ class Service:
     def _beat(self) -> None:
         """This node lives, and on which configuration; where the database is away the next beat makes up for it."""
         now, loaded, since = self.clock.now(), self.loaded, self._configured_at
+        self.vault.close_before(now)  # of a node that does not forget itself
         node = Node(
             name=self.node,
             roles=",".join(sorted(self.roles)),

@@ -145,13 +145,13 @@ class Worker:
         loaded = self._loaded
         self._active, contexts = await self._reader.run(partial(_read, loaded, self._clock))
         self._store = components.open_database(loaded, upgrade=False)
-        vault = components.open_vault(loaded)
+        self._vault = components.open_vault(loaded)
         self._loop = asyncio.get_running_loop()
         self._supervisor = Supervisor(journal=self._journal, metrics=self._metrics, seconds=self._loop.time)
         in_flight = InFlight(PostsElsewhere(self._store, self._clock, self._journal, node=None, longest=LEASE))
         self._intake = MessageIntake(
             store=self._store,
-            vault=vault,
+            vault=self._vault,
             runtime_config=lambda: self._active.runtime_config,
             validator=lambda key: self._active.validators.get(key, self._active.idle),
             clock=self._clock,
@@ -256,7 +256,8 @@ class Worker:
     # The rest
 
     async def _report(self) -> None:
-        """Say every second that this process lives, and what it counted; write how many log lines were held back."""
+        """Say every second that this process lives, and what it counted. Every half minute write how many log lines were held back,
+        and keep no key of a day that is over."""
         rounds = 0.0
         while True:
             self._say()
@@ -265,6 +266,7 @@ class Worker:
             if rounds >= ROUND_SECONDS:
                 rounds = 0.0
                 self._repeats.finish_round()
+                self._vault.close_before(self._clock.now())
 
     def _say(self) -> None:
         arrived, self._arrived = self._arrived, {}

@@ -64,6 +64,13 @@ def test_a_destroyed_day_key_leaves_noise(store: Store, vault: Vault) -> None:
     assert (read.phone, read.phone_fault) == (None, "purged")
 
 
+def test_a_process_that_does_not_forget_itself_keeps_no_key_of_a_day_that_is_over(store: Store, vault: Vault) -> None:
+    with store.write() as conn:
+        vault.keys_for(conn, {day_of(NOW) - 1, day_of(NOW)}, create=True)
+    vault.close_before(NOW)
+    assert list(vault._opened) == [day_of(NOW)]
+
+
 def test_a_key_made_in_a_transaction_that_rolled_back_is_not_used(store: Store, vault: Vault) -> None:
     def fail() -> None:
         with store.write() as conn:
