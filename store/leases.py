@@ -34,6 +34,11 @@ class Node:
     restart_for: str | None = None
 
 
+def is_at(node: str, place: str) -> bool:
+    """Whether a place is the node itself or its host: a node's name is HOST-PID-RANDOM, and a host's name may have dashes."""
+    return place in (node, node.rsplit("-", 2)[0])
+
+
 def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: timedelta) -> bool:
     """Take or prolong a job; False: another holder's lease has not expired. The work must take much less than `lasts`."""
     insert = insert_into(conn, leases)

@@ -387,15 +387,16 @@ class Service:
             if finding == "fine":
                 return
             held = Hold(scope=HoldScope.ALL, name="", reason=_HELD_AFTER_RESTORE, actor="service", since=now)
+            # Recorded also where the backup holds texts already: `audit verify` must tell a restore from tampering.
+            audit.append(
+                conn,
+                authors.service(self.node),
+                AuditAction.HOLD_PLACE,
+                subject="all",
+                after=f"{RESTORED}: {finding}",
+                at=now,
+            )
             if holds.hold(conn, held):
-                audit.append(
-                    conn,
-                    authors.service(self.node),
-                    AuditAction.HOLD_PLACE,
-                    subject="all",
-                    after=f"{RESTORED}: {finding}",
-                    at=now,
-                )
                 self.journal.emit(HoldStarted(environment=None, reason=finding, source="restore", actor=None))
 
     async def _start_portal(self, delivery: DeliveryRecorder, descriptors: Descriptors) -> None:

@@ -84,7 +84,7 @@ def verify(config: Path | None, *, heads: Sequence[str], as_json: bool) -> int:
     with opened_without_keys(config) as database:
         noted = list(_logged_heads(database))
         with database.store.read() as conn:
-            restores = list(_restores(conn))
+            restores = list(_restores(conn, noted))
             standing = [head for head in noted if not any(restore.explains(head) for restore in restores)]
             anchors = _anchors([*(head.head for head in standing), *given])
             verdict = anchors if isinstance(anchors, ChainVerdict) else audit.verify(conn, anchors)
@@ -162,7 +162,11 @@ class _LoggedHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Restore:
-    """The entry of a service that found an older database: what came after the backup is in the old log only."""
+    """The entry of a service that found an older database: what came after the backup is in the old log only.
+
+    Attributes:
+        seq: of the first entry after the restore: a person may have looked at the database before the service started.
+    """
 
     seq: int
     at: datetime
@@ -172,12 +176,28 @@ class _Restore:
         return logged.at < self.at and logged.head.seq >= self.seq
 
 
-def _restores(conn: Transaction) -> Iterator[_Restore]:
-    only = AuditFilter(who="service", action=AuditAction.HOLD_PLACE)
-    with closing(audit.entries(conn, only)) as entries:
-        for entry in entries:
-            if (entry.after or "").startswith(RESTORED):
-                yield _Restore(seq=entry.seq, at=entry.at)
+def _restores(conn: Transaction, noted: Sequence[_LoggedHead]) -> Iterator[_Restore]:
+    with closing(audit.entries(conn, AuditFilter(who="service", action=AuditAction.HOLD_PLACE))) as entries:
+        found_out = [
+            entry for entry in entries if entry.actor == "service" and (entry.after or "").startswith(RESTORED)
+        ]
+    for entry in found_out:
+        last_before = max((head.at for head in noted if head.at < entry.at), default=None)
+        yield _Restore(seq=entry.seq if last_before is None else _first_after(conn, last_before, entry), at=entry.at)
+
+
+def _first_after(conn: Transaction, instant: datetime, entry: AuditEntry) -> int:
+    """The number of the first of the people's entries that are all younger than an instant and lead up to this entry."""
+    first = entry.seq
+    with closing(audit.entries(conn, AuditFilter(since=instant))) as entries:
+        by_people = {
+            younger_entry.seq
+            for younger_entry in entries
+            if younger_entry.at > instant and younger_entry.actor.startswith("cli:")
+        }
+    while first - 1 in by_people:
+        first -= 1
+    return first
 
 
 def _logged_heads(database: OpenDatabase) -> Iterator[_LoggedHead]:

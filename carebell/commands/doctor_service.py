@@ -232,9 +232,7 @@ def _obstacle(host: str, number: int) -> str | None:
 
 
 def _open_ports(loaded: Loaded, nodes: list[Node]) -> Iterator[DoctorFinding]:
-    roles = {
-        role for node in nodes if node.name.startswith(f"{os.uname().nodename}-") for role in node.roles.split(",")
-    }
+    roles = {role for node in nodes if leases.is_at(node.name, os.uname().nodename) for role in node.roles.split(",")}
     for what, host, number in _addresses(loaded):
         if ("portal" if what == "HTTP" else "listener") not in roles:
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import grp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from carebell.commands.init import placeholder_certificates
 from carebell.commands.interrupt import interruptible
 from carebell.commands.output import print_result
 from carebell.exits import PermissionStop, Stop
+from journal.lines import plain
 from store.keys import create_key_file
 
 ACCOUNT: Final = "carebell"
@@ -38,6 +40,8 @@ SYSTEM_FILES: Final[Mapping[Path, str]] = {
 }
 """Path below the root -> name in `carebell/system`."""
 
+_PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/_.+@:~-]+")
+"""A program's path that a unit can name as it is."""
 _HIDDEN: Final = ("home", "root", "run", "tmp", "var/tmp")
 """Folders that the unit hides from the service, or empties at a boot."""
 _EDITS: Final[Mapping[str, str]] = {
@@ -109,7 +113,7 @@ class ServiceInstaller:
 
     def steps(self) -> list[tuple[Path, str]]:
         """Do everything. Each path with what happened to it: wrote, kept or linked."""
-        self._require_visible()
+        self._require_usable()
         done = [self._replace(path, self._text(name)) for path, name in SYSTEM_FILES.items()]
         self.run(["systemd-sysusers", *self._rooted, "carebell.conf"])
         self.run(["systemd-tmpfiles", *self._rooted, "--create", "carebell.conf"])
@@ -125,7 +129,12 @@ class ServiceInstaller:
     def _rooted(self) -> list[str]:
         return [] if self.root == Path("/") else [f"--root={self.root.absolute()}"]
 
-    def _require_visible(self) -> None:
+    def _require_usable(self) -> None:
+        if _PLAIN_PATH.fullmatch(str(self.program)) is None:
+            raise Stop(
+                f"{plain(str(self.program))}: systemd does not read every sign in a path as it stands; install "
+                "Carebell in /opt/carebell (python3 -m venv /opt/carebell). Nothing was written"
+            )
         hidden = next((folder for folder in _HIDDEN if self.program.is_relative_to(Path("/") / folder)), None)
         if hidden is not None:
             raise Stop(

@@ -176,7 +176,7 @@ def _is_news(before: RaisedAlarm, condition: Condition, now: datetime) -> bool:
 
 def _lives(node: str, alive: Iterable[str]) -> bool:
     """Whether a node is alive, or any node of a host."""
-    return any(name == node or name.startswith(f"{node}-") for name in alive)
+    return any(leases.is_at(name, node) for name in alive)
 
 
 def _line(condition: Condition) -> AlarmRaised:

@@ -60,9 +60,7 @@ def standing_alarms(
         )
     running = {node.name for node in leases.seen(conn, since=alive)}
     for alarm in raised.values():
-        elsewhere = alarm.node not in ("", host) and any(
-            name == alarm.node or name.startswith(f"{alarm.node}-") for name in running
-        )
+        elsewhere = alarm.node not in ("", host) and any(leases.is_at(name, alarm.node) for name in running)
         if elsewhere and alarm.alarm in ALARMS:
             standing.append(
                 StandingAlarm(

@@ -163,6 +163,34 @@ def test_a_restored_backup_is_told_from_tampering(carebell: Carebell, audited: P
     )
 
 
+def test_what_was_done_between_a_restore_and_the_start_is_no_tampering(carebell: Carebell, audited: Path) -> None:
+    """Whoever restored a backup looked at it, or upgraded it, before the service started and found out."""
+    _with(audited, _cut)
+    later = NOW + timedelta(days=1)
+
+    def restored(conn: Transaction) -> None:
+        audit.append(conn, ANN, AuditAction.VIEW_OUTBOX, subject="all", at=later)
+        audit.append(
+            conn, SERVICE, AuditAction.HOLD_PLACE, subject="all", after=f"{RESTORED}: x", at=later + timedelta(hours=1)
+        )
+
+    _with(audited, restored)
+    ended = carebell("-c", audited, "audit", "verify", "--json")
+    assert (ended.code, ended.rows[0]["before_restore"], ended.rows[0]["compared"]) == (0, 1, 2), ended.out
+
+
+def test_a_person_named_service_restores_nothing(carebell: Carebell, audited: Path) -> None:
+    _with(audited, _cut)
+
+    def forged(conn: Transaction) -> None:
+        author = Author(who="cli:service", origin="host=clinic")
+        after = f"{RESTORED}: or so I say"
+        audit.append(conn, author, AuditAction.HOLD_PLACE, subject="all", after=after, at=NOW + timedelta(days=1))
+
+    _with(audited, forged)
+    assert carebell("-c", audited, "audit", "verify").code == 1
+
+
 def test_an_export_is_checked_without_carebell(carebell: Carebell, audited: Path, tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
     ended = carebell("-c", audited, "audit", "export", "-o", file)

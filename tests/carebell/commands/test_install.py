@@ -94,6 +94,13 @@ def test_another_program_named_carebell_is_left_alone(system: System) -> None:
     assert command.read_text() == "somebody's"
 
 
+@pytest.mark.parametrize("folder", ["my apps", "50%", "a$b", "a'b", "a\nUser=root", "a\\b"])
+def test_a_program_whose_path_a_unit_cannot_name_is_refused(system: System, folder: str) -> None:
+    with pytest.raises(Stop, match="systemd does not read every sign"):
+        _install(system, Path("/opt", folder, "bin/carebell"))
+    assert list(system.root.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "program",
     [Path("/home", "ann", "bin/carebell"), Path("/root", ".venv/bin/carebell"), Path("/tmp", "x/bin/carebell")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ class Nodes:
             clock=self.clock,
             loaded=lambda: self._loaded,
             node=name,
-            host=name.partition("-")[0],
+            host=name.rsplit("-", 2)[0],
             own=lambda: self.conditions[name],
             journal=self._journal,
             metrics=self.metrics,
@@ -114,6 +115,8 @@ def nodes(shared_store: Store, loaded: Loaded, tmp_path: Path) -> Iterator[Nodes
             alarms.clear(conn, alarm)
         leases.release(conn, "alarms", "n1-1")
         leases.release(conn, "alarms", "n2-1")
+        leases.release(conn, "alarms", "web-812-ab12")
+        leases.release(conn, "alarms", "web-2-812-ab12")
         holds.release(conn, HoldScope.ALL)
 
 
@@ -201,3 +204,12 @@ def test_the_alarms_of_a_node_end_with_it(nodes: Nodes) -> None:
     assert nodes.said() == [("alarm_raised", "task_down", "critical")]
     nodes.pass_by(NODE_GONE + 2 * ROUND, first, living=("n1-1",))
     assert nodes.said()[1:] == [("alarm_cleared", "task_down", None)]
+
+
+def test_the_alarms_of_a_host_end_with_it_though_another_has_its_name_and_more(nodes: Nodes) -> None:
+    first, second = nodes.start("web-812-ab12"), nodes.start("web-2-812-ab12")
+    nodes.conditions["web-812-ab12"] = [replace(LOW, node="web")]
+    nodes.pass_by(timedelta(minutes=1), first, second, living=("web-812-ab12", "web-2-812-ab12"))
+    assert nodes.said() == [("alarm_raised", "disk_nearly_full", "warning")]
+    nodes.pass_by(LEASE + NODE_GONE + 2 * ROUND, second, living=("web-2-812-ab12",))
+    assert nodes.said()[1:] == [("alarm_cleared", "disk_nearly_full", None)]
