@@ -187,13 +187,14 @@ def _restores(conn: Transaction, noted: Sequence[_LoggedHead]) -> Iterator[_Rest
 
 
 def _first_after(conn: Transaction, instant: datetime, entry: AuditEntry) -> int:
-    """The number of the first of the people's entries that are all younger than an instant and lead up to this entry."""
+    """The first of the entries of people, or of an upgrade, that are younger than an instant and lead up to this: its number."""
     first = entry.seq
     with closing(audit.entries(conn, AuditFilter(since=instant))) as entries:
         by_people = {
             younger_entry.seq
             for younger_entry in entries
-            if younger_entry.at > instant and younger_entry.actor.startswith("cli:")
+            if younger_entry.at > instant
+            and (younger_entry.actor.startswith("cli:") or younger_entry.action == AuditAction.DB_UPGRADE)
         }
     while first - 1 in by_people:
         first -= 1

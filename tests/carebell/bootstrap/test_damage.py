@@ -8,14 +8,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from carebell.bootstrap import components, preflight
 from carebell.exits import CONFIGURATION, ConfigurationStop
-from store import holds, schema
+from scheduler.sms import HoldScope
+from store import audit, holds, schema
 from store.engine import open_store
+from store.holds import Hold
 from tests.faults.node import PATIENCE, environment_of
 from tests.story.clinic import opened
 from tests.story.folder import CLOCK, load, make
@@ -87,6 +91,19 @@ async def test_a_database_that_lost_what_the_key_has_seen_comes_up_on_hold(
         assert len(clinic.events("hold_started")) == 1
         with clinic.service.store.read() as conn:
             assert len(holds.held(conn)) == 1
+
+
+async def test_a_backup_that_was_held_already_is_known_as_restored_too(lived: Path) -> None:
+    _emptied(lived)
+    with closing(open_store(f"sqlite:///{_database(lived)}")) as store, store.write() as conn:
+        holds.hold(
+            conn, Hold(scope=HoldScope.ALL, name="", reason="moving house", actor="cli:ann", since=datetime.now(UTC))
+        )
+    async with opened(lived) as clinic:
+        with clinic.service.store.read() as conn:
+            [restored] = audit.entries(conn, audit.AuditFilter(action="hold.place"))
+            assert [hold.reason for hold in holds.held(conn)] == ["moving house"]
+    assert (restored.actor, restored.after) == ("service", "the database was restored: restored")
 
 
 async def test_a_first_start_and_an_ordinary_one_are_not_held(lived: Path) -> None:

@@ -32,6 +32,9 @@ def _with(configuration: Path, act: Callable[[Transaction], None]) -> None:
         act(conn)
 
 
+BETWEEN = [(ANN, AuditAction.VIEW_OUTBOX), (SERVICE, AuditAction.DB_UPGRADE)]
+
+
 @pytest.fixture
 def audited(configuration: Path) -> Path:
     """Three entries, whose heads the service has written into its log."""
@@ -163,13 +166,16 @@ def test_a_restored_backup_is_told_from_tampering(carebell: Carebell, audited: P
     )
 
 
-def test_what_was_done_between_a_restore_and_the_start_is_no_tampering(carebell: Carebell, audited: Path) -> None:
+@pytest.mark.parametrize(("author", "action"), BETWEEN)
+def test_what_was_done_between_a_restore_and_the_start_is_no_tampering(
+    author: Author, action: AuditAction, carebell: Carebell, audited: Path
+) -> None:
     """Whoever restored a backup looked at it, or upgraded it, before the service started and found out."""
     _with(audited, _cut)
     later = NOW + timedelta(days=1)
 
     def restored(conn: Transaction) -> None:
-        audit.append(conn, ANN, AuditAction.VIEW_OUTBOX, subject="all", at=later)
+        audit.append(conn, author, action, subject="all", at=later)
         audit.append(
             conn, SERVICE, AuditAction.HOLD_PLACE, subject="all", after=f"{RESTORED}: x", at=later + timedelta(hours=1)
         )
