@@ -426,8 +426,13 @@ class WorkerPool:
     async def _watch(self) -> None:
         """Kill workers that no longer answer."""
         while True:
+            before = self._seconds()
             await self._sleep(LOOK_EVERY)
             now = self._seconds()
+            if now - before > HUNG / 2:  # this process stood still, as in a paused container: it could hear nobody
+                for worker in self._workers.values():
+                    worker.heard = now
+                continue
             for worker in self._workers.values():
                 if not worker.ended.is_set() and max(now - worker.heard, worker.committing) > HUNG:
                     worker.hung = True

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from carebell.exits import ConfigurationStop
-from carebell.workers.pool import FIRST_PAUSE, WorkerPool
+from carebell.workers.pool import FIRST_PAUSE, HUNG, LOOK_EVERY, WorkerPool
 from config.load import Loaded
 from journal.events import Event
 from journal.events.workers import WorkerEnded, WorkerFailed, WorkerStarted
@@ -46,11 +46,35 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     return load(make(tmp_path_factory.mktemp("pool") / "clinic"))
 
 
+@dataclass(slots=True)
+class Looks:
+    """The time at which the pool looks whether its workers still answer, one look for each `pass_by`."""
+
+    now: float = 0.0
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    async def wait(self) -> None:
+        self.waiting.append(looked := asyncio.get_running_loop().create_future())
+        await looked
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let it look after these seconds; returns when it has."""
+        await self._waits()
+        self.now += seconds
+        self.waiting.pop().set_result(None)
+        await self._waits()
+
+    async def _waits(self) -> None:
+        while not self.waiting:  # noqa: ASYNC110 (asked every turn of the loop)
+            await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def _pool(
-    word: str, monkeypatch: pytest.MonkeyPatch, count: int = 2
+    word: str, monkeypatch: pytest.MonkeyPatch, count: int = 2, looks: Looks | None = None
 ) -> AsyncIterator[tuple[WorkerPool, Heard, list[float]]]:
     """The pool, its journal, and the pauses that it waited."""
+    looks = looks or Looks()
     monkeypatch.setenv("PYTHONPATH", str(_ROOT))
     journal, pauses = Heard(), list[float]()
 
@@ -59,7 +83,7 @@ async def _pool(
             pauses.append(seconds)
             await asyncio.sleep(0)
         else:
-            await asyncio.Event().wait()
+            await looks.wait()
 
     pool = WorkerPool(
         count=count,
@@ -70,6 +94,7 @@ async def _pool(
         on_fatal=lambda _: None,
         arrived=lambda *_: None,
         command=[sys.executable, "-m", "tests.carebell.workers.fake_worker", word],
+        seconds=lambda: looks.now,
         sleep=sleep,
     )
     try:
@@ -150,3 +175,18 @@ async def test_who_cannot_be_started_again_for_want_of_descriptors_is_tried_unti
         "no process can be started: too many open files in system",
     ]
     assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
+
+
+async def test_who_says_nothing_is_killed_but_not_where_all_processes_stood_still(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Looks()
+    async with asyncio.timeout(PATIENCE), _pool("good", monkeypatch, count=1, looks=looks) as (pool, journal, _):
+        await pool.start(loaded)
+        await looks.pass_by(2 * HUNG)  # a container that was paused: the worker could say nothing
+        assert await pool.drain_port("port") == 7, "it lives"
+        for _ in range(int(HUNG / LOOK_EVERY) + 1):
+            await looks.pass_by(LOOK_EVERY)
+        while not journal.all(WorkerEnded):  # noqa: ASYNC110 (processes have no event of ours)
+            await asyncio.sleep(0.01)
+    assert [event.reason for event in journal.all(WorkerEnded)] == ["hung"]
