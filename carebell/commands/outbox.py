@@ -14,7 +14,8 @@ from carebell.commands.open_store import opened
 from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
 from carebell.commands.recipients import TextRecipient, recipients_of, wait_explainer_for
 from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
-from carebell.commands.wait_explainer import Wait, WaitExplainer, Waiting, cap_text
+from carebell.commands.trace_answer import STOPPED
+from carebell.commands.wait_explainer import WaitExplainer, Waiting, cap_text
 from carebell.commands.zones import Zones
 from carebell.exits import UsageStop
 from config.load import Loaded
@@ -117,7 +118,7 @@ def _entry(shown_row: _ShownRow, zone: str) -> TimelineEntry:
     """A text and its outcome."""
     row, to = shown_row.row, shown_row.to
     verdict = {SmsState.SUPPRESSED: "did not go", SmsState.DUE: "waits"}.get(row.state, row.state.value)
-    if shown_row.waiting is not None and shown_row.waiting.wait in (Wait.OPTED_OUT, Wait.CAP):
+    if shown_row.waiting is not None and shown_row.waiting.wait in STOPPED:
         verdict = "will not go"
     notes = [f"{row.reason.value}: {shown_row.cap_text or WHY[row.reason]}"]
     if row.state is not SmsState.SUPPRESSED:

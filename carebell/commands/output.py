@@ -151,4 +151,5 @@ def no_rows(appointment: str | None, sentence: str) -> str:
     """The sentence for an empty table. For one appointment it also says what to look at next."""
     if appointment is None:
         return sentence
-    return f"{sentence} for {appointment}; did a message about it arrive? carebell logs --appointment {appointment}"
+    name = plain(appointment)
+    return f"{sentence} for {name}; did a message about it arrive? carebell logs --appointment {name}"

@@ -60,7 +60,7 @@ def _print(shown: dict[str, Any], zones: Zones) -> None:
             f"          DOES NOT ANSWER since {since}: {gateway['failures']} in a row, the last with {gateway['failure']}"
         )
     for held in gateway["holds"]:
-        print(f"          HELD since {_clock(held['since'], zones)}: {_scope(held)}: {held['reason']}")
+        print(f"          HELD since {_clock(held['since'], zones)}: {_scope(held)}: {plain(held['reason'])}")
     for breaker in gateway["breakers"]:
         since = _clock(breaker["since"], zones)
         print(f"          STOPPED since {since}: {_scope(breaker)}: the gateway refuses, code {breaker['code']}")

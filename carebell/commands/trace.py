@@ -123,7 +123,7 @@ def _by_appointment(session: Opened, name: str, environment: str | None) -> _Tra
         zones=reader.zones,
         notes=logged.notes,
         not_found=(
-            f"no appointment {name} is known. A refused message names no appointment: look for its control id with "
+            f"no appointment {plain(name)} is known. A refused message names no appointment: look for its control id with "
             "`carebell trace --control-id ID`, or for refusals with `carebell logs --level warning`."
         ),
     )
@@ -148,12 +148,12 @@ def _by_control_id(session: Opened, control_id: str, environment: str | None) ->
     if refused:
         code = f" {refused[-1].code}" if refused[-1].code else ""
         sentence = (
-            f"Message {control_id} was refused, {refused[-1].state}{code}: nothing of it was stored, so no text was planned. "
-            "docs/reference/answers.md says whose fault it is."
+            f"Message {plain(control_id)} was refused, {refused[-1].state}{code}: nothing of it was stored, so no text was "
+            "planned. docs/reference/answers.md says whose fault it is."
         )
     elif loose:
         sentence = (
-            f"Message {control_id} was answered {loose[-1].state or 'with an error'}; "
+            f"Message {plain(control_id)} was answered {loose[-1].state or 'with an error'}; "
             "the log here does not say which appointment it is about."
         )
     return _Traced(
@@ -163,7 +163,7 @@ def _by_control_id(session: Opened, control_id: str, environment: str | None) ->
         zones=reader.zones,
         notes=logged.notes,
         not_found=(
-            f"no message {control_id} is known: it is not among the verified messages of the last days, and not in the log. "
+            f"no message {plain(control_id)} is known: it is not among the verified messages of the last days, and not in the log. "
             "Refusals that repeat within half a minute have one line for all (`refusals_repeated`)."
         ),
     )
@@ -262,7 +262,7 @@ def _print_for_people(traced: _Traced) -> None:
     for number, life in enumerate(traced.traces):
         if number or traced.loose:
             print()
-        print_sentence(f"{life.facts.reference} in {life.facts.environment}: {life.answer}")
+        print_sentence(f"{plain(life.facts.reference)} in {life.facts.environment}: {life.answer}")
         print()
         _print_timeline(life.entries, traced.zones.of(life.facts.environment))
     for note in traced.notes:

@@ -13,7 +13,7 @@ from scheduler.sms import Reason, SmsState
 from store.appointments import AppointmentFacts
 from store.outbox_row import OutboxRow
 
-STOPPED: Final = (Wait.OPTED_OUT, Wait.CAP)
+STOPPED: Final = (Wait.OPTED_OUT, Wait.CAP, Wait.EXPIRED)
 """Waiting texts that will not go when their time comes, by what is known now."""
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.NO_VISIBLE_CHANGE)
 """Silences that nobody misses: another text says the same, or there is nothing to say."""

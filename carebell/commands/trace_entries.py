@@ -48,7 +48,14 @@ class TraceStep(StrEnum):
     ANSWER = "answer"
 
 
-_RANK: Final = {TraceStep.MESSAGE: 0, TraceStep.PLANNED: 1, TraceStep.MOVED: 2}
+_RANK: Final = {
+    TraceStep.MESSAGE: 0,
+    TraceStep.REFUSED: 0,
+    TraceStep.REPEATED: 0,
+    TraceStep.NOT_STORED: 0,
+    TraceStep.PLANNED: 1,
+    TraceStep.MOVED: 2,
+}
 _OTHER_RANK: Final = 3
 
 

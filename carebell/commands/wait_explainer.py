@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from carebell.outbound.send_policy import cap_reached
 from config.model import Caps, Environment
+from journal.lines import plain
 from scheduler.plan import reminder_due, whole_minute
 from scheduler.quiet_hours import is_quiet
 from scheduler.sms import Cap, HoldScope, SmsKind
@@ -26,6 +27,7 @@ class Wait(StrEnum):
     SWITCHED_OFF = "switched_off"
     OPTED_OUT = "opted_out"
     CAP = "cap"
+    EXPIRED = "expired"
     TIME = "time"
     QUIET_HOURS = "quiet_hours"
     HOLD = "hold"
@@ -74,6 +76,9 @@ class WaitExplainer:
         """
         if environment is None or not environment.enabled:
             return Waiting(wait=Wait.SWITCHED_OFF, text="its environment is switched off")
+        if row.expires is not None and self.now > row.expires:
+            until = self.clock(row.expires, row.environment)
+            return Waiting(wait=Wait.EXPIRED, text=f"will not go: it could not be sent in time, until {until}")
         stopped = self._stopped(row, environment, phone_key) or self._held(row, environment)
         if stopped is not None:
             return stopped
@@ -114,7 +119,9 @@ class WaitExplainer:
         if hold is None:
             return None
         since = self.clock(hold.since, row.environment)
-        return Waiting(wait=Wait.HOLD, text=f"waits: on hold since {since} ({hold.reason}); `carebell release` ends it")
+        return Waiting(
+            wait=Wait.HOLD, text=f"waits: on hold since {since} ({plain(hold.reason)}); `carebell release` ends it"
+        )
 
     def _turn(self, row: OutboxRow) -> Waiting:
         """Why a row waits whose time has come and that nothing holds."""

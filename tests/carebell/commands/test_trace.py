@@ -195,6 +195,18 @@ def test_a_hold_shows_in_every_life(carebell: Carebell, configuration: Path) -> 
         "held", "released")] == ["held", "released"]  # fmt: skip
 
 
+def test_no_reason_and_no_id_moves_the_cursor_or_forges_a_line(carebell: Carebell, configuration: Path) -> None:
+    _live(configuration, _book)
+    carebell("-c", configuration, "hold", "--reason", "a\x1b[2Jb\nforged: all is well|0")
+    for words in (
+        ("trace", "--appointment", "A1"), ("trace", "--appointment", "A\x1b[2J"), ("trace", "--control-id", "A\x1b[2J"),
+        ("outbox",), ("outbox", "--appointment", "A\x1b[2J"), ("status",), ("status", "--monitor"), ("audit",),
+    ):  # fmt: skip
+        ended = carebell("-c", configuration, *words)
+        assert "\x1b" not in ended.out + ended.err, words
+        assert "\nforged" not in ended.out, words
+
+
 def test_by_number_from_a_prompt(carebell: Carebell, configuration: Path) -> None:
     async def life(clinic: Clinic, now: datetime) -> None:
         await _book(clinic, now, "A1", "C1")

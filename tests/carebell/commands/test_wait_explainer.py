@@ -205,3 +205,17 @@ def test_an_environment_that_is_switched_off_or_gone(explainer: WaitExplainer, t
     off = load(path).configuration.environments["production"]
     for environment in (off, None):
         assert explainer.why(row(due=NOW + timedelta(days=1)), environment).wait is Wait.SWITCHED_OFF
+
+
+@pytest.mark.parametrize("dispatching", [True, False])
+@pytest.mark.parametrize("held", [True, False])
+def test_a_text_that_is_too_late_does_not_wait_for_the_service(
+    dispatching: bool, held: bool, explainer: WaitExplainer, clinic: Environment
+) -> None:
+    hold = Hold(scope=HoldScope.ALL, name="", reason="moving", actor="cli:ann", since=NOW - timedelta(days=1))
+    explainer = replace(explainer, dispatching=dispatching, holds=(hold,) if held else ())
+    late = row(due=NOW - timedelta(hours=3))
+    waiting = explainer.why(late, clinic)
+    assert (waiting.wait, waiting.text) == (
+        Wait.EXPIRED, "will not go: it could not be sent in time, until 2026-03-02 11:00",
+    )  # fmt: skip
