@@ -143,7 +143,7 @@ def test_refused_message(carebell: Carebell, configuration: Path) -> None:
     async def again(clinic: Clinic, now: datetime) -> None:
         await _book(clinic, now, control_id="R1")
 
-    _live(configuration, again)
+    _live(configuration, again, at=datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2))
     both = _trace(carebell, configuration, "--control-id", "R1")
     assert [row["what"] for row in both.rows if row["what"] in ("refused", "message")] == ["refused", "message"]
 
