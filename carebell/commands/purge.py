@@ -37,9 +37,12 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
                 raise UsageStop("--at is in the future: this would forget numbers that are still needed")
             progress.done = "only a part may have been forgotten; run `carebell purge` again"
             purged = forget_now(session.store, session.vault, now)
+            done_at = session.now()  # whatever --at says
             with session.store.write() as conn:
                 if search_number is not None:
-                    audit.append(conn, session.author, AuditAction.NUMBER_SEARCH, subject=search_number.masked, at=now)
+                    audit.append(
+                        conn, session.author, AuditAction.NUMBER_SEARCH, subject=search_number.masked, at=done_at
+                    )
                 audit.append(
                     conn,
                     session.author,
@@ -47,7 +50,7 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
                     subject="all",
                     after=f"{purged.appointments} appointments, {purged.suppressed} waiting texts withdrawn, "
                     f"{purged.keys} day keys",
-                    at=now,
+                    at=done_at,
                 )
             session.log(OperatorActed(action="purge", actor=session.actor, source="command"))
             progress.done = "what was due is forgotten" + (

@@ -199,6 +199,15 @@ def test_purge_forgets_what_is_due_and_searches_every_file(carebell: Carebell, c
     assert (without.code, without.sentence) == (2, "a number needs --verify; nothing was done")
 
 
+def test_purge_cannot_date_its_record_back(carebell: Carebell, configuration: Path) -> None:
+    began = datetime.now(UTC)
+    _live(configuration, at=began)
+    assert carebell("-c", configuration, "purge", "--at", "2020-01-01T00:00:00Z").code == 0
+    row = carebell("-c", configuration, "audit", "--what", "purge", "--json").rows[-1]
+    assert row["who"].startswith("cli:")
+    assert datetime.fromisoformat(row["time"]) >= began
+
+
 def test_purge_asks_for_a_usable_number_before_it_forgets(carebell: Carebell, configuration: Path) -> None:
     _live(configuration, at=datetime.now(UTC) - timedelta(days=20))
     for typed in ("", "0143\n", "+1202555014x\n"):
