@@ -95,8 +95,7 @@ _RELOAD_ENDS: Final = 1.0
 """Seconds that a reload under way has when the service is told to end."""
 ROLES: Final = ("listener", "dispatcher", "portal", "housekeeping")
 _HELD_AFTER_RESTORE: Final = (
-    "the database looks like an old backup, or like a new database instead of one that this key file has seen:"
-    " look at `carebell outbox`, then run `carebell release`"
+    "the database looks like an old backup, or like a new database instead of one that this key file has seen"
 )
 
 

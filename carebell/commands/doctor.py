@@ -60,7 +60,7 @@ def doctor(config: Path | None, *, online: bool, as_json: bool) -> int:
     wrong = sum(diagnosis.state == "wrong" for diagnosis in diagnoses)
     if not as_json:
         warnings = sum(diagnosis.state == "warning" for diagnosis in diagnoses)
-        print(f"\n{len(diagnoses)} findings: {wrong} wrong, {warnings} warnings")
+        print(f"\n{len(diagnoses)} checks: {wrong} wrong, {warnings} {'warning' if warnings == 1 else 'warnings'}")
     return REFUSED if wrong else OK
 
 
