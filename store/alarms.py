@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -72,6 +73,15 @@ def watch(conn: Connection, subject: str, now: datetime) -> None:
     """Note that something (a feed that is expected) is watched from now on; it stays as first noted."""
     insert = insert_into(conn, meta).values(name=_WATCHED + subject, value=str(to_microseconds(now)))
     conn.execute(insert.on_conflict_do_nothing())
+
+
+def watch_only(conn: Connection, subjects: Collection[str], now: datetime) -> None:
+    """Watch these, and forget since when any other was: what is watched again after a pause was not silent during it."""
+    names = [_WATCHED + subject for subject in subjects]
+    of = meta.c.name
+    conn.execute(delete(meta).where(of.startswith(_WATCHED, autoescape=True), of.not_in(names)))
+    for subject in subjects:
+        watch(conn, subject, now)
 
 
 def watched_since(conn: Connection, subject: str) -> datetime | None:

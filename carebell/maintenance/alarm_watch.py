@@ -100,8 +100,7 @@ class AlarmWatch:
         with self._store.write() as conn:
             leads = leases.acquire(conn, JOB, self._node, now=now, lasts=LEASE)
             if leads:
-                for subject in watched_feeds(loaded):
-                    alarms.watch(conn, subject, now)
+                alarms.watch_only(conn, watched_feeds(loaded), now)
         return leads
 
     def _is_calm(self, identity: tuple[str, str, str], now: datetime) -> bool:

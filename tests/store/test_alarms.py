@@ -65,3 +65,15 @@ def test_a_feed_is_watched_from_the_first_time_on(store: Store) -> None:
         alarms.watch(conn, "feed production", NOW)
         alarms.watch(conn, "feed production", NOW + timedelta(days=1))
         assert alarms.watched_since(conn, "feed production") == NOW
+
+
+def test_what_is_watched_again_after_a_pause_was_not_silent_during_it(store: Store) -> None:
+    with store.write() as conn:
+        for days, feeds in (
+            (0, ["feed production", "feed test"]),
+            (1, ["feed test"]),
+            (30, ["feed production", "feed test"]),
+        ):
+            alarms.watch_only(conn, feeds, NOW + timedelta(days=days))
+        assert alarms.watched_since(conn, "feed production") == NOW + timedelta(days=30)
+        assert alarms.watched_since(conn, "feed test") == NOW
