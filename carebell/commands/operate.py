@@ -79,6 +79,13 @@ def release(config: Path | None, environment: str | None, *, as_json: bool) -> N
             released = bool(ended_holds)
             for entry in ended_holds:
                 holds.release(conn, entry.scope, entry.name)
+            closed = [
+                breaker
+                for breaker in holds.open_breakers(conn)
+                if environment is None or (breaker.scope, breaker.name) in _breakers(session, environment)
+            ]
+            for breaker in closed:
+                released = holds.reset(conn, breaker.scope, breaker.name) or released
             audit.append(
                 conn,
                 session.author,
@@ -88,18 +95,16 @@ def release(config: Path | None, environment: str | None, *, as_json: bool) -> N
                 before="; ".join(entry.reason for entry in ended_holds) or None,
                 at=now,
             )
-            for breaker in holds.open_breakers(conn):
-                if environment is None or (breaker.scope, breaker.name) in _breakers(session, environment):
-                    released = holds.reset(conn, breaker.scope, breaker.name) or released
-                    audit.append(
-                        conn,
-                        session.author,
-                        AuditAction.BREAKER_CLOSE,
-                        subject=f"{breaker.scope} {breaker.name}",
-                        environment=breaker.name if breaker.scope is HoldScope.ENVIRONMENT else None,
-                        before=str(breaker.code),
-                        at=now,
-                    )
+            for breaker in closed:
+                audit.append(
+                    conn,
+                    session.author,
+                    AuditAction.BREAKER_CLOSE,
+                    subject=f"{breaker.scope} {breaker.name}",
+                    environment=breaker.name if breaker.scope is HoldScope.ENVIRONMENT else None,
+                    before=str(breaker.code),
+                    at=now,
+                )
             progress.done = "the holds may have been ended; `carebell status` says"
         progress.done = f"{environment or 'everything'}: its holds are ended"
         session.log(HoldReleased(environment=environment, source="command", actor=session.actor))

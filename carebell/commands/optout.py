@@ -49,6 +49,7 @@ def add(config: Path | None, number: str | None, sender: str | None, *, as_json:
             with session.store.write() as conn:
                 for name in names:
                     optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now))
+                for name in names:  # last (`store.lock_order`)
                     audit.append(conn, session.author, AuditAction.OPTOUT_ADD, subject=phone.masked, after=name, at=now)
                 progress.done = "the opt-out may have been stored; `carebell optout list` says"
             progress.done = f"{phone.masked} will not be texted"
@@ -68,17 +69,11 @@ def remove(config: Path | None, number: str | None, sender: str | None, *, as_js
             key, now = session.vault.ring.phone_key(phone), session.now()
             names = (*_senders(session, sender), optouts.EVERY_SENDER)
             with session.store.write() as conn:
-                for name in names:
-                    if optouts.remove(conn, key, name, at=now):
-                        removed.append(name)
-                        audit.append(
-                            conn,
-                            session.author,
-                            AuditAction.OPTOUT_REMOVE,
-                            subject=phone.masked,
-                            before=name,
-                            at=now,
-                        )
+                removed += [name for name in names if optouts.remove(conn, key, name, at=now)]
+                for name in removed:  # last (`store.lock_order`)
+                    audit.append(
+                        conn, session.author, AuditAction.OPTOUT_REMOVE, subject=phone.masked, before=name, at=now
+                    )
                 progress.done = "the opt-out may have been taken back; `carebell optout list` says"
             progress.done = f"{phone.masked} may be texted again"
     if as_json:

@@ -115,7 +115,7 @@ class DeliveryRecorder:
 
     def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> Settled:
         """Write the answers to creates. The caller has locked their appointments (`store.lock_order`)."""
-        events: list[Event] = []
+        events = _Events()
         taken = [(row, receipt) for row, receipt in answers if isinstance(receipt, Accepted)]
         attempts.accepted(
             conn, [Acceptance(row.id, row.attempts, receipt.message_id) for row, receipt in taken], at=now
@@ -135,6 +135,7 @@ class DeliveryRecorder:
         ]
         again = {row.id for row in due_again}
         lost = [row for row, receipt in answers if row.id not in again and _fails(receipt)]
+        events.write_entries(conn)
         return Settled(due_again=due_again, lost=lost, events=events)
 
     def report(
@@ -154,7 +155,7 @@ class DeliveryRecorder:
         if not attempts.advance_status(conn, row.id, row.attempts, state, at=now, code=code, message_id=message_id):
             return _say_nothing
         outcome: Outcome | None = None
-        events: list[Event] = []
+        events = _Events()
         if state is SmsState.DELIVERED:
             self._probe_went_well(conn, row, now, events, by="delivery")
         if state in _FAILED and failure is not None:
@@ -166,6 +167,7 @@ class DeliveryRecorder:
         arrived_after_all = state is SmsState.DELIVERED and row.state in (*_FAILED, SmsState.SUPPRESSED)
         if arrived_after_all or (state in _FAILED and not is_retried):
             events += self._replan_reminders(conn, [row], now)
+        events.write_entries(conn)
         failures = self._failures(conn, row, outcome, now) if outcome is not None and outcome.alert is Alert.RATE else 0
 
         def say() -> None:
@@ -204,7 +206,7 @@ class DeliveryRecorder:
         self._metrics.sms.labels(row.environment, row.kind.value, row.state.value, row.reason.value).inc()
         self._journal.emit(_suppressed(row, row.reason, "claim", cap))
 
-    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> bool:
+    def _apply(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: _Events) -> bool:
         """Write one outcome; whether the text is due again. What else it brings about is added to `events`."""
         again = False
         match outcome.action:
@@ -230,7 +232,7 @@ class DeliveryRecorder:
         return again
 
     def _consequences(
-        self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]
+        self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: _Events
     ) -> None:
         """What an outcome means for other texts than this one."""
         self._trip(conn, row, outcome, now, events)
@@ -240,7 +242,7 @@ class DeliveryRecorder:
 
     # Breakers
 
-    def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> None:
+    def _trip(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: _Events) -> None:
         if outcome.breaker is None:
             return
         scope, name = outcome.breaker, dict(_scopes(row))[outcome.breaker]
@@ -251,9 +253,7 @@ class DeliveryRecorder:
         probe_at = now + PROBES[min(failed + 1, len(PROBES) - 1)]
         if holds.trip(conn, scope, name, code=outcome.code or 0, at=now, probe_at=probe_at):
             events.append(BreakerOpened(scope=scope, environment=row.environment, sender=row.sender, code=outcome.code))
-            audit.append(
-                conn,
-                authors.gateway("answer"),
+            events.audit(
                 AuditAction.BREAKER_OPEN,
                 subject=f"{scope} {name}",
                 environment=row.environment,
@@ -272,7 +272,7 @@ class DeliveryRecorder:
         conn: Transaction,
         row: OutboxRow,
         now: datetime,
-        events: list[Event],
+        events: _Events,
         *,
         by: Literal["create", "delivery"],
     ) -> None:
@@ -283,7 +283,7 @@ class DeliveryRecorder:
                 self._close(conn, row, scope, tried, now, events)
 
     def _probe_was_refused(
-        self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]
+        self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: _Events
     ) -> None:
         """A probe was refused for a reason of its own text or number.
 
@@ -307,14 +307,12 @@ class DeliveryRecorder:
         scope: HoldScope,
         breaker: Breaker,
         now: datetime,
-        events: list[Event],
+        events: _Events,
     ) -> None:
         if holds.reset(conn, breaker.scope, breaker.name):
             seconds = round((now - breaker.opened_at).total_seconds(), 1)
             events.append(BreakerClosed(scope=scope, environment=row.environment, sender=row.sender, seconds=seconds))
-            audit.append(
-                conn,
-                authors.gateway("answer"),
+            events.audit(
                 AuditAction.BREAKER_CLOSE,
                 subject=f"{scope} {breaker.name}",
                 environment=row.environment,
@@ -328,14 +326,12 @@ class DeliveryRecorder:
             return 0
         return attempts.failures(conn, row.sender, outcome.code, now - _RATE_SPAN)
 
-    def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: list[Event]) -> None:
+    def _opt_out(self, conn: Transaction, row: OutboxRow, outcome: Outcome, now: datetime, events: _Events) -> None:
         if not outcome.opt_out or row.phone_key is None or row.sender is None:
             return
         if optouts.add(conn, Optout(phone_key=row.phone_key, sender=row.sender, source="refusal", since=now)):
             events.append(OptOutRecorded(environment=row.environment, sender=row.sender, to=None, source="refusal"))
-            audit.append(
-                conn,
-                authors.gateway("answer"),
+            events.audit(
                 AuditAction.OPTOUT_ADD,
                 subject=f"number with keyed hash {row.phone_key[:16]}",
                 environment=row.environment,
@@ -404,6 +400,41 @@ class DeliveryRecorder:
                 sms=row.id,
             )
         )
+
+
+class _Events(list[Event]):
+    """The log lines of a transaction, and its entries for the audit log, which are written last (`store.lock_order`)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[Callable[[Transaction], object]] = []
+
+    def audit(
+        self,
+        action: AuditAction,
+        *,
+        subject: str,
+        environment: str,
+        at: datetime,
+        before: str | None = None,
+        after: str | None = None,
+    ) -> None:
+        self._entries.append(
+            lambda conn: audit.append(
+                conn,
+                authors.gateway("answer"),
+                action,
+                subject=subject,
+                environment=environment,
+                before=before,
+                after=after,
+                at=at,
+            )
+        )
+
+    def write_entries(self, conn: Transaction) -> None:
+        for write in self._entries:
+            write(conn)
 
 
 def _fails(receipt: Receipt) -> bool:

@@ -238,9 +238,9 @@ class Dispatcher:
                     self._delivery.not_posted(conn, post.claimed.row, now)
             answers = [(post.claimed.row, post.receipt) for post in posted if post.receipt is not None]
             answers.sort(key=lambda answer: _lock_key(answer[0]))
+            self._note_contact(conn, answers, now)
             settled = self._delivery.settle(conn, answers, now)
             again = {row.id for row in settled.due_again}
-            self._note_contact(conn, answers, now)
             returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
             silences = reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
             replanned = replan_reminders(conn, self._vault, self._runtime_config(), settled.lost, now, source="gateway")

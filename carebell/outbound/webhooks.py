@@ -125,15 +125,16 @@ class Webhooks:
                     done = optouts.remove(conn, key, sender, at=now)
                 if done:
                     changed.append(sender)
-                    audit.append(
-                        conn,
-                        authors.gateway("webhook"),
-                        AuditAction.OPTOUT_ADD if stops else AuditAction.OPTOUT_REMOVE,
-                        subject=reply.phone.masked,
-                        before=None if stops else sender,
-                        after=sender if stops else None,
-                        at=now,
-                    )
+            for sender in changed:  # last (`store.lock_order`)
+                audit.append(
+                    conn,
+                    authors.gateway("webhook"),
+                    AuditAction.OPTOUT_ADD if stops else AuditAction.OPTOUT_REMOVE,
+                    subject=reply.phone.masked,
+                    before=None if stops else sender,
+                    after=sender if stops else None,
+                    at=now,
+                )
         if known:
             self._journal.emit(ReplyRepeated(sender=reply.senders[0], to=reply.phone.masked, source="webhook"))
         for sender in changed:
