@@ -23,7 +23,8 @@ SOCKET: Final = Path("/run/systemd/journal/socket")
 PRIORITIES: Final[Mapping[str, int]] = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """Of syslog(3)."""
 _PATIENCE: Final = 1.0
-"""Seconds that a full journal may delay a line; then the line is lost and counted."""
+"""Seconds that a full journal may delay a line; then the line is lost and counted. The lines after it wait no more, until one gets
+through: otherwise a journal that stands still would hold up each line, and with it each answer."""
 
 
 def leads_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -82,13 +83,20 @@ class SystemdJournal(logging.Handler):
         self._address = str(address)
         self._on_failure = on_failure
         self._socket: socket.socket | None = None
+        self._patience = _PATIENCE
 
     def show(self, time: str, level: str, event: str, fields: Mapping[str, object]) -> None:
         """Send one line. Never raises."""
         with self.lock or nullcontext():
             try:
-                self._connected().send(datagram(entry(time, level, event, fields)))
-            except (OSError, ValueError):
+                connected = self._connected()
+                connected.send(datagram(entry(time, level, event, fields)))
+                if self._patience != _PATIENCE:
+                    self._patience = _PATIENCE
+                    connected.settimeout(_PATIENCE)
+            except (OSError, ValueError) as error:
+                if isinstance(error, TimeoutError):
+                    self._patience = 0.0
                 self._disconnect()
                 self._fail()
 
@@ -113,7 +121,7 @@ class SystemdJournal(logging.Handler):
     def _connected(self) -> socket.socket:
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.settimeout(_PATIENCE)
+            self._socket.settimeout(self._patience)
             self._socket.connect(self._address)
         return self._socket
 

@@ -126,6 +126,31 @@ def test_a_journal_that_went_away_loses_lines_and_is_used_again(fake: FakeJourna
         again.close()
 
 
+def test_a_journal_that_stands_still_delays_one_line_and_no_other(
+    fake: FakeJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float | None] = []
+    stands = True
+
+    class Standing(socket.socket):
+        def send(self, content: bytes) -> int:  # type: ignore[override]
+            waits.append(self.gettimeout())
+            if stands:
+                raise TimeoutError if waits[-1] else BlockingIOError
+            return super().send(content)
+
+    monkeypatch.setattr("journal.journald.socket.socket", Standing)
+    with setup(now=lambda: NOW, journald=fake.path) as journal:
+        for _ in range(4):
+            journal.emit(ServiceStopped(reason="one", seconds=0.5))
+        assert (journal.failures, waits) == (4, [1.0, 0.0, 0.0, 0.0])
+        stands = False
+        journal.emit(ServiceStopped(reason="two", seconds=0.5))
+        journal.emit(ServiceStopped(reason="three", seconds=0.5))
+        assert (journal.failures, waits[4:]) == (4, [0.0, 1.0]), "it is waited for again"
+        assert [fake.entry()["CAREBELL_REASON"] for _ in range(2)] == ["two", "three"]
+
+
 def test_a_value_of_many_lines_is_written_with_its_length() -> None:
     assert parsed(datagram({"A": "x", "B": "1\n2=3\n", "C": ""})) == {"A": "x", "B": "1\n2=3\n", "C": ""}
 
