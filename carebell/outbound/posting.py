@@ -152,7 +152,8 @@ class Poster:
         if self._ending.is_set() or self._runtime_config() is not decided_with or not self._in_time(claim):
             return False
         try:
-            return self._look.allows(claim)
+            # The look may have waited: for others' looks, for a database that came back.
+            return self._look.allows(claim) and self._in_time(claim)
         except Exception as error:  # the database cannot be asked, so nothing is posted
             self.failures.append(error)
             return False
