@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.open_store import opened
+from carebell.commands.open_store import looked_for, opened
 from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
 from carebell.commands.zones import Zones
 from store import appointments as store_appointments
@@ -28,7 +28,7 @@ def appointments(config: Path | None, *, appointment: str | None, environment: s
                 rows = list(store_appointments.listed(conn, session.vault, now, environment=environment))
         session.shown(
             AuditAction.VIEW_APPOINTMENTS,
-            subject=appointment or "all",
+            subject="all" if appointment is None else looked_for(appointment, known=bool(rows)),
             environment=environment,
             after=f"{len(rows)} appointments",
         )

@@ -36,6 +36,11 @@ ALIVE: Final = timedelta(minutes=1)
 """A node counts as running if its last heartbeat is at most this old. A node writes one every 15 s."""
 
 
+def looked_for(name: str, *, known: bool) -> str:
+    """What the audit log says of an id that somebody typed: an unknown one may be a telephone number, or a name."""
+    return name if known else "an unknown id"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDatabase:
     """The open database, without keys.

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.open_store import opened
+from carebell.commands.open_store import looked_for, opened
 from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
 from carebell.commands.recipients import TextRecipient, recipients_of, wait_explainer_for
 from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
@@ -40,8 +40,12 @@ def outbox(
             numbers = recipients_of(conn, session, {row.appointment for row in rows}, now)
             zones = Zones(session.loaded)
             explainer = wait_explainer_for(conn, zones, now, rows, numbers)
+            known = appointment is not None and bool(store_outbox.ids_of(conn, appointment))
         session.shown(
-            AuditAction.VIEW_OUTBOX, subject=appointment or "all", environment=environment, after=f"{len(rows)} texts"
+            AuditAction.VIEW_OUTBOX,
+            subject="all" if appointment is None else looked_for(appointment, known=known),
+            environment=environment,
+            after=f"{len(rows)} texts",
         )
     shown_rows = [_shown_row(row, numbers.get(row.appointment), session.loaded, explainer) for row in rows]
     if as_json:

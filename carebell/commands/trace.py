@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.open_store import Opened, opened
+from carebell.commands.open_store import Opened, looked_for, opened
 from carebell.commands.output import iso, print_json, print_sentence
 from carebell.commands.progress import progress
 from carebell.commands.timeline import TITLES, TimelineEntry, print_timeline, title_of
@@ -95,11 +95,9 @@ def trace(
         if number is not None:
             traced = _by_number(session, number, environment)
         elif appointment is not None:
-            session.shown(AuditAction.TRACE, subject=appointment, environment=environment)
             traced = _by_appointment(session, appointment, environment)
         else:
             assert control_id is not None
-            session.shown(AuditAction.TRACE, subject=f"message {control_id}", environment=environment)
             traced = _by_control_id(session, control_id, environment)
     if as_json:
         if not traced.traces and not traced.loose:
@@ -117,6 +115,7 @@ def _by_appointment(session: Opened, name: str, environment: str | None) -> _Tra
     reader = LifeReader.of(session, environment)
     with session.store.read() as conn:
         ids = store_outbox.ids_of(conn, name, environment=environment)
+    session.shown(AuditAction.TRACE, subject=looked_for(name, known=bool(ids)), environment=environment)
     logged = reader.logged(ids)
     return _Traced(
         traces=reader.traces(ids, logged),
@@ -141,6 +140,8 @@ def _by_control_id(session: Opened, control_id: str, environment: str | None) ->
             for own_id in store_outbox.ids_of(conn, reference, environment=name)
         ]
     messages = message_entries(session, control_id, environment, logged)
+    known = looked_for(control_id, known=bool(messages or ids))
+    session.shown(AuditAction.TRACE, subject=f"message {known}", environment=environment)
     traces = reader.traces(ids, reader.logged(ids)) if ids else []
     loose = [] if traces else messages  # an appointment's life holds its messages' refusals too
     refused = [entry for entry in loose if entry.what is TraceStep.REFUSED]

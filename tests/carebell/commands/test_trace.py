@@ -231,6 +231,20 @@ def test_a_number_that_opted_out_and_has_no_appointment(carebell: Carebell, conf
     assert (ended.code, _answer(ended).startswith("***0188 has opted out since ")) == (0, True)
 
 
+def test_a_number_or_name_in_the_place_of_an_id_is_not_recorded(carebell: Carebell, configuration: Path) -> None:
+    _live(configuration, _book)
+    for typed in (PATIENT, "DOE^JANE", "A1"):
+        carebell("-c", configuration, "trace", "--appointment", typed)
+        carebell("-c", configuration, "outbox", "--appointment", typed, "--state", "sent")
+        carebell("-c", configuration, "appointments", "--appointment", typed)
+        carebell("-c", configuration, "trace", "--control-id", typed.replace("A", "C"))
+    looks = [
+        row["subject"] for row in carebell("-c", configuration, "audit", "--json").rows if row["who"].startswith("cli:")
+    ]
+    unknown = ["an unknown id"] * 3 + ["message an unknown id"]
+    assert looks == [*unknown, *unknown, "A1", "A1", "A1", "message C1"]
+
+
 def test_a_look_by_number_needs_its_record(
     carebell: Carebell, configuration: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
