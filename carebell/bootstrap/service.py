@@ -386,6 +386,7 @@ class Service:
             if finding == "fine":
                 return
             held = Hold(scope=HoldScope.ALL, name="", reason=_HELD_AFTER_RESTORE, actor="service", since=now)
+            placed = holds.hold(conn, held)
             # Recorded also where the backup holds texts already: `audit verify` must tell a restore from tampering.
             audit.append(
                 conn,
@@ -395,7 +396,7 @@ class Service:
                 after=f"{RESTORED}: {finding}",
                 at=now,
             )
-            if holds.hold(conn, held):
+            if placed:
                 self.journal.emit(HoldStarted(environment=None, reason=finding, source="restore", actor=None))
 
     async def _start_portal(self, delivery: DeliveryRecorder, descriptors: Descriptors) -> None:
