@@ -201,10 +201,10 @@ class Worker:
         self._store.close()
 
     def _connected(self, message: messages.ConnectionPassed, sock: socket.socket | None) -> None:
-        assert sock is not None
         server = self._servers.get(message.port)
-        if server is None:  # the port was drained meanwhile
-            sock.close()
+        if server is None or sock is None:  # the port was drained meanwhile; or no descriptor was free
+            if sock is not None:
+                sock.close()
             self._channel.send(messages.ConnectionEnded(port=message.port, source=source_of(message.address[0])))
             return
         server.admit(sock, message.address)

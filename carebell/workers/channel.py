@@ -28,7 +28,7 @@ class Channel:
 
     Args:
         sock: this side's socket, which the channel then owns.
-        on_message: gets each message, and the socket that came with it.
+        on_message: gets each message, and the socket that came with it, if this process had a descriptor for it.
         on_closed: called once if the other side is gone.
     """
 
@@ -129,7 +129,8 @@ class Channel:
                 return
             message = pickle.loads(self._received[_HEAD.size : _HEAD.size + length])  # noqa: S301 (of our own process)
             del self._received[: _HEAD.size + length]
-            self._on_message(message, self._passed.popleft() if brings_socket else None)
+            # A process without a free descriptor gets the message alone: the kernel has closed what came with it.
+            self._on_message(message, self._passed.popleft() if brings_socket and self._passed else None)
 
     def _end(self) -> None:
         if self._open:

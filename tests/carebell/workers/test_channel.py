@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -79,3 +81,18 @@ async def test_nothing_is_left_open_when_the_other_side_is_gone() -> None:
     assert passed.fileno() == -1
     assert mine.recv(1) == b""
     mine.close()
+
+
+async def test_a_socket_for_which_no_descriptor_was_free_holds_up_no_message() -> None:
+    own, others = socket.socketpair()
+    side = Side(others)
+    content = pickle.dumps("handed over")
+    own.sendall(
+        struct.pack("!I?", len(content), True) + content
+    )  # as it arrives then: the kernel has closed the socket
+    content = pickle.dumps("the next")
+    own.sendall(struct.pack("!I?", len(content), False) + content)
+    await _until(lambda: len(side.received) == 2)
+    assert side.received == [("handed over", None), ("the next", None)]
+    side.channel.close()
+    own.close()
