@@ -137,7 +137,8 @@ class GivenUp:
 def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
     """Delete day keys that no master key of the file can unwrap, and the values sealed with them, so that new messages supply them.
 
-    This is for a database from before a `rotation` that was restored with a later key file. If the right key file is found
+    This is for a database from before a `rotation` that was restored with a later key file, or whose key file is lost: the
+    database is this key file's from then on. If the right key file is found
     afterwards, the numbers are lost nevertheless.
     """
     days = vault.unreadable_days(conn)
@@ -152,6 +153,7 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
         emptied += conn.execute(select(func.count()).select_from(appointments).where(on_day)).scalar_one()
     if days:
         conn.execute(delete(day_keys).where(day_keys.c.day.in_(days)))
+    vault.own(conn)
     return GivenUp(keys=len(days), appointments=emptied)
 
 

@@ -55,6 +55,10 @@ class KeyRing:
         """HMAC-SHA256(pepper, E.164) as 64 hex digits. It recognises a number without storing it."""
         return hmac.new(self.pepper, phone.e164().encode("ascii"), hashlib.sha256).hexdigest()
 
+    def mark(self) -> str:
+        """HMAC-SHA256(pepper, "key file") as 64 hex digits: the same after every rotation, another for another key file."""
+        return hmac.new(self.pepper, b"key file", hashlib.sha256).hexdigest()
+
     def secret_key(self, name: str, value: str) -> str:
         """HMAC-SHA256(pepper, "secret", a secret's name and its value) as 64 hex digits. It tells only whether it changed."""
         return hmac.new(self.pepper, f"secret {name} {value}".encode(), hashlib.sha256).hexdigest()

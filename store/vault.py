@@ -28,6 +28,8 @@ from store.upsert import insert_into
 _NONCE_BYTES = 12
 _CURRENT_MASTER = "master_key"
 """The row of `meta` with the number of the master key that the last rotation made."""
+_KEY_FILE = "key_file"
+"""The row of `meta` with the mark of the key file that this database belongs to."""
 
 
 @dataclass(slots=True)
@@ -36,8 +38,8 @@ class Vault:
 
     Attributes:
         ring: the key file's content when it was read last.
-        reread: reads the key file again, where the database names a master key that the ring does not know: somebody rotated
-            the keys while this process ran. None: what the ring does not know is unreadable.
+        reread: reads the key file again, where a day key does not open with the ring: somebody rotated the keys while this
+            process ran, or put the right file in its place. None: what the ring does not open is unreadable.
         random: 32 bytes for a new day's key.
     """
 
@@ -63,6 +65,7 @@ class Vault:
         missing = wanted - keys.keys() if create else set()
         if missing:
             self._use_current_master(conn)
+            self._require_own(conn)
             rows = [{"day": day, "wrapped": self._wrap(day, self.random(32))} for day in sorted(missing)]
             # Another node may have made the same day's key a moment ago: the first one stays and both use it.
             conn.execute(insert_into(conn, day_keys).on_conflict_do_nothing(), rows)
@@ -114,6 +117,49 @@ class Vault:
                 days.append(day)
         return days
 
+    def claim(self, conn: Connection) -> bool:
+        """Note once for all that this database is this key file's; False where it is another's.
+
+        A database without the note (nobody served it before) is another's if day keys name the ring's master key and it opens
+        none of them.
+        """
+        if self._owner(conn) is None and self._opens_any(conn):
+            self.own(conn)
+        return self._owner(conn) == self.ring.mark()
+
+    def is_known_foreign(self, conn: Connection) -> bool:
+        """Whether the database was claimed with another key file."""
+        return self._owner(conn) not in (None, self.ring.mark())
+
+    def own(self, conn: Connection) -> None:
+        """Make the database this key file's, whosever it was."""
+        row = {"name": _KEY_FILE, "value": self.ring.mark()}
+        conn.execute(
+            insert_into(conn, meta)
+            .values(row)
+            .on_conflict_do_update(index_elements=["name"], set_={"value": row["value"]})
+        )
+
+    def _owner(self, conn: Connection) -> str | None:
+        return conn.execute(select(meta.c.value).where(meta.c.name == _KEY_FILE)).scalar_one_or_none()
+
+    def _opens_any(self, conn: Connection) -> bool:
+        """Whether a day key opens, or none of them names a master key of the ring: then nothing speaks against the ring."""
+        named = False
+        for day, wrapped in conn.execute(select(day_keys.c.day, day_keys.c.wrapped)).all():
+            if _master_number(wrapped) in self.ring.masters:
+                if _unwrapped(self.ring, day, wrapped) is not None:
+                    return True
+                named = True
+        return not named
+
+    def _require_own(self, conn: Connection) -> None:
+        """Undecipherable where the key file is another database's: what it seals would be lost with the right file back."""
+        if self.is_known_foreign(conn):
+            self._read_file_again()
+            if self.is_known_foreign(conn):
+                raise Undecipherable("day_keys.wrapped")
+
     def _use_current_master(self, conn: Connection) -> None:
         """Read the key file again if keys were rotated since. Undecipherable where the file here does not have the new one."""
         _lock(conn, "ROW EXCLUSIVE")  # a rotation is over before this, or waits for the commit
@@ -154,22 +200,30 @@ class Vault:
         return number.to_bytes(4, "big") + nonce + master.encrypt(nonce, key, f"day {day}".encode())
 
     def _unwrap(self, day: int, wrapped: bytes) -> bytes:
-        master = self.ring.masters.get(_master_number(wrapped))
-        if master is None:
+        key = _unwrapped(self.ring, day, wrapped)
+        if key is None:  # the keys were rotated, or the right file was put in the place of a wrong one
             self._read_file_again()
-            master = self.ring.masters.get(_master_number(wrapped))
-        if master is None:
+            key = _unwrapped(self.ring, day, wrapped)
+        if key is None:
             raise Undecipherable("day_keys.wrapped")
-        try:
-            return AESGCM(master).decrypt(wrapped[4:16], wrapped[16:], f"day {day}".encode())
-        except InvalidTag:
-            raise Undecipherable("day_keys.wrapped") from None
+        return key
 
 
 def _lock(conn: Connection, mode: str) -> None:
     """Keep the day keys for this transaction, on PostgreSQL; SQLite's writing transactions follow one another anyway."""
     if conn.dialect.name == "postgresql":
         conn.execute(text(f"LOCK TABLE day_keys IN {mode} MODE"))
+
+
+def _unwrapped(ring: KeyRing, day: int, wrapped: bytes) -> bytes | None:
+    """The day's key; None if the ring has not the master key that wrapped it, or another one of its number."""
+    master = ring.masters.get(_master_number(wrapped))
+    if master is None:
+        return None
+    try:
+        return AESGCM(master).decrypt(wrapped[4:16], wrapped[16:], f"day {day}".encode())
+    except InvalidTag:
+        return None
 
 
 def _master_number(wrapped: bytes) -> int:

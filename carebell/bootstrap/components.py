@@ -77,6 +77,18 @@ def open_vault(loaded: Loaded) -> Vault:
         raise ConfigurationStop(str(loaded.problem(("storage", "key_file"), str(fault)))) from None
 
 
+def require_own_keys(loaded: Loaded, store: Store, vault: Vault) -> None:
+    """ConfigurationStop if the key file is another installation's."""
+    with store.write() as conn:
+        own = vault.claim(conn)
+    if not own:
+        why = (
+            "is another installation's key file: it opens no number in the database, and knows none of its opt-outs. Put the"
+            " right one in its place; if that is lost: `carebell keys drop-unreadable`"
+        )
+        raise ConfigurationStop(str(loaded.problem(("storage", "key_file"), why)))
+
+
 UpgradeReport = Callable[[str, str, float], None]
 
 

@@ -260,6 +260,7 @@ class Service:
         self.vault = components.open_vault(loaded)
         self.store = components.open_database(loaded, upgrade=True, on_upgrade=self._database_upgraded)
         stack.callback(self.store.close)
+        components.require_own_keys(loaded, self.store, self.vault)
         self._clocks = ClockDifferences(
             now=self.clock.now,
             seconds=time.monotonic,

@@ -65,7 +65,8 @@ def drop_unreadable(config: Path | None, *, sure: bool, as_json: bool) -> int:
     with interruptible() as progress, opened(config) as session:
         with session.store.read() as conn:
             days = session.vault.unreadable_days(conn)
-        if not days:
+            foreign = session.vault.is_known_foreign(conn)
+        if not days and not foreign:
             print_result(
                 {"day_keys": 0, "appointments": 0, "done": False},
                 "the key file can unwrap every day key; nothing was done",

@@ -92,6 +92,38 @@ def test_another_ring_cannot_open_the_day_keys(store: Store, vault: Vault) -> No
         assert conn.execute(select(day_keys.c.day)).scalars().all() == [day_of(NOW + timedelta(days=2))]
 
 
+@pytest.mark.parametrize("claimed", [True, False])
+def test_another_installation_s_key_file_is_known(claimed: bool, store: Store, vault: Vault) -> None:
+    """What it sealed would be lost with the right file back, and its pepper would text who opted out."""
+    put(store, vault, [first(appointment())])
+    other = Vault(KeyRing(current=1, masters={1: b"x" * 32}, pepper=b"q" * 32))
+    with store.write() as conn:
+        assert not claimed or vault.claim(conn)
+        assert not other.claim(conn)
+        assert vault.claim(conn)
+        with pytest.raises(Undecipherable):
+            other.keys_for(conn, {day_of(NOW + timedelta(days=40))}, create=True)
+    with store.write() as conn:
+        assert conn.execute(select(day_keys.c.day)).scalars().all() == [day_of(NOW + timedelta(days=2))]
+        other.own(conn)
+        assert other.claim(conn)
+        assert not vault.claim(conn)
+
+
+def test_the_right_key_file_put_back_is_read_again(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment())])
+    other = Vault(KeyRing(current=1, masters={1: b"x" * 32}, pepper=b"q" * 32), reread=lambda: vault.ring)
+    with store.read() as conn:
+        assert other.keys_for(conn, {day_of(NOW + timedelta(days=2))}, create=False)
+    assert other.ring == vault.ring
+
+
+def test_a_rotated_key_file_stays_the_database_s_own(store: Store, vault: Vault) -> None:
+    with store.write() as conn:
+        assert vault.claim(conn)
+        assert Vault(KeyRing(current=2, masters={2: b"y" * 32}, pepper=vault.ring.pepper)).claim(conn)
+
+
 def test_the_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "ring"
     made = create_key_file(file)

@@ -6,12 +6,15 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from carebell.commands import plan as carebell_plan
-from store.keys import create_key_file
+from carebell.commands import history as carebell_history
+from store.engine import open_store
+from store.keys import create_key_file, read_key_file
+from store.vault import Vault
 from tests.carebell.conftest import Carebell
 from tests.listener.certificates import make as make_pair
 from tests.story.folder import VECTORS, change, make, null
@@ -253,6 +256,23 @@ def test_a_database_under_another_key_is_told(carebell: Carebell, configuration:
     assert carebell("-c", configuration, "outbox").code == 0
 
 
+def test_another_installation_s_key_file_never_serves(carebell: Carebell, configuration: Path) -> None:
+    """It knows no opt-out of this database, and what it seals is lost with the right file back."""
+    assert carebell("-c", configuration, "db", "upgrade").code == 0
+    key_file = configuration.with_name("carebell.key")
+    with closing(open_store(f"sqlite:///{configuration.with_name('carebell.db')}")) as store, store.write() as conn:
+        assert Vault(ring=read_key_file(key_file)).claim(conn)
+    key_file.unlink()
+    create_key_file(key_file)
+    ended = carebell("-c", configuration, "serve")
+    assert (ended.code, ended.out) == (78, "")
+    assert "storage.key_file: is another installation's key file" in ended.err
+    assert carebell("-c", configuration, "keys", "drop-unreadable").code == 1
+    assert carebell("-c", configuration, "keys", "drop-unreadable", "--yes").code == 0
+    with closing(open_store(f"sqlite:///{configuration.with_name('carebell.db')}")) as store, store.write() as conn:
+        assert Vault(ring=read_key_file(key_file)).claim(conn)
+
+
 # Messages
 
 
@@ -308,7 +328,7 @@ def test_a_bug_of_ours_shows_where_it_is_and_nothing_of_the_message(
     def blab(content: bytes, *_: object, **__: object) -> None:
         raise ValueError(content)
 
-    monkeypatch.setattr(carebell_plan, "unverified", blab)
+    monkeypatch.setattr(carebell_history, "unverified", blab)
     ended = carebell("-c", configuration, "plan", "-e", "production", M01)
     assert (ended.code, ended.out) == (1, "")
     assert ended.sentence.startswith("a bug: ValueError at commands/test_bad_input.py:")
