@@ -30,21 +30,24 @@ ACKS = "acks"
 DATABASE = "carebell.db"
 
 
-def _weaken(store: Store, synchronous: str) -> None:
-    """Set what the product never sets, to see that the harness notices."""
+def _weakened(file: Path, synchronous: str) -> Store:
+    """Opened with what the product never sets, to see that the harness notices: before its writers' connection is there."""
+    store = open_store(f"sqlite:///{file}")
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA synchronous={synchronous}").close()
 
     store.engine.dispose()
     event.listen(store.engine, "connect", prepare)
+    return store
 
 
 async def _store_all(folder: Path, count: int, window: int, synchronous: str | None) -> int:
     store = open_store(f"sqlite:///{folder / DATABASE}")
     schema.upgrade(store)
     if synchronous is not None:
-        _weaken(store, synchronous)
+        store.close()
+        store = _weakened(folder / DATABASE, synchronous)
     vault = Vault(KeyRing(current=1, masters={1: b"k" * 32}, pepper=b"p" * 32))
     acks = os.open(folder / ACKS, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
