@@ -49,7 +49,7 @@ _EDITS: Final[Mapping[str, str]] = {
     "key_file: carebell.key": "key_file: secrets/carebell.key",
     "# marker_file: null ": "marker_file: /var/lib/carebell/marker ",
     "file: outbox.jsonl": "file: /var/lib/carebell/outbox.jsonl",
-    "auth_token_file: twilio.token": "auth_token_file: secrets/twilio.token",
+    "auth_token_file: ": "auth_token_file: secrets/",
     "token_file: gateway.token": "token_file: secrets/gateway.token",
     "webhook_secret_file: webhook.secret": "webhook_secret_file: secrets/webhook.secret",
     "key: tls.key,": "key: secrets/tls.key,",

@@ -100,7 +100,7 @@ class TraceEntry:
 
 
 def code_words(code: int) -> str:
-    """`Unreachable phone number: the handset is off (code 30003)`."""
+    """`Unreachable phone number: the handset is off (code 7)`."""
     failure = failure_of(code)
     return f"{failure.status.value}: {failure.meaning} (code {code})"
 

@@ -85,7 +85,9 @@ def test_nothing_asks_the_ehrs_fhir_server() -> None:
         for file in sorted((root / room).rglob("*.py"))
         if "fhir_base_url" in file.read_text("utf-8")
     ]
-    assert users == ["config/model.py"]
+    assert users == ["carebell/commands/config_preview.py", "config/model.py"], (
+        "the preview compares it, and asks nobody"
+    )
 
 
 def test_plain_http_is_for_this_machine_alone() -> None:

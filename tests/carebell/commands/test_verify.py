@@ -41,7 +41,7 @@ def test_vectors_decide_as_indexed(environment: str, carebell: Carebell, configu
     decided = [(row["file"], row["answer"], row["code"]) for row in ended.rows]
     assert decided == [(str(VECTORS / row[1]), row[3], None if row[4] == "-" else row[4]) for row in vectors]
     assert ended.code == (0 if environment == "test" else 1)
-    assert all(set(row) == {"file", "answer", "code", "err3", "text"} for row in ended.rows)
+    assert all(set(row) == {"file", "answer", "code", "err3", "text", "assumed"} for row in ended.rows)
     assert all((row["err3"] == "0") == (row["answer"] in ("AA", "CA")) for row in ended.rows)
     assert {path.name for path in configuration.parent.iterdir()} == before
 
