@@ -147,11 +147,7 @@ def _by_control_id(session: Opened, control_id: str, environment: str | None) ->
     refused = [entry for entry in loose if entry.what is TraceStep.REFUSED]
     sentence = ""
     if refused:
-        code = f" {refused[-1].code}" if refused[-1].code else ""
-        sentence = (
-            f"Message {plain(control_id)} was refused, {refused[-1].state}{code}: nothing of it was stored, so no text was "
-            "planned. docs/reference/answers.md says whose fault it is."
-        )
+        sentence = f"Message {plain(control_id)} was refused, {_refusal(session, refused[-1])}"
     elif loose:
         sentence = (
             f"Message {plain(control_id)} was answered {loose[-1].state or 'with an error'}; "
@@ -168,6 +164,14 @@ def _by_control_id(session: Opened, control_id: str, environment: str | None) ->
             "Refusals that repeat within half a minute have one line for all (`refusals_repeated`)."
         ),
     )
+
+
+def _refusal(session: Opened, entry: TraceEntry) -> str:
+    """The answer, that nothing of the message was stored, and the answer's own words in config/answers.yaml."""
+    code = "" if entry.code is None else str(entry.code)
+    row = session.loaded.answer_rows.get(code)
+    words = "" if row is None else f" {row['meaning']} What to do: {row['advice']}"
+    return f"{entry.state}{code and f' {code}'}: nothing of it was stored, so no text was planned.{words}"
 
 
 def _by_number(session: Opened, number: PhoneNumber, environment: str | None) -> _Traced:

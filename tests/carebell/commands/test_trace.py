@@ -136,7 +136,10 @@ def test_refused_message(carebell: Carebell, configuration: Path) -> None:
     unknown = carebell("-c", configuration, "trace", "--appointment", "A1")
     assert (unknown.code, "carebell trace --control-id ID" in unknown.out) == (1, True)
     refused = _trace(carebell, configuration, "--control-id", "R1")
-    assert _answer(refused).startswith("Message R1 was refused, AR SIG01: nothing of it was stored")
+    assert _answer(refused) == (
+        "Message R1 was refused, AR SIG01: nothing of it was stored, so no text was planned. The message is not signed. "
+        "What to do: Add the signing step as the last step of the outbound interface, so that the last segment is ZSG."
+    )
     [step] = _steps(refused, "refused")
     assert (step["state"], step["code"], step["environment"]) == ("AR", "SIG01", "production")
 
