@@ -16,7 +16,7 @@ from carebell.commands.recipients import TextRecipient, recipients_of, wait_expl
 from carebell.commands.timeline import title_of
 from carebell.commands.trace_answer import STOPPED, answer
 from carebell.commands.trace_entries import Clock, TraceEntry, TraceStep, entries_of, entry_of
-from carebell.commands.wait_explainer import WaitExplainer, Waiting, cap_text, moved_from
+from carebell.commands.wait_explainer import Wait, WaitExplainer, Waiting, cap_text, moved_from
 from carebell.commands.zones import Zones
 from config.model import Environment
 from journal.lines import plain
@@ -196,6 +196,9 @@ class LifeReader:
         key = number.key if number is not None else next((row.phone_key for row in rows if row.phone_key), None)
         waiting = {row.id: explainer.why(row, environment, key) for row in rows if row.state is SmsState.DUE}
         details = dict(self._details(conn, rows, environment, key, explainer, clock))
+        for name, why in waiting.items():
+            if why.wait is Wait.CAP:
+                waiting[name] = replace(why, text=f"will not go: {details[name]}")
         entries = list(steps)
         for row in rows:
             own_steps = [step for step in steps if step.is_of(row)]
@@ -231,11 +234,11 @@ class LifeReader:
         for row in rows:
             if row.reason is Reason.OPTED_OUT and since is not None:
                 yield row.id, f"the number has opted out since {clock(since)}"
-            if row.reason is Reason.CAP and row.final_at is not None:
-                cap = explainer.cap_at(row, environment, key, row.final_at)
-                if cap is not None:
-                    used = self._used_up(conn, key, cap, row.final_at, clock)
-                    yield row.id, f"{cap_text(cap, environment.sms.caps)}; used up by {used}"
+            decided = row.final_at if row.reason is Reason.CAP else None
+            at = explainer.earliest(row) if row.state is SmsState.DUE else decided
+            if at is not None and (cap := explainer.cap_at(row, environment, key, at)) is not None:
+                used = self._used_up(conn, key, cap, at, clock)
+                yield row.id, f"{cap_text(cap, environment.sms.caps)}; used up by {used}"
 
     def _used_up(self, conn: Transaction, key: str, cap: Cap, at: datetime, clock: Clock) -> str:
         span = DAY if cap is Cap.PER_DAY else WEEK

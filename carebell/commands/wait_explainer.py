@@ -103,9 +103,12 @@ class WaitExplainer:
         if since is not None:
             day = self.clock(since, row.environment)
             return Waiting(wait=Wait.OPTED_OUT, text=f"will not go: its number has opted out since {day}")
-        at = max(row.due or self.now, self.now)
-        cap = self.cap_at(row, environment, phone_key, at)
+        cap = self.cap_at(row, environment, phone_key, self.earliest(row))
         return Waiting(wait=Wait.CAP, text=f"will not go: {cap_text(cap, environment.sms.caps)}") if cap else None
+
+    def earliest(self, row: OutboxRow) -> datetime:
+        """When a text that is due could go, UTC."""
+        return max(row.due or self.now, self.now)
 
     def cap_at(self, row: OutboxRow, environment: Environment, phone_key: str, at: datetime) -> Cap | None:
         """Which cap the text's number has reached at an instant, by the texts that are known."""

@@ -110,6 +110,23 @@ def test_cap(carebell: Carebell, configuration: Path) -> None:
     assert (silence["reason"], "used up by booking of A1" in silence["detail"]) == ("cap", True)
 
 
+def test_a_cap_ahead(carebell: Carebell, configuration: Path) -> None:
+    """A text that still waits names the texts that use its cap up, too: those that count when its time comes."""
+
+    async def life(clinic: Clinic, now: datetime) -> None:
+        await _book(clinic, now, "A1", "C1")
+        await clinic.pass_by(timedelta(minutes=2))
+        await _book(clinic, clinic.clock.now(), "A2", "C2", days=19)
+
+    _live(configuration, life, sms={"caps": {"per_day": 1, "per_week": 5}})
+    ended = _trace(carebell, configuration, "--appointment", "A2")
+    why = "will not go: its number has had its 1 text in 24 hours (sms.caps.per_day); used up by booking of A1 20"
+    assert why in _answer(ended)
+    assert [(row["kind"], row["reason"], why in row["detail"]) for row in _steps(ended, "will_not_go")] == [
+        ("booked", "cap", True)
+    ]
+
+
 def test_no_valid_number(carebell: Carebell, configuration: Path) -> None:
     async def life(clinic: Clinic, now: datetime) -> None:
         await clinic.send(
