@@ -6,7 +6,8 @@ Reads only, and needs neither the key file nor a sound carebell.yaml.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ from store.config_versions import ConfigVersion
 
 _LONGEST: Final = 200
 """Letters of a value that people see; the whole of it stands in `--json` and in the audit log."""
+_AROUND: Final = 40
+"""Letters before and after the first that differs, at the least."""
 
 
 def history(config: Path | None, *, as_json: bool) -> int:
@@ -91,11 +94,56 @@ def _print_version(version: ConfigVersion, key_changes: Sequence[KeyChange]) -> 
     elif not key_changes:
         print_sentence("certificates alone changed", lead="    ")
     for change in key_changes:
-        print_sentence(f"{change.key}: {_short(change.before)} -> {_short(change.after)}", lead="    ")
+        for line in shown(change):
+            print_sentence(line, lead="    ")
 
 
-def _short(value: str | None) -> str:
+def shown(change: KeyChange) -> Iterator[str]:
+    """What differs, in a line, or for two lists in a line for each item that differs.
+
+    An item that is gone has its place in the list before; one that is new or another has its place in the list after.
+    """
+    before, after = _items(change.before), _items(change.after)
+    if before is None or after is None:
+        yield _line(change.key, change.before, change.after)
+        return
+    for _, old, old_end, new, new_end in _differing(before, after):
+        pairs = min(old_end - old, new_end - new)
+        for place in range(pairs):
+            yield _line(f"{change.key}[{new + place}]", before[old + place], after[new + place])
+        for place in range(old + pairs, old_end):
+            yield f"{change.key}[{place}]: {_short(before[place])} -> (removed)"
+        for place in range(new + pairs, new_end):
+            yield _line(f"{change.key}[{place}]", None, after[place])
+
+
+def _differing(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    return [step for step in steps if step[0] != "equal"]
+
+
+def _items(value: str | None) -> list[str] | None:
+    """The items of a list, each as the whole is written; None: it is no list."""
+    if value is None or not value.startswith("["):
+        return None
+    try:
+        return [json.dumps(item, ensure_ascii=False) for item in json.loads(value)]
+    except ValueError:
+        return None  # a text that begins with a bracket
+
+
+def _line(key: str, before: str | None, after: str | None) -> str:
+    begin = 0
+    if before is not None and after is not None and max(len(before), len(after)) > _LONGEST:
+        letters = enumerate(zip(before, after, strict=False))
+        differing = next((at for at, (old, new) in letters if old != new), min(len(before), len(after)))
+        begin = differing - _AROUND if differing + _AROUND > _LONGEST else 0
+    return f"{key}: {_short(before, begin)} -> {_short(after, begin)}"
+
+
+def _short(value: str | None, begin: int = 0) -> str:
+    """A value as people see it: from a letter on, and no more than `_LONGEST` of them."""
     if value is None:
         return "(not set)"
-    written = plain(value)
-    return written if len(written) <= _LONGEST else f"{written[:_LONGEST]}..."
+    end = begin + _LONGEST
+    return f"{'...' if begin else ''}{plain(value[begin:end])}{'...' if end < len(value) else ''}"

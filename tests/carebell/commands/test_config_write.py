@@ -75,6 +75,17 @@ def test_one_key_changes_and_the_history_says_who_and_why(carebell: Carebell, st
     ]
 
 
+def test_the_history_shows_the_item_of_a_list_that_changed(carebell: Carebell, started: Path) -> None:
+    key = "environments.production.sms.reminders"
+    rules = "[{before: 7d}, {before: 72h, visit_modes: [in-person]}, {before: 2h, visit_modes: [video]}]"
+    assert carebell("-c", started, "config", "set", key, rules).code == 0
+    assert carebell("-c", started, "config", "set", f"{key}[2].visit_modes", "[video, phone]").code == 0
+    text = carebell("-c", started, "config", "history").out
+    [line] = [line for line in text.split(" by cli:")[-1].replace("\n", " ").split("    ") if key in line]
+    before, after = line.removeprefix(f"{key}[2]: ").split(" -> ")
+    assert ('["video"]' in before, '["video", "phone"]' in after) == (True, True)
+
+
 def test_the_service_that_takes_it_adds_that_it_took_effect_and_once(carebell: Carebell, started: Path) -> None:
     assert carebell("-c", started, "config", "set", FROM, "22:00").code == 0
     for _ in range(2):
