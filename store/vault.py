@@ -92,7 +92,7 @@ class Vault:
         """
         _lock(conn, "SHARE ROW EXCLUSIVE")
         moved = unreadable = 0
-        for day, wrapped in conn.execute(select(day_keys.c.day, day_keys.c.wrapped)).all():
+        for day, wrapped in _wrapped_keys(conn):
             if _master_number(wrapped) == self.ring.current:
                 continue
             try:
@@ -110,7 +110,7 @@ class Vault:
     def unreadable_days(self, conn: Connection) -> list[int]:
         """The days whose key is there and opens with no master key of the file."""
         days = []
-        for day, wrapped in conn.execute(select(day_keys.c.day, day_keys.c.wrapped).order_by(day_keys.c.day)).all():
+        for day, wrapped in _wrapped_keys(conn):
             try:
                 self._unwrap(day, wrapped)
             except Undecipherable:
@@ -146,7 +146,7 @@ class Vault:
     def _opens_any(self, conn: Connection) -> bool:
         """Whether a day key opens, or none of them names a master key of the ring: then nothing speaks against the ring."""
         named = False
-        for day, wrapped in conn.execute(select(day_keys.c.day, day_keys.c.wrapped)).all():
+        for day, wrapped in _wrapped_keys(conn):
             if _master_number(wrapped) in self.ring.masters:
                 if _unwrapped(self.ring, day, wrapped) is not None:
                     return True
@@ -207,6 +207,12 @@ class Vault:
         if key is None:
             raise Undecipherable("day_keys.wrapped")
         return key
+
+
+def _wrapped_keys(conn: Connection) -> list[tuple[int, bytes]]:
+    """Every day with its wrapped key, by day. As tuples: a compiled loop takes no SQLAlchemy row for one."""
+    wanted = select(day_keys.c.day, day_keys.c.wrapped).order_by(day_keys.c.day)
+    return [(row["day"], row["wrapped"]) for row in conn.execute(wanted).mappings()]
 
 
 def _lock(conn: Connection, mode: str) -> None:
