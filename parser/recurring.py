@@ -4,7 +4,12 @@ A clinic has a few statuses, rooms, providers and languages, and its messages re
 nothing but some fields (and the rules, to which a `Recurring` belongs) is looked up by the raw text of all of these fields, in
 every segment of their names. So it is the same decision, whatever the fields hold. `explain` never looks anything up.
 
-Nothing that identifies a patient is remembered here: no id, no telephone, no name and no time. docs/explanation/forgetting.md.
+No field made for a patient's id, name, telephone or address, or for a visit's id or time, is among these fields. But each counts as
+a whole, as it was sent, and three of them may still say something of one patient: a reason (SCH-6; SCH-7 if the visit's mode is
+read there) can hold text that a person typed, the date of death (PID-29) is a time, and a sender may use any field wrongly. Such a
+text stays in memory, tied to no visit, until `_MOST` combinations are known, the rules are replaced (a reload) or the process ends.
+It is written nowhere. Fields longer than `_MOST_CHARACTERS` together are not remembered. `config.fieldmap.folded`
+keeps single texts likewise. docs/explanation/forgetting.md.
 """
 
 from __future__ import annotations
