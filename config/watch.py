@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -111,17 +110,17 @@ class Watch:
             watch_filter=lambda _change, path: _may_matter(path, names),
             debounce=self._debounce_ms,
             step=min(50, self._debounce_ms),
-            rust_timeout=self._recheck_ms,
-            yield_on_timeout=True,
             stop_event=self._wake,
             recursive=False,
         )
+        # Not awatch's own timeout: it begins anew with each write in the folder, and the log may lie there too.
+        recheck = asyncio.get_running_loop().call_later(self._recheck_ms / 1000, self._wake.set)
         try:
             await anext(changes, None)
         except Exception:  # a folder vanished this moment, or no descriptor or watch is left: compare from time to time
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._recheck_ms / 1000)
+            await self._wake.wait()
         finally:
+            recheck.cancel()
             await changes.aclose()
         self._wake.clear()
 

@@ -219,6 +219,30 @@ async def test_an_edit_while_the_file_is_read_is_reported(path: Path) -> None:
         assert [loaded_port(await reports.get()) for _ in range(3)] == [8080, 9002, 9003]
 
 
+async def test_a_change_while_the_last_is_put_in_force_is_reported_beside_a_busy_log(path: Path) -> None:
+    """The log lies in the folder and is written all the time, so that the watched folder never rests."""
+
+    async def keep_writing() -> None:
+        while True:
+            with path.with_name("carebell.log").open("a", encoding="utf-8") as log:
+                log.write("a line\n")
+            await asyncio.sleep(0.005)
+
+    watch = Watch(load(path, {}), lambda: load(path, {}), debounce_ms=50, recheck_ms=200)
+    writing = asyncio.create_task(keep_writing())
+    save(path, with_port(9001))
+    seen = []
+    try:
+        async for outcome in watch:
+            seen.append(loaded_port(outcome))
+            save(path, with_port(9002))  # nobody watches while the caller has the last one in hand
+            if len(seen) == 2:
+                watch.stop()
+    finally:
+        writing.cancel()
+    assert seen == [9001, 9002]
+
+
 async def test_nothing_that_did_not_change_is_reported(path: Path) -> None:
     async with watching(path) as (watch, reports):
         await asyncio.sleep(0)
