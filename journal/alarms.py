@@ -21,6 +21,7 @@ AlarmName = Literal[
     "certificate_expiring",
     "certificate_unused",
     "forgetting_late",
+    "number_unreadable",
     "disk_nearly_full",
     "clock_off",
     "task_down",
@@ -135,6 +136,16 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         meaning="A number that should be gone by now is still stored.",
         advice="Resolve it at once (disk, database, a node with the role housekeeping), then run `carebell purge`.",
         events=("purge_failed",),
+    ),
+    "number_unreadable": AlarmKind(
+        severities=_CRITICAL,
+        key=None,
+        about="",
+        meaning="A node's key file does not open day keys of the database: texts wait, and messages about visits on these days "
+        "are answered AE.",
+        advice="Put the right key file in place (`storage.key_file`); it is read again by itself. If it is lost, run `carebell "
+        "keys drop-unreadable`.",
+        events=("number_unreadable",),
     ),
     "disk_nearly_full": AlarmKind(
         severities=SEVERITIES,

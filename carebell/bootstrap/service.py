@@ -461,6 +461,10 @@ class Service:
         first time has not ended."""
         return {**self._supervisor.down(), **(self._pool.down() if self._pool is not None and self._up else {})}
 
+    def _unreadable_days(self) -> int:
+        with self.store.read() as conn:
+            return len(self.vault.unreadable_days(conn))
+
     def _alarm_watch(self) -> AlarmWatch:
         own = NodeAlarms(
             loaded=lambda: self.loaded,
@@ -472,6 +476,7 @@ class Service:
             lost_lines=lambda: self.journal.lost_lines + (self._pool.lost_lines if self._pool else 0),
             dropped_fields=self.metrics.dropped_fields,
             clock_differences=self._clocks,
+            unreadable_days=self._unreadable_days,
             seconds=time.monotonic,
         )
         return AlarmWatch(

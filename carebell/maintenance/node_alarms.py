@@ -1,4 +1,4 @@
-"""The alarms that only a running node knows: its tasks, its log, the signatures that it refuses, and its clock."""
+"""The alarms that only a running node knows: its tasks, its log, the signatures that it refuses, its clock, and its keys."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class NodeAlarms:
         signature_failures: environment -> messages refused because of their signature since the start.
         lost_lines: log lines that could not be written since the start. dropped_fields: fields left out.
         clock_differences: compared with -> seconds that this machine's clock is ahead.
+        unreadable_days: days whose key is stored and does not open with this node's key file.
         seconds: a monotonic counter.
     """
 
@@ -58,6 +59,7 @@ class NodeAlarms:
     lost_lines: Callable[[], int]
     dropped_fields: Callable[[], int]
     clock_differences: Callable[[], Mapping[str, float]]
+    unreadable_days: Callable[[], int]
     seconds: Callable[[], float]
     free: Free = free_bytes
     _failed: dict[str, Growth] = field(default_factory=dict, init=False)
@@ -71,6 +73,7 @@ class NodeAlarms:
         yield from self._signatures(loaded)
         yield from self._log()
         yield from self._clock(loaded)
+        yield from self._keys()
 
     def _tasks(self) -> Iterator[Condition]:
         for name, restarts in self.down().items():
@@ -137,3 +140,14 @@ class NodeAlarms:
                     value=round(ahead, 1),
                     limit=limit.total_seconds(),
                 )
+
+    def _keys(self) -> Iterator[Condition]:
+        count = self.unreadable_days()
+        if count:
+            yield Condition(
+                alarm="number_unreadable",
+                severity="critical",
+                node=self.node,
+                problem=f"the numbers of {count} days cannot be read with this key file: their texts wait, their messages get AE",
+                value=count,
+            )

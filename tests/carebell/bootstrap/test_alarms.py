@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from carebell.commands.status import status
+from carebell.commands.status_monitor import monitor
+from carebell.maintenance.alarm_watch import CALM
 from scheduler.sms import HoldScope
 from store import holds
+from store.crypto import day_of
 from store.holds import Hold
+from store.keys import create_key_file
 from tests.story.clinic import opened
 from tests.story.ehr import unsigned
 from tests.story.folder import make
@@ -41,6 +45,35 @@ async def test_a_service_raises_what_its_parts_know(tmp_path: Path, capsys: pyte
         alarms = json.loads(capsys.readouterr().out)["alarms"]
         # The database says the one, and the node that runs the other.
         assert {"held", "signature_failures"} <= {alarm["alarm"] for alarm in alarms}
+
+
+async def test_a_key_file_that_opens_no_number_is_an_alarm_until_the_right_one_is_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make(tmp_path)
+    now = datetime.now(UTC)  # as `status` sees it
+    async with opened(path, at=now) as clinic:
+        vault, watch = clinic.service.vault, clinic.service._alarm_watch()
+        with clinic.service.store.write() as conn:
+            vault.keys_for(conn, [day_of(now + timedelta(days=9))], create=True)
+        await asyncio.to_thread(watch.round)
+        assert not [line for line in clinic.events("alarm_raised") if line["alarm"] == "number_unreadable"]
+
+        file = clinic.service.loaded.configuration.storage.key_file
+        right = file.rename(file.with_name("right.key"))
+        vault.ring = create_key_file(file)  # as after a restart
+        await asyncio.to_thread(watch.round)
+        [line] = [line for line in clinic.events("alarm_raised") if line["alarm"] == "number_unreadable"]
+        assert (line["severity"], line["value"]) == ("critical", 1)
+        capsys.readouterr()
+        assert await asyncio.to_thread(monitor, path, as_json=True) == 2
+        assert line["problem"] in json.loads(capsys.readouterr().out)["problems"]
+
+        right.replace(file)
+        await asyncio.to_thread(watch.round)
+        clinic.clock.move_to(now + CALM)
+        await asyncio.to_thread(watch.round)
+        assert [line for line in clinic.events("alarm_cleared") if line["alarm"] == "number_unreadable"]
 
 
 async def test_a_change_of_the_limits_counts_at_once(tmp_path: Path) -> None:

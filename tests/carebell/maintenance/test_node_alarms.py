@@ -29,6 +29,7 @@ class Machine:
     lost: int = 0
     dropped: int = 0
     clocks: dict[str, float] = field(default_factory=dict)
+    unreadable: int = 0
     node: NodeAlarms = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +43,7 @@ class Machine:
             lost_lines=lambda: self.lost,
             dropped_fields=lambda: self.dropped,
             clock_differences=lambda: self.clocks,
+            unreadable_days=lambda: self.unreadable,
             seconds=lambda: self.now,
             free=lambda _: PLENTY,
         )
@@ -102,6 +104,14 @@ def test_lost_lines_are_an_alarm_for_an_hour_and_fields_until_the_end(machine: M
     machine.look()
     machine.now += 15
     assert machine.said() == [("log_incomplete", "warning", "fields")]
+
+
+def test_day_keys_that_do_not_open_are_critical_until_they_do(machine: Machine) -> None:
+    machine.unreadable = 3
+    [found] = machine.look()
+    assert (found.alarm, found.severity, found.node, found.value) == ("number_unreadable", "critical", "n1-1", 3)
+    machine.unreadable = 0
+    assert machine.said() == []
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(31.0, "31 seconds ahead of"), (-45.2, "45 seconds behind")])
