@@ -50,13 +50,7 @@ def history(config: Path | None, *, as_json: bool) -> int:
 
 def show(config: Path | None, name: str, *, as_json: bool) -> None:
     """Print a version's text, or with `as_json` its values too. Stop if it is not known."""
-    with opened_without_keys(config) as database, database.store.read() as conn:
-        matching = config_versions.named(conn, name)
-    distinct = {version.version for version in matching}
-    if len(distinct) != 1:
-        which = f"begins several versions: {', '.join(sorted(distinct))}" if distinct else "is no version"
-        raise Stop(f"{plain(name)} {which}; `carebell config history` lists them")
-    version = matching[0]
+    version = find_version(config, name)
     values = json.loads(version.content)["configuration"]
     if as_json:
         print_json({**_row(version), "text": version.text, "values": values})
@@ -65,6 +59,17 @@ def show(config: Path | None, name: str, *, as_json: bool) -> None:
     else:
         print_sentence("# the file had changed again before its text was kept; these are its values")
         print(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def find_version(config: Path | None, beginning: str, consequence: str = "") -> ConfigVersion:
+    """The newest entry of the only version that begins so. Stop, with `consequence` at its end, if none or several do."""
+    with opened_without_keys(config) as database, database.store.read() as conn:
+        matching = config_versions.named(conn, beginning)
+    distinct = {version.version for version in matching}
+    if len(distinct) == 1:
+        return matching[0]
+    which = f"begins several versions: {', '.join(sorted(distinct))}" if distinct else "is no version"
+    raise Stop(f"{plain(beginning)} {which}; `carebell config history` lists them{consequence}")
 
 
 def _row(version: ConfigVersion) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from carebell.bootstrap import config_record, preflight
 from carebell.bootstrap.components import configuration_path, open_vault
 from carebell.bootstrap.config_record import CHANGED
 from carebell.commands.config_preview import database_exists, print_effect
+from carebell.commands.config_versions import find_version
 from carebell.commands.interrupt import interruptible
-from carebell.commands.open_store import opened, opened_without_keys
+from carebell.commands.open_store import opened
 from carebell.commands.output import print_json, print_result, print_sentence
 from carebell.exits import OK, ConfigurationStop, Stop, UsageStop
 from config.digests import digest_of
@@ -36,7 +37,6 @@ from config.regular_file import read_regular
 from config.save import SaveConflict, SaveRefused, save
 from config.yaml_spelling import flow
 from journal.lines import plain
-from store import config_versions
 from store.audit import AuditAction
 from store.config_versions import ConfigVersion
 
@@ -99,13 +99,7 @@ def restore(config: Path | None, name: str, *, comment: str | None, dry_run: boo
     """
     path = configuration_path(config)
     base = _read(path)
-    with opened_without_keys(config) as database, database.store.read() as conn:
-        matching = config_versions.named(conn, name)
-    distinct = {version.version: version for version in reversed(matching)}
-    if len(distinct) != 1:
-        which = f"begins several versions: {', '.join(sorted(distinct))}" if distinct else "is no version"
-        raise Stop(f"{plain(name)} {which}; `carebell config history` lists them. Nothing was written")
-    [version] = distinct.values()
+    version = find_version(config, name, ". Nothing was written")
     if version.text is None:
         raise Stop(f"the text of {version.version} was not kept, only its values. Nothing was written")
     content = _with_what_was_not_kept(version, version.text, base, path)
