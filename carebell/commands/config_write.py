@@ -254,13 +254,14 @@ def _show_and_write(
             return OK
         now = datetime.now(UTC)
         warnings = preflight.require_sound(change.trial, now)
+        has_database = database_exists(change.present or change.trial)
+        shows_effect = has_database and change.present is not None
         if not as_json:
             for key, before, after in rows:
                 print_sentence(f"{key}: {before} -> {after}")
-            for finding in warnings:
+            for finding in warnings if not shows_effect else ():  # else they are said with the effect
                 print_sentence(plain(str(finding.problem)), lead="warning: ")
-        has_database = database_exists(change.present or change.trial)
-        if has_database and change.present is not None:
+        if shows_effect and change.present is not None:
             print_effect(change.path, change.trial, change.present, as_json=as_json)
         if not dry_run:
             try:

@@ -274,3 +274,10 @@ def test_the_effect_on_what_waits_is_said_before_it_is_written(carebell: Carebel
     rows = carebell("-c", started, "config", "set", FROM, "22:00", "--json").rows
     assert {"restart", "approval", "switched_off", "at_once"} <= rows[0].keys()
     assert rows[-1]["written"] is True
+
+
+def test_a_warning_is_said_once(carebell: Carebell, started: Path) -> None:
+    ended = carebell("-c", started, "config", "set", "environments.test.enabled", "false", "--dry-run")
+    warnings = [line.partition("warning: ")[2] for line in (ended.out + ended.err).splitlines() if "warning: " in line]
+    assert warnings
+    assert len(warnings) == len(set(warnings))
