@@ -19,16 +19,24 @@ from tests.config.conftest import SMALL
 
 @asynccontextmanager
 async def watching(
-    path: Path, current: Loaded | None = None, read: Callable[[], Loaded] | None = None
+    path: Path,
+    current: Loaded | None = None,
+    read: Callable[[], Loaded] | None = None,
+    read_seconds: float = 60.0,
 ) -> AsyncIterator[tuple[Watch, asyncio.Queue[Loaded | ConfigurationError]]]:
     """A running watch and the queue of what it reports.
 
     Args:
         current: what is in force; None: what the file says now.
         read: reads everything anew; None: `load`.
+        read_seconds: the default is so long that no loaded machine reaches it.
     """
     watch = Watch(
-        current or load(path, {}), read or (lambda: load(path, {})), debounce_ms=50, recheck_ms=200, read_seconds=0.5
+        current or load(path, {}),
+        read or (lambda: load(path, {})),
+        debounce_ms=50,
+        recheck_ms=200,
+        read_seconds=read_seconds,
     )
     reports: asyncio.Queue[Loaded | ConfigurationError] = asyncio.Queue()
 
@@ -45,7 +53,10 @@ async def watching(
 
 
 def save(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    """Whole at once: a watch that reads while the file is being written would see a part of it."""
+    written = path.with_name(f".{path.name}.written")
+    written.write_text(text, encoding="utf-8")
+    written.replace(path)
 
 
 def loaded_port(outcome: Loaded | ConfigurationError) -> int:
@@ -162,7 +173,7 @@ async def test_other_files_and_equal_content_are_not_reported(path: Path, tmp_pa
 
 
 def _in_place(path: Path) -> None:
-    save(path, with_port(9001))
+    path.write_text(with_port(9001), encoding="utf-8")
 
 
 def _renamed(path: Path) -> None:
@@ -178,7 +189,7 @@ def _a_link_in_its_place(path: Path) -> None:
 
 def _same_size_and_time(path: Path) -> None:
     status = path.stat()
-    save(path, with_port(9001))
+    path.write_text(with_port(9001), encoding="utf-8")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
@@ -302,7 +313,7 @@ async def test_reading_that_hangs_is_reported_and_what_comes_after_it_is_heard(p
         assert answers.wait(60)
         return load(path, {})
 
-    async with watching(path, read=read) as (_, reports):
+    async with watching(path, read=read, read_seconds=0.5) as (_, reports):
         save(path, with_port(9001))
         assert "took longer" in str(await reports.get())
         assert hung.is_set()
