@@ -2,7 +2,8 @@
 
 Nothing here identifies a patient in the clear: the columns `phone`, `join_link`, `patient_name` and `told_details` hold
 AES-256-GCM ciphertexts (`crypto`, `vault`), a number that must be recognised again is an HMAC (`phone_key`), and the
-text of an SMS is not stored at all: it is rendered for each attempt.
+text of an SMS is not stored at all: it is rendered for each attempt. The portal's secrets are sealed too (`sealing`), and of
+a token there is only its SHA-256.
 
 Values that come from us (states, kinds) are TEXT without CHECK lists, so that a new one needs no table rebuild.
 """
@@ -277,6 +278,110 @@ config_versions = Table(
     Column("content", Text, nullable=False),  # `config.snapshot`, with relative paths
     Column("secrets", Text, nullable=False),  # JSON: key -> HMAC of its value
     Column("certificates", Text, nullable=False),  # JSON: environment -> thumbprints
+)
+
+users = Table(
+    "users",
+    metadata,
+    # Who may use the portal. Nobody is deleted: the audit log names them.
+    Column("id", Text, primary_key=True),  # hex, random
+    Column("login", Text, nullable=False),  # in lower case
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("environments", Text, nullable=False),  # JSON list; an analyst's own
+    Column("password", Text),  # argon2id in its own notation; NULL: set none yet, or signs in elsewhere
+    Column("totp", LargeBinary),  # sealed
+    Column("totp_new", LargeBinary),  # sealed; waits for its first code
+    Column("totp_last_step", BigInteger),  # the step of the last code that was accepted: no code counts twice
+    Column("oidc_issuer", Text),
+    Column("oidc_subject", Text),
+    Column("disabled_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_sign_in_at", UtcDateTime),
+    UniqueConstraint("login"),
+    UniqueConstraint("oidc_issuer", "oidc_subject"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("key", Text, primary_key=True),  # SHA-256 of the token in hex; the token itself is stored nowhere
+    Column("user_id", Text, ForeignKey("users.id")),  # NULL: on the way to another site's sign-in
+    Column("stage", Text, nullable=False),  # leaving, code, open
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("confirmed_at", UtcDateTime),  # the last proof that it is still the same person
+    Column("address", Text, nullable=False),  # of the peer that signed in
+    Column("browser", Text),  # as it names itself
+    Column("flow", LargeBinary),  # sealed JSON: state, nonce, verifier of a sign-in elsewhere
+    Index("ix_sessions_user_id", "user_id"),
+    Index("ix_sessions_ends_at", "ends_at"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("key", Text, primary_key=True),  # SHA-256 of the link's token in hex
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("totp", LargeBinary),  # sealed: the second factor that the page offers
+    Index("ix_invitations_user_id", "user_id"),
+    Index("ix_invitations_ends_at", "ends_at"),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    # Changes of carebell.yaml that are looked at, or wait for an approval, before the file is written.
+    Column("id", Text, primary_key=True),  # hex, random
+    Column("base", Text, nullable=False),  # digest of the file that it changes
+    Column("text", LargeBinary),  # sealed with the key of the day of `ends_at`: allow lists hold numbers; NULL: decided
+    Column("edits", LargeBinary),  # sealed JSON
+    Column("environments", Text, nullable=False),  # JSON list: those that it touches
+    Column("effect", Text),  # JSON; NULL: not foreseen yet
+    Column("author", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("state", Text, nullable=False),  # open, awaiting, saved, withdrawn, sent_back, expired
+    Column("comment", Text),
+    Column("decided_by", Text),
+    Column("decided_at", UtcDateTime),
+    Column("version", Text),  # of the configuration that it became
+    Index("ix_proposals_ends_at", "ends_at"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    # Every step of every approval, append-only: the last row of an environment and fingerprint says how it stands.
+    Column("environment", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 ... in the environment
+    Column("fingerprint", Text, nullable=False),  # SHA-256 of `facts` in hex
+    Column("facts", Text, nullable=False),  # canonical JSON: what is approved
+    Column("state", Text, nullable=False),  # draft, awaiting, proved, approved, sent_back
+    Column("actor", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("proof", Text),  # sign_in, message, word
+    Column("proof_facts", Text),  # JSON: issuer, HMAC of the subject, instant
+    Column("comment", Text),
+    Column("proposal", Text),  # the id of the one that waits for it
+    Index("ix_approvals_fingerprint", "environment", "fingerprint"),
+)
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("scope", Text, primary_key=True),  # what is counted
+    Column("key", Text, primary_key=True),  # HMAC of whom it is counted for
+    Column("tokens", Float, nullable=False),  # what is left, or how many failures in a row
+    Column("counted_at", UtcDateTime, nullable=False),
+    Column("forget_after", UtcDateTime, nullable=False),
+    Index("ix_throttles_forget_after", "forget_after"),
+    sqlite_with_rowid=False,
 )
 
 audit = Table(

@@ -16,7 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, select, text
 
 from scheduler.appointment import Appointment
 from scheduler.sent_period import SentPeriod
@@ -25,7 +25,7 @@ from store.appointment_repository import load, resave
 from store.engine import Store, Transaction, open_store
 from store.faults import StoreFault
 from store.instants import to_microseconds
-from store.tables import metadata
+from store.tables import invitations, metadata, sessions, users
 from store.vault import Vault
 from tests.store.samples import NOW, appointment
 
@@ -143,6 +143,24 @@ def test_each_version_goes_up_and_down_and_keeps_the_rows(empty_url: str) -> Non
     assert nodes == [{**before, "configuration": None, "configured_at": None, "restart_for": None}]
     assert nodes_again == [before]
     assert "configurations" not in tables
+
+
+def test_an_older_version_forgets_the_portals_people(store: Store) -> None:
+    """Their sessions and invitations refer to them, so the tables go in an order."""
+    with store.write() as conn:
+        person = {"id": "a1", "login": "kim", "name": "Kim", "role": "administrator", "environments": "[]"}
+        conn.execute(insert(users).values(**person, created_at=NOW))
+        session = {"user_id": "a1", "stage": "open", "address": "192.0.2.1"}
+        conn.execute(insert(sessions).values(key="k", **session, created_at=NOW, seen_at=NOW, ends_at=NOW))
+        conn.execute(insert(invitations).values(key="k", user_id="a1", author="cli:ann", created_at=NOW, ends_at=NOW))
+    assert schema.downgrade(store, "0006") == (schema.head(), "0006")
+    with store.read() as conn:
+        assert {"users", "sessions", "invitations", "proposals", "approvals", "throttles"}.isdisjoint(
+            inspect(conn).get_table_names()
+        )
+    schema.upgrade(store)
+    with store.read() as conn:
+        assert conn.execute(select(users)).all() == []
 
 
 @pytest.mark.parametrize(
