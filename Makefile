@@ -9,13 +9,18 @@ UV ?= $(BIN)/uv
 COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--group build --extra postgres --extra speed
 
-.PHONY: run test lint types contracts bench faults docs site wheel wheelhouse compiled lock locks renew clean
+.PHONY: run test browser lint types contracts bench faults docs site wheel wheelhouse compiled lock locks renew clean
 
 run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
 
 test: .venv/dev.ready ## every test
 	@began=$$(date +%s) && $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) && echo "make test: $$(( $$(date +%s) - began )) s"
+
+browser: ## the portal's pages in a real browser; needs Debian's chromium, or CAREBELL_CHROMIUM=/path/to/chromium
+	@sh .ci/find-chromium >/dev/null
+	@$(MAKE) --no-print-directory .venv/browser.ready
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/browser tests/test_set_up.py $(ARGS)
 
 lint: .venv/dev.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -47,26 +52,30 @@ wheelhouse: wheel ## what a machine without a network installs from, in dist/whe
 compiled: .venv/dev.ready ## the same product, its busiest modules compiled by mypyc: a wheel, and .compiled/bin/carebell (docs/how-to/compiled.md)
 	@sh .ci/compile && sh .ci/set-up-compiled
 
-lock: .venv/dev.ready ## both lock files from setup.cfg, keeping the versions that they name
+lock: .venv/dev.ready ## the lock files from setup.cfg, keeping the versions that they name
 	$(MAKE) locks
 
 locks:
 	$(COMPILE) $(UPGRADE) --extra test --extra dev -o requirements-dev.lock
 	$(COMPILE) $(UPGRADE) -c requirements-dev.lock -o requirements.lock
+	$(COMPILE) $(UPGRADE) -c requirements-dev.lock --extra test --extra dev --extra browser -o requirements-browser.lock
 
 renew: ## every dependency's newest release that setup.cfg allows, then the whole gate; needs nothing of the present locks
 	rm -rf build/renew && $(PYTHON) -m venv build/renew
 	build/renew/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
 	$(MAKE) locks UPGRADE=--upgrade UV=build/renew/bin/uv
 	bash .ci/run
-	@git --no-pager diff --stat -- requirements.lock requirements-dev.lock
-	@echo "The gate is green with these versions: commit both lock files. (To go back: git checkout requirements.lock requirements-dev.lock)"
+	@git --no-pager diff --stat -- 'requirements*.lock'
+	@echo "The gate is green with these versions: commit the lock files. (To go back: git checkout 'requirements*.lock')"
 
 .venv/run.ready: requirements.lock setup.cfg pyproject.toml
 	@PYTHON="$(PYTHON)" sh .ci/set-up requirements.lock && touch $@
 
 .venv/dev.ready: requirements-dev.lock setup.cfg pyproject.toml
 	@PYTHON="$(PYTHON)" sh .ci/set-up requirements-dev.lock && touch $@ .venv/run.ready
+
+.venv/browser.ready: requirements-browser.lock setup.cfg pyproject.toml
+	@PYTHON="$(PYTHON)" sh .ci/set-up requirements-browser.lock && touch $@ .venv/dev.ready .venv/run.ready
 
 clean:
 	rm -rf .venv .compiled build dist

@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import importlib.metadata
+import importlib.util
 import io
 import os
 import re
@@ -32,13 +33,32 @@ CHECKOUT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(
     not (CHECKOUT / "setup.cfg").exists(), reason="not in a checkout: the tests run from the built wheel"
 )
-EXTRAS = {"requirements.lock": ("postgres", "speed"), "requirements-dev.lock": ("postgres", "speed", "test", "dev")}
+EXTRAS = {
+    "requirements.lock": ("postgres", "speed"),
+    "requirements-dev.lock": ("postgres", "speed", "test", "dev"),
+    "requirements-browser.lock": ("postgres", "speed", "test", "dev", "browser"),
+}
+KNOWN = [
+    "requirements.lock",
+    "requirements-dev.lock",
+    pytest.param(
+        "requirements-browser.lock",
+        marks=[
+            pytest.mark.browser,
+            pytest.mark.skipif(
+                importlib.util.find_spec("playwright") is None,
+                reason="what playwright needs is known where it is installed (make browser)",
+            ),
+        ],
+    ),
+]
+"""The lock files whose packages are installed here, so that what these ask for can be read."""
 
 
 # The lock files
 
 
-@pytest.mark.parametrize("lock", EXTRAS)
+@pytest.mark.parametrize("lock", KNOWN)
 def test_a_lock_names_all_that_is_needed_and_nothing_else(lock: str) -> None:
     locked = _locked(lock)
     wanted = _needed(_declared(EXTRAS[lock]))
@@ -46,7 +66,7 @@ def test_a_lock_names_all_that_is_needed_and_nothing_else(lock: str) -> None:
     assert sorted(set(locked) - wanted) == []
 
 
-@pytest.mark.parametrize("lock", EXTRAS)
+@pytest.mark.parametrize("lock", KNOWN)
 def test_every_locked_version_is_one_that_its_users_accept(lock: str) -> None:
     locked = _locked(lock)
     unmet = [
@@ -61,6 +81,13 @@ def test_every_locked_version_is_one_that_its_users_accept(lock: str) -> None:
 def test_every_locked_file_has_its_hash(lock: str) -> None:
     blocks = re.split(r"\n(?=\S)", (CHECKOUT / lock).read_text())
     assert [block.split()[0] for block in blocks if "==" in block and "--hash=sha256:" not in block] == []
+
+
+def test_the_browser_tests_move_no_package_of_the_others() -> None:
+    others, browser = _locked("requirements-dev.lock"), _locked("requirements-browser.lock")
+    assert {name: browser.get(name) for name in others} == others
+    wanted = {canonicalize_name(requirement.name) for requirement in _declared(("browser",))}
+    assert sorted(wanted - set(browser)) == []
 
 
 def test_what_is_installed_is_what_is_locked() -> None:
