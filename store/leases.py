@@ -12,6 +12,8 @@ from sqlalchemy import Connection, delete, or_, select
 from store.tables import leases, nodes
 from store.upsert import insert_into
 
+ALIVE: Final = timedelta(minutes=1)
+"""A node counts as running if its last heartbeat is at most this old. A node writes one every 15 s."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
 
 

@@ -48,12 +48,15 @@ def remove(conn: Connection, phone_key: str, sender: str, *, at: datetime) -> bo
     return conn.execute(gone).rowcount > 0
 
 
-def listed(conn: Connection, *, sender: str | None = None) -> list[Optout]:
-    """All opt-outs, or one sender's, oldest first."""
+def listed(conn: Connection, *, sender: str | None = None, phone_keys: Collection[str] | None = None) -> list[Optout]:
+    """All opt-outs, one sender's, or those of some numbers, oldest first."""
     wanted = select(optouts).order_by(optouts.c.since, optouts.c.phone_key)
     if sender is not None:
         wanted = wanted.where(optouts.c.sender == sender)
-    return [Optout(**row) for row in conn.execute(wanted).mappings()]
+    if phone_keys is None:
+        return [Optout(**row) for row in conn.execute(wanted).mappings()]
+    own = wanted.where(any_of(conn.dialect.name, optouts.c.phone_key, "keys"))
+    return [Optout(**row) for row in conn.execute(own, {"keys": list_value(conn, sorted(phone_keys))}).mappings()]
 
 
 def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -68,7 +71,7 @@ def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple
 def since_when(conn: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], datetime]:
     """Which of these (phone key, sender) are out -> since when, UTC; of an opt-out from every sender too, the earlier."""
     keys = {key for key, _ in pairs}
-    since = {(optout.phone_key, optout.sender): optout.since for optout in listed(conn) if optout.phone_key in keys}
+    since = {(optout.phone_key, optout.sender): optout.since for optout in listed(conn, phone_keys=keys)}
     earliest = {}
     for key, sender in pairs:
         instants = [since[key, name] for name in (sender, EVERY_SENDER) if (key, name) in since]

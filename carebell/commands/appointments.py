@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.open_store import looked_for, opened
-from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
-from carebell.commands.zones import Zones
+from carebell.commands.open_store import opened
+from carebell.commands.output import no_rows, print_json, print_sentence, print_table
+from carebell.inquiries.trace import looked_for
+from carebell.times import Zones, iso
 from store import appointments as store_appointments
 from store.audit import AuditAction
 

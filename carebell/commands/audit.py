@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from carebell.commands.csv_cells import safe
 from carebell.commands.open_store import OpenDatabase, opened_without_keys
 from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.exits import OK, REFUSED, Stop, UsageStop
+from carebell.inquiries.csv_cells import safe
 from config.values import read_duration
 from journal.events.service import OperatorActed
 from journal.lines import plain

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened_without_keys
-from carebell.commands.output import iso, print_result
+from carebell.commands.output import print_result
 from carebell.exits import UsageStop
+from carebell.times import iso
 from store import audit
 from store import backup as database_backup
 from store.audit import AuditAction

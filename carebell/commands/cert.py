@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from carebell.commands.files import one_message
-from carebell.commands.output import iso, print_json, print_sentence
+from carebell.commands.output import print_json, print_sentence
 from carebell.exits import OK, REFUSED, Stop, UsageStop
+from carebell.times import iso
 from journal.lines import plain
 
 

@@ -19,13 +19,14 @@ from zoneinfo import ZoneInfo
 from carebell.bootstrap import preflight
 from carebell.bootstrap.active_config import read_in_force, waits_for_restart
 from carebell.bootstrap.components import configuration_path, load, open_vault, stop_for
-from carebell.commands.output import iso, print_json, print_sentence, print_table
+from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.commands.progress import progress
-from carebell.commands.timeline import WHY, title_of
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig, runtime_config
 from carebell.exits import OK, ConfigurationStop, Stop
 from carebell.inbound.trust import certificates_of
 from carebell.outbound.foresee import Change, ForeseenChange, foresee
+from carebell.sms_words import WHY, title_of
+from carebell.times import iso
 from config import snapshot
 from config.load import Loaded
 from config.load import load as load_configuration

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from carebell.bootstrap.config_record import KeyChange, changes
 from carebell.commands.open_store import opened_without_keys
-from carebell.commands.output import iso, print_json, print_sentence
+from carebell.commands.output import print_json, print_sentence
 from carebell.exits import OK, REFUSED, Stop
+from carebell.times import iso
 from journal.lines import plain
 from store import config_versions
 from store.config_versions import ConfigVersion

@@ -20,11 +20,12 @@ from carebell.bootstrap.components import load
 from carebell.bootstrap.service import ROLES, Service
 from carebell.commands.init import init
 from carebell.commands.interrupt import interruptible
-from carebell.commands.output import iso, print_json, rows_alone
+from carebell.commands.output import print_json, rows_alone
 from carebell.commands.serve import serve
 from carebell.exits import OK, REFUSED, Stop
 from carebell.maintenance.periodic import Pace
 from carebell.samples import PHONE, REFERENCE, ZONE, message
+from carebell.times import iso
 from certs.cer import read_upload
 from certs.sign import load_key, sign
 from config.load import Loaded

@@ -18,7 +18,6 @@ from carebell.bootstrap.components import open_database
 from carebell.commands.diagnosis import DoctorFinding, Machine, State
 from carebell.commands.doctor_machine import room
 from carebell.commands.init import PLACEHOLDER
-from carebell.commands.open_store import ALIVE
 from carebell.exits import Stop
 from carebell.inbound.listeners import ports
 from carebell.inbound.trust import days_left
@@ -145,7 +144,7 @@ def _alarms(machine: Machine, loaded: Loaded, store: Store) -> Iterator[DoctorFi
     """The alarms that stand now, as `carebell status` shows them. Room on the disks has checks of its own."""
     host = os.uname().nodename
     with store.read() as conn:
-        standing = standing_alarms(conn, loaded, machine.now, host=host, alive=machine.now - ALIVE)
+        standing = standing_alarms(conn, loaded, machine.now, host=host, alive=machine.now - leases.ALIVE)
     shown = [alarm for alarm in standing if alarm.alarm != "disk_nearly_full"]
     for alarm in shown:
         state: State = "wrong" if alarm.severity == "critical" else "warning"
@@ -158,7 +157,7 @@ def _alarms(machine: Machine, loaded: Loaded, store: Store) -> Iterator[DoctorFi
 
 def _nodes(machine: Machine, loaded: Loaded, store: Store) -> Iterator[DoctorFinding]:
     with store.read() as conn:
-        nodes = leases.seen(conn, since=machine.now - ALIVE)
+        nodes = leases.seen(conn, since=machine.now - leases.ALIVE)
     if not nodes:
         what = "no service has written to the database within the last minute"
         yield DoctorFinding(check="nodes", state="wrong", what=what, mend="systemctl start carebell, or carebell serve")

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from carebell.commands.open_store import ALIVE, Installation
-from carebell.commands.output import iso
+from carebell.commands.open_store import Installation
 from carebell.inbound.listeners import ports
 from carebell.inbound.trust import days_left
 from carebell.maintenance.standing_alarms import standing_alarms
+from carebell.times import iso
 from certs.cer import read_upload
 from config.load import load as load_configuration
 from config.problems import ConfigurationError
@@ -138,7 +138,7 @@ def _environments(installation: Installation) -> list[dict[str, Any]]:
 
 def _nodes(installation: Installation, now: datetime) -> list[dict[str, Any]]:
     with installation.store.read() as conn:
-        alive = leases.seen(conn, since=now - ALIVE)
+        alive = leases.seen(conn, since=now - leases.ALIVE)
     return [
         {
             "node": node.name, "roles": node.roles, "version": node.version, "seen": iso(node.seen_at),
@@ -151,7 +151,7 @@ def _nodes(installation: Installation, now: datetime) -> list[dict[str, Any]]:
 
 def _alarms(installation: Installation, now: datetime) -> list[dict[str, Any]]:
     with installation.store.read() as conn:
-        standing = standing_alarms(conn, installation.loaded, now, host=os.uname().nodename, alive=now - ALIVE)
+        standing = standing_alarms(conn, installation.loaded, now, host=os.uname().nodename, alive=now - leases.ALIVE)
     return [
         {
             "alarm": alarm.alarm,

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from carebell.commands.open_store import log_file_of
 from carebell.commands.output import print_json, terminal_columns
-from carebell.commands.zones import Zones
 from carebell.exits import InterruptedStop, Stop, UsageStop
+from carebell.times import Zones
 from config.values import read_duration
 from journal.lines import plain
 from journal.read import Line, Wanted

@@ -12,15 +12,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from carebell import authors
 from carebell.bootstrap.active_config import ConfigurationInForce, load_in_force
 from carebell.bootstrap.components import configuration_path, load, open_database, open_vault, stop_for
-from carebell.commands.output import iso
 from carebell.exits import ConfigurationStop
+from carebell.times import iso
 from config.broken_file import salvage_log_file, salvage_url
 from config.load import Loaded
 from journal.events import Event
@@ -31,14 +30,6 @@ from store.audit import AuditAction, Author
 from store.engine import Store, open_store
 from store.faults import StoreFault, classify
 from store.vault import Vault
-
-ALIVE: Final = timedelta(minutes=1)
-"""A node counts as running if its last heartbeat is at most this old. A node writes one every 15 s."""
-
-
-def looked_for(name: str, *, known: bool) -> str:
-    """What the audit log says of an id that somebody typed: an unknown one may be a telephone number, or a name."""
-    return name if known else "an unknown id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

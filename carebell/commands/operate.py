@@ -10,7 +10,7 @@ from pathlib import Path
 from carebell import authors
 from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.interrupt import interruptible
-from carebell.commands.open_store import ALIVE, OpenDatabase, Opened, opened, opened_without_keys
+from carebell.commands.open_store import OpenDatabase, Opened, opened, opened_without_keys
 from carebell.commands.output import print_result
 from carebell.commands.progress import working
 from carebell.exits import Stop, UsageStop
@@ -164,7 +164,7 @@ def downgrade(config: Path | None, version: str, *, as_json: bool) -> None:
     with interruptible() as progress, opened_without_keys(config) as session:
         now = session.now()
         with session.store.read() as conn:
-            running = [node.name for node in leases.seen(conn, since=now - ALIVE)]
+            running = [node.name for node in leases.seen(conn, since=now - leases.ALIVE)]
         if running:
             raise Stop(f"a node runs, {running[0]}: stop every node, then go back (nothing was changed)")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import Opened, opened
-from carebell.commands.output import iso, print_json, print_sentence, print_table
+from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.commands.typed import read_number, typed_number
-from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED, UsageStop
+from carebell.times import Zones, iso
 from store import audit, optouts
 from store.audit import AuditAction
 from store.optouts import Optout

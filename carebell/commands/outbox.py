@@ -10,14 +10,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.open_store import looked_for, opened
-from carebell.commands.output import iso, no_rows, print_json, print_sentence, print_table
-from carebell.commands.recipients import TextRecipient, recipients_of, wait_explainer_for
-from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
-from carebell.commands.trace_answer import STOPPED
-from carebell.commands.wait_explainer import WaitExplainer, Waiting, cap_text
-from carebell.commands.zones import Zones
+from carebell.commands.open_store import opened
+from carebell.commands.output import no_rows, print_json, print_sentence, print_table
+from carebell.commands.timeline import TimelineEntry, print_timeline
 from carebell.exits import UsageStop
+from carebell.inquiries.recipients import TextRecipient, recipients_of, wait_explainer_for
+from carebell.inquiries.trace import looked_for
+from carebell.inquiries.trace_answer import STOPPED
+from carebell.inquiries.wait_explainer import WaitExplainer, Waiting, cap_text
+from carebell.sms_words import WHY, title_of
+from carebell.times import Zones, iso
 from config.load import Loaded
 from notifier.gateways import failure_of
 from scheduler.sms import Cap, Reason, SmsState

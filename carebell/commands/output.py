@@ -8,9 +8,10 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TextIO
 
+from carebell.times import iso
 from journal.lines import plain
 
 _GAP = "  "
@@ -59,11 +60,6 @@ def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return iso(value) or ""
     return str(value)
-
-
-def iso(instant: datetime | None) -> str | None:
-    """`2026-03-02T15:04:00Z`; None stays None."""
-    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def terminal_columns() -> int | None:

@@ -11,12 +11,14 @@ from typing import Any
 from carebell.bootstrap.components import environment_named, load
 from carebell.commands.files import message_files, messages
 from carebell.commands.history import read_event
-from carebell.commands.output import iso, print_json
+from carebell.commands.output import print_json
 from carebell.commands.progress import with_progress
-from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
+from carebell.commands.timeline import TimelineEntry, print_timeline
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
 from carebell.outbound.render import text_of
+from carebell.sms_words import WHY, title_of
+from carebell.times import iso
 from config.load import Loaded
 from journal.lines import plain
 from parser.event import Action, Rejection, SchedulingEvent

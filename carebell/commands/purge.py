@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import Opened, opened
-from carebell.commands.output import iso, print_json, print_result, print_sentence
+from carebell.commands.output import print_json, print_result, print_sentence
 from carebell.commands.progress import working
 from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.maintenance.retention import forget_now
+from carebell.times import iso
 from journal.events.service import OperatorActed
 from journal.rotated import rotated_names
 from parser.phone_number import PhoneNumber

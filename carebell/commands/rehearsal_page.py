@@ -12,7 +12,7 @@ from html import escape
 from typing import Final
 
 from carebell.commands.rehearsal_calendar import KINDS, Calendar
-from carebell.commands.timeline import TITLES, WHY
+from carebell.sms_words import TITLES, WHY
 from portal import charts
 from portal.charts import Series, Table
 from scheduler.sms import Cap, SmsKind

@@ -18,14 +18,16 @@ from carebell.bootstrap.components import environment_named, load
 from carebell.bootstrap.rehearsal import RehearsedText, ServiceRehearsal
 from carebell.commands.files import message_files, messages
 from carebell.commands.history import is_from, read_event
-from carebell.commands.output import iso, print_json, print_sentence, print_table
+from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.commands.progress import progress, with_progress
 from carebell.commands.rehearsal_calendar import Calendar, calendar_of, midnight
 from carebell.commands.rehearsal_page import Heading, day_table, duration, page
 from carebell.commands.simulated_ehr import feed_of
-from carebell.commands.timeline import WHY, TimelineEntry, print_timeline, title_of
+from carebell.commands.timeline import TimelineEntry, print_timeline
 from carebell.environment_policy import EnvironmentPolicy, runtime_config
 from carebell.exits import OK, REFUSED, Stop, UsageStop
+from carebell.sms_words import WHY, title_of
+from carebell.times import iso
 from certs.unverified import unverified
 from config.load import Loaded
 from journal.lines import plain

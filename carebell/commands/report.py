@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from carebell.bootstrap.components import environment_named
-from carebell.commands.csv_cells import Cell, safe
 from carebell.commands.open_store import opened
-from carebell.commands.output import iso, print_json, print_sentence, print_table
-from carebell.commands.zones import Zones
+from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.exits import UsageStop
+from carebell.inquiries.csv_cells import Cell, safe
+from carebell.times import Zones, iso
 from notifier.failures import ReportStatus
 from notifier.gateways import failure_of
 from scheduler.sms import Reason, SmsKind, SmsState

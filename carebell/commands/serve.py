@@ -16,10 +16,11 @@ from carebell.bootstrap.process_setup import event_loop_factory, open_journal, u
 from carebell.bootstrap.service import ROLES, Service
 from carebell.bootstrap.service_manager import ServiceManager
 from carebell.bootstrap.signals import ServeSignals
-from carebell.commands.output import iso, print_json, rows_alone
+from carebell.commands.output import print_json, rows_alone
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.inbound.listeners import listening_ports
 from carebell.maintenance.periodic import Pace
+from carebell.times import iso
 from config.load import Loaded
 from journal.metrics import Metrics
 from journal.traces import Hooks

@@ -13,9 +13,10 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from carebell.bootstrap.components import load
-from carebell.commands.output import iso, print_json
+from carebell.commands.output import print_json
 from carebell.commands.signals import signalled
 from carebell.exits import OK, ConfigurationStop, Stop
+from carebell.times import iso
 from config.files import gateway_secrets
 from config.gateways import AUTH_TOKEN
 from config.load import Loaded

@@ -9,8 +9,8 @@ from typing import Any
 from carebell.commands.installation_state import state_of
 from carebell.commands.open_store import opened_to_look
 from carebell.commands.output import print_json, print_sentence, print_table
-from carebell.commands.zones import Zones
 from carebell.exits import OK, REFUSED
+from carebell.times import Zones
 from journal.lines import plain
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from carebell.commands.csv_cells import safe
 from carebell.commands.report import COLUMNS, status_of
+from carebell.inquiries.csv_cells import safe
 from notifier.twilio.codes import FAILURES
 from scheduler.sms import SmsState
 from simulator.faults import FaultPlan, ScriptedFault

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from carebell.commands.timeline import TITLES, WHY, TimelineEntry, print_timeline, title_of
+from carebell.commands.timeline import TimelineEntry, print_timeline
+from carebell.sms_words import TITLES, WHY, title_of
 from scheduler.sms import Reason, SmsKind
 from tests.carebell.conftest import Carebell
 from tests.carebell.pieces import pieces

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from carebell.commands.trace_entries import TraceStep
+from carebell.inquiries.trace_entries import TraceStep
 from tests.carebell.conftest import Carebell, Ended
 from tests.story.clinic import Clinic, opened
 from tests.story.ehr import signed, unsigned

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from carebell.commands.wait_explainer import Wait, WaitExplainer
-from carebell.commands.zones import Zones
+from carebell.inquiries.wait_explainer import Wait, WaitExplainer
+from carebell.times import Zones
 from config.model import Environment
 from scheduler.sms import HoldScope, Reason, SmsKind, SmsState
 from store.holds import Breaker, Hold

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from carebell.commands.open_store import Opened
-from carebell.commands.recipients import TextRecipient, recipients_of, wait_explainer_for
-from carebell.commands.timeline import title_of
-from carebell.commands.trace_answer import STOPPED, answer
-from carebell.commands.trace_entries import Clock, TraceEntry, TraceStep, entries_of, entry_of
-from carebell.commands.wait_explainer import Wait, WaitExplainer, Waiting, cap_text, moved_from
-from carebell.commands.zones import Zones
+from carebell.inquiries.recipients import TextRecipient, recipients_of, wait_explainer_for
+from carebell.inquiries.source import KeyedSource
+from carebell.inquiries.trace_answer import STOPPED, answer
+from carebell.inquiries.trace_entries import Clock, TraceEntry, TraceStep, entries_of, entry_of
+from carebell.inquiries.trace_log import LoggedSteps, lines_of, number_entries
+from carebell.inquiries.trace_messages import remembered_entry
+from carebell.inquiries.wait_explainer import Wait, WaitExplainer, Waiting, cap_text, moved_from
+from carebell.sms_words import title_of
+from carebell.times import Zones
 from config.model import Environment
-from journal.lines import plain
-from journal.read import Line, Wanted, instant_of
-from journal.rotated import read_log, rotated_names
 from scheduler.sms import Cap, Reason, SmsState
 from store import appointments, audit, holds, optouts
 from store import outbox as store_outbox
-from store.appointments import AnsweredMessage, AppointmentFacts
+from store.appointments import AppointmentFacts
 from store.audit import AuditAction, AuditEntry
 from store.claims import DAY, WEEK
 from store.engine import Transaction
 from store.outbox_row import OutboxRow
 
-_NO_LOG: Final = (
-    "The log is not in a file here: refusals, older messages, attempts and statuses on the way are not shown."
-)
 _AUDITED: Final[Mapping[str, tuple[TraceStep, str]]] = {
     AuditAction.HOLD_PLACE: (TraceStep.HELD, "texts are held"),
     AuditAction.HOLD_RELEASE: (TraceStep.RELEASED, "texts are sent again"),
@@ -47,31 +41,7 @@ _OPTOUT_SOURCES: Final[Mapping[str, str]] = {
     "cli": "recorded by staff",
     "portal": "recorded by staff",
 }
-_OF_A_NUMBER: Final[Mapping[str, tuple[TraceStep, str]]] = {
-    "opt_out_recorded": (TraceStep.OPTED_OUT, "a number with these last four digits texted STOP"),
-    "opt_out_restored": (TraceStep.OPTED_IN, "a number with these last four digits texted START"),
-    "reply_unclear": (
-        TraceStep.REPLY,
-        "a number with these last four digits texted something with STOP in it, not taken for a STOP",
-    ),
-}
-_MESSAGES: Final = ("message_refused", "message_repeated", "message_failed")
 _SLACK: Final = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedSteps:
-    """What the log says.
-
-    Attributes:
-        lines: oldest first.
-        appointments: (environment, reference) that the lines name.
-        notes: what the reader of the trace should know about the log.
-    """
-
-    lines: Sequence[Line] = ()
-    notes: Sequence[str] = ()
-    appointments: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,85 +71,16 @@ class AppointmentTrace:
 class LifeReader:
     """Reads lives at one moment."""
 
-    session: Opened
+    source: KeyedSource
     zones: Zones
     now: datetime
     environment: str | None
 
-    @classmethod
-    def of(cls, session: Opened, environment: str | None) -> LifeReader:
-        return cls(session=session, zones=Zones(session.loaded), now=session.now(), environment=environment)
-
-    # The log
-
-    def logged(self, ids: Collection[str]) -> LoggedSteps:
-        """The lines about these appointments, and those about their messages."""
-        with self.session.store.read() as conn:
-            facts = appointments.facts(conn, ids)
-            numbers = recipients_of(conn, self.session, ids, self.now)
-        names = {(known.environment, reference) for known in facts for reference in known.references}
-        ends = {number.recipient for number in numbers.values()}
-        lines: list[Line] = []
-        control_ids: set[tuple[object, object]] = set()
-        about_messages: list[Line] = []  # whose appointment only the message's own line knows
-        about_numbers: list[Line] = []  # whose number only the texts' lines know, where it is forgotten
-        references = {reference for _, reference in names}
-        for line in self._lines(Wanted(words=frozenset({*references, *_MESSAGES, *_OF_A_NUMBER}))):
-            named = {(line.fields.get("environment"), line.fields.get(name)) for name in ("appointment", "replaces")}
-            if not named.isdisjoint(names):
-                lines.append(line)
-                if line.event == "message_accepted":
-                    control_ids.add((line.fields.get("environment"), line.fields.get("control_id")))
-                elif line.event == "sms_sent":
-                    ends.add(str(line.fields.get("to")))
-            elif line.event in _MESSAGES:
-                about_messages.append(line)
-            elif line.event in _OF_A_NUMBER:
-                about_numbers.append(line)
-        lines += [
-            line
-            for line in about_messages
-            if (line.fields.get("environment"), line.fields.get("control_id")) in control_ids
-        ]
-        lines += [line for line in about_numbers if line.fields.get("to") in ends and self._sends(line, names)]
-        return LoggedSteps(lines=lines, notes=self._notes())
-
-    def logged_of_message(self, control_id: str) -> LoggedSteps:
-        """The lines about this message."""
-        lines = [
-            line
-            for line in self._lines(Wanted(control_id=control_id))
-            if line.event.startswith("message_") and self.environment in (None, line.fields.get("environment"))
-        ]
-        named = {
-            (str(line.fields.get("environment")), str(line.fields["appointment"]))
-            for line in lines
-            if line.fields.get("appointment")
-        }
-        return LoggedSteps(lines=lines, notes=self._notes(), appointments=frozenset(named))
-
-    def _lines(self, wanted: Wanted | None = None) -> Iterator[Line]:
-        file = self.session.log_file
-        if file is not None and (file.is_file() or rotated_names(file)):
-            yield from read_log(file, wanted or Wanted(), _warn_unreadable)
-
-    def _notes(self) -> list[str]:
-        file = self.session.log_file
-        return [] if file is not None and (file.is_file() or rotated_names(file)) else [_NO_LOG]
-
-    def _sends(self, line: Line, names: Collection[tuple[str, str]]) -> bool:
-        """Whether the sender that the reply went to is one of these appointments' environments."""
-        environments = self.session.loaded.configuration.environments
-        senders = {environments[name].sms.sender for name, _ in names if name in environments}
-        return line.fields.get("sender") in senders
-
-    # The database
-
     def traces(self, ids: Collection[str], logged: LoggedSteps) -> list[AppointmentTrace]:
         """The lives of these appointments, by the visits' start."""
         traces = []
-        with self.session.store.read() as conn:
-            numbers = recipients_of(conn, self.session, ids, self.now)
+        with self.source.store.read() as conn:
+            numbers = recipients_of(conn, self.source, ids, self.now)
             for facts in appointments.facts(conn, ids):
                 if self.environment in (None, facts.environment):
                     traces.append(self._trace(conn, facts, numbers.get(facts.id), logged))
@@ -189,9 +90,9 @@ class LifeReader:
         self, conn: Transaction, facts: AppointmentFacts, number: TextRecipient | None, logged: LoggedSteps
     ) -> AppointmentTrace:
         rows = list(store_outbox.rows(conn, appointment=facts.id))
-        environment = self.session.loaded.configuration.environments.get(facts.environment)
+        environment = self.source.loaded.configuration.environments.get(facts.environment)
         clock = partial(self.zones.clock, environment=facts.environment)
-        steps = [entry for line in _of_appointment(logged.lines, facts) if (entry := entry_of(line, clock)) is not None]
+        steps = [entry for line in lines_of(logged.lines, facts) if (entry := entry_of(line, clock)) is not None]
         explainer = wait_explainer_for(conn, self.zones, self.now, rows, {} if number is None else {facts.id: number})
         key = number.key if number is not None else next((row.phone_key for row in rows if row.phone_key), None)
         waiting = {row.id: explainer.why(row, environment, key) for row in rows if row.state is SmsState.DUE}
@@ -209,7 +110,7 @@ class LifeReader:
         messages = appointments.answered(conn, references=facts.references, environment=facts.environment)
         entries += [remembered_entry(message) for message in messages if message.control_id not in with_line]
         entries += self._forgotten(facts, steps)
-        entries += _numbers(logged.lines, facts)
+        entries += number_entries(logged.lines, facts)
         entries += self._opted_out(conn, facts, key, environment)
         began = min((entry.at for entry in entries), default=facts.changed_at)
         entries += self._holds(conn, facts, began)
@@ -285,8 +186,8 @@ class LifeReader:
     ) -> Iterator[TraceEntry]:
         if key is None or environment is None:
             return
-        for optout in optouts.listed(conn):
-            if optout.phone_key == key and optout.sender in (environment.sms.sender, optouts.EVERY_SENDER):
+        for optout in optouts.listed(conn, phone_keys={key}):
+            if optout.sender in (environment.sms.sender, optouts.EVERY_SENDER):
                 whose = "every sender" if optout.sender == optouts.EVERY_SENDER else optout.sender
                 yield TraceEntry(
                     at=optout.since,
@@ -314,69 +215,6 @@ class LifeReader:
                 )
 
 
-def message_entries(session: Opened, control_id: str, environment: str | None, logged: LoggedSteps) -> list[TraceEntry]:
-    """What became of a message: the log's lines, or what the replay memory has of it."""
-    zones = Zones(session.loaded)
-    entries = [
-        entry
-        for line in logged.lines
-        if (entry := entry_of(line, partial(zones.clock, environment=line.fields.get("environment")))) is not None
-    ]
-    return entries or [remembered_entry(message) for message in remembered_messages(session, control_id, environment)]
-
-
-def remembered_messages(session: Opened, control_id: str, environment: str | None) -> list[AnsweredMessage]:
-    """The verified messages of the last days with this control id, whichever node received them."""
-    with session.store.read() as conn:
-        return appointments.answered(conn, control_id=control_id, environment=environment)
-
-
-def remembered_entry(message: AnsweredMessage) -> TraceEntry:
-    """The step of a message whose line is not in the log here."""
-    event = f"{message.event} " if message.event else ""
-    code = f" {message.code}" if message.code else ""
-    return TraceEntry(
-        at=message.received_at,
-        what=TraceStep.MESSAGE,
-        environment=message.environment,
-        appointment=message.reference,
-        state=message.answer,
-        code=message.code,
-        detail=f"{event}{message.control_id}, answered {message.answer}{code}",
-        control_id=message.control_id,
-    )
-
-
-def _of_appointment(lines: Sequence[Line], facts: AppointmentFacts) -> Iterator[Line]:
-    """The lines about this appointment and about its messages."""
-    control_ids: set[object] = set()
-    for line in lines:
-        if line.fields.get("environment") == facts.environment and line.fields.get("appointment") in facts.references:
-            control_ids.add(line.fields.get("control_id") or "")
-    for line in lines:
-        fields = line.fields
-        if line.event in _OF_A_NUMBER or fields.get("environment") != facts.environment:
-            continue
-        named = fields.get("appointment")
-        own = named in facts.references or fields.get("replaces") in facts.references
-        if own or (named is None and fields.get("control_id") in control_ids):
-            yield line
-
-
-def _numbers(lines: Sequence[Line], facts: AppointmentFacts) -> Iterator[TraceEntry]:
-    for line in lines:
-        if line.event in _OF_A_NUMBER:
-            what, words = _OF_A_NUMBER[line.event]
-            yield TraceEntry(
-                at=instant_of(line),
-                what=what,
-                environment=facts.environment,
-                appointment=facts.reference,
-                reason=str(line.fields.get("source") or ""),
-                detail=f"{words} ({line.fields.get('to')}, to {line.fields.get('sender')})",
-            )
-
-
 def _with_more(entry: TraceEntry, rows: Sequence[OutboxRow], details: Mapping[str, str]) -> TraceEntry:
     """A silence with what is known about its reason beyond the word."""
     if entry.what is not TraceStep.NOT_SENT:
@@ -395,7 +233,3 @@ def _audited(entry: AuditEntry, facts: AppointmentFacts) -> TraceEntry:
         appointment=facts.reference,
         detail=f"{words}, by {entry.actor}{more}",
     )
-
-
-def _warn_unreadable(file: Path, why: str) -> None:
-    print(plain(f"carebell: warning: {file}: {why}; its lines are missing"), file=sys.stderr)

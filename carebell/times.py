@@ -1,12 +1,17 @@
-"""Time zones for people: every time is shown in the clinic's zone, and the zone is named. JSON stays in UTC."""
+"""Times as they are shown: for people in the clinic's zone, which is named; for programs in UTC."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from config.load import Loaded
+
+
+def iso(instant: datetime | None) -> str | None:
+    """`2026-03-02T15:04:00Z`; None stays None."""
+    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Zones:

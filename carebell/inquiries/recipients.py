@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from carebell.commands.open_store import ALIVE, Opened
-from carebell.commands.wait_explainer import WaitExplainer
-from carebell.commands.zones import Zones
+from carebell.inquiries.source import KeyedSource
+from carebell.inquiries.wait_explainer import WaitExplainer
+from carebell.times import Zones
 from parser.phone_number import PhoneNumber
 from scheduler.sms import Reason, SmsState
 from store import holds, leases, optouts
@@ -34,13 +34,15 @@ class TextRecipient:
     sender: str
 
 
-def recipients_of(conn: Transaction, session: Opened, ids: Collection[str], now: datetime) -> dict[str, TextRecipient]:
+def recipients_of(
+    conn: Transaction, source: KeyedSource, ids: Collection[str], now: datetime
+) -> dict[str, TextRecipient]:
     """Our id of an appointment -> its number, where that is known and can be read."""
-    stored = load(conn, session.vault, set(ids), now, lock=False, unreadable=set())
+    stored = load(conn, source.vault, set(ids), now, lock=False, unreadable=set())
     numbers = {}
     for own_id, holder in stored.items():
         visit = holder.appointment
-        environment = session.loaded.configuration.environments.get(visit.environment)
+        environment = source.loaded.configuration.environments.get(visit.environment)
         if visit.phone is None:
             continue
         forced = environment.sms.force_to if environment is not None else None
@@ -48,7 +50,7 @@ def recipients_of(conn: Transaction, session: Opened, ids: Collection[str], now:
         numbers[own_id] = TextRecipient(
             patient=visit.phone.masked,
             recipient=recipient.masked,
-            key=session.vault.ring.phone_key(recipient),
+            key=source.vault.ring.phone_key(recipient),
             sender=environment.sms.sender if environment is not None else "",
         )
     return numbers
@@ -58,8 +60,10 @@ def wait_explainer_for(
     conn: Transaction, zones: Zones, now: datetime, rows: Sequence[OutboxRow], numbers: Mapping[str, TextRecipient]
 ) -> WaitExplainer:
     """What the database says of these rows now."""
-    alive = [node for node in leases.seen(conn, since=now - ALIVE) if "dispatcher" in node.roles]
-    rehearsed = abs(now - datetime.now(UTC)) > ALIVE  # a rehearsal's clock keeps running while its service is stopped
+    alive = [node for node in leases.seen(conn, since=now - leases.ALIVE) if "dispatcher" in node.roles]
+    rehearsed = (
+        abs(now - datetime.now(UTC)) > leases.ALIVE
+    )  # a rehearsal's clock keeps running while its service is stopped
     asked = [row for row in rows if row.state is SmsState.DUE or row.reason is Reason.CAP]
     theirs = {number for row in asked if (number := numbers.get(row.appointment)) is not None}
     earliest = min((row.final_at for row in asked if row.final_at is not None), default=now)

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from carebell.commands.timeline import WHY
+from carebell.sms_words import WHY
 from journal.read import Line, instant_of
 from notifier.gateways import failure_of
 from scheduler.sms import Reason, SmsState

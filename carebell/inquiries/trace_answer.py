@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from carebell.commands.timeline import WHY, title_of
-from carebell.commands.trace_entries import code_words
-from carebell.commands.wait_explainer import Wait, Waiting
+from carebell.inquiries.trace_entries import code_words
+from carebell.inquiries.wait_explainer import Wait, Waiting
+from carebell.sms_words import WHY, title_of
 from scheduler.sms import Reason, SmsState
 from store.appointments import AppointmentFacts
 from store.outbox_row import OutboxRow
