@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from config.suggestions import countries_of
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62}\.?)+", re.IGNORECASE)
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
