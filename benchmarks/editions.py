@@ -171,7 +171,8 @@ def _sources() -> list[Path]:
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     rooms = (
-        "carebell", "certs", "config", "journal", "listener", "notifier", "parser", "portal", "scheduler", "simulator", "store",
+        "carebell", "certs", "config", "ehr", "journal", "listener", "notifier", "oauth", "parser", "portal", "scheduler",
+        "simulator", "store",
     )  # fmt: skip
     names = [name for name in listed.stdout.split("\0") if name.split("/")[0] in rooms]
     return [ROOT / name for name in sorted(names) if (ROOT / name).is_file()]

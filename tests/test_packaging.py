@@ -21,7 +21,8 @@ from types import ModuleType
 import pytest
 
 ROOMS = (
-    "carebell", "certs", "config", "journal", "listener", "notifier", "parser", "portal", "scheduler", "simulator", "store",
+    "carebell", "certs", "config", "ehr", "journal", "listener", "notifier", "oauth", "parser", "portal", "scheduler", "simulator",
+    "store",
 )  # fmt: skip
 DATA = (
     "carebell/system/carebell.logrotate",

@@ -689,7 +689,9 @@ def test_unverified_takes_the_signature_off_unread() -> None:
         unverified(b"PID|1", environment="production", zone=ZONE, received_at=NOW)
 
 
-ROOMS = ("carebell", "portal", "notifier", "store", "scheduler", "parser", "certs", "listener", "config", "journal")
+ROOMS = (
+    "carebell", "portal", "notifier", "store", "ehr", "scheduler", "parser", "certs", "listener", "config", "oauth", "journal",
+)  # fmt: skip
 
 
 def test_only_verification_makes_verified_messages() -> None:

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-ROOMS = ("carebell", "portal", "store", "scheduler", "parser", "certs", "listener", "journal", "notifier")
+ROOMS = (
+    "carebell",
+    "portal",
+    "store",
+    "scheduler",
+    "parser",
+    "certs",
+    "listener",
+    "journal",
+    "notifier",
+    "oauth",
+    "ehr",
+)
 KNOWN = re.compile(
     r"carebell/.*(?:numbers|simulat|simulated)[^/]*\.py"  # the commands that are for one vendor, by their contract
     r"|carebell/cli/audited\.py"  # which names every command
