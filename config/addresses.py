@@ -33,6 +33,23 @@ def https_or_loopback(url: str) -> str:
     return url.rstrip("/")
 
 
+def https_or_loopback_origin(url: str) -> str:
+    """As `https_or_loopback`, of a whole host: scheme, host and port as browsers write them in `Origin`."""
+    parts = _split(https_or_loopback(url))
+    if parts.path:
+        raise ValueError("must not have a path: the portal takes the whole host")
+    host = (parts.hostname or "").lower()
+    named = f"[{host}]" if ":" in host else host
+    default = {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{named}" + ("" if parts.port in (None, default) else f":{parts.port}")
+
+
+def issuer(url: str) -> str:
+    """The name of an OpenID provider. It is compared letter by letter, so that a `/` at its end stays."""
+    https_or_loopback(url)
+    return url
+
+
 def public_https(url: str) -> str:
     """An https URL that does not name this machine or a private network by address (server-side request forgery)."""
     parts = _split(url)

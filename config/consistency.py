@@ -11,8 +11,9 @@ from typing import Final
 
 from config.addresses import is_loopback
 from config.gateways import AUTH_TOKEN, BEARER_TOKEN, SECRETS, WEBHOOK_SECRET, GatewaySecret, GatewaySection
-from config.model import Configuration, Environment, ListenerSection
+from config.model import Configuration, Environment, Http, ListenerSection, PortalSection
 from config.problems import Keys, Problem, SourceLocation, key_path
+from config.secret_files import secret_files
 from config.sms_consistency import sms_disagreements
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
@@ -27,7 +28,8 @@ def disagreements(configuration: Configuration, where: Where) -> list[Problem]:
     contradictions = [
         *_listeners(configuration),
         *_certificates(configuration),
-        *_http(configuration),
+        *_doors(configuration),
+        *_portal(configuration),
         *_gateway(configuration, where),
         *_environments(configuration),
         *_sources(configuration),
@@ -72,14 +74,40 @@ def _certificates(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
                 yield keys, "stands twice"
 
 
-def _http(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
-    http = configuration.http
-    if not http.enabled or http.port == 0:
+def _doors(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    """Ports for HTTP that are taken."""
+    http, portal = configuration.http, configuration.portal
+    for door, name in ((http, "http"), (portal, "portal")):
+        if not door.enabled:
+            continue
+        for environment_name, environment in _enabled(configuration):
+            if _same_port(door, environment.listener):
+                yield (name, "port"), f"{door.port} is also the listener's port of environment {environment_name}"
+    if http.enabled and portal.enabled and _same_port(http, portal):
+        yield ("portal", "port"), f"{portal.port} is also the port of http; the staff's pages need one of their own"
+
+
+def _same_port(door: Http | PortalSection, other: PortalSection | ListenerSection) -> bool:
+    hosts = (door.host, other.host)
+    return 0 != door.port == other.port and (hosts[0] == hosts[1] or bool(set(hosts) & set(_ANY_ADDRESS)))
+
+
+def _portal(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    portal = configuration.portal
+    for name, environment in configuration.environments.items():
+        if environment.approval.required and not environment.approval.approvers:
+            keys: Keys = ("environments", name, "approval", "approvers")
+            yield keys, "is empty: nobody could approve, and every text would wait; name at least one user"
+    if not portal.enabled:
         return
-    for name, environment in _enabled(configuration):
-        hosts = (http.host, environment.listener.host)
-        if environment.listener.port == http.port and (hosts[0] == hosts[1] or set(hosts) & set(_ANY_ADDRESS)):
-            yield ("http", "port"), f"{http.port} is also the listener's port of environment {name}"
+    if portal.public_url is None and not is_loopback(f"http://{_in_url(portal.host)}"):
+        yield ("portal", "public_url"), "is missing: write the https:// address at which browsers reach these pages"
+    if not portal.sign_in.local.enabled and portal.sign_in.oidc is None:
+        yield ("portal", "sign_in"), "leaves no way in: local is switched off, and there is no oidc"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _gateway(configuration: Configuration, where: Where) -> Iterator[tuple[Keys, str]]:
@@ -182,10 +210,7 @@ def _files(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
         owner = owners.setdefault(os.path.normpath(path), keys)
         if owner != keys:
             yield keys, f"names the same file as {key_path(owner)}"
-    secrets = [
-        (secret.file_keys, path) for secret in SECRETS if (path := secret.file(configuration.gateway)) is not None
-    ]
-    for keys, path in [*read, *secrets]:
+    for keys, path in [*read, *secret_files(configuration)]:
         if (owner := owners.get(os.path.normpath(path), ())) and owner != keys:
             yield keys, f"names the same file as {key_path(owner)}, which Carebell writes"
 

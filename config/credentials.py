@@ -15,9 +15,9 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
-from config.gateways import SECRETS
 from config.model import Configuration
 from config.problems import Keys
+from config.secret_files import secret_files
 
 VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 OF_THE_SERVICE: Final = Path("/run/credentials/carebell.service")
@@ -54,7 +54,7 @@ def _secret_files(configuration: Configuration) -> list[Keys]:
         for name, environment in configuration.environments.items()
         if environment.listener.tls is not None
     ]
-    return [("storage", "key_file"), *(secret.file_keys for secret in SECRETS), *listeners]
+    return [("storage", "key_file"), *(keys for keys, _ in secret_files(configuration)), *listeners]
 
 
 def _replaced(section: SectionType, keys: Keys, folder: Path) -> SectionType:

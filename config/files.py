@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 
 from config.gateways import SECRETS, GatewaySecret
 from config.load import Loaded
+from config.portal_settings import CLIENT_SECRET_FILE
 from config.problems import ConfigurationError, Keys, Problem
 from config.regular_file import read_regular
 
@@ -67,20 +69,41 @@ def gateway_secrets(loaded: Loaded, secret: GatewaySecret) -> tuple[SecretStr, .
         return (value,)
     if path is None:
         return ()
-    keys = secret.file_keys
+    lines = _lines(loaded, secret.file_keys, path)
+    if not lines:
+        raise ConfigurationError([loaded.problem(secret.file_keys, "holds no token; write one a line")])
+    if not all(_TOKEN.fullmatch(line) for line in lines):
+        raise ConfigurationError(
+            [loaded.problem(secret.file_keys, "must hold one token a line; lines that begin with # do not count")]
+        )
+    return tuple(SecretStr(line) for line in lines)
+
+
+def client_secret(loaded: Loaded) -> SecretStr | None:
+    """What the portal proves itself with to the organisation's sign-in; None: there is none, or the portal is off.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no secret or several.
+    """
+    portal = loaded.configuration.portal
+    path = portal.client_secret_file
+    if not portal.enabled or path is None:
+        return None
+    lines = _lines(loaded, CLIENT_SECRET_FILE, path)
+    if len(lines) != 1 or not _TOKEN.fullmatch(lines[0]):
+        why = "must hold the client secret alone on a line; lines that begin with # do not count"
+        raise ConfigurationError([loaded.problem(CLIENT_SECRET_FILE, why)])
+    return SecretStr(lines[0])
+
+
+def _lines(loaded: Loaded, keys: Keys, path: Path) -> list[str]:
+    """Of a file with secrets, without comments and blank lines."""
     try:
         written = read_regular(path).decode("ascii").splitlines()
     except (OSError, ValueError):
         reasons = [why for _, why in _readable(keys, path)]
         raise ConfigurationError([loaded.problem(keys, reasons[0] if reasons else "cannot be read")]) from None
-    lines = [line.strip() for line in written if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
-        raise ConfigurationError([loaded.problem(keys, "holds no token; write one a line")])
-    if not all(_TOKEN.fullmatch(line) for line in lines):
-        raise ConfigurationError(
-            [loaded.problem(keys, "must hold one token a line; lines that begin with # do not count")]
-        )
-    return tuple(SecretStr(line) for line in lines)
+    return [line.strip() for line in written if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
@@ -99,11 +122,11 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
         if gateway.kind != secret.kind or path is None or secret.value(gateway) is not None:
             continue
         yield from _secret(secret.file_keys, path)
-        try:
-            gateway_secrets(loaded, secret)
-        except ConfigurationError as error:
-            if os.path.isfile(path) and os.access(path, os.R_OK):
-                yield from ((secret.file_keys, problem.why) for problem in error.problems)
+        yield from _content(secret.file_keys, path, partial(gateway_secrets, loaded, secret))
+    oidc_file = configuration.portal.client_secret_file
+    if configuration.portal.enabled and oidc_file is not None:
+        yield from _secret(CLIENT_SECRET_FILE, oidc_file)
+        yield from _content(CLIENT_SECRET_FILE, oidc_file, partial(client_secret, loaded))
     if gateway.reply_words is not None:
         yield from _readable(("gateway", "reply_words"), gateway.reply_words)
     if gateway.kind == "http" and gateway.http.certificate_authority is not None:
@@ -116,6 +139,15 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
             yield from _secret((*at, "key"), tls.key)
             if tls.client_ca is not None:
                 yield from _readable((*at, "client_ca"), tls.client_ca)
+
+
+def _content(keys: Keys, path: Path, read: Callable[[], object]) -> Iterator[tuple[Keys, str]]:
+    """What `read` has against a file's content; why it cannot be read is told by `_secret`."""
+    try:
+        read()
+    except ConfigurationError as error:
+        if os.path.isfile(path) and os.access(path, os.R_OK):
+            yield from ((keys, problem.why) for problem in error.problems)
 
 
 def _readable(keys: Keys, path: Path) -> Iterator[tuple[Keys, str]]:

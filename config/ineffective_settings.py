@@ -10,7 +10,7 @@ from typing import Final
 
 from config.fieldmap import folded
 from config.load import Loaded
-from config.model import Configuration, Environment, ListenerSection, QuietHours, Reminder, SmsSettings
+from config.model import Configuration, Environment, ListenerSection, PortalSection, QuietHours, Reminder, SmsSettings
 from config.problems import Keys, Problem
 from config.sms_consistency import modes_of
 from config.suggestions import countries_of, number_meant
@@ -21,9 +21,10 @@ _OLD: Final = timedelta(days=31)
 def pointless(loaded: Loaded) -> list[Problem]:
     """Every such value, in the order of the file."""
     configuration = loaded.configuration
-    remarks = [*_gateway(configuration)]
+    remarks = [*_gateway(configuration), *_portal(configuration)]
     for name, environment in configuration.environments.items():
         keys: Keys = ("environments", name)
+        remarks += _approval(environment, configuration.portal, keys)
         remarks += _expected(environment, keys)
         remarks += _listener(environment.listener, (*keys, "listener"))
         granted: Keys = (*keys, "sms", "consent", "granted")
@@ -53,6 +54,32 @@ def _gateway(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     if section.public_url is not None and section.is_live and not configuration.http.enabled:
         why = "is false: the gateway's webhooks and patients' STOP reach nobody at public_url"
         yield ("http", "enabled"), why
+
+
+def _portal(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    portal = configuration.portal
+    if not portal.enabled:
+        return
+    if portal.public_url is None:
+        yield ("portal", "public_url"), "is missing: only a browser on this machine can use the portal"
+    networks = [ip_network(written) for written in portal.trusted_proxies]
+    for index, trusted in enumerate(networks):
+        if trusted.prefixlen == 0:
+            why = "is everybody: anyone could give a false address and escape the limits of sign-in"
+            yield ("portal", "trusted_proxies", index), why
+    yield from _repeated(("portal", "trusted_proxies"), portal.trusted_proxies)
+    if portal.session.idle > portal.session.absolute:
+        yield ("portal", "session", "idle"), "is more than absolute, which ends the sign-in before"
+    oidc = portal.sign_in.oidc
+    if oidc is not None and not portal.sign_in.local.enabled and "administrator" not in oidc.roles.values():
+        why = "makes nobody administrator, and local sign-in is switched off: nobody can change settings on the pages"
+        yield ("portal", "sign_in", "oidc", "roles"), why
+
+
+def _approval(environment: Environment, portal: PortalSection, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    if environment.approval.required and not portal.enabled:
+        yield (*keys, "approval", "required"), "needs the portal, which is off: until it is on, nobody can approve"
+    yield from _repeated((*keys, "approval", "approvers"), environment.approval.approvers)
 
 
 def _listener(listener: ListenerSection, keys: Keys) -> Iterator[tuple[Keys, str]]:

@@ -24,10 +24,10 @@ from config.credentials import with_credentials
 from config.digests import digests_of
 from config.document import Document, nearest, read_document
 from config.fieldmap import FieldMap
-from config.gateways import SECRETS
 from config.model import Configuration
 from config.overlay import overlay
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
+from config.secret_files import secret_files
 from config.wording import explain
 
 HERE: Final = Path(str(files("config")))
@@ -150,8 +150,8 @@ def _named_files(configuration: Configuration) -> Iterator[Path]:
         if tls is not None:
             yield from (path for path in (tls.certificate, tls.key, tls.client_ca) if path is not None)
     gateway = configuration.gateway
-    files = (*(secret.file(gateway) for secret in SECRETS), gateway.http.certificate_authority, gateway.reply_words)
-    yield from (path for path in files if path is not None)
+    yield from (path for _, path in secret_files(configuration))
+    yield from (path for path in (gateway.http.certificate_authority, gateway.reply_words) if path is not None)
 
 
 def _under(keys: Keys, laid: Mapping[Keys, SourceLocation]) -> bool:

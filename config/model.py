@@ -20,6 +20,12 @@ from config.fieldmap import Path as Hl7Path
 from config.gateways import GatewaySection as GatewaySection
 from config.gateways import HttpGatewayAccount as HttpGatewayAccount
 from config.gateways import TwilioAccount as TwilioAccount
+from config.portal_settings import Approval as Approval
+from config.portal_settings import LocalSignIn as LocalSignIn
+from config.portal_settings import OidcSignIn as OidcSignIn
+from config.portal_settings import PortalSection as PortalSection
+from config.portal_settings import PortalSession as PortalSession
+from config.portal_settings import SignIn as SignIn
 from config.section import Section as Section
 from config.values import (
     Between,
@@ -357,6 +363,7 @@ class Environment(Section):
     """Field map: epic | oracle_health | generic | path to your own YAML file."""
     fhir_base_url: PublicUrl | None = None
     """The EHR's FHIR server; https, not in a private network."""
+    approval: Approval = Approval()
     time_zone: ZoneName
     """The clinic's IANA zone, of a place (not PST or EST); wall-clock rules and times in texts follow it."""
     location_zones: dict[Word, ZoneName] = Field(default_factory=dict)
@@ -408,6 +415,7 @@ class Configuration(Section):
     storage: Storage = Storage()
     gateway: GatewaySection = GatewaySection()
     http: Http = Http()
+    portal: PortalSection = PortalSection()
     log: Log = Log()
     alarms: Alarms = Alarms()
     audit: Audit = Audit()

@@ -10,7 +10,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from config.addresses import e164, https_or_loopback, link_host, listen_host, network, public_https
+from config.addresses import (
+    e164,
+    https_or_loopback,
+    https_or_loopback_origin,
+    issuer,
+    link_host,
+    listen_host,
+    network,
+    public_https,
+)
 from config.suggestions import country_meant, is_country, is_whole_zone, known_zones, number_meant, zone_meant
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhdw])")
@@ -158,6 +167,10 @@ Charset = Annotated[str, AfterValidator(_known_charset)]
 StorageUrl = Annotated[str, AfterValidator(_supported_url)]
 PublicUrl = Annotated[str, AfterValidator(public_https)]
 ServiceUrl = Annotated[str, AfterValidator(https_or_loopback)]
+IssuerUrl = Annotated[str, AfterValidator(issuer)]
+Origin = Annotated[str, AfterValidator(https_or_loopback_origin)]
+Login = Annotated[str, Field(pattern=r"^[a-z0-9._@-]{2,64}$")]
+"""A person's user name in the portal, as `portal.people` has it."""
 Phone = Annotated[str, AfterValidator(e164)]
 Network = Annotated[str, AfterValidator(network)]
 Country = Annotated[

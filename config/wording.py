@@ -14,6 +14,7 @@ from config.problems import Keys, Problem, SourceLocation, key_path
 
 _PATTERNS: Final[dict[str, str]] = {
     "before": "must be a number and a unit: 15m, 24h, 7d or 2w",
+    "approvers": "must be a user name of the portal: 2 to 64 of a-z, 0-9 and . _ @ -",
     "account_sid": "must be Twilio's account SID: AC and 32 letters or digits",
 }
 """What a key with a pattern wants, by the key's name."""

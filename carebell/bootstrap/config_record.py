@@ -18,10 +18,11 @@ from carebell.maintenance.certificates import registered
 from config import snapshot
 from config.digests import digest_of
 from config.document import parse_document
-from config.files import gateway_secrets
+from config.files import client_secret, gateway_secrets
 from config.gateways import SECRETS
 from config.load import Loaded
 from config.model import write_duration
+from config.portal_settings import CLIENT_SECRET_FILE
 from config.problems import ConfigurationError
 from config.redaction import redacted, shows_secrets
 from config.regular_file import read_regular
@@ -199,6 +200,9 @@ def _secrets(loaded: Loaded) -> Iterator[tuple[str, str]]:
             values = [value.get_secret_value() for value in gateway_secrets(loaded, secret)]
             if values:
                 yield ".".join(map(str, secret.keys)), _written(values)
+    with suppress(ConfigurationError):
+        if (value := client_secret(loaded)) is not None:
+            yield ".".join(map(str, CLIENT_SECRET_FILE)).removesuffix("_file"), value.get_secret_value()
     for name, environment in loaded.configuration.environments.items():
         key = f"environments.{name}"
         if environment.sms.allow_list is not None:

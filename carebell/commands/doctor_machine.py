@@ -17,8 +17,8 @@ from carebell.bootstrap.preflight import findings
 from carebell.commands.diagnosis import DoctorFinding, Machine, ServiceAccount, State, mode_of
 from carebell.commands.install import unit_of
 from config.credentials import copy_of
-from config.gateways import SECRETS
 from config.load import Loaded
+from config.secret_files import secret_files_in_use
 from store.keys import KeyFault, read_key_file
 
 _OLDEST_PYTHON: Final = (3, 11)
@@ -167,8 +167,7 @@ def files(machine: Machine, loaded: Loaded) -> Iterator[DoctorFinding]:
 
 def _secret_files(loaded: Loaded) -> list[Path]:
     configuration = loaded.configuration
-    gateway = configuration.gateway
-    secrets = [path for secret in SECRETS if secret.kind == gateway.kind and (path := secret.file(gateway)) is not None]
+    secrets = [path for _, path in secret_files_in_use(configuration)]
     listeners = [environment.listener.tls for environment in configuration.environments.values()]
     return [configuration.storage.key_file, *secrets, *(tls.key for tls in listeners if tls is not None)]
 

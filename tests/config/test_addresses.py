@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from config.addresses import e164, https_or_loopback, is_loopback, network, public_https
+from config.addresses import (
+    e164,
+    https_or_loopback,
+    https_or_loopback_origin,
+    is_loopback,
+    issuer,
+    network,
+    public_https,
+)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +83,32 @@ def test_plain_http_is_for_this_machine_alone() -> None:
     assert https_or_loopback("https://sms.example") == "https://sms.example"
     with pytest.raises(ValueError, match="must be https"):
         https_or_loopback("http://10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("https://Carebell.Example/", "https://carebell.example"),
+        ("https://carebell.example:443", "https://carebell.example"),
+        ("https://carebell.example:8443", "https://carebell.example:8443"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("http://[::1]:8443", "http://[::1]:8443"),
+    ],
+)
+def test_an_origin_is_what_browsers_send(written: str, origin: str) -> None:
+    assert https_or_loopback_origin(written) == origin
+
+
+@pytest.mark.parametrize("url", ["http://carebell.example", "http://10.0.0.5:8443", "https://carebell.example/portal"])
+def test_the_portal_is_a_whole_host_that_nobody_on_the_way_reads(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must be https|must not have a path"):
+        https_or_loopback_origin(url)
+
+
+def test_an_issuer_keeps_its_slash() -> None:
+    assert issuer("https://login.example/") == "https://login.example/"
+    with pytest.raises(ValueError, match="must be https"):
+        issuer("http://login.example")
 
 
 def test_loopback() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.files import check_files, gateway_secrets
+from config.files import check_files, client_secret, gateway_secrets
 from config.gateways import AUTH_TOKEN, BEARER_TOKEN, WEBHOOK_SECRET
 from config.load import load
 from config.problems import ConfigurationError
@@ -134,3 +134,53 @@ def test_the_secrets_of_the_http_gateway_come_newest_first(write: Write, tmp_pat
     assert [token.get_secret_value() for token in gateway_secrets(loaded, BEARER_TOKEN)] == ["t0ken"]
     assert [token.get_secret_value() for token in gateway_secrets(loaded, WEBHOOK_SECRET)] == ["new", "old"]
     assert gateway_secrets(loaded, AUTH_TOKEN) == ()
+
+
+OIDC = {
+    "CAREBELL_PORTAL__ENABLED": "true",
+    "CAREBELL_PORTAL__SIGN_IN__OIDC": "{name: Clinic, issuer: https://login.example, client_id: carebell, "
+    "client_secret_file: oidc.secret, roles: {staff: support}}",
+}
+
+
+def test_the_client_secret_stands_alone_in_its_file(write: Write, tmp_path: Path) -> None:
+    secret(tmp_path / "carebell.key")
+    secret(tmp_path / "oidc.secret", "# of 2026\nsesame\n")
+    loaded = load(write(), OIDC)
+
+    value = client_secret(loaded)
+
+    assert value is not None
+    assert value.get_secret_value() == "sesame"
+    assert check_files(loaded) == []
+    assert tmp_path / "oidc.secret" in loaded.files, "a new content is a change"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "why"),
+    [
+        (None, 0, "there is no file oidc.secret in {folder}"),
+        ("sesame\n", 0o644, "oidc.secret is open to other accounts; chmod 0400 it"),
+        ("sesame\nold\n", 0o400, "must hold the client secret alone on a line; lines that begin with # do not count"),
+        ("\n", 0o400, "must hold the client secret alone on a line; lines that begin with # do not count"),
+    ],
+    ids=["missing", "open", "two", "empty"],
+)
+def test_a_client_secret_that_cannot_be_used_is_told(
+    content: str | None, mode: int, why: str, write: Write, tmp_path: Path
+) -> None:
+    secret(tmp_path / "carebell.key")
+    if content is not None:
+        secret(tmp_path / "oidc.secret", content, mode)
+
+    (problem,) = check_files(load(write(), OIDC))
+
+    assert (problem.key, problem.why) == ("portal.sign_in.oidc.client_secret_file", why.format(folder=tmp_path))
+
+
+def test_a_portal_that_is_off_needs_no_client_secret(write: Write, tmp_path: Path) -> None:
+    secret(tmp_path / "carebell.key")
+    loaded = load(write(), OIDC | {"CAREBELL_PORTAL__ENABLED": "false"})
+
+    assert client_secret(loaded) is None
+    assert check_files(loaded) == []

@@ -56,6 +56,7 @@ BEFORE: Final = {
 ANY_VALUE_WORKS: Final = {
     "a switch, a choice or a number whose every value does something": (
         "gateway.kind", "gateway.twilio.on_ambiguous", "http.port", "log.level",
+        "portal.sign_in.local.second_factor", "portal.edits",
         "environments.*.kind",
         "environments.*.enabled", "environments.*.authentication", "environments.*.reuse_of_control_id",
         "environments.*.on_transient", "environments.*.honour_ne", "environments.*.sms.approved",
@@ -80,6 +81,8 @@ ANY_VALUE_WORKS: Final = {
 COVERED_BY_A_RELATIVE: Final = {
     "gateway.twilio.timeout": "gateway.http.timeout",
     "storage.url": "storage.key_file",
+    "portal.enabled": "portal.public_url",
+    "portal.sign_in.local.enabled": "portal.sign_in",
     "gateway.file": "gateway.file",
     "environments.*.sms.confirmation.scheduled": "environments.*.sms.confirmation",
     "environments.*.sms.confirmation.updated": "environments.*.sms.confirmation",

@@ -105,6 +105,28 @@ def test_a_token_that_changed_is_seen_and_not_kept(store: Store, configuration: 
         assert "0123456789abcdef" not in repr([vars_of(one) for one in config_versions.listed(conn)])
 
 
+def test_a_client_secret_that_changed_is_seen_and_not_kept(store: Store, configuration: Path) -> None:
+    secret = configuration.with_name("oidc.secret")
+    secret.write_text("sesame-of-march\n")
+    secret.chmod(0o600)
+    oidc = {
+        "name": "Clinic",
+        "issuer": "https://login.example.org",
+        "client_id": "carebell",
+        "client_secret_file": "oidc.secret",
+        "roles": {"staff": "support"},
+    }
+    portal = {"enabled": True, "public_url": "https://carebell.example.org", "sign_in": {"oidc": oidc}}
+    folder.change(configuration, {"portal": portal})
+    _record(store, configuration)
+    secret.write_text("sesame-of-april\n")
+    assert _record(store, configuration)
+    changed = ("config.change", None, "portal.sign_in.oidc.client_secret", "changed", "changed")
+    assert _entries(store)[-1] == changed
+    with store.read() as conn:
+        assert "sesame" not in repr([vars_of(version) for version in config_versions.listed(conn)])
+
+
 def vars_of(version: config_versions.ConfigVersion) -> dict[str, Any]:
     return {name: getattr(version, name) for name in config_versions.ConfigVersion.__dataclass_fields__}
 

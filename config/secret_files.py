@@ -1,0 +1,28 @@
+"""The files with tokens and secrets that a configuration names, wherever their keys stand. Pure.
+
+Keys of listeners and the database's key file are not among them: they have rules of their own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from config.gateways import SECRETS
+from config.model import Configuration
+from config.portal_settings import CLIENT_SECRET_FILE
+from config.problems import Keys
+
+
+def secret_files(configuration: Configuration) -> list[tuple[Keys, Path]]:
+    """(key, file) of each."""
+    files = [*((secret.file_keys, secret.file(configuration.gateway)) for secret in SECRETS)]
+    files.append((CLIENT_SECRET_FILE, configuration.portal.client_secret_file))
+    return [(keys, file) for keys, file in files if file is not None]
+
+
+def secret_files_in_use(configuration: Configuration) -> list[tuple[Keys, Path]]:
+    """Those that the service opens: of the gateway's kind, and of the portal that is on."""
+    opened: set[Keys] = {secret.file_keys for secret in SECRETS if secret.kind == configuration.gateway.kind}
+    if configuration.portal.enabled:
+        opened.add(CLIENT_SECRET_FILE)
+    return [(keys, file) for keys, file in secret_files(configuration) if keys in opened]
