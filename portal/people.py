@@ -241,6 +241,10 @@ class People(Protocol):
 
     def sign_out(self, token: str) -> None: ...
 
+    def denied(self, by: Session, page: str, browser: Browser) -> None:
+        """Record in the audit log that somebody asked for what is not theirs. `page` is the route, without its values."""
+        ...
+
     # Set-up by a link
 
     def set_up_of(self, token: str) -> SetUp | None:

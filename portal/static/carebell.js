@@ -1,0 +1,57 @@
+// Everything works without this file. It warns before a session ends, moves the focus to an error summary, and copies texts.
+"use strict";
+
+(() => {
+  const WARNING_SECONDS = 120;
+
+  const focusErrors = (root) => {
+    const summary = root.querySelector("[data-error-summary]");
+    if (summary) summary.focus();
+  };
+
+  const watchSession = () => {
+    const dialog = document.querySelector("dialog[data-session]");
+    if (!dialog) return;
+    let endsAt = Date.now() + Number(dialog.dataset.seconds) * 1000;
+    const left = dialog.querySelector("[data-left]");
+    const form = dialog.querySelector("form");
+    const look = () => {
+      const seconds = Math.round((endsAt - Date.now()) / 1000);
+      if (seconds <= 0) {
+        window.location.reload();
+      } else if (seconds <= WARNING_SECONDS && !dialog.open) {
+        dialog.showModal();
+      }
+      if (left) left.textContent = seconds > 60 ? Math.ceil(seconds / 60) + " minutes" : seconds + " seconds";
+    };
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (answer.ok && !answer.redirected) {
+        endsAt = Date.now() + Number(await answer.text()) * 1000;
+        dialog.close();
+      } else {
+        window.location.reload();
+      }
+    });
+    window.setInterval(look, 1000);
+  };
+
+  const copyOnClick = (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copy);
+    navigator.clipboard.writeText(source.textContent).then(() => {
+      const said = button.querySelector("[role=status]");
+      if (said) said.textContent = "Copied";
+    });
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.documentElement.classList.add("has-script");
+    focusErrors(document);
+    watchSession();
+  });
+  document.addEventListener("click", copyOnClick);
+  document.addEventListener("htmx:afterSwap", (event) => focusErrors(event.target));
+})();
