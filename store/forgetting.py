@@ -17,11 +17,12 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, l
 
 from scheduler.appointment import AppointmentStatus
 from scheduler.sms import Reason, SmsKind, SmsState
-from store import replies
+from store import invitations, proposals, replies, sessions, throttles, users
 from store.claims import WEEK
 from store.crypto import start_of
 from store.engine import Store
 from store.instants import UtcDateTime
+from store.sealing import KEPT
 from store.tables import appointments, day_keys, messages, outbox
 from store.vault import Vault
 
@@ -105,7 +106,10 @@ def anything_due(conn: Connection, now: datetime) -> bool:
 
 
 def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
-    """Destroy the keys of past days, and delete remembered messages and replies that are too old to be replayed."""
+    """Destroy the keys of past days, and delete remembered messages and replies that are too old to be replayed.
+
+    Of the portal it deletes sessions, links and throttles that are over, and the text of proposals whose time is over.
+    """
     keys = vault.destroy_before(conn, now)
     environments = conn.execute(select(messages.c.environment).distinct()).scalars().all()
     expired = 0
@@ -121,6 +125,8 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
         .with_for_update(skip_locked=True)
     )
     cleared = conn.execute(update(outbox).where(of.id.in_(useless)).values(phone_key=null())).rowcount
+    for table in (throttles, sessions, invitations, proposals):
+        table.expire(conn, now)
     return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))
 
 
@@ -137,6 +143,8 @@ class GivenUp:
 def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
     """Delete day keys that no master key of the file can unwrap, and the values sealed with them, so that new messages supply them.
 
+    If the second factors of the portal's users are among these values, the users need new set-up links.
+
     This is for a database from before a `rotation` that was restored with a later key file, or whose key file is lost: the
     database is this key file's from then on. If the right key file is found
     afterwards, the numbers are lost nevertheless.
@@ -145,7 +153,11 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
     of = appointments.c
     emptied = 0
     for day in days:
+        if day == KEPT:
+            users.forget_unreadable(conn)
+            continue
         begins = start_of(day)
+        proposals.forget_unreadable(conn, begins, begins + timedelta(days=1))
         on_day = (of.forget_at >= begins) & (of.forget_at < begins + timedelta(days=1))
         fault = case((of.phone.is_not(None), Reason.NO_PHONE.value), else_=of.phone_fault)
         bare = {"phone": null(), "join_link": null(), "patient_name": null(), "told_details": null()}

@@ -63,6 +63,11 @@ class KeyRing:
         """HMAC-SHA256(pepper, "secret", a secret's name and its value) as 64 hex digits. It tells only whether it changed."""
         return hmac.new(self.pepper, f"secret {name} {value}".encode(), hashlib.sha256).hexdigest()
 
+    def throttle_key(self, scope: str, *whom: str) -> str:
+        """HMAC-SHA256(pepper, what is counted and for whom) as 64 hex digits: the database shows no address and no user name."""
+        counted = "\0".join(("throttle", scope, *whom))
+        return hmac.new(self.pepper, counted.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
     def reply_key(self, message_id: str) -> str:
         """HMAC-SHA256(pepper, "reply" and the gateway's message id) as 64 hex digits. It never equals a number's key."""
         return hmac.new(self.pepper, f"reply {message_id}".encode(), hashlib.sha256).hexdigest()
