@@ -153,16 +153,24 @@ def to_replan(
     Args:
         lock: lock the rows until the commit; False: to look only.
     """
+    ids = conn.execute(_replanned_ids(environment, now, after).limit(limit)).scalars()
+    result = load(conn, vault, list(ids), now, lock=lock)
+    return [result[own_id] for own_id in sorted(result)]
+
+
+def ids_to_replan(conn: Connection, environment: str, now: datetime) -> list[str]:
+    """The ids of all that `to_replan` gives page by page."""
+    return list(conn.execute(_replanned_ids(environment, now, "")).scalars())
+
+
+def _replanned_ids(environment: str, now: datetime, after: str) -> Select[Any]:
     of = appointments.c
     waits = select(outbox.c.id).where(outbox.c.appointment == of.id, _IS_DUE).exists()
-    ids = conn.execute(
+    return (
         select(of.id)
         .where(of.environment == environment, of.id > after, or_(of.forget_at > now, waits))
         .order_by(of.id)
-        .limit(limit)
-    ).scalars()
-    result = load(conn, vault, list(ids), now, lock=lock)
-    return [result[own_id] for own_id in sorted(result)]
+    )
 
 
 def count_unknown(conn: Connection, *, since: datetime, until: datetime) -> int:

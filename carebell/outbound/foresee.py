@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from carebell.environment_policy import EnvironmentPolicy
-from carebell.outbound.replan import replan_page
+from carebell.outbound.replan import replan, replan_page
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
+from store.appointment_repository import Save, StoredAppointment, load
 from store.engine import Transaction
 from store.vault import Vault
 
@@ -71,14 +72,26 @@ def foresee(
     while True:
         page = replan_page(conn, vault, policy, now, after=after, lock=False)
         for planned_anew in page.saves:
-            appointment = planned_anew.appointment
-            yield from _changes(
-                policy.name, appointment.reference, page.stored[appointment.id].history, planned_anew.changes
-            )
+            yield from _changes_of(planned_anew, page.stored[planned_anew.appointment.id])
         on_appointments(len(page.stored))
         if page.is_last:
             return
         after = page.last
+
+
+def foresee_appointments(
+    conn: Transaction, vault: Vault, policy: EnvironmentPolicy, now: datetime, ids: Sequence[str]
+) -> Iterator[ForeseenChange]:
+    """As `foresee`, for these appointments of the environment alone."""
+    for stored in load(conn, vault, list(ids), now, lock=False).values():
+        planned_anew = replan(stored, policy, now)
+        if planned_anew.changes:
+            yield from _changes_of(planned_anew, stored)
+
+
+def _changes_of(planned_anew: Save, stored: StoredAppointment) -> Iterator[ForeseenChange]:
+    appointment = planned_anew.appointment
+    return _changes(appointment.environment, appointment.reference, stored.history, planned_anew.changes)
 
 
 def _changes(

@@ -180,7 +180,7 @@ def test_a_change_that_came_in_between_is_a_conflict(
 
         return replaced
 
-    monkeypatch.setattr("carebell.commands.config_write.save", edit_first(save))
+    monkeypatch.setattr("carebell.configuring.saving.save", edit_first(save))
     ended = carebell("-c", started, "config", "set", FROM, "22:00")
     assert ended.code == 1
     assert ended.sentence == "carebell.yaml was changed by somebody else in the meantime; nothing was written"
@@ -258,7 +258,7 @@ def test_a_service_that_took_the_file_first_does_not_hide_who_wrote_it(
         _activate(started)
 
     old = folder.load(started).version
-    monkeypatch.setattr("carebell.commands.config_write.save", saved)
+    monkeypatch.setattr("carebell.configuring.saving.save", saved)
     assert carebell("-c", started, "config", "set", FROM, "22:00").code == 0
     assert _actions(started)[-1] == ("config.write", "configuration", old, folder.load(started).version)
 

@@ -38,7 +38,7 @@ MOMENTS: Final = [
     ("optout remove +12025550188", "store.optouts.remove", "nothing was changed"),
     ("rehearse --simulate 1 --days 1", "carebell.bootstrap.rehearsal.ServiceRehearsal.play", "nothing was changed"),
     ("config preview", "carebell.commands.config_preview.effect_of", "nothing was changed"),
-    ("config set environments.production.sms.caps.per_day 4", "carebell.commands.config_write.save", "nothing was changed"),
+    ("config set environments.production.sms.caps.per_day 4", "carebell.configuring.saving.save", "nothing was changed"),
     ("config set environments.production.sms.caps.per_day 4", "carebell.commands.config_write._record",
      "carebell.yaml was written; it is perhaps not in the history yet"),
     ("purge", "carebell.commands.open_store.OpenDatabase.now", "nothing was changed"),

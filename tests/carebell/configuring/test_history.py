@@ -7,7 +7,7 @@ import json
 import pytest
 
 from carebell.bootstrap.config_record import KeyChange
-from carebell.commands.config_versions import shown
+from carebell.configuring.history import shown
 
 RULES = [{"before": f"P{days}D", "template": "x" * 120, "visit_modes": ["video"]} for days in (7, 3, 1)]
 
