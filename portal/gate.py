@@ -302,6 +302,9 @@ def why_refused(refusal: SignInRefused, now: datetime, *, wrong: str) -> str:
         "expired": "That took too long, or it was done already. Begin again.",
         "busy": "Too many people are signing in at this moment. Try again in a few seconds.",
         "unavailable": "This way of signing in is switched off.",
+        "incomplete": "You need a second factor, and have set none up. Ask an administrator for a new set-up link.",
+        "no_role": "You signed in, but you have no role in the portal. Ask whoever looks after your accounts.",
+        "switched_off": "You signed in, but you are switched off here. Ask an administrator.",
     }[refusal.reason]
 
 

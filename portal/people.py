@@ -120,12 +120,16 @@ class CodeNeeded:
     ends_at: datetime
 
 
-RefusalReason = Literal["wrong", "wait", "locked", "expired", "busy", "unavailable"]
+RefusalReason = Literal[
+    "wrong", "wait", "locked", "expired", "busy", "unavailable", "incomplete", "no_role", "switched_off"
+]
 """Why a sign-in, a code or a proof is refused.
 
 wrong: user name, password or code is not right; which one is not said. wait: too many failures, the next attempt counts from
 `until` on. locked: far too many; an administrator must unlock. expired: the step before is too long ago, or was done already: begin
 anew. busy: too many passwords are being checked at once; try again in some seconds. unavailable: this way of signing in is off.
+incomplete: the password is right, and the second factor that is asked for was never set up: a new set-up link is needed. no_role:
+signed in elsewhere, where no role of the portal is given. switched_off: signed in elsewhere, and switched off here.
 """
 
 
@@ -268,7 +272,7 @@ class People(Protocol):
     ) -> Invitation | NotDone: ...
 
     def invite_again(self, by: Session, person_id: str, browser: Browser) -> Invitation | NotDone:
-        """A new set-up link: for a lost password or second factor. The old ones count until the link is used."""
+        """A new set-up link, for a lost password or second factor. Older links are void."""
         ...
 
     def change_role(
