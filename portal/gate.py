@@ -180,6 +180,7 @@ class Gate:
             return _signed_out(page, request, page_request)
         if (
             page.changes
+            and page.signed_in
             and page_request.session is not None
             and not _carries_token(page_request, page_request.session.csrf)
         ):

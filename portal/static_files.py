@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Final
 
@@ -23,7 +24,7 @@ _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; chars
 _OWN: Final = ("carebell.css", "carebell.js", "favicon.svg")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StaticFile:
     """One file; `address` is its path with its content's hash."""
 
@@ -31,11 +32,11 @@ class StaticFile:
     media_type: str
     content: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
-    @property
+    @cached_property
     def packed(self) -> bytes:
         """The content for a browser that takes gzip."""
         return gzip.compress(self.content, mtime=0)
@@ -46,6 +47,7 @@ class StaticFile:
         return f"/static/{stem}.{self.digest[:12]}.{kind}"
 
 
+@cache
 def read_all() -> Mapping[str, StaticFile]:
     """Every file, by name.
 

@@ -113,9 +113,11 @@ class Browser:
 
 
 @contextmanager
-def browsing(pages: Sequence[Page], *, public_url: str = PUBLIC, now: datetime = NOW) -> Iterator[Browser]:
+def browsing(
+    pages: Sequence[Page], *, sessions: FakeSessions | None = None, public_url: str = PUBLIC, now: datetime = NOW
+) -> Iterator[Browser]:
     """A portal of these pages, and a browser."""
-    sessions, failures = FakeSessions(), list[tuple[str, Exception]]()
+    sessions, failures = sessions or FakeSessions(), list[tuple[str, Exception]]()
     with ThreadPoolExecutor(2) as threads:
         app = build(
             pages,
