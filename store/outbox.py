@@ -23,8 +23,14 @@ from store.vault import Vault
 _PAGE: Final = 500
 _LATEST_RETRY: Final = timedelta(hours=4)
 """No retry is further ahead; rows that are need not be read to find those that are late."""
-_IS_DUE = outbox.c.state == literal_column("'due'")
+IS_DUE = outbox.c.state == literal_column("'due'")
 """Written as in the partial index; with a parameter the index would not be used."""
+IS_OPEN: Final = outbox.c.state.in_(
+    [literal_column(f"'{state}'") for state in ("sending", "accepted", "sent", "unknown")]
+)
+"""Between claim and outcome; written as in the partial index."""
+PLANNED_AT: Final = func.coalesce(outbox.c.due, outbox.c.created_at)
+"""When a text was planned for; of one that never had a time, when it was recorded. The index has it as an expression."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +61,7 @@ def next_due(conn: Connection) -> datetime | None:
 
 def hurry(conn: Connection, now: datetime) -> int:
     """After the clock was set back: check postponed texts again at their own due time. Return how many."""
-    late = update(outbox).where(_IS_DUE, outbox.c.next_attempt_at > now, outbox.c.next_attempt_at > outbox.c.due)
+    late = update(outbox).where(IS_DUE, outbox.c.next_attempt_at > now, outbox.c.next_attempt_at > outbox.c.due)
     return conn.execute(late.values(next_attempt_at=outbox.c.due)).rowcount
 
 
@@ -71,13 +77,10 @@ def queue(conn: Connection, now: datetime) -> Queue:
             func.count().filter(tried),
             func.count().filter(is_overdue),
             func.min(since).filter(is_overdue),
-        ).where(_IS_DUE, next_at <= now + _LATEST_RETRY)
+        ).where(IS_DUE, next_at <= now + _LATEST_RETRY)
     ).one()
-    waiting = conn.execute(select(func.count()).select_from(outbox).where(_IS_DUE)).scalar_one()
-    on_their_way = [SmsState.SENDING.value, SmsState.ACCEPTED.value, SmsState.SENT.value, SmsState.UNKNOWN.value]
-    counts = conn.execute(
-        select(outbox.c.state, func.count()).where(outbox.c.state.in_(on_their_way)).group_by(outbox.c.state)
-    ).all()
+    waiting = conn.execute(select(func.count()).select_from(outbox).where(IS_DUE)).scalar_one()
+    counts = conn.execute(select(outbox.c.state, func.count()).where(IS_OPEN).group_by(outbox.c.state)).all()
     lag = timedelta() if oldest is None else now - oldest
     return Queue(
         ready=ready,
@@ -129,8 +132,7 @@ def report(
     conn: Connection, begins: datetime, ends: datetime, *, environment: str | None = None
 ) -> Iterator[OutboxRow]:
     """Every text planned for `[begins, ends)`, sent or suppressed. If a text has no due time, its creation time counts."""
-    at = func.coalesce(outbox.c.due, outbox.c.created_at)
-    wanted = select(outbox).where(at >= begins, at < ends)
+    wanted = select(outbox).where(begins <= PLANNED_AT, ends > PLANNED_AT)
     if environment is not None:
         wanted = wanted.where(outbox.c.environment == environment)
     yield from _read(conn, wanted)
@@ -165,7 +167,7 @@ def ids_to_replan(conn: Connection, environment: str, now: datetime) -> list[str
 
 def _replanned_ids(environment: str, now: datetime, after: str) -> Select[Any]:
     of = appointments.c
-    waits = select(outbox.c.id).where(outbox.c.appointment == of.id, _IS_DUE).exists()
+    waits = select(outbox.c.id).where(outbox.c.appointment == of.id, IS_DUE).exists()
     return (
         select(of.id)
         .where(of.environment == environment, of.id > after, or_(of.forget_at > now, waits))
@@ -189,10 +191,10 @@ def last_received(conn: Connection, environment: str) -> datetime | None:
 
 
 def _read(conn: Connection, wanted: Select[Any]) -> Iterator[OutboxRow]:
-    ordered = wanted.order_by(func.coalesce(outbox.c.due, outbox.c.created_at), outbox.c.created_at, outbox.c.id)
+    ordered = wanted.order_by(PLANNED_AT, outbox.c.created_at, outbox.c.id)
     with conn.execute(ordered, execution_options={"yield_per": _PAGE}) as result:
         for row in result.mappings():
             yield as_row(row)
 
 
-_NEXT: Final = Prepared(lambda _: select(func.min(outbox.c.next_attempt_at)).where(_IS_DUE), ())
+_NEXT: Final = Prepared(lambda _: select(func.min(outbox.c.next_attempt_at)).where(IS_DUE), ())

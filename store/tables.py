@@ -58,8 +58,11 @@ messages = Table(
     Column("event", Text),  # S12 ...; for `trace`, and NULL from before
     Column("reference", Text),  # of the appointment that it is about; NULL: of none, or from before
     Index("ix_messages_expiry", "environment", "forget_after"),
+    # Few rows: those that were not simply accepted, for people who look for them.
+    Index("ix_messages_refused", "environment", "forget_after", sqlite_where=text("code IS NOT NULL"),
+          postgresql_where=text("code IS NOT NULL")),
     sqlite_with_rowid=False,
-)
+)  # fmt: skip
 
 appointments = Table(
     "appointments",
@@ -159,6 +162,7 @@ outbox = Table(
           postgresql_where=text("state IN ('sending', 'accepted', 'sent', 'unknown')")),
     Index("ix_outbox_phone_key", "phone_key", "claimed_at",
           sqlite_where=text("phone_key IS NOT NULL"), postgresql_where=text("phone_key IS NOT NULL")),
+    Index("ix_outbox_planned_at", text("coalesce(due, created_at)")),  # for reports of a time span
     Index("ix_outbox_sid", "sid", sqlite_where=text("sid IS NOT NULL"), postgresql_where=text("sid IS NOT NULL")),
 )  # fmt: skip
 

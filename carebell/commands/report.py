@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -14,90 +12,13 @@ from carebell.bootstrap.components import environment_named
 from carebell.commands.open_store import opened
 from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.exits import UsageStop
-from carebell.inquiries.csv_cells import Cell, safe
+from carebell.inquiries.sms_report import COLUMNS, TYPES, Tiles, csv_lines, status_of
 from carebell.times import Zones, iso
-from notifier.failures import ReportStatus
-from notifier.gateways import failure_of
-from scheduler.sms import Reason, SmsKind, SmsState
 from store import outbox
 from store.audit import AuditAction
 from store.outbox_row import OutboxRow
 
 SPAN: Final = timedelta(days=7)
-ON_TIME: Final = timedelta(seconds=60)
-"""A text is on time if the gateway took it at most this long after its planned minute."""
-
-_TYPES: Final[Mapping[SmsKind, str]] = {
-    SmsKind.BOOKED: "Confirmation",
-    SmsKind.UPDATED: "Update",
-    SmsKind.CANCELED: "Cancellation",
-    SmsKind.REMINDER: "Reminder",
-}
-_STATUSES: Final[Mapping[SmsState, str]] = {
-    SmsState.DUE: "Planned",
-    SmsState.SENDING: "Sending",
-    SmsState.ACCEPTED: ReportStatus.SENT,
-    SmsState.SENT: ReportStatus.SENT,
-    SmsState.DELIVERED: ReportStatus.DELIVERED,
-    SmsState.UNKNOWN: "Unknown",
-    SmsState.SUPPRESSED: "Not sent",
-}
-
-COLUMNS: Final[tuple[tuple[str, str, Callable[[OutboxRow], Cell]], ...]] = (
-    ("sent_time", "Sent time (UTC)", lambda row: iso(row.sent_at)),
-    ("sent_from", "Sent from", lambda row: row.sender),
-    ("sms_notification_type", "SMS notification type", lambda row: _TYPES[row.kind]),
-    ("product_type", "Product type", lambda row: "EHR"),
-    ("status", "Status", lambda row: status_of(row)),
-    ("environment", "Environment", lambda row: row.environment),
-    ("rule", "Event or rule", lambda row: row.rule),
-    ("appointment", "Appointment reference", lambda row: row.reference),
-    ("planned_time", "Planned time (UTC)", lambda row: iso(row.due)),
-    ("final_time", "Final time (UTC)", lambda row: iso(row.final_at)),
-    ("lead_seconds", "Lead (seconds before the visit)", lambda row: _seconds(row.start, row.sent_at)),
-    ("seconds_late", "Seconds late", lambda row: _seconds(row.sent_at, row.due)),
-    ("segments", "Segments", lambda row: row.segments if row.sent_at is not None else None),
-    ("attempts", "Attempts", lambda row: row.attempts),
-    ("code", "Code", lambda row: row.code),
-    ("reason", "Reason", lambda row: row.reason.value),
-    ("config_version", "Configuration version", lambda row: row.config_version),
-)
-"""JSON key, CSV heading, value: first the five columns of the product, then Carebell's."""
-
-
-@dataclass(slots=True)
-class Tiles:
-    """The sums. Shares are percentages with one decimal; None if the total is zero."""
-
-    texts: int = 0
-    taken: int = 0
-    delivered: int = 0
-    on_time: int = 0
-    unknown: int = 0
-    opted_out: int = 0
-    segments: int = 0
-
-    def count(self, row: OutboxRow) -> None:
-        self.texts += 1
-        self.unknown += row.state is SmsState.UNKNOWN
-        self.opted_out += row.reason is Reason.OPTED_OUT or failure_of(row.code or 0).opt_out
-        self.delivered += row.state is SmsState.DELIVERED
-        if row.sent_at is not None:
-            self.taken += 1
-            self.segments += row.segments or 0
-            self.on_time += row.due is not None and row.sent_at - row.due <= ON_TIME
-
-    def shown(self) -> dict[str, int | float | None]:
-        asked_for = self.taken + self.unknown + self.opted_out
-        return {
-            "texts_and_silences": self.texts,
-            "taken_by_the_gateway": self.taken,
-            "delivered_percent": _share(self.delivered, self.taken),
-            "on_time_percent": _share(self.on_time, self.taken),
-            "unknown": self.unknown,
-            "opt_out_percent": _share(self.opted_out, asked_for),
-            "segments": self.segments,
-        }
 
 
 def report(
@@ -124,7 +45,7 @@ def report(
         with session.store.read() as conn:
             rows = _counted(outbox.report(conn, since, until, environment=environment), tiles)
             if as_csv:
-                _print_csv(rows)
+                sys.stdout.writelines(csv_lines(rows))
             elif as_json:
                 for row in rows:
                     print_json({key: value(row) for key, _, value in COLUMNS})
@@ -139,24 +60,10 @@ def report(
         )
 
 
-def status_of(row: OutboxRow) -> str:
-    """The Status column."""
-    if row.state in (SmsState.UNDELIVERED, SmsState.FAILED):
-        return failure_of(row.code or 0).status.value
-    return str(_STATUSES[row.state])
-
-
 def _counted(rows: Iterator[OutboxRow], tiles: Tiles) -> Iterator[OutboxRow]:
     for row in rows:
         tiles.count(row)
         yield row
-
-
-def _print_csv(rows: Iterator[OutboxRow]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([heading for _, heading, _ in COLUMNS])
-    for row in rows:
-        writer.writerow([safe(value(row)) for _, _, value in COLUMNS])
 
 
 def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: datetime, zones: Zones) -> None:
@@ -173,7 +80,7 @@ def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: dat
         ["Planned", "Sent", "Environment", "Appointment", "Type", "Event or rule", "Status", "Reason"],
         [
             (zones.clock(row.due, row.environment), zones.clock(row.sent_at, row.environment), row.environment,
-             row.reference, _TYPES[row.kind], row.rule, status_of(row), row.reason.value)
+             row.reference, TYPES[row.kind], row.rule, status_of(row.state, row.code), row.reason.value)
             for row in rows
         ],
         empty="nothing was planned in this time span",
@@ -190,13 +97,3 @@ def _instant(option: str, written: str, now: datetime, *, last: bool = False) ->
     if last and len(written) == len("2026-03-02"):
         instant += timedelta(days=1)
     return instant.replace(tzinfo=now.tzinfo) if instant.tzinfo is None else instant
-
-
-def _seconds(later: datetime | None, earlier: datetime | None) -> int | None:
-    if later is None or earlier is None:
-        return None
-    return round((later - earlier).total_seconds())
-
-
-def _share(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 1) if whole else None
