@@ -16,6 +16,8 @@ from carebell.exits import ConfigurationStop
 from carebell.inbound.listeners import Port, ports
 from config.load import Loaded
 from config.problems import Problem
+from journal.events.configuration import ConfigurationWarning, DescriptorsShared
+from journal.logs import Journal
 from listener.accepting import PER_TURN
 
 _FILES: Final = 48
@@ -51,6 +53,23 @@ class Descriptors:
     def kept(self) -> int:
         """Descriptors of a process that no HL7 connection can take."""
         return self.limit - self.connections // self.processes
+
+
+def share(loaded: Loaded, workers: int, journal: Journal) -> Descriptors:
+    """Divide the descriptors of this process, and log how many connections are possible."""
+    limit, listeners = raise_limit(), len(ports(loaded))
+    descriptors = share_out_to_workers(limit, listeners, workers) if workers > 1 else share_out(limit, listeners)
+    journal.emit(
+        DescriptorsShared(
+            limit=descriptors.limit,
+            kept=descriptors.kept,
+            connections=descriptors.connections,
+            per_peer=descriptors.per_source,
+        )
+    )
+    for problem in too_large(loaded, descriptors):
+        journal.emit(ConfigurationWarning(problem=problem.why, file=str(problem.place)))
+    return descriptors
 
 
 def share_out(limit: int, listeners: int) -> Descriptors:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
+from carebell.bootstrap.doors import Door
 from carebell.bootstrap.service import Service
 from carebell.bootstrap.service_manager import ServiceManager
 from carebell.maintenance.periodic import Pace
@@ -184,12 +185,14 @@ async def opened(
     loaded: Loaded | None = None,
     alone: bool = True,
     manager: ServiceManager | None = None,
+    doors: Sequence[Door] = (),
 ) -> AsyncIterator[Clinic]:
     """A started service, stopped at the end.
 
     Args:
         loaded: what it starts with; None: what the file says now.
         manager: what started it; None: a terminal.
+        doors: beside the one for webhooks and health.
         alone: no other node writes to its database, so every silence in it has a line in this one's log.
     """
     clock, terminal, loaded = SteppingClock(at), StringIO(), loaded or load(configuration)
@@ -212,6 +215,7 @@ async def opened(
             environ={},
             gateway=gateway,
             manager=manager or ServiceManager(),
+            doors=doors,
         )
         await service.start()
         clinic = Clinic(folder=configuration.parent, service=service, clock=clock, terminal=terminal)

@@ -26,7 +26,7 @@ async def test_a_service_raises_what_its_parts_know(tmp_path: Path, capsys: pyte
     path = make(tmp_path, {"alarms": {"signature_failures": 3}})
     now = datetime.now(UTC)  # as `status` sees it
     async with opened(path, at=now) as clinic:
-        watch = clinic.service._alarm_watch()
+        watch = clinic.service.alarms
         with clinic.service.store.write() as conn:
             holds.hold(conn, Hold(scope=HoldScope.ALL, name="", reason="a drill", actor="cli:x", since=now))
         visit = now + timedelta(days=9)
@@ -53,7 +53,7 @@ async def test_a_key_file_that_opens_no_number_is_an_alarm_until_the_right_one_i
     path = make(tmp_path)
     now = datetime.now(UTC)  # as `status` sees it
     async with opened(path, at=now) as clinic:
-        vault, watch = clinic.service.vault, clinic.service._alarm_watch()
+        vault, watch = clinic.service.vault, clinic.service.alarms
         with clinic.service.store.write() as conn:
             vault.keys_for(conn, [day_of(now + timedelta(days=9))], create=True)
         await asyncio.to_thread(watch.round)
@@ -79,7 +79,7 @@ async def test_a_key_file_that_opens_no_number_is_an_alarm_until_the_right_one_i
 async def test_a_change_of_the_limits_counts_at_once(tmp_path: Path) -> None:
     path = make(tmp_path, {"alarms": {"disk_free_mb": 1}})
     async with opened(path) as clinic:
-        watch = clinic.service._alarm_watch()
+        watch = clinic.service.alarms
         await asyncio.to_thread(watch.round)
         assert not [line for line in clinic.events("alarm_raised") if line["alarm"] == "disk_nearly_full"]
         configuration = clinic.service.loaded.configuration

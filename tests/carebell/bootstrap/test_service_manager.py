@@ -126,9 +126,9 @@ async def test_workers_that_are_being_started_are_no_alarm(tmp_path: Path, monke
             return {"worker 1": 0}
 
     async with opened(make(tmp_path / "clinic")) as clinic:
-        monkeypatch.setattr(clinic.service, "_pool", Starting())
+        monkeypatch.setattr(clinic.service._receiving, "pool", Starting())
         monkeypatch.setattr(clinic.service, "_up", False)
         assert clinic.service._tasks_down() == {}
         monkeypatch.setattr(clinic.service, "_up", True)
         assert clinic.service._tasks_down() == {"worker 1": 0}
-        monkeypatch.setattr(clinic.service, "_pool", None)
+        monkeypatch.setattr(clinic.service._receiving, "pool", None)

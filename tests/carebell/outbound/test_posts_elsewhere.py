@@ -122,7 +122,7 @@ async def test_the_same_message_sent_again_waits_too(tmp_path: Path, monkeypatch
 
 
 def _waiting(clinic: Clinic) -> list[Any]:
-    intake = clinic.service._intake
+    intake = clinic.service._receiving.intake
     assert intake is not None
     elsewhere = intake.in_flight._elsewhere
     assert elsewhere is not None

@@ -1,0 +1,84 @@
+"""The door that faces the internet: the gateway's webhooks, `/health` and `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from carebell.bootstrap import components
+from carebell.bootstrap.doors import Address
+from carebell.bootstrap.receiving import Receiving
+from carebell.bootstrap.running_service import RunningService
+from carebell.maintenance.health import NodeHealth
+from carebell.maintenance.periodic import PeriodicTasks
+from carebell.outbound.delivery import DeliveryRecorder
+from carebell.outbound.webhooks import Webhooks
+from journal.repeats import RepeatLimiter
+from portal.app import build
+from portal.http_limits import HttpLimits
+from portal.server import serve
+
+_NAME: Final = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpDoor:
+    """Attributes:
+    delivery: records what the gateway says of texts.
+    repeats: limits the log lines that strangers can cause.
+    """
+
+    delivery: DeliveryRecorder
+    health: NodeHealth
+    repeats: RepeatLimiter
+
+    @property
+    def name(self) -> Literal["http"]:
+        return _NAME
+
+    @asynccontextmanager
+    async def serve(self, running: RunningService) -> AsyncIterator[Address]:
+        loaded = running.loaded()
+        webhooks = Webhooks(
+            store=running.store,
+            vault=running.vault,
+            delivery=self.delivery,
+            clock=running.clock,
+            journal=running.journal,
+            repeats=self.repeats,
+            metrics=running.metrics,
+        )
+        app = build(
+            webhooks=components.open_webhooks(loaded),
+            on_status=webhooks.on_status,
+            on_inbound=webhooks.on_inbound,
+            health=self.health.health,
+            metrics=self.health.render,
+            report=webhooks.report,
+        )
+        section = loaded.configuration.http
+        async with serve(
+            app,
+            section.host,
+            section.port,
+            webhooks.closed,
+            HttpLimits(connections=running.http_connections),
+            spawn=lambda work, is_over: running.supervisor.start(_NAME, work, is_over=is_over),
+        ) as address:
+            yield address
+
+
+def node_health(running: RunningService, receiving: Receiving, periodic: PeriodicTasks) -> NodeHealth:
+    return NodeHealth(
+        store=running.store,
+        clock=running.clock,
+        metrics=running.metrics,
+        supervisor=running.supervisor,
+        periodic=periodic,
+        connections=receiving.listeners.connections,
+        listens=receiving.listens,
+        workers=receiving.running_workers,
+        overdue_after=lambda: running.loaded().configuration.alarms.overdue_after,
+    )

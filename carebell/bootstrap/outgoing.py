@@ -1,0 +1,69 @@
+"""What sends texts on a node: dispatcher, reconciliation, and the record of what became of each text."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from carebell.bootstrap.running_service import RunningService
+from carebell.outbound.delivery import DeliveryRecorder
+from carebell.outbound.dispatcher import LEASE, Dispatcher, recipient_of
+from carebell.outbound.in_flight import InFlight
+from carebell.outbound.invalid_numbers import InvalidNumbers
+from carebell.outbound.posting import WorkerThreads
+from carebell.outbound.posts_elsewhere import PostsElsewhere
+from carebell.outbound.reconciliation import Reconciliation
+from carebell.outbound.replan import ReminderReplanner
+from notifier.gateway import Gateway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """Attributes:
+    in_flight: which texts are being posted, here or by another process.
+    """
+
+    in_flight: InFlight
+    delivery: DeliveryRecorder
+    dispatcher: Dispatcher
+    reconciliation: Reconciliation
+
+
+def outgoing_texts(running: RunningService, gateway: Gateway, threads: WorkerThreads, at_once: int) -> Outgoing:
+    """Args:
+    threads: post texts. at_once: how many texts may be under way.
+    """
+    store, vault, clock, journal = running.store, running.vault, running.clock, running.journal
+    in_flight = InFlight(PostsElsewhere(store, clock, journal, node=running.node, longest=LEASE))
+    delivery = DeliveryRecorder(
+        journal,
+        running.metrics,
+        InvalidNumbers(vault=vault, runtime_config=running.runtime_config),
+        ReminderReplanner(vault=vault, runtime_config=running.runtime_config),
+    )
+    dispatcher = Dispatcher(
+        store=store,
+        vault=vault,
+        runtime_config=running.runtime_config,
+        gateway=gateway,
+        delivery=delivery,
+        clock=clock,
+        node=running.node,
+        threads=threads,
+        at_once=at_once,
+        in_flight=in_flight,
+        journal=journal,
+        metrics=running.metrics,
+        seconds=time.monotonic,
+    )
+    reconciliation = Reconciliation(
+        store=store,
+        vault=vault,
+        runtime_config=running.runtime_config,
+        gateway=gateway,
+        delivery=delivery,
+        clock=clock,
+        journal=journal,
+        recipient=recipient_of,
+    )
+    return Outgoing(in_flight=in_flight, delivery=delivery, dispatcher=dispatcher, reconciliation=reconciliation)
