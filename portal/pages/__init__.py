@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from portal.pages import help_page, own_session, people_page, set_up, sign_in, you
+from portal.pages import (
+    audit_page,
+    help_page,
+    holds,
+    log_page,
+    opt_outs,
+    overview,
+    own_session,
+    people_page,
+    set_up,
+    sign_in,
+    you,
+)
 from portal.pages.access import AccessDesk
+from portal.pages.audit_page import AuditDesk
 from portal.pages.help_page import HelpDesk
+from portal.pages.holds import HoldDesk
+from portal.pages.log_page import LogDesk
+from portal.pages.opt_outs import OptOutDesk
+from portal.pages.overview import OverviewDesk
 from portal.pages.own_session import OwnSessionDesk
 from portal.pages.sign_in import SignInWays
 from portal.route_table import Page
@@ -17,19 +34,29 @@ from portal.route_table import Page
 class Desks:
     """What the pages ask for: one Protocol for each module. `carebell.staff` implements them."""
 
-    own_session: OwnSessionDesk
-    help: HelpDesk
     access: AccessDesk
     sign_in_ways: Callable[[], SignInWays]
+    own_session: OwnSessionDesk
+    help: HelpDesk
+    overview: OverviewDesk
+    holds: HoldDesk
+    opt_outs: OptOutDesk
+    log: LogDesk
+    audit: AuditDesk
 
 
 def all_pages(desks: Desks) -> tuple[Page, ...]:
-    """The route table, in the order of the navigation."""
+    """The route table. The order is that of the navigation."""
     return (
+        *overview.pages(desks.overview),
+        *holds.pages(desks.holds),
+        *opt_outs.pages(desks.opt_outs),
+        *log_page.pages(desks.log),
+        *people_page.pages(desks.access),
+        *audit_page.pages(desks.audit),
+        *you.pages(desks.access),
         *sign_in.pages(desks.access, desks.sign_in_ways),
         *set_up.pages(desks.access),
-        *people_page.pages(desks.access),
         *own_session.pages(desks.own_session),
-        *you.pages(desks.access),
         *help_page.pages(desks.help),
     )

@@ -3,6 +3,7 @@
 
 (() => {
   const WARNING_SECONDS = 120;
+  const MOST_LOG_LINES = 500;
 
   const focusErrors = (root) => {
     const summary = root.querySelector("[data-error-summary]");
@@ -53,5 +54,11 @@
     watchSession();
   });
   document.addEventListener("click", copyOnClick);
-  document.addEventListener("htmx:afterSwap", (event) => focusErrors(event.target));
+  document.addEventListener("htmx:afterSwap", (event) => {
+    focusErrors(event.target);
+    const log = document.querySelector("[role=log]");
+    if (!log) return;
+    const lines = log.querySelectorAll(".log-line");
+    for (let index = 0; index < lines.length - MOST_LOG_LINES; index += 1) lines[index].remove();
+  });
 })();
