@@ -24,6 +24,9 @@ from store.keys import create_key_file
 PATIENCE: Final = 60.0
 """Seconds after which a node that does not start, stop or say something is taken for hung: a failure, not a measure."""
 
+_DEADLINE: Final = 300.0
+"""The same for a node that says much, but not the line that is waited for."""
+
 _LISTENS: Final = re.compile(r"listening: \S+ \S+:(\d+)")
 _ROOT: Final = Path(__file__).parents[2]
 LAUNCH: Final = (sys.executable, "-m", "tests.faults.launch")
@@ -218,12 +221,16 @@ class Node:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def wait_for(self, pattern: re.Pattern[str] | str) -> re.Match[str]:
-        """The next line of its output that matches. AssertionError with what it said where it ends or hangs first."""
+    def wait_for(self, pattern: re.Pattern[str] | str, *, within: float = _DEADLINE) -> re.Match[str]:
+        """The next line of its output that matches, within so many seconds.
+
+        AssertionError with what it said where it ends, hangs, or says something else for too long.
+        """
+        until = time.monotonic() + within
         while True:
             try:
-                line = self._lines.get(timeout=PATIENCE)
-            except Empty:
+                line = self._lines.get(timeout=min(PATIENCE, until - time.monotonic()))
+            except (Empty, ValueError):  # ValueError: the time is over already
                 raise AssertionError(f"no line {pattern!r} in time; the node said: {self._said[-5:]}") from None
             if line is None:
                 raise AssertionError(f"the node ended without a line {pattern!r}; it said: {self._said[-5:]}")
