@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Many tests wait more than they compute: twice the cores of the gate's machine.
 WORKERS ?= 4
+# Tests start hundreds of processes: each would compile every module anew.
+export PYTHONDONTWRITEBYTECODE :=
 # Debian 12 and 13.
 PYTHONS ?= 3.11 3.13
 UV ?= $(BIN)/uv
@@ -15,7 +17,7 @@ run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
 
 test: .venv/dev.ready ## every test
-	@began=$$(date +%s) && $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) && echo "make test: $$(( $$(date +%s) - began )) s"
+	@began=$$(date +%s) && $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) && echo "make test: $$(( $$(date +%s) - began )) s"
 
 browser: ## the portal's pages in a real browser; needs Debian's chromium, or CAREBELL_CHROMIUM=/path/to/chromium
 	@sh .ci/find-chromium >/dev/null
