@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from portal.environments import EnvironmentsDesk
 from portal.pages import (
     audit_page,
+    environments,
     help_page,
     holds,
     log_page,
@@ -27,6 +29,7 @@ from portal.pages.opt_outs import OptOutDesk
 from portal.pages.overview import OverviewDesk
 from portal.pages.own_session import OwnSessionDesk
 from portal.pages.sign_in import SignInWays
+from portal.proposals import Proposer
 from portal.route_table import Page
 
 
@@ -39,6 +42,8 @@ class Desks:
     own_session: OwnSessionDesk
     help: HelpDesk
     overview: OverviewDesk
+    environments: EnvironmentsDesk
+    proposer: Proposer
     holds: HoldDesk
     opt_outs: OptOutDesk
     log: LogDesk
@@ -49,6 +54,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
     """The route table. The order is that of the navigation."""
     return (
         *overview.pages(desks.overview),
+        *environments.pages(desks.environments, desks.proposer),
         *holds.pages(desks.holds),
         *opt_outs.pages(desks.opt_outs),
         *log_page.pages(desks.log),

@@ -1,0 +1,1 @@
+"""Forms of the configuration: values as fields, what was typed as edits, problems beside their fields. Pure."""
