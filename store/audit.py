@@ -33,6 +33,8 @@ BEGINNING: Final = "0" * 64
 RESTORED: Final = "the database was restored"
 """How the reason begins of a hold that the service places because it found an older database."""
 _PAGE: Final = 500
+SCAN: Final = 5_000
+"""Entries that one page looks at."""
 
 
 class AuditAction(StrEnum):
@@ -227,6 +229,27 @@ def entries(conn: Connection, only: AuditFilter | None = None) -> Generator[Audi
     with conn.execute(_selected(only or AuditFilter()), execution_options={"yield_per": _PAGE}) as result:
         for row in result.mappings():
             yield AuditEntry(**row)
+
+
+def latest(
+    conn: Connection, only: AuditFilter | None = None, *, before: int | None = None, limit: int
+) -> tuple[list[AuditEntry], int | None]:
+    """A page of entries, the newest first, and where the next page begins (None: this is the last one).
+
+    A page looks at `SCAN` entries at most, so it may hold fewer than `limit`, and go on nevertheless.
+
+    Args:
+        before: the number before which the page ends; None: at the newest entry.
+    """
+    of = audit.c
+    newest = head(conn).seq if before is None else before - 1
+    oldest = max(newest - SCAN, start_of(conn).seq)
+    wanted = _selected(only or AuditFilter()).where(of.seq <= newest, of.seq > oldest)
+    rows = conn.execute(wanted.order_by(None).order_by(of.seq.desc()).limit(limit + 1)).mappings()
+    entries_there = [AuditEntry(**row) for row in rows]
+    if len(entries_there) > limit:
+        return entries_there[:limit], entries_there[limit - 1].seq
+    return entries_there, oldest + 1 if oldest > start_of(conn).seq else None
 
 
 def has_activated(conn: Connection, version: str, *, since: datetime) -> bool:

@@ -23,6 +23,8 @@ from store.vault import Vault
 _PAGE: Final = 500
 _LATEST_RETRY: Final = timedelta(hours=4)
 """No retry is further ahead; rows that are need not be read to find those that are late."""
+_TURN: Final = timedelta(minutes=1)
+"""A ready text is claimed within seconds; one that is not by then is late."""
 IS_DUE = outbox.c.state == literal_column("'due'")
 """Written as in the partial index; with a parameter the index would not be used."""
 IS_OPEN: Final = outbox.c.state.in_(
@@ -90,6 +92,24 @@ def queue(conn: Connection, now: datetime) -> Queue:
         lag=lag,
         by_state={SmsState(state): count for state, count in counts},
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingCount:
+    """Attributes:
+    waiting: texts that are due now or later. late: of those, texts whose turn came and that no node has claimed.
+    """
+
+    waiting: int
+    late: int
+
+
+def waiting_by_environment(conn: Connection, now: datetime) -> dict[str, WaitingCount]:
+    """How many texts wait in each environment that has any."""
+    of = outbox.c
+    late = func.count().filter(of.next_attempt_at <= now - _TURN)
+    counted = select(of.environment, func.count(), late).where(IS_DUE).group_by(of.environment)
+    return {name: WaitingCount(waiting=waiting, late=overdue) for name, waiting, overdue in conn.execute(counted)}
 
 
 def rows(
@@ -178,9 +198,9 @@ def _replanned_ids(environment: str, now: datetime, after: str) -> Select[Any]:
 def count_unknown(conn: Connection, *, since: datetime, until: datetime) -> int:
     """How many texts that were claimed in this span are in state unknown."""
     of = outbox.c
+    is_unknown = IS_OPEN & (of.state == literal_column("'unknown'"))
     claimed = (of.claimed_at >= since) & (of.claimed_at < until)
-    wanted = select(func.count()).where(of.state == SmsState.UNKNOWN.value, claimed)
-    return int(conn.execute(wanted).scalar_one())
+    return int(conn.execute(select(func.count()).where(is_unknown, claimed)).scalar_one())
 
 
 def last_received(conn: Connection, environment: str) -> datetime | None:

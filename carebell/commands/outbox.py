@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,14 @@ from carebell.commands.open_store import opened
 from carebell.commands.output import no_rows, print_json, print_sentence, print_table
 from carebell.commands.timeline import TimelineEntry, print_timeline
 from carebell.exits import UsageStop
-from carebell.inquiries.recipients import TextRecipient, recipients_of, wait_explainer_for
+from carebell.inquiries.outbox import ExplainedRow, explained
 from carebell.inquiries.trace import looked_for
-from carebell.inquiries.trace_answer import STOPPED
-from carebell.inquiries.wait_explainer import WaitExplainer, Waiting, cap_text
 from carebell.sms_words import WHY, title_of
 from carebell.times import Zones, iso
-from config.load import Loaded
 from notifier.gateways import failure_of
-from scheduler.sms import Cap, Reason, SmsState
+from scheduler.sms import SmsState
 from store import outbox as store_outbox
 from store.audit import AuditAction
-from store.outbox_row import OutboxRow
 
 
 def outbox(
@@ -39,9 +34,7 @@ def outbox(
         now = session.now()
         with session.store.read() as conn:
             rows = list(store_outbox.rows(conn, environment=environment, appointment=appointment, state=only_state))
-            numbers = recipients_of(conn, session, {row.appointment for row in rows}, now)
-            zones = Zones(session.loaded)
-            explainer = wait_explainer_for(conn, zones, now, rows, numbers)
+            shown_rows = explained(conn, session, rows, now)
             known = appointment is not None and bool(store_outbox.ids_of(conn, appointment))
         session.shown(
             AuditAction.VIEW_OUTBOX,
@@ -49,7 +42,7 @@ def outbox(
             environment=environment,
             after=f"{len(rows)} texts",
         )
-    shown_rows = [_shown_row(row, numbers.get(row.appointment), session.loaded, explainer) for row in rows]
+    zones = Zones(session.loaded)
     if as_json:
         for shown_row in shown_rows:
             print_json(_row(shown_row))
@@ -72,44 +65,7 @@ def outbox(
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ShownRow:
-    """A row of the outbox.
-
-    Attributes:
-        to: whom it goes to, masked; None: forgotten, or never known.
-        waiting: what it waits for, where it is due.
-        cap: which one the number had reached, where that is the reason and still known; `cap_text`: the same as a sentence.
-    """
-
-    row: OutboxRow
-    to: str | None
-    waiting: Waiting | None
-    cap: Cap | None
-    cap_text: str | None
-
-    @property
-    def why(self) -> str:
-        if self.waiting is not None:
-            return self.waiting.text
-        return self.row.reason.value if self.cap_text is None else f"{self.row.reason.value}: {self.cap_text}"
-
-
-def _shown_row(row: OutboxRow, number: TextRecipient | None, loaded: Loaded, explainer: WaitExplainer) -> _ShownRow:
-    environment = loaded.configuration.environments.get(row.environment)
-    key = number.key if number is not None else None
-    waiting = explainer.why(row, environment, key) if row.state is SmsState.DUE else None
-    cap, sentence = None, None
-    if row.reason is Reason.CAP and row.final_at is not None and environment is not None and key is not None:
-        cap = explainer.cap_at(row, environment, key, row.final_at)
-        sentence = cap_text(cap, environment.sms.caps) if cap is not None else None
-    to = None
-    if number is not None:
-        to = number.patient if row.state is SmsState.SUPPRESSED else number.recipient
-    return _ShownRow(row=row, to=to, waiting=waiting, cap=cap, cap_text=sentence)
-
-
-def _print_story(shown_rows: Sequence[_ShownRow], zones: Zones, *, empty: str) -> None:
+def _print_story(shown_rows: Sequence[ExplainedRow], zones: Zones, *, empty: str) -> None:
     """One timeline for each environment that knows the appointment."""
     if not shown_rows:
         print_sentence(empty)
@@ -120,11 +76,11 @@ def _print_story(shown_rows: Sequence[_ShownRow], zones: Zones, *, empty: str) -
         print_timeline([_entry(shown_row, zone) for shown_row in rows_there], zone, empty=empty)
 
 
-def _entry(shown_row: _ShownRow, zone: str) -> TimelineEntry:
+def _entry(shown_row: ExplainedRow, zone: str) -> TimelineEntry:
     """A text and its outcome."""
     row, to = shown_row.row, shown_row.to
     verdict = {SmsState.SUPPRESSED: "did not go", SmsState.DUE: "waits"}.get(row.state, row.state.value)
-    if shown_row.waiting is not None and shown_row.waiting.wait in STOPPED:
+    if shown_row.will_not_go:
         verdict = "will not go"
     notes = [f"{row.reason.value}: {shown_row.cap_text or WHY[row.reason]}"]
     if row.state is not SmsState.SUPPRESSED:
@@ -150,7 +106,7 @@ def _clock(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%a %H:%M:%S}"
 
 
-def _row(shown_row: _ShownRow) -> dict[str, Any]:
+def _row(shown_row: ExplainedRow) -> dict[str, Any]:
     row = shown_row.row
     return {
         "id": row.id,

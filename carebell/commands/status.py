@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from carebell.commands.installation_state import state_of
 from carebell.commands.open_store import opened_to_look
 from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.exits import OK, REFUSED
+from carebell.inquiries.installation_state import state_of
 from carebell.times import Zones
 from journal.lines import plain
 

@@ -11,10 +11,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from carebell.commands.installation_state import state_of
 from carebell.commands.open_store import opened_to_look
 from carebell.commands.output import print_json
 from carebell.exits import Stop, TransientStop
+from carebell.inquiries.installation_state import state_of
 from config.load import Loaded
 from config.model import Alarms
 from journal.lines import plain

@@ -141,11 +141,24 @@ def test_each_list_is_read_by_its_index(store: Store, rows: list[OutboxRow]) -> 
         sms_pages.sums(conn, NOW, NOW + DAY)
         list(outbox.report(conn, NOW, NOW + DAY))
         outbox.queue(conn, NOW)
+        outbox.count_unknown(conn, since=NOW, until=NOW + DAY)
+        outbox.waiting_by_environment(conn, NOW)
     statements = [statement for statement in asked if statement[0].startswith("SELECT")]
     with store.read() as conn:
         plans = [
             " ".join(str(step[3]) for step in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values))  # type: ignore[arg-type]
             for sql, values in statements
         ]
-    assert len(plans) >= 9
+    assert len(plans) >= 11
     assert [plan for plan in plans if "USING" not in plan or "INDEX ix_outbox_" not in plan] == []
+
+
+def test_what_waits_is_counted_by_environment(store: Store, rows: list[OutboxRow]) -> None:
+    with store.read() as conn:
+        counted = outbox.waiting_by_environment(conn, NOW + timedelta(hours=1, minutes=1))
+    waiting = [text_row for text_row in rows if text_row.state is SmsState.DUE]
+    late = [text_row for text_row in waiting if text_row.created_at <= NOW + timedelta(hours=1)]
+    for name in ("production", "test"):
+        assert counted[name].waiting == sum(text_row.environment == name for text_row in waiting)
+        assert counted[name].late == sum(text_row.environment == name for text_row in late)
+    assert set(counted) == {"production", "test"}

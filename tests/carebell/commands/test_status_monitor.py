@@ -12,7 +12,7 @@ import pytest
 
 from carebell.bootstrap import components
 from carebell.bootstrap.active_config import note_in_force
-from carebell.commands import installation_state
+from carebell.inquiries import installation_state
 from scheduler.sms import HoldScope
 from store import alarms, gateway_contact, holds, leases
 from store.alarms import RaisedAlarm

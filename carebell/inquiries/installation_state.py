@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from carebell.commands.open_store import Installation
 from carebell.inbound.listeners import ports
 from carebell.inbound.trust import days_left
+from carebell.inquiries.source import Source
 from carebell.maintenance.standing_alarms import standing_alarms
 from carebell.times import iso
 from certs.cer import read_upload
@@ -22,28 +22,28 @@ from store import gateway_contact, holds, leases, outbox
 _CONNECT_SECONDS = 1.0
 
 
-def state_of(installation: Installation) -> dict[str, Any]:
+def state_of(source: Source) -> dict[str, Any]:
     """The JSON object of `carebell status`. Instants are ISO 8601 in UTC."""
-    now = installation.now()
-    nodes = _nodes(installation, now)
+    now = source.now()
+    nodes = _nodes(source, now)
     return {
-        **_configuration(installation, nodes),
-        "listeners": _listeners(installation),
-        "certificates": _certificates(installation, now),
-        "queue": _queue(installation, now),
-        "gateway": _gateway(installation),
-        "environments": _environments(installation),
+        **_configuration(source, nodes),
+        "listeners": _listeners(source),
+        "certificates": _certificates(source, now),
+        "queue": _queue(source, now),
+        "gateway": _gateway(source),
+        "environments": _environments(source),
         "nodes": nodes,
-        "alarms": _alarms(installation, now),
+        "alarms": _alarms(source, now),
     }
 
 
-def _configuration(installation: Installation, nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _configuration(source: Source, nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What is in force on the nodes that run, and what is on disk; they differ while a change is wrong, or not seen yet.
 
     `configuration` is what most recently came in force; without a running node, what the next start would take.
     """
-    path = installation.loaded.path
+    path = source.loaded.path
     on_disk: str | None = None
     problem: str | None = None
     try:
@@ -53,18 +53,18 @@ def _configuration(installation: Installation, nodes: Sequence[Mapping[str, Any]
     running = [node for node in nodes if node["configuration"] is not None]
     newest = max(running, key=lambda node: node["configured"] or "", default=None)
     return {
-        "configuration": (newest["configuration"] if newest is not None else on_disk) or installation.loaded.version,
+        "configuration": (newest["configuration"] if newest is not None else on_disk) or source.loaded.version,
         "configuration_since": newest["configured"] if newest is not None else None,
         "configuration_on_disk": on_disk,
         "configuration_problem": problem,
     }
 
 
-def _listeners(installation: Installation) -> list[dict[str, Any]]:
+def _listeners(source: Source) -> list[dict[str, Any]]:
     return [
         {"listener": port.name, "environments": list(port.environments), "tls": port.section.tls is not None,
          "listening": _answers(port.section.host, port.section.port)}
-        for port in ports(installation.loaded)
+        for port in ports(source.loaded)
     ]  # fmt: skip
 
 
@@ -77,9 +77,9 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _certificates(installation: Installation, now: datetime) -> list[dict[str, Any]]:
+def _certificates(source: Source, now: datetime) -> list[dict[str, Any]]:
     rows = []
-    for name, environment in installation.loaded.configuration.environments.items():
+    for name, environment in source.loaded.configuration.environments.items():
         for path in environment.certificates:
             report = read_upload(path, now)
             left = days_left(report.not_after, now) if report.not_after is not None else None
@@ -93,8 +93,8 @@ def _certificates(installation: Installation, now: datetime) -> list[dict[str, A
     return rows
 
 
-def _queue(installation: Installation, now: datetime) -> dict[str, Any]:
-    with installation.store.read() as conn:
+def _queue(source: Source, now: datetime) -> dict[str, Any]:
+    with source.store.read() as conn:
         queue = outbox.queue(conn, now)
     return {
         "ready": queue.ready,
@@ -106,11 +106,11 @@ def _queue(installation: Installation, now: datetime) -> dict[str, Any]:
     }
 
 
-def _gateway(installation: Installation) -> dict[str, Any]:
-    with installation.store.read() as conn:
+def _gateway(source: Source) -> dict[str, Any]:
+    with source.store.read() as conn:
         held, breakers = holds.held(conn), holds.open_breakers(conn)
         contact = gateway_contact.contact(conn)
-    section = installation.loaded.configuration.gateway
+    section = source.loaded.configuration.gateway
     return {
         "kind": section.kind,
         "live": section.is_live,
@@ -128,16 +128,16 @@ def _gateway(installation: Installation) -> dict[str, Any]:
     }
 
 
-def _environments(installation: Installation) -> list[dict[str, Any]]:
-    with installation.store.read() as conn:
+def _environments(source: Source) -> list[dict[str, Any]]:
+    with source.store.read() as conn:
         return [
             {"environment": name, "enabled": environment.enabled, "last_message": iso(outbox.last_received(conn, name))}
-            for name, environment in installation.loaded.configuration.environments.items()
+            for name, environment in source.loaded.configuration.environments.items()
         ]
 
 
-def _nodes(installation: Installation, now: datetime) -> list[dict[str, Any]]:
-    with installation.store.read() as conn:
+def _nodes(source: Source, now: datetime) -> list[dict[str, Any]]:
+    with source.store.read() as conn:
         alive = leases.seen(conn, since=now - leases.ALIVE)
     return [
         {
@@ -149,9 +149,9 @@ def _nodes(installation: Installation, now: datetime) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _alarms(installation: Installation, now: datetime) -> list[dict[str, Any]]:
-    with installation.store.read() as conn:
-        standing = standing_alarms(conn, installation.loaded, now, host=os.uname().nodename, alive=now - leases.ALIVE)
+def _alarms(source: Source, now: datetime) -> list[dict[str, Any]]:
+    with source.store.read() as conn:
+        standing = standing_alarms(conn, source.loaded, now, host=os.uname().nodename, alive=now - leases.ALIVE)
     return [
         {
             "alarm": alarm.alarm,
