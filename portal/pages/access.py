@@ -65,5 +65,5 @@ def sentence_of(refusal: NotDone) -> str:
 def qr_code(second_factor: SecondFactor) -> Markup:
     """The address of a second factor as a picture that authenticator apps read."""
     drawing = segno.make(second_factor.uri, error="m", micro=False)
-    svg = drawing.svg_inline(scale=4, border=3, dark="#000000", light="#ffffff", svgclass="qr", lineclass=None)
+    svg = drawing.svg_inline(omitsize=True, border=3, dark="#000000", light="#ffffff", svgclass="qr", lineclass=None)
     return Markup(svg.replace("<svg ", '<svg role="img" aria-label="QR code of the key below" ', 1))  # noqa: S704 # made of modules alone
