@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from portal.environments import EnvironmentsDesk
 from portal.pages import (
     audit_page,
     environments,
@@ -22,6 +21,7 @@ from portal.pages import (
 )
 from portal.pages.access import AccessDesk
 from portal.pages.audit_page import AuditDesk
+from portal.pages.environments import EnvironmentDesks
 from portal.pages.help_page import HelpDesk
 from portal.pages.holds import HoldDesk
 from portal.pages.log_page import LogDesk
@@ -42,7 +42,7 @@ class Desks:
     own_session: OwnSessionDesk
     help: HelpDesk
     overview: OverviewDesk
-    environments: EnvironmentsDesk
+    environments: EnvironmentDesks
     proposer: Proposer
     holds: HoldDesk
     opt_outs: OptOutDesk

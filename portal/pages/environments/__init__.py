@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from portal.environments import EnvironmentsDesk
-from portal.pages.environments import feed, summary
+from portal.pages.environments import certificates, feed, summary
+from portal.pages.environments.certificates import CertificatesDesk
 from portal.proposals import Proposer
 from portal.route_table import Page
 
 
-def pages(desk: EnvironmentsDesk, proposer: Proposer) -> tuple[Page, ...]:
-    return (*summary.pages(desk), *feed.pages(desk, proposer))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentDesks:
+    """What the pages ask for: one Protocol for each module."""
+
+    environments: EnvironmentsDesk
+    certificates: CertificatesDesk
+
+
+def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
+    return (
+        *summary.pages(desks.environments),
+        *feed.pages(desks.environments, proposer),
+        *certificates.pages(desks.environments, proposer, desks.certificates),
+    )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.pages import environments
+from portal.pages.environments import feed as feed_page
+from portal.pages.environments import summary
 from portal.roles import Role
 from tests.portal.pages.configurations import CANARY, PROPOSAL, FakeDesk, problem, shipped, with_environment
 from tests.portal.pages.staff import Browser, browsing, words
@@ -21,7 +22,7 @@ def desk() -> FakeDesk:
 
 @pytest.fixture
 def browser(desk: FakeDesk) -> Iterator[Browser]:
-    with browsing(environments.pages(desk, desk)) as browser:
+    with browsing((*summary.pages(desk), *feed_page.pages(desk, desk))) as browser:
         yield browser
 
 
