@@ -75,5 +75,6 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "numbers link": (AuditAction.NUMBERS_LINK,),
     "simulator twilio": OUTSIDE,
     "simulator ehr": OUTSIDE,
+    "simulator fhir": OUTSIDE,
 }
 """The words after `carebell` -> actions, or the reason why there are none."""

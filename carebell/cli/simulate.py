@@ -1,4 +1,4 @@
-"""The declarations of `simulator`: a simulated Twilio and a simulated EHR."""
+"""The declarations of `simulator`: a simulated Twilio, a simulated EHR and its FHIR server."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from carebell.cli.options import (
     tls_of,
     wants_json,
 )
+from simulator.fhir.faults import Endpoint, FhirFault
 
 simulator = typer.Typer(
-    help="A simulated Twilio and a simulated EHR, for rehearsals and load tests.", no_args_is_help=True
+    help="A simulated Twilio, a simulated EHR and its FHIR server, for rehearsals and load tests.", no_args_is_help=True
 )
 
 
@@ -85,6 +86,43 @@ def simulator_ehr(
             rate=rate,
             count=count,
             connections=connections,
+            as_json=wants_json(context, json),
+        )
+    )
+
+
+@simulator.command("fhir")
+def simulator_fhir(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address of this machine to listen on, in 127.0.0.0/8.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 0,
+    client_id: Annotated[str, typer.Option(help="The client id that is registered.")] = "carebell",
+    redirect_uri: Annotated[
+        Optional[list[str]],
+        typer.Option(help="A registered callback; may be given again. By default every address of this machine."),
+    ] = None,
+    fault: Annotated[
+        Optional[list[FhirFault]], typer.Option(help="Do this wrong, such as wrong_nonce or slow; may be given again.")
+    ] = None,
+    at: Annotated[
+        Optional[list[Endpoint]],
+        typer.Option(help="Where slow, huge, redirect and not_json happen; may be given again. By default everywhere."),
+    ] = None,
+    count: Annotated[Optional[int], typer.Option(min=1, help="End after this many requests.")] = None,
+    json: Json = False,
+) -> None:
+    """Serve an EHR's FHIR server with SMART sign-in, two test users and no patient, on this machine alone."""
+    from carebell.commands.simulated_fhir import fhir as run
+
+    raise typer.Exit(
+        run(
+            host=host,
+            port=port,
+            client_id=client_id,
+            redirect_uris=redirect_uri or (),
+            faults=fault or (),
+            endpoints=at or (),
+            count=count,
             as_json=wants_json(context, json),
         )
     )

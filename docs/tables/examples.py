@@ -55,6 +55,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "numbers buy": ("carebell numbers buy +14255550100 --dry-run",),
     "numbers link": ("carebell numbers link +14255550100",),
     "simulator twilio": ("carebell simulator twilio --port 8099",),
+    "simulator fhir": (
+        "carebell simulator fhir --port 8090",
+        "carebell simulator fhir --fault slow --at token",
+    ),
     "simulator ehr": ("carebell simulator ehr --to 127.0.0.1:2575 --count 100 --key engine.key --cert engine.cer",),
 }
 """Command without `carebell` -> calls."""

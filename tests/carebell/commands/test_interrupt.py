@@ -65,7 +65,7 @@ ELSEWHERE: Final = {
     "install", "numbers buy", "numbers link", "keys drop-unreadable",  # tests/carebell/commands/test_install.py, test_numbers.py
     "config restore",  # writes as `config set` does
     "db downgrade",  # one transaction: it is done or not
-    "serve", "simulator twilio", "simulator ehr",  # end with 0: Ctrl-C is how they are ended
+    "serve", "simulator twilio", "simulator ehr", "simulator fhir",  # end with 0: Ctrl-C is how they are ended
 }  # fmt: skip
 
 

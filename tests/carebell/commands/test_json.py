@@ -82,6 +82,7 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "numbers buy": (f"{NUMBER} --dry-run", None),
     "numbers link": (f"{NUMBER} --dry-run", None),
     "simulator twilio": ("--port 1 --host 203.0.113.1", None),
+    "simulator fhir": ("--host 203.0.113.1", None),
     "simulator ehr": ("--to 127.0.0.1:1 --count 1", None),
 }
 """Command (and what tells two calls of it apart), further words, the keys of each row (None: it may have none, or others)."""
