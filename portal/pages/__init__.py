@@ -11,12 +11,16 @@ from portal.pages import (
     help_page,
     holds,
     log_page,
+    messages,
     opt_outs,
+    outbox,
     overview,
     own_session,
     people_page,
     set_up,
     sign_in,
+    sms_report,
+    why,
     you,
 )
 from portal.pages.access import AccessDesk
@@ -25,10 +29,14 @@ from portal.pages.environments import EnvironmentDesks
 from portal.pages.help_page import HelpDesk
 from portal.pages.holds import HoldDesk
 from portal.pages.log_page import LogDesk
+from portal.pages.messages import MessagesDesk
 from portal.pages.opt_outs import OptOutDesk
+from portal.pages.outbox import OutboxDesk
 from portal.pages.overview import OverviewDesk
 from portal.pages.own_session import OwnSessionDesk
 from portal.pages.sign_in import SignInWays
+from portal.pages.sms_report import SmsReportDesk
+from portal.pages.why import WhyDesk
 from portal.proposals import Proposer
 from portal.route_table import Page
 
@@ -44,6 +52,10 @@ class Desks:
     overview: OverviewDesk
     environments: EnvironmentDesks
     proposer: Proposer
+    why: WhyDesk
+    sms_report: SmsReportDesk
+    outbox: OutboxDesk
+    messages: MessagesDesk
     holds: HoldDesk
     opt_outs: OptOutDesk
     log: LogDesk
@@ -55,6 +67,10 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
     return (
         *overview.pages(desks.overview),
         *environments.pages(desks.environments, desks.proposer),
+        *why.pages(desks.why),
+        *sms_report.pages(desks.sms_report),
+        *outbox.pages(desks.outbox),
+        *messages.pages(desks.messages),
         *holds.pages(desks.holds),
         *opt_outs.pages(desks.opt_outs),
         *log_page.pages(desks.log),

@@ -1,0 +1,356 @@
+"""SMS notifications: every text of some days, sent or not, with the sums, a chart, and the rows as a file. Days are in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Final, Protocol
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from portal import charts
+from portal.forms import FieldError, Form
+from portal.page_request import Answer, Download, PageRequest, Shown
+from portal.people import Browser, Session
+from portal.roles import Permission
+from portal.route_table import Page
+
+PAGE_ROWS: Final = 50
+LONGEST_DAYS: Final = 366
+RANGES: Final = ("7", "30", "90")
+"""Days up to today."""
+SHOWN_FIRST: Final = (
+    "sent_time",
+    "sent_from",
+    "sms_notification_type",
+    "product_type",
+    "status",
+    "environment",
+    "rule",
+    "appointment",
+    "reason",
+)
+"""Columns that are shown until somebody chooses: the product's five, then the four that answer most questions."""
+_MOST_BARS: Final = 62
+_WEEK: Final = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportQuestion:
+    """Which texts.
+
+    Attributes:
+        first, last: days of their planned time, both included.
+        environment, kind, status, reason: "" for all; `kind` and `status` as the columns have them.
+        scope: environments that may be seen; None: all.
+    """
+
+    first: date
+    last: date
+    environment: str = ""
+    kind: str = ""
+    status: str = ""
+    reason: str = ""
+    scope: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportChoices:
+    """What can be chosen. `columns`: (key, heading), in their order. `reasons`: (reason, words)."""
+
+    columns: Sequence[tuple[str, str]]
+    environments: Sequence[str]
+    kinds: Sequence[str]
+    statuses: Sequence[str]
+    reasons: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDay:
+    """The texts planned for a day, by what became of them. `open`: they wait, are under way, or nothing is known yet."""
+
+    day: date
+    delivered: int
+    failed: int
+    not_sent: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsReport:
+    """Attributes:
+    tiles: (name, value), in words.
+    rows: column's key -> cell; the newest first.
+    after: where the next page begins; "": this is the last one.
+    counted_at: how old the sums are, at most.
+    """
+
+    tiles: Sequence[tuple[str, str]]
+    days: Sequence[ReportDay]
+    rows: Sequence[Mapping[str, str]]
+    after: str
+    counted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceRow:
+    """Attributes: words: the reason in a phrase. remedy: what to do, if it should not be so."""
+
+    reason: str
+    words: str
+    remedy: str
+    texts: int
+
+
+class SmsReportDesk(Protocol):
+    """What these pages ask for."""
+
+    def choices(self, scope: frozenset[str] | None) -> ReportChoices: ...
+
+    def report(self, question: ReportQuestion, after: str, limit: int) -> SmsReport: ...
+
+    def silences(self, question: ReportQuestion) -> tuple[Sequence[SilenceRow], datetime]:
+        """By reason, the most frequent first; and how old the counts are, at most."""
+        ...
+
+    def export(self, by: Session, question: ReportQuestion, browser: Browser) -> Iterable[bytes]:
+        """CSV with every column, as `carebell report sms --csv` writes it. An entry of the audit log, before the first byte."""
+        ...
+
+
+def pages(desk: SmsReportDesk) -> tuple[Page, ...]:
+    see = Permission.SEE
+    return (
+        Page(name="SMS notifications", path="/reports/sms", permission=see, menu=True, handler=partial(show, desk)),
+        Page(name="SMS notifications as CSV", path="/reports/sms/csv", method="POST", permission=see,
+             handler=partial(export, desk)),
+        Page(name="Texts not sent", path="/reports/silences", permission=see, menu=True,
+             handler=partial(show_silences, desk)),
+    )  # fmt: skip
+
+
+def show(desk: SmsReportDesk, request: PageRequest) -> Answer:
+    choices = desk.choices(request.scope)
+    question, form = _asked(request.query, request, choices)
+    if question is None:
+        return _report_page(request, choices, form)
+    report = desk.report(question, request.query.get("after", ""), PAGE_ROWS)
+    return _report_page(request, choices, form, question, report)
+
+
+def _report_page(
+    request: PageRequest,
+    choices: ReportChoices,
+    form: Form,
+    question: ReportQuestion | None = None,
+    report: SmsReport | None = None,
+) -> Shown:
+    chosen = request.repeated.get("columns", ())
+    shown = chosen or SHOWN_FIRST
+    columns = [column for column in choices.columns if column[0] in shown] or list(choices.columns[:5])
+    own = [("columns", key) for key in chosen]
+    fields = [] if question is None else _fields(question)
+    return Shown(
+        template="sms_report.html",
+        title="SMS notifications",
+        view={
+            "choices": choices,
+            "options": _options(choices),
+            "columns": columns,
+            "ranges": [] if question is None else _range_links("/reports/sms", question, request, own),
+            "report": report,
+            "chart": _chart(report.days) if report is not None else "",
+            "more": _address("/reports/sms", [*fields, *own, ("after", report.after)])
+            if report and report.after
+            else "",
+            "first_page": _address("/reports/sms", [*fields, *own]) if request.query.get("after") else "",
+            "silences": _address("/reports/silences", fields[:3]),
+            "command": "" if question is None else _command(question),
+            "fields": fields,
+        },
+        form=form,
+        status=422 if form.errors else 200,
+    )
+
+
+def show_silences(desk: SmsReportDesk, request: PageRequest) -> Answer:
+    choices = desk.choices(request.scope)
+    question, form = _asked(request.query, request, choices)
+    rows: Sequence[SilenceRow] = ()
+    counted_at, fields = None, []
+    if question is not None:
+        rows, counted_at = desk.silences(question)
+        fields = _fields(question)
+    links = {
+        row.reason: _address("/reports/sms", [*fields, ("status", "Not sent"), ("reason", row.reason)]) for row in rows
+    }
+    return Shown(
+        template="silences.html",
+        title="Texts not sent",
+        view={
+            "options": _options(choices),
+            "ranges": [] if question is None else _range_links("/reports/silences", question, request, []),
+            "rows": rows,
+            "total": sum(row.texts for row in rows),
+            "counted_at": counted_at,
+            "chart": _bars(rows),
+            "links": links,
+        },
+        form=form,
+        status=422 if form.errors else 200,
+    )
+
+
+def export(desk: SmsReportDesk, request: PageRequest) -> Answer:
+    choices = desk.choices(request.scope)
+    values = {name: request.form.text(name) for name in ("from", "to", "environment", "kind", "status", "reason")}
+    question, form = _asked(values, request, choices)
+    if question is None:
+        return _report_page(request, choices, form)
+    assert request.session is not None, "the gate lets nobody else in"
+    name = f"sms-notifications-{question.first}-to-{question.last}.csv"
+    chunks = desk.export(request.session, question, request.browser)
+    return Download(name=name, media_type="text/csv; charset=utf-8", chunks=chunks)
+
+
+def _asked(
+    values: Mapping[str, str], request: PageRequest, choices: ReportChoices
+) -> tuple[ReportQuestion | None, Form]:
+    """The question, and the form with what was chosen; None with errors in the form."""
+    today = request.now.date()
+    form = Form().filled({name: value for name, value in values.items() if value})
+    if values.get("range") in RANGES or not (values.get("from") or values.get("to")):
+        first, last = (
+            today - timedelta(days=int(values["range"] if values.get("range") in RANGES else RANGES[0]) - 1),
+            today,
+        )
+    else:
+        days = {name: _date(values.get(name, "").strip()) for name in ("from", "to")}
+        errors = [
+            FieldError(field=name, sentence=f"{words}: choose a day, such as {today}.")
+            for name, words in (("from", "From"), ("to", "To"))
+            if days[name] is None
+        ]
+        if errors:
+            return None, form.with_errors(*errors)
+        first, last = days["from"] or today, days["to"] or today
+        if last < first:
+            return None, form.with_errors(
+                FieldError(field="to", sentence="To: choose a day that is not before the first.")
+            )
+        if (last - first).days >= LONGEST_DAYS:
+            return None, form.with_errors(
+                FieldError(field="from", sentence=f"From: choose {LONGEST_DAYS} days at most.")
+            )
+    question = ReportQuestion(
+        first=first,
+        last=last,
+        environment=_one_of(values.get("environment", ""), choices.environments),
+        kind=_one_of(values.get("kind", ""), choices.kinds),
+        status=_one_of(values.get("status", ""), choices.statuses),
+        reason=_one_of(values.get("reason", ""), [reason for reason, _ in choices.reasons]),
+        scope=request.scope,
+    )
+    return question, form.filled({"from": str(first), "to": str(last)})
+
+
+def _range_links(
+    path: str, question: ReportQuestion, request: PageRequest, own: list[tuple[str, str]]
+) -> list[tuple[str, str, bool]]:
+    """(words, address, whether it is shown now) of the usual spans."""
+    filters = [(name, value) for name, value in _fields(question) if name not in ("from", "to")]
+    today = request.now.date()
+    days = (question.last - question.first).days + 1
+    return [
+        (
+            f"{span} days",
+            _address(path, [("range", span), *filters, *own]),
+            question.last == today and days == int(span),
+        )
+        for span in RANGES
+    ]
+
+
+def _address(path: str, fields: Sequence[tuple[str, str]]) -> str:
+    return f"{path}?{urlencode(fields)}"
+
+
+def _options(choices: ReportChoices) -> dict[str, list[tuple[str, str]]]:
+    """Field -> (value, words)."""
+    every = ("", "All")
+    return {
+        "environment": [every, *((name, name) for name in choices.environments)],
+        "kind": [every, *((kind, kind) for kind in choices.kinds)],
+        "status": [every, *((status, status) for status in choices.statuses)],
+        "reason": [every, *choices.reasons],
+    }
+
+
+def _one_of(value: str, known: Sequence[str]) -> str:
+    """What was chosen; "" if there is no such choice (any more)."""
+    return value if value in known else ""
+
+
+def _date(written: str) -> date | None:
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        return None
+
+
+def _fields(question: ReportQuestion) -> list[tuple[str, str]]:
+    """The question as fields of a form or an address."""
+    named = {
+        "from": str(question.first),
+        "to": str(question.last),
+        "environment": question.environment,
+        "kind": question.kind,
+        "status": question.status,
+        "reason": question.reason,
+    }
+    return [(name, value) for name, value in named.items() if value]
+
+
+def _command(question: ReportQuestion) -> str:
+    """The same rows at the command line; "" where it has no such filter."""
+    if question.kind or question.status or question.reason or (question.scope is not None and not question.environment):
+        return ""
+    environment = f" --environment {question.environment}" if question.environment else ""
+    return f"carebell report sms --from {question.first} --to {question.last}{environment}"
+
+
+def _chart(days: Sequence[ReportDay]) -> Markup:
+    """Columns by day; by week, if there are many."""
+    size = 1 if len(days) <= _MOST_BARS else _WEEK
+    groups = [days[at : at + size] for at in range(0, len(days), size)]
+    labels = [f"{group[0].day:%b} {group[0].day.day}" for group in groups]
+    series = [
+        charts.Series(name="waiting or under way", values=[sum(day.open for day in group) for group in groups]),
+        charts.Series(name="not sent", values=[sum(day.not_sent for day in group) for group in groups]),
+        charts.Series(name="failed", values=[sum(day.failed for day in group) for group in groups]),
+        charts.Series(name="delivered", values=[sum(day.delivered for day in group) for group in groups]),
+    ]
+    by = "day" if size == 1 else "week"
+    total = sum(sum(stack.values) for stack in series)
+    description = f"{total} texts planned from {days[0].day} to {days[-1].day}, stacked by what became of them."
+    drawing = charts.columns(f"Texts by {by}", description, labels, series, name="by-day")
+    rows = [
+        (group[0].day, *(stack.values[at] for stack in series)) for at, group in enumerate(groups)
+    ]  # fmt: skip
+    table = charts.Table(
+        caption=f"texts by {by}, in UTC",
+        headings=[by.capitalize(), *(stack.name.capitalize() for stack in series)],
+        rows=rows,
+    )
+    return Markup(charts.figure(f"Texts by {by}", drawing + charts.legend(series), table))  # noqa: S704  # charts escapes
+
+
+def _bars(rows: Sequence[SilenceRow]) -> Markup:
+    if not rows:
+        return Markup()
+    pairs = [(row.words, row.texts) for row in rows]
+    drawing = charts.bars("Texts not sent, by reason", "One bar for each reason.", pairs, name="by-reason")
+    return Markup(f"<figure><figcaption>Texts not sent, by reason</figcaption>{drawing}</figure>")  # noqa: S704  # charts escapes
