@@ -78,6 +78,11 @@ class PortalSection(Section):
     edits: Literal["file", "read_only"] = "file"
     """file: changes made on the pages are written into this file. read_only: the pages offer a patch to download."""
 
+    def url_at(self, port: int) -> str:
+        """Where browsers reach the pages; `port` is the one that is listened on."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{port}"
+
     @property
     def client_secret_file(self) -> Path | None:
         """The provider's client secret; None: there is no provider."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from carebell.environment_policy import RuntimeConfig, runtime_config
 from carebell.inbound import trust
@@ -18,6 +19,8 @@ from config.load import Loaded
 from store import configurations
 from store.engine import Transaction, open_store
 from store.faults import StoreFault, classify
+
+_PORTAL_ADDRESS: Final = ("enabled", "host", "port", "public_url")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,14 @@ def activate(loaded: Loaded, now: datetime) -> ActiveConfig:
 
 
 def waits_for_restart(started: Loaded, present: Loaded) -> list[str]:
-    """The top-level keys that differ from the started configuration and that a reload does not put in force."""
+    """The top-level keys that differ from the started configuration and that a reload does not put in force.
+
+    Of `portal` only its address waits: how long a sign-in lasts, who may sign in and which proxies count is asked each time.
+    """
     before, after = started.configuration, present.configuration
-    return [name for name in ("storage", "gateway", "http", "log") if getattr(before, name) != getattr(after, name)]
+    waiting = [name for name in ("storage", "gateway", "http", "log") if getattr(before, name) != getattr(after, name)]
+    moved = any(getattr(before.portal, name) != getattr(after.portal, name) for name in _PORTAL_ADDRESS)
+    return [*waiting, "portal"] if moved else waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

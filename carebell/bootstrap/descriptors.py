@@ -25,6 +25,8 @@ _FILES: Final = 48
 _DATABASE: Final = 48
 """Fifteen connections (SQLAlchemy's pool of 5 plus 10) with three files each, as in SQLite."""
 _HTTP: Final = 200
+_PORTAL: Final = 100
+"""The staff's pages: a browser opens six connections at most, and a reverse proxy shares them among browsers."""
 _GATEWAY: Final = 128
 """Threads, each with a connection. At 100 ms for each answer this is 1,280 texts a second, more than any sender may send."""
 _FEWEST: Final = 16
@@ -37,13 +39,14 @@ _LARGEST: Final = 1_048_576
 class Descriptors:
     """Attributes:
     limit: how many one process may open.
-    http: connections to the HTTP port. gateway: requests to the gateway at once.
+    http: connections to the HTTP port. portal: to the staff's. gateway: requests to the gateway at once.
     connections: HL7 connections, over all ports and processes. per_source: of these from one address.
     processes: how many processes serve HL7 connections.
     """
 
     limit: int
     http: int
+    portal: int
     gateway: int
     connections: int
     per_source: int
@@ -57,8 +60,12 @@ class Descriptors:
 
 def share(loaded: Loaded, workers: int, journal: Journal) -> Descriptors:
     """Divide the descriptors of this process, and log how many connections are possible."""
-    limit, listeners = raise_limit(), len(ports(loaded))
-    descriptors = share_out_to_workers(limit, listeners, workers) if workers > 1 else share_out(limit, listeners)
+    limit, listeners, portal = raise_limit(), len(ports(loaded)), loaded.configuration.portal.enabled
+    descriptors = (
+        share_out_to_workers(limit, listeners, workers, portal=portal)
+        if workers > 1
+        else share_out(limit, listeners, portal=portal)
+    )
     journal.emit(
         DescriptorsShared(
             limit=descriptors.limit,
@@ -72,16 +79,20 @@ def share(loaded: Loaded, workers: int, journal: Journal) -> Descriptors:
     return descriptors
 
 
-def share_out(limit: int, listeners: int) -> Descriptors:
-    """Below 1600 descriptors the HTTP port gets an eighth of them, below 2048 the gateway a sixteenth.
+def share_out(limit: int, listeners: int, *, portal: bool = False) -> Descriptors:
+    """Below 1600 descriptors the HTTP port gets an eighth of them, the staff's port and, below 2048, the gateway a sixteenth.
+
+    Args:
+        portal: whether there are pages for the staff.
 
     Raises:
         ConfigurationStop: too few are left for HL7 connections.
     """
     http, gateway = min(_HTTP, limit // 8), min(_GATEWAY, limit // 16)
-    # new connections; HTTP accepts in two turns
-    connections = limit - _FILES - _DATABASE - http - gateway - PER_TURN * (listeners + 2)
-    return replace(_with_connections(limit, connections), http=http, gateway=gateway)
+    pages = min(_PORTAL, limit // 16) if portal else 0
+    accepting = PER_TURN * (listeners + (4 if portal else 2))  # new connections; HTTP accepts in two turns
+    connections = limit - _FILES - _DATABASE - http - pages - gateway - accepting
+    return replace(_with_connections(limit, connections), http=http, portal=pages, gateway=gateway)
 
 
 def of_worker(limit: int) -> Descriptors:
@@ -89,9 +100,9 @@ def of_worker(limit: int) -> Descriptors:
     return _with_connections(limit, limit - _FILES - _DATABASE)
 
 
-def share_out_to_workers(limit: int, listeners: int, workers: int) -> Descriptors:
+def share_out_to_workers(limit: int, listeners: int, workers: int, *, portal: bool = False) -> Descriptors:
     """The supervisor's own descriptors, and the connections of all workers together. Each process has the same limit."""
-    own, worker = share_out(limit, listeners), of_worker(limit)
+    own, worker = share_out(limit, listeners, portal=portal), of_worker(limit)
     return replace(
         own, connections=worker.connections * workers, per_source=worker.per_source * workers, processes=workers
     )
@@ -103,7 +114,7 @@ def _with_connections(limit: int, connections: int) -> Descriptors:
             f"this process may open {limit} files, which leaves no room for HL7 connections beside the database, the gateway"
             f" and HTTP: raise `ulimit -n` or LimitNOFILE of the unit, to 1024 at least"
         )
-    return Descriptors(limit=limit, http=0, gateway=0, connections=connections, per_source=connections // 2)
+    return Descriptors(limit=limit, http=0, portal=0, gateway=0, connections=connections, per_source=connections // 2)
 
 
 def limit_at_most() -> int:
@@ -128,7 +139,7 @@ def would_not_fit(loaded: Loaded) -> list[Problem]:
     """The problems that a service with this process's limit would report about the configuration."""
     listening = ports(loaded)
     try:
-        return too_large(loaded, share_out(limit_at_most(), len(listening)))
+        return too_large(loaded, share_out(limit_at_most(), len(listening), portal=loaded.configuration.portal.enabled))
     except ConfigurationStop as stop:
         return [loaded.problem(("environments",), str(stop))]
 

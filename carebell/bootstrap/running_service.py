@@ -21,7 +21,7 @@ class RunningService:
     node: this node's name. roles: what it does.
     loaded, runtime_config: the configuration in force; a reload replaces it, so ask each time.
     supervisor: keeps background tasks running.
-    http_connections: how many each HTTP door may have open.
+    http_connections, portal_connections: how many each HTTP door may have open.
     """
 
     node: str
@@ -35,3 +35,4 @@ class RunningService:
     loaded: Callable[[], Loaded]
     runtime_config: Callable[[], RuntimeConfig]
     http_connections: int
+    portal_connections: int

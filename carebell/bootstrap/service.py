@@ -327,6 +327,7 @@ class Service:
             loaded=lambda: self.loaded,
             runtime_config=lambda: self.runtime_config,
             http_connections=descriptors.http,
+            portal_connections=descriptors.portal,
         )
 
     def _database_upgraded(self, backend: str, version: str, seconds: float) -> None:

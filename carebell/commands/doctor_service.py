@@ -200,12 +200,14 @@ def _running(loaded: Loaded, nodes: list[Node]) -> Iterator[DoctorFinding]:
 
 def _addresses(loaded: Loaded) -> list[tuple[str, str, int]]:
     """(what, host, port) of every port of the configuration; 0 takes any and cannot be asked."""
-    http = loaded.configuration.http
+    http, portal = loaded.configuration.http, loaded.configuration.portal
     listeners = [
         (f"MLLP for {', '.join(port.environments)}", port.section.host, port.section.port) for port in ports(loaded)
     ]
     if http.enabled:
         listeners.append(("HTTP", http.host, http.port))
+    if portal.enabled:
+        listeners.append(("the staff's pages", portal.host, portal.port))
     return [(what, host, number) for what, host, number in listeners if number]
 
 
@@ -233,7 +235,7 @@ def _obstacle(host: str, number: int) -> str | None:
 def _open_ports(loaded: Loaded, nodes: list[Node]) -> Iterator[DoctorFinding]:
     roles = {role for node in nodes if leases.is_at(node.name, os.uname().nodename) for role in node.roles.split(",")}
     for what, host, number in _addresses(loaded):
-        if ("portal" if what == "HTTP" else "listener") not in roles:
+        if ("listener" if what.startswith("MLLP") else "portal") not in roles:
             continue
         if _connects(host, number):
             yield DoctorFinding(check="ports", state="good", what=f"{host}:{number} ({what}) is the running service's")

@@ -117,6 +117,14 @@ def _announce(service: Service) -> None:
         print(f"carebell: listening: {listening_ports(service.ports)}{shared}", flush=True)
     if service.http is not None:
         print(f"carebell: http://{service.http[0]}:{service.http[1]}/health", flush=True)
+    if (url := _portal_url(service)) is not None:
+        print(f"carebell: portal: {url}", flush=True)
+
+
+def _portal_url(service: Service) -> str | None:
+    """Where browsers reach the staff's pages; None: they are off here."""
+    address = service.addresses.get("portal")
+    return None if address is None else service.loaded.configuration.portal.url_at(address[1])
 
 
 def _announcement(service: Service) -> dict[str, Any]:
@@ -128,6 +136,7 @@ def _announcement(service: Service) -> dict[str, Any]:
         ],
         "workers": service.workers,
         "health": None if service.http is None else f"http://{service.http[0]}:{service.http[1]}/health",
+        "portal": _portal_url(service),
         "rehearsal": {"time": iso(clock.now()), "speed": clock.speed} if isinstance(clock, AcceleratedClock) else None,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from carebell.commands.open_store import opened_to_look
 from carebell.commands.output import print_json, print_sentence, print_table
@@ -12,6 +12,12 @@ from carebell.exits import OK, REFUSED
 from carebell.inquiries.installation_state import state_of
 from carebell.times import Zones
 from journal.lines import plain
+
+_PORTAL_STATES: Final = {
+    True: "open",
+    False: "NOT OPEN: is the service running?",
+    None: "on another machine",
+}
 
 
 def status(config: Path | None, *, as_json: bool) -> int:
@@ -31,6 +37,7 @@ def _is_well(shown: dict[str, Any]) -> bool:
         shown["configuration_problem"] is None
         and all(node["configuration"] in (None, shown["configuration_on_disk"]) for node in shown["nodes"])
         and all(row["listening"] for row in shown["listeners"])
+        and (shown["portal"] is None or shown["portal"]["listening"] is not False)
         and all(row["verdict"] == "accept" for row in shown["certificates"])
         and not gateway["holds"]
         and not gateway["breakers"]
@@ -47,6 +54,8 @@ def _print(shown: dict[str, Any], zones: Zones) -> None:
         print(
             f"listener  {row['listener']} {'TLS ' if row['tls'] else ''}for {', '.join(row['environments'])}: {state}"
         )
+    if shown["portal"] is not None:
+        print(f"portal    {shown['portal']['url']}: {_PORTAL_STATES[shown['portal']['listening']]}")
     late = (
         f", {queue['overdue']} overdue, oldest {queue['lag_seconds']} s late" if queue["overdue"] else ", none overdue"
     )

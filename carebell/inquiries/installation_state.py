@@ -29,6 +29,7 @@ def state_of(source: Source) -> dict[str, Any]:
     return {
         **_configuration(source, nodes),
         "listeners": _listeners(source),
+        "portal": _portal(source, nodes),
         "certificates": _certificates(source, now),
         "queue": _queue(source, now),
         "gateway": _gateway(source),
@@ -66,6 +67,17 @@ def _listeners(source: Source) -> list[dict[str, Any]]:
          "listening": _answers(port.section.host, port.section.port)}
         for port in ports(source.loaded)
     ]  # fmt: skip
+
+
+def _portal(source: Source, nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The staff's pages; None: they are off. `listening` null: no node of this machine has to serve them."""
+    section = source.loaded.configuration.portal
+    if not section.enabled:
+        return None
+    here = [node for node in nodes if leases.is_at(node["node"], os.uname().nodename)]
+    serves = any("portal" in node["roles"].split(",") for node in here) or not nodes
+    listening = _answers(section.host, section.port) if serves else None
+    return {"url": section.url_at(section.port), "listening": listening}
 
 
 def _answers(host: str, port: int) -> bool:

@@ -33,7 +33,10 @@ EXITS: Final[tuple[tuple[int, str], ...]] = (
 JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("init", '`{"file", "secret"}` for each file'),
     ("demo", '`{"time", "what", ...}` for each step; the last has `what` `end` and `good`'),
-    ("serve", '`{"listening": [{"environments", "host", "port"}], "workers", "health", "rehearsal"}`, once it listens'),
+    (
+        "serve",
+        '`{"listening": [{"environments", "host", "port"}], "workers", "health", "portal", "rehearsal"}`, once it listens',
+    ),
     (
         "cert show",
         '`{"file", "verdict", "reason", "notices", "subject", "not_before", "not_after", "thumbprint", "algorithms", "header"}`',

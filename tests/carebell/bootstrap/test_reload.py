@@ -162,6 +162,18 @@ async def test_what_waits_for_a_restart_is_said_once_and_taken_back(tmp_path: Pa
         assert [line["keys"] for line in clinic.events("restart_needed")] == ["http,log"]
 
 
+async def test_of_the_portal_only_its_address_waits_for_a_restart(tmp_path: Path) -> None:
+    path = make(tmp_path, {"portal": {"enabled": True, "port": 0}})
+    async with opened(path, reloads=True) as clinic:
+        await _reloaded(clinic, path, {"portal": {"session": {"idle": "10m"}, "trusted_proxies": ["10.0.0.5"]}})
+        await clinic.until(lambda: _nodes(clinic)[0].configuration == load(path).version)
+        assert _nodes(clinic)[0].restart_for is None
+        await _reloaded(clinic, path, {"portal": {"public_url": "https://carebell.example.org"}})
+        await clinic.until(lambda: _nodes(clinic)[0].restart_for == "portal")
+        await clinic.until(lambda: bool(clinic.events("restart_needed")))
+        assert [line["keys"] for line in clinic.events("restart_needed")] == ["portal"]
+
+
 async def test_what_stands_outside_the_files_is_tried_again_and_logged_once(tmp_path: Path) -> None:
     path = make(tmp_path)
     async with opened(path, reloads=True) as clinic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,32 @@ async def test_status_shows_what_is_in_force_and_what_is_on_disk(
         assert taken["configuration"] == taken["configuration_on_disk"] == second
         assert taken["nodes"][0]["restart_for"] == ["gateway"]
         assert "waits for a restart: gateway" in await asked.text()
+
+
+async def test_status_says_whether_the_staffs_pages_are_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as pages:
+        port = pages.getsockname()[1]
+        path = make(tmp_path, {"portal": {"enabled": True, "port": port, "public_url": "https://carebell.example.org"}})
+        asked = Asked(path, capsys)
+        async with opened(path, at=datetime.now(UTC)):
+            _, shown = await asked.rows()
+            assert shown["portal"] == {"url": "https://carebell.example.org", "listening": True}
+            assert "portal    https://carebell.example.org: open\n" in await asked.text()
+            pages.close()
+            code, shown = await asked.rows()
+            assert (code, shown["portal"]["listening"]) == (1, False)
+            assert "NOT OPEN" in await asked.text()
+
+
+async def test_status_says_nothing_of_pages_that_are_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = make(tmp_path)
+    asked = Asked(path, capsys)
+    async with opened(path, at=datetime.now(UTC)):
+        _, shown = await asked.rows()
+        assert shown["portal"] is None
+        assert "portal" not in await asked.text()
 
 
 def _noted(clinic: Clinic, path: Path) -> bool:

@@ -548,6 +548,17 @@ def test_a_port_that_should_be_open(machine: Machine, path: Path) -> None:
     assert any("does not answer, although a node" in what for _, what in _wrong(machine, path))
 
 
+def test_the_port_of_the_staffs_pages(machine: Machine, path: Path, number: int) -> None:
+    change(path, {"portal": {"enabled": True, "port": number, "public_url": "https://carebell.example.org"}})
+    assert f"127.0.0.1:{number} (the staff's pages) cannot be had: another program uses it" in _said(
+        _of(machine, path, "ports"), "wrong", "ports"
+    )
+    _beat(path)
+    assert f"127.0.0.1:{number} (the staff's pages) is the running service's" in _said(
+        _of(machine, path, "ports"), "good", "ports"
+    )
+
+
 # Certificates, and the gateway
 
 
