@@ -15,7 +15,6 @@ from carebell.maintenance.health import NodeHealth
 from carebell.maintenance.periodic import PeriodicTasks
 from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.webhooks import Webhooks
-from journal.repeats import RepeatLimiter
 from portal.app import build
 from portal.http_limits import HttpLimits
 from portal.server import serve
@@ -27,12 +26,10 @@ _NAME: Final = "http"
 class HttpDoor:
     """Attributes:
     delivery: records what the gateway says of texts.
-    repeats: limits the log lines that strangers can cause.
     """
 
     delivery: DeliveryRecorder
     health: NodeHealth
-    repeats: RepeatLimiter
 
     @property
     def name(self) -> Literal["http"]:
@@ -47,7 +44,7 @@ class HttpDoor:
             delivery=self.delivery,
             clock=running.clock,
             journal=running.journal,
-            repeats=self.repeats,
+            repeats=running.repeats,
             metrics=running.metrics,
         )
         app = build(

@@ -12,7 +12,7 @@ from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
 from carebell.maintenance.signs_of_life import SignsOfLife
-from journal.repeats import ROUND_SECONDS, RepeatLimiter
+from journal.repeats import ROUND_SECONDS
 
 
 def periodic_tasks(
@@ -21,7 +21,6 @@ def periodic_tasks(
     pace: Pace,
     periodic: PeriodicTasks,
     beat: Callable[[], None],
-    repeats: RepeatLimiter,
     alarm_round: Callable[[], None],
     outgoing: Outgoing,
     retention: Retention,
@@ -34,7 +33,7 @@ def periodic_tasks(
     """
 
     async def tell_repeats() -> None:
-        repeats.finish_round()
+        running.repeats.finish_round()
 
     async def dispatch() -> None:
         await outgoing.dispatcher.tick()

@@ -18,7 +18,6 @@ from carebell.maintenance.health import RunningWorkers
 from carebell.outbound.in_flight import InFlight
 from carebell.workers.pool import WorkerPool
 from carebell.workers.shared_port import SharedPorts
-from journal.repeats import RepeatLimiter
 from listener.connection import Connection
 from listener.connection_register import ConnectionRegister
 from store.faults import StoreFault
@@ -38,7 +37,6 @@ class Receiving:
     active: Callable[[], ActiveConfig]
     descriptors: Descriptors
     clocks: ClockDifferences
-    repeats: RepeatLimiter
     on_end: Callable[[str], None]
     on_fatal: Callable[[StoreFault], None]
     listeners: Listeners = field(init=False)
@@ -72,7 +70,7 @@ class Receiving:
                 arrived=self.clocks.messages_arrived,
             )
             stack.push_async_callback(pool.stop)
-            servers = SharedPorts(pool=pool, repeats=self.repeats, metrics=running.metrics)
+            servers = SharedPorts(pool=pool, repeats=running.repeats, metrics=running.metrics)
             ready = partial(pool.start, loaded)
         else:
             shared = ConnectionRegister[Connection](
@@ -81,7 +79,9 @@ class Receiving:
             intake = self.intake = self._own_intake(in_flight, shared.known.add)
             intake.start(running.supervisor)
             stack.push_async_callback(intake.stop)
-            servers = OwnServers(handler=intake.handler, shared=shared, repeats=self.repeats, metrics=running.metrics)
+            servers = OwnServers(
+                handler=intake.handler, shared=shared, repeats=running.repeats, metrics=running.metrics
+            )
         stack.push_async_callback(self.listeners.close)
         await self.listeners.open(loaded, contexts, servers, ready)
 
@@ -96,7 +96,7 @@ class Receiving:
             in_flight=in_flight,
             known_source=known_source,
             journal=running.journal,
-            repeats=self.repeats,
+            repeats=running.repeats,
             metrics=running.metrics,
             on_fatal=self.on_fatal,
             arrived=self.clocks.message_arrived,

@@ -10,6 +10,7 @@ from carebell.maintenance.supervisor import Supervisor
 from config.load import Loaded
 from journal.logs import Journal
 from journal.metrics import Metrics
+from journal.repeats import RepeatLimiter
 from scheduler.clock import Clock
 from store.engine import Store
 from store.vault import Vault
@@ -21,6 +22,7 @@ class RunningService:
     node: this node's name. roles: what it does.
     loaded, runtime_config: the configuration in force; a reload replaces it, so ask each time.
     supervisor: keeps background tasks running.
+    repeats: limits the log lines that strangers can cause.
     http_connections, portal_connections: how many each HTTP door may have open.
     """
 
@@ -32,6 +34,7 @@ class RunningService:
     journal: Journal
     metrics: Metrics
     supervisor: Supervisor
+    repeats: RepeatLimiter
     loaded: Callable[[], Loaded]
     runtime_config: Callable[[], RuntimeConfig]
     http_connections: int

@@ -247,8 +247,10 @@ class Service:
             on_fatal=self._fatal,
         )
         stack.push_async_callback(periodic.finish)
+        repeats = RepeatLimiter(journal)
+        stack.callback(repeats.finish_round)
         note_clock(self.store, self.clock)
-        running = self._running = self._facts(supervisor, descriptors)
+        running = self._running = self._facts(supervisor, repeats, descriptors)
         self._heartbeat = Heartbeat(running, now)
         if self._upgraded_to is not None:
             service_audit.upgraded(running, self._upgraded_to)
@@ -274,20 +276,17 @@ class Service:
             forgotten=self.metrics.phones_forgotten.inc,
             doubt=doubt_of(self.clock, self.store, journal),
         )
-        repeats = RepeatLimiter(journal)
-        stack.callback(repeats.finish_round)
         receiving = self._receiving = Receiving(
             running=running,
             workers=self.workers,
             active=lambda: self._active,
             descriptors=descriptors,
             clocks=clocks,
-            repeats=repeats,
             on_end=self.end,
             on_fatal=self._fatal,
         )
         health = node_health(running, receiving, periodic)
-        http = HttpDoor(delivery=outgoing.delivery, health=health, repeats=repeats)
+        http = HttpDoor(delivery=outgoing.delivery, health=health)
         self.addresses = await open_doors([http, *self.doors], running, stack)
         await receiving.open(outgoing.in_flight, stack)
         self.alarms = alarm_watch(
@@ -298,7 +297,6 @@ class Service:
             pace=self.pace,
             periodic=periodic,
             beat=self._heartbeat.beat,
-            repeats=repeats,
             alarm_round=self.alarms.round,
             outgoing=outgoing,
             retention=self.retention,
@@ -314,7 +312,7 @@ class Service:
         await asyncio.to_thread(service_audit.started, running)
         self._up = True
 
-    def _facts(self, supervisor: Supervisor, descriptors: Descriptors) -> RunningService:
+    def _facts(self, supervisor: Supervisor, repeats: RepeatLimiter, descriptors: Descriptors) -> RunningService:
         return RunningService(
             node=self.node,
             roles=self.roles,
@@ -324,6 +322,7 @@ class Service:
             journal=self.journal,
             metrics=self.metrics,
             supervisor=supervisor,
+            repeats=repeats,
             loaded=lambda: self.loaded,
             runtime_config=lambda: self.runtime_config,
             http_connections=descriptors.http,
