@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portal.environments import EnvironmentsDesk
-from portal.pages.environments import certificates, feed, summary
+from portal.pages.environments import certificates, feed, sms, summary
 from portal.pages.environments.certificates import CertificatesDesk
+from portal.pages.environments.sms import TextsDesk
 from portal.proposals import Proposer
 from portal.route_table import Page
 
@@ -17,11 +18,13 @@ class EnvironmentDesks:
 
     environments: EnvironmentsDesk
     certificates: CertificatesDesk
+    texts: TextsDesk
 
 
 def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
     return (
         *summary.pages(desks.environments),
         *feed.pages(desks.environments, proposer),
+        *sms.pages(desks.environments, proposer, desks.texts),
         *certificates.pages(desks.environments, proposer, desks.certificates),
     )
