@@ -23,20 +23,30 @@ _SECRET: Final = re.compile(
     r"(?i)((?:token|secret|password|passwd|pwd)(?!\w*_file)\w*[\"']?\s*[:=]\s*[\"']?)[^\s\"']\S*?(?=[\"'\])},;]*(?:\s|$))"
 )
 _NUMBER: Final = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){9,}")
+ANY_NUMBER: Final = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){6,}")
+"""Also shorter ones: where the file cannot be read, nothing says which numbers are the organisation's own."""
 _SHOWN_DIGITS: Final = 4
 
 
 def redacted(text: str, configuration: Configuration) -> str:
     """The text of the file that was read as `configuration`."""
-    for number in sorted(_numbers(configuration), key=len, reverse=True):
+    for number in sorted(kept_out_numbers(configuration), key=len, reverse=True):
         text = text.replace(number, f"{REMOVED}{number[-_SHOWN_DIGITS:]}")
-    for password in _passwords(configuration.storage.url):
+    for password in kept_out_passwords(configuration):
         for spelling in (password, password.replace("'", "''"), password.replace("\\", r"\\").replace('"', r"\"")):
             text = text.replace(f":{spelling}@", f":{REMOVED}@").replace(f"password={spelling}", f"password={REMOVED}")
     text = _QUERY_PASSWORD.sub(rf"\1{REMOVED}", _PASSWORD.sub(rf"\1{REMOVED}", text))
     own = {_digits(environment.sms.sender) for environment in configuration.environments.values()}
     own.add(_digits(configuration.organization.contact))
     return _COMMENT.sub(lambda match: _without_traces(match[0], own), text)
+
+
+def redacted_unread(text: str) -> str:
+    """The text of a file that makes no configuration: everything in it that looks like a number or a secret is removed."""
+    text = _QUERY_PASSWORD.sub(rf"\1{REMOVED}", _PASSWORD.sub(rf"\1{REMOVED}", text))
+    return ANY_NUMBER.sub(
+        lambda match: f"{REMOVED}{_digits(match[0])[-_SHOWN_DIGITS:]}", _SECRET.sub(rf"\1{REMOVED}", text)
+    )
 
 
 def shows_secrets(values: Mapping[str, Any]) -> bool:
@@ -57,6 +67,16 @@ def is_kept_out(keys: Keys, value: Any) -> bool:
     return isinstance(value, dict) and any(is_kept_out((*keys, key), below) for key, below in value.items())
 
 
+def kept_out_passwords(configuration: Configuration) -> list[str]:
+    """The passwords in the database's URL."""
+    return _passwords(configuration.storage.url)
+
+
+def masked_keys(values: Mapping[str, Any]) -> list[Keys]:
+    """The keys of numbers and passwords whose value still is, or has in it, what stands for one that was removed."""
+    return [keys for keys, value in _kept_out(values) if REMOVED in value]
+
+
 def _kept_out(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
     """The texts at keys whose values are kept nowhere."""
     if isinstance(value, dict | list):
@@ -74,7 +94,8 @@ def _passwords(url: str) -> list[str]:
     return [password for pattern in _URL_PASSWORDS for password in pattern.findall(url)]
 
 
-def _numbers(configuration: Configuration) -> set[str]:
+def kept_out_numbers(configuration: Configuration) -> set[str]:
+    """The telephone numbers that are kept nowhere in the clear."""
     numbers: set[str] = set()
     for environment in configuration.environments.values():
         numbers |= set(environment.sms.allow_list or ())

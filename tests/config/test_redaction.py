@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.problems import Keys
-from config.redaction import is_kept_out, redacted, shows_secrets
+from config.redaction import is_kept_out, redacted, redacted_unread, shows_secrets
 from tests.story import folder
 
 
@@ -113,3 +113,9 @@ def test_the_shipped_file_loses_nothing_else(shipped: Path) -> None:
 )
 def test_what_is_kept_nowhere_in_the_clear(keys: Keys, value: object, kept_out: bool) -> None:
     assert is_kept_out(keys, value) is kept_out
+
+
+def test_of_a_file_that_cannot_be_read_nothing_is_shown_that_may_be_a_number() -> None:
+    text = "allow_list: [+12025550143, 303 555 0188\nurl: postgres://u:hunter2@db/x\n# password: hunter2\nport: 8080\n"
+    shown = redacted_unread(text)
+    assert shown == "allow_list: [***0143, ***0188\nurl: postgres://u:***@db/x\n# password: ***\nport: 8080\n"
