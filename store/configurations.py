@@ -42,6 +42,12 @@ def note(conn: Connection, stored: StoredConfiguration) -> None:
     conn.execute(delete(configurations).where(configurations.c.noted_at < stored.noted_at - KEPT))
 
 
+def version_at(conn: Connection, *, host: str, file: str) -> str | None:
+    """The version that was in force last on this very host with this file; None: none was."""
+    wanted = select(configurations.c.version).where(configurations.c.host == host, configurations.c.file == file)
+    return conn.execute(wanted).scalar_one_or_none()
+
+
 def in_force(conn: Connection, *, host: str, file: str) -> StoredConfiguration | None:
     """The row of this host and file; otherwise the newest of this file on another host (a container's name changes); otherwise
     None."""

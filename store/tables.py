@@ -282,6 +282,11 @@ config_versions = Table(
     Column("content", Text, nullable=False),  # `config.snapshot`, with relative paths
     Column("secrets", Text, nullable=False),  # JSON: key -> HMAC of its value
     Column("certificates", Text, nullable=False),  # JSON: environment -> thumbprints
+    Column(
+        "sealed", LargeBinary
+    ),  # the text as it was, under the key of a day 400 days later; NULL: as `text`, or forgotten
+    Column("mark", Text),  # HMAC of the text as it was
+    Column("base_mark", Text),  # HMAC of the text that a command or the portal replaced; NULL: edited by hand
 )
 
 users = Table(

@@ -29,8 +29,10 @@ from config.regular_file import read_regular
 from store import audit, config_versions
 from store.audit import AuditAction, Author
 from store.config_versions import ConfigVersion
+from store.crypto import Undecipherable
 from store.engine import Transaction
 from store.keys import KeyRing
+from store.vault import Vault
 
 CHANGED: Final = "changed"
 _DURATION: Final = re.compile(
@@ -40,9 +42,16 @@ _DURATION: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigFacts:
-    """What is recorded of one configuration. Made before the transaction, because it reads files."""
+    """What is recorded of one configuration. Made before the transaction, because it reads files.
+
+    Attributes:
+        file: the content of carebell.yaml; None: it had changed again before it was read. mark: `mark_of` it.
+        others: as `store.config_versions.ConfigVersion`.
+    """
 
     version: str
+    file: bytes | None = field(repr=False)
+    mark: str | None = field(repr=False)
     text: str | None = field(repr=False)
     content: str = field(repr=False)
     secrets: str = field(repr=False)
@@ -71,13 +80,21 @@ def facts_of(loaded: Loaded, ring: KeyRing, now: datetime) -> ConfigFacts:
     certificates: dict[str, list[str]] = {}
     for entry in registered(loaded, now):
         certificates.setdefault(entry.environment, []).append(entry.certificate.thumbprint)
+    file = _file(loaded)
     return ConfigFacts(
         version=loaded.version,
-        text=_text(loaded),
+        file=file,
+        mark=None if file is None else mark_of(ring, digest_of(file)),
+        text=None if file is None else _text(loaded, file),
         content=_written(_relative(content, folder)),
         secrets=_written({key: ring.secret_key(key, value) for key, value in _secrets(loaded)}),
         certificates=_written({name: sorted(thumbprints) for name, thumbprints in certificates.items()}),
     )
+
+
+def mark_of(ring: KeyRing, digest: bytes) -> str:
+    """Names a file's content by its digest, in the database and in forms. Keyed: no number in the file can be guessed from it."""
+    return ring.secret_key("carebell.yaml", digest.hex())
 
 
 def record(
@@ -90,30 +107,36 @@ def record(
     comment: str | None = None,
     action: AuditAction = AuditAction.CONFIG_ACTIVATE,
     replaced: str | None = None,
+    base_mark: str | None = None,
+    vault: Vault | None = None,
 ) -> bool:
     """Add it to the history and to the audit log, unless it is what was added last; whether it was added.
 
     What a command wrote is in the history from then on. When a service puts it in force, that is an entry of the audit log alone.
 
     Args:
-        source: `file`, or `command` for `config set` and `config restore`.
-        action: CONFIG_ACTIVATE when it takes effect; CONFIG_WRITE when a command wrote it.
-        replaced: the version that a command found in the file; None: it was broken.
+        source: `file`; `command` for `config set` and `config restore`; `portal`.
+        action: CONFIG_ACTIVATE when it takes effect; CONFIG_WRITE when a command or the portal wrote it.
+        replaced: the version that the writer found in the file; None: it was broken. base_mark: `mark_of` what the file held.
+        vault: seals the text as it is; None: only the text without secrets is kept.
     """
+    sealed = _sealed(conn, vault, facts, action, at)
     audit.lock(conn)
     last = config_versions.newest(conn)
-    if last is not None and _same(last, facts):
+    if last is not None and _same(last, facts, action):
         if action is AuditAction.CONFIG_WRITE:
+            if base_mark is not None and last.base_mark is None:
+                config_versions.note_base(conn, last.seq, base_mark)
             # A service that took the file before the command came here has recorded it as an edit: the person is added.
             audit.append(conn, author, action, subject="configuration", before=replaced, after=last.version, at=at)
-        elif last.source == "command" and not audit.has_activated(conn, last.version, since=last.at):
+        elif last.source != "file" and not audit.has_activated(conn, last.version, since=last.at):
             audit.append(conn, author, action, subject="configuration", before=last.base, after=last.version, at=at)
         return False
     config_versions.add(
         conn,
         ConfigVersion(
             version=facts.version,
-            base=None if last is None else last.version,
+            base=replaced or (None if last is None else last.version),
             at=at,
             actor=author.who,
             origin=author.origin,
@@ -123,6 +146,9 @@ def record(
             content=facts.content,
             secrets=facts.secrets,
             certificates=facts.certificates,
+            sealed=sealed,
+            mark=facts.mark,
+            base_mark=base_mark,
         ),
     )
     if last is None or last.version != facts.version:
@@ -175,21 +201,41 @@ def changes(before: str, after: str, secrets_before: str = "{}", secrets_after: 
     return sorted([*hidden, *(change for change in differing if change.key not in keys)], key=lambda change: change.key)
 
 
-def _same(last: ConfigVersion, facts: ConfigFacts) -> bool:
+def _same(last: ConfigVersion, facts: ConfigFacts, action: AuditAction) -> bool:
+    """Whether it is what was added last. Of what a command or the portal writes, the comments count too."""
+    if action is AuditAction.CONFIG_WRITE and last.mark != facts.mark:
+        return False
     return (last.version, last.secrets, last.certificates) == (facts.version, facts.secrets, facts.certificates)
 
 
-def _text(loaded: Loaded) -> str | None:
-    """The file's text as it was read, without secrets.
+def _sealed(
+    conn: Transaction, vault: Vault | None, facts: ConfigFacts, action: AuditAction, at: datetime
+) -> bytes | None:
+    """The text for the history, if there is something new to add. Before the audit log is locked, for the order of locks."""
+    last = config_versions.newest(conn)
+    if vault is None or facts.file is None or (last is not None and _same(last, facts, action)):
+        return None
+    try:
+        return config_versions.seal_text(conn, vault, facts.version, at, facts.file)
+    except Undecipherable:  # a foreign key file: what it seals would be lost with the right one
+        return None
 
-    None: it holds something else by now, which will be a version of its own; or its spelling hides what must not be kept.
-    """
-    with suppress(OSError, ValueError, ConfigurationError):
+
+def _file(loaded: Loaded) -> bytes | None:
+    """The file's content as it was read; None: it holds something else by now, which will be a version of its own."""
+    with suppress(OSError, ValueError):
         content = read_regular(loaded.path)
         if digest_of(content) == loaded.digests.get(loaded.path):
-            text = redacted(content.decode("utf-8-sig"), loaded.configuration)
-            if not shows_secrets(parse_document(text.encode(), str(loaded.path)).values):
-                return text
+            return content
+    return None
+
+
+def _text(loaded: Loaded, content: bytes) -> str | None:
+    """The file's text without secrets; None: its spelling hides what must not be kept."""
+    with suppress(ValueError, ConfigurationError):
+        text = redacted(content.decode("utf-8-sig"), loaded.configuration)
+        if not shows_secrets(parse_document(text.encode(), str(loaded.path)).values):
+            return text
     return None
 
 

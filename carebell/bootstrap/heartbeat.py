@@ -9,6 +9,7 @@ from typing import Final
 from carebell import authors
 from carebell.bootstrap import config_record
 from carebell.bootstrap.active_config import note_in_force, waits_for_restart
+from carebell.bootstrap.config_sync import is_edit
 from carebell.bootstrap.running_service import RunningService
 from config.load import Loaded
 from journal.events.service import AuditHead
@@ -54,8 +55,11 @@ class Heartbeat:
         with running.store.write() as conn:
             leases.beat(conn, node)
             if facts is not None:
+                changed_here = is_edit(conn, running.store.backend, facts, loaded)
                 note_in_force(conn, loaded, since=since, now=now)
-                config_record.record(conn, facts, authors.editor(loaded.path, running.node), at=now)
+                if changed_here:
+                    author = authors.editor(loaded.path, running.node)
+                    config_record.record(conn, facts, author, at=now, vault=running.vault)
             head = audit.head(conn)
         if due:
             self._noted = (loaded, now)

@@ -21,6 +21,7 @@ from typing import Final
 
 from carebell.bootstrap import components, preflight, service_audit
 from carebell.bootstrap.active_config import ActiveConfig, activate
+from carebell.bootstrap.config_sync import VersionFollower
 from carebell.bootstrap.descriptors import Descriptors, share
 from carebell.bootstrap.doors import Address, Door, DoorName, open_doors
 from carebell.bootstrap.heartbeat import Heartbeat
@@ -42,7 +43,7 @@ from carebell.maintenance.alarm_watch import AlarmWatch
 from carebell.maintenance.certificates import CertificateMonitor
 from carebell.maintenance.clock_differences import ClockDifferences
 from carebell.maintenance.clock_guard import doubt_of
-from carebell.maintenance.periodic import Pace, PeriodicTasks
+from carebell.maintenance.periodic import Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
 from carebell.maintenance.supervisor import Supervisor
 from carebell.outbound.dispatcher import Dispatcher
@@ -305,6 +306,9 @@ class Service:
         )
         for task in tasks:
             periodic.start(task)
+        if self.reloads and self.store.backend != "sqlite":  # on SQLite whoever shares the database shares the file
+            follow = in_thread(VersionFollower(running, self.environ).follow)
+            periodic.start(PeriodicTask(name="configuration", seconds=self.pace.beat, run=follow))
         stack.callback(periodic.close)
         stack.callback(self.dispatcher.end)
         if self.reloads:

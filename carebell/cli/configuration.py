@@ -119,7 +119,7 @@ def config_restore(
 ) -> None:
     """Give carebell.yaml the text of an earlier version, after showing what that does to the texts that wait.
 
-    The history keeps no telephone numbers of allow_list and force_to, and no passwords: these stay as the file has them.
+    It comes back exactly, with telephone numbers and passwords, for 400 days; of older ones these stay as the file has them.
     Certificates and other files are not touched.
     """
     from carebell.commands.config_write import restore as run

@@ -6,36 +6,29 @@ Reads only, and needs neither the key file nor a sound carebell.yaml.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from carebell.bootstrap.config_record import KeyChange
 from carebell.commands.open_store import opened_without_keys
 from carebell.commands.output import print_json, print_sentence
-from carebell.configuring.history import VersionUnknown, find, shown, shown_text, versions
+from carebell.configuring.history import VersionChange, VersionUnknown, find, shown, shown_text, versions
 from carebell.exits import OK, REFUSED, Stop
 from carebell.times import iso
 from journal.lines import plain
 from store.config_versions import ConfigVersion
+from store.engine import Transaction
 
 
 def history(config: Path | None, *, as_json: bool) -> int:
     """Print every version, oldest first, with the keys that changed; 1 if there is none."""
     with opened_without_keys(config) as database, database.store.read() as conn:
         listed = versions(conn)
-    for version, key_changes in listed:
+    for change in listed:
         if as_json:
-            print_json(
-                {
-                    **_row(version),
-                    "changes": [
-                        {"key": change.key, "before": change.before, "after": change.after} for change in key_changes
-                    ],
-                }
-            )
+            keys = [{"key": key.key, "before": key.before, "after": key.after} for key in change.changes]
+            print_json({**_row(change.version), "changes": keys})
         else:
-            _print_version(version, key_changes)
+            _print_version(change)
     if not listed and not as_json:
         print_sentence("no configuration has taken effect yet; the first `carebell serve` records it")
     return OK if listed else REFUSED
@@ -55,10 +48,15 @@ def show(config: Path | None, name: str, *, as_json: bool) -> None:
 def find_version(config: Path | None, beginning: str, consequence: str = "") -> ConfigVersion:
     """The newest entry of the only version that begins so. Stop, with `consequence` at its end, if none or several do."""
     with opened_without_keys(config) as database, database.store.read() as conn:
-        try:
-            return find(conn, beginning)
-        except VersionUnknown as unknown:
-            raise Stop(f"{unknown}; `carebell config history` lists them{consequence}") from None
+        return found(conn, beginning, consequence)
+
+
+def found(conn: Transaction, beginning: str, consequence: str = "") -> ConfigVersion:
+    """As `find_version`, in an open database."""
+    try:
+        return find(conn, beginning)
+    except VersionUnknown as unknown:
+        raise Stop(f"{unknown}; `carebell config history` lists them{consequence}") from None
 
 
 def _row(version: ConfigVersion) -> dict[str, Any]:
@@ -73,14 +71,13 @@ def _row(version: ConfigVersion) -> dict[str, Any]:
     }
 
 
-def _print_version(version: ConfigVersion, key_changes: Sequence[KeyChange]) -> None:
+def _print_version(change: VersionChange) -> None:
+    version = change.version
     since = f"{version.at:%Y-%m-%d %H:%M:%S} UTC"
     comment = f": {plain(version.comment)}" if version.comment else ""
     print_sentence(f"{version.version}  {since}  by {plain(version.actor)} ({version.source}){comment}")
-    if version.base is None:
-        print_sentence("the first that is recorded", lead="    ")
-    elif not key_changes:
-        print_sentence("certificates alone changed", lead="    ")
-    for change in key_changes:
-        for line in shown(change):
+    if change.phrase is not None:
+        print_sentence(change.phrase, lead="    ")
+    for key_change in change.changes:
+        for line in shown(key_change):
             print_sentence(line, lead="    ")

@@ -17,7 +17,7 @@ from carebell.bootstrap import config_record
 from carebell.bootstrap.components import configuration_path, open_vault
 from carebell.bootstrap.config_record import CHANGED
 from carebell.commands.config_preview import database_exists, foresee_effect, print_effect
-from carebell.commands.config_versions import find_version
+from carebell.commands.config_versions import find_version, found
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened
 from carebell.commands.output import print_json, print_result, print_sentence
@@ -30,7 +30,7 @@ from carebell.configuring.proposal import (
     read_file,
     require_sound,
 )
-from carebell.configuring.restoring import NotRestorable, restored, value_at
+from carebell.configuring.restoring import NotRestorable, from_shown_text, restored, value_at
 from carebell.exits import OK, ConfigurationStop, Stop, UsageStop
 from config.document import parse_document
 from config.edit import EditRefused
@@ -39,9 +39,11 @@ from config.redaction import is_kept_out
 from config.save import SaveConflict, SaveRefused
 from config.yaml_spelling import flow
 from journal.lines import plain
+from store.config_versions import ConfigVersion
 
 _PART: Final = re.compile(r"([^.\[\]]+)|\[(\d{1,4})\]")
 _NOT_SET: Final = "(not set)"
+_NOTHING_WRITTEN: Final = ". Nothing was written"
 
 
 def set_key(
@@ -82,16 +84,16 @@ def set_key(
 
 
 def restore(config: Path | None, name: str, *, comment: str | None, dry_run: bool, as_json: bool) -> int:
-    """Give the file the text of an earlier version. What the history does not keep, it takes from the file as it is.
+    """Give the file the text of an earlier version. What the history does not keep any more, it takes from the file as it is.
 
     Args:
         name: the version, or its beginning.
     """
     path = configuration_path(config)
     base = _read(path)
-    version = find_version(config, name, ". Nothing was written")
     try:
-        proposal = propose_text(path, base, restored(version, base, path))
+        version, content = _restored(config, name, base, path)
+        proposal = propose_text(path, base, content)
     except NotRestorable as refused:
         raise (ConfigurationStop if refused.lost else Stop)(f"{refused}. Nothing was written") from None
     except EditRefused as refused:
@@ -106,6 +108,17 @@ def restore(config: Path | None, name: str, *, comment: str | None, dry_run: boo
     rows = [(key_change.key, key_change.before or _NOT_SET, key_change.after or _NOT_SET) for key_change in differing]
     comment = comment or f"restores {version.version}"
     return _show_and_write(proposal, rows, comment, dry_run=dry_run, as_json=as_json)
+
+
+def _restored(config: Path | None, name: str, base: bytes, path: Path) -> tuple[ConfigVersion, bytes]:
+    """A version, and its text as it was; where the key file cannot be used, as the history shows it."""
+    try:
+        with opened(config) as session, session.store.read() as conn:
+            version = found(conn, name, _NOTHING_WRITTEN)
+            return version, restored(conn, session.vault, version, base, path)
+    except ConfigurationStop:
+        version = find_version(config, name, _NOTHING_WRITTEN)
+        return version, from_shown_text(version, base, path)
 
 
 def _keys(written: str) -> Keys:

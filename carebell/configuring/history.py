@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Final
@@ -27,11 +28,41 @@ class VersionUnknown(Exception):
     """No version begins so, or several do. The message is a phrase without a full stop."""
 
 
-def versions(conn: Transaction) -> list[tuple[ConfigVersion, list[KeyChange]]]:
-    """Every version, oldest first, with the keys in which it differs from the one before it; nothing for the first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionChange:
+    """A version, and how it differs from the one before it.
+
+    Attributes:
+        changes: the keys; none for the first version.
+        certificates: whether the senders' certificates differ.
+    """
+
+    version: ConfigVersion
+    changes: Sequence[KeyChange] = ()
+    certificates: bool = False
+
+    @property
+    def phrase(self) -> str | None:
+        """What to say where no key changed."""
+        if self.version.base is None:
+            return "the first that is recorded"
+        if self.changes:
+            return None
+        return "certificates alone changed" if self.certificates else "comments or layout alone changed"
+
+    @property
+    def environments(self) -> list[str]:
+        """Those that the changed keys belong to."""
+        return sorted({change.environment for change in self.changes if change.environment is not None})
+
+
+def versions(conn: Transaction) -> list[VersionChange]:
+    """Every version, oldest first."""
     listed = config_versions.listed(conn)
-    first = [(version, list[KeyChange]()) for version in listed[:1]]
-    return first + [(new, changes_between(old, new)) for old, new in pairwise(listed)]
+    return [VersionChange(version=version) for version in listed[:1]] + [
+        VersionChange(version=new, changes=changes_between(old, new), certificates=old.certificates != new.certificates)
+        for old, new in pairwise(listed)
+    ]
 
 
 def changes_between(old: ConfigVersion, new: ConfigVersion) -> list[KeyChange]:

@@ -1,4 +1,7 @@
-"""The text of an earlier version, to be proposed again. What the history does not keep is taken from the file as it is."""
+"""The text of an earlier version, to be proposed again: exactly, where it was kept sealed.
+
+Otherwise the text without secrets is used, and what it lacks is taken from the file as it is.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from config.edit import Edit, edited
 from config.problems import Keys, key_path
 from config.redaction import REMOVED as REDACTED
 from config.redaction import is_kept_out
+from store import config_versions
 from store.config_versions import ConfigVersion
+from store.engine import Transaction
+from store.vault import Vault
 
 
 class NotRestorable(Exception):
@@ -32,8 +38,14 @@ class NotRestorable(Exception):
         )
 
 
-def restored(version: ConfigVersion, base: bytes, path: Path) -> bytes:
-    """The text of a version, with the numbers and passwords of the present file where the history has `***`.
+def restored(conn: Transaction, vault: Vault, version: ConfigVersion, base: bytes, path: Path) -> bytes:
+    """The text of a version as it was; if that is not kept any more, as `from_shown_text`, which says what it raises."""
+    content = config_versions.text_of(conn, vault, version)
+    return from_shown_text(version, base, path) if content is None else content
+
+
+def from_shown_text(version: ConfigVersion, base: bytes, path: Path) -> bytes:
+    """The text of a version without secrets, with the numbers and passwords of the present file where the history has `***`.
 
     A value that was `***` itself stays. What was masked for a number that also stands elsewhere is among the version's values.
 

@@ -46,4 +46,6 @@ def record(
             comment=comment,
             action=AuditAction.CONFIG_WRITE,
             replaced=None if proposal.present is None else proposal.present.version,
+            base_mark=config_record.mark_of(vault.ring, digest_of(proposal.base)),
+            vault=vault,
         )

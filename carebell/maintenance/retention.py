@@ -194,7 +194,7 @@ class Retention:
         """Delete entries and configuration versions that are older than the configuration keeps them."""
         with self._store.write() as conn:
             before = certain - self._keep_audit()
-            config_versions.prune(conn, before=before)
+            config_versions.prune(conn, before=before, now=certain)
             audit.prune(conn, self._author, before=before, at=now)
 
     def _holds_the_job(self, now: datetime) -> bool:

@@ -42,6 +42,26 @@ class ConfigurationWarning(Event):
     file: str
 
 
+@event(logging.INFO, "Nothing to do. It takes effect within seconds; see `configuration_changed`.")
+class ConfigurationTaken(Event):
+    """A configuration that was saved on another node with the portal or `config set` was written into this node's file, which held
+    what it was made from."""
+
+    configuration: str
+    previous: str
+    file: str
+    actor: str
+
+
+@event(logging.WARNING, "Correct what `problem` names on this node, or copy the file by hand.")
+class ConfigurationNotTaken(Event):
+    """A configuration that was saved on another node could not be written into this node's file; the node goes on with its own."""
+
+    configuration: str
+    problem: str
+    file: str
+
+
 @event(logging.WARNING, "Restart the service when it suits; senders wait and lose nothing.")
 class RestartNeeded(Event):
     """These keys changed but take effect only when the service starts."""

@@ -8,7 +8,16 @@ from journal.events.base import FieldGroup
 from scheduler.sms import SmsKind
 
 TaskName = Literal[
-    "clock", "beat", "repeats", "dispatch", "reconciliation", "housekeeping", "overdue", "alarms", "watchdog"
+    "clock",
+    "beat",
+    "repeats",
+    "dispatch",
+    "reconciliation",
+    "housekeeping",
+    "overdue",
+    "alarms",
+    "watchdog",
+    "configuration",
 ]
 Where = Literal[
     TaskName, "handler", "dispatcher", "listener", "reload", "webhook", "main", "thread", "asyncio", "finalizer"

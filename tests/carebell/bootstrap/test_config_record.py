@@ -163,7 +163,7 @@ def test_old_versions_go_and_the_one_in_force_then_stays(store: Store, configura
         folder.change(configuration, {"http": {"port": port}})
         _record(store, configuration, NOW + timedelta(days=hour))
     with store.write() as conn:
-        assert config_versions.prune(conn, before=NOW + timedelta(days=1, hours=1)) == 1
+        assert config_versions.prune(conn, before=NOW + timedelta(days=1, hours=1), now=NOW) == 1
         assert [version.seq for version in config_versions.listed(conn)] == [2, 3]
 
 

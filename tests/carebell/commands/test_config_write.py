@@ -11,7 +11,7 @@ import pytest
 
 from carebell.bootstrap.config_record import facts_of, record
 from config.save import save
-from store import audit, schema
+from store import audit, config_versions, schema
 from store.audit import Author
 from store.engine import open_store
 from store.keys import read_key_file
@@ -202,12 +202,26 @@ def test_a_version_comes_back_byte_for_byte(carebell: Carebell, started: Path) -
     assert (newest["version"], newest["comment"], newest["source"]) == (version, f"restores {version}", "command")
 
 
-def test_numbers_that_the_history_does_not_keep_stay_as_the_file_has_them(carebell: Carebell, started: Path) -> None:
+def test_numbers_come_back_as_they_were(carebell: Carebell, started: Path) -> None:
+    key = "environments.test.sms.allow_list"
+    carebell("-c", started, "config", "set", key, "-", typed=f"['{ALLOWED[0]}']\n")
+    original, version = started.read_bytes(), folder.load(started).version
+    carebell("-c", started, "config", "set", f"{key}[1]", "-", typed=f"{ALLOWED[1]}\n")
+    assert carebell("-c", started, "keys", "rotate").code == 0
+    assert carebell("-c", started, "config", "set", key, "-", typed=f"['{ALLOWED[1]}']\n").code == 0
+    assert carebell("-c", started, "config", "restore", version).code == 0
+    assert started.read_bytes() == original
+    stored = started.with_name("carebell.db").read_bytes()
+    assert not any(number[1:].encode() in stored for number in ALLOWED)
+
+
+def test_numbers_that_the_history_keeps_no_more_stay_as_the_file_has_them(carebell: Carebell, started: Path) -> None:
     key = "environments.test.sms.allow_list"
     carebell("-c", started, "config", "set", key, "-", typed=f"['{ALLOWED[0]}']\n")
     version = folder.load(started).version
     carebell("-c", started, "config", "set", f"{key}[1]", "-", typed=f"{ALLOWED[1]}\n")
     carebell("-c", started, "config", "set", FROM, "22:00")
+    _forget_texts(started)
     assert carebell("-c", started, "config", "restore", version).code == 0
     restored = folder.load(started).configuration.environments
     assert restored["test"].sms.allow_list == list(ALLOWED)
@@ -215,9 +229,21 @@ def test_numbers_that_the_history_does_not_keep_stay_as_the_file_has_them(carebe
     other = key.replace("allow_list", "force_to")
     assert carebell("-c", started, "config", "set", other, "-", typed=f"{ALLOWED[0]}\n").code == 0
     assert carebell("-c", started, "config", "set", key, "--remove").code == 0
+    _forget_texts(started)
     ended = carebell("-c", started, "config", "restore", version)
     assert ended.code == 78
     assert f"the file has none at {key}" in ended.err
+
+
+def _forget_texts(configuration: Path) -> None:
+    """As retention does after 400 days."""
+    store = open_store(f"sqlite:///{configuration.with_name('carebell.db')}")
+    with store.write() as conn:
+        config_versions.prune(
+            conn, before=datetime(2020, 1, 1, tzinfo=UTC), now=datetime.now(UTC) + timedelta(days=401)
+        )
+        assert all(version.sealed is None for version in config_versions.listed(conn))
+    store.close()
 
 
 @pytest.mark.parametrize("name", ["*** Clinic ***", "Clinic # token: hunter2", "Clinic # 312 555 0188"])
