@@ -74,7 +74,8 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.SERVICE_START: "the service started on a node; after: its version, roles and configuration",
     AuditAction.SERVICE_STOP: "the service ended on a node; after: why",
     AuditAction.CONFIG_ACTIVATE: "a configuration took effect; before and after: its version",
-    AuditAction.CONFIG_WRITE: "somebody wrote carebell.yaml with `config set` or `config restore`; before and after: its version",
+    AuditAction.CONFIG_WRITE: "somebody wrote carebell.yaml with `config set`, `config restore` or the portal, or the service "
+    "wrote what was saved on another node; before and after: its version",
     AuditAction.CONFIG_CHANGE: "one key of it changed; subject: the key; before and after: its value, `changed` for a secret or a "
     "telephone number",
     AuditAction.CERTIFICATE_ADD: "a sender's certificate came into use; subject: its thumbprint",
