@@ -6,10 +6,14 @@ that encrypt or send call it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 PhoneKind = Literal["mobile", "landline", "unknown"]
+
+_SEPARATORS: Final = str.maketrans("", "", " \u00a0().-")
+_E164: Final = re.compile(r"\+[0-9]{7,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +48,9 @@ class PhoneNumber:
 
     def __format__(self, spec: str) -> str:
         return format(self.masked, spec)
+
+
+def typed_number(written: str) -> PhoneNumber | None:
+    """A number that a person typed with its country code, with or without spaces, dots, dashes and brackets; None: it is none."""
+    digits = written.strip().translate(_SEPARATORS)
+    return PhoneNumber(digits) if _E164.fullmatch(digits) else None

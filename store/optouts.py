@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from store.prepared import Prepared, any_of, list_value
 from store.tables import optouts
@@ -57,6 +57,13 @@ def listed(conn: Connection, *, sender: str | None = None, phone_keys: Collectio
         return [Optout(**row) for row in conn.execute(wanted).mappings()]
     own = wanted.where(any_of(conn.dialect.name, optouts.c.phone_key, "keys"))
     return [Optout(**row) for row in conn.execute(own, {"keys": list_value(conn, sorted(phone_keys))}).mappings()]
+
+
+def counted(conn: Connection) -> list[tuple[str, int]]:
+    """(sender, how many numbers have opted out of it), by sender."""
+    of = optouts.c
+    wanted = select(of.sender, func.count()).group_by(of.sender).order_by(of.sender)
+    return [(sender, count) for sender, count in conn.execute(wanted)]
 
 
 def opted_out(conn: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -10,36 +10,26 @@ from pathlib import Path
 from carebell import authors
 from carebell.bootstrap.components import environment_named, load, stop_for
 from carebell.commands.interrupt import interruptible
-from carebell.commands.open_store import OpenDatabase, Opened, opened, opened_without_keys
+from carebell.commands.open_store import OpenDatabase, opened, opened_without_keys
 from carebell.commands.output import print_result
 from carebell.commands.progress import working
 from carebell.exits import Stop, UsageStop
+from carebell.outbound import manual_holds
 from journal.events.gateway import HoldReleased, HoldStarted
 from journal.lines import plain
-from scheduler.sms import HoldScope
-from store import audit, holds, leases, schema, simulated_clock
+from store import audit, leases, schema, simulated_clock
 from store.audit import AuditAction
 from store.engine import Transaction, open_store
 from store.faults import StoreFault
-from store.holds import Hold
 
 
 def hold(config: Path | None, environment: str | None, reason: str, *, as_json: bool) -> None:
     """Hold texts. Needs only the database, so it works even if carebell.yaml or the key file is broken."""
     with interruptible() as progress, opened_without_keys(config) as database:
-        scope, name = _hold_scope(database, environment)
+        _warn_of_unknown(database, environment)
         now = database.now()
         with database.store.write() as conn:
-            placed = holds.hold(conn, Hold(scope=scope, name=name, reason=reason, actor=database.actor, since=now))
-            audit.append(
-                conn,
-                database.author,
-                AuditAction.HOLD_PLACE,
-                subject=name or "all",
-                environment=environment,
-                after=reason,
-                at=now,
-            )
+            placed = manual_holds.place(conn, database.author, environment, reason, by=database.actor, at=now)
             progress.done = "the hold may have been stored; `carebell status` says"
         progress.done = f"{environment or 'everything'}: texts are held"
         database.log(HoldStarted(environment=environment, reason=reason, source="command", actor=database.actor))
@@ -52,9 +42,9 @@ def hold(config: Path | None, environment: str | None, reason: str, *, as_json: 
     )
 
 
-def _hold_scope(database: OpenDatabase, environment: str | None) -> tuple[HoldScope, str]:
+def _warn_of_unknown(database: OpenDatabase, environment: str | None) -> None:
     if environment is None:
-        return HoldScope.ALL, ""
+        return
     if database.environments is None:
         print(
             f"carebell: warning: could not check whether there is an environment {plain(environment)}; "
@@ -63,71 +53,25 @@ def _hold_scope(database: OpenDatabase, environment: str | None) -> tuple[HoldSc
         )
     elif environment not in database.environments:
         raise UsageStop(f"no environment {environment!r}; there are {', '.join(database.environments)}")
-    return HoldScope.ENVIRONMENT, environment
 
 
 def release(config: Path | None, environment: str | None, *, as_json: bool) -> None:
     """Send texts again: end every hold, or one environment's hold, and close breakers without waiting for their probes."""
     with interruptible() as progress, opened(config) as session:
-        scope, name = _scope(session, environment)
-        now = session.now()
+        if environment is not None:
+            environment_named(session.loaded, environment)
+        now, configured = session.now(), session.loaded.configuration.environments
         with session.store.write() as conn:
-            standing = holds.held(conn)
-            ended_holds = [
-                entry for entry in standing if environment is None or (entry.scope, entry.name) == (scope, name)
-            ]
-            released = bool(ended_holds)
-            for entry in ended_holds:
-                holds.release(conn, entry.scope, entry.name)
-            closed = [
-                breaker
-                for breaker in holds.open_breakers(conn)
-                if environment is None or (breaker.scope, breaker.name) in _breakers(session, environment)
-            ]
-            for breaker in closed:
-                released = holds.reset(conn, breaker.scope, breaker.name) or released
-            audit.append(
-                conn,
-                session.author,
-                AuditAction.HOLD_RELEASE,
-                subject=name or "all",
-                environment=environment,
-                before="; ".join(entry.reason for entry in ended_holds) or None,
-                at=now,
-            )
-            for breaker in closed:
-                audit.append(
-                    conn,
-                    session.author,
-                    AuditAction.BREAKER_CLOSE,
-                    subject=f"{breaker.scope} {breaker.name}",
-                    environment=breaker.name if breaker.scope is HoldScope.ENVIRONMENT else None,
-                    before=str(breaker.code),
-                    at=now,
-                )
+            released = manual_holds.release(conn, session.author, environment, configured, at=now)
             progress.done = "the holds may have been ended; `carebell status` says"
         progress.done = f"{environment or 'everything'}: its holds are ended"
         session.log(HoldReleased(environment=environment, source="command", actor=session.actor))
-    still_held = any(entry.scope is HoldScope.ALL for entry in standing if entry not in ended_holds)
-    if still_held:
+    if released.still_held:
         sentence = f"{environment}: still held, because everything is held; `carebell release` ends that"
     else:
-        sentence = f"{environment or 'everything'}: {'texts are sent again' if released else 'was not held'}"
-    row = {"environment": environment, "held": still_held, "changed": released}
+        sentence = f"{environment or 'everything'}: {'texts are sent again' if released.changed else 'was not held'}"
+    row = {"environment": environment, "held": released.still_held, "changed": released.changed}
     print_result(row, sentence, as_json=as_json)
-
-
-def _breakers(session: Opened, environment: str) -> set[tuple[HoldScope, str]]:
-    """The breakers that stop an environment's texts."""
-    sender = environment_named(session.loaded, environment).sms.sender
-    return {(HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
-
-
-def _scope(session: Opened, environment: str | None) -> tuple[HoldScope, str]:
-    if environment is None:
-        return HoldScope.ALL, ""
-    environment_named(session.loaded, environment)
-    return HoldScope.ENVIRONMENT, environment
 
 
 def upgrade(config: Path | None, *, as_json: bool) -> None:

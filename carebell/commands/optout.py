@@ -9,10 +9,9 @@ from carebell.commands.open_store import Opened, opened
 from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.commands.typed import read_number, typed_number
 from carebell.exits import OK, REFUSED, UsageStop
+from carebell.outbound import manual_opt_outs
 from carebell.times import Zones, iso
-from store import audit, optouts
-from store.audit import AuditAction
-from store.optouts import Optout
+from store import optouts
 
 
 def list_all(config: Path | None, *, as_json: bool) -> None:
@@ -44,13 +43,10 @@ def add(config: Path | None, number: str | None, sender: str | None, *, as_json:
     with interruptible() as progress:
         phone = read_number(number) if number is not None else typed_number("Number")
         with opened(config) as session:
-            key, now = session.vault.ring.phone_key(phone), session.now()
+            ring, now = session.vault.ring, session.now()
             names = [*_senders(session, sender), *([optouts.EVERY_SENDER] if sender is None else [])]
             with session.store.write() as conn:
-                for name in names:
-                    optouts.add(conn, Optout(phone_key=key, sender=name, source="cli", since=now))
-                for name in names:  # last (`store.lock_order`)
-                    audit.append(conn, session.author, AuditAction.OPTOUT_ADD, subject=phone.masked, after=name, at=now)
+                manual_opt_outs.add(conn, session.author, phone, names, ring, source="cli", at=now)
                 progress.done = "the opt-out may have been stored; `carebell optout list` says"
             progress.done = f"{phone.masked} will not be texted"
     if as_json:
@@ -66,14 +62,10 @@ def remove(config: Path | None, number: str | None, sender: str | None, *, as_js
     with interruptible() as progress:
         phone = read_number(number) if number is not None else typed_number("Number")
         with opened(config) as session:
-            key, now = session.vault.ring.phone_key(phone), session.now()
+            ring, now = session.vault.ring, session.now()
             names = (*_senders(session, sender), optouts.EVERY_SENDER)
             with session.store.write() as conn:
-                removed += [name for name in names if optouts.remove(conn, key, name, at=now)]
-                for name in removed:  # last (`store.lock_order`)
-                    audit.append(
-                        conn, session.author, AuditAction.OPTOUT_REMOVE, subject=phone.masked, before=name, at=now
-                    )
+                removed += manual_opt_outs.remove(conn, session.author, phone, names, ring, at=now)
                 progress.done = "the opt-out may have been taken back; `carebell optout list` says"
             progress.done = f"{phone.masked} may be texted again"
     if as_json:
@@ -85,7 +77,7 @@ def remove(config: Path | None, number: str | None, sender: str | None, *, as_js
 
 
 def _senders(session: Opened, sender: str | None) -> list[str]:
-    senders = sorted({environment.sms.sender for environment in session.loaded.configuration.environments.values()})
+    senders = manual_opt_outs.senders_of(session.loaded.configuration)
     if sender is None:
         return senders
     if sender not in senders:

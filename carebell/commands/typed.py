@@ -7,6 +7,7 @@ import sys
 
 from carebell.exits import UsageStop
 from parser.phone_number import PhoneNumber
+from parser.phone_number import typed_number as number_of
 
 
 def typed_number(prompt: str) -> PhoneNumber:
@@ -17,7 +18,7 @@ def typed_number(prompt: str) -> PhoneNumber:
 
 def read_number(written: str) -> PhoneNumber:
     """The number. UsageStop unless it is E.164; the error does not repeat it."""
-    digits = written.strip()
-    if not digits.startswith("+") or not digits[1:].isdecimal() or not 8 <= len(digits) <= 16:
+    phone = number_of(written)
+    if phone is None:
         raise UsageStop("write the number in E.164, such as +12025550143")
-    return PhoneNumber(digits)
+    return phone

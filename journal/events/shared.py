@@ -20,7 +20,17 @@ TaskName = Literal[
     "configuration",
 ]
 Where = Literal[
-    TaskName, "handler", "dispatcher", "listener", "reload", "webhook", "main", "thread", "asyncio", "finalizer"
+    TaskName,
+    "handler",
+    "dispatcher",
+    "listener",
+    "reload",
+    "webhook",
+    "portal",
+    "main",
+    "thread",
+    "asyncio",
+    "finalizer",
 ]
 SentAnswer = Literal["AA", "AE", "AR", "CA", "CE", "CR", "none", "reset"]
 OptOutSource = Literal["webhook", "words", "refusal", "cli", "portal"]
