@@ -152,8 +152,6 @@ async def test_long_cookies_of_other_sites_keep_nobody_out() -> None:
         head = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: {others}; __Host-carebell={TOKEN}\r\n"
         answer = await behind.ask(head)
         assert answer.endswith("\r\n\r\nkim at /")
-        answer = await behind.ask(f"GET /hello HTTP/1.1\r\nHost: {HOST}\r\nCookie: a={'x' * 20_000}\r\n")
-        assert answer.startswith("HTTP/1.1 400 ")
         answer = await behind.ask(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-carebell={'t' * 8192}\r\n")
         assert answer.startswith("HTTP/1.1 303 ")
 
