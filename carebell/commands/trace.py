@@ -18,39 +18,12 @@ from carebell.commands.timeline import TimelineEntry, print_timeline
 from carebell.commands.typed import typed_number
 from carebell.exits import OK, REFUSED, Stop, UsageStop
 from carebell.inquiries.trace import Traced, Tracer
-from carebell.inquiries.trace_entries import TraceEntry, TraceStep
+from carebell.inquiries.trace_entries import STEP_WORDS, TraceEntry
 from carebell.sms_words import TITLES, title_of
 from carebell.times import iso
 from journal.lines import plain
 from store import audit
 from store.audit import AuditAction
-
-_WORDS = {
-    TraceStep.MESSAGE: "message",
-    TraceStep.REFUSED: "refused",
-    TraceStep.REPEATED: "came again",
-    TraceStep.NOT_STORED: "not stored",
-    TraceStep.PLANNED: "planned",
-    TraceStep.MOVED: "moved",
-    TraceStep.NOT_SENT: "does not go",
-    TraceStep.SENT: "sent",
-    TraceStep.RETRY: "try again",
-    TraceStep.UNKNOWN: "unknown",
-    TraceStep.RESOLVED: "found out",
-    TraceStep.STATUS: "status",
-    TraceStep.FAILED: "failed",
-    TraceStep.OPTED_OUT: "opted out",
-    TraceStep.OPTED_IN: "opted in",
-    TraceStep.REPLY: "reply",
-    TraceStep.HELD: "held",
-    TraceStep.RELEASED: "released",
-    TraceStep.BREAKER_OPENED: "stopped",
-    TraceStep.BREAKER_CLOSED: "resumed",
-    TraceStep.ALARM: "alarm",
-    TraceStep.FORGOTTEN: "forgotten",
-    TraceStep.WAITS: "waits",
-    TraceStep.WILL_NOT_GO: "will not go",
-}
 
 
 def trace(
@@ -157,7 +130,7 @@ def _print_timeline(entries: Sequence[TraceEntry], zone: str) -> None:
 def _lines(entries: Iterable[TraceEntry]) -> Iterator[TimelineEntry]:
     for entry in sorted(entries, key=lambda entry: entry.order):
         title = title_of(entry.kind, entry.rule or "") if entry.kind in TITLES and entry.kind is not None else ""
-        words = _WORDS[entry.what]
+        words = STEP_WORDS[entry.what]
         if title:
             yield TimelineEntry(at=entry.at, verdict=words, title=title, notes=(plain(entry.detail),))
         else:

@@ -15,6 +15,8 @@ from store.outbox_row import OutboxRow
 
 STOPPED: Final = (Wait.OPTED_OUT, Wait.CAP, Wait.EXPIRED)
 """Waiting texts that will not go when their time comes, by what is known now."""
+_NEED_SOMEBODY: Final = (Wait.SWITCHED_OFF, Wait.HOLD, Wait.BREAKER, Wait.SERVICE)
+"""Waiting texts that leave only when somebody does something."""
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.NO_VISIBLE_CHANGE)
 """Silences that nobody misses: another text says the same, or there is nothing to say."""
 
@@ -34,11 +36,9 @@ def answer(
         details: id of a text that was not sent -> more about its reason: since when, used up by what.
     """
     decided = [row for row in rows if row.state is not SmsState.DUE]
-    missed = [row for row in decided if row.reason not in _BESIDE] or decided
-    upcoming = sorted((row for row in rows if row.state is SmsState.DUE), key=lambda row: row.due or row.created_at)
+    last, upcoming = _last_decided(facts, rows), _upcoming(rows)
     parts = []
-    if missed:
-        last = max(missed, key=lambda row: _decided_at(row, facts))
+    if last is not None:
         parts.append(
             _cancelled(decided) if last.reason is Reason.CANCELED and _is_silent(last) else _last(last, details, clock)
         )
@@ -47,6 +47,25 @@ def answer(
     if upcoming:
         parts.append(_next(upcoming[0], waiting.get(upcoming[0].id), clock))
     return " ".join(parts)
+
+
+def reason_of(facts: AppointmentFacts, rows: Sequence[OutboxRow], waiting: Mapping[str, Waiting]) -> str | None:
+    """The `Reason` or `Wait` of the answer, where something did not go, or will not; None: all is as it should be."""
+    upcoming, last = _upcoming(rows), _last_decided(facts, rows)
+    next_wait = waiting[upcoming[0].id].wait if upcoming and upcoming[0].id in waiting else None
+    if next_wait in (*STOPPED, *_NEED_SOMEBODY):
+        return next_wait.value
+    return last.reason.value if last is not None and _is_silent(last) else None
+
+
+def _last_decided(facts: AppointmentFacts, rows: Sequence[OutboxRow]) -> OutboxRow | None:
+    decided = [row for row in rows if row.state is not SmsState.DUE]
+    missed = [row for row in decided if row.reason not in _BESIDE] or decided
+    return max(missed, key=lambda row: _decided_at(row, facts), default=None)
+
+
+def _upcoming(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    return sorted((row for row in rows if row.state is SmsState.DUE), key=lambda row: row.due or row.created_at)
 
 
 def _decided_at(row: OutboxRow, facts: AppointmentFacts) -> tuple[datetime, datetime]:

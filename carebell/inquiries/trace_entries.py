@@ -48,6 +48,34 @@ class TraceStep(StrEnum):
     ANSWER = "answer"
 
 
+STEP_WORDS: Final[Mapping[TraceStep, str]] = {
+    TraceStep.MESSAGE: "message",
+    TraceStep.REFUSED: "refused",
+    TraceStep.REPEATED: "came again",
+    TraceStep.NOT_STORED: "not stored",
+    TraceStep.PLANNED: "planned",
+    TraceStep.MOVED: "moved",
+    TraceStep.NOT_SENT: "does not go",
+    TraceStep.SENT: "sent",
+    TraceStep.RETRY: "try again",
+    TraceStep.UNKNOWN: "unknown",
+    TraceStep.RESOLVED: "found out",
+    TraceStep.STATUS: "status",
+    TraceStep.FAILED: "failed",
+    TraceStep.OPTED_OUT: "opted out",
+    TraceStep.OPTED_IN: "opted in",
+    TraceStep.REPLY: "reply",
+    TraceStep.HELD: "held",
+    TraceStep.RELEASED: "released",
+    TraceStep.BREAKER_OPENED: "stopped",
+    TraceStep.BREAKER_CLOSED: "resumed",
+    TraceStep.ALARM: "alarm",
+    TraceStep.FORGOTTEN: "forgotten",
+    TraceStep.WAITS: "waits",
+    TraceStep.WILL_NOT_GO: "will not go",
+}
+"""For people; the answer has none, it is a sentence."""
+
 _RANK: Final = {
     TraceStep.MESSAGE: 0,
     TraceStep.REFUSED: 0,

@@ -11,7 +11,7 @@ from typing import Final
 
 from carebell.inquiries.recipients import TextRecipient, recipients_of, wait_explainer_for
 from carebell.inquiries.source import KeyedSource
-from carebell.inquiries.trace_answer import STOPPED, answer
+from carebell.inquiries.trace_answer import STOPPED, answer, reason_of
 from carebell.inquiries.trace_entries import Clock, TraceEntry, TraceStep, entries_of, entry_of
 from carebell.inquiries.trace_log import LoggedSteps, lines_of, number_entries
 from carebell.inquiries.trace_messages import remembered_entry
@@ -48,12 +48,14 @@ _SLACK: Final = timedelta(minutes=1)
 class AppointmentTrace:
     """Attributes:
     answer: the sentence at the top. entries: by time.
+    reason: the `Reason` or `Wait` that the answer is about, if something needs an explanation.
     """
 
     facts: AppointmentFacts
     answer: str
     entries: Sequence[TraceEntry]
     now: datetime
+    reason: str | None = None
 
     @property
     def answer_entry(self) -> TraceEntry:
@@ -117,7 +119,8 @@ class LifeReader:
         entries += [self._waits(row, waiting[row.id]) for row in rows if row.id in waiting]
         entries.sort(key=lambda entry: entry.order)
         sentence = answer(facts, rows, waiting, details, clock)
-        return AppointmentTrace(facts=facts, answer=sentence, entries=entries, now=self.now)
+        reason = reason_of(facts, rows, waiting)
+        return AppointmentTrace(facts=facts, answer=sentence, entries=entries, now=self.now, reason=reason)
 
     def _details(
         self,

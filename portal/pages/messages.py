@@ -20,7 +20,7 @@ ANSWERS: Final = (("", "All"), ("refused", "Refused"), ("code", "Stored, with a 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageRow:
+class ShownMessage:
     """One message.
 
     Attributes:
@@ -46,10 +46,10 @@ class MessageRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageRows:
+class ShownMessages:
     """Attributes: after: where the next page begins; "": this is the last one."""
 
-    rows: Sequence[MessageRow]
+    rows: Sequence[ShownMessage]
     after: str
 
 
@@ -58,7 +58,7 @@ class MessagesDesk(Protocol):
 
     def environments(self, scope: frozenset[str] | None) -> Sequence[str]: ...
 
-    def refused(self, environments: Sequence[str] | None) -> Sequence[MessageRow]:
+    def refused(self, environments: Sequence[str] | None) -> Sequence[ShownMessage]:
         """The newest messages of which nothing was stored, by this machine's log; None: all, of no environment too."""
         ...
 
@@ -66,7 +66,7 @@ class MessagesDesk(Protocol):
         """Why refusals cannot be shown here; None: they can."""
         ...
 
-    def processed(self, environments: Sequence[str], after: str, limit: int, *, with_code: bool) -> MessageRows:
+    def processed(self, environments: Sequence[str], after: str, limit: int, *, with_code: bool) -> ShownMessages:
         """Verified messages of the freshness window, the newest first. `with_code`: only those that were not simply accepted."""
         ...
 
@@ -84,7 +84,7 @@ def show(desk: MessagesDesk, request: PageRequest) -> Answer:
     environments = [chosen] if chosen else allowed
     only_refused = [chosen] if chosen else None if request.scope is None else allowed
     refused = desk.refused(only_refused) if answer != "code" and not after else ()
-    processed = MessageRows(rows=(), after="")
+    processed = ShownMessages(rows=(), after="")
     if answer != "refused":
         processed = desk.processed(environments, after, PAGE_ROWS, with_code=answer == "code")
     asked = [(name, value) for name, value in (("environment", chosen), ("answer", answer)) if value]

@@ -163,3 +163,38 @@ def test_a_filter_takes_whole_words(store: Store, only: AuditFilter, subjects: l
 
 def test_every_action_has_its_meaning() -> None:
     assert set(audit.MEANINGS) == set(AuditAction)
+
+
+@pytest.mark.parametrize("scan", [1, 3, 5000])
+def test_pages_of_the_newest_entries_lose_none(store: Store, scan: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "SCAN", scan)
+    author = Author(who="portal:kim", origin="address=203.0.113.7")
+    with store.write() as conn:
+        for number in range(10):
+            action = AuditAction.OPTOUT_ADD if number % 3 else AuditAction.HOLD_PLACE
+            audit.append(conn, author, action, subject=str(number), at=NOW)
+    for only, wanted in (
+        (None, range(10)),
+        (AuditFilter(action="hold"), range(0, 10, 3)),
+        (AuditFilter(who="sam"), ()),
+    ):
+        walked: list[str] = []
+        before: int | None = None
+        with store.read() as conn:
+            for _ in range(20):
+                entries, before = audit.latest(conn, only, before=before, limit=2)
+                walked += [entry.subject for entry in entries]
+                if before is None:
+                    break
+        assert walked == [str(number) for number in reversed(wanted)]
+
+
+def test_the_newest_entries_end_where_old_ones_were_pruned(store: Store) -> None:
+    author = Author(who="housekeeping", origin="node=a")
+    with store.write() as conn:
+        for number in range(4):
+            audit.append(conn, author, AuditAction.PURGE, subject=str(number), at=NOW + timedelta(days=number))
+        audit.prune(conn, author, before=NOW + timedelta(days=2), at=NOW + timedelta(days=5))
+    with store.read() as conn:
+        entries, before = audit.latest(conn, limit=50)
+    assert ([entry.seq for entry in entries], before) == ([5, 4, 3], None)

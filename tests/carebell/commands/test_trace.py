@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from carebell.inquiries.trace_entries import TraceStep
+from carebell.inquiries.trace_entries import STEP_WORDS, TraceStep
 from tests.carebell.conftest import Carebell, Ended
 from tests.story.clinic import Clinic, opened
 from tests.story.ehr import signed, unsigned
@@ -330,6 +330,4 @@ def test_one_question_at_a_time(carebell: Carebell, configuration: Path, words: 
 
 
 def test_every_step_has_its_word() -> None:
-    from carebell.commands.trace import _WORDS
-
-    assert set(_WORDS) == set(TraceStep) - {TraceStep.ANSWER}
+    assert set(STEP_WORDS) == set(TraceStep) - {TraceStep.ANSWER}

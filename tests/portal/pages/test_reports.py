@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from portal.pages import messages, outbox, sms_report, why
-from portal.pages.messages import MessageRow, MessageRows
+from portal.pages.messages import ShownMessage, ShownMessages
 from portal.pages.outbox import OutboxPage, OutboxState, OutboxText
 from portal.pages.sms_report import ReportChoices, ReportDay, ReportQuestion, SilenceRow, SmsReport
 from portal.pages.why import LikelyCause, WhyAnswer, WhyLife, WhyStep
@@ -97,10 +97,10 @@ class Desk:
         )  # fmt: skip
         return OutboxPage(texts=[text, replace(text, due=None, to=None)], after=self.rows_after, held=["production"])
 
-    def refused(self, environments: Sequence[str] | None) -> Sequence[MessageRow]:
+    def refused(self, environments: Sequence[str] | None) -> Sequence[ShownMessage]:
         self.looks.append(("refused", environments))
         return [
-            MessageRow(
+            ShownMessage(
                 at=NOW, environment="", control_id=CANARY, event="", appointment="", answer="AR", code="SIG07",
                 meaning=CANARY, advice=CANARY, peer="203.0.113.9",
             )
@@ -109,13 +109,13 @@ class Desk:
     def why_no_log(self) -> str | None:
         return None
 
-    def processed(self, environments: Sequence[str], after: str, limit: int, *, with_code: bool) -> MessageRows:
+    def processed(self, environments: Sequence[str], after: str, limit: int, *, with_code: bool) -> ShownMessages:
         self.looks.append(("processed", tuple(environments), after, with_code))
-        row = MessageRow(
+        row = ShownMessage(
             at=NOW, environment="production", control_id=CANARY, event="S12", appointment=CANARY, answer="AA", code="",
             meaning="", advice="", zone=ZONE,
         )  # fmt: skip
-        return MessageRows(rows=[row], after=self.rows_after)
+        return ShownMessages(rows=[row], after=self.rows_after)
 
 
 @pytest.fixture
