@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,14 +82,32 @@ def read_document(path: Path, content: bytes | None = None, *, if_empty: str = "
     Raises:
         ConfigurationError: unreadable, too large, not UTF-8, not YAML, or beyond what is supported; one problem.
     """
-    file = str(path)
+    content = _content(path) if content is None else content
+    return replace(parse_document(content, str(path), if_empty=if_empty), digest=digest_of(content))
+
+
+def read_shipped(path: Path) -> Document:
+    """As `read_document`, for a file that belongs to this program and is used again and again: the same content is parsed once.
+
+    The document is shared: nobody may change its values.
+    """
+    return _shipped(_content(path), path)
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = read_regular(path, MOST_BYTES + 1) if content is None else content
+        return read_regular(path, MOST_BYTES + 1)
     except FileNotFoundError:
-        raise _error(SourceLocation(file), "there is no such file") from None
+        raise _error(SourceLocation(str(path)), "there is no such file") from None
     except OSError as error:
-        raise _error(SourceLocation(file), f"cannot be read: {(error.strerror or 'input error').lower()}") from None
-    return replace(parse_document(content, file, if_empty=if_empty), digest=digest_of(content))
+        raise _error(
+            SourceLocation(str(path)), f"cannot be read: {(error.strerror or 'input error').lower()}"
+        ) from None
+
+
+@lru_cache(maxsize=64)
+def _shipped(content: bytes, path: Path) -> Document:
+    return read_document(path, content)
 
 
 def parse_document(content: bytes, file: str, *, if_empty: str = "is empty") -> Document:

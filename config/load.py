@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from config.consistency import disagreements
 from config.credentials import with_credentials
 from config.digests import digests_of
-from config.document import Document, nearest, read_document
+from config.document import Document, nearest, read_document, read_shipped
 from config.fieldmap import FieldMap
 from config.model import Configuration
 from config.overlay import overlay
@@ -177,8 +177,8 @@ class _Rules:
         return {path: self._documents[path].digest for path in self._files}
 
     def read(self) -> Iterator[Problem]:
-        self.answer_rows = dict(read_document(HERE / "answers.yaml").values)
-        built_in = [read_document(path) for path in sorted((HERE / "templates").glob("*.yaml"))]
+        self.answer_rows = dict(read_shipped(HERE / "answers.yaml").values)
+        built_in = [read_shipped(path) for path in sorted((HERE / "templates").glob("*.yaml"))]
         for name, environment in self._configuration.environments.items():
             keys: Keys = ("environments", name)
             yield from self._answers(keys, environment.answers)
@@ -221,7 +221,7 @@ class _Rules:
                 hint = f" (did you mean {near[0]}?)" if near else ""
                 why = f"must be {', '.join(shipped)}, or the path of a field map of your own (*.yaml){hint}"
                 raise ConfigurationError([Problem.at(self._where(keys), keys, why)])
-            document = self._once(self._shipped / f"{ehr}.yaml")
+            document = read_shipped(self._shipped / f"{ehr}.yaml")
         try:
             return FieldMap.model_validate(document.values)
         except ValidationError as error:

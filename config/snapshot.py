@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from config.document import read_document
+from config.document import read_shipped
 from config.fieldmap import FieldMap
 from config.load import HERE, Loaded, Templates
 from config.model import Configuration
@@ -63,7 +63,7 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
         version=version,
         field_maps=field_maps,
         templates=templates,
-        answer_rows=dict(read_document(HERE / "answers.yaml").values),
+        answer_rows=dict(read_shipped(HERE / "answers.yaml").values),
         files=(path,),
         places={},
     )

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from config.document import Document, read_document
+from config.document import Document, read_document, read_shipped
 from config.problems import ConfigurationError, Keys, Problem
 from notifier.intent import KEYS, ReplyWords, plain
 
@@ -23,8 +23,10 @@ def read_reply_words(own: Path | None = None) -> ReplyWords:
     Raises:
         ConfigurationError: that file cannot be read, or has another structure.
     """
-    paths = (*sorted(FOLDER.glob("*.yaml")), *(() if own is None else (own,)))
-    return ReplyWords.build(language for path in paths for language in read_languages(path))
+    documents = [read_shipped(path) for path in sorted(FOLDER.glob("*.yaml"))]
+    if own is not None:
+        documents.append(read_document(own))
+    return ReplyWords.build(language for document in documents for language in _languages(document))
 
 
 def read_languages(path: Path) -> list[Language]:
@@ -33,7 +35,10 @@ def read_languages(path: Path) -> list[Language]:
     Raises:
         ConfigurationError: it cannot be read, or has another structure.
     """
-    document = read_document(path)
+    return _languages(read_document(path))
+
+
+def _languages(document: Document) -> list[Language]:
     problems = list(_problems(document))
     if problems:
         raise ConfigurationError(problems)

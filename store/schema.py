@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -105,7 +106,9 @@ def require_current(store: Store) -> None:
         raise StoreFault("STORE_SCHEMA", "The database is of an older version; run `carebell db upgrade`.")
 
 
+@cache
 def _scripts() -> ScriptDirectory:
+    """Read once: alembic imports every migration for it."""
     return ScriptDirectory.from_config(_configuration())
 
 

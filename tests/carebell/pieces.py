@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,8 +47,8 @@ from notifier.gateway import Gateway
 from scheduler.clock import SteppingClock
 from scheduler.sms import SmsState
 from simulator.ehr import SenderIdentity, make_identity
-from store import outbox
-from store.engine import Store
+from store import outbox, schema
+from store.engine import Store, open_store
 from store.outbox_row import OutboxRow
 from store.vault import Vault
 from tests.story import folder as clinic_folder
@@ -164,6 +165,17 @@ def _signer() -> tuple[SigningCertificate, PrivateKey]:
     return certificate, key
 
 
+@cache
+def _migrated() -> bytes:
+    """A database file as the migrations leave it: a test copies it, as `tests/store` does."""
+    with tempfile.TemporaryDirectory(prefix="carebell-") as folder:
+        file = Path(folder) / "carebell.db"
+        store = open_store(f"sqlite:///{file}")
+        schema.upgrade(store)
+        store.close()
+        return file.read_bytes()
+
+
 @contextmanager
 def pieces(
     folder: Path,
@@ -188,6 +200,10 @@ def pieces(
         clinic_folder.change(path, changes)
     (folder / "certs" / "hospital.cer").write_bytes(identity().certificate)
     loaded = clinic_folder.load(path)
+    database = Path(loaded.configuration.storage.url.removeprefix("sqlite:///"))
+    if not database.exists():
+        database.parent.mkdir(exist_ok=True)
+        database.write_bytes(_migrated())
     clock, log = clock or SteppingClock(at), folder / "pieces.log"
     policies, vault, store = (
         runtime_config(loaded),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.document import DEEPEST, MOST_BYTES, MOST_NODES, parse_document, parse_value, read_document
+from config.document import DEEPEST, MOST_BYTES, MOST_NODES, parse_document, parse_value, read_document, read_shipped
 from config.problems import ConfigurationError, SourceLocation
 
 
@@ -99,3 +99,16 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
 
 def test_a_single_value() -> None:
     assert parse_value("[a, {b: 1}]") == ["a", {"b": 1}]
+
+
+def test_a_shipped_file_is_parsed_once_until_its_content_differs(tmp_path: Path) -> None:
+    path = tmp_path / "shipped.yaml"
+    path.write_text("key: 1\n")
+    first = read_shipped(path)
+    assert first == read_document(path)
+    assert read_shipped(path) is first
+    path.write_text("key: 2\n")
+    assert read_shipped(path).values == {"key": 2}
+    path.unlink()
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        read_shipped(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -76,6 +77,11 @@ def write(path: Path, content: Changes) -> None:
 
 def shipped() -> dict[str, Any]:
     """The shipped configuration's content."""
+    return deepcopy(_shipped())
+
+
+@cache
+def _shipped() -> dict[str, Any]:
     return _read(resources.files("config").joinpath("carebell.yaml").read_text(encoding="utf-8"))
 
 

@@ -91,10 +91,11 @@ def outage(tmp_path: Path) -> Iterator[Outage]:
             journal=journal,
             metrics=service.metrics,
         )
+        loaded = load(tmp_path / "clinic" / "carebell.yaml")
         alarms = AlarmWatch(
             store=service.store,
             clock=service.clock,
-            loaded=lambda: load(tmp_path / "clinic" / "carebell.yaml"),
+            loaded=lambda: loaded,
             node="n1-1",
             host="n1",
             own=tuple,
