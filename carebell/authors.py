@@ -1,4 +1,4 @@
-"""Who acts, and from where, for the audit log: a person at a command, the service itself, or somebody who edited carebell.yaml.
+"""Who acts, and from where, for the audit log: a person at a command or the portal, the service, or who edited carebell.yaml.
 
 A person is the account that signed in, also after `sudo` and `su`. The kernel keeps that account (loginuid, set by PAM) and nobody
 but root can change it. Where it is unset, as in a container, `SUDO_USER` is believed from root alone; otherwise the account that
@@ -57,6 +57,16 @@ def housekeeping(node: str) -> Author:
 def gateway(way: str) -> Author:
     """The gateway: by a webhook (`webhook`), or by its answer to a text (`answer`)."""
     return Author(who="gateway", origin=f"way={way}")
+
+
+def portal(login: str | None, address: str) -> Author:
+    """Somebody at the portal.
+
+    Args:
+        login: the user name; None: nobody's, such as one that somebody mistyped, which may be a password.
+        address: the peer's, behind trusted proxies too.
+    """
+    return Author(who=f"portal:{login or 'nobody'}", origin=_places({"peer": _clean(address)}))
 
 
 def editor(file: Path, node: str) -> Author:

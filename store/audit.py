@@ -68,6 +68,21 @@ class AuditAction(StrEnum):
     REPORT_EXPORT = "report.export"
     AUDIT_EXPORT = "audit.export"
     AUDIT_PRUNE = "audit.prune"
+    SIGN_IN = "sign_in"
+    SIGN_IN_FAIL = "sign_in.fail"
+    SIGN_IN_LOCK = "sign_in.lock"
+    SIGN_IN_CONFIRM = "sign_in.confirm"
+    SIGN_OUT = "sign_out"
+    PAGE_DENIED = "page.denied"
+    PERSON_INVITE = "person.invite"
+    PERSON_SET_UP = "person.set_up"
+    PERSON_ROLE = "person.role"
+    PERSON_DISABLE = "person.disable"
+    PERSON_ENABLE = "person.enable"
+    PERSON_UNLOCK = "person.unlock"
+    PERSON_SIGN_OUT = "person.sign_out"
+    PERSON_PASSWORD = "person.password"  # noqa: S105 (the name of an act)
+    PERSON_SECOND_FACTOR = "person.second_factor"
 
 
 MEANINGS: Final[Mapping[AuditAction, str]] = {
@@ -100,6 +115,24 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.VIEW_APPOINTMENTS: "somebody listed appointments with masked numbers; after: how many",
     AuditAction.REPORT_EXPORT: "somebody read or exported the report of texts; after: how many rows",
     AuditAction.AUDIT_EXPORT: "somebody exported this log; after: how many entries",
+    AuditAction.SIGN_IN: "somebody signed in to the portal; after: how: `password`, `password and code`, `link`, or the address of "
+    "the provider",
+    AuditAction.SIGN_IN_FAIL: "a sign-in to the portal was refused; after: why. Attempts that came too soon are not looked at, and "
+    "not recorded",
+    AuditAction.SIGN_IN_LOCK: "so many sign-ins of one user name failed in a row that it is locked where it never signed in before",
+    AuditAction.SIGN_IN_CONFIRM: "somebody gave the password or a code again before an act that is hard to undo; after: whether it "
+    "was right",
+    AuditAction.SIGN_OUT: "somebody signed out of the portal, or ended other sessions of theirs; after: how many",
+    AuditAction.PAGE_DENIED: "somebody asked the portal for what their role may not; subject: the page",
+    AuditAction.PERSON_INVITE: "a set-up link was made; subject: for whom; after: the role",
+    AuditAction.PERSON_SET_UP: "somebody used a set-up link; after: what was set up",
+    AuditAction.PERSON_ROLE: "somebody's role or environments changed; before and after: both",
+    AuditAction.PERSON_DISABLE: "somebody was switched off and signed out everywhere",
+    AuditAction.PERSON_ENABLE: "somebody may sign in again",
+    AuditAction.PERSON_UNLOCK: "a user name that was locked after too many failures may be tried again",
+    AuditAction.PERSON_SIGN_OUT: "an administrator ended all of somebody's sessions; after: how many",
+    AuditAction.PERSON_PASSWORD: "somebody changed their own password",
+    AuditAction.PERSON_SECOND_FACTOR: "somebody's new second factor counts; after: which kind",
     AuditAction.AUDIT_PRUNE: "entries older than `audit.keep` were deleted; subject: the last one; after: its hash",
 }
 """For docs/reference/audit.md."""
@@ -110,8 +143,8 @@ class Author:
     """Who acts.
 
     Attributes:
-        who: `cli:<account>`, `file:<owner of carebell.yaml>`, `service`, `gateway`, `housekeeping`.
-        origin: from where: `host=clinic-a uid=1000 tty=/dev/pts/3`, `node=clinic-a-812`.
+        who: `cli:<account>`, `portal:<user name>`, `file:<owner of carebell.yaml>`, `service`, `gateway`, `housekeeping`.
+        origin: from where: `host=clinic-a uid=1000 tty=/dev/pts/3`, `peer=192.0.2.7`, `node=clinic-a-812`.
     """
 
     who: str

@@ -44,7 +44,7 @@ UNDECIDED: Final = (ProposalState.OPEN, ProposalState.AWAITING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class StoredProposal:
     """Attributes:
     id: hexadecimal, random.
     base: digest of the file that it changes.
@@ -75,13 +75,15 @@ class Proposal:
         return self.state in UNDECIDED and now < self.ends_at
 
 
-def add(conn: Connection, vault: Vault, proposal: Proposal) -> None:
-    values = {name: getattr(proposal, name) for name in Proposal.__dataclass_fields__}
+def add(conn: Connection, vault: Vault, proposal: StoredProposal) -> None:
+    values = {name: getattr(proposal, name) for name in StoredProposal.__dataclass_fields__}
     values |= {"environments": json.dumps(proposal.environments), "state": proposal.state.value}
     conn.execute(insert(proposals).values(values | _sealed(conn, vault, proposal)))
 
 
-def find(conn: Connection, vault: Vault, proposal_id: str, now: datetime, *, lock: bool = False) -> Proposal | None:
+def find(
+    conn: Connection, vault: Vault, proposal_id: str, now: datetime, *, lock: bool = False
+) -> StoredProposal | None:
     """With its text and edits, if it is undecided and they can still be opened."""
     wanted = select(proposals).where(proposals.c.id == proposal_id)
     row = conn.execute(wanted.with_for_update() if lock else wanted).mappings().one_or_none()
@@ -96,7 +98,7 @@ def find(conn: Connection, vault: Vault, proposal_id: str, now: datetime, *, loc
     return _proposal(row, text, edits)
 
 
-def listed(conn: Connection, *, states: Collection[ProposalState] = tuple(ProposalState)) -> list[Proposal]:
+def listed(conn: Connection, *, states: Collection[ProposalState] = tuple(ProposalState)) -> list[StoredProposal]:
     """The newest first, without text and edits."""
     of = proposals.c
     wanted = select(proposals).where(of.state.in_([state.value for state in states]))
@@ -114,7 +116,7 @@ def foreseen(conn: Connection, proposal_id: str, effect: str) -> None:
 
 
 def await_approval(
-    conn: Connection, vault: Vault, proposal: Proposal, *, ends_at: datetime, comment: str | None
+    conn: Connection, vault: Vault, proposal: StoredProposal, *, ends_at: datetime, comment: str | None
 ) -> bool:
     """Let it wait for an approval until `ends_at`; False: it was decided meanwhile.
 
@@ -123,7 +125,7 @@ def await_approval(
     """
     of = proposals.c
     values = {"state": ProposalState.AWAITING.value, "comment": comment, "ends_at": ends_at}
-    waiting = Proposal(
+    waiting = StoredProposal(
         id=proposal.id, base=proposal.base, text=proposal.text, edits=proposal.edits, author=proposal.author,
         created_at=proposal.created_at, ends_at=ends_at,
     )  # fmt: skip
@@ -167,7 +169,7 @@ def forget_unreadable(conn: Connection, begins: datetime, ends: datetime) -> int
     return conn.execute(lost.values(state=ProposalState.EXPIRED.value, text=None, edits=None)).rowcount
 
 
-def _sealed(conn: Connection, vault: Vault, proposal: Proposal) -> dict[str, bytes | None]:
+def _sealed(conn: Connection, vault: Vault, proposal: StoredProposal) -> dict[str, bytes | None]:
     plain = ((TEXT, proposal.text), (EDITS, proposal.edits))
     return {
         place.column: None
@@ -177,14 +179,14 @@ def _sealed(conn: Connection, vault: Vault, proposal: Proposal) -> dict[str, byt
     }
 
 
-def _proposal(row: RowMapping, text: bytes | None, edits: bytes | None) -> Proposal:
+def _proposal(row: RowMapping, text: bytes | None, edits: bytes | None) -> StoredProposal:
     known = {
         "environments": tuple(json.loads(row["environments"])),
         "state": ProposalState(row["state"]),
         "text": None if text is None else text.decode(),
         "edits": None if edits is None else edits.decode(),
     }
-    return Proposal(**{**row, **known})
+    return StoredProposal(**{**row, **known})
 
 
 def _values(states: Collection[ProposalState]) -> list[str]:

@@ -9,6 +9,7 @@ attempts at once are counted one after the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -47,13 +48,7 @@ class Failures:
 
 def take(conn: Connection, scope: ThrottleScope, key: str, limit: AttemptLimit, *, now: datetime) -> datetime | None:
     """Spend one of the allowance; None: there was one. Otherwise when there is one again, and nothing was spent."""
-    row = _locked(conn, scope, key)
-    if row is None:
-        full = {"tokens": float(limit.count), "counted_at": now, "forget_after": now + limit.period}
-        conn.execute(insert_into(conn, throttles).values(scope=scope, key=key, **full).on_conflict_do_nothing())
-        row = _locked(conn, scope, key)
-        assert row is not None, "it was inserted here, or by somebody who committed"
-    tokens, counted_at = row
+    tokens, counted_at = _made(conn, scope, key, float(limit.count), now, now + limit.period)
     # A clock that was set back gives nothing and takes nothing away.
     earned = max(0.0, (now - counted_at) / limit.period) * limit.count
     tokens = min(float(limit.count), tokens + earned)
@@ -70,10 +65,10 @@ def give_back(conn: Connection, scope: ThrottleScope, key: str) -> None:
         conn.execute(_row(scope, key).values(tokens=row[0] + 1))
 
 
-def failures(conn: Connection, scope: ThrottleScope, key: str) -> Failures | None:
-    """How many in a row, locked until the commit; None: none."""
-    row = _locked(conn, scope, key)
-    return None if row is None else Failures(count=int(row[0]), last_at=row[1])
+def failures(conn: Connection, scope: ThrottleScope, key: str, *, now: datetime, keep: timedelta) -> Failures:
+    """How many in a row. Locked until the commit also where there were none, so that of many at once one comes after the other."""
+    tokens, counted_at = _made(conn, scope, key, 0.0, now, now + keep)
+    return Failures(count=int(tokens), last_at=counted_at)
 
 
 def fail(conn: Connection, scope: ThrottleScope, key: str, *, now: datetime, keep: timedelta) -> int:
@@ -86,20 +81,15 @@ def fail(conn: Connection, scope: ThrottleScope, key: str, *, now: datetime, kee
     return int(conn.execute(more.returning(throttles.c.tokens)).scalar_one())
 
 
-def take_back(conn: Connection, scope: ThrottleScope, key: str, before: Failures | None) -> None:
+def take_back(conn: Connection, scope: ThrottleScope, key: str, before: Failures) -> None:
     """Uncount a failure that was counted in advance.
 
     Args:
-        before: as it was before; None: there was none.
+        before: as it was before.
     """
     row = _locked(conn, scope, key)
-    if row is None:
-        return
-    if row[0] <= 1:
-        clear(conn, scope, key)
-    else:
-        last_at = row[1] if before is None else before.last_at
-        conn.execute(_row(scope, key).values(tokens=row[0] - 1, counted_at=last_at))
+    if row is not None and row[0] >= 1:
+        conn.execute(_row(scope, key).values(tokens=row[0] - 1, counted_at=before.last_at))
 
 
 def clear(conn: Connection, scope: ThrottleScope, key: str) -> bool:
@@ -122,15 +112,28 @@ def is_known(conn: Connection, key: str, now: datetime) -> bool:
     return conn.execute(wanted).first() is not None
 
 
-def counts(conn: Connection, scope: ThrottleScope) -> dict[str, int]:
-    """Key -> failures in a row, of all of a scope."""
+def counts(conn: Connection, scope: ThrottleScope, keys: Sequence[str]) -> dict[str, int]:
+    """Key -> failures in a row, of these keys that have any."""
     of = throttles.c
-    return {key: int(tokens) for key, tokens in conn.execute(select(of.key, of.tokens).where(of.scope == scope)).all()}
+    wanted = select(of.key, of.tokens).where(of.scope == scope, of.key.in_(keys))
+    return {row.key: int(row.tokens) for row in conn.execute(wanted)}
 
 
 def expire(conn: Connection, now: datetime) -> int:
     """Delete the rows from which nothing follows any more; how many."""
     return conn.execute(delete(throttles).where(throttles.c.forget_after <= now)).rowcount
+
+
+def _made(
+    conn: Connection, scope: ThrottleScope, key: str, tokens: float, now: datetime, forget_after: datetime
+) -> tuple[float, datetime]:
+    """The row, locked; made if there is none. Again if somebody deletes it meanwhile."""
+    first = {"scope": scope, "key": key, "tokens": tokens, "counted_at": now, "forget_after": forget_after}
+    while True:
+        conn.execute(insert_into(conn, throttles).values(first).on_conflict_do_nothing())
+        row = _locked(conn, scope, key)
+        if row is not None:
+            return row
 
 
 def _locked(conn: Connection, scope: ThrottleScope, key: str) -> tuple[float, datetime] | None:

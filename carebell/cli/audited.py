@@ -15,6 +15,25 @@ READS_THE_LOG: Final = (
     "shows a file that whoever may run it may read without Carebell; it holds four digits of a number at most"
 )
 
+PORTAL: Final = (
+    AuditAction.SIGN_IN,
+    AuditAction.SIGN_IN_FAIL,
+    AuditAction.SIGN_IN_LOCK,
+    AuditAction.SIGN_IN_CONFIRM,
+    AuditAction.SIGN_OUT,
+    AuditAction.PAGE_DENIED,
+    AuditAction.PERSON_INVITE,
+    AuditAction.PERSON_SET_UP,
+    AuditAction.PERSON_ROLE,
+    AuditAction.PERSON_DISABLE,
+    AuditAction.PERSON_ENABLE,
+    AuditAction.PERSON_UNLOCK,
+    AuditAction.PERSON_SIGN_OUT,
+    AuditAction.PERSON_PASSWORD,
+    AuditAction.PERSON_SECOND_FACTOR,
+)
+"""Of the portal, which runs in the service."""
+
 COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "init": WRITES_OWN_FILES,
     "demo": "runs a service on a database of its own, which records as any service does",
@@ -33,6 +52,7 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
         AuditAction.OPTOUT_REMOVE,
         AuditAction.PURGE,
         AuditAction.AUDIT_PRUNE,
+        *PORTAL,
     ),
     "install": "prepares the machine before there is a database; systemd and the package manager keep their own records",
     "doctor": NOTHING_OF_A_PATIENT,

@@ -9,10 +9,11 @@ from store.audit import BEGINNING, MEANINGS
 KEYS = (
     ("seq", "1, 2, 3 ... without a gap"),
     ("time", "UTC, to the microsecond"),
-    ("who", "`cli:` and the account that signed in; `file:` and the owner of an edited carebell.yaml; `service`; `gateway` for "
+    ("who", "`cli:` and the account that signed in; `portal:` and the user name there, `portal:nobody` for one that is no user's; "
+            "`file:` and the owner of an edited carebell.yaml; `service`; `gateway` for "
             "patients' STOP and START and for what the gateway's answers bring about; `housekeeping`"),
-    ("from", "words with `=`: `host`, `uid`, `tty`, `node`, `file`, `way`; `as`: the account that ran it, where another one signed "
-             "in; `sudo` and `ssh`: what the environment says. Nothing in entries from before version 0.2"),
+    ("from", "words with `=`: `host`, `uid`, `tty`, `node`, `file`, `way`, `peer`; `as`: the account that ran it, where another "
+             "one signed in; `sudo` and `ssh`: what the environment says. Nothing in entries from before version 0.2"),
     ("what", "the action, below"),
     ("environment", "the one that it concerns; nothing: all, or none"),
     ("subject", "what it was done to: a sender, a key of the configuration, an appointment's id, a number as `***0143`"),

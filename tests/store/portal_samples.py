@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from store.engine import Store
-from store.proposals import Proposal
+from store.proposals import StoredProposal
 from store.sessions import SessionStage, StoredSession
 from store.tokens import key_of
 from store.users import User, add
@@ -42,7 +42,7 @@ def session(token: str = "token", **changes: Any) -> StoredSession:
     return StoredSession(**plain | changes)
 
 
-def proposal(**changes: Any) -> Proposal:
+def proposal(**changes: Any) -> StoredProposal:
     plain: dict[str, Any] = {
         "id": "p1",
         "base": "d14efd61578f",
@@ -53,4 +53,4 @@ def proposal(**changes: Any) -> Proposal:
         "created_at": NOW,
         "ends_at": NOW + timedelta(days=1),
     }
-    return Proposal(**plain | changes)
+    return StoredProposal(**plain | changes)

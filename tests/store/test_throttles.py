@@ -40,22 +40,41 @@ def test_an_allowance_is_spent_and_fills_again(store: Store) -> None:
 
 def test_failures_in_a_row_are_counted_and_forgotten(store: Store) -> None:
     pair = ThrottleScope.PAIR
+
+    def failures() -> tuple[int, timedelta]:
+        counted = throttles.failures(conn, pair, "k", now=NOW, keep=DAY)
+        return counted.count, counted.last_at - NOW
+
     with store.write() as conn:
-        assert throttles.failures(conn, pair, "k") is None
+        assert failures() == (0, timedelta())
         assert [throttles.fail(conn, pair, "k", now=NOW + second * MINUTE, keep=DAY) for second in range(3)] == [
             1,
             2,
             3,
         ]
-        assert throttles.failures(conn, pair, "k") == throttles.Failures(count=3, last_at=NOW + 2 * MINUTE)
-        assert throttles.counts(conn, pair) == {"k": 3}
+        assert failures() == (3, 2 * MINUTE)
+        assert throttles.counts(conn, pair, ["k", "other"]) == {"k": 3}
         throttles.take_back(conn, pair, "k", throttles.Failures(count=2, last_at=NOW + MINUTE))
-        assert throttles.failures(conn, pair, "k") == throttles.Failures(count=2, last_at=NOW + MINUTE)
+        assert failures() == (2, MINUTE)
         assert throttles.clear(conn, pair, "k")
         assert not throttles.clear(conn, pair, "k")
-        throttles.fail(conn, pair, "k", now=NOW, keep=DAY)
-        throttles.take_back(conn, pair, "k", None)
-        assert throttles.failures(conn, pair, "k") is None
+        throttles.take_back(conn, pair, "k", throttles.Failures(count=0, last_at=NOW))
+        assert failures() == (0, timedelta())
+        throttles.take_back(conn, pair, "k", throttles.Failures(count=0, last_at=NOW))
+        assert failures() == (0, timedelta())
+
+
+def test_failures_are_looked_at_one_after_the_other_from_the_first_on(store: Store) -> None:
+    """Also where there is no row yet: each sees what the one before it counted."""
+
+    def look_and_count(_: int) -> int:
+        with store.write() as conn:
+            before = throttles.failures(conn, ThrottleScope.PAIR, "k", now=NOW, keep=DAY).count
+            throttles.fail(conn, ThrottleScope.PAIR, "k", now=NOW, keep=DAY)
+            return before
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(look_and_count, range(40))) == list(range(40))
 
 
 def test_a_thousand_attempts_at_once_are_counted_one_by_one(store: Store) -> None:
