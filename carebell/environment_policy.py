@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from carebell.approved_facts import approved_facts
 from config.load import Loaded
 from config.model import Environment, Organization
+from ehr.fingerprint import ApprovedFacts
 from notifier.recipients import NumberRules, may_text
 from notifier.text import TemplateSet, placeholders_used
 from parser.ack import Answer
@@ -30,6 +32,7 @@ class EnvironmentPolicy:
     rules: how its messages are read. answers: the answer to each failure.
     planning: the planner's settings. numbers: who may be texted. templates: its texts.
     config_version: of the configuration that it was built from.
+    facts: what must be approved before texts leave; None: no approval is needed.
     """
 
     name: str
@@ -40,6 +43,7 @@ class EnvironmentPolicy:
     numbers: NumberRules = field(repr=False)
     templates: TemplateSet = field(repr=False)
     config_version: str
+    facts: ApprovedFacts | None = None
 
     @property
     def zone(self) -> str:
@@ -124,6 +128,7 @@ def environment_policy(loaded: Loaded, name: str) -> EnvironmentPolicy:
         numbers=number_rules(environment),
         templates=templates,
         config_version=loaded.version,
+        facts=approved_facts(loaded, name) if environment.approval.required else None,
     )
 
 

@@ -53,11 +53,15 @@ class Cap(StrEnum):
 
 
 class HoldScope(StrEnum):
-    """Which texts a hold or an open breaker stops. A breaker never has the scope `all`."""
+    """Which texts a hold or an open breaker stops. A breaker never has the scope `all` or `approval`.
+
+    approval: an environment's texts, until an approver has approved what it is connected to. Nobody releases it otherwise.
+    """
 
     ALL = "all"
     ENVIRONMENT = "environment"
     SENDER = "sender"
+    APPROVAL = "approval"
 
 
 class SmsState(StrEnum):

@@ -66,8 +66,13 @@ class AuditAction(StrEnum):
     VIEW_OUTBOX = "view.outbox"
     VIEW_APPOINTMENTS = "view.appointments"
     REPORT_EXPORT = "report.export"
+    LOG_EXPORT = "log.export"
     AUDIT_EXPORT = "audit.export"
     AUDIT_PRUNE = "audit.prune"
+    APPROVAL_ASK = "approval.ask"
+    APPROVAL_PROVE = "approval.prove"
+    APPROVAL_APPROVE = "approval.approve"
+    APPROVAL_SEND_BACK = "approval.send_back"
     SIGN_IN = "sign_in"
     SIGN_IN_FAIL = "sign_in.fail"
     SIGN_IN_LOCK = "sign_in.lock"
@@ -114,7 +119,13 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.VIEW_OUTBOX: "somebody listed texts with masked numbers; after: how many",
     AuditAction.VIEW_APPOINTMENTS: "somebody listed appointments with masked numbers; after: how many",
     AuditAction.REPORT_EXPORT: "somebody read or exported the report of texts; after: how many rows",
+    AuditAction.LOG_EXPORT: "somebody saved lines of the service's log from the portal; subject: which",
     AuditAction.AUDIT_EXPORT: "somebody exported this log; after: how many entries",
+    AuditAction.APPROVAL_ASK: "what an environment is connected to must be approved, and was not; its texts wait; subject: the "
+    "beginning of the facts' fingerprint",
+    AuditAction.APPROVAL_PROVE: "somebody proved access to an environment's EHR; after: how",
+    AuditAction.APPROVAL_APPROVE: "an approver approved what an environment is connected to; its texts leave again",
+    AuditAction.APPROVAL_SEND_BACK: "an approver sent it back; after: why",
     AuditAction.SIGN_IN: "somebody signed in to the portal; after: how: `password`, `password and code`, `link`, or the address of "
     "the provider",
     AuditAction.SIGN_IN_FAIL: "a sign-in to the portal was refused; after: why. Attempts that came too soon are not looked at, and "
@@ -210,11 +221,13 @@ class AuditFilter:
     """Which entries to read; None: all.
 
     Attributes:
+        since, until: instants; `until` itself is not part.
         who: `cli:ann`, or without its first part `ann`.
         action: `optout.add`, or all that begin with `optout`.
     """
 
     since: datetime | None = None
+    until: datetime | None = None
     who: str | None = None
     action: str | None = None
     environment: str | None = None
@@ -408,6 +421,8 @@ def _selected(only: AuditFilter) -> Select[tuple[object, ...]]:
     wanted: Select[tuple[object, ...]] = select(audit).order_by(of.seq)
     if only.since is not None:
         wanted = wanted.where(of.at >= only.since)
+    if only.until is not None:
+        wanted = wanted.where(of.at < only.until)
     if only.who is not None:
         wanted = wanted.where((of.actor == only.who) | of.actor.endswith(f":{only.who}", autoescape=True))
     if only.action is not None:

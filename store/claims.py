@@ -143,6 +143,7 @@ def claim(
     decide: Callable[[ClaimCandidate], Decision],
     recipient: Callable[[Appointment], PhoneNumber | None] = lambda appointment: appointment.phone,
     probe_every: timedelta = timedelta(minutes=5),
+    unapproved: frozenset[str] = frozenset(),
 ) -> Round:
     """Decide about due rows, those that have waited longest first. The caller commits.
 
@@ -156,8 +157,9 @@ def claim(
             visit first. So if a cap or a sender's rate does not permit all of them, those for the latest visits are not sent.
         recipient: the number for an environment's texts (a test environment may force one).
         probe_every: how long an open breaker waits for the result of its probe before the next text may try.
+        unapproved: environments whose texts wait for an approval.
     """
-    blocks = read_blocks(conn, now)
+    blocks = replace(read_blocks(conn, now), unapproved=unapproved)
     rows = _due(conn, now, tuple(senders), limit)
     shut: set[str] = set()
     stored = load(conn, vault, {row.appointment for row in rows}, now, lock="skip", unreadable=shut)

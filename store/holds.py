@@ -20,13 +20,14 @@ from store.prepared import Prepared, codec
 from store.tables import breakers, holds
 from store.upsert import insert_into
 
+NOT_APPROVED: Final = "its approval is missing"
 LONGEST: Final = timedelta(hours=1)
 """A probe waits at most this long. A later `probe_at` was set before the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """`name` is the environment's or sender's, empty for `all`."""
+    """`name` is the environment's (also for `approval`) or the sender's, empty for `all`."""
 
     scope: HoldScope
     name: str
@@ -52,17 +53,25 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """All holds and breakers that stop texts at `now`."""
+    """All holds and breakers that stop texts at `now`.
+
+    Attributes:
+        unapproved: environments whose approval is missing by the configuration of whoever asks. Their hold in the database is for
+            people: it may still be on its way.
+    """
 
     holds: tuple[Hold, ...]
     breakers: tuple[Breaker, ...]
     now: datetime
+    unapproved: frozenset[str] = frozenset()
 
     def reason(self, environment: str, sender: str) -> str | None:
         """Why a text of this environment and sender must wait: `hold: ...`, `breaker: ...`; None: nothing."""
+        if environment in self.unapproved:
+            return f"hold: {NOT_APPROVED}"
         if not (self.holds or self.breakers):
             return None
-        here = {(HoldScope.ALL, ""), (HoldScope.ENVIRONMENT, environment), (HoldScope.SENDER, sender)}
+        here = scopes_of(environment, sender)
         for hold in self.holds:
             if (hold.scope, hold.name) in here:
                 return f"hold: {hold.reason}"
@@ -82,6 +91,18 @@ class Blocks:
         """The same after one text was let through: these breakers are closed to other texts until `next_at`."""
         after = tuple(replace(breaker, probe_at=next_at) if breaker in tried else breaker for breaker in self.breakers)
         return replace(self, breakers=after)
+
+
+def scopes_of(environment: str, sender: str) -> frozenset[tuple[HoldScope, str]]:
+    """The scope and name of every hold and breaker that stops a text of this environment and sender."""
+    return frozenset(
+        {
+            (HoldScope.ALL, ""),
+            (HoldScope.ENVIRONMENT, environment),
+            (HoldScope.APPROVAL, environment),
+            (HoldScope.SENDER, sender),
+        }
+    )
 
 
 def read_blocks(conn: Connection, now: datetime) -> Blocks:

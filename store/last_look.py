@@ -102,7 +102,10 @@ def _still_statement(dialect: str) -> ClauseElement:
     held = select(holds.c.scope).where(
         or_(
             holds.c.scope == literal_column("'all'"),
-            and_(holds.c.scope == literal_column("'environment'"), holds.c.name == of.environment),
+            and_(
+                holds.c.scope.in_((literal_column("'environment'"), literal_column("'approval'"))),
+                holds.c.name == of.environment,
+            ),
             and_(holds.c.scope == literal_column("'sender'"), holds.c.name == of.sender),
         )
     )

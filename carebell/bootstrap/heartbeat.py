@@ -11,10 +11,13 @@ from carebell.bootstrap import config_record
 from carebell.bootstrap.active_config import note_in_force, waits_for_restart
 from carebell.bootstrap.config_sync import is_edit
 from carebell.bootstrap.running_service import RunningService
+from carebell.outbound import approval_holds
 from config.load import Loaded
+from journal.events.gateway import HoldReleased, HoldStarted
 from journal.events.service import AuditHead
 from store import audit, leases
 from store.audit import Head
+from store.holds import NOT_APPROVED
 from store.leases import Node
 
 _NOTE_EVERY: Final = timedelta(days=1)
@@ -54,6 +57,7 @@ class Heartbeat:
         facts = config_record.facts_of(loaded, running.vault.ring, now) if due else None
         with running.store.write() as conn:
             leases.beat(conn, node)
+            settled = approval_holds.settle(conn, running.runtime_config(), authors.service(running.node), at=now)
             if facts is not None:
                 changed_here = is_edit(conn, running.store.backend, facts, loaded)
                 note_in_force(conn, loaded, since=since, now=now)
@@ -63,6 +67,12 @@ class Heartbeat:
             head = audit.head(conn)
         if due:
             self._noted = (loaded, now)
+        for name in settled.placed:
+            running.journal.emit(HoldStarted(environment=name, reason=NOT_APPROVED, source="approval", actor=None))
+        for name in settled.ended:
+            running.journal.emit(
+                HoldReleased(environment=name, source="approval", actor=authors.service(running.node).who)
+            )
         if head != self._audit_head:
             self._audit_head = head
             running.journal.emit(AuditHead(seq=head.seq, hash=head.hash))

@@ -16,10 +16,10 @@ from carebell.inquiries.source import Source
 from carebell.maintenance.standing_alarms import StandingAlarm, standing_alarms
 from certs.cer import read_upload
 from config.model import Environment
-from scheduler.sms import HoldScope, SmsState
+from scheduler.sms import SmsState
 from store import gateway_contact, holds, leases, outbox, sms_pages
 from store.gateway_contact import GatewayContact
-from store.holds import Breaker, Hold
+from store.holds import Breaker, Hold, scopes_of
 from store.leases import Node
 from store.outbox import WaitingCount
 from store.outbox_row import FINAL
@@ -185,8 +185,4 @@ def _certificate(path: Path, now: datetime) -> CertificateFact:
 
 
 def _stops(stop: Hold | Breaker, name: str, environment: Environment) -> bool:
-    return (stop.scope, stop.name) in {
-        (HoldScope.ALL, ""),
-        (HoldScope.ENVIRONMENT, name),
-        (HoldScope.SENDER, environment.sms.sender),
-    }
+    return (stop.scope, stop.name) in scopes_of(name, environment.sms.sender)

@@ -13,9 +13,9 @@ from config.model import Caps, Environment
 from journal.lines import plain
 from scheduler.plan import reminder_due, whole_minute
 from scheduler.quiet_hours import is_quiet
-from scheduler.sms import Cap, HoldScope, SmsKind
+from scheduler.sms import Cap, SmsKind
 from store.claims import DAY, WEEK
-from store.holds import Breaker, Hold
+from store.holds import Breaker, Hold, scopes_of
 from store.outbox_row import OutboxRow
 
 _MINUTE = timedelta(minutes=1)
@@ -86,7 +86,7 @@ class WaitExplainer:
             if moved_from(row, environment) is not None:
                 return Waiting(wait=Wait.QUIET_HOURS, text="waits for its time, which was moved because of quiet hours")
             return Waiting(wait=Wait.TIME, text="waits for its time")
-        scopes = _scopes(row, environment)
+        scopes = scopes_of(row.environment, environment.sms.sender)
         for breaker in self.breakers:
             if (breaker.scope, breaker.name) in scopes:
                 again = self.clock(max(breaker.probe_at, self.now), row.environment)
@@ -117,7 +117,7 @@ class WaitExplainer:
         return cap_reached(row.kind, environment.sms.caps, day, week)
 
     def _held(self, row: OutboxRow, environment: Environment) -> Waiting | None:
-        scopes = _scopes(row, environment)
+        scopes = scopes_of(row.environment, environment.sms.sender)
         hold = next((hold for hold in self.holds if (hold.scope, hold.name) in scopes), None)
         if hold is None:
             return None
@@ -144,15 +144,6 @@ def cap_text(cap: Cap, caps: Caps) -> str:
     """Why no more may go: `its number has had its 3 texts in 24 hours (sms.caps.per_day)`."""
     limit, span = (caps.per_day, "24 hours") if cap is Cap.PER_DAY else (caps.per_week, "7 days")
     return f"its number has had its {limit} text{'' if limit == 1 else 's'} in {span} (sms.caps.{cap})"
-
-
-def _scopes(row: OutboxRow, environment: Environment) -> set[tuple[HoldScope, str]]:
-    """The holds and breakers that keep a text back, by scope and name."""
-    return {
-        (HoldScope.ALL, ""),
-        (HoldScope.ENVIRONMENT, row.environment),
-        (HoldScope.SENDER, environment.sms.sender),
-    }
 
 
 def moved_from(row: OutboxRow, environment: Environment) -> datetime | None:

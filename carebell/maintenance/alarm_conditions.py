@@ -20,6 +20,7 @@ from certs.expiry_reminders import unused_for
 from config.load import Loaded
 from journal.alarms import AlarmName, Severity
 from scheduler.expected_hours import expected_time
+from scheduler.sms import HoldScope
 from store import alarms, forgetting, holds, outbox, usage
 from store.engine import Transaction
 
@@ -102,7 +103,7 @@ def _stopped(conn: Transaction) -> Iterator[Condition]:
             alarm="held",
             severity="warning",
             subject=subject,
-            environment=hold.name if hold.scope == "environment" else "",
+            environment=hold.name if hold.scope in (HoldScope.ENVIRONMENT, HoldScope.APPROVAL) else "",
             problem=f"texts are held ({subject}): {hold.reason}",
         )
 

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
+from carebell.outbound.approval_holds import unapproved
 from carebell.outbound.budgets import SenderBudgets
 from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
@@ -190,6 +191,7 @@ class Dispatcher:
                 senders=senders,
                 decide=SendPolicy(runtime_config, now, budgets),
                 recipient=lambda appointment: recipient_of(appointment, runtime_config),
+                unapproved=unapproved(conn, runtime_config),
             )
             budgets.charge()
             replanned = replan_reminders(

@@ -59,14 +59,18 @@ def release(
     *,
     at: datetime,
 ) -> Released:
-    """End every hold, or one environment's, and close breakers without waiting for their probes.
+    """End every hold, or one environment's, and close breakers without waiting for their probes. An approval ends otherwise.
 
     Args:
         configured: the environments; of one that is named, the sender's breaker is closed too.
     """
     scope, name = scope_of(environment)
     standing = holds.held(conn)
-    ended = [entry for entry in standing if environment is None or (entry.scope, entry.name) == (scope, name)]
+    ended = [
+        entry
+        for entry in standing
+        if entry.scope is not HoldScope.APPROVAL and (environment is None or (entry.scope, entry.name) == (scope, name))
+    ]
     changed = bool(ended)
     for entry in ended:
         holds.release(conn, entry.scope, entry.name)

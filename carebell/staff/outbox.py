@@ -13,7 +13,7 @@ from carebell.staff.cursors import read_row_key, write_row_key
 from carebell.staff.own_environments import own_environments
 from carebell.times import Zones
 from portal.pages.outbox import OutboxPage, OutboxState, OutboxText
-from scheduler.sms import HoldScope, SmsState
+from scheduler.sms import SmsState
 from store import holds, sms_pages
 from store.sms_pages import RowFilter
 
@@ -46,9 +46,7 @@ class OutboxInquiry:
                 name
                 for name, sender in senders.items()
                 if (environments is None or name in environments)
-                and not stopped.isdisjoint(
-                    {(HoldScope.ALL, ""), (HoldScope.ENVIRONMENT, name), (HoldScope.SENDER, sender)}
-                )
+                and not stopped.isdisjoint(holds.scopes_of(name, sender))
             ],
         )
 

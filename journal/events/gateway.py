@@ -62,7 +62,7 @@ class HoldStarted(Event):
 
     environment: str | None
     reason: str
-    source: Literal["command", "portal", "restore"]
+    source: Literal["command", "portal", "approval", "restore"]
     actor: str | None
 
 
@@ -71,7 +71,7 @@ class HoldReleased(Event):
     """Texts are sent again: the texts of `environment`, or of all environments if there is none."""
 
     environment: str | None
-    source: Literal["command", "portal"]
+    source: Literal["command", "portal", "approval"]
     actor: str
 
 

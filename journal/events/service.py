@@ -186,7 +186,7 @@ class OperatorActed(Event):
 
     action: str
     actor: str
-    source: Literal["command"]
+    source: Literal["command", "portal"]
 
 
 @event(

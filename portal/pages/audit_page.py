@@ -34,6 +34,14 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRows:
+    """The newest first. `older`: the number before which the next part begins; None: this is the last one."""
+
+    rows: Sequence[AuditRow]
+    older: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuestion:
     """Which entries, the newest first. None and "": all.
 
@@ -69,7 +77,7 @@ class ChainCheck:
 class AuditDesk(Protocol):
     """What these pages ask for."""
 
-    def rows(self, question: AuditQuestion, limit: int) -> Sequence[AuditRow]: ...
+    def rows(self, question: AuditQuestion, limit: int) -> AuditRows: ...
 
     def actions(self) -> Sequence[str]:
         """Every action that there is, for the choice."""
@@ -111,16 +119,15 @@ def _page(desk: AuditDesk, request: PageRequest, checked: ChainCheck | None) -> 
     query = request.query
     form = Form().filled({name: query.get(name, "") for name in ("who", "what", "environment", "since", "until")})
     question, errors = _question(form, query.get("before", ""))
-    rows = desk.rows(question, PAGE_ROWS + 1) if not errors else ()
+    part = AuditRows(rows=(), older=None) if errors else desk.rows(question, PAGE_ROWS)
     more = ""
-    if len(rows) > PAGE_ROWS:
-        rows = rows[:PAGE_ROWS]
+    if part.older is not None:
         kept = {name: query[name] for name in ("who", "what", "environment", "since", "until") if query.get(name)}
-        more = f"/audit?{urlencode({**kept, 'before': rows[-1].number})}"
+        more = f"/audit?{urlencode({**kept, 'before': part.older})}"
     return Shown(
         template="audit.html",
         title="Audit",
-        view={"rows": rows, "more": more, "actions": desk.actions(), "checked": checked},
+        view={"rows": part.rows, "more": more, "actions": desk.actions(), "checked": checked},
         form=form.with_errors(*errors),
         status=422 if errors else 200,
     )

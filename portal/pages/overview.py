@@ -12,7 +12,7 @@ from portal.page_request import Answer, PageRequest, Shown
 from portal.roles import Permission
 from portal.route_table import Page
 
-ApprovalState = Literal["not required", "approved", "awaiting", "proved", "draft", "sent back"]
+ApprovalWords = Literal["not required", "approved", "awaiting", "proved", "draft", "sent back"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class EnvironmentCard:
     late: int
     delivered: tuple[int, int]
     held: str | None
-    approval: ApprovalState
+    approval: ApprovalWords
     approved_by: str | None = None
     approved_at: datetime | None = None
 

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from portal.pages import audit_page, holds, log_page, opt_outs, overview
-from portal.pages.audit_page import AuditQuestion, AuditRow, ChainCheck
+from portal.pages.audit_page import AuditQuestion, AuditRow, AuditRows, ChainCheck
 from portal.pages.holds import HoldRow
 from portal.pages.log_page import LogPart, LogQuestion, LogRow
 from portal.pages.opt_outs import OptOutDone, OptOutTotals
@@ -114,9 +114,10 @@ class Desk:
     def remove(self, by: Session, number: str, reason: str, browser: Peer) -> OptOutDone | str:
         return OptOutDone(masked="***0143", changed=False)
 
-    def rows(self, question: AuditQuestion, limit: int) -> Sequence[AuditRow]:
+    def rows(self, question: AuditQuestion, limit: int) -> AuditRows:
         self.questions.append(question)
-        return [row for row in self.entries if question.before is None or row.number < question.before][:limit]
+        rows = [row for row in self.entries if question.before is None or row.number < question.before]
+        return AuditRows(rows=rows[:limit], older=rows[limit - 1].number if len(rows) > limit else None)
 
     def actions(self) -> Sequence[str]:
         return ["optout.add"]
