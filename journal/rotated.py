@@ -14,7 +14,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,12 +66,7 @@ def read_log(
         for index, file in enumerate(rotated, 1):
             if wanted.since is not None and index < len(rotated) and rotated[index].first < wanted.since:
                 continue  # all of it is older
-            for raw in _raw_lines(file.path, report):
-                if wanted.rules_out(raw):
-                    continue
-                line = parse_line(raw)
-                if line is not None and wanted(line):
-                    yield line
+            yield from _lines_of(file.path, wanted, report)
         yield from read_stream(current, wanted) if idle is None else follow(path, wanted, idle, opened=current)
     finally:
         current.close()
@@ -111,12 +106,24 @@ def _rotated_files(path: Path, current: tuple[int, int], on_unreadable: OnUnread
     return sorted(files, key=lambda file: (file.first, file.path.name))
 
 
+def _lines_of(file: Path, wanted: Wanted, on_unreadable: OnUnreadable) -> Iterator[Line]:
+    """The selected lines of the file, as far as it can be read."""
+    with _reported(file, on_unreadable), _open(file) as stream:
+        yield from read_stream(stream, wanted)
+
+
 def _raw_lines(file: Path, on_unreadable: OnUnreadable) -> Iterator[bytes]:
     """The lines of the file, as far as it can be read."""
+    with _reported(file, on_unreadable), _open(file) as stream:
+        while raw := stream.readline(LONGEST_LINE):
+            yield raw
+
+
+@contextmanager
+def _reported(file: Path, on_unreadable: OnUnreadable) -> Iterator[None]:
+    """What goes wrong in reading is reported, and ends it."""
     try:
-        with _open(file) as stream:
-            while raw := stream.readline(LONGEST_LINE):
-                yield raw
+        yield
     except OSError as error:
         on_unreadable(file, (error.strerror or str(error)).lower())
     except _DAMAGED:

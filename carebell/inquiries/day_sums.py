@@ -17,9 +17,8 @@ from store.sms_pages import SmsSum, sums
 LONGEST_SPAN: Final = 366
 """Days that one question may ask for."""
 _DAY: Final = timedelta(days=1)
-_CHANGES_FOR: Final = timedelta(days=10)
-"""By then receipts have come, and texts of unknown fate are found out."""
-_KEPT_RECENT: Final = timedelta(seconds=10)
+_KEPT: Final = ((timedelta(days=2), timedelta(seconds=10)), (timedelta(days=10), timedelta(minutes=5)))
+"""(a day that is younger than this, how long its sums are kept): most receipts come within a day, nearly all within days."""
 _KEPT_OLD: Final = timedelta(hours=1)
 _MOST_DAYS: Final = 3 * LONGEST_SPAN
 
@@ -59,7 +58,7 @@ class DaySums:
 
     def _of(self, day: date) -> DayCounts:
         known, now = self._counts.get(day), self.now()
-        kept = _KEPT_OLD if now.date() - day > _CHANGES_FOR else _KEPT_RECENT
+        kept = next((kept for age, kept in _KEPT if now.date() - day < age), _KEPT_OLD)
         if known is not None and timedelta() <= now - known.counted_at < kept:
             return known
         begins = datetime.combine(day, time(), UTC)

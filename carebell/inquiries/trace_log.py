@@ -59,6 +59,8 @@ class TraceLog:
 
     def of_appointments(self, ids: Collection[str]) -> LoggedSteps:
         """The lines about these appointments, and those about their messages."""
+        if not ids:
+            return LoggedSteps(notes=self._notes())
         with self.source.store.read() as conn:
             facts = appointments.facts(conn, ids)
             numbers = recipients_of(conn, self.source, ids, self.now)

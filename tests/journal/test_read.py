@@ -175,3 +175,33 @@ def test_follow_waits_out_a_missing_file(path: Path) -> None:
 def test_a_file_that_was_never_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(read(tmp_path / "none", Wanted()))
+
+
+@pytest.mark.parametrize("piece", [1, 5, 64, 4096])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(),
+        Wanted(appointment="A1"),
+        Wanted(words=frozenset({"A1", "sms_sent"})),
+        Wanted(event="sms_sent", words=frozenset({"B2"})),
+    ],
+)
+def test_lines_are_found_wherever_a_piece_of_the_file_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Wanted, piece: int
+) -> None:
+    """Words are searched for in pieces of the file; what is found is what looking at each line finds."""
+    file = tmp_path / "carebell.log"
+    written = [
+        json.dumps({"time": f"2026-03-02T15:00:{number:02}.000Z", "level": "info",
+                    "event": ("sms_sent", "message_accepted")[number % 2], "appointment": f"{'AB'[number % 3 % 2]}{number % 4}",
+                    "note": "A1 sms_sent" * (number % 5)}).encode()
+        for number in range(40)
+    ]  # fmt: skip
+    file.write_bytes(b"\n".join([b"cut by a full disk", *written[:20], b"", b'"A1" but no JSON', *written[20:]]))
+    monkeypatch.setattr("journal.read._PIECE", piece)
+    expected = [
+        line for raw in written if (line := parse_line(raw)) is not None and not wanted.rules_out(raw) and wanted(line)
+    ]
+    assert list(read(file, wanted)) == expected
+    assert expected

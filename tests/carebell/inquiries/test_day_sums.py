@@ -65,9 +65,15 @@ def test_a_day_is_counted_again_when_it_may_have_changed(store: Store, counted: 
     sums.of(old, old)
     [day] = sums.of(first, first)
     assert (counted, day.counted_at) == ([old, first, first], clock.now())
+    week_old = TODAY - timedelta(days=7)
+    sums.of(week_old, week_old)
+    clock.move_to(NOW + timedelta(minutes=4))
+    sums.of(week_old, week_old)
+    clock.move_to(NOW + timedelta(minutes=6))
+    sums.of(week_old, week_old)
     clock.move_to(NOW + timedelta(hours=1, seconds=1))
     sums.of(old, old)
-    assert counted[3:] == [old]
+    assert counted[3:] == [week_old, week_old, old]
 
 
 def test_a_clock_that_was_set_back_keeps_nothing(store: Store, counted: list[date]) -> None:
