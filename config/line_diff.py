@@ -70,7 +70,10 @@ class Line:
 
 def three_way(base: str, yours: str, theirs: str) -> list[Region]:
     """The regions of a base and two changes of it, in order. Joined, each of the three texts comes out again, line by line."""
-    lines, own, other = base.splitlines(), yours.splitlines(), theirs.splitlines()
+    return _regions(base.splitlines(), yours.splitlines(), theirs.splitlines())
+
+
+def _regions(lines: Sequence[str], own: Sequence[str], other: Sequence[str]) -> list[Region]:
     in_own, in_other = _places(lines, own), _places(lines, other)
     regions: list[Region] = []
     begin = own_begin = other_begin = 0
@@ -85,6 +88,16 @@ def three_way(base: str, yours: str, theirs: str) -> list[Region]:
             _add(regions, Region(origin=Origin.NOBODY, line=place + 1, base=line, yours=line, theirs=line))
         begin, own_begin, other_begin = place + 1, own_end + 1, other_end + 1
     return regions
+
+
+def merged(base: str, yours: str, theirs: str) -> str | None:
+    """Both changes together, with every line end as it was; None: they changed the same lines, and not in the same way."""
+    lines: list[str] = []
+    for region in _regions(base.split("\n"), yours.split("\n"), theirs.split("\n")):
+        if region.origin is Origin.CONFLICT:
+            return None
+        lines += region.theirs if region.origin is Origin.THEIRS else region.yours
+    return "\n".join(lines)
 
 
 def two_way(before: str, after: str) -> list[Region]:

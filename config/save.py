@@ -59,7 +59,7 @@ def save(path: Path, content: bytes, *, base: bytes, reached: Callable[[str], No
         SaveConflict: the file holds something else, or was written at the same moment.
         SaveRefused: the file or its folder cannot be written; it is as it was.
     """
-    if "..data" in os.path.realpath(path).split(os.sep):
+    if _is_mounted(path):
         raise SaveRefused(
             f"{path.name} is mounted from a Kubernetes ConfigMap or Secret; change it there. Nothing was written"
         )
@@ -79,6 +79,24 @@ def save(path: Path, content: bytes, *, base: bytes, reached: Callable[[str], No
     except OSError as error:
         why = (error.strerror or "input or output error").lower()
         raise SaveRefused(f"{path} cannot be written: {why}. It is as it was") from None
+
+
+def why_not_writable(path: Path) -> str | None:
+    """Why `save` would refuse, as far as can be told without writing: a sentence without a full stop; None: nothing is known."""
+    if _is_mounted(path):
+        return f"{path.name} is mounted from a Kubernetes ConfigMap or Secret; change it there"
+    target = Path(os.path.realpath(path))
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        return f"The service's account may not write into the folder of {path.name}, or it is mounted read-only"
+    with suppress(OSError):
+        owner = target.stat().st_uid
+        if owner != os.geteuid() and os.geteuid() != 0:
+            return f"{path.name} belongs to {_login(owner)}, and the service runs as {_login(os.geteuid())}"
+    return None
+
+
+def _is_mounted(path: Path) -> bool:
+    return "..data" in os.path.realpath(path).split(os.sep)
 
 
 @contextmanager

@@ -45,6 +45,7 @@ class AuditAction(StrEnum):
     CONFIG_ACTIVATE = "config.activate"
     CONFIG_WRITE = "config.write"
     CONFIG_CHANGE = "config.change"
+    CONFIG_PATCH = "config.patch"
     CERTIFICATE_ADD = "certificate.add"
     CERTIFICATE_REMOVE = "certificate.remove"
     HOLD_PLACE = "hold.place"
@@ -98,6 +99,8 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     "wrote what was saved on another node; before and after: its version",
     AuditAction.CONFIG_CHANGE: "one key of it changed; subject: the key; before and after: its value, `changed` for a secret or a "
     "telephone number",
+    AuditAction.CONFIG_PATCH: "somebody downloaded a proposed change of carebell.yaml as a patch, which may hold numbers; "
+    "subject: the proposal",
     AuditAction.CERTIFICATE_ADD: "a sender's certificate came into use; subject: its thumbprint",
     AuditAction.CERTIFICATE_REMOVE: "a sender's certificate is used no more; subject: its thumbprint",
     AuditAction.HOLD_PLACE: "texts were held; after: the reason. Who `service`: it found a restored database",

@@ -31,6 +31,7 @@ PORTAL: Final = (
     AuditAction.PERSON_SIGN_OUT,
     AuditAction.PERSON_PASSWORD,
     AuditAction.PERSON_SECOND_FACTOR,
+    AuditAction.CONFIG_PATCH,
 )
 """Of the portal, which runs in the service."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from portal.configuration import ConfigurationDesk
 from portal.pages import (
     audit_page,
+    configuration,
     environments,
     help_page,
     holds,
@@ -60,6 +62,7 @@ class Desks:
     opt_outs: OptOutDesk
     log: LogDesk
     audit: AuditDesk
+    configuration: ConfigurationDesk
 
 
 def all_pages(desks: Desks) -> tuple[Page, ...]:
@@ -74,6 +77,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
         *holds.pages(desks.holds),
         *opt_outs.pages(desks.opt_outs),
         *log_page.pages(desks.log),
+        *configuration.pages(desks.configuration),
         *people_page.pages(desks.access),
         *audit_page.pages(desks.audit),
         *you.pages(desks.access),
