@@ -84,6 +84,15 @@ def config_set(
         ),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the key out of the file.")] = False,
+    base: Annotated[
+        Optional[str],
+        typer.Option(
+            "--base",
+            metavar="VERSION",
+            help="Only if the file still makes this version, as `config history` and `status` name it.",
+            show_default=False,
+        ),
+    ] = None,
     comment: Comment = None,
     dry_run: DryRun = False,
     config: Config = None,
@@ -91,7 +100,8 @@ def config_set(
 ) -> None:
     """Change one key of carebell.yaml and keep every other byte. It shows what the change does to the texts that wait.
 
-    A value that check-config would refuse is not written, and neither is a file that somebody else changed in the meantime.
+    A value that check-config would refuse is not written, and neither is a file that somebody else changed in the meantime: then
+    it prints what was there, what you want and what is there now.
     """
     from carebell.commands.config_write import set_key as run
 
@@ -101,6 +111,7 @@ def config_set(
             key,
             value,
             remove=remove,
+            base_version=base,
             comment=comment,
             dry_run=dry_run,
             as_json=wants_json(context, json),

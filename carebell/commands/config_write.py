@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 from carebell.bootstrap import config_record
 from carebell.bootstrap.components import configuration_path, open_vault
 from carebell.bootstrap.config_record import CHANGED
+from carebell.commands.config_conflict import print_conflict
 from carebell.commands.config_preview import database_exists, foresee_effect, print_effect
 from carebell.commands.config_versions import find_version, found
 from carebell.commands.interrupt import interruptible
@@ -52,6 +54,7 @@ def set_key(
     value: str | None,
     *,
     remove: bool,
+    base_version: str | None,
     comment: str | None,
     dry_run: bool,
     as_json: bool,
@@ -61,6 +64,7 @@ def set_key(
     Args:
         value: in YAML; `-`: read from standard input.
         remove: take the key out; then there is no `value`.
+        base_version: that the file must still have; None: whatever it has.
         dry_run: show everything and write nothing.
     """
     if remove == (value is not None):
@@ -75,6 +79,8 @@ def set_key(
         raise ConfigurationStop(f"{refused}. Nothing was written") from None
     except ProposalRefused as refused:
         raise ConfigurationStop(f"{refused}\nnothing was written") from None
+    if base_version is not None:
+        _require_base(config, base_version, proposal, keys, written, as_json=as_json)
     if (place := proposal.trial.where(keys)).line == 0:
         raise UsageStop(f"{key} is set by the {place.file}, which goes over the file. Nothing was written")
     before, after = (
@@ -108,6 +114,20 @@ def restore(config: Path | None, name: str, *, comment: str | None, dry_run: boo
     rows = [(key_change.key, key_change.before or _NOT_SET, key_change.after or _NOT_SET) for key_change in differing]
     comment = comment or f"restores {version.version}"
     return _show_and_write(proposal, rows, comment, dry_run=dry_run, as_json=as_json)
+
+
+def _require_base(
+    config: Path | None, name: str, proposal: Proposal, keys: Keys, written: str | None, *, as_json: bool
+) -> None:
+    """Stop, after showing the three texts, if the file makes another version than the one that somebody saw."""
+    version = find_version(config, name, _NOTHING_WRITTEN)
+    if proposal.present is not None and proposal.present.version == version.version:
+        return
+    with suppress(ConfigurationStop, NotRestorable, ConfigurationError, EditRefused, ProposalRefused):
+        _, seen = _restored(config, version.version, proposal.base, proposal.path)
+        yours = propose_written(proposal.path, seen, keys, written).content
+        print_conflict(proposal.path, seen, yours, proposal.base, as_json=as_json)
+    raise Stop(f"carebell.yaml was changed since version {version.version}; nothing was written")
 
 
 def _restored(config: Path | None, name: str, base: bytes, path: Path) -> tuple[ConfigVersion, bytes]:
@@ -164,7 +184,10 @@ def _show_and_write(
         if not dry_run:
             try:
                 saving.write(proposal)
-            except (SaveConflict, SaveRefused) as refused:
+            except SaveConflict as conflict:
+                print_conflict(proposal.path, proposal.base, proposal.content, conflict.present, as_json=as_json)
+                raise Stop(str(conflict)) from None
+            except SaveRefused as refused:
                 raise Stop(str(refused)) from None
             progress.done = f"{proposal.path.name} was written; it is perhaps not in the history yet"
             if has_database:

@@ -83,7 +83,8 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     (
         "config set",
         '`{"environment", "kind", "date", "planned", "withdrawn", "moved"}` and `{"restart", "approval", "switched_off", '
-        '"at_once"}` as `config preview`, then `{"key", "before", "after", "version", "written"}`',
+        '"at_once"}` as `config preview`, then `{"key", "before", "after", "version", "written"}`; where somebody '
+        'else changed the file, `{"side", "line", "text", "left_out"}` for each line of base, yours and theirs that differs',
     ),
     (
         "config restore",

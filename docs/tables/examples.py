@@ -27,6 +27,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "config set": (
         "carebell config set environments.production.sms.quiet_hours.from 22:00 --comment 'ticket 4711'",
         "carebell config set environments.test.sms.caps --remove --dry-run",
+        "carebell config set environments.production.sms.min_gap 3h --base d14efd61578f",
     ),
     "config restore": ("carebell config restore d14efd61578f",),
     "config history": ("carebell config history",),

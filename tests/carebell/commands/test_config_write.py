@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,8 +185,28 @@ def test_a_change_that_came_in_between_is_a_conflict(
     ended = carebell("-c", started, "config", "set", FROM, "22:00")
     assert ended.code == 1
     assert ended.sentence == "carebell.yaml was changed by somebody else in the meantime; nothing was written"
+    assert re.search(r"(?m)^theirs  # by hand$", ended.out)
+    assert re.search(r'(?m)^base .* from: 21:00\nyours .* from: "22:00"$', ended.out)
     assert started.read_bytes().endswith(b"# by hand\n")
     assert b"22:00" not in started.read_bytes()
+
+
+def test_a_key_is_set_only_on_the_version_that_was_seen(carebell: Carebell, started: Path) -> None:
+    seen = folder.load(started).version
+    key = "environments.test.sms.allow_list"
+    assert carebell("-c", started, "config", "set", key, "-", "--base", seen, typed=f"['{ALLOWED[0]}']\n").code == 0
+    seen = folder.load(started).version
+    assert carebell("-c", started, "config", "set", f"{key}[1]", ALLOWED[1], "--base", seen[:8]).code == 0
+    before = started.read_bytes()
+    ended = carebell("-c", started, "config", "set", FROM, "22:00", "--base", seen[:8])
+    assert (ended.code, started.read_bytes()) == (1, before)
+    assert ended.sentence == f"carebell.yaml was changed since version {seen}; nothing was written"
+    assert re.search(r'(?m)^base .* from: 21:00\nyours .* from: "22:00"$', ended.out)
+    assert re.search(r"(?m)^theirs .*\*\*\*0188", ended.out)
+    assert not any(number[1:] in ended.out for number in ALLOWED)
+    rows = carebell("-c", started, "config", "set", FROM, "22:00", "--base", seen, "--json").rows
+    assert {row["side"] for row in rows} == {"all", "base", "yours", "theirs"}
+    assert carebell("-c", started, "config", "set", FROM, "22:00", "--base", "ffff").code == 1
 
 
 def test_a_version_comes_back_byte_for_byte(carebell: Carebell, started: Path) -> None:
