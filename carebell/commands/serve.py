@@ -20,6 +20,7 @@ from carebell.commands.output import print_json, rows_alone
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.inbound.listeners import listening_ports
 from carebell.maintenance.periodic import Pace
+from carebell.staff.door import StaffDoor
 from carebell.times import iso
 from config.load import Loaded
 from journal.metrics import Metrics
@@ -67,6 +68,7 @@ def serve(
             pace=Pace.at_speed(speed),
             manager=ServiceManager.of(os.environ, os.getpid()),
             workers=processes,
+            doors=[StaffDoor()],
         )
         with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
             return runner.run(_run(service, hooks, signals, stdout if as_json else None))

@@ -1,0 +1,111 @@
+"""What each page of the portal asks for, made for a running service: the one wiring file of the staff's pages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from carebell.bootstrap.running_service import RunningService
+from carebell.inquiries.day_sums import DaySums
+from carebell.inquiries.overview import OverviewReader
+from carebell.staff.audit_log import StaffAudit
+from carebell.staff.certificates import Certificates
+from carebell.staff.configuration import Configuration
+from carebell.staff.environments import Environments
+from carebell.staff.holding import Holding
+from carebell.staff.log_lines import LogLines
+from carebell.staff.messages import MessagesInquiry
+from carebell.staff.opt_outs import StaffOptOuts
+from carebell.staff.outbox import OutboxInquiry
+from carebell.staff.overview import ApprovalFact, StaffOverview
+from carebell.staff.passwords import Passwords
+from carebell.staff.people import people_of
+from carebell.staff.people_context import PeopleContext, author_of
+from carebell.staff.running_source import RunningSource
+from carebell.staff.sms_report import SmsReports
+from carebell.staff.sms_texts import SmsTexts
+from carebell.staff.why import WhyInquiry
+from portal.pages import Desks
+from portal.pages.access import AccessDesk
+from portal.pages.environments import EnvironmentDesks
+from portal.pages.sign_in import SignInWays
+from portal.people import People
+from portal.roles import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helpers:
+    """`portal.pages.help_page.HelpDesk`: whom to ask."""
+
+    people: People
+
+    def administrators(self) -> list[str]:
+        return [
+            person.name
+            for person in self.people.people()
+            if person.role == Role.ADMINISTRATOR.value and person.disabled_at is None
+        ]
+
+
+def desks_for(running: RunningService, public_url: str) -> Desks:
+    """Args:
+    public_url: of the portal, for links.
+    """
+    source = RunningSource(running=running)
+
+    def environments() -> list[str]:
+        return list(running.loaded().configuration.environments)
+
+    people = people_of(
+        PeopleContext(
+            store=running.store,
+            vault=running.vault,
+            settings=lambda: running.loaded().configuration.portal,
+            organization=lambda: running.loaded().configuration.organization.name,
+            environments=environments,
+            now=running.clock.now,
+            passwords=Passwords(),
+        )
+    )
+    configuration = Configuration(
+        store=running.store,
+        vault=running.vault,
+        loaded=running.loaded,
+        environ=os.environ,
+        now=running.clock.now,
+        node=running.node,
+    )
+    return Desks(
+        access=AccessDesk(people=people, public_url=public_url, environments=environments),
+        sign_in_ways=lambda: _ways(running),
+        own_session=people,
+        help=Helpers(people=people),
+        overview=StaffOverview(reader=OverviewReader(source), approvals=_no_approvals),
+        environments=EnvironmentDesks(
+            environments=Environments(loaded=running.loaded, approval_states=dict),
+            certificates=Certificates(loaded=running.loaded, store=running.store),
+            texts=SmsTexts(loaded=running.loaded),
+        ),
+        configuration=configuration,
+        proposer=configuration,
+        why=WhyInquiry(source=source, author=author_of),
+        sms_report=SmsReports(
+            source=source, sums=DaySums(store=running.store, now=running.clock.now), author=author_of
+        ),
+        outbox=OutboxInquiry(source=source),
+        messages=MessagesInquiry(source=source),
+        holds=Holding(running=running),
+        opt_outs=StaffOptOuts(running=running),
+        log=LogLines(running=running),
+        audit=StaffAudit(running=running),
+    )
+
+
+def _ways(running: RunningService) -> SignInWays:
+    sign_in = running.loaded().configuration.portal.sign_in
+    return SignInWays(local=sign_in.local.enabled, elsewhere=None if sign_in.oidc is None else sign_in.oidc.name)
+
+
+def _no_approvals() -> Mapping[str, ApprovalFact]:
+    return {}
