@@ -105,6 +105,15 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
         '`{"intact", "entries", "first", "broken_at", "why", "head", "compared", "before_restore"}`; `why` is altered, missing, '
         "end_missing, start_missing or rewritten",
     ),
+    (
+        "portal user list, disable, enable; portal unlock",
+        '`{"login", "name", "role", "environments", "last_sign_in", "second_factor", "provider", "disabled", "locked", '
+        '"invited_until"}`',
+    ),
+    (
+        "portal user add, invite",
+        "the same, with `link` and `until`; whoever has the link can become this user until then",
+    ),
     ("numbers buy, link", '`{"action", "number", "target", "done"}` for each step; nobody is asked, `--yes` decides'),
 )
 """Rows that a reader cannot guess from the command's name; the keys are a contract."""

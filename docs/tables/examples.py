@@ -55,6 +55,15 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "numbers search": ("carebell numbers search --area-code 425",),
     "numbers buy": ("carebell numbers buy +14255550100 --dry-run",),
     "numbers link": ("carebell numbers link +14255550100",),
+    "portal user add": (
+        "carebell portal user add kim --role administrator --name 'Kim Lee'",
+        "carebell portal user add dana --role analyst -e production",
+    ),
+    "portal user invite": ("carebell portal user invite kim",),
+    "portal user list": ("carebell portal user list",),
+    "portal user disable": ("carebell portal user disable dana",),
+    "portal user enable": ("carebell portal user enable dana",),
+    "portal unlock": ("carebell portal unlock kim",),
     "simulator twilio": ("carebell simulator twilio --port 8099",),
     "simulator fhir": (
         "carebell simulator fhir --port 8090",

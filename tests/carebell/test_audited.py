@@ -72,9 +72,14 @@ CALLS: Final[dict[str, str]] = {
     "keys rotate": "keys rotate",
     "audit export": "audit export",
     "db backup": "db backup --noted",
+    "portal user add": "portal user add sam --role support",
+    "portal user invite": "portal user invite sam",
+    "portal user disable": "portal user disable sam",
+    "portal user enable": "portal user enable sam",
     "config set": "config set environments.production.sms.min_gap 3h",
 }
-"""A call of each command that records. The others need a damaged key file, an old database, a version or Twilio; tested with it."""
+"""A call of each command that records. The others need a damaged key file, an old database, failed sign-ins or Twilio, and are
+tested with them."""
 ELSEWHERE: Final = {
     "serve",
     "config restore",
@@ -83,6 +88,7 @@ ELSEWHERE: Final = {
     "db downgrade",
     "numbers buy",
     "numbers link",
+    "portal unlock",
 }
 
 

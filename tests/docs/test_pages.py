@@ -91,7 +91,7 @@ def _options() -> Mapping[tuple[str, ...], frozenset[str]]:
 
 def _is_a_call(words: list[str]) -> bool:
     known = _options()
-    length = max(size for size in range(3) if tuple(words[:size]) in known)
+    length = max(size for size in range(4) if tuple(words[:size]) in known)
     if length == 0 and words and not words[0].startswith("-"):
         return False
     allowed = known[tuple(words[:length])]
@@ -106,7 +106,13 @@ def is_a_call(call: str) -> bool:
 
 @pytest.mark.parametrize(
     ("words", "good"),
-    [("serve --roles listener", True), ("serve --rolls x", False), ("keys rotate", True), ("hurry up", False)],
+    [
+        ("serve --roles listener", True),
+        ("serve --rolls x", False),
+        ("keys rotate", True),
+        ("hurry up", False),
+        ("portal user add --roll x", False),
+    ],
 )
 def test_the_check_of_commands_can_fail(words: str, good: bool) -> None:
     assert _is_a_call(words.split()) is good

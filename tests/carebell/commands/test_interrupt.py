@@ -36,6 +36,9 @@ MOMENTS: Final = [
     ("optout add", "sys.stdin.readline", "nothing was changed"),
     ("optout add +12025550188", "store.audit.append", "nothing was changed"),
     ("optout remove +12025550188", "store.optouts.remove", "nothing was changed"),
+    ("portal user add kim --role administrator", "store.audit.append", "nothing was changed"),
+    ("portal user add kim --role administrator", "carebell.commands.portal_users.print_result",
+     "the link may have been made; `carebell portal user invite` prints a new one"),
     ("rehearse --simulate 1 --days 1", "carebell.bootstrap.rehearsal.ServiceRehearsal.play", "nothing was changed"),
     ("config preview", "carebell.commands.config_preview.effect_of", "nothing was changed"),
     ("config set environments.production.sms.caps.per_day 4", "carebell.configuring.saving.save", "nothing was changed"),
@@ -56,13 +59,14 @@ MOMENTS: Final = [
 ONLY_LOOKS: Final = {
     "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "doctor",
     "config history", "config show", "explain", "logs", "numbers list", "numbers search", "optout list", "outbox", "plan",
-    "rehearse", "report sms", "sign",
+    "portal user list", "rehearse", "report sms", "sign",
     "status", "trace", "verify",
 }  # fmt: skip
 """Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""
 ELSEWHERE: Final = {
     "init", "demo", "send",  # below
     "install", "numbers buy", "numbers link", "keys drop-unreadable",  # tests/carebell/commands/test_install.py, test_numbers.py
+    "portal user invite", "portal user disable", "portal user enable", "portal unlock",  # test_portal_users.py
     "config restore",  # writes as `config set` does
     "db downgrade",  # one transaction: it is done or not
     "serve", "simulator twilio", "simulator ehr", "simulator fhir",  # end with 0: Ctrl-C is how they are ended
