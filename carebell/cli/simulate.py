@@ -102,11 +102,18 @@ def simulator_fhir(
         typer.Option(help="A registered callback; may be given again. By default every address of this machine."),
     ] = None,
     fault: Annotated[
-        Optional[list[FhirFault]], typer.Option(help="Do this wrong, such as wrong_nonce or slow; may be given again.")
+        Optional[list[FhirFault]],
+        typer.Option(
+            metavar="FAULT",
+            help="Do this wrong, such as wrong_nonce or slow; a wrong word lists all. May be given again.",
+        ),
     ] = None,
     at: Annotated[
         Optional[list[Endpoint]],
-        typer.Option(help="Where slow, huge, redirect and not_json happen; may be given again. By default everywhere."),
+        typer.Option(
+            metavar="ENDPOINT",
+            help="Where slow, huge, redirect and not_json happen; may be given again. By default everywhere.",
+        ),
     ] = None,
     count: Annotated[Optional[int], typer.Option(min=1, help="End after this many requests.")] = None,
     json: Json = False,
