@@ -22,14 +22,18 @@ _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 """A container's limit: `max 100000`, or microseconds of CPU in a period of microseconds."""
 
 
-def open_journal(loaded: Loaded, clock: Clock, metrics: Metrics) -> Journal:
-    """The log that the configuration names, and the terminal or systemd's journal. All processes append to the same file."""
+def open_journal(loaded: Loaded, clock: Clock, metrics: Metrics, *, on_terminal: bool = True) -> Journal:
+    """The log that the configuration names, and the terminal or systemd's journal. All processes append to the same file.
+
+    Args:
+        on_terminal: whether lines for people go to standard error too.
+    """
     section = loaded.configuration.log
     try:
         return setup(
             now=clock.now,
             file=section.file,
-            terminal=sys.stderr,
+            terminal=sys.stderr if on_terminal else None,
             journald=SOCKET if leads_to_journal(sys.stderr, os.environ) else None,
             colour=wants_colour(sys.stderr, os.environ),
             level=logging.getLevelNamesMapping()[section.level.upper()],

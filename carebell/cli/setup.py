@@ -39,7 +39,12 @@ def demo(
     directory: Annotated[
         Optional[Path], typer.Option("--dir", metavar="DIR", readable=False, help="Keep the files in this folder.")
     ] = None,
-    stay: Annotated[bool, typer.Option("--stay", help="Keep serving after the demo.")] = False,
+    stay: Annotated[
+        bool,
+        typer.Option(
+            "--stay", help="Then serve until Ctrl-C, with the portal on and an invented hospital that goes on sending."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run the main job once: signed messages in over MLLP, answers and texts out, on a fast clock."""

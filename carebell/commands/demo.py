@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from carebell.bootstrap.components import load
-from carebell.bootstrap.service import ROLES, Service
+from carebell.bootstrap.service import Service
 from carebell.commands.init import init
 from carebell.commands.interrupt import interruptible
 from carebell.commands.output import print_json, rows_alone
-from carebell.commands.serve import serve
 from carebell.exits import OK, REFUSED, Stop
 from carebell.maintenance.periodic import Pace
 from carebell.samples import PHONE, REFERENCE, ZONE, message
@@ -42,6 +41,12 @@ _ANY_PORT: Final = {
     "CAREBELL_ENVIRONMENTS__TEST__LISTENER__PORT": "0",
     "CAREBELL_HTTP__PORT": "0",
 }
+STORY_ASIDE: Final = {
+    "CAREBELL_STORAGE__URL": "sqlite:///story/carebell.db",
+    "CAREBELL_STORAGE__MARKER_FILE": "story/marker",
+    "CAREBELL_LOG__FILE": "story/carebell.log",
+}
+"""The story's clock runs ahead by days. What is served afterwards begins with a database and a log of its own."""
 _BY_HAND: Final = Pace(dispatch=3600.0, reconciliation=3600.0, purge=3600.0)
 """The demo starts each round itself, so that every line is printed at its step."""
 
@@ -55,26 +60,34 @@ def demo(directory: Path | None, *, stay: bool, as_json: bool) -> int:
         with redirect_stdout(StringIO()):
             init(folder, demo=True)
         with rows_alone(as_json) as stdout:
-            story = _DemoStory(folder, stdout if as_json else None, keeps=directory is not None)
+            aside: Mapping[str, str] = {}
+            if stay:
+                (folder / "story").mkdir()
+                aside = STORY_ASIDE
+            story = _DemoStory(folder, stdout if as_json else None, keeps=directory is not None, aside=aside)
             good = asyncio.run(story.tell())
         story.end(good, time.monotonic() - began)
         if stay:
-            if not as_json:
-                print("Serving until Ctrl-C.")
-            return serve(folder / "carebell.yaml", roles=",".join(ROLES), clock=None, speed=1.0, as_json=as_json)
+            from carebell.commands.demo_stay import stay as keep_serving
+
+            return keep_serving(folder, as_json=as_json)
     return OK if good else REFUSED
 
 
 class _DemoStory:
     """One patient's appointment, from booking to forgetting."""
 
-    def __init__(self, folder: Path, rows: TextIO | None, *, keeps: bool) -> None:
-        """`rows`: the stream for JSON rows instead of sentences. `keeps`: whether the folder stays after the demo."""
+    def __init__(self, folder: Path, rows: TextIO | None, *, keeps: bool, aside: Mapping[str, str]) -> None:
+        """Args:
+        rows: the stream for JSON rows instead of sentences.
+        keeps: whether the folder stays after the demo.
+        aside: environment variables that lead its files elsewhere.
+        """
         self._folder = folder
         self._keeps = keeps
         self._rows = rows
         self._clock = SteppingClock(_morning())
-        self._loaded: Loaded = load(folder / "carebell.yaml", _ANY_PORT)
+        self._loaded: Loaded = load(folder / "carebell.yaml", {**_ANY_PORT, **aside})
         self._sent = 0
 
     async def tell(self) -> bool:

@@ -7,11 +7,13 @@ import contextlib
 import gc
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from carebell.bootstrap.components import load
+from carebell.bootstrap.doors import Door
 from carebell.bootstrap.process_setup import event_loop_factory, open_journal, usable_cores
 from carebell.bootstrap.service import ROLES, Service
 from carebell.bootstrap.service_manager import ServiceManager
@@ -20,7 +22,6 @@ from carebell.commands.output import print_json, rows_alone
 from carebell.exits import OK, REFUSED, UsageStop
 from carebell.inbound.listeners import listening_ports
 from carebell.maintenance.periodic import Pace
-from carebell.staff.door import StaffDoor
 from carebell.times import iso
 from config.load import Loaded
 from journal.metrics import Metrics
@@ -32,6 +33,9 @@ _DEFAULT_WORKERS: Final = 4
 """The most that are started unasked. SQLite has one writer at a time, so that more gain little there."""
 
 
+Beside = Callable[[Service, TextIO | None], contextlib.AbstractAsyncContextManager[None]]
+
+
 def serve(
     config: Path | None,
     *,
@@ -40,12 +44,17 @@ def serve(
     speed: float,
     workers: int | None = None,
     as_json: bool = False,
+    beside: Beside | None = None,
+    log_on_terminal: bool = True,
 ) -> int:
     """Run until SIGTERM or SIGINT (0) or a failure (1).
 
     This process is the supervisor. With several workers it serves no HL7 connection itself; everything that a service does once, it
     does: texts, HTTP, forgetting, watching carebell.yaml. systemd's notifications (READY, RELOADING, WATCHDOG, STOPPING) belong to
     `_run` and `Service`, and never to a worker (`carebell.bootstrap.worker`).
+
+    Args:
+        beside: what else runs in the loop, from the announcement to the end; it gets the started service, and where rows go.
     """
     signals = ServeSignals()
     signals.install()
@@ -55,7 +64,7 @@ def serve(
     processes = _workers(workers, chosen, time)
     metrics = Metrics()
     with (
-        open_journal(loaded, time, metrics) as journal,
+        open_journal(loaded, time, metrics, on_terminal=log_on_terminal) as journal,
         Hooks(journal) as hooks,
         rows_alone(as_json) as stdout,
     ):
@@ -68,13 +77,15 @@ def serve(
             pace=Pace.at_speed(speed),
             manager=ServiceManager.of(os.environ, os.getpid()),
             workers=processes,
-            doors=[StaffDoor()],
+            doors=_doors(loaded),
         )
         with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-            return runner.run(_run(service, hooks, signals, stdout if as_json else None))
+            return runner.run(_run(service, hooks, signals, stdout if as_json else None, beside))
 
 
-async def _run(service: Service, hooks: Hooks, signals: ServeSignals, rows: TextIO | None) -> int:
+async def _run(
+    service: Service, hooks: Hooks, signals: ServeSignals, rows: TextIO | None, beside: Beside | None
+) -> int:
     asyncio.get_running_loop().set_exception_handler(hooks.loop_handler)
     signals.attach(on_end=service.asked_to_end, on_reload=service.reload)
     if not await _started(service):
@@ -84,7 +95,8 @@ async def _run(service: Service, hooks: Hooks, signals: ServeSignals, rows: Text
     with contextlib.suppress(BrokenPipeError):  # nobody reads this output; the service runs nevertheless
         _announce(service) if rows is None else print_json(_announcement(service), rows)
     try:
-        failure = await service.wait()
+        async with beside(service, rows) if beside is not None else contextlib.nullcontext():
+            failure = await service.wait()
     finally:
         signals.limit_end()
         await service.stop()
@@ -141,6 +153,15 @@ def _announcement(service: Service) -> dict[str, Any]:
         "portal": _portal_url(service),
         "rehearsal": {"time": iso(clock.now()), "speed": clock.speed} if isinstance(clock, AcceleratedClock) else None,
     }
+
+
+def _doors(loaded: Loaded) -> list[Door]:
+    """The doors beside the one for webhooks. The pages' packages are read only where there are pages."""
+    if not loaded.configuration.portal.enabled:
+        return []
+    from carebell.staff.door import StaffDoor
+
+    return [StaffDoor()]
 
 
 def _roles(written: str) -> frozenset[str]:

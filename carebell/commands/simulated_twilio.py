@@ -29,7 +29,7 @@ from simulator.twilio_api import serve_simulator
 
 _WATCH: Final = 0.1
 """Seconds between two reads of the ledger."""
-_ACCOUNT: Final = "AC" + "51b0" * 8
+ACCOUNT: Final = "AC" + "51b0" * 8
 """It has the form that a configuration requires and belongs to nobody."""
 _FOR_SERVICES: Final = "+14255550109"
 """The sender of a simulated Messaging Service if the configuration names no number."""
@@ -38,7 +38,7 @@ _FOR_SERVICES: Final = "+14255550109"
 def twilio(config: Path | None, *, host: str, port: int, seed: int | None, count: int | None, as_json: bool) -> int:
     """Serve until a signal, or until `count` create requests arrived."""
     loaded = load(config) if config is not None else None
-    settings, deliver_to = _account(loaded)
+    settings, deliver_to = account_of(loaded)
     rng = random.Random(seed if seed is not None else secrets.randbits(32))  # noqa: S311 (a rehearsal's, not a secret)
 
     def ready(url: str, account: Account) -> None:
@@ -60,10 +60,10 @@ def twilio(config: Path | None, *, host: str, port: int, seed: int | None, count
     return asyncio.run(_serve_twilio(settings, host, port, rng, deliver_to, ready, _Watcher(count, as_json)))
 
 
-def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
+def account_of(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
     """The account that a configuration expects, and the real address of its callbacks: the portal on this machine."""
     if loaded is None:
-        return AccountSettings(account_sid=_ACCOUNT), None
+        return AccountSettings(account_sid=ACCOUNT), None
     section, http = loaded.configuration.gateway, loaded.configuration.http
     senders = list(dict.fromkeys(sender.sms.sender for sender in loaded.configuration.environments.values()))
     numbers = tuple(sender for sender in senders if not sender.startswith("MG"))
@@ -73,7 +73,7 @@ def _account(loaded: Loaded | None) -> tuple[AccountSettings, str | None]:
     public, plain = section.twilio.public_url, AccountSettings()
     tokens = [token.get_secret_value() for token in _tokens(loaded)]
     settings = AccountSettings(
-        account_sid=section.twilio.account_sid or _ACCOUNT,
+        account_sid=section.twilio.account_sid or ACCOUNT,
         auth_token=tokens[0] if tokens else plain.auth_token,
         numbers=numbers,
         services=dict.fromkeys(services, numbers),

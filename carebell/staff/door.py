@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from carebell.bootstrap.doors import Address
 from carebell.bootstrap.running_service import RunningService
 from carebell.staff.desks import desks_for
-from config.portal_settings import PortalSection
 from journal.events.gateway import HttpClosed
 from journal.events.service import InternalError
 from journal.traces import trace
@@ -60,20 +59,14 @@ class StaffDoor:
                 section.host,
                 section.port,
                 closed,
-                HttpLimits(connections=running.http_connections),
+                HttpLimits(connections=running.portal_connections),
                 spawn=lambda work, is_over: running.supervisor.start(_NAME, work, is_over=is_over),
             ) as address:
                 # No request is answered before: accepting begins in a later turn of the loop.
-                app.pages = _pages(running, public_url_of(section, address), threads)
+                app.pages = _pages(running, section.url_at(address[1]), threads)
                 yield address
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
-
-
-def public_url_of(section: PortalSection, address: Address) -> str:
-    """Where browsers reach the pages: as configured, else on this machine."""
-    host, port = address
-    return section.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class _AddressedApp:

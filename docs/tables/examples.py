@@ -7,7 +7,7 @@ from typing import Final
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "init": ("carebell init hospital --demo",),
-    "demo": ("carebell demo --dir /tmp/demo",),
+    "demo": ("carebell demo --dir /tmp/demo", "carebell demo --stay"),
     "serve": ("carebell serve", "carebell serve --clock 2026-11-21T18:00:00Z --speed 3600"),
     "check-config": ("carebell check-config", "carebell check-config -c trial.yaml"),
     "doctor": ("sudo carebell doctor", "sudo carebell doctor --online"),

@@ -175,6 +175,10 @@ def test_a_port_in_use_is_one_sentence(carebell: Carebell, configuration: Path) 
         ended = carebell("-c", configuration, "serve")
         assert (ended.code, ended.out) == (1, "")
         assert f"cannot listen on 127.0.0.1:{port}: " in ended.err
+        change(configuration, {"http": {"enabled": False}, "portal": {"enabled": True, "port": port}})
+        ended = carebell("-c", configuration, "serve")
+        assert (ended.code, ended.out) == (1, "")
+        assert f"cannot listen on 127.0.0.1:{port}: " in ended.err
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(carebell: Carebell, configuration: Path) -> None:
