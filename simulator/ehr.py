@@ -183,6 +183,10 @@ class SenderIdentity:
     certificate: bytes
 
 
+def new_key(bits: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
 def make_identity(
     name: str = "Simulated EHR", *, now: datetime, days: int = 365, days_before: int = 1, bits: int = 3072
 ) -> SenderIdentity:
@@ -190,7 +194,7 @@ def make_identity(
 
     For demos and tests alone.
     """
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    key = new_key(bits)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = x509.KeyUsage(
         digital_signature=True,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+import typer
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+import simulator.ehr
 from carebell.__main__ import main
+from simulator.ehr import new_key
 from tests.story.folder import make
 
 
@@ -54,6 +60,18 @@ class HungUp(StringIO):
         return self
 
 
+_command_tree: Final = cache(typer.main.get_command)
+"""A process builds it once, from the annotations of all commands; the tests run a thousand commands in one."""
+
+_KEYS_MADE: Final = 4
+"""Of each size; `init` and `demo` make two, and both differ."""
+
+
+@cache
+def _keys(bits: int) -> Iterator[RSAPrivateKey]:
+    return itertools.cycle([new_key(bits) for _ in range(_KEYS_MADE)])
+
+
 @pytest.fixture
 def carebell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Carebell:
     """Run `carebell WORDS` in an empty folder, with nothing of this process's environment that it would look at."""
@@ -63,6 +81,8 @@ def carebell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
     monkeypatch.delenv("CAREBELL_CONFIG", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(typer.main, "get_command", _command_tree)
+    monkeypatch.setattr(simulator.ehr, "new_key", lambda bits: next(_keys(bits)))  # making one takes half a second
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # `serve` starts no workers of this test's process
 
     def run(*words: object, typed: str = "") -> Ended:

@@ -252,7 +252,8 @@ def test_purge_does_not_call_an_unreadable_number_gone(carebell: Carebell, confi
     asked = carebell("-c", configuration, "keys", "drop-unreadable")
     assert (asked.code, "Nothing was done." in asked.out) == (1, True)
     done = carebell("-c", configuration, "keys", "drop-unreadable", "--yes")
-    assert (done.code, done.out) == (0, "deleted: 1 day keys; 2 visits wait for a message with their number\n")
+    # The keys of the visits' day, and of the day until which the configuration's text is kept.
+    assert (done.code, done.out) == (0, "deleted: 2 day keys; 2 visits wait for a message with their number\n")
     again = carebell("-c", configuration, "keys", "drop-unreadable", "--yes")
     assert (again.code, again.out) == (0, "the key file can unwrap every day key; nothing was done\n")
     assert carebell("-c", configuration, "purge", "--verify", PATIENT).code == 0
