@@ -227,6 +227,11 @@ def is_subsequence(short: list[str], long: list[str]) -> bool:
 @settings(max_examples=400, deadline=None)
 @given(files(), st.data())
 def test_any_edit_of_any_file_gives_the_wanted_values_or_a_refusal(text: str, data: st.DataObject) -> None:
+    check_any_edit(text, data)
+
+
+def check_any_edit(text: str, data: st.DataObject) -> None:
+    """Draw an edit of the file; also for `tests.faults`, many times."""
     before = values(text.encode())
     places = [keys for keys in paths(before) if keys]
     keys = data.draw(st.sampled_from(places))

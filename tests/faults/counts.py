@@ -80,4 +80,9 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("F23", "kill -9 while texts are being posted", "no more texts in doubt than requests were open", "kills", 2, 20),
     _fault("F24", "messages meet the gateway's answers on PostgreSQL", "no deadlock", "messages and texts", 1000, 100_000),
     _fault("F25", "kill -9 of a worker or of the supervisor", "nothing is lost or doubled; the others go on", "kills", 30, 500),
+    _fault("P1", "kill -9 while a configuration is saved", "old or new, whole; the history follows", "times each step", 1, 50),
+    _fault("P2", "disk full and EIO while saving it", "the old file stays, and the reason is said", "failures", 4, 50),
+    _fault("P3", "two savers and an editor at once", "one wins, nobody is overwritten or merged", "rounds", 50, 1000),
+    _fault("P4", "random edits by key", "the wanted values, all other bytes as they were; or a refusal", "edits", 20, 20_000),
+    _fault("P5", "a preview against what then happens", "the same texts, exactly", "previews", 4, 2000),
 ])  # fmt: skip

@@ -45,21 +45,21 @@ class Disk:
         self._layer = _built(place)
         self.folder = place / "disk"
         self.folder.mkdir()
-        self._faults = place / "faults"
-        self._faults.mkdir()
+        self.faults = place / "faults"
+        self.faults.mkdir()
         self._log = place / "disk.log"
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Variables for a program that shall run on the layer."""
         own = {"LD_PRELOAD": self._layer, "CAREBELL_DISK_FOLDER": self.folder, "CAREBELL_DISK_LOG": self._log}
-        return {**base, **{name: str(path) for name, path in own.items()}, "CAREBELL_DISK_FAULTS": str(self._faults)}
+        return {**base, **{name: str(path) for name, path in own.items()}, "CAREBELL_DISK_FAULTS": str(self.faults)}
 
     def fail(self, how: str) -> None:
         """From now on: `full` (no space for any write) or `eio` (every sync fails)."""
-        (self._faults / how).touch()
+        (self.faults / how).touch()
 
     def heal(self, how: str) -> None:
-        (self._faults / how).unlink()
+        (self.faults / how).unlink()
 
     def notes(self) -> list[Note]:
         """Everything done so far. A note cut short by a kill is left out: its call never returned."""

@@ -154,7 +154,12 @@ def _foreseen(store: Store, vault: Vault, policy: EnvironmentPolicy, now: dateti
 def test_the_preview_is_what_the_reload_does(
     edits: dict[str, Any], which: int, base: Loaded, lives: list[Lived]
 ) -> None:
-    life, policy = lives[which], _edited(base, edits)
+    check_preview(edits, lives[which], base)
+
+
+def check_preview(edits: dict[str, Any], life: Lived, base: Loaded) -> int:
+    """Foresee, reload, compare; how many texts changed. Also for `tests.faults`, many times."""
+    policy = _edited(base, edits)
     with closing(_copied(life.store)) as store:
         before = _dues(store)
         foreseen = _foreseen(store, life.vault, policy, life.now)
@@ -175,6 +180,7 @@ def test_the_preview_is_what_the_reload_does(
     for change in Change:
         if any(row.change is change for row in foreseen):
             event(change.value)
+    return len(foreseen)
 
 
 @pytest.mark.parametrize(
