@@ -7,27 +7,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from carebell.approved_facts import approved_facts
 from carebell.bootstrap.active_config import waits_for_restart
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig, runtime_config
-from carebell.inbound.trust import certificates_of
+from carebell.outbound.approval_holds import unapproved
 from carebell.outbound.foresee import Change, ForeseenChange, foresee, foresee_appointments
 from carebell.outbound.replan import PAGE
 from config import snapshot
 from config.load import Loaded
-from config.model import Environment
 from scheduler.sms import SmsKind, SmsState
 from store import outbox
 from store.engine import Transaction
 from store.vault import Vault
 
-_APPROVED: Final = ("fhir_base_url", "kind", "ehr", "sender", "authentication")
-"""What an approver vouches for, besides the certificates and the keys of `sms` below (portal.md, section 11)."""
+_KEYS: Final[Mapping[str, str]] = {
+    "facilities": "sender",
+    "application": "sender",
+    "facility": "sender",
+    "processing_ids": "sender",
+    "thumbprints": "certificates",
+    "sms_from": "sms.from",
+    "organization_allows_sending": "sms.consent",
+    "attendees_have_consented": "sms.consent",
+    "consent_field": "sms.consent",
+    "consent_granted": "sms.consent",
+    "recipients": "sms.allow_list",
+}
+"""Facts that an approver vouches for whose keys have other names than the facts (`ehr.fingerprint.ApprovedFacts`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +77,7 @@ class ConfigurationEffect:
     Attributes:
         changes: of texts that wait. at_once: how many of them would leave at once.
         restart: keys that wait for a restart. approval: keys that an approver vouches for.
+        unapproved: environments whose texts would be held until an approver has approved what they are connected to.
         switched_off: environment -> texts that wait and would not go, because it is switched off or gone.
         coverage: environment -> what of it was planned; empty: everything was.
     """
@@ -74,6 +87,7 @@ class ConfigurationEffect:
     restart: list[str]
     approval: list[str]
     switched_off: dict[str, int]
+    unapproved: Sequence[str] = ()
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
 
     @property
@@ -142,7 +156,8 @@ def effect_of(
         changes=tuple(changes),
         at_once=_at_once(changes, coverage, now),
         restart=_restart(present, trial),
-        approval=list(_approval(present, trial, now)),
+        approval=_approval(present, trial),
+        unapproved=sorted(unapproved(conn, runtime)),
         switched_off=_switched_off(conn, runtime),
         coverage=coverage,
     )
@@ -207,28 +222,17 @@ def _comparable(loaded: Loaded) -> Loaded:
     return snapshot.from_text(snapshot.to_text(loaded), path=loaded.path, version=loaded.version, url=url)
 
 
-def _approval(present: Loaded, trial: Loaded, now: datetime) -> Iterator[str]:
+def _approval(present: Loaded, trial: Loaded) -> list[str]:
     """The keys that differ among those that an approver vouches for; every one of a new environment."""
     before, after = _comparable(present), _comparable(trial)
-    for name, environment in after.configuration.environments.items():
-        known = before.configuration.environments.get(name)
-        facts = _facts(trial, name, environment, now)
-        known_facts = {} if known is None else _facts(present, name, known, now)
-        yield from (f"environments.{name}.{key}" for key, fact in facts.items() if known_facts.get(key) != fact)
-
-
-def _facts(loaded: Loaded, name: str, environment: Environment, now: datetime) -> dict[str, object]:
-    """What is approved, by key: never reminder times, quiet hours, texts or caps."""
-    certificates, _ = certificates_of(loaded, name, now)
-    sms = environment.sms
-    return {
-        **{key: getattr(environment, key) for key in _APPROVED},
-        "certificates": sorted(certificate.thumbprint for certificate in certificates),
-        "sms.from": sms.sender,
-        "sms.consent": sms.consent,
-        "sms.allow_list": sms.allow_list is not None,
-        "sms.join_link.allowed_hosts": sms.join_link.allowed_hosts,
-    }
+    differing: dict[str, None] = {}
+    for name in after.configuration.environments:
+        facts = asdict(approved_facts(after, name))
+        known = asdict(approved_facts(before, name)) if name in before.configuration.environments else {}
+        for fact, value in facts.items():
+            if fact not in ("environment", "join_host", "write_back") and (fact not in known or known[fact] != value):
+                differing[f"environments.{name}.{_KEYS.get(fact, fact)}"] = None
+    return list(differing)
 
 
 def _switched_off(conn: Transaction, runtime: RuntimeConfig) -> dict[str, int]:
@@ -262,6 +266,8 @@ def sentences(effect: ConfigurationEffect, policies: Mapping[str, EnvironmentPol
         )
     for environment, count in effect.switched_off.items():
         yield f"{environment} is switched off or gone: {count} texts wait there and would not go"
+    for environment in effect.unapproved:
+        yield f"texts of {environment} would be held until an approver has approved what it is connected to"
     if effect.restart:
         yield f"needs a restart: {', '.join(effect.restart)}"
     if effect.approval:

@@ -84,7 +84,7 @@ def _texts_alone(effect: ConfigurationEffect) -> ConfigurationEffect:
     """Without what the page shows in places of its own."""
     return ConfigurationEffect(
         changes=effect.changes, at_once=effect.at_once, restart=[], approval=[], switched_off=effect.switched_off,
-        coverage=effect.coverage,
+        unapproved=effect.unapproved, coverage=effect.coverage,
     )  # fmt: skip
 
 

@@ -111,6 +111,12 @@ def test_what_else_it_says(
     assert ended.rows[-1][key] == expected
 
 
+def test_texts_that_an_approval_would_hold_are_said(carebell: Carebell, lived: Path, trial: Path) -> None:
+    change(trial, {"environments": {"production": {"approval": {"required": True, "approvers": ["dana"]}}}})
+    preview = carebell("-c", lived, "config", "preview", trial)
+    assert "texts of production would be held until an approver has approved" in preview.out
+
+
 def test_texts_of_an_environment_that_is_switched_off_are_counted(carebell: Carebell, lived: Path, trial: Path) -> None:
     change(trial, {"environments": {"production": {"enabled": False}}})
     waiting = carebell("-c", lived, "outbox", "--state", "due", "-e", "production", "--json").rows
