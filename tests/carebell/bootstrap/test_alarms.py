@@ -64,7 +64,8 @@ async def test_a_key_file_that_opens_no_number_is_an_alarm_until_the_right_one_i
         vault.ring = create_key_file(file)  # as after a restart
         await asyncio.to_thread(watch.round)
         [line] = [line for line in clinic.events("alarm_raised") if line["alarm"] == "number_unreadable"]
-        assert (line["severity"], line["value"]) == ("critical", 1)
+        # The visits' day, and the day until which the configuration's text is kept.
+        assert (line["severity"], line["value"]) == ("critical", 2)
         capsys.readouterr()
         assert await asyncio.to_thread(monitor, path, as_json=True) == 2
         assert line["problem"] in json.loads(capsys.readouterr().out)["problems"]
