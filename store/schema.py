@@ -12,12 +12,8 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
@@ -25,6 +21,10 @@ from store.engine import Store
 from store.faults import StoreFault
 from store.tables import metadata
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _TRIES: Final = 10
 _ONE_AT_A_TIME: Final = threading.Lock()
 """alembic keeps the running migration in a module variable: two threads of a process would mix their connections."""
@@ -38,7 +38,14 @@ _NO_VERSION: Final = (
 
 def head() -> str:
     """The newest version this program knows."""
-    return str(_scripts().get_current_head())
+    return revisions()[-1]
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """Every version this program knows, oldest first: `versions/v0001_first.py` makes 0001. alembic is not asked, because importing
+    it takes longer than most commands do."""
+    return tuple(sorted(path.name[1:5] for path in (_MIGRATIONS / "versions").glob("v[0-9]*.py")))
 
 
 def current(conn: Connection) -> str | None:
@@ -47,7 +54,7 @@ def current(conn: Connection) -> str | None:
     StoreFault STORE_SCHEMA where it has our tables and no version, or several: it was restored in part.
     """
     tables = set(inspect(conn).get_table_names())  # looked at first: another node may make them all this moment
-    versions = MigrationContext.configure(conn).get_current_heads()
+    versions = list(conn.scalars(text(f"SELECT version_num FROM {_VERSIONS}"))) if _VERSIONS in tables else []  # noqa: S608 (a constant)
     if len(versions) == 1:
         return str(versions[0])
     if versions or tables & set(metadata.tables):
@@ -57,6 +64,8 @@ def current(conn: Connection) -> str | None:
 
 def upgrade(store: Store, *, wait: Callable[[float], None] = time.sleep) -> tuple[str | None, str]:
     """Run what is missing in one transaction; (version before, version now)."""
+    from alembic import command
+
     for attempt in range(_TRIES):
         try:
             with _ONE_AT_A_TIME, store.write() as conn:
@@ -82,10 +91,12 @@ def downgrade(store: Store, version: str, *, note: Callable[[Connection], None] 
 
     StoreFault STORE_SCHEMA where there is no such version below the database's.
     """
+    from alembic import command
+
     require_current(store)
     with _ONE_AT_A_TIME, store.write() as conn:
         before = _locked_version(conn)
-        older = [script.revision for script in _scripts().walk_revisions() if script.revision != head()]
+        older = revisions()[-2::-1]
         if before != head() or version not in older:
             raise StoreFault(
                 "STORE_SCHEMA", f"There is no version {version} to go back to; there are {', '.join(older)}."
@@ -106,14 +117,8 @@ def require_current(store: Store) -> None:
         raise StoreFault("STORE_SCHEMA", "The database is of an older version; run `carebell db upgrade`.")
 
 
-@cache
-def _scripts() -> ScriptDirectory:
-    """Read once: alembic imports every migration for it."""
-    return ScriptDirectory.from_config(_configuration())
-
-
 def _known(version: str | None) -> None:
-    if version is not None and version not in {script.revision for script in _scripts().walk_revisions()}:
+    if version is not None and version not in revisions():
         raise StoreFault("STORE_SCHEMA", "The database was upgraded by a newer Carebell; install that version.")
 
 
@@ -124,7 +129,9 @@ def _locked_version(conn: Connection) -> str | None:
 
 
 def _configuration() -> Config:
+    from alembic.config import Config
+
     configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    configuration.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     configuration.set_main_option("path_separator", "os")
     return configuration

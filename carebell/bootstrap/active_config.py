@@ -16,7 +16,7 @@ from carebell.inbound.validate import MessageValidator
 from config import snapshot
 from config.broken_file import salvage_url
 from config.load import Loaded
-from store import configurations
+from store import configurations, schema
 from store.engine import Transaction, open_store
 from store.faults import StoreFault, classify
 
@@ -106,8 +106,6 @@ def load_in_force(path: Path, environ: Mapping[str, str] = os.environ) -> Config
         Raises:
             StoreFault: the database exists and cannot be used.
     """
-    from store import schema  # alembic: see `components.open_database`
-
     url = salvage_url(path, environ)
     if url.startswith("sqlite:///") and not os.path.isfile(url.removeprefix("sqlite:///")):
         return None  # opening a missing file would create a database

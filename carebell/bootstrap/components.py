@@ -22,6 +22,7 @@ from notifier import gateways
 from notifier.gateway import Gateway, OnDate, ignore_date
 from notifier.webhook import Webhook
 from scheduler.clock import Clock
+from store import schema
 from store.engine import Store, open_store
 from store.faults import StoreFault, classify
 from store.keys import KeyFault, read_key_file
@@ -100,8 +101,6 @@ def open_database(loaded: Loaded, *, upgrade: bool, on_upgrade: UpgradeReport = 
         upgrade: upgrade the tables of an SQLite file. PostgreSQL, which several nodes share, needs `carebell db upgrade`
             unless it is empty.
     """
-    from store import schema  # importing alembic takes 0.15 s, which `check-config` and `verify` save
-
     url = loaded.configuration.storage.url
     if not upgrade and url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///")):
         why = "the database does not exist: the first `carebell serve` makes it, or restore it from a backup"

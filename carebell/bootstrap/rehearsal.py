@@ -26,7 +26,7 @@ from parser.event import SchedulingEvent
 from parser.phone_number import PhoneNumber
 from scheduler.plan import whole_minute
 from scheduler.sms import Cap
-from store import attempts, outbox
+from store import attempts, outbox, schema
 from store.appointment_repository import load
 from store.claims import Claimed, claim
 from store.engine import Store, Transaction, open_in_memory
@@ -72,8 +72,6 @@ class ServiceRehearsal:
     """
 
     def __init__(self, runtime_config: RuntimeConfig, on_messages: Callable[[int], None] = lambda _: None) -> None:
-        from store import schema  # alembic: see `components.open_database`
-
         self._runtime_config = runtime_config
         self._on_messages = on_messages
         self._senders = {name: policy.environment.sms.sender for name, policy in runtime_config.policies.items()}

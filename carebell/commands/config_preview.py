@@ -30,7 +30,7 @@ from config.load import Loaded
 from config.load import load as load_configuration
 from config.problems import ConfigurationError
 from journal.lines import plain
-from store import simulated_clock
+from store import schema, simulated_clock
 from store.crypto import Undecipherable
 from store.engine import Store, open_read_only
 from store.faults import classify
@@ -116,8 +116,6 @@ def database_exists(loaded: Loaded) -> bool:
 
 
 def _open(loaded: Loaded) -> Store:
-    from store import schema  # alembic: see `components.open_database`
-
     url = loaded.configuration.storage.url
     if not database_exists(loaded):
         why = "the database does not exist, so nothing waits: the first `carebell serve` makes it"

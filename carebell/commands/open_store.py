@@ -25,7 +25,7 @@ from config.load import Loaded
 from journal.events import Event
 from journal.lines import plain
 from journal.logs import setup
-from store import audit, simulated_clock
+from store import audit, schema, simulated_clock
 from store.audit import AuditAction, Author
 from store.engine import Store, open_store
 from store.faults import StoreFault, classify
@@ -205,8 +205,6 @@ def opened_without_keys(config: Path | None) -> Iterator[OpenDatabase]:
 
 def _salvaged(path: Path, problems: ConfigurationStop) -> Store:
     """Open the database that a broken file names, with a warning. Raises `problems` if there is none."""
-    from store import schema  # alembic: see `components.open_database`
-
     url = salvage_url(path, os.environ)
     if url.startswith("sqlite:///") and not os.path.isfile(url.removeprefix("sqlite:///")):
         raise problems  # opening a missing file would create a database

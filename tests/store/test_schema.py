@@ -16,6 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, inspect, select, text
 
 from scheduler.appointment import Appointment
@@ -106,6 +107,14 @@ schema.upgrade(store)
 schema.require_current(store)
 print(schema.head())
 """
+
+
+def test_the_versions_are_those_that_alembic_finds() -> None:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(configuration)
+    assert list(schema.revisions()) == [script.revision for script in scripts.walk_revisions()][::-1]
+    assert schema.head() == scripts.get_current_head()
 
 
 def test_two_nodes_upgrade_at_once(empty_url: str) -> None:
