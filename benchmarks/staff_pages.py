@@ -60,7 +60,7 @@ _SILENT: Final = (Reason.SUPERSEDED, Reason.QUIET_HOURS, Reason.LANDLINE, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class FilledSource:
     """`carebell.inquiries.source.KeyedSource` at a fixed time."""
 
     store: Store
@@ -113,7 +113,7 @@ def _past_texts(owners: Sequence[tuple[str, str]], count: int) -> Iterator[dict[
         yield asdict(text)
 
 
-def measure(source: Source) -> Iterator[tuple[str, float, float, float, int]]:
+def measure(source: FilledSource) -> Iterator[tuple[str, float, float, float, int]]:
     """(page, first ms, median ms, CPU ms, bytes)."""
 
     def author(by: Session, browser: Peer) -> Author:
@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> None:
         fill(store, vault, chosen.appointments, chosen.texts)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {chosen.appointments:,} appointments, {chosen.texts:,} texts; milliseconds")
     print(f"{'page':64}{'first':>9}{'median':>9}{'CPU':>9}{'bytes':>9}")
-    for page, first, median, cpu, size in measure(Source(store=store, loaded=loaded, vault=vault)):
+    for page, first, median, cpu, size in measure(FilledSource(store=store, loaded=loaded, vault=vault)):
         print(f"{page:64}{first:9.1f}{median:9.1f}{cpu:9.1f}{size:9}", flush=True)
     store.close()
 

@@ -51,7 +51,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class DiffLine:
     """One line to show.
 
     Attributes:
@@ -105,7 +105,7 @@ def two_way(before: str, after: str) -> list[Region]:
     return three_way(before, after, after)
 
 
-def shown(regions: Sequence[Region], around: int = AROUND) -> Iterator[Line]:
+def shown(regions: Sequence[Region], around: int = AROUND) -> Iterator[DiffLine]:
     """What changed, with some unchanged lines before and after it; nothing if nothing changed."""
     if all(region.origin is Origin.NOBODY for region in regions):
         return
@@ -116,28 +116,30 @@ def shown(regions: Sequence[Region], around: int = AROUND) -> Iterator[Line]:
             yield from _changed(region)
 
 
-def _unchanged(region: Region, before: int, after: int) -> Iterator[Line]:
+def _unchanged(region: Region, before: int, after: int) -> Iterator[DiffLine]:
     """The beginning and the end of an unchanged region."""
     count = len(region.base)
     left_out = count - before - after
     for offset, text in enumerate(region.base):
         if left_out <= 1 or offset < before or offset >= count - after:  # one line is not worth a gap
-            yield Line(side=Side.ALL, number=region.line + offset, text=text)
+            yield DiffLine(side=Side.ALL, number=region.line + offset, text=text)
         elif offset == before:
-            yield Line(side=Side.ALL, number=None, text=None, left_out=left_out)
+            yield DiffLine(side=Side.ALL, number=None, text=None, left_out=left_out)
 
 
-def _changed(region: Region) -> Iterator[Line]:
+def _changed(region: Region) -> Iterator[DiffLine]:
     is_conflict = region.origin is Origin.CONFLICT
     for offset, text in enumerate(region.base):
-        yield Line(side=Side.BASE, number=region.line + offset, text=text, is_conflict=is_conflict)
+        yield DiffLine(side=Side.BASE, number=region.line + offset, text=text, is_conflict=is_conflict)
     if region.origin is Origin.BOTH:
-        yield from (Line(side=Side.BOTH, number=None, text=text) for text in region.yours)
+        yield from (DiffLine(side=Side.BOTH, number=None, text=text) for text in region.yours)
         return
     if region.origin is not Origin.THEIRS:
-        yield from (Line(side=Side.YOURS, number=None, text=text, is_conflict=is_conflict) for text in region.yours)
+        yield from (DiffLine(side=Side.YOURS, number=None, text=text, is_conflict=is_conflict) for text in region.yours)
     if region.origin is not Origin.YOURS:
-        yield from (Line(side=Side.THEIRS, number=None, text=text, is_conflict=is_conflict) for text in region.theirs)
+        yield from (
+            DiffLine(side=Side.THEIRS, number=None, text=text, is_conflict=is_conflict) for text in region.theirs
+        )
 
 
 def _places(base: Sequence[str], changed: Sequence[str]) -> dict[int, int]:

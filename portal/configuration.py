@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
 
-from config.line_diff import Line
+from config.line_diff import DiffLine
 from portal.people import Browser, Session
 from portal.proposals import NotProposed, Proposed, Proposer, SettingProblem
 
@@ -140,10 +140,10 @@ class Preview:
     ends_at: datetime
     comment: str = ""
     environments: Sequence[str] = ()
-    diff: Sequence[Line] = ()
+    diff: Sequence[DiffLine] = ()
     effect: Effect | None = None
     why_no_effect: str = ""
-    conflict: Sequence[Line] = ()
+    conflict: Sequence[DiffLine] = ()
     can_merge: bool = False
     needs_comment: bool = False
     read_only: str | None = None
@@ -179,7 +179,7 @@ class NotSaved:
 class TextConflict:
     """The file was changed while somebody edited its text. `lines`: base, yours, theirs."""
 
-    lines: Sequence[Line]
+    lines: Sequence[DiffLine]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +218,7 @@ class Comparison:
 
     before: HistoryRow
     after: HistoryRow
-    lines: Sequence[Line]
+    lines: Sequence[DiffLine]
 
 
 class ConfigurationDesk(Proposer, Protocol):

@@ -43,7 +43,7 @@ _KEYS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class EffectLimits:
     """How much work a foresight may be. What is beyond it is estimated from the part that was planned.
 
     Attributes:
@@ -129,7 +129,7 @@ def effect_of(
     present: Loaded,
     now: datetime,
     *,
-    limits: Limits | None = None,
+    limits: EffectLimits | None = None,
     on_appointments: Callable[[int], None] = lambda _: None,
 ) -> ConfigurationEffect:
     """What the reload of `trial` would do at `now` (UTC) where `present` is in force.
@@ -164,7 +164,7 @@ def effect_of(
 
 
 def _sample(
-    conn: Transaction, vault: Vault, runtime: RuntimeConfig, now: datetime, limits: Limits
+    conn: Transaction, vault: Vault, runtime: RuntimeConfig, now: datetime, limits: EffectLimits
 ) -> tuple[list[ForeseenChange], dict[str, Coverage]]:
     """The changes of as many appointments as the limits allow, drawn evenly from all of an environment.
 

@@ -24,7 +24,7 @@ from carebell.staff import foreseeing
 from carebell.staff.configuration_history import ConfigurationHistory
 from carebell.staff.proposals import ProposedText, edits_from_json, touches_production
 from config.gateways import SECRETS
-from config.line_diff import Line, merged, shown, three_way, two_way
+from config.line_diff import DiffLine, merged, shown, three_way, two_way
 from config.load import Loaded
 from config.problems import key_path
 from config.save import SaveConflict, SaveRefused, why_not_writable
@@ -50,7 +50,7 @@ _TAKEN_WITHIN: Final = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration(ConfigurationHistory):
+class StaffConfiguration(ConfigurationHistory):
     """Attributes:
     node: this node's name, to know since when it uses its configuration.
     """
@@ -277,7 +277,7 @@ _NO_EFFECT: Final = (
 )
 
 
-def _difference(base: str, yours: str, theirs: str) -> Iterator[Line]:
+def _difference(base: str, yours: str, theirs: str) -> Iterator[DiffLine]:
     return shown(three_way(base, yours, theirs))
 
 

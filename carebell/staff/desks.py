@@ -11,7 +11,7 @@ from carebell.inquiries.day_sums import DaySums
 from carebell.inquiries.overview import OverviewReader
 from carebell.staff.audit_log import StaffAudit
 from carebell.staff.certificates import Certificates
-from carebell.staff.configuration import Configuration
+from carebell.staff.configuration import StaffConfiguration
 from carebell.staff.environments import Environments
 from carebell.staff.holding import Holding
 from carebell.staff.log_lines import LogLines
@@ -68,7 +68,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
             passwords=Passwords(),
         )
     )
-    configuration = Configuration(
+    configuration = StaffConfiguration(
         store=running.store,
         vault=running.vault,
         loaded=running.loaded,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Final
 
-from carebell.configuring.effect import ConfigurationEffect, Limits, effect_of, sentences, shown_time
+from carebell.configuring.effect import ConfigurationEffect, EffectLimits, effect_of, sentences, shown_time
 from carebell.environment_policy import EnvironmentPolicy, runtime_config
 from carebell.inbound.trust import ConfigurationFinding
 from carebell.outbound.foresee import Change, ForeseenChange
@@ -29,7 +29,7 @@ def foresee(
     in_force: Loaded,
     warnings: Sequence[ConfigurationFinding],
     now: datetime,
-    limits: Limits | None = None,
+    limits: EffectLimits | None = None,
 ) -> Effect:
     """What putting `trial` in force would do. Blocking, for as long as `limits` allow."""
     effect, policies = _effect(store, vault, trial, in_force, now, limits)
@@ -73,10 +73,10 @@ def from_json(text: str) -> Effect:
 
 
 def _effect(
-    store: Store, vault: Vault, trial: Loaded, in_force: Loaded, now: datetime, limits: Limits | None
+    store: Store, vault: Vault, trial: Loaded, in_force: Loaded, now: datetime, limits: EffectLimits | None
 ) -> tuple[ConfigurationEffect, Mapping[str, EnvironmentPolicy]]:
     with store.read() as conn:
-        effect = effect_of(conn, vault, trial, in_force, now, limits=limits or Limits())
+        effect = effect_of(conn, vault, trial, in_force, now, limits=limits or EffectLimits())
     return effect, runtime_config(trial).policies
 
 

@@ -94,7 +94,7 @@ class CertificatesDesk(Protocol):
 def pages(desk: EnvironmentsDesk, proposer: Proposer, certificates: CertificatesDesk) -> tuple[Page, ...]:
     path = "/environments/{environment}/certificates"
     see, change = Permission.SEE_CONFIGURATION, Permission.CHANGE_FEED
-    handlers = _Handlers(desk, proposer, certificates)
+    handlers = _CertificateHandlers(desk, proposer, certificates)
     return (
         Page(name="Certificates", path=path, handler=handlers.show, permission=see),
         Page(
@@ -116,7 +116,7 @@ def pages(desk: EnvironmentsDesk, proposer: Proposer, certificates: Certificates
 
 
 @dataclass(frozen=True, slots=True)
-class _Handlers:
+class _CertificateHandlers:
     desk: EnvironmentsDesk
     proposer: Proposer
     certificates: CertificatesDesk

@@ -72,7 +72,7 @@ class TextsDesk(Protocol):
 
 def pages(desk: EnvironmentsDesk, proposer: Proposer, texts: TextsDesk) -> tuple[Page, ...]:
     path = "/environments/{environment}/sms"
-    handlers = _Handlers(desk, proposer, texts)
+    handlers = _SmsHandlers(desk, proposer, texts)
     return (
         Page(name="SMS notifications", path=path, handler=handlers.show, permission=Permission.SEE_CONFIGURATION),
         Page(
@@ -86,7 +86,7 @@ def pages(desk: EnvironmentsDesk, proposer: Proposer, texts: TextsDesk) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class _Handlers:
+class _SmsHandlers:
     desk: EnvironmentsDesk
     proposer: Proposer
     texts: TextsDesk

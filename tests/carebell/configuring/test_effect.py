@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from carebell.configuring.effect import ConfigurationEffect, Coverage, Limits, effect_of, sentences
+from carebell.configuring.effect import ConfigurationEffect, Coverage, EffectLimits, effect_of, sentences
 from carebell.environment_policy import runtime_config
 from carebell.outbound.foresee import Change
 from config.load import Loaded
@@ -29,14 +29,14 @@ def trial(base: Loaded, tmp_path: Path) -> Loaded:
     return folder.load(folder.make(tmp_path / f"trial{next(_NUMBERS)}", content))
 
 
-def _effect(life: Lived, trial: Loaded, base: Loaded, limits: Limits | None) -> ConfigurationEffect:
+def _effect(life: Lived, trial: Loaded, base: Loaded, limits: EffectLimits | None) -> ConfigurationEffect:
     with life.store.read() as conn:
         return effect_of(conn, life.vault, trial, base, life.now, limits=limits)
 
 
 def test_within_the_limits_it_is_the_whole(base: Loaded, lives: list[Lived], trial: Loaded) -> None:
     whole = _effect(lives[1], trial, base, None)
-    limited = _effect(lives[1], trial, base, Limits())
+    limited = _effect(lives[1], trial, base, EffectLimits())
     assert whole.changes
     assert Counter(limited.changes) == Counter(whole.changes)
     assert (limited.is_estimate, limited.sums()) == (False, whole.sums())
@@ -47,11 +47,11 @@ def test_beyond_them_a_part_stands_for_the_whole(
 ) -> None:
     monkeypatch.setattr("carebell.configuring.effect.PAGE", 5)
     whole = _effect(lives[1], trial, base, None)
-    few = _effect(lives[1], trial, base, Limits(appointments=10))
+    few = _effect(lives[1], trial, base, EffectLimits(appointments=10))
     [coverage] = few.coverage.values()
     assert (coverage.planned, few.is_estimate) == (10, True)
     assert set(few.changes) < set(whole.changes)
-    again = _effect(lives[1], trial, base, Limits(appointments=10))
+    again = _effect(lives[1], trial, base, EffectLimits(appointments=10))
     assert again.changes == few.changes, "the same part the next time"
     planned = Counter(change.change for change in few.changes)[Change.PLANNED]
     assert few.sums()[Change.PLANNED] == round(planned * coverage.total / 10)
@@ -64,7 +64,7 @@ def test_after_the_time_no_further_page_is_planned(
 ) -> None:
     monkeypatch.setattr("carebell.configuring.effect.PAGE", 5)
     ticks = count(0, 3)
-    late = Limits(time=timedelta(seconds=5), seconds=lambda: float(next(ticks)))
+    late = EffectLimits(time=timedelta(seconds=5), seconds=lambda: float(next(ticks)))
     [coverage] = _effect(lives[1], trial, base, late).coverage.values()
     assert coverage.planned == 10, "one page, and one more that began in time"
     assert coverage.total > 10

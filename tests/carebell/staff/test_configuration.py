@@ -14,7 +14,7 @@ import pytest
 from httpx2 import Response
 
 from carebell.bootstrap.config_record import facts_of, record
-from carebell.staff.configuration import Configuration
+from carebell.staff.configuration import StaffConfiguration
 from config.edit import REMOVED, Edit
 from config.load import Loaded
 from portal.page_request import NotAllowed
@@ -48,11 +48,11 @@ class Clinic:
     vault: Vault
     loaded: Loaded
     now: datetime = CLOCK
-    desk: Configuration = field(init=False)
+    desk: StaffConfiguration = field(init=False)
     browser: Browser = field(init=False)
 
     def __post_init__(self) -> None:
-        self.desk = Configuration(
+        self.desk = StaffConfiguration(
             store=self.store, vault=self.vault, loaded=lambda: self.loaded, environ={}, now=lambda: self.now, node="n1"
         )
 
