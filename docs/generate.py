@@ -23,6 +23,7 @@ from docs.tables import (
     metrics,
     pictures,
     replies,
+    roles,
     texts,
 )
 
@@ -48,6 +49,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/gateway-codes.md": texts.gateway_codes,
     "reference/log-events.md": log.log_events,
     "reference/metrics.md": metrics.metrics,
+    "reference/portal-roles.md": roles.portal_roles,
     "reference/reasons.md": texts.reasons,
     "reference/stop-words.md": replies.stop_words,
     "reference/warnings.md": messages.warnings,

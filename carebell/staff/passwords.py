@@ -4,7 +4,7 @@ NIST SP 800-63B-4: at least 15 characters, or 8 beside a second factor; nothing 
 tried first. A password is compared in the form NFKC, so that it is the same from every keyboard.
 
 Hashing takes a core for some hundredths of a second, so two at most are made at once. People who were here before wait their turn;
-of strangers only a few wait, and further ones are told to try again: a crowd of them makes nobody else wait long.
+of strangers only two are let in at a time, and further ones are told to try again: a crowd of them keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Passwords:
     Args:
         cost: cheaper in tests alone.
         at_once: hashes that are computed at the same time.
-        strangers: of those who wait for their turn.
+        strangers: who are computed for or wait. More would take the threads in which everybody's pages are made.
     """
 
-    def __init__(self, cost: HashCost | None = None, *, at_once: int = 2, strangers: int = 8) -> None:
+    def __init__(self, cost: HashCost | None = None, *, at_once: int = 2, strangers: int = 2) -> None:
         cost = cost or HashCost()
         self._hasher = PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1)
         self._turns = threading.Semaphore(at_once)

@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 
 from docs.generate import DOCS
-from tests.faults.counts import FAULTS, FULL
+from tests.faults.counts import FAULTS, FULL, number_of
 from tests.faults.node import PATIENCE
 from tests.faults.outcomes import Outcome, merge, rows, show, summary
 from tests.faults.tracing import NoTrace, strace
@@ -145,7 +145,9 @@ def test_the_last_line_counts_faults_and_not_rows() -> None:
     found = {row: ended("passed", rounds=1) for row in FAULTS}
     found["F4"] = ended("skipped", why="no strace")
     found["F16 YAML"] = ended("failed")
-    assert summary(rows(found, WHEN), 3720.0) == "30 faults: 28 kept, 1 broken, 1 skipped; 1 h 02 min"
+    count = len({number_of(row) for row in FAULTS})
+    assert count < len(FAULTS)
+    assert summary(rows(found, WHEN), 3720.0) == f"{count} faults: {count - 2} kept, 1 broken, 1 skipped; 1 h 02 min"
 
 
 def test_the_table_fits_into_80_columns() -> None:

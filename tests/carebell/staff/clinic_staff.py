@@ -22,7 +22,7 @@ from store.vault import Vault
 
 NOW = datetime(2026, 12, 1, 17, 0, 5, tzinfo=UTC)
 PASSWORD = "violet ladder and a spoon"
-CHEAP = Passwords(HashCost(passes=1, memory_kib=8))
+CHEAP = Passwords(HashCost(passes=1, memory_kib=8), strangers=100)
 DESK = Browser(address="192.0.2.7", agent="Firefox")
 """Where Kim works."""
 ELSEWHERE = Browser(address="203.0.113.9")
@@ -33,13 +33,13 @@ CLI = Author(who="cli:ann", origin="host=here")
 
 @dataclass
 class ClinicStaff:
-    """Attributes: secrets: base32, by login, of everybody's app."""
+    """Attributes: secrets: base32, by login, of everybody's app. known_by: the cookie of a browser, for a test that needs it."""
 
     store: Store
     settings: PortalSection = field(default_factory=PortalSection)
     now: datetime = NOW
     secrets: dict[str, str] = field(default_factory=dict)
-    known_by: dict[str, str] = field(default_factory=dict)
+    known_by: str = ""
 
     def __post_init__(self) -> None:
         ring = KeyRing(current=1, masters={1: b"k" * 32}, pepper=b"p" * 32)

@@ -1,4 +1,4 @@
-"""Signing in, and every way in which somebody who may not tries to (P9 of the portal's faults), on both databases."""
+"""Signing in, and every way in which somebody who may not tries to; on both databases in tests/faults (P9)."""
 
 from __future__ import annotations
 
@@ -89,94 +89,94 @@ def test_a_login_that_nobody_has_costs_a_hash_too(staff: ClinicStaff) -> None:
 # Session fixation
 
 
-def test_no_token_from_before_becomes_a_session(both: ClinicStaff) -> None:
+def test_no_token_from_before_becomes_a_session(staff: ClinicStaff) -> None:
     """What was in the browser before signing in, and the token of the first step, are nobody's afterwards."""
-    both.add()
+    staff.add()
     planted = "f" * 64
-    needed = _needed(both)
-    done = both.people.check_code(needed.token, both.code("kim"), DESK)
+    needed = _needed(staff)
+    done = staff.people.check_code(needed.token, staff.code("kim"), DESK)
     assert isinstance(done, SignedIn)
     assert len({planted, needed.token, done.token}) == 3
-    assert both.people.session(planted) is None
-    assert both.people.session(needed.token) is None
-    assert both.session(done.token).person.login == "kim"
+    assert staff.people.session(planted) is None
+    assert staff.people.session(needed.token) is None
+    assert staff.session(done.token).person.login == "kim"
 
 
-def test_the_first_step_is_no_session(both: ClinicStaff) -> None:
-    both.add()
-    needed = _needed(both)
-    assert both.people.session(needed.token) is None
-    assert both.people.check_code("f" * 64, both.code("kim"), DESK) == EXPIRED
-    done = both.sign_in()
-    both.after(minutes=1)
-    assert both.people.check_code(done.token, both.code("kim"), DESK) == EXPIRED, "a session is no first step"
+def test_the_first_step_is_no_session(staff: ClinicStaff) -> None:
+    staff.add()
+    needed = _needed(staff)
+    assert staff.people.session(needed.token) is None
+    assert staff.people.check_code("f" * 64, staff.code("kim"), DESK) == EXPIRED
+    done = staff.sign_in()
+    staff.after(minutes=1)
+    assert staff.people.check_code(done.token, staff.code("kim"), DESK) == EXPIRED, "a session is no first step"
 
 
-def test_each_sign_in_has_its_own_token_and_form_token(both: ClinicStaff) -> None:
-    both.use(**BROAD).add()
-    first, second = both.sign_in(), both.sign_in()
+def test_each_sign_in_has_its_own_token_and_form_token(staff: ClinicStaff) -> None:
+    staff.use(**BROAD).add()
+    first, second = staff.sign_in(), staff.sign_in()
     assert first.token != second.token
     assert first.session.csrf != second.session.csrf
-    assert both.session(first.token).csrf == first.session.csrf
+    assert staff.session(first.token).csrf == first.session.csrf
     assert first.session.csrf not in (first.token, first.session.key, key_of(first.session.csrf))
 
 
-def test_a_changed_role_ends_every_session(both: ClinicStaff) -> None:
-    kim, sam = both.add(), both.add("sam", "support")
-    needed = _needed(both, "sam")
-    by = both.session(kim.token)
-    assert both.people.change_role(by, sam.session.person.id, "auditor", (), DESK)
-    assert both.people.session(sam.token) is None
-    assert both.people.check_code(needed.token, both.code("sam"), DESK) == EXPIRED
-    both.after(minutes=1)
-    assert both.session(both.sign_in("sam").token).person.role == "auditor"
+def test_a_changed_role_ends_every_session(staff: ClinicStaff) -> None:
+    kim, sam = staff.add(), staff.add("sam", "support")
+    needed = _needed(staff, "sam")
+    by = staff.session(kim.token)
+    assert staff.people.change_role(by, sam.session.person.id, "auditor", (), DESK)
+    assert staff.people.session(sam.token) is None
+    assert staff.people.check_code(needed.token, staff.code("sam"), DESK) == EXPIRED
+    staff.after(minutes=1)
+    assert staff.session(staff.sign_in("sam").token).person.role == "auditor"
 
 
 # Replay after sign-out
 
 
-def test_nothing_is_left_after_signing_out(both: ClinicStaff) -> None:
-    done = both.add()
-    assert both.people.session(done.token) is not None
-    both.people.sign_out(done.token)
-    assert both.people.session(done.token) is None
-    assert both.people.confirm_again(done.session, PASSWORD, DESK) == EXPIRED
-    assert not isinstance(both.people.change_password(done.session, PASSWORD, "another long password", DESK), SignedIn)
-    both.people.sign_out(done.token)
-    assert [entry[1] for entry in both.audited()].count("sign_out") == 1
+def test_nothing_is_left_after_signing_out(staff: ClinicStaff) -> None:
+    done = staff.add()
+    assert staff.people.session(done.token) is not None
+    staff.people.sign_out(done.token)
+    assert staff.people.session(done.token) is None
+    assert staff.people.confirm_again(done.session, PASSWORD, DESK) == EXPIRED
+    assert not isinstance(staff.people.change_password(done.session, PASSWORD, "another long password", DESK), SignedIn)
+    staff.people.sign_out(done.token)
+    assert [entry[1] for entry in staff.audited()].count("sign_out") == 1
 
 
-def test_whoever_is_switched_off_is_out_at_once(both: ClinicStaff) -> None:
-    kim, sam = both.add(), both.add("sam", "support")
-    needed = _needed(both, "sam")
-    assert both.people.switch_off(both.session(kim.token), sam.session.person.id, DESK)
-    assert both.people.session(sam.token) is None
-    assert both.people.check_code(needed.token, both.code("sam"), DESK) == EXPIRED
-    assert both.people.sign_in("sam", PASSWORD, DESK) == WRONG
+def test_whoever_is_switched_off_is_out_at_once(staff: ClinicStaff) -> None:
+    kim, sam = staff.add(), staff.add("sam", "support")
+    needed = _needed(staff, "sam")
+    assert staff.people.switch_off(staff.session(kim.token), sam.session.person.id, DESK)
+    assert staff.people.session(sam.token) is None
+    assert staff.people.check_code(needed.token, staff.code("sam"), DESK) == EXPIRED
+    assert staff.people.sign_in("sam", PASSWORD, DESK) == WRONG
 
 
 # Idle and absolute
 
 
-def test_a_session_ends_when_nothing_is_asked_for(both: ClinicStaff) -> None:
-    done = both.add()
-    both.after(minutes=28, seconds=59)
-    assert both.people.session(done.token) is not None
-    both.after(minutes=29, seconds=59)
-    assert both.people.session(done.token, touch=False) is not None
-    both.after(seconds=1)
-    assert both.people.session(done.token) is None, "a page that refreshes itself kept nothing open"
+def test_a_session_ends_when_nothing_is_asked_for(staff: ClinicStaff) -> None:
+    done = staff.add()
+    staff.after(minutes=28, seconds=59)
+    assert staff.people.session(done.token) is not None
+    staff.after(minutes=29, seconds=59)
+    assert staff.people.session(done.token, touch=False) is not None
+    staff.after(seconds=1)
+    assert staff.people.session(done.token) is None, "a page that refreshes itself kept nothing open"
 
 
-def test_a_session_ends_however_much_is_asked_for(both: ClinicStaff) -> None:
-    done = both.add()
+def test_a_session_ends_however_much_is_asked_for(staff: ClinicStaff) -> None:
+    done = staff.add()
     ends_at = done.session.ends_at
-    while both.now + timedelta(minutes=20) < ends_at:
-        both.after(minutes=20)
-        session = both.session(done.token)
-        assert session.idle_ends_at == min(both.now + timedelta(minutes=30), ends_at)
-    both.now = ends_at
-    assert both.people.session(done.token) is None
+    while staff.now + timedelta(minutes=20) < ends_at:
+        staff.after(minutes=20)
+        session = staff.session(done.token)
+        assert session.idle_ends_at == min(staff.now + timedelta(minutes=30), ends_at)
+    staff.now = ends_at
+    assert staff.people.session(done.token) is None
 
 
 def test_a_stricter_configuration_holds_for_open_sessions(staff: ClinicStaff) -> None:
@@ -188,33 +188,33 @@ def test_a_stricter_configuration_holds_for_open_sessions(staff: ClinicStaff) ->
     assert staff.people.own_sessions(done.session) == ()
 
 
-def test_the_second_step_has_ten_minutes(both: ClinicStaff) -> None:
-    both.add()
-    needed = _needed(both)
-    both.after(minutes=10)
-    assert both.people.check_code(needed.token, both.code("kim"), DESK) == EXPIRED
+def test_the_second_step_has_ten_minutes(staff: ClinicStaff) -> None:
+    staff.add()
+    needed = _needed(staff)
+    staff.after(minutes=10)
+    assert staff.people.check_code(needed.token, staff.code("kim"), DESK) == EXPIRED
 
 
 # TOTP replay
 
 
-def test_a_code_counts_once(both: ClinicStaff) -> None:
+def test_a_code_counts_once(staff: ClinicStaff) -> None:
     """Somebody looked over Kim's shoulder, and knows the password too."""
-    both.add()
-    code = both.code("kim")
-    first, second = _needed(both), _needed(both)
-    assert isinstance(both.people.check_code(first.token, code, DESK), SignedIn)
-    assert both.people.check_code(second.token, code, DESK) == WRONG
-    both.after(seconds=30)
-    assert both.people.check_code(second.token, code, DESK) == WRONG
-    assert isinstance(both.people.check_code(second.token, both.code("kim"), DESK), SignedIn)
-    assert both.people.check_code(first.token, both.code("kim"), DESK) == EXPIRED, "and a first step leads on once"
+    staff.add()
+    code = staff.code("kim")
+    first, second = _needed(staff), _needed(staff)
+    assert isinstance(staff.people.check_code(first.token, code, DESK), SignedIn)
+    assert staff.people.check_code(second.token, code, DESK) == WRONG
+    staff.after(seconds=30)
+    assert staff.people.check_code(second.token, code, DESK) == WRONG
+    assert isinstance(staff.people.check_code(second.token, staff.code("kim"), DESK), SignedIn)
+    assert staff.people.check_code(first.token, staff.code("kim"), DESK) == EXPIRED, "and a first step leads on once"
 
 
-def test_a_code_that_set_the_app_up_signs_nobody_in(both: ClinicStaff) -> None:
-    both.add()
-    both.after(minutes=-1)
-    assert both.people.check_code(_needed(both).token, both.code("kim"), DESK) == WRONG
+def test_a_code_that_set_the_app_up_signs_nobody_in(staff: ClinicStaff) -> None:
+    staff.add()
+    staff.after(minutes=-1)
+    assert staff.people.check_code(_needed(staff).token, staff.code("kim"), DESK) == WRONG
 
 
 def test_of_two_with_the_same_code_at_once_one_comes_in(both: ClinicStaff) -> None:
@@ -231,14 +231,14 @@ def test_of_two_with_the_same_code_at_once_one_comes_in(both: ClinicStaff) -> No
 # An invitation twice
 
 
-def test_a_link_lets_in_once(both: ClinicStaff) -> None:
-    both.use(**BROAD)
-    token = both.invite()
-    assert both.people.set_up_of(token) == both.people.set_up_of(token), "looking at it uses nothing up"
-    assert isinstance(both.people.set_up(token, PASSWORD, "", DESK), SignedIn)
-    assert both.people.set_up_of(token) is None
-    assert both.people.set_up(token, "another long password", "", ELSEWHERE) == SetUpRefused()
-    assert isinstance(both.people.sign_in("kim", PASSWORD, DESK), SignedIn)
+def test_a_link_lets_in_once(staff: ClinicStaff) -> None:
+    staff.use(**BROAD)
+    token = staff.invite()
+    assert staff.people.set_up_of(token) == staff.people.set_up_of(token), "looking at it uses nothing up"
+    assert isinstance(staff.people.set_up(token, PASSWORD, "", DESK), SignedIn)
+    assert staff.people.set_up_of(token) is None
+    assert staff.people.set_up(token, "another long password", "", ELSEWHERE) == SetUpRefused()
+    assert isinstance(staff.people.sign_in("kim", PASSWORD, DESK), SignedIn)
 
 
 def test_of_two_with_the_same_link_at_once_one_comes_in(both: ClinicStaff) -> None:
@@ -335,12 +335,12 @@ def test_it_is_proved_again_by_password_or_code(both: ClinicStaff, by_code: bool
     assert [entry[3] for entry in both.audited() if entry[1] == "sign_in.confirm"][:2] == ["wrong", "right"]
 
 
-def test_another_sessions_proof_is_not_this_ones(both: ClinicStaff) -> None:
-    first = both.add()
-    second = both.sign_in()
-    both.after(minutes=11)
-    assert not isinstance(both.people.confirm_again(first.session, PASSWORD, DESK), SignInRefused)
-    assert not both.session(second.token).is_confirmed(both.now)
+def test_another_sessions_proof_is_not_this_ones(staff: ClinicStaff) -> None:
+    first = staff.add()
+    second = staff.sign_in()
+    staff.after(minutes=11)
+    assert not isinstance(staff.people.confirm_again(first.session, PASSWORD, DESK), SignInRefused)
+    assert not staff.session(second.token).is_confirmed(staff.now)
 
 
 def test_no_secret_is_shown_or_recorded(filed: ClinicStaff) -> None:
