@@ -187,11 +187,13 @@ class HistoryRow:
     """One version.
 
     Attributes:
+        name: for addresses: its version and its place in the history, since the same version may stand there twice.
         source: `portal`, `file`, `command`.
         changes: what changed, a line each.
-        before: the version before it; None: it is the first.
+        before: the name of the one before it; None: it is the first.
     """
 
+    name: str
     version: str
     at: datetime
     who: str
@@ -256,10 +258,16 @@ class ConfigurationDesk(Proposer, Protocol):
         """The newest first."""
         ...
 
-    def version(self, beginning: str) -> VersionText | None: ...
+    def version(self, name: str) -> VersionText | None:
+        """None: there is none, or several begin so.
+
+        Args:
+            name: `HistoryRow.name`, or a version or its beginning: then the newest entry of it.
+        """
+        ...
 
     def compare(self, before: str, after: str) -> Comparison | None: ...
 
-    def restore(self, by: Session, beginning: str) -> Proposed | NotProposed | None:
+    def restore(self, by: Session, name: str) -> Proposed | NotProposed | None:
         """Propose the text of an earlier version."""
         ...

@@ -33,11 +33,13 @@ class VersionChange:
     """A version, and how it differs from the one before it.
 
     Attributes:
+        before: None: it is the first.
         changes: the keys; none for the first version.
         certificates: whether the senders' certificates differ.
     """
 
     version: ConfigVersion
+    before: ConfigVersion | None = None
     changes: Sequence[KeyChange] = ()
     certificates: bool = False
 
@@ -60,7 +62,12 @@ def versions(conn: Transaction) -> list[VersionChange]:
     """Every version, oldest first."""
     listed = config_versions.listed(conn)
     return [VersionChange(version=version) for version in listed[:1]] + [
-        VersionChange(version=new, changes=changes_between(old, new), certificates=old.certificates != new.certificates)
+        VersionChange(
+            version=new,
+            before=old,
+            changes=changes_between(old, new),
+            certificates=old.certificates != new.certificates,
+        )
         for old, new in pairwise(listed)
     ]
 

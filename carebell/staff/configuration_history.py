@@ -17,6 +17,7 @@ from portal.configuration import Comparison, HistoryRow, VersionText
 from portal.people import Session
 from portal.proposals import NotProposed, Proposed
 from store import config_versions
+from store.config_versions import ConfigVersion
 from store.engine import Transaction
 
 
@@ -28,9 +29,9 @@ class ConfigurationHistory(Proposals):
         with self.store.read() as conn:
             return [_history_row(change) for change in reversed(history.versions(conn))]
 
-    def version(self, beginning: str) -> VersionText | None:
+    def version(self, name: str) -> VersionText | None:
         with self.store.read() as conn:
-            change = _version(conn, beginning)
+            change = _version(conn, name)
             if change is None:
                 return None
             version = change.version
@@ -50,13 +51,13 @@ class ConfigurationHistory(Proposals):
         texts = (history.shown_text(change.version) for change in (old, new))
         return Comparison(before=_history_row(old), after=_history_row(new), lines=list(shown(two_way(*texts))))
 
-    def restore(self, by: Session, beginning: str) -> Proposed | NotProposed | None:
+    def restore(self, by: Session, name: str) -> Proposed | NotProposed | None:
         try:
             present = read_file(self.path)
         except OSError as error:
             return NotProposed(problems=(self.unreadable(error),))
         with self.store.read() as conn:
-            change = _version(conn, beginning)
+            change = _version(conn, name)
             if change is None:
                 return None
             version = change.version
@@ -71,19 +72,26 @@ class ConfigurationHistory(Proposals):
         return self.keep_content(by, present, content, comment=f"restores {version.version}")
 
 
-def _version(conn: Transaction, beginning: str) -> VersionChange | None:
-    """The newest entry of the version that begins so, with what it changed; None: none does, or several do."""
+def _version(conn: Transaction, name: str) -> VersionChange | None:
+    """The entry that an address names, with what it changed; None: there is none, or several begin so."""
+    version, _, place = name.partition("-")
+    listed = history.versions(conn)
+    if place:
+        return next(
+            (change for change in listed if (change.version.version, str(change.version.seq)) == (version, place)), None
+        )
     try:
-        version = history.find(conn, beginning)
+        newest = history.find(conn, version)
     except VersionUnknown:
         return None
-    return next(change for change in history.versions(conn) if change.version.seq == version.seq)
+    return next(change for change in listed if change.version.seq == newest.seq)
 
 
 def _history_row(change: VersionChange) -> HistoryRow:
-    version = change.version
+    version, before = change.version, change.before
     lines = [line for key_change in change.changes for line in history.shown(key_change)]
     return HistoryRow(
+        name=_name(version),
         version=version.version,
         at=version.at,
         who=version.actor,
@@ -91,5 +99,9 @@ def _history_row(change: VersionChange) -> HistoryRow:
         comment=version.comment or "",
         environments=change.environments,
         changes=lines if change.phrase is None else [change.phrase],
-        before=version.base,
+        before=None if before is None else _name(before),
     )
+
+
+def _name(version: ConfigVersion) -> str:
+    return f"{version.version}-{version.seq}"

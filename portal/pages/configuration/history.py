@@ -34,15 +34,15 @@ def pages(desk: ConfigurationDesk) -> tuple[Page, ...]:
 def show(desk: ConfigurationDesk, request: PageRequest) -> Answer:
     require(request)
     before, after = request.query.get("before", ""), request.query.get("after", "")
-    if before.isalnum() and after.isalnum():
+    if before.replace("-", "").isalnum() and after.replace("-", "").isalnum():
         return Redirect(path=f"/configuration/history/{before}{_BETWEEN}{after}")
     rows = desk.history()
-    choices = [(row.version, f"{row.version}, {row.at:%Y-%m-%d %H:%M} UTC") for row in rows]
-    newest = {"after": rows[0].version, "before": rows[0].before or rows[0].version} if rows else {}
+    choices = [(row.name, f"{row.version}, {row.at:%Y-%m-%d %H:%M} UTC") for row in rows]
+    newest = {"after": rows[0].name, "before": rows[0].before or rows[0].name} if rows else {}
     return Shown(
         template="configuration/history.html",
         title="History of the configuration",
-        view={"rows": rows, "choices": list(dict(choices).items())},
+        view={"rows": rows, "choices": choices},
         form=Form().filled(newest),
     )
 

@@ -253,6 +253,7 @@ def test_the_history_shows_who_and_what_and_brings_a_version_back(clinic: Clinic
     assert f"{'.'.join(FROM)}: 21:00 -> 22:00" in page
     assert "portal:kim portal production" in page
     assert CANARY not in answer.text
+    assert f'href="/configuration/history/{first}-1...{second}-2"' in answer.text
     compared = words(clinic.browser.get(f"/configuration/history/{first}...{second}"))
     assert re.search(r'− .{0,20}from: 21:00 .*\+ .{0,20}from: "22:00"', compared)
     wanted = clinic.browser.get(f"/configuration/history?before={first}&after={second}")
@@ -264,6 +265,18 @@ def test_the_history_shows_who_and_what_and_brings_a_version_back(clinic: Clinic
     restored = clinic.browser.post(f"/configuration/history/{first}/restore")
     assert clinic.save(restored.headers["location"].rpartition("/")[2]).status_code == 303
     assert clinic.path.read_bytes() == original
+
+
+def test_two_texts_of_one_version_are_told_apart(clinic: Clinic) -> None:
+    fields = _fields(clinic.browser.get("/configuration/edit").text)
+    fields["text"] = fields["text"].replace("organization:", "# who\r\norganization:", 1)
+    proposed = clinic.browser.post("/configuration/edit", fields).headers["location"].rpartition("/")[2]
+    assert clinic.save(proposed).status_code == 303
+    version = clinic.loaded.version
+    assert "comments or layout alone changed" in words(clinic.browser.get("/configuration/history"))
+    compared = words(clinic.browser.get(f"/configuration/history/{version}-1...{version}-2"))
+    assert "+ # who" in compared
+    assert clinic.browser.get(f"/configuration/history/{version}-3").status_code == 404
 
 
 def test_restoring_asks_for_the_password(clinic: Clinic) -> None:
