@@ -4,6 +4,7 @@ The text and the edits are sealed with the key of the day on which the proposal 
 when that day is over nobody can read them any more, in no backup either. Who proposed what, when, and what became of it, stays
 for `KEEP`.
 
+    draft ──> withdrawn | expired                      the answers about a new environment, before there is a text
     open ──> saved | withdrawn | expired
       └────> awaiting (an approval) ──> saved | sent_back | withdrawn | expired
 """
@@ -32,6 +33,7 @@ KEEP: Final = timedelta(days=400)
 class ProposalState(StrEnum):
     """What became of a proposal."""
 
+    DRAFT = "draft"
     OPEN = "open"
     AWAITING = "awaiting"
     SAVED = "saved"
@@ -41,6 +43,8 @@ class ProposalState(StrEnum):
 
 
 UNDECIDED: Final = (ProposalState.OPEN, ProposalState.AWAITING)
+_HELD: Final = (ProposalState.DRAFT, *UNDECIDED)
+"""Those whose content is still needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class StoredProposal:
     """Attributes:
     id: hexadecimal, random.
     base: digest of the file that it changes.
-    text: of the whole file afterwards; None: decided, over, or not asked for.
+    text: of the whole file afterwards; a draft's answers; None: decided, over, or not asked for.
     edits: JSON: the keys and their values; None as `text`.
     environments: those that it touches.
     effect: JSON of what was foreseen; None: not foreseen yet.
@@ -89,7 +93,7 @@ def find(
     row = conn.execute(wanted.with_for_update() if lock else wanted).mappings().one_or_none()
     if row is None:
         return None
-    if ProposalState(row["state"]) not in UNDECIDED or row["ends_at"] <= now:
+    if ProposalState(row["state"]) not in _HELD or row["ends_at"] <= now:
         return _proposal(row, None, None)
     text, edits = (
         None if row[place.column] is None else place.unseal(conn, vault, proposal_id, row[place.column])
@@ -113,6 +117,18 @@ def foreseen(conn: Connection, proposal_id: str, effect: str) -> None:
         effect: JSON.
     """
     conn.execute(update(proposals).where(proposals.c.id == proposal_id).values(effect=effect))
+
+
+def redraft(conn: Connection, vault: Vault, draft: StoredProposal, text: str) -> bool:
+    """Keep other answers of a draft; False: it is none any more.
+
+    Args:
+        draft: as `find` returned it.
+    """
+    of = proposals.c
+    sealed = TEXT.seal(conn, vault, draft.id, text.encode(), until=draft.ends_at)
+    still_draft = update(proposals).where(of.id == draft.id, of.state == ProposalState.DRAFT.value)
+    return conn.execute(still_draft.values(text=sealed)).rowcount == 1
 
 
 def await_approval(
@@ -149,7 +165,7 @@ def decide(
         comment: None: the one of before stays.
     """
     of = proposals.c
-    undecided = update(proposals).where(of.id == proposal_id, of.state.in_(_values(UNDECIDED)), of.ends_at > at)
+    undecided = update(proposals).where(of.id == proposal_id, of.state.in_(_values(_HELD)), of.ends_at > at)
     values = {"state": state.value, "decided_by": by, "decided_at": at, "version": version, "text": None, "edits": None}
     return conn.execute(undecided.values(values if comment is None else values | {"comment": comment})).rowcount == 1
 
@@ -157,7 +173,7 @@ def decide(
 def expire(conn: Connection, now: datetime) -> int:
     """Note those whose time is over, and delete what is older than `KEEP`; how many were noted or deleted."""
     of = proposals.c
-    over = update(proposals).where(of.state.in_(_values(UNDECIDED)), of.ends_at <= now)
+    over = update(proposals).where(of.state.in_(_values(_HELD)), of.ends_at <= now)
     noted = conn.execute(over.values(state=ProposalState.EXPIRED.value, text=None, edits=None)).rowcount
     return noted + conn.execute(delete(proposals).where(of.ends_at <= now - KEEP)).rowcount
 

@@ -355,7 +355,7 @@ proposals = Table(
     Column("author", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ends_at", UtcDateTime, nullable=False),
-    Column("state", Text, nullable=False),  # open, awaiting, saved, withdrawn, sent_back, expired
+    Column("state", Text, nullable=False),  # draft, open, awaiting, saved, withdrawn, sent_back, expired
     Column("comment", Text),
     Column("decided_by", Text),
     Column("decided_at", UtcDateTime),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, cast
 
 from carebell import authors
 from carebell.bootstrap import preflight
@@ -33,6 +33,7 @@ from portal.configuration import (
     InForce,
     NotSaved,
     Preview,
+    ProposalStateName,
     Saved,
     SecretFile,
     TextChange,
@@ -109,12 +110,12 @@ class StaffConfiguration(ConfigurationHistory):
     def preview(self, proposal: str) -> Preview | None:
         now = self.now()
         kept = self._kept(proposal, now)
-        if kept is None:
+        if kept is None or kept.state is ProposalState.DRAFT:
             return None
         state = kept.state if kept.state not in proposals.UNDECIDED or now < kept.ends_at else ProposalState.EXPIRED
         preview = Preview(
             id=kept.id,
-            state=state.value,
+            state=cast(ProposalStateName, state.value),
             author=kept.author,
             created_at=kept.created_at,
             ends_at=kept.ends_at,

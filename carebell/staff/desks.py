@@ -13,9 +13,11 @@ from carebell.staff.audit_log import StaffAudit
 from carebell.staff.certificates import Certificates
 from carebell.staff.configuration import StaffConfiguration
 from carebell.staff.environments import Environments
+from carebell.staff.fetching import fhir_checker
 from carebell.staff.holding import Holding
 from carebell.staff.log_lines import LogLines
 from carebell.staff.messages import MessagesInquiry
+from carebell.staff.new_environment import NewEnvironments
 from carebell.staff.opt_outs import StaffOptOuts
 from carebell.staff.outbox import OutboxInquiry
 from carebell.staff.overview import ApprovalFact, StaffOverview
@@ -86,6 +88,13 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
             environments=Environments(loaded=running.loaded, approval_states=dict),
             certificates=Certificates(loaded=running.loaded, store=running.store),
             texts=SmsTexts(loaded=running.loaded),
+            new=NewEnvironments(
+                loaded=running.loaded,
+                store=running.store,
+                vault=running.vault,
+                people=people.people,
+                check_fhir=fhir_checker(running.loaded),
+            ),
         ),
         configuration=configuration,
         proposer=configuration,

@@ -38,6 +38,23 @@ def test_a_proposal_comes_back_and_its_numbers_are_sealed(store: Store, vault: V
         assert proposals.find(conn, vault, "p2", LATER) is None
 
 
+def test_a_draft_is_written_again_until_its_time_is_over_and_waits_for_nothing(store: Store, vault: Vault) -> None:
+    draft = proposal(state=ProposalState.DRAFT, edits=None)
+    with store.write() as conn:
+        proposals.add(conn, vault, draft)
+        assert proposals.find(conn, vault, "p1", LATER) == draft
+        assert proposals.redraft(conn, vault, draft, "+12025550199")
+        again = proposals.find(conn, vault, "p1", LATER)
+        assert again == replace(draft, text="+12025550199")
+        assert not again.is_undecided(LATER)
+        assert proposals.listed(conn, states=proposals.UNDECIDED) == []
+        assert proposals.expire(conn, draft.ends_at) == 1
+        assert not proposals.redraft(conn, vault, draft, "more")
+        assert conn.execute(select(proposals_table.c.text)).one() == (None,)
+        proposals.add(conn, vault, proposal(id="p2"))
+        assert not proposals.redraft(conn, vault, proposal(id="p2"), "no draft")
+
+
 @pytest.mark.parametrize("state", [ProposalState.SAVED, ProposalState.WITHDRAWN, ProposalState.SENT_BACK])
 def test_a_decision_is_made_once_and_leaves_no_text(store: Store, vault: Vault, state: ProposalState) -> None:
     with store.write() as conn:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portal.environments import EnvironmentsDesk
-from portal.pages.environments import certificates, feed, sms, summary
+from portal.pages.environments import certificates, feed, new, sms, summary
 from portal.pages.environments.certificates import CertificatesDesk
+from portal.pages.environments.new_desk import NewEnvironmentDesk
 from portal.pages.environments.sms import TextsDesk
 from portal.proposals import Proposer
 from portal.route_table import Page
@@ -19,6 +20,7 @@ class EnvironmentDesks:
     environments: EnvironmentsDesk
     certificates: CertificatesDesk
     texts: TextsDesk
+    new: NewEnvironmentDesk
 
 
 def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
@@ -27,4 +29,5 @@ def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
         *feed.pages(desks.environments, proposer),
         *sms.pages(desks.environments, proposer, desks.texts),
         *certificates.pages(desks.environments, proposer, desks.certificates),
+        *new.pages(desks.environments, proposer, desks.certificates, desks.texts, desks.new),
     )

@@ -63,7 +63,8 @@ def form_of(page: str) -> dict[str, object]:
         if "name" in attributes and attributes["name"] != "csrf":
             fields[attributes["name"]] = attributes.get("value", "")
     for name, options in re.findall(r'<select id="[^"]*" name="([^"]*)".*?>(.*?)</select>', page, re.DOTALL):
-        [fields[name]] = re.findall(r'value="([^"]*)" selected', options)
+        values = re.findall(r'value="([^"]*)" selected', options) or re.findall(r'value="([^"]*)"', options)
+        fields[name] = unescape(values[0])
     for name, value in re.findall(r'<textarea [^>]*name="([^"]*)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL):
         fields[name] = unescape(value)
     return fields

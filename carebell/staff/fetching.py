@@ -1,0 +1,33 @@
+"""How the portal asks an environment's FHIR server. This machine itself is asked in rehearsals alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from config.load import Loaded
+from ehr.fhir_check import FhirCheck, check_fhir, check_offline
+from oauth.fetcher import Fetcher, simulator_policy
+
+Kind = Literal["production", "test"]
+
+
+def fetcher_for(loaded: Loaded, kind: Kind) -> Fetcher:
+    """A simulator on this machine may be asked for a test environment, where no real text can leave either. Nothing else inside."""
+    rehearses = kind == "test" and not loaded.configuration.gateway.is_live
+    return Fetcher(simulator_policy(kind)) if rehearses else Fetcher()
+
+
+def fhir_checker(loaded: Callable[[], Loaded]) -> Callable[[str, Kind, dict[str, str]], FhirCheck]:
+    """Checks a FHIR base URL that no environment has yet: (base URL, kind, the others' names and base URLs)."""
+
+    def check(base_url: str, kind: Kind, others: dict[str, str]) -> FhirCheck:
+        present = loaded()
+        offline = [
+            environment.approval.check == "offline" for environment in present.configuration.environments.values()
+        ]
+        if offline and all(offline):
+            return check_offline(base_url, kind=kind, others=others)
+        return check_fhir(fetcher_for(present, kind), base_url, kind=kind, others=others)
+
+    return check
