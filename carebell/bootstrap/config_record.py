@@ -108,7 +108,7 @@ def record(
     action: AuditAction = AuditAction.CONFIG_ACTIVATE,
     replaced: str | None = None,
     base_mark: str | None = None,
-    vault: Vault | None = None,
+    sealed: bytes | None = None,
 ) -> bool:
     """Add it to the history and to the audit log, unless it is what was added last; whether it was added.
 
@@ -118,9 +118,8 @@ def record(
         source: `file`; `command` for `config set` and `config restore`; `portal`.
         action: CONFIG_ACTIVATE when it takes effect; CONFIG_WRITE when a command or the portal wrote it.
         replaced: the version that the writer found in the file; None: it was broken. base_mark: `mark_of` what the file held.
-        vault: seals the text as it is; None: only the text without secrets is kept.
+        sealed: of `sealed_text`; None: only the text without secrets is kept.
     """
-    sealed = _sealed(conn, vault, facts, action, at)
     audit.lock(conn)
     last = config_versions.newest(conn)
     if last is not None and _same(last, facts, action):
@@ -208,12 +207,20 @@ def _same(last: ConfigVersion, facts: ConfigFacts, action: AuditAction) -> bool:
     return (last.version, last.secrets, last.certificates) == (facts.version, facts.secrets, facts.certificates)
 
 
-def _sealed(
-    conn: Transaction, vault: Vault | None, facts: ConfigFacts, action: AuditAction, at: datetime
+def sealed_text(
+    conn: Transaction,
+    vault: Vault,
+    facts: ConfigFacts,
+    at: datetime,
+    action: AuditAction = AuditAction.CONFIG_ACTIVATE,
 ) -> bytes | None:
-    """The text for the history, if there is something new to add. Before the audit log is locked, for the order of locks."""
+    """The text as it is, for `record`, if there is something new to add: None if not.
+
+    To be called before anything else of the transaction writes into the audit log, because the day's key may have to be made
+    (`store.lock_order`).
+    """
     last = config_versions.newest(conn)
-    if vault is None or facts.file is None or (last is not None and _same(last, facts, action)):
+    if facts.file is None or (last is not None and _same(last, facts, action)):
         return None
     try:
         return config_versions.seal_text(conn, vault, facts.version, at, facts.file)

@@ -57,13 +57,14 @@ class Heartbeat:
         facts = config_record.facts_of(loaded, running.vault.ring, now) if due else None
         with running.store.write() as conn:
             leases.beat(conn, node)
+            sealed = None if facts is None else config_record.sealed_text(conn, running.vault, facts, now)
             settled = approval_holds.settle(conn, running.runtime_config(), authors.service(running.node), at=now)
             if facts is not None:
                 changed_here = is_edit(conn, running.store.backend, facts, loaded)
                 note_in_force(conn, loaded, since=since, now=now)
                 if changed_here:
                     author = authors.editor(loaded.path, running.node)
-                    config_record.record(conn, facts, author, at=now, vault=running.vault)
+                    config_record.record(conn, facts, author, at=now, sealed=sealed)
             head = audit.head(conn)
         if due:
             self._noted = (loaded, now)

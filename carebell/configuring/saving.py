@@ -36,7 +36,9 @@ def record(
 ) -> None:
     """Add what was written to the history and to the audit log."""
     facts = config_record.facts_of(proposal.trial, vault.ring, at)
+    action = AuditAction.CONFIG_WRITE
     with store.write() as conn:
+        sealed = config_record.sealed_text(conn, vault, facts, at, action)
         config_record.record(
             conn,
             facts,
@@ -44,8 +46,8 @@ def record(
             at=at,
             source=source,
             comment=comment,
-            action=AuditAction.CONFIG_WRITE,
+            action=action,
             replaced=None if proposal.present is None else proposal.present.version,
             base_mark=config_record.mark_of(vault.ring, digest_of(proposal.base)),
-            vault=vault,
+            sealed=sealed,
         )

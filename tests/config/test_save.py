@@ -119,6 +119,21 @@ def test_a_config_map_is_not_written(tmp_path: Path) -> None:
     assert (tmp_path / "carebell.yaml").read_bytes() == OLD
 
 
+def test_what_is_known_without_writing(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert saving.why_not_writable(file) is None
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    why = saving.why_not_writable(file)
+    assert why is not None
+    assert why.endswith("and the service runs as account 4000000")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "may not write into the folder" in str(saving.why_not_writable(file))
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data/carebell.yaml").write_bytes(OLD)
+    mounted = tmp_path / "mounted.yaml"
+    mounted.symlink_to("..data/carebell.yaml")
+    assert "ConfigMap" in str(saving.why_not_writable(mounted))
+
+
 def test_another_account_s_file_is_not_taken_over(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")

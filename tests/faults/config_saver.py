@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from carebell.bootstrap.config_record import facts_of, mark_of, record
+from carebell.bootstrap.config_record import facts_of, mark_of, record, sealed_text
 from carebell.configuring import saving
 from carebell.configuring.proposal import Proposal, propose_edits
 from config.digests import digest_of
@@ -68,7 +68,8 @@ def _started(path: Path, at: datetime) -> bool:
     store, vault = _opened(path)
     try:
         with store.write() as conn:
-            record(conn, facts_of(load(path, {}), vault.ring, at), _KIM, at=at, vault=vault)
+            facts = facts_of(load(path, {}), vault.ring, at)
+            record(conn, facts, _KIM, at=at, sealed=sealed_text(conn, vault, facts, at))
             newest = config_versions.newest(conn)
         return newest is not None and newest.mark == mark_of(vault.ring, digest_of(path.read_bytes()))
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from httpx2 import Response
 
-from carebell.bootstrap.config_record import facts_of, record
+from carebell.bootstrap.config_record import facts_of, record, sealed_text
 from carebell.staff.configuration import StaffConfiguration
 from config.edit import REMOVED, Edit
 from config.load import Loaded
@@ -61,7 +61,8 @@ class Clinic:
         self.loaded = folder.load(self.path)
         facts = facts_of(self.loaded, self.vault.ring, self.now)
         with self.store.write() as conn:
-            record(conn, facts, Author(who="file:ann", origin="node=n1"), at=self.now, vault=self.vault)
+            sealed = sealed_text(conn, self.vault, facts, self.now)
+            record(conn, facts, Author(who="file:ann", origin="node=n1"), at=self.now, sealed=sealed)
 
     def propose(self, *edits: Edit) -> str:
         """The id of a proposal of these edits; by default of another quiet hour."""
