@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, case, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, func, literal_column, or_, select, update
 
 from scheduler.sms import SmsState
 from store.appointment_repository import StoredAppointment, load
@@ -21,7 +21,7 @@ from store.tables import aliases, appointments, messages, outbox
 from store.vault import Vault
 
 _PAGE: Final = 500
-_LATEST_RETRY: Final = timedelta(hours=4)
+LATEST_RETRY: Final = timedelta(hours=4)
 """No retry is further ahead; rows that are need not be read to find those that are late."""
 _TURN: Final = timedelta(minutes=1)
 """A ready text is claimed within seconds; one that is not by then is late."""
@@ -31,6 +31,8 @@ IS_OPEN: Final = outbox.c.state.in_(
     [literal_column(f"'{state}'") for state in ("sending", "accepted", "sent", "unknown")]
 )
 """Between claim and outcome; written as in the partial index."""
+DECIDED: Final = outbox.c.state != literal_column("'due'")
+"""Not waiting any more; written as in the partial index."""
 PLANNED_AT: Final = func.coalesce(outbox.c.due, outbox.c.created_at)
 """When a text was planned for; of one that never had a time, when it was recorded. The index has it as an expression."""
 
@@ -79,7 +81,7 @@ def queue(conn: Connection, now: datetime) -> Queue:
             func.count().filter(tried),
             func.count().filter(is_overdue),
             func.min(since).filter(is_overdue),
-        ).where(IS_DUE, next_at <= now + _LATEST_RETRY)
+        ).where(IS_DUE, next_at <= now + LATEST_RETRY)
     ).one()
     waiting = conn.execute(select(func.count()).select_from(outbox).where(IS_DUE)).scalar_one()
     counts = conn.execute(select(outbox.c.state, func.count()).where(IS_OPEN).group_by(outbox.c.state)).all()
@@ -149,13 +151,30 @@ def ids_of(conn: Connection, name: str, *, environment: str | None = None) -> li
 
 
 def report(
-    conn: Connection, begins: datetime, ends: datetime, *, environment: str | None = None
+    conn: Connection, begins: datetime, ends: datetime, *, environment: str | None = None, now: datetime | None = None
 ) -> Iterator[OutboxRow]:
-    """Every text planned for `[begins, ends)`, sent or suppressed. If a text has no due time, its creation time counts."""
-    wanted = select(outbox).where(begins <= PLANNED_AT, ends > PLANNED_AT)
+    """Every text planned for `[begins, ends)`, sent or suppressed. If a text has no due time, its creation time counts.
+
+    Args:
+        now: spares reading what waits for a later time; for callers that ask for many short spans.
+    """
+    wanted = select(outbox).where(planned_in(begins, ends, now))
     if environment is not None:
         wanted = wanted.where(outbox.c.environment == environment)
     yield from _read(conn, wanted)
+
+
+def planned_in(begins: datetime, ends: datetime, now: datetime | None) -> ColumnElement[bool]:
+    """Whether a text was planned for `[begins, ends)`, written so that each half has its index.
+
+    A text that waits is tried at its time, and later ones were postponed (`LATEST_RETRY` at most), never earlier.
+    """
+    decided = DECIDED & (begins <= PLANNED_AT) & (ends > PLANNED_AT)
+    of = outbox.c
+    waits = IS_DUE & (of.next_attempt_at >= begins) & (of.due >= begins) & (of.due < ends)
+    if now is not None:
+        waits &= of.next_attempt_at < max(ends, now + LATEST_RETRY)
+    return or_(decided, waits)
 
 
 def to_replan(

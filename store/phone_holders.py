@@ -1,22 +1,24 @@
 """Which visits keep a number encrypted, and until when; and where its keyed hash is stored. For `purge --verify`.
 
 `phone_scan` cannot find an encrypted number. This module decrypts and compares every number, page by page so that memory use stays
-constant.
+constant. Only the numbers are decrypted; the rest of a visit is read where its number is the one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Row, func, select
 
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.sms import SmsState
+from store import records
 from store.appointment_repository import load
+from store.crypto import Undecipherable
 from store.engine import Store
 from store.forgetting import KEEP_PHONE_KEYS
 from store.tables import appointments, optouts, outbox
@@ -79,20 +81,20 @@ class PhoneSearch:
         """Every visit that keeps the number, in the order of its id."""
         of, after = appointments.c, ""
         while True:
-            query = select(of.id).where(of.phone.is_not(None), of.id > after).order_by(of.id).limit(_PAGE)
+            query = select(of.id, of.environment, of.phone, of.forget_at).where(of.phone.is_not(None), of.id > after)
             with self.store.read() as conn:
-                ids = list(conn.execute(query).scalars())
-                shut: set[str] = set()
-                stored = load(conn, self.vault, ids, self.now, lock=False, unreadable=shut)
+                rows = conn.execute(query.order_by(of.id).limit(_PAGE)).all()
+                matching, shut = self._matching(conn, rows), set[str]()
+                stored = load(conn, self.vault, matching, self.now, lock=False, unreadable=shut)
             self.unreadable += len(shut)
-            for own_id in ids:
-                if own_id in stored and self._is_it(stored[own_id].appointment.phone):
-                    rows = stored[own_id].history
-                    waiting = sum(row.state in (SmsState.DUE, SmsState.SENDING, SmsState.UNKNOWN) for row in rows)
+            for own_id in matching:
+                if own_id in stored:
+                    history = stored[own_id].history
+                    waiting = sum(row.state in (SmsState.DUE, SmsState.SENDING, SmsState.UNKNOWN) for row in history)
                     yield _holder(stored[own_id].appointment, waiting)
-            if len(ids) < _PAGE:
+            if len(rows) < _PAGE:
                 return
-            after = ids[-1]
+            after = rows[-1].id
 
     def hashes(self) -> PhoneHashes:
         """Where the number's keyed hash is stored."""
@@ -105,8 +107,17 @@ class PhoneSearch:
         until = None if claimed_at is None else claimed_at + KEEP_PHONE_KEYS
         return PhoneHashes(texts=texts, until=until, opted_out=opted_out)
 
-    def _is_it(self, phone: PhoneNumber | None) -> bool:
-        return phone is not None and phone.e164() == self.number.e164()
+    def _matching(self, conn: Connection, rows: Sequence[Row[str, str, bytes, datetime | None]]) -> list[str]:
+        """The ids whose number it is. What cannot be decrypted is counted."""
+        wanted, matching = self.number.e164(), []
+        numbers = records.StoredNumbers.of(conn, self.vault, [row.phone for row in rows], self.now)
+        for row in rows:
+            try:
+                if numbers.read(row.id, row.environment, row.phone, row.forget_at) == wanted:
+                    matching.append(row.id)
+            except Undecipherable:
+                self.unreadable += 1
+        return matching
 
 
 def _holder(appointment: Appointment, waiting: int) -> PhoneHolder:

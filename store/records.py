@@ -234,6 +234,40 @@ class Reader:
         return None if key is None else unseal(key, place, column, bytes(sealed)).decode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNumbers:
+    """Decrypts numbers alone, of many appointments, by the rule of `Reader`: what is past its deadline stays closed.
+
+    Attributes: as in `Reader`.
+    """
+
+    keys: Mapping[int, AESGCM]
+    shut: Collection[int]
+    now: datetime
+
+    @classmethod
+    def of(cls, conn: Connection, vault: Vault, sealed: Iterable[bytes], now: datetime) -> StoredNumbers:
+        """With the keys that these sealed numbers need."""
+        days: set[int] = set()
+        for value in sealed:
+            with suppress(Undecipherable):
+                days.add(sealed_day(value))
+        shut: set[int] = set()
+        return cls(keys=vault.keys_for(conn, days, create=False, unreadable=shut), shut=shut, now=now)
+
+    def read(self, own_id: str, environment: str, sealed: bytes, forget_at: datetime | None) -> str | None:
+        """The number in E.164; None: it is forgotten. Undecipherable where a seal or its day's key does not open."""
+        if forget_at is None or forget_at <= self.now:
+            return None
+        day = sealed_day(sealed)
+        if day in self.shut:
+            raise Undecipherable("phone")
+        key = self.keys.get(day)
+        return (
+            None if key is None else unseal(key, CellLocation(environment, own_id), "phone", bytes(sealed)).decode()[1:]
+        )
+
+
 def _visible_text(last_notified: Visible) -> str:
     start = None if last_notified.start is None else to_microseconds(last_notified.start)
     return json.dumps([start, last_notified.date_only, last_notified.visit_mode, last_notified.canceled])

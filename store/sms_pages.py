@@ -27,7 +27,7 @@ from sqlalchemy import (
 from scheduler.sms import Reason, SmsKind, SmsState
 from store.attempts import as_row
 from store.instants import UtcDateTime
-from store.outbox import IS_DUE, IS_OPEN, PLANNED_AT
+from store.outbox import DECIDED, IS_DUE, IS_OPEN, LATEST_RETRY, PLANNED_AT, planned_in
 from store.outbox_row import OutboxRow
 from store.tables import outbox
 
@@ -100,11 +100,73 @@ class SmsSum:
 
 
 def planned(
-    conn: Connection, begins: datetime, ends: datetime, only: RowFilter, *, after: RowKey | None, limit: int
+    conn: Connection,
+    begins: datetime,
+    ends: datetime,
+    only: RowFilter,
+    *,
+    after: RowKey | None,
+    limit: int,
+    now: datetime,
 ) -> RowPage:
-    """Texts planned for `[begins, ends)`, sent or not, the newest first."""
-    rows = _List(select(outbox), PLANNED_AT, newest_first=True, first=ends - _INSTANT, last=begins)
-    return _page(conn, rows, only, after, limit)
+    """Texts planned for `[begins, ends)`, sent or not, the newest first.
+
+    What waits has another index than what was decided, so pages of both are merged. A text that is due later than `LATEST_RETRY`
+    from now was not tried yet, so it waits for its own time; those before are few, and sorted.
+    """
+    last, of = ends - _INSTANT, outbox.c
+    decided = _List(select(outbox).where(DECIDED), PLANNED_AT, newest_first=True, first=last, last=begins)
+    soon = now + LATEST_RETRY
+    pages = [_page(conn, decided, only, after, limit)]
+    if last > soon:
+        untried = select(outbox).where(IS_DUE)
+        later = _List(untried, of.next_attempt_at, newest_first=True, first=last, last=max(begins, soon + _INSTANT))
+        pages.append(_page(conn, later, only, after, limit))
+    if begins <= soon and not any(page.after is not None and page.after.at > soon for page in pages):
+        pages.append(_soon(conn, begins, min(last, soon), soon, only, after, limit))
+    return _merged(pages, limit)
+
+
+def _soon(
+    conn: Connection,
+    begins: datetime,
+    last: datetime,
+    soon: datetime,
+    only: RowFilter,
+    after: RowKey | None,
+    limit: int,
+) -> RowPage:
+    """What waits and was due before, or is within hours: it may have been postponed, so it has no index by its own time."""
+    of = outbox.c
+    wanted = select(outbox).where(IS_DUE, of.next_attempt_at >= begins, of.next_attempt_at <= soon)
+    wanted = wanted.where(of.due >= begins, of.due <= last, *_matching(only))
+    if after is not None and after.id is None:
+        wanted = wanted.where(of.due < after.at)
+    elif after is not None:
+        wanted = wanted.where(tuple_(of.due, of.id) < tuple_(literal(after.at, UtcDateTime), literal(after.id)))
+    result = conn.execute(wanted.order_by(of.due.desc(), of.id.desc()).limit(limit + 1)).mappings()
+    rows = [as_row(row) for row in result]
+    return RowPage(rows=rows[:limit], after=_key(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def _merged(pages: Sequence[RowPage], limit: int) -> RowPage:
+    """One page of several lists, the newest first. It ends where the first of them ends."""
+    ends = [page.after for page in pages if page.after is not None]
+    end = max(ends, key=_place, default=None)
+    rows = sorted((row for page in pages for row in page.rows), key=lambda row: _place(_key(row)), reverse=True)
+    shown = [row for row in rows if end is None or _place(_key(row)) >= _place(end)]
+    if len(shown) > limit:
+        return RowPage(rows=shown[:limit], after=_key(shown[limit - 1]))
+    return RowPage(rows=shown, after=end)
+
+
+def _key(row: OutboxRow) -> RowKey:
+    return RowKey(at=row.due or row.created_at, id=row.id)
+
+
+def _place(key: RowKey) -> tuple[datetime, str]:
+    """Its place in a list, the newest first; ids are hexadecimal, so the empty text is behind them all."""
+    return key.at, key.id or ""
 
 
 def waiting(conn: Connection, only: RowFilter, *, after: RowKey | None, limit: int) -> RowPage:
@@ -118,7 +180,7 @@ def under_way(conn: Connection, state: SmsState, only: RowFilter, *, after: RowK
     return _page(conn, _List(wanted, outbox.c.claimed_at), only, after, limit)
 
 
-def sums(conn: Connection, begins: datetime, ends: datetime) -> list[SmsSum]:
+def sums(conn: Connection, begins: datetime, ends: datetime, now: datetime) -> list[SmsSum]:
     """What was planned for `[begins, ends)`, counted."""
     of = outbox.c
     taken = of.sent_at.is_not(None)
@@ -131,7 +193,7 @@ def sums(conn: Connection, begins: datetime, ends: datetime) -> list[SmsSum]:
             func.count().filter(taken & _is_on_time(conn)).label("on_time"),
             func.coalesce(func.sum(of.segments).filter(taken), 0).label("segments"),
         )
-        .where(begins <= PLANNED_AT, ends > PLANNED_AT)
+        .where(planned_in(begins, ends, now))
         .group_by(*groups)
         .order_by(*groups)
     )

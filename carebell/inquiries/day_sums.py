@@ -63,7 +63,7 @@ class DaySums:
             return known
         begins = datetime.combine(day, time(), UTC)
         with self.store.read() as conn:
-            counted = sums(conn, begins, begins + _DAY)
+            counted = sums(conn, begins, begins + _DAY, now)
         counts = self._counts[day] = DayCounts(day=day, counted_at=now, sums=counted)
         return counts
 

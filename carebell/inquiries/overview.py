@@ -125,7 +125,7 @@ def overview(source: Source) -> ServiceFacts:
     refused = refusals(source.log_file, None)
     with source.store.read() as conn:
         waiting = outbox.waiting_by_environment(conn, now)
-        last_day = sms_pages.sums(conn, now - timedelta(days=1), now)
+        last_day = sms_pages.sums(conn, now - timedelta(days=1), now, now)
         held, breakers = holds.held(conn), holds.open_breakers(conn)
         alarms = standing_alarms(conn, loaded, now, host=os.uname().nodename, alive=now - leases.ALIVE)
         contact, nodes = gateway_contact.contact(conn), leases.seen(conn, since=now - leases.ALIVE)

@@ -63,9 +63,9 @@ class SmsReports:
     def report(self, question: ReportQuestion, after: str, limit: int) -> SmsReport:
         counts = self.sums.of(question.first, question.last)
         only = _filter(question, counts)
-        begins, ends = _span(question)
+        begins, ends, now = *_span(question), self.source.now()
         with self.source.store.read() as conn:
-            page = sms_pages.planned(conn, begins, ends, only, after=read_row_key(after), limit=limit)
+            page = sms_pages.planned(conn, begins, ends, only, after=read_row_key(after), limit=limit, now=now)
         tiles = Tiles()
         for group in _groups(counts):
             if _matches(question, group):
@@ -109,7 +109,8 @@ class SmsReports:
         begins, ends = _span(question)
         while begins < ends:
             with self.source.store.read() as conn:
-                rows = list(outbox.report(conn, begins, begins + _SLICE, environment=question.environment or None))
+                now, environment = self.source.now(), question.environment or None
+                rows = list(outbox.report(conn, begins, begins + _SLICE, environment=environment, now=now))
             yield from (row for row in rows if _matches(question, row))
             begins += _SLICE
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import LargeBinary, bindparam, func, select, text, update
+from sqlalchemy import Connection, LargeBinary, bindparam, event, func, select, text, update
 
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import AppointmentStatus
@@ -165,3 +166,23 @@ def test_the_scan_knows_the_spellings(tmp_path: Path, spelling: str, written: by
     file.write_bytes(b"-" * ((1 << 20) - 5) + written + b"-" * 9)  # across two chunks
     assert [trace.spelling for trace in scan_files([file, tmp_path / "none"], PHONE)] == [spelling]
     assert scan_files([file], PhoneNumber("+12025550144")) == []
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ask", [anything_due, forget_due])
+def test_what_is_due_is_found_without_reading_what_is_kept(
+    store: Store, ask: Callable[[Connection, datetime], object]
+) -> None:
+    """A hundred thousand booked visits keep their numbers; each is read only when its own deadline has come."""
+    asked: list[tuple[str, object]] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+    with store.read() as conn:
+        ask(conn, NOW)
+    [(sql, values)] = [statement for statement in asked if statement[0].startswith("SELECT")]
+    with store.read() as conn:
+        steps = [str(step[3]) for step in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]  # type: ignore[arg-type]
+    searches = [step for step in steps if "appointments" in step]
+    assert searches == [
+        "SEARCH appointments USING INDEX ix_appointments_forget_at (forget_at<?)",
+        "SEARCH appointments USING INDEX ix_appointments_over (life=?)",
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import event, insert
@@ -26,7 +26,7 @@ STATES = (SmsState.DELIVERED, SmsState.SUPPRESSED, SmsState.UNDELIVERED, SmsStat
 
 @pytest.fixture
 def rows(store: Store, vault: Vault) -> list[OutboxRow]:
-    """40 texts of two environments, ten at each of four instants, half of the first ten without a time."""
+    """40 texts of two environments, ten at each of four instants, some of the first ten without a time, one postponed."""
     visit = appointment()
     put(store, vault, [first(visit)])
     made = []
@@ -38,7 +38,8 @@ def rows(store: Store, vault: Vault) -> list[OutboxRow]:
                 id=f"{(number * 7919) % 4096:032x}", appointment=visit.id, revision=number,
                 environment="production" if number % 3 else "test", state=state,
                 reason=Reason.LANDLINE if state is SmsState.SUPPRESSED else Reason.REMINDER,
-                due=None if number < 10 and number % 2 else at, created_at=at, next_attempt_at=at,
+                due=None if number < 10 and number % 2 and state is not SmsState.DUE else at, created_at=at,
+                next_attempt_at=at + timedelta(minutes=30) if number == 4 else at,
                 claimed_at=at, code=30003 if state is SmsState.UNDELIVERED else None, segments=2,
                 sent_at=at + timedelta(seconds=number * 3) if taken else None,
             )
@@ -60,11 +61,18 @@ def _walk(page: Callable[[RowKey | None], RowPage]) -> Iterator[OutboxRow]:
     pytest.fail("it does not end")
 
 
+LONG_BEFORE, MEANWHILE, AFTERWARDS = NOW - 3 * DAY, NOW - timedelta(hours=3), NOW + DAY
+"""All is waited for; what was tried before reaches into the first hour; all is in the past."""
+
+
+@pytest.mark.parametrize("now", [MEANWHILE, AFTERWARDS])
 @pytest.mark.parametrize("limit", [1, 7, 10, 40, 50])
-def test_pages_of_a_span_hold_every_text_once_the_newest_first(store: Store, rows: list[OutboxRow], limit: int) -> None:
+def test_pages_of_a_span_hold_every_text_once_the_newest_first(
+    store: Store, rows: list[OutboxRow], limit: int, now: datetime
+) -> None:
     with store.read() as conn:
         walked = list(
-            _walk(lambda after: sms_pages.planned(conn, NOW, NOW + DAY, RowFilter(), after=after, limit=limit))
+            _walk(lambda after: sms_pages.planned(conn, NOW, NOW + DAY, RowFilter(), after=after, limit=limit, now=now))
         )
     assert walked == sorted(rows, key=lambda text_row: (text_row.due or text_row.created_at, text_row.id), reverse=True)
 
@@ -72,9 +80,9 @@ def test_pages_of_a_span_hold_every_text_once_the_newest_first(store: Store, row
 def test_the_end_of_a_span_is_not_in_it(store: Store, rows: list[OutboxRow]) -> None:
     hour = timedelta(hours=1)
     with store.read() as conn:
-        page = sms_pages.planned(conn, NOW + hour, NOW + 2 * hour, RowFilter(), after=None, limit=50)
+        page = sms_pages.planned(conn, NOW + hour, NOW + 2 * hour, RowFilter(), after=None, limit=50, now=NOW)
         assert {text_row.created_at for text_row in page.rows} == {NOW + hour}
-        counted = sms_pages.sums(conn, NOW + hour, NOW + 2 * hour)
+        counted = sms_pages.sums(conn, NOW + hour, NOW + 2 * hour, NOW)
     assert (len(page.rows), sum(group.texts for group in counted)) == (10, 10)
 
 
@@ -90,14 +98,17 @@ FILTERS: list[tuple[RowFilter, Callable[[OutboxRow], bool]]] = [
 
 
 @pytest.mark.parametrize(("only", "matches"), FILTERS)
+@pytest.mark.parametrize("now", [MEANWHILE, AFTERWARDS])
 @pytest.mark.parametrize("scan", [1, 9, 5000])
 def test_a_filter_loses_nothing_however_little_a_page_may_read(
     store: Store, rows: list[OutboxRow], only: RowFilter, matches: Callable[[OutboxRow], bool], scan: int,
-    monkeypatch: pytest.MonkeyPatch,
+    now: datetime, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sms_pages, "SCAN", scan)
     with store.read() as conn:
-        by_plan = list(_walk(lambda after: sms_pages.planned(conn, NOW, NOW + DAY, only, after=after, limit=3)))
+        by_plan = list(
+            _walk(lambda after: sms_pages.planned(conn, NOW, NOW + DAY, only, after=after, limit=3, now=now))
+        )
         due = list(_walk(lambda after: sms_pages.waiting(conn, only, after=after, limit=3)))
         doubtful = list(_walk(lambda after: sms_pages.under_way(conn, SmsState.UNKNOWN, only, after=after, limit=3)))
     wanted = {text_row.id for text_row in rows if matches(text_row)}
@@ -106,13 +117,13 @@ def test_a_filter_loses_nothing_however_little_a_page_may_read(
     for listed, state in ((due, SmsState.DUE), (doubtful, SmsState.UNKNOWN)):
         expected = [text_row for text_row in rows if matches(text_row) and text_row.state is state]
         assert [text_row.id for text_row in listed] == [
-            text_row.id for text_row in sorted(expected, key=lambda text_row: (text_row.created_at, text_row.id))
+            text_row.id for text_row in sorted(expected, key=lambda text_row: (text_row.next_attempt_at, text_row.id))
         ]
 
 
 def test_the_sums_are_those_of_the_rows(store: Store, rows: list[OutboxRow]) -> None:
     with store.read() as conn:
-        counted = sms_pages.sums(conn, NOW, NOW + DAY)
+        counted = sms_pages.sums(conn, NOW, NOW + DAY, NOW)
         reported = list(outbox.report(conn, NOW, NOW + DAY))
     taken = [text_row for text_row in reported if text_row.sent_at is not None]
     assert sum(group.texts for group in counted) == len(reported) == 40
@@ -135,10 +146,10 @@ def test_each_list_is_read_by_its_index(store: Store, rows: list[OutboxRow]) -> 
     event.listen(store.engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
     only, after = RowFilter(environments=["test"]), RowKey(at=NOW, id="5")
     with store.read() as conn:
-        sms_pages.planned(conn, NOW, NOW + DAY, only, after=after, limit=5)
+        sms_pages.planned(conn, NOW, NOW + DAY, only, after=after, limit=5, now=LONG_BEFORE)
         sms_pages.waiting(conn, only, after=after, limit=5)
         sms_pages.under_way(conn, SmsState.UNKNOWN, only, after=after, limit=5)
-        sms_pages.sums(conn, NOW, NOW + DAY)
+        sms_pages.sums(conn, NOW, NOW + DAY, NOW)
         list(outbox.report(conn, NOW, NOW + DAY))
         outbox.queue(conn, NOW)
         outbox.count_unknown(conn, since=NOW, until=NOW + DAY)

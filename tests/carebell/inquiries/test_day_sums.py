@@ -27,7 +27,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[date]:
     """The days that were counted in the database."""
     days: list[date] = []
 
-    def sums(conn: object, begins: datetime, ends: datetime) -> list[SmsSum]:
+    def sums(conn: object, begins: datetime, ends: datetime, now: datetime) -> list[SmsSum]:
         assert ends - begins == timedelta(days=1)
         days.append(begins.date())
         return [_sum(Reason.LANDLINE, 2), _sum(Reason.CAP, 3), _sum(Reason.REMINDER, 7, state=SmsState.DELIVERED)]
