@@ -24,10 +24,12 @@ from carebell.staff.overview import ApprovalFact, StaffOverview
 from carebell.staff.passwords import Passwords
 from carebell.staff.people import people_of
 from carebell.staff.people_context import PeopleContext, author_of
+from carebell.staff.provider import ProviderSignIn
 from carebell.staff.running_source import RunningSource
 from carebell.staff.sms_report import SmsReports
 from carebell.staff.sms_texts import SmsTexts
 from carebell.staff.why import WhyInquiry
+from oauth.fetcher import Fetcher
 from portal.pages import Desks
 from portal.pages.access import AccessDesk
 from portal.pages.environments import EnvironmentDesks
@@ -59,17 +61,16 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
     def environments() -> list[str]:
         return list(running.loaded().configuration.environments)
 
-    people = people_of(
-        PeopleContext(
-            store=running.store,
-            vault=running.vault,
-            settings=lambda: running.loaded().configuration.portal,
-            organization=lambda: running.loaded().configuration.organization.name,
-            environments=environments,
-            now=running.clock.now,
-            passwords=Passwords(),
-        )
+    context = PeopleContext(
+        store=running.store,
+        vault=running.vault,
+        settings=lambda: running.loaded().configuration.portal,
+        organization=lambda: running.loaded().configuration.organization.name,
+        environments=environments,
+        now=running.clock.now,
+        passwords=Passwords(),
     )
+    people = people_of(context)
     configuration = StaffConfiguration(
         store=running.store,
         vault=running.vault,
@@ -81,6 +82,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
     return Desks(
         access=AccessDesk(people=people, public_url=public_url, environments=environments),
         sign_in_ways=lambda: _ways(running),
+        provider=ProviderSignIn(context=context, loaded=running.loaded, public_url=public_url, fetcher=Fetcher()),
         own_session=people,
         help=Helpers(people=people),
         overview=StaffOverview(reader=OverviewReader(source), approvals=_no_approvals),

@@ -108,8 +108,14 @@ class SigningInElsewhere:
             flow = FLOW.unseal(conn, context.vault, session_key, row.flow)
         return None if flow is None else flow.decode()
 
-    def sign_in(self, identity: ProviderIdentity, browser: Browser) -> SignedIn | SignInRefused:
-        """Let in whoever the provider vouches for; a person who was never here before is added."""
+    def sign_in(
+        self, identity: ProviderIdentity, browser: Browser, *, confirmed: bool = False
+    ) -> SignedIn | SignInRefused:
+        """Let in whoever the provider vouches for; a person who was never here before is added.
+
+        Args:
+            confirmed: the person proved there just now who it is; else an act that is hard to undo asks for that.
+        """
         context, now, issuer = self._in, self._in.now(), identity.issuer
         role = self._role_of(identity.roles)
         with context.store.write() as conn:
@@ -127,7 +133,7 @@ class SigningInElsewhere:
             if name and name != changed.name:
                 users.set_name(conn, changed.id, name)
                 changed = replace(changed, name=name)
-            done = context.open_session(conn, changed, browser, now)
+            done = context.open_session(conn, changed, browser, now, confirmed=confirmed)
             before, after = (role_in_words(row.role, row.environments) for row in (user, changed))
             if before != after:
                 context.record(conn, author, AuditAction.PERSON_ROLE, subject=user.login, before=before, after=after)

@@ -102,12 +102,20 @@ class PeopleContext:
     # What several acts do
 
     def open_session(
-        self, conn: Transaction, user: User, browser: Browser, now: datetime, *, replaces: str | None = None
+        self,
+        conn: Transaction,
+        user: User,
+        browser: Browser,
+        now: datetime,
+        *,
+        replaces: str | None = None,
+        confirmed: bool = True,
     ) -> SignedIn:
         """A new session with a new token; this browser is known from now on. The user's row is locked.
 
         Args:
             replaces: the key of the session or step before, which ends.
+            confirmed: False: it was not proved just now who this is.
         """
         known_by = self.throttle.remember(conn, user.login, browser, now, new_cookie=new_token(self.random))
         if replaces is not None:
@@ -120,7 +128,7 @@ class PeopleContext:
             created_at=now,
             seen_at=now,
             ends_at=now + self.settings().session.absolute,
-            confirmed_at=now,
+            confirmed_at=now if confirmed else None,
             address=browser.address,
             browser=browser.agent,
         )

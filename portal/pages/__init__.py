@@ -21,6 +21,7 @@ from portal.pages import (
     people_page,
     set_up,
     sign_in,
+    sign_in_elsewhere,
     sms_report,
     why,
     you,
@@ -37,6 +38,7 @@ from portal.pages.outbox import OutboxDesk
 from portal.pages.overview import OverviewDesk
 from portal.pages.own_session import OwnSessionDesk
 from portal.pages.sign_in import SignInWays
+from portal.pages.sign_in_elsewhere import ProviderDesk
 from portal.pages.sms_report import SmsReportDesk
 from portal.pages.why import WhyDesk
 from portal.proposals import Proposer
@@ -49,6 +51,7 @@ class Desks:
 
     access: AccessDesk
     sign_in_ways: Callable[[], SignInWays]
+    provider: ProviderDesk
     own_session: OwnSessionDesk
     help: HelpDesk
     overview: OverviewDesk
@@ -82,6 +85,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
         *audit_page.pages(desks.audit),
         *you.pages(desks.access),
         *sign_in.pages(desks.access, desks.sign_in_ways),
+        *sign_in_elsewhere.pages(desks.provider),
         *set_up.pages(desks.access),
         *own_session.pages(desks.own_session),
         *help_page.pages(desks.help),

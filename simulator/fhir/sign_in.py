@@ -190,7 +190,9 @@ class SimulatedSignIn:
             "aud": "another-application" if FhirFault.WRONG_AUDIENCE in faults else self.client.client_id,
             "iat": moment,
             "exp": moment + 300,
+            "auth_time": moment,
             "name": issued.user.name,
+            "preferred_username": issued.user.subject,
             "roles": list(issued.user.roles),
             "fhirUser": f"{issued.audience or ''}/Practitioner/{issued.user.subject}",
         }
