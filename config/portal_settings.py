@@ -96,5 +96,8 @@ class Approval(Section):
     """true: texts wait until an approver has approved the connection; a change of times or words needs no approval."""
     approvers: list[Login] = Field(default_factory=list)
     """User names of the portal."""
+    client_id: Word | None = None
+    """That the EHR gave to Carebell for proving access by signing in there. Its redirect URI is `portal.public_url` with
+    `/approval/callback`. null: access is proved another way."""
     check: Literal["online", "offline"] = "online"
     """online: the FHIR base URL is fetched and checked before an approval. offline: Carebell reaches no EHR over the internet."""

@@ -120,6 +120,14 @@ def history(conn: Connection, environment: str) -> list[ApprovalStep]:
     return [_step(row) for row in conn.execute(_newest_first(environment)).mappings()]
 
 
+def open_steps(conn: Connection, environment: str) -> list[ApprovalStep]:
+    """The last step of each fingerprint that somebody asked about and nobody has approved, the newest first."""
+    last: dict[str, ApprovalStep] = {}
+    for step in history(conn, environment):
+        last.setdefault(step.fingerprint, step)
+    return [step for step in last.values() if step.state is not ApprovalState.APPROVED]
+
+
 def approved(conn: Connection) -> dict[str, frozenset[str]]:
     """Environment -> the fingerprints whose last step is an approval. One read for all environments."""
     of = approvals.c

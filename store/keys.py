@@ -63,6 +63,10 @@ class KeyRing:
         """HMAC-SHA256(pepper, "secret", a secret's name and its value) as 64 hex digits. It tells only whether it changed."""
         return hmac.new(self.pepper, f"secret {name} {value}".encode(), hashlib.sha256).hexdigest()
 
+    def proof_key(self, *of: str) -> bytes:
+        """HMAC-SHA256(pepper, "proof" and what is to be proved), 32 bytes: nobody else can know it."""
+        return hmac.new(self.pepper, "\0".join(("proof", *of)).encode(), hashlib.sha256).digest()
+
     def throttle_key(self, scope: str, *whom: str) -> str:
         """HMAC-SHA256(pepper, what is counted and for whom) as 64 hex digits: the database shows no address and no user name."""
         counted = "\0".join(("throttle", scope, *whom))

@@ -22,6 +22,7 @@ from typing import Final
 from carebell.environment_policy import EnvironmentPolicy
 from carebell.inbound.unit_of_work import AppointmentChange, UnitOfWork, wanted_aliases
 from carebell.inbound.validate import ValidatedMessage
+from carebell.outbound.proof_codes import codes_in, note_codes
 from carebell.outbound.silences import Silence
 from parser.ack import ACCEPTED, Answer
 from parser.event import Action, SchedulingEvent
@@ -118,6 +119,7 @@ class MessageProcessor:
                 fresh.append(remembered)
         self._note_usage(conn, jobs, now)
         save(conn, self._vault, unit.saves(policies), fresh, now, new_id=self._new_id)
+        self._note_codes(conn, jobs, results, policies, now)
         return [_with_sending(result, unit) for result in results] if unit.sending else results
 
     def rehearse_group(self, conn: Transaction, events: Sequence[SchedulingEvent]) -> list[ProcessingResult]:
@@ -138,6 +140,25 @@ class MessageProcessor:
             if noted is None or not noted <= now < noted + _USAGE_PRECISION:
                 usage.note(conn, *signer, now)
                 self._noted[signer] = now
+
+    def _note_codes(
+        self,
+        conn: Transaction,
+        jobs: Sequence[ValidatedMessage],
+        results: Sequence[ProcessingResult],
+        policies: Mapping[str, EnvironmentPolicy],
+        now: datetime,
+    ) -> None:
+        """Who proves access to an EHR by a message of it (`proof_codes`). A repeated message proves nothing."""
+        for job, result in zip(jobs, results, strict=True):
+            policy = None if job.verified is None else policies.get(job.verified.environment)
+            if policy is None or job.verified is None or not policy.environment.approval.required:
+                continue
+            if result.outcome in (ProcessingOutcome.REPEATED, ProcessingOutcome.REUSED):
+                continue
+            codes = codes_in(job.verified.payload)
+            if codes:
+                note_codes(conn, self._vault.ring, policy, codes, now)
 
     def _apply(
         self,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from carebell.environment_policy import RuntimeConfig
+from carebell.outbound.approval_steps import Question, ask
 from ehr.fingerprint import fingerprint
 from scheduler.sms import HoldScope
-from store import approvals, audit, holds
-from store.approvals import ApprovalState, ApprovalStep
-from store.audit import AuditAction, Author
+from store import approvals, holds
+from store.audit import Author
 from store.engine import Transaction
 from store.holds import NOT_APPROVED, Hold
 
@@ -59,15 +59,5 @@ def _ask(conn: Transaction, runtime_config: RuntimeConfig, name: str, author: Au
     facts = runtime_config.policies[name].facts
     assert facts is not None, "only such an environment is unapproved"
     wanted = fingerprint(facts)
-    if approvals.latest(conn, name, wanted) is not None:
-        return
-    step = ApprovalStep(
-        environment=name,
-        fingerprint=wanted,
-        facts=facts.to_json(),
-        state=ApprovalState.AWAITING,
-        actor=author.who,
-        at=at,
-    )
-    if approvals.add(conn, step) is not None:
-        audit.append(conn, author, AuditAction.APPROVAL_ASK, subject=wanted[:12], environment=name, at=at)
+    if approvals.latest(conn, name, wanted) is None:
+        ask(conn, Question(environment=name, fingerprint=wanted, facts=facts.to_json()), author, at=at)
