@@ -18,7 +18,8 @@ from carebell.commands.timeline import TimelineEntry, print_timeline
 from carebell.commands.typed import typed_number
 from carebell.exits import OK, REFUSED, Stop, UsageStop
 from carebell.inquiries.trace import Traced, Tracer
-from carebell.inquiries.trace_entries import STEP_WORDS, TraceEntry
+from carebell.inquiries.trace_entries import TraceEntry
+from carebell.inquiries.trace_steps import STEP_WORDS
 from carebell.sms_words import TITLES, title_of
 from carebell.times import iso
 from journal.lines import plain

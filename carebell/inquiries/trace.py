@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from carebell.inquiries.source import KeyedSource
-from carebell.inquiries.trace_entries import TraceEntry, TraceStep
+from carebell.inquiries.trace_entries import TraceEntry
 from carebell.inquiries.trace_life import AppointmentTrace, LifeReader
 from carebell.inquiries.trace_log import TraceLog
 from carebell.inquiries.trace_messages import message_entries, refusal_words, remembered_messages
+from carebell.inquiries.trace_steps import TraceStep
 from carebell.times import Zones
 from journal.lines import plain
 from journal.rotated import OnUnreadable

@@ -12,9 +12,10 @@ from typing import Final
 from carebell.inquiries.recipients import TextRecipient, recipients_of, wait_explainer_for
 from carebell.inquiries.source import KeyedSource
 from carebell.inquiries.trace_answer import STOPPED, answer, reason_of
-from carebell.inquiries.trace_entries import Clock, TraceEntry, TraceStep, entries_of, entry_of
+from carebell.inquiries.trace_entries import Clock, TraceEntry, entries_of, entry_of
 from carebell.inquiries.trace_log import LoggedSteps, lines_of, number_entries
 from carebell.inquiries.trace_messages import remembered_entry
+from carebell.inquiries.trace_steps import TraceStep
 from carebell.inquiries.wait_explainer import Wait, WaitExplainer, Waiting, cap_text, moved_from
 from carebell.sms_words import title_of
 from carebell.times import Zones

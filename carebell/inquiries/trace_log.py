@@ -9,7 +9,8 @@ from typing import Final
 
 from carebell.inquiries.recipients import recipients_of
 from carebell.inquiries.source import KeyedSource
-from carebell.inquiries.trace_entries import TraceEntry, TraceStep
+from carebell.inquiries.trace_entries import TraceEntry
+from carebell.inquiries.trace_steps import TraceStep
 from journal.read import Line, Wanted, instant_of
 from journal.rotated import OnUnreadable, read_log, rotated_names
 from store import appointments

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from carebell.inquiries.source import Source
-from carebell.inquiries.trace_entries import TraceEntry, TraceStep, entry_of
+from carebell.inquiries.trace_entries import TraceEntry, entry_of
 from carebell.inquiries.trace_log import LoggedSteps
+from carebell.inquiries.trace_steps import TraceStep
 from carebell.times import Zones
 from store import appointments
 from store.appointments import AnsweredMessage

@@ -14,7 +14,8 @@ from carebell.inquiries.source import Source
 from carebell.sms_words import WHY
 from carebell.staff.cursors import read_row_key, write_row_key
 from carebell.staff.own_environments import own_environments
-from portal.pages.sms_report import ReportChoices, ReportDay, ReportQuestion, SilenceRow, SmsReport
+from portal.pages.report_charts import ReportDay
+from portal.pages.sms_report import ReportChoices, ReportQuestion, SilenceRow, SmsReport
 from portal.people import Browser, Session
 from scheduler.sms import Reason, SmsState
 from store import audit, outbox, sms_pages

@@ -14,8 +14,9 @@ from carebell.inquiries.messages import advice, refusals
 from carebell.inquiries.remedies import remedy_of
 from carebell.inquiries.source import KeyedSource
 from carebell.inquiries.trace import Traced, Tracer
-from carebell.inquiries.trace_entries import STEP_WORDS, TraceEntry, TraceStep
+from carebell.inquiries.trace_entries import TraceEntry
 from carebell.inquiries.trace_life import AppointmentTrace
+from carebell.inquiries.trace_steps import STEP_WORDS, TraceStep
 from carebell.sms_words import TITLES, title_of
 from carebell.staff.own_environments import own_environments
 from carebell.times import Zones

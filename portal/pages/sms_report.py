@@ -9,11 +9,9 @@ from functools import partial
 from typing import Final, Protocol
 from urllib.parse import urlencode
 
-from markupsafe import Markup
-
-from portal import charts
 from portal.forms import FieldError, Form
 from portal.page_request import Answer, Download, PageRequest, Shown
+from portal.pages.report_charts import ReportDay, bars_by_reason, chart_by_day
 from portal.people import Browser, Session
 from portal.roles import Permission
 from portal.route_table import Page
@@ -34,8 +32,6 @@ SHOWN_FIRST: Final = (
     "reason",
 )
 """Columns that are shown until somebody chooses: the product's five, then the four that answer most questions."""
-_MOST_BARS: Final = 62
-_WEEK: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +62,6 @@ class ReportChoices:
     kinds: Sequence[str]
     statuses: Sequence[str]
     reasons: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportDay:
-    """The texts planned for a day, by what became of them. `open`: they wait, are under way, or nothing is known yet."""
-
-    day: date
-    delivered: int
-    failed: int
-    not_sent: int
-    open: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +147,7 @@ def _report_page(
             "columns": columns,
             "ranges": [] if question is None else _range_links("/reports/sms", question, request, own),
             "report": report,
-            "chart": _chart(report.days) if report is not None else "",
+            "chart": chart_by_day(report.days) if report is not None else "",
             "more": _address("/reports/sms", [*fields, *own, ("after", report.after)])
             if report and report.after
             else "",
@@ -196,7 +181,7 @@ def show_silences(desk: SmsReportDesk, request: PageRequest) -> Answer:
             "rows": rows,
             "total": sum(row.texts for row in rows),
             "counted_at": counted_at,
-            "chart": _bars(rows),
+            "chart": bars_by_reason([(row.words, row.texts) for row in rows]),
             "links": links,
         },
         form=form,
@@ -320,37 +305,3 @@ def _command(question: ReportQuestion) -> str:
         return ""
     environment = f" --environment {question.environment}" if question.environment else ""
     return f"carebell report sms --from {question.first} --to {question.last}{environment}"
-
-
-def _chart(days: Sequence[ReportDay]) -> Markup:
-    """Columns by day; by week, if there are many."""
-    size = 1 if len(days) <= _MOST_BARS else _WEEK
-    groups = [days[at : at + size] for at in range(0, len(days), size)]
-    labels = [f"{group[0].day:%b} {group[0].day.day}" for group in groups]
-    series = [
-        charts.Series(name="waiting or under way", values=[sum(day.open for day in group) for group in groups]),
-        charts.Series(name="not sent", values=[sum(day.not_sent for day in group) for group in groups]),
-        charts.Series(name="failed", values=[sum(day.failed for day in group) for group in groups]),
-        charts.Series(name="delivered", values=[sum(day.delivered for day in group) for group in groups]),
-    ]
-    by = "day" if size == 1 else "week"
-    total = sum(sum(stack.values) for stack in series)
-    description = f"{total} texts planned from {days[0].day} to {days[-1].day}, stacked by what became of them."
-    drawing = charts.columns(f"Texts by {by}", description, labels, series, name="by-day")
-    rows = [
-        (group[0].day, *(stack.values[at] for stack in series)) for at, group in enumerate(groups)
-    ]  # fmt: skip
-    table = charts.Table(
-        caption=f"texts by {by}, in UTC",
-        headings=[by.capitalize(), *(stack.name.capitalize() for stack in series)],
-        rows=rows,
-    )
-    return Markup(charts.figure(f"Texts by {by}", drawing + charts.legend(series), table))  # noqa: S704  # charts escapes
-
-
-def _bars(rows: Sequence[SilenceRow]) -> Markup:
-    if not rows:
-        return Markup()
-    pairs = [(row.words, row.texts) for row in rows]
-    drawing = charts.bars("Texts not sent, by reason", "One bar for each reason.", pairs, name="by-reason")
-    return Markup(f"<figure><figcaption>Texts not sent, by reason</figcaption>{drawing}</figure>")  # noqa: S704  # charts escapes

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from carebell.inquiries.trace_entries import STEP_WORDS, TraceStep
+from carebell.inquiries.trace_steps import STEP_WORDS, TraceStep
 from tests.carebell.conftest import Carebell, Ended
 from tests.story.clinic import Clinic, opened
 from tests.story.ehr import signed, unsigned

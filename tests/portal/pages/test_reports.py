@@ -15,7 +15,8 @@ import pytest
 from portal.pages import messages, outbox, sms_report, why
 from portal.pages.messages import ShownMessage, ShownMessages
 from portal.pages.outbox import OutboxPage, OutboxState, OutboxText
-from portal.pages.sms_report import ReportChoices, ReportDay, ReportQuestion, SilenceRow, SmsReport
+from portal.pages.report_charts import ReportDay
+from portal.pages.sms_report import ReportChoices, ReportQuestion, SilenceRow, SmsReport
 from portal.pages.why import LikelyCause, WhyAnswer, WhyLife, WhyStep
 from portal.people import Browser as Peer
 from portal.people import Session
