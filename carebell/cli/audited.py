@@ -32,6 +32,11 @@ PORTAL: Final = (
     AuditAction.PERSON_PASSWORD,
     AuditAction.PERSON_SECOND_FACTOR,
     AuditAction.CONFIG_PATCH,
+    AuditAction.APPROVAL_ASK,
+    AuditAction.APPROVAL_PROVE,
+    AuditAction.APPROVAL_APPROVE,
+    AuditAction.APPROVAL_SEND_BACK,
+    AuditAction.LOG_EXPORT,
 )
 """Of the portal, which runs in the service."""
 
