@@ -137,10 +137,12 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
 class GivenUp:
     """Attributes:
     keys: deleted day keys that nothing could unwrap. appointments: future visits that lost the values under these keys.
+    people: users of the portal who lost their second factor, and with it their password.
     """
 
     keys: int
     appointments: int
+    people: int = 0
 
 
 def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
@@ -154,10 +156,10 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
     """
     days = vault.unreadable_days(conn)
     of = appointments.c
-    emptied = 0
+    emptied = people = 0
     for day in days:
         if day == KEPT:
-            users.forget_unreadable(conn)
+            people += users.forget_unreadable(conn)
             continue
         begins = start_of(day)
         proposals.forget_unreadable(conn, begins, begins + timedelta(days=1))
@@ -169,7 +171,7 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
     if days:
         conn.execute(delete(day_keys).where(day_keys.c.day.in_(days)))
     vault.own(conn)
-    return GivenUp(keys=len(days), appointments=emptied)
+    return GivenUp(keys=len(days), appointments=emptied, people=people)
 
 
 def settle_files(store: Store) -> bool:

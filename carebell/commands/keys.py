@@ -68,14 +68,14 @@ def drop_unreadable(config: Path | None, *, sure: bool, as_json: bool) -> int:
             foreign = session.vault.is_known_foreign(conn)
         if not days and not foreign:
             print_result(
-                {"day_keys": 0, "appointments": 0, "done": False},
+                {"day_keys": 0, "appointments": 0, "people": 0, "done": False},
                 "the key file can unwrap every day key; nothing was done",
                 as_json=as_json,
             )
             return OK
         if not sure:
             print_result(
-                {"day_keys": len(days), "appointments": None, "done": False},
+                {"day_keys": len(days), "appointments": None, "people": None, "done": False},
                 f"{len(days)} day keys cannot be unwrapped with any key of the file. If you still have the right key file, put it "
                 "in place. Otherwise the numbers are lost already: --yes deletes these day keys, and the EHR's next message about "
                 "each visit brings its number again. Nothing was done.",
@@ -90,9 +90,10 @@ def drop_unreadable(config: Path | None, *, sure: bool, as_json: bool) -> int:
                 conn, session.author, AuditAction.KEYS_DROP, subject="unreadable", after=after, at=session.now()
             )
         session.log(OperatorActed(action="keys drop-unreadable", actor=session.actor, source="command"))
+    people = f"; {given_up.people} people need a new set-up link for the portal" if given_up.people else ""
     print_result(
-        {"day_keys": given_up.keys, "appointments": given_up.appointments, "done": True},
-        f"deleted: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number",
+        {"day_keys": given_up.keys, "appointments": given_up.appointments, "people": given_up.people, "done": True},
+        f"deleted: {given_up.keys} day keys; {given_up.appointments} visits wait for a message with their number{people}",
         as_json=as_json,
     )
     return OK

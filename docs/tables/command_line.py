@@ -78,7 +78,7 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("optout add, remove", '`{"phone", "sender", "opted_out"}` for each sender; `changed` for `remove`'),
     ("keys rotate", '`{"key", "moved", "unreadable", "copy_key_file"}`'),
-    ("keys drop-unreadable", '`{"day_keys", "appointments", "done"}`'),
+    ("keys drop-unreadable", '`{"day_keys", "appointments", "people", "done"}`'),
     ("db upgrade", '`{"version", "was", "changed"}`'),
     (
         "config set",

@@ -14,7 +14,7 @@ from store import users
 from store.audit import Author
 from store.crypto import Undecipherable
 from store.engine import Store
-from store.forgetting import give_up_unreadable, sweep
+from store.forgetting import GivenUp, give_up_unreadable, sweep
 from store.key_rotation import rotate
 from store.keys import KeyRing, create_key_file, read_key_file
 from store.vault import Vault
@@ -96,7 +96,7 @@ def test_without_its_key_a_password_alone_is_not_enough(store: Store, vault: Vau
     with store.write() as conn:
         users.offer_totp(conn, vault, "id-kim", SECRET)
         stranger = Vault(KeyRing(current=1, masters={1: b"x" * 32}, pepper=b"y" * 32))
-        assert give_up_unreadable(conn, stranger).keys == 1
+        assert give_up_unreadable(conn, stranger) == GivenUp(keys=1, appointments=0, people=1)
         assert [(somebody.password, somebody.totp_new) for somebody in users.listed(conn)] == [
             ("$argon2id$2", None),
             (None, None),
