@@ -213,7 +213,7 @@ def test_no_tracked_file_names_a_place_on_a_machine() -> None:
 @needs_checkout
 def test_lock_files_name_no_registry() -> None:
     locks = [name for name in _tracked() if name.endswith(".lock")]
-    assert len(locks) == 2
+    assert len(locks) == 3
     assert _naming(re.compile(rb"https?://|--index-url|--find-links"), locks) == []
 
 
