@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTHONS ?= 3.11 3.13
 UV ?= $(BIN)/uv
 COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	--group build --extra postgres --extra speed
+	--group build --extra postgres --extra speed --extra sso
 
 .PHONY: run test browser lint types contracts bench faults docs site wheel wheelhouse compiled lock locks renew clean
 
