@@ -67,6 +67,14 @@ def public_https(url: str) -> str:
     return url
 
 
+def ehr_server(url: str) -> str:
+    """An EHR's FHIR server: `public_https`, or a simulated one on this machine, by http too."""
+    if is_loopback(url):
+        _split(url)
+        return url
+    return public_https(url)
+
+
 def network(written: str) -> str:
     """A source address or CIDR network."""
     try:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from config.addresses import public_https
 from config.fieldmap import Language
 from config.fieldmap import Path as Hl7Path
 from config.gateways import GatewaySection as GatewaySection
@@ -33,13 +34,13 @@ from config.values import (
     Clock,
     Country,
     Duration,
+    EhrServerUrl,
     HeaderValue,
     LinkHost,
     ListenHost,
     Name,
     Network,
     Phone,
-    PublicUrl,
     SenderName,
     StorageUrl,
     Word,
@@ -361,8 +362,9 @@ class Environment(Section):
     """false: its messages are refused (`DISABLED`) and its texts wait."""
     ehr: str = Field(default="generic", min_length=1)
     """Field map: epic | oracle_health | generic | path to your own YAML file."""
-    fhir_base_url: PublicUrl | None = None
-    """The EHR's FHIR server; https, not in a private network."""
+    fhir_base_url: EhrServerUrl | None = None
+    """The EHR's FHIR server; https, not in a private network. A test environment may name a simulated one on this machine, such as
+    http://127.0.0.1:8090/api/FHIR/R4."""
     approval: Approval = Approval()
     time_zone: ZoneName
     """The clinic's IANA zone, of a place (not PST or EST); wall-clock rules and times in texts follow it."""
@@ -394,6 +396,11 @@ class Environment(Section):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    @field_validator("fhir_base_url")
+    @classmethod
+    def _no_simulated_ehr_in_production(cls, url: str | None, info: ValidationInfo) -> str | None:
+        return url if url is None or info.data.get("kind") == "test" else public_https(url)
 
     @model_validator(mode="after")
     def _consistent(self) -> Environment:

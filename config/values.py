@@ -12,13 +12,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 
 from config.addresses import (
     e164,
+    ehr_server,
     https_or_loopback,
     https_or_loopback_origin,
     issuer,
     link_host,
     listen_host,
     network,
-    public_https,
 )
 from config.suggestions import country_meant, is_country, is_whole_zone, known_zones, number_meant, zone_meant
 
@@ -165,7 +165,7 @@ ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Charset = Annotated[str, AfterValidator(_known_charset)]
 StorageUrl = Annotated[str, AfterValidator(_supported_url)]
-PublicUrl = Annotated[str, AfterValidator(public_https)]
+EhrServerUrl = Annotated[str, AfterValidator(ehr_server)]
 ServiceUrl = Annotated[str, AfterValidator(https_or_loopback)]
 IssuerUrl = Annotated[str, AfterValidator(issuer)]
 Origin = Annotated[str, AfterValidator(https_or_loopback_origin)]

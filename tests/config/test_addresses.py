@@ -6,6 +6,7 @@ import pytest
 
 from config.addresses import (
     e164,
+    ehr_server,
     https_or_loopback,
     https_or_loopback_origin,
     is_loopback,
@@ -138,3 +139,22 @@ def test_a_strange_host_is_refused_at_once() -> None:
     """The pattern for host names once took a time that doubled with each letter."""
     with pytest.raises(ValueError, match="characters that host names do not have"):
         public_https("https://" + "a" * 60 + "!/")
+
+
+def test_a_simulated_ehr_is_on_this_machine() -> None:
+    for url in (
+        "http://127.0.0.1:8090/api/FHIR/R4",
+        "http://localhost:1/R4",
+        "https://[::1]/R4",
+        "https://ehr.example/R4",
+    ):
+        assert ehr_server(url) == url
+    for url in (
+        "http://ehr.example/R4",
+        "http://10.0.0.1/R4",
+        "https://10.0.0.1/R4",
+        "http://me:secret@127.0.0.1/",
+        "ftp://127.0.0.1/",
+    ):
+        with pytest.raises(ValueError, match=r"must|is not"):
+            ehr_server(url)

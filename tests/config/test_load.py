@@ -72,6 +72,14 @@ def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
     assert loaded.configuration.environments["prod"].certificates == [tmp_path / "prod.cer"]
 
 
+def test_a_test_environment_may_have_a_simulated_ehr_on_this_machine(write: Write) -> None:
+    """wrong.yaml has production's refusal."""
+    url = "http://127.0.0.1:8090/api/FHIR/R4"
+    loaded = load(write("    kind: test", f"    kind: test\n    fhir_base_url: {url}"), {})
+
+    assert loaded.configuration.environments["test"].fhir_base_url == url
+
+
 def test_absolute_paths_stay(write: Write) -> None:
     loaded = load(write("sqlite:///carebell.db", "sqlite:////var/lib/carebell/carebell.db"), {})
 
