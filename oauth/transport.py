@@ -108,15 +108,20 @@ def send(
 def _connect(target: Target, addresses: Sequence[IpAddress], deadline: FetchDeadline) -> socket.socket:
     """A connection to the first address that takes it. Each gets an equal part of the time that remains."""
     for index, address in enumerate(addresses):
+        try:
+            seconds = deadline.remaining() / (len(addresses) - index)
+        except TimeoutError:
+            if index == 0:  # resolving took it all
+                raise
+            break
         sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-        sock.settimeout(deadline.remaining() / (len(addresses) - index))
+        sock.settimeout(seconds)
         try:
             sock.connect((str(address), target.port))
         except OSError:  # TimeoutError is one
             sock.close()
             continue
         return sock
-    deadline.remaining()
     raise FetchFault(
         FetchCode.NOT_CONNECTED,
         f"No connection to {target.host}, port {target.port}, could be made. Check the address and the port, and whether a "

@@ -102,7 +102,10 @@ def appointment(interaction: object) -> list[object]:
 def test_odd_documents_are_no_crash(document: dict[str, Any]) -> None:
     with scripted_server(sends(answer(document))) as server:
         check = check_fhir(
-            Fetcher(FetchPolicy(loopback=True)), f"http://127.0.0.1:{server.port}/R4", kind="test", others={}
+            Fetcher(FetchPolicy(loopback=True, deadline_seconds=60)),
+            f"http://127.0.0.1:{server.port}/R4",
+            kind="test",
+            others={},
         )
     assert check.asked
     assert check.summary.isprintable()
@@ -116,7 +119,7 @@ def test_other_versions_of_fhir() -> None:
     ):
         with scripted_server(sends(answer({"resourceType": "CapabilityStatement", "fhirVersion": version}))) as server:
             url = f"http://127.0.0.1:{server.port}/fhir/stu3"
-            check = check_fhir(Fetcher(FetchPolicy(loopback=True)), url, kind="test", others={})
+            check = check_fhir(Fetcher(FetchPolicy(loopback=True, deadline_seconds=60)), url, kind="test", others={})
         assert words in check.findings[0].sentence
         assert check.findings[0].correction == f"http://127.0.0.1:{server.port}/fhir/r4"
 

@@ -24,4 +24,5 @@ def fhir(signer: TokenSigner) -> Iterator[FhirSimulator]:
 
 @pytest.fixture
 def fetcher() -> Fetcher:
-    return Fetcher(FetchPolicy(loopback=True))
+    """With time for a loaded machine."""
+    return Fetcher(FetchPolicy(loopback=True, deadline_seconds=60))

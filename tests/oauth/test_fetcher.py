@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
@@ -24,7 +25,9 @@ from tests.oauth.servers import (
     waits_for_the_end,
 )
 
-LOOPBACK = FetchPolicy(loopback=True)
+LOOPBACK = FetchPolicy(loopback=True, deadline_seconds=60)
+"""With time for a loaded machine."""
+BRIEF = FetchPolicy(loopback=True, deadline_seconds=0.5)
 HERE = ip_address("127.0.0.1")
 
 
@@ -168,6 +171,17 @@ def test_nobody_listens() -> None:
     assert "firewall" in fault.sentence
 
 
+def test_a_firewall_that_drops_everything_is_no_slow_server() -> None:
+    """A full backlog drops what asks for a connection, as a firewall does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            sock = waiting.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        fault = refused_with(Fetcher(BRIEF), f"http://127.0.0.1:{full.getsockname()[1]}/")
+    assert fault.code is FetchCode.NOT_CONNECTED
+
+
 def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -228,25 +242,25 @@ class SteppingClock:
     ids=["before the status line", "within a header", "in the headers"],
 )
 def test_a_server_that_drips_gains_nothing(head: bytes) -> None:
-    fault = fetched(drips(head), Fetcher(LOOPBACK, clock=SteppingClock()))
+    fault = fetched(drips(head), Fetcher(FetchPolicy(loopback=True), clock=SteppingClock()))
     assert fault.code in (FetchCode.TOO_SLOW, FetchCode.NOT_HTTP)
 
 
 def test_a_body_that_drips_is_too_slow() -> None:
     head = b"HTTP/1.1 200 x\r\nContent-Type: application/json\r\n\r\n{"
-    fault = fetched(drips(head), Fetcher(LOOPBACK, clock=SteppingClock()))
+    fault = fetched(drips(head), Fetcher(FetchPolicy(loopback=True), clock=SteppingClock()))
     assert fault.code is FetchCode.TOO_SLOW
     assert "did not answer completely in time" in fault.sentence
 
 
 def test_a_silent_server_is_too_slow() -> None:
-    fault = fetched(waits_for_the_end, Fetcher(FetchPolicy(loopback=True, deadline_seconds=0.1)))
+    fault = fetched(waits_for_the_end, Fetcher(BRIEF))
     assert fault.code is FetchCode.TOO_SLOW
 
 
 def test_a_silent_handshake_is_too_slow(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        fetcher = Fetcher(FetchPolicy(loopback=True, deadline_seconds=0.1), resolver=Names([HERE]), tls=tls[1])
+        fetcher = Fetcher(BRIEF, resolver=Names([HERE]), tls=tls[1])
         assert refused_with(fetcher, f"https://ehr.example:{silent.getsockname()[1]}/").code is FetchCode.TOO_SLOW
 
 
@@ -255,7 +269,7 @@ def test_a_silent_handshake_is_too_slow(tls: tuple[ssl.SSLContext, ssl.SSLContex
 
 def test_a_huge_answer_is_not_read_to_its_end() -> None:
     """Whether its length is said or not."""
-    policy = FetchPolicy(loopback=True, most_bytes=10_240)
+    policy = FetchPolicy(loopback=True, deadline_seconds=60, most_bytes=10_240)
     for head in (b"Content-Length: 999999999\r\n", b""):
         data = b"HTTP/1.1 200 x\r\nContent-Type: application/json\r\n" + head + b"\r\n" + b" " * 20_000
         fault = fetched(sends(data), Fetcher(policy))

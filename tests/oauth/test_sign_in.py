@@ -163,12 +163,12 @@ CONNECTION: dict[FhirFault, FetchCode] = {
     "endpoint", [Endpoint.TOKEN, Endpoint.KEYS, Endpoint.OPENID_CONFIGURATION], ids=lambda at: at.value
 )
 def test_a_server_that_is_slow_huge_or_leads_elsewhere(
-    fault: FhirFault, endpoint: Endpoint, fhir: FhirSimulator
+    fault: FhirFault, endpoint: Endpoint, fetcher: Fetcher, fhir: FhirSimulator
 ) -> None:
-    _, started = begun(Fetcher(FetchPolicy(loopback=True)), fhir)
+    _, started = begun(fetcher, fhir)
     parameters = signed_in(started.url)
     fhir.plan(FhirFaultPlan(faults=frozenset({fault}), at=frozenset({endpoint})))
-    hurried = Fetcher(FetchPolicy(loopback=True, deadline_seconds=0.3 if fault is FhirFault.SLOW else 5))
+    hurried = Fetcher(FetchPolicy(loopback=True, deadline_seconds=0.5 if fault is FhirFault.SLOW else 60))
     with pytest.raises(FetchFault) as caught:
         _discovered_and_complete(hurried, fhir, started, parameters)
     assert caught.value.code is CONNECTION[fault]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from oauth.discovery import discover_smart
-from oauth.fetcher import Fetcher, simulator_policy
+from oauth.fetcher import Fetcher, FetchPolicy
 from tests.carebell.conftest import Carebell
 
 
@@ -16,7 +16,7 @@ def test_it_serves_prints_and_ends() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         started = json.loads(process.stdout.readline())
-        smart = discover_smart(Fetcher(simulator_policy("test")), started["fhir_base_url"])
+        smart = discover_smart(Fetcher(FetchPolicy(loopback=True, deadline_seconds=60)), started["fhir_base_url"])
         request = json.loads(process.stdout.readline())
     assert process.returncode == 0
     assert smart.server is not None
