@@ -30,6 +30,7 @@ class Extent:
         texts_at_once: due at the same minute.
         burst: messages at once. burst_connections: from so many.
         commands: runs of each command.
+        portal_appointments, portal_texts: in the database of the portal's pages. portal_rounds: requests for each page.
     """
 
     judged: bool
@@ -63,6 +64,9 @@ class Extent:
     burst: int
     burst_connections: int
     commands: int
+    portal_appointments: int
+    portal_texts: int
+    portal_rounds: int
 
 
 FULL: Final = Extent(
@@ -97,6 +101,9 @@ FULL: Final = Extent(
     burst=50_000,
     burst_connections=500,
     commands=5,
+    portal_appointments=100_000,
+    portal_texts=1_000_000,
+    portal_rounds=20,
 )
 QUICK: Final = replace(
     FULL,
@@ -118,6 +125,9 @@ QUICK: Final = replace(
     texts=100,
     texts_seconds=20.0,
     commands=3,
+    portal_appointments=20_000,
+    portal_texts=200_000,
+    portal_rounds=10,
 )
 SHORT: Final = Extent(
     judged=False,
@@ -151,4 +161,7 @@ SHORT: Final = Extent(
     burst=1_000,
     burst_connections=50,
     commands=1,
+    portal_appointments=200,
+    portal_texts=1_000,
+    portal_rounds=1,
 )

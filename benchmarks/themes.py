@@ -14,6 +14,7 @@ from benchmarks import (
     dispatching,
     hostile,
     hot_path,
+    portal_pages,
     punctuality,
     replanning,
     scaling,
@@ -63,6 +64,7 @@ THEMES: Final = (
     Theme(name="databases", run=databases.databases, minutes=2.4, quick=0.8),
     Theme(name="growth", run=scaling.growth, minutes=0.0, quick=0.0),
     Theme(name="commands", run=waiting.commands, minutes=0.1, quick=0.1),
+    Theme(name="portal", run=portal_pages.portal_pages, minutes=4.0, quick=1.0),
 )
 
 
