@@ -206,7 +206,7 @@ def _visit(folder: Path, visits: int, texts: int) -> Iterator[Visit]:
                 journal.emit(HttpClosed(peer=f"192.0.2.{number % 200}:40000", reason="head_timeout"))
             facts = config_record.facts_of(loaded, vault.ring, NOW)
             with store.write() as conn:
-                config_record.record(conn, facts, _CLI, at=NOW, vault=vault)
+                config_record.record(conn, facts, _CLI, at=NOW)
             desks = desks_for(running, _PUBLIC)
             signed_in = _signed_in(running, desks)
             pages = all_pages(desks)
