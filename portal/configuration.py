@@ -162,6 +162,13 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitingApproval:
+    """Nothing was written yet: the approvers of these environments decide."""
+
+    environments: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotSaved:
     """Nothing was written.
 
@@ -242,7 +249,9 @@ class ConfigurationDesk(Proposer, Protocol):
         """The first texts that would change; planned now."""
         ...
 
-    def save(self, by: Session, proposal: str, comment: str, browser: Browser) -> Saved | NotSaved: ...
+    def save(
+        self, by: Session, proposal: str, comment: str, browser: Browser
+    ) -> Saved | AwaitingApproval | NotSaved: ...
 
     def withdraw(self, by: Session, proposal: str) -> None: ...
 

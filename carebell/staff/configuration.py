@@ -23,12 +23,14 @@ from carebell.configuring.redacted import redacted_file
 from carebell.staff import foreseeing
 from carebell.staff.configuration_history import ConfigurationHistory
 from carebell.staff.proposals import ProposedText, edits_from_json, touches_production
+from carebell.staff.waiting_changes import awaited, let_wait
 from config.gateways import SECRETS
 from config.line_diff import DiffLine, merged, shown, three_way, two_way
 from config.load import Loaded
 from config.problems import key_path
 from config.save import SaveConflict, SaveRefused, why_not_writable
 from portal.configuration import (
+    AwaitingApproval,
     ConfigurationFile,
     InForce,
     NotSaved,
@@ -144,16 +146,27 @@ class StaffConfiguration(ConfigurationHistory):
             return ()
         return foreseeing.text_changes(self.store, self.vault, trial, self.loaded(), now, limit)
 
-    def save(self, by: Session, proposal: str, comment: str, browser: Browser) -> Saved | NotSaved:
+    def save(self, by: Session, proposal: str, comment: str, browser: Browser) -> Saved | AwaitingApproval | NotSaved:
         with self._saving:  # the second press of a button waits for the first, and finds it done
             return self._save(by, proposal, comment, browser)
 
-    def _save(self, by: Session, proposal: str, comment: str, browser: Browser) -> Saved | NotSaved:
+    def write_approved(self, by: Session, proposal: str, browser: Browser) -> Saved | AwaitingApproval | NotSaved:
+        """Write a change that waited, if every approver whom it needs has agreed."""
+        with self._saving:
+            kept = self._kept(proposal, self.now())
+            comment = "" if kept is None else f"proposed by {kept.author}: {kept.comment or 'no reason given'}"
+            return self._save(by, proposal, comment, browser, state=ProposalState.AWAITING)
+
+    def _save(
+        self, by: Session, proposal: str, comment: str, browser: Browser, state: ProposalState = ProposalState.OPEN
+    ) -> Saved | AwaitingApproval | NotSaved:
         now = self.now()
         kept = self._kept(proposal, now)
         if kept is not None and kept.state is ProposalState.SAVED and kept.version is not None:
             return Saved(version=kept.version)
-        if kept is None or kept.text is None or kept.state is not ProposalState.OPEN:
+        if kept is not None and kept.text is not None and kept.state is ProposalState.AWAITING is not state:
+            return AwaitingApproval(environments=kept.environments)
+        if kept is None or kept.text is None or kept.state is not state:
             return NotSaved(why="over")
         if self.loaded().configuration.portal.edits == "read_only":
             return NotSaved(why="unwritable", sentence=READ_ONLY)
@@ -165,13 +178,20 @@ class StaffConfiguration(ConfigurationHistory):
             return NotSaved(why="problems", problems=[self.shown(problem) for problem in refused.problems])
         if touches_production(kept.environments, wanted.present, wanted.trial) and not comment:
             return NotSaved(why="problems", sentence="Type why: this changes production.")
+        author = authors.portal(by.person.login, browser.address)
+        questions = awaited(self.store, self.loaded(), wanted.trial, kept.id)
+        if questions:
+            if state is ProposalState.OPEN and not let_wait(
+                self.store, self.vault, kept, questions, author, comment or None, at=now
+            ):
+                return NotSaved(why="over")
+            return AwaitingApproval(environments=[question.environment for question in questions])
         try:
             self._write(wanted)
         except SaveConflict:
             return NotSaved(why="stale")
         except SaveRefused as refused:
             return NotSaved(why="unwritable", sentence=str(refused).removesuffix("."))
-        author = authors.portal(by.person.login, browser.address)
         saving.record(self.store, self.vault, wanted, author, at=now, source="portal", comment=comment or None)
         with self.store.write() as conn:
             decide = partial(proposals.decide, conn, kept.id, ProposalState.SAVED)

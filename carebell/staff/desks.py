@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from carebell.bootstrap.running_service import RunningService
 from carebell.inquiries.day_sums import DaySums
 from carebell.inquiries.overview import OverviewReader
+from carebell.staff.approval import StaffApprovals
+from carebell.staff.approval_questions import ApprovalQuestions
 from carebell.staff.audit_log import StaffAudit
 from carebell.staff.certificates import Certificates
 from carebell.staff.configuration import StaffConfiguration
+from carebell.staff.elsewhere import SigningInElsewhere
 from carebell.staff.environments import Environments
-from carebell.staff.fetching import fhir_checker
+from carebell.staff.fetching import fetcher_for, fhir_checker
 from carebell.staff.holding import Holding
 from carebell.staff.log_lines import LogLines
 from carebell.staff.messages import MessagesInquiry
 from carebell.staff.new_environment import NewEnvironments
 from carebell.staff.opt_outs import StaffOptOuts
 from carebell.staff.outbox import OutboxInquiry
-from carebell.staff.overview import ApprovalFact, StaffOverview
+from carebell.staff.overview import StaffOverview
 from carebell.staff.passwords import Passwords
 from carebell.staff.people import people_of
 from carebell.staff.people_context import PeopleContext, author_of
@@ -79,17 +81,34 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
         now=running.clock.now,
         node=running.node,
     )
+    questions = ApprovalQuestions(
+        store=running.store,
+        vault=running.vault,
+        loaded=running.loaded,
+        runtime_config=running.runtime_config,
+        environ=os.environ,
+        now=running.clock.now,
+    )
     return Desks(
         access=AccessDesk(people=people, public_url=public_url, environments=environments),
         sign_in_ways=lambda: _ways(running),
         provider=ProviderSignIn(context=context, loaded=running.loaded, public_url=public_url, fetcher=Fetcher()),
         own_session=people,
         help=Helpers(people=people),
-        overview=StaffOverview(reader=OverviewReader(source), approvals=_no_approvals),
+        overview=StaffOverview(reader=OverviewReader(source), approvals=questions.facts),
         environments=EnvironmentDesks(
-            environments=Environments(loaded=running.loaded, approval_states=dict),
+            environments=Environments(loaded=running.loaded, approval_states=questions.words),
             certificates=Certificates(loaded=running.loaded, store=running.store),
             texts=SmsTexts(loaded=running.loaded),
+            approval=StaffApprovals(
+                questions=questions,
+                elsewhere=SigningInElsewhere(context),
+                people=people.people,
+                fetcher=fetcher_for,
+                public_url=public_url,
+                write=configuration.write_approved,
+                journal=running.journal,
+            ),
             new=NewEnvironments(
                 loaded=running.loaded,
                 store=running.store,
@@ -116,7 +135,3 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
 def _ways(running: RunningService) -> SignInWays:
     sign_in = running.loaded().configuration.portal.sign_in
     return SignInWays(local=sign_in.local.enabled, elsewhere=None if sign_in.oidc is None else sign_in.oidc.name)
-
-
-def _no_approvals() -> Mapping[str, ApprovalFact]:
-    return {}

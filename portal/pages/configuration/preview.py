@@ -150,7 +150,7 @@ def _own(desk: ConfigurationDesk, request: PageRequest) -> Preview:
 
 def _page(preview: Preview, request: PageRequest, form: Form, status: int | None = None) -> Shown:
     is_stale = bool(preview.conflict)
-    may_decide = preview.state == "open" and (
+    may_decide = preview.state in ("open", "awaiting") and (
         request.may(Permission.CHANGE_CONFIGURATION) or preview.author == request.person.login
     )
     polls = request.query.get("polls", "0")
@@ -161,7 +161,7 @@ def _page(preview: Preview, request: PageRequest, form: Form, status: int | None
         view={
             "preview": preview,
             "is_stale": is_stale,
-            "may_save": may_decide and not is_stale and preview.read_only is None,
+            "may_save": may_decide and preview.state == "open" and not is_stale and preview.read_only is None,
             "may_decide": may_decide,
             "may_patch": request.may(Permission.CHANGE_CONFIGURATION),
             "next_poll": asked + 1 if asked < _POLLS else None,

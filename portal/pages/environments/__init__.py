@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portal.environments import EnvironmentsDesk
-from portal.pages.environments import certificates, feed, new, sms, summary
+from portal.pages.environments import approval, certificates, feed, new, sms, summary
+from portal.pages.environments.approval_desk import ApprovalDesk
 from portal.pages.environments.certificates import CertificatesDesk
 from portal.pages.environments.new_desk import NewEnvironmentDesk
 from portal.pages.environments.sms import TextsDesk
@@ -21,6 +22,7 @@ class EnvironmentDesks:
     certificates: CertificatesDesk
     texts: TextsDesk
     new: NewEnvironmentDesk
+    approval: ApprovalDesk
 
 
 def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
@@ -29,5 +31,6 @@ def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
         *feed.pages(desks.environments, proposer),
         *sms.pages(desks.environments, proposer, desks.texts),
         *certificates.pages(desks.environments, proposer, desks.certificates),
+        *approval.pages(desks.approval),
         *new.pages(desks.environments, proposer, desks.certificates, desks.texts, desks.new),
     )

@@ -1,0 +1,424 @@
+"""Approval through its pages, over a store, a file and a simulated EHR: proved, approved, sent back, changed in between."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from html import unescape
+from io import StringIO
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from httpx2 import Response
+
+from carebell.environment_policy import RuntimeConfig, runtime_config
+from carebell.outbound import approval_holds
+from carebell.staff.approval import StaffApprovals
+from carebell.staff.approval_questions import ApprovalQuestions
+from carebell.staff.configuration import StaffConfiguration
+from carebell.staff.elsewhere import SigningInElsewhere
+from carebell.staff.environments import Environments
+from carebell.staff.people_context import PeopleContext
+from config.edit import Edit
+from config.load import Loaded
+from config.portal_settings import PortalSection
+from journal.logs import setup
+from oauth.fetcher import Fetcher, FetchPolicy
+from portal.pages import configuration as configuration_pages
+from portal.pages.environments import approval as pages
+from portal.pages.environments import summary
+from portal.people import Session, SignedIn
+from portal.proposals import Proposed
+from portal.roles import Role
+from scheduler.sms import HoldScope
+from simulator.fhir.faults import FhirFault, FhirFaultPlan
+from simulator.fhir.server import FhirSimulator, running_fhir_simulator
+from simulator.fhir.tokens import TokenSigner
+from store import approvals, audit, holds
+from store.audit import Author
+from store.engine import Store, open_store
+from store.keys import read_key_file
+from store.vault import Vault
+from tests.carebell.staff.clinic_staff import CHEAP, ClinicStaff
+from tests.oauth.browser import signed_in
+from tests.oauth.conftest import fetcher, signer
+from tests.portal.pages.staff import Browser, FakeSessions, browsing, session_of, words
+from tests.portal.pages.staff import person as person_of
+from tests.store.conftest import migrated_file
+from tests.story import folder
+from tests.story.folder import CLOCK, make
+
+__all__ = ["fetcher", "migrated_file", "signer"]
+
+PORTAL = "http://127.0.0.1:8443"
+SERVICE = Author(who="service", origin="node=n1")
+PAGE = "/environments/test/approval"
+
+
+@dataclass
+class Clinic:
+    """A service's configuration, a store, the desks, and a browser of whoever is signed in."""
+
+    path: Path
+    store: Store
+    vault: Vault
+    fetcher: Fetcher
+    loaded: Loaded
+    now: datetime = CLOCK
+    runtime: RuntimeConfig = field(init=False)
+    desk: StaffApprovals = field(init=False)
+    configuration: StaffConfiguration = field(init=False)
+    browser: Browser = field(init=False)
+    sessions: FakeSessions = field(default_factory=FakeSessions)
+
+    def take(self) -> None:
+        """As a reload and the heartbeat after it."""
+        self.loaded = folder.load(self.path)
+        self.runtime = runtime_config(self.loaded)
+        self.beat()
+
+    def beat(self) -> None:
+        with self.store.write() as conn:
+            approval_holds.settle(conn, self.runtime, SERVICE, at=self.now)
+
+    def be(self, role: Role, login: str) -> Session:
+        """Sign in as somebody, with a session in the store too."""
+        somebody = replace(person_of(role, ["test", "production"] if role is Role.ANALYST else ()), login=login)
+        self.browser.sign_in(role)
+        session = replace(session_of(somebody), key=self.stored[login].session.key)
+        self.sessions.by_token["t" * 43] = session
+        return session
+
+    stored: dict[str, SignedIn] = field(default_factory=dict)
+
+    def text(self, path: str = PAGE) -> str:
+        answer = self.browser.get(path)
+        assert answer.status_code == 200, answer.text
+        return words(answer)
+
+    def fields(self, path: str = PAGE) -> dict[str, str]:
+        shown = self.browser.get(path).text
+        return {
+            name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', shown)
+        }
+
+    def act(self, action: str, path: str = PAGE, **more: str) -> Response:
+        """Press a button of the page as it is now."""
+        return self.browser.post(f"{PAGE}/{action}", {**self.fields(path), **more})
+
+    def go_to_the_ehr(self, path: str = PAGE) -> str:
+        """The address of the EHR's sign-in."""
+        answer = self.act("sign-in", path)
+        assert answer.status_code == 200, words(answer)
+        link = re.search(r'href="(http[^"]*)" role="button"', answer.text)
+        assert link is not None
+        return unescape(link.group(1))
+
+    def come_back(self, url: str) -> Response:
+        return self.browser.get(f"/approval/callback?{urlencode(signed_in(url))}")
+
+    def prove(self, path: str = PAGE) -> None:
+        assert self.come_back(self.go_to_the_ehr(path)).status_code == 200
+
+    def held(self) -> list[str]:
+        with self.store.read() as conn:
+            return sorted(hold.name for hold in holds.held(conn) if hold.scope is HoldScope.APPROVAL)
+
+    def unapproved(self) -> frozenset[str]:
+        with self.store.read() as conn:
+            return approval_holds.unapproved(conn, self.runtime)
+
+    def steps(self) -> list[tuple[str, str]]:
+        with self.store.read() as conn:
+            return [(step.state.value, step.actor) for step in reversed(approvals.history(conn, "test"))]
+
+    def propose(self, session: Session, *edits: Edit) -> str:
+        proposed = self.configuration.propose(session, edits)
+        assert isinstance(proposed, Proposed), proposed
+        return proposed.id
+
+
+SENDER = Edit(("environments", "test", "sms", "from"), "+14255550100")
+
+
+@pytest.fixture
+def fhir(signer: TokenSigner) -> Iterator[FhirSimulator]:
+    with running_fhir_simulator(FhirSimulator(signer=signer, clock=lambda: CLOCK)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def clinic(tmp_path: Path, migrated_file: Path, fhir: FhirSimulator, fetcher: Fetcher) -> Iterator[Clinic]:
+    approval = {"required": True, "approvers": ["dana", "kim"], "client_id": "carebell"}
+    changes = {"environments": {"test": {"fhir_base_url": fhir.base_url, "approval": approval}}}
+    path = make(tmp_path / "clinic", changes)
+    database = path.with_name("carebell.db")
+    database.write_bytes(migrated_file.read_bytes())
+    store, vault = open_store(f"sqlite:///{database}"), Vault(ring=read_key_file(path.with_name("carebell.key")))
+    made = Clinic(path, store, vault, fetcher, folder.load(path))
+    context = PeopleContext(
+        store=store, vault=vault, settings=PortalSection, organization=lambda: "Lamna Healthcare",
+        environments=lambda: ["test", "production"], now=lambda: made.now, passwords=CHEAP,
+    )  # fmt: skip
+    staff = ClinicStaff(store)
+    staff.now = CLOCK
+    for login, role in (("kim", "administrator"), ("dana", "analyst"), ("lee", "analyst")):
+        environments = ("north",) if role == "analyst" else ()
+        made.stored[login] = staff.add(login, role, environments)
+    made.configuration = StaffConfiguration(
+        store=store, vault=vault, loaded=lambda: made.loaded, environ={}, now=lambda: made.now, node="n1"
+    )
+    questions = ApprovalQuestions(
+        store=store, vault=vault, loaded=lambda: made.loaded, runtime_config=lambda: made.runtime, environ={},
+        now=lambda: made.now,
+    )  # fmt: skip
+    with setup(now=lambda: made.now, file=tmp_path / "log", terminal=StringIO()) as journal:
+        made.desk = StaffApprovals(
+            questions=questions, elsewhere=SigningInElsewhere(context), people=staff.people.people,
+            fetcher=lambda loaded, kind: made.fetcher, public_url=PORTAL, write=made.configuration.write_approved,
+            journal=journal,
+        )  # fmt: skip
+        listed = Environments(loaded=lambda: made.loaded, approval_states=questions.words)
+        table = (*pages.pages(made.desk), *configuration_pages.pages(made.configuration), *summary.pages(listed))
+        with browsing(table, sessions=made.sessions, now=CLOCK) as browser:
+            made.browser = browser
+            made.take()
+            made.be(Role.ANALYST, "dana")
+            yield made
+    assert browser.failures == []
+    store.close()
+
+
+def test_two_people_from_a_held_environment_to_texts_that_leave(clinic: Clinic) -> None:
+    assert clinic.held() == ["test"]
+    assert "waits for an approver" in clinic.text()
+    assert "waits for an approver" in clinic.text("/environments")
+    back = clinic.come_back(clinic.go_to_the_ehr())
+    assert (back.status_code, "It calls you Dana Analyst" in words(back)) == (200, True)
+    assert "for dana alone" in clinic.text()
+    assert clinic.held() == ["test"]
+    done = clinic.act("approve")
+    assert (done.status_code, done.headers["location"]) == (303, f"{PAGE}?done=approved")
+    assert (clinic.held(), clinic.unapproved()) == ([], frozenset())
+    assert clinic.steps() == [
+        ("awaiting", "service"),
+        ("proved", "portal:dana"),
+        ("approved", "portal:dana"),
+    ]
+    with clinic.store.read() as conn:
+        actions = [entry.action for entry in audit.entries(conn) if entry.action.startswith("approval.")]
+        kept = str(approvals.history(conn, "test"))
+    assert actions == ["approval.ask", "approval.prove", "approval.approve"]
+    assert "Analyst" not in kept
+
+
+def test_a_change_of_what_is_approved_waits_and_texts_go_on(clinic: Clinic) -> None:
+    clinic.prove()
+    clinic.act("approve")
+    kim = clinic.be(Role.ADMINISTRATOR, "kim")
+    before = clinic.path.read_bytes()
+    proposal = clinic.propose(kim, SENDER)
+    saved = clinic.browser.post(f"/configuration/preview/{proposal}/save", {"comment": "a number of our own"})
+    assert saved.status_code == 303
+    assert clinic.path.read_bytes() == before
+    clinic.beat()
+    assert (clinic.held(), clinic.unapproved()) == ([], frozenset())
+    waits = clinic.text(f"/configuration/preview/{proposal}")
+    assert "Nothing is written until an approver has agreed" in waits
+    clinic.be(Role.ANALYST, "dana")
+    assert "A change that kim proposed" in clinic.text()
+    page = f"{PAGE}?proposal={proposal}"
+    assert "changed +14255550101" in clinic.text(page)
+    clinic.prove(page)
+    assert clinic.act("approve", page).headers["location"] == f"/configuration/preview/{proposal}"
+    assert b"+14255550100" in clinic.path.read_bytes()
+    clinic.take()
+    assert (clinic.held(), clinic.unapproved()) == ([], frozenset())
+    again = clinic.browser.post(f"{PAGE}/approve", {"proposal": proposal, "fingerprint": "0" * 64})
+    assert again.status_code == 404, "it waits for nobody any more"
+
+
+def test_a_change_of_times_waits_for_nobody(clinic: Clinic) -> None:
+    clinic.prove()
+    clinic.act("approve")
+    kim = clinic.be(Role.ADMINISTRATOR, "kim")
+    proposal = clinic.propose(kim, Edit(("environments", "test", "sms", "caps", "per_day"), 3))
+    clinic.browser.post(f"/configuration/preview/{proposal}/save", {"comment": ""})
+    assert b"per_day: 3" in clinic.path.read_bytes()
+
+
+def test_what_is_held_already_is_saved_at_once(clinic: Clinic) -> None:
+    kim = clinic.be(Role.ADMINISTRATOR, "kim")
+    proposal = clinic.propose(kim, SENDER)
+    clinic.browser.post(f"/configuration/preview/{proposal}/save", {"comment": ""})
+    assert b"+14255550100" in clinic.path.read_bytes()
+    clinic.take()
+    assert clinic.held() == ["test"]
+
+
+def test_sent_back_with_a_reason(clinic: Clinic) -> None:
+    refused = clinic.act("send-back", comment="")
+    assert (refused.status_code, "Type why" in words(refused)) == (422, True)
+    assert clinic.act("send-back", comment="wrong <b>EHR</b>").status_code == 303
+    shown = clinic.browser.get(PAGE).text
+    assert "wrong &lt;b&gt;EHR&lt;/b&gt;" in shown
+    assert clinic.held() == ["test"]
+    clinic.prove()
+    assert clinic.act("approve").status_code == 303, "proved anew after it was sent back"
+
+
+def test_a_change_that_is_sent_back_is_never_written(clinic: Clinic) -> None:
+    clinic.prove()
+    clinic.act("approve")
+    kim = clinic.be(Role.ADMINISTRATOR, "kim")
+    before = clinic.path.read_bytes()
+    proposal = clinic.propose(kim, SENDER)
+    clinic.browser.post(f"/configuration/preview/{proposal}/save", {"comment": ""})
+    clinic.be(Role.ANALYST, "dana")
+    assert clinic.act("send-back", f"{PAGE}?proposal={proposal}", comment="not our number").status_code == 303
+    clinic.be(Role.ADMINISTRATOR, "kim")
+    assert "not our number" in clinic.text(f"/configuration/preview/{proposal}")
+    clinic.browser.post(f"/configuration/preview/{proposal}/save", {"comment": ""})
+    assert clinic.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("role", "login", "action"),
+    [
+        (Role.ANALYST, "lee", "approve"),
+        (Role.ANALYST, "lee", "sign-in"),
+        (Role.ANALYST, "lee", "send-back"),
+        (Role.ANALYST, "dana", "word"),
+    ],
+)
+def test_who_is_no_approver(clinic: Clinic, role: Role, login: str, action: str) -> None:
+    before = clinic.steps()
+    fields = clinic.fields()
+    clinic.be(role, login)
+    assert clinic.browser.post(f"{PAGE}/{action}", {**fields, "comment": "x"}).status_code == 403
+    assert clinic.steps() == before
+    if login == "lee":
+        assert not re.search(r'id="code"', clinic.browser.get(PAGE).text)
+
+
+def test_an_administrators_word_is_marked(clinic: Clinic) -> None:
+    clinic.be(Role.ADMINISTRATOR, "kim")
+    assert clinic.act("word").status_code == 303
+    assert clinic.act("approve").status_code == 303
+    assert "not proved: an administrator's word" in clinic.text()
+
+
+def test_somebody_elses_proof_and_an_old_one_approve_nothing(clinic: Clinic) -> None:
+    clinic.prove()
+    fields = clinic.fields()
+    clinic.be(Role.ADMINISTRATOR, "kim")
+    refused = clinic.browser.post(f"{PAGE}/approve", fields)
+    assert "Somebody else proved access" in words(refused)
+    clinic.be(Role.ANALYST, "dana")
+    clinic.now += timedelta(minutes=30)
+    refused = clinic.browser.post(f"{PAGE}/approve", fields)
+    assert "No proof of access counts now" in words(refused)
+    assert clinic.held() == ["test"]
+
+
+@pytest.mark.parametrize("rounds", range(6))
+def test_facts_that_change_between_proof_and_approval_are_not_approved(clinic: Clinic, rounds: int) -> None:
+    """Fault P6: the reload comes after the page, after the proof, or while the person is at the EHR."""
+    old = clinic.fields()
+    moment = rounds % 3
+    url = clinic.go_to_the_ehr()
+    if moment == 0:
+        folder.change(clinic.path, {"environments": {"test": {"sms": {"from": "+14255550100"}}}})
+        clinic.take()
+        back = clinic.come_back(url)
+        assert (back.status_code, "was changed" in words(back)) == (422, True)
+    else:
+        assert clinic.come_back(url).status_code == 200
+        folder.change(clinic.path, {"environments": {"test": {"sms": {"from": "+14255550100"}}}})
+        clinic.take()
+    answer = clinic.browser.post(f"{PAGE}/approve", old) if moment < 2 else clinic.act("approve")
+    expected = "was changed" if moment < 2 else "No proof of access counts now"
+    assert (answer.status_code, expected in words(answer)) == (422, True)
+    assert (clinic.held(), clinic.unapproved()) == (["test"], frozenset({"test"}))
+    folder.change(clinic.path, {"environments": {"test": {"sms": {"from": "+14255550101"}}}})
+    clinic.take()
+    assert clinic.unapproved() == {"test"}
+
+
+def test_an_approval_that_races_a_reload_counts_for_its_own_facts_alone(clinic: Clinic) -> None:
+    """Fault P6: the approval is committed after the reload, for the facts of before."""
+    clinic.prove()
+    fields, before = clinic.fields(), clinic.runtime
+    folder.change(clinic.path, {"environments": {"test": {"sms": {"from": "+14255550100"}}}})
+    loaded = clinic.loaded
+    clinic.take()
+    after = clinic.runtime
+    clinic.runtime, clinic.loaded = before, loaded  # the node that has not reloaded yet
+    assert clinic.browser.post(f"{PAGE}/approve", fields).status_code == 303
+    assert clinic.unapproved() == frozenset()
+    clinic.runtime = after
+    assert clinic.unapproved() == {"test"}
+    clinic.beat()
+    assert clinic.held() == ["test"]
+
+
+HARMLESS = {FhirFault.DSTU2, FhirFault.IGNORES_PKCE}
+"""What keeps nobody from proving access: the check of the address says the first, and only the server can mend the second."""
+FAULTS = sorted(set(FhirFault) - HARMLESS, key=lambda fault: fault.value)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.value)
+def test_what_an_ehr_does_wrong_is_a_sentence_and_nothing_is_kept(
+    clinic: Clinic, fhir: FhirSimulator, fault: FhirFault
+) -> None:
+    before, parameters = clinic.steps(), list[tuple[str, str]]()
+    if fault is FhirFault.SLOW:
+        clinic.fetcher = Fetcher(FetchPolicy(loopback=True, deadline_seconds=0.3))
+    fhir.plan(FhirFaultPlan(faults=frozenset({fault})))
+    answer = clinic.act("sign-in")
+    link = re.search(r'href="(http[^"]*)" role="button"', answer.text)
+    if link is not None:
+        parameters = signed_in(unescape(link.group(1)))
+        answer = clinic.browser.get(f"/approval/callback?{urlencode(parameters)}")
+    assert answer.status_code == 422
+    shown = words(answer)
+    assert re.search(r"[A-Z][^.]{15,}\.", shown)
+    for secret in (value for name, value in parameters if name in ("code", "state")):
+        assert secret not in shown
+    assert clinic.steps() == before
+    fhir.plan(FhirFaultPlan())
+    again = clinic.browser.get(f"/approval/callback?{urlencode(parameters)}") if link else None
+    assert again is None or again.status_code == 422, "an answer counts once"
+    assert clinic.steps() == before
+
+
+def test_the_address_is_checked(clinic: Clinic, fhir: FhirSimulator) -> None:
+    assert "FHIR 4.0.1" in words(clinic.act("check"))
+    fhir.plan(FhirFaultPlan(faults=frozenset({FhirFault.DSTU2})))
+    assert "DSTU2" in words(clinic.act("check"))
+
+
+def test_a_changed_file_after_the_approval_of_a_change(clinic: Clinic) -> None:
+    clinic.prove()
+    clinic.act("approve")
+    kim = clinic.be(Role.ADMINISTRATOR, "kim")
+    proposal = clinic.propose(kim, SENDER)
+    clinic.browser.post(f"/configuration/preview/{proposal}/save", {"comment": "ours"})
+    folder.change(clinic.path, {"environments": {"test": {"sms": {"caps": {"per_day": 3}}}}})
+    clinic.take()
+    clinic.be(Role.ANALYST, "dana")
+    page = f"{PAGE}?proposal={proposal}"
+    clinic.prove(page)
+    refused = clinic.act("approve", page)
+    assert "It is approved, and nothing was written. Somebody else changed carebell.yaml" in words(refused)
+    clinic.be(Role.ADMINISTRATOR, "kim")
+    again = clinic.browser.post(f"/configuration/preview/{proposal}/again")
+    assert again.status_code == 303
+    newer = again.headers["location"].rsplit("/", 1)[-1]
+    clinic.browser.post(f"/configuration/preview/{newer}/save", {"comment": ""})
+    content = clinic.path.read_bytes()
+    assert b"+14255550100" in content
+    assert b"per_day: 3" in content
