@@ -50,6 +50,8 @@ class OidcSignIn(Section):
     """The claim of the ID token that decides the role."""
     roles: dict[Word, RoleName] = Field(min_length=1)
     """Value of that claim to role. Without a match: no access."""
+    networks: list[Network] = Field(default_factory=list)
+    """Private networks (CIDR) where a provider inside the hospital may be; empty: it must be on the public internet."""
 
 
 class SignIn(Section):

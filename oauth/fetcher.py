@@ -41,12 +41,14 @@ class FetchPolicy:
     Attributes:
         loopback: this machine may be called, by http too. For simulators; see `simulator_policy`.
         networks: private networks of the hospital that may be called all the same, by https.
+        networks_setting: the configuration's key that lists them, for the sentence of a refusal; None: none does.
     """
 
     deadline_seconds: float = DEADLINE_SECONDS
     most_bytes: int = MOST_BYTES
     loopback: bool = False
     networks: tuple[IpNetwork, ...] = ()
+    networks_setting: str | None = None
 
 
 def simulator_policy(kind: Literal["production", "test"]) -> FetchPolicy:
@@ -165,10 +167,12 @@ class Fetcher:
             if refusal is None and not target.https and not address.is_loopback:
                 refusal = "another machine by http"
             if refusal is not None:
+                setting = self.policy.networks_setting
+                listing = f", or list its network under `{setting}`" if setting and "network" in refusal else ""
                 raise FetchFault(
                     FetchCode.ADDRESS_REFUSED,
                     f"The name {target.host} leads to {refusal}. Carebell calls only servers on the public internet, so that "
-                    "nobody can use it to look into the hospital's network. Use the server's public address.",
+                    f"nobody can use it to look into the hospital's network. Use the server's public address{listing}.",
                 )
         return addresses
 

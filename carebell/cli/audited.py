@@ -59,11 +59,6 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
         AuditAction.PURGE,
         AuditAction.AUDIT_PRUNE,
         # by people at the portal that it serves
-        AuditAction.LOG_EXPORT,
-        AuditAction.APPROVAL_ASK,
-        AuditAction.APPROVAL_PROVE,
-        AuditAction.APPROVAL_APPROVE,
-        AuditAction.APPROVAL_SEND_BACK,
         *PORTAL,
     ),
     "install": "prepares the machine before there is a database; systemd and the package manager keep their own records",

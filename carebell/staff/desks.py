@@ -15,7 +15,7 @@ from carebell.staff.certificates import Certificates
 from carebell.staff.configuration import StaffConfiguration
 from carebell.staff.elsewhere import SigningInElsewhere
 from carebell.staff.environments import Environments
-from carebell.staff.fetching import fetcher_for, fhir_checker
+from carebell.staff.fetching import fetcher_for, fhir_checker, provider_fetcher
 from carebell.staff.holding import Holding
 from carebell.staff.log_lines import LogLines
 from carebell.staff.messages import MessagesInquiry
@@ -31,7 +31,6 @@ from carebell.staff.running_source import RunningSource
 from carebell.staff.sms_report import SmsReports
 from carebell.staff.sms_texts import SmsTexts
 from carebell.staff.why import WhyInquiry
-from oauth.fetcher import Fetcher
 from portal.pages import Desks
 from portal.pages.access import AccessDesk
 from portal.pages.environments import EnvironmentDesks
@@ -92,7 +91,9 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
     return Desks(
         access=AccessDesk(people=people, public_url=public_url, environments=environments),
         sign_in_ways=lambda: _ways(running),
-        provider=ProviderSignIn(context=context, loaded=running.loaded, public_url=public_url, fetcher=Fetcher()),
+        provider=ProviderSignIn(
+            context=context, loaded=running.loaded, public_url=public_url, fetcher_of=provider_fetcher
+        ),
         own_session=people,
         help=Helpers(people=people),
         overview=StaffOverview(reader=OverviewReader(source), approvals=questions.facts),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Literal
 
+from config.addresses import is_loopback
 from config.load import Loaded
 from ehr.fhir_check import FhirCheck, check_fhir, check_offline
-from oauth.fetcher import Fetcher, simulator_policy
+from oauth.fetcher import Fetcher, FetchPolicy, simulator_policy
 
 Kind = Literal["production", "test"]
 
@@ -16,6 +18,17 @@ def fetcher_for(loaded: Loaded, kind: Kind) -> Fetcher:
     """A simulator on this machine may be asked for a test environment, where no real text can leave either. Nothing else inside."""
     rehearses = kind == "test" and not loaded.configuration.gateway.is_live
     return Fetcher(simulator_policy(kind)) if rehearses else Fetcher()
+
+
+def provider_fetcher(loaded: Loaded) -> Fetcher:
+    """It asks the organisation's own sign-in: on the internet, in a listed network, or simulated in rehearsals."""
+    oidc = loaded.configuration.portal.sign_in.oidc
+    if oidc is None:
+        return Fetcher()
+    if is_loopback(oidc.issuer) and not loaded.configuration.gateway.is_live:
+        return Fetcher(simulator_policy("test"))
+    networks = tuple(ip_network(network) for network in oidc.networks)
+    return Fetcher(FetchPolicy(networks=networks, networks_setting="portal.sign_in.oidc.networks"))
 
 
 def fhir_checker(loaded: Callable[[], Loaded]) -> Callable[[str, Kind, dict[str, str]], FhirCheck]:

@@ -47,20 +47,21 @@ class ProviderSignIn:
     Attributes:
         loaded: the configuration as it is now.
         public_url: of the portal; the provider sends people back there.
-        fetcher: the guarded way to the provider.
+        fetcher_of: the guarded way to the provider of a configuration.
     """
 
     context: PeopleContext
     loaded: Callable[[], Loaded]
     public_url: str
-    fetcher: Fetcher
+    fetcher_of: Callable[[Loaded], Fetcher]
 
     def depart(self, wanted: str, browser: Browser, *, again: bool) -> Departure | ProviderProblem:
         oidc = self.context.settings().sign_in.oidc
         if oidc is None:
             return _OFF
+        fetcher = self.fetcher_of(self.loaded())
         try:
-            server = discover_openid(self.fetcher, oidc.issuer)
+            server = discover_openid(fetcher, oidc.issuer)
             begun = start(server, self._client(oidc), scope=_SCOPE, now=self.context.now())
         except OAuthFault as fault:
             return ProviderProblem(sentence=fault.sentence)
@@ -78,11 +79,11 @@ class ProviderSignIn:
             return _OFF
         if kept is None:
             return _NOT_STARTED
-        flow = json.loads(kept)
+        flow, fetcher = json.loads(kept), self.fetcher_of(self.loaded())
         try:
-            server = discover_openid(self.fetcher, oidc.issuer)
+            server = discover_openid(fetcher, oidc.issuer)
             pending = PendingSignIn.from_json(flow["pending"])
-            user = complete(self.fetcher, server, self._client(oidc), pending, parameters, now=self.context.now())
+            user = complete(fetcher, server, self._client(oidc), pending, parameters, now=self.context.now())
         except OAuthFault as fault:
             return ProviderProblem(sentence=fault.sentence)
         confirmed = _is_fresh(user, self.context.now())

@@ -69,7 +69,10 @@ def provider(signer: TokenSigner, staff: ClinicStaff, tmp_path: Path) -> Iterato
         staff.now = datetime.now(UTC)  # as the simulator's
         fetcher = Fetcher(FetchPolicy(loopback=True))
         desk = ProviderSignIn(
-            context=staff.context, loaded=lambda: loaded, public_url="http://127.0.0.1:8443", fetcher=fetcher
+            context=staff.context,
+            loaded=lambda: loaded,
+            public_url="http://127.0.0.1:8443",
+            fetcher_of=lambda _loaded: fetcher,
         )
         yield Provider(desk=desk, simulator=simulator, staff=staff)
 
