@@ -65,6 +65,8 @@ _QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "/messages": ("answer=code",),
 }
 """Page -> what people choose there."""
+_AFTER_ELSEWHERE: Final = ("/approval/callback",)
+"""Where another site sends the browser."""
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -116,6 +118,9 @@ class Visit:
         return [page for page in self.pages if page.method == "GET" and page.signed_in]
 
     def _missing(self, page: Page) -> set[str]:
+        """The parameters that nobody knows; an answer of an EHR's sign-in is one too."""
+        if page.path in _AFTER_ELSEWHERE:
+            return {"state"}
         return set(_PARAMETER.findall(page.path)) - self.known.keys()
 
 

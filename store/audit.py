@@ -66,6 +66,7 @@ class AuditAction(StrEnum):
     NUMBER_SEARCH = "number.search"
     VIEW_OUTBOX = "view.outbox"
     VIEW_APPOINTMENTS = "view.appointments"
+    RECORD_EXPORT = "record.export"
     REPORT_EXPORT = "report.export"
     LOG_EXPORT = "log.export"
     AUDIT_EXPORT = "audit.export"
@@ -121,6 +122,7 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.NUMBER_SEARCH: "somebody searched where a number is stored",
     AuditAction.VIEW_OUTBOX: "somebody listed texts with masked numbers; after: how many",
     AuditAction.VIEW_APPOINTMENTS: "somebody listed appointments with masked numbers; after: how many",
+    AuditAction.RECORD_EXPORT: "somebody downloaded an environment's integration records; after: their check codes",
     AuditAction.REPORT_EXPORT: "somebody read or exported the report of texts; after: how many rows",
     AuditAction.LOG_EXPORT: "somebody saved lines of the service's log from the portal; subject: which",
     AuditAction.AUDIT_EXPORT: "somebody exported this log; after: how many entries",

@@ -36,6 +36,7 @@ PORTAL: Final = (
     AuditAction.APPROVAL_PROVE,
     AuditAction.APPROVAL_APPROVE,
     AuditAction.APPROVAL_SEND_BACK,
+    AuditAction.RECORD_EXPORT,
     AuditAction.LOG_EXPORT,
 )
 """Of the portal, which runs in the service."""

@@ -17,6 +17,7 @@ from carebell.staff.elsewhere import SigningInElsewhere
 from carebell.staff.environments import Environments
 from carebell.staff.fetching import fetcher_for, fhir_checker, provider_fetcher
 from carebell.staff.holding import Holding
+from carebell.staff.integration_records import IntegrationRecords
 from carebell.staff.log_lines import LogLines
 from carebell.staff.messages import MessagesInquiry
 from carebell.staff.new_environment import NewEnvironments
@@ -109,6 +110,9 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
                 public_url=public_url,
                 write=configuration.write_approved,
                 journal=running.journal,
+            ),
+            records=IntegrationRecords(
+                loaded=running.loaded, approvals=questions.words, store=running.store, now=running.clock.now
             ),
             new=NewEnvironments(
                 loaded=running.loaded,

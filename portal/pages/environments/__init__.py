@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portal.environments import EnvironmentsDesk
-from portal.pages.environments import approval, certificates, feed, new, sms, summary
+from portal.pages.environments import approval, certificates, feed, new, records, sms, summary
 from portal.pages.environments.approval_desk import ApprovalDesk
 from portal.pages.environments.certificates import CertificatesDesk
 from portal.pages.environments.new_desk import NewEnvironmentDesk
+from portal.pages.environments.records import RecordsDesk
 from portal.pages.environments.sms import TextsDesk
 from portal.proposals import Proposer
 from portal.route_table import Page
@@ -23,6 +24,7 @@ class EnvironmentDesks:
     texts: TextsDesk
     new: NewEnvironmentDesk
     approval: ApprovalDesk
+    records: RecordsDesk
 
 
 def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
@@ -32,5 +34,6 @@ def pages(desks: EnvironmentDesks, proposer: Proposer) -> tuple[Page, ...]:
         *sms.pages(desks.environments, proposer, desks.texts),
         *certificates.pages(desks.environments, proposer, desks.certificates),
         *approval.pages(desks.approval),
+        *records.pages(desks.records),
         *new.pages(desks.environments, proposer, desks.certificates, desks.texts, desks.new),
     )
