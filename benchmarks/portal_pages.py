@@ -74,7 +74,7 @@ _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class PageTimes:
     """Attributes: all in milliseconds but `size`, which is bytes. `first`: where nothing was asked before."""
 
     first: float
@@ -85,7 +85,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class PortalVisit:
     """A portal with somebody who is signed in.
 
     Attributes:
@@ -154,7 +154,7 @@ def portal_pages(bench: Bench) -> Iterator[Figure]:
         yield _figure("/why, by telephone number", _timed(lambda: visit.why(_NOBODYS), 1))
 
 
-def _figure(name: str, timing: Timing) -> Figure:
+def _figure(name: str, timing: PageTimes) -> Figure:
     return Figure(
         name=f"portal {name}",
         value=timing.median,
@@ -164,7 +164,7 @@ def _figure(name: str, timing: Timing) -> Figure:
     )
 
 
-def _timed(ask: Callable[[], Response], rounds: int) -> Timing:
+def _timed(ask: Callable[[], Response], rounds: int) -> PageTimes:
     times, cpu, size = [], [], 0
     for _ in range(rounds + 1):
         began, worked = time.perf_counter(), time.process_time()
@@ -172,7 +172,7 @@ def _timed(ask: Callable[[], Response], rounds: int) -> Timing:
         times.append((time.perf_counter() - began) * 1e3)
         cpu.append((time.process_time() - worked) * 1e3)
     first, *warm = times
-    return Timing(
+    return PageTimes(
         first=first,
         median=statistics.median(warm),
         p95=sorted(warm)[math.ceil(0.95 * len(warm)) - 1],
@@ -181,7 +181,7 @@ def _timed(ask: Callable[[], Response], rounds: int) -> Timing:
     )
 
 
-def _first_load(visit: Visit) -> float:
+def _first_load(visit: PortalVisit) -> float:
     """KB of the overview and of each file that it names, once."""
     page = visit.get("/")
     files = [visit.get(address) for address in dict.fromkeys(_LINKED.findall(page.text))]
@@ -195,7 +195,7 @@ def _answered(answer: Response, address: str) -> Response:
 
 
 @contextmanager
-def _visit(folder: Path, visits: int, texts: int) -> Iterator[Visit]:
+def _visit(folder: Path, visits: int, texts: int) -> Iterator[PortalVisit]:
     settings = {"public_url": _PUBLIC, "sign_in": {"local": {"second_factor": "none"}}}
     loaded = load(make(folder, {"portal": settings}))
     clock, log = SteppingClock(NOW), folder / "carebell.log"
@@ -232,7 +232,9 @@ def _visit(folder: Path, visits: int, texts: int) -> Iterator[Visit]:
             }
             with TestClient(app, base_url=_PUBLIC) as client:
                 client.cookies.set(_COOKIE, signed_in.token)
-                yield Visit(client=client, pages=pages, known=known, reference=reference, csrf=signed_in.session.csrf)
+                yield PortalVisit(
+                    client=client, pages=pages, known=known, reference=reference, csrf=signed_in.session.csrf
+                )
     finally:
         store.close()
 
