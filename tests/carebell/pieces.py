@@ -237,7 +237,13 @@ def _put_together(
         InvalidNumbers(vault=vault, runtime_config=lambda: policies),
         ReminderReplanner(vault=vault, runtime_config=lambda: policies),
     )
-    return Pieces(
+    made: list[Pieces] = []
+
+    def in_force() -> RuntimeConfig:
+        """Of the pieces: a test may put another one in force for the dispatcher."""
+        return made[0].runtime_config if made else policies
+
+    together = Pieces(
         clock=clock,
         runtime_config=policies,
         validator=trust.message_validator(loaded, ("production",), clock.now()),
@@ -249,7 +255,7 @@ def _put_together(
         dispatcher=Dispatcher(
             store=store,
             vault=vault,
-            runtime_config=lambda: policies,
+            runtime_config=in_force,
             gateway=gateway,
             delivery=delivery,
             clock=clock,
@@ -293,3 +299,5 @@ def _put_together(
         metrics=metrics,
         log=log,
     )
+    made.append(together)
+    return together

@@ -85,6 +85,7 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P3", "two savers and an editor at once", "one wins, nobody is overwritten or merged", "rounds", 50, 1000),
     _fault("P4", "random edits by key", "the wanted values, all other bytes as they were; or a refusal", "edits", 20, 20_000),
     _fault("P5", "a preview against what then happens", "the same texts, exactly", "previews", 4, 2000),
+    _fault("P6", "approvals race reloads", "no text under facts that nobody approved; none is lost", "steps", 100, 2000),
     _fault("P9", "tokens, codes and links of the portal used again", "refused", "attacks", 8, 8),
     _fault("P10", "guessing at the portal's sign-in", "few guesses count; the right person comes in", "attempts", 500, 10_000),
 ])  # fmt: skip
