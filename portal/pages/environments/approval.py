@@ -19,6 +19,8 @@ from portal.roles import Permission, Role
 from portal.route_table import Page
 
 _LONGEST_COMMENT: Final = 500
+_POLLS: Final = 120
+"""How often the page asks, five seconds apart, whether a signed message has proved access."""
 _DONE: Final = {
     "proved": "It is noted. Look at the facts once more, then approve.",
     "approved": "Approved. Texts that waited for it leave within seconds, unless their time is long past.",
@@ -43,6 +45,13 @@ def pages(desk: ApprovalDesk) -> tuple[Page, ...]:
 
     return (
         Page(name="Approval", path=base, permission=Permission.SEE_CONFIGURATION, handler=partial(show, desk)),
+        Page(
+            name="Proved?",
+            path=f"{base}/state",
+            permission=Permission.SEE_CONFIGURATION,
+            passive=True,
+            handler=partial(show, desk),
+        ),
         act("Check the FHIR base URL", "check", check),
         act("Give an administrator's word", "word", prove_by_word),
         act("Prove access at the EHR", "sign-in", leave),
@@ -178,6 +187,8 @@ def _is_approver(view: ApprovalView, request: PageRequest) -> bool:
 
 def _page(desk: ApprovalDesk, request: PageRequest, form: Form, *, checked: AddressCheck | None = None) -> Shown:
     view, name = _wanted(desk, request), _name(request)
+    polls = request.query.get("polls", "0")
+    asked = int(polls) if polls.isascii() and polls.isdecimal() and len(polls) < 4 else _POLLS
     return Shown(
         template="environments/approval.html",
         title=f"Approval of {name}" if view.proposal is None else f"Approval of a change of {name}",
@@ -192,6 +203,8 @@ def _page(desk: ApprovalDesk, request: PageRequest, form: Form, *, checked: Addr
             "may_check": request.may(Permission.APPROVE, name),
             "proved_here": view.proved_by == request.person.login,
             "checked": checked,
+            "polled": asked > 0,
+            "next_poll": asked + 1 if asked < _POLLS else None,
             "done": _DONE.get(request.query.get("done", ""), ""),
         },
         form=form,

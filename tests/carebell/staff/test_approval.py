@@ -16,6 +16,7 @@ from httpx2 import Response
 
 from carebell.environment_policy import RuntimeConfig, runtime_config
 from carebell.outbound import approval_holds
+from carebell.outbound.approval_steps import prove
 from carebell.staff.approval import StaffApprovals
 from carebell.staff.approval_questions import ApprovalQuestions
 from carebell.staff.configuration import StaffConfiguration
@@ -38,6 +39,7 @@ from simulator.fhir.faults import FhirFault, FhirFaultPlan
 from simulator.fhir.server import FhirSimulator, running_fhir_simulator
 from simulator.fhir.tokens import TokenSigner
 from store import approvals, audit, holds
+from store.approvals import Proof
 from store.audit import Author
 from store.engine import Store, open_store
 from store.keys import read_key_file
@@ -422,3 +424,21 @@ def test_a_changed_file_after_the_approval_of_a_change(clinic: Clinic) -> None:
     content = clinic.path.read_bytes()
     assert b"+14255550100" in content
     assert b"per_day: 3" in content
+
+
+def test_the_page_asks_until_a_message_proves_access(clinic: Clinic) -> None:
+    shown = clinic.browser.get(PAGE).text
+    assert f'hx-get="{PAGE}/state?polls=1"' in shown
+    waiting = clinic.browser.get(f"{PAGE}/state?polls=1", part="approval_state")
+    assert f'hx-get="{PAGE}/state?polls=2"' in waiting.text
+    assert "hx-get" not in clinic.browser.get(f"{PAGE}/state?polls=120", part="approval_state").text
+    asked = clinic.desk.questions.asked("test", None)
+    assert asked is not None
+    with clinic.store.write() as conn:
+        assert prove(
+            conn, asked.question, Proof.MESSAGE, Author(who="portal:dana", origin="way=message"), at=clinic.now
+        )
+    proved = clinic.browser.get(f"{PAGE}/state?polls=2", part="approval_state")
+    assert "by a signed message" in words(proved)
+    assert "hx-get" not in proved.text
+    assert "<h2>" not in proved.text, "the part alone"
