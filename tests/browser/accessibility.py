@@ -5,6 +5,7 @@ These find a part of what troubles people. The rest is in the script that is wal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,11 +24,16 @@ def _axe() -> str:
     return AXE_SCRIPT
 
 
-def violations(page: Page) -> list[str]:
-    """Each element that breaks one of axe's rules: `RULE (IMPACT): what to do; the element`."""
+def violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
+    """Each element that breaks one of axe's rules: `RULE (IMPACT): what to do; the element`.
+
+    Args:
+        rules: by their ids; empty: all of RULES.
+    """
     page.evaluate(_axe())
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": list(RULES)}
     result: dict[str, Any] = page.evaluate(
-        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", list(RULES)
+        "only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only
     )
     return [
         f"{violation['id']} ({violation['impact']}): {violation['help']}; {node['html'][:200]}"
@@ -92,14 +98,67 @@ def small_targets(page: Page) -> list[str]:
     )
 
 
-def walk_by_tab(page: Page, most: int = 200) -> list[dict[str, Any]]:
+def cut_off(page: Page) -> list[str]:
+    """Elements whose text is cut off, because their box neither grows nor scrolls."""
+    return page.evaluate(
+        """() => [...document.body.querySelectorAll('*')]
+          .filter(element => {
+            const style = getComputedStyle(element);
+            if (!element.checkVisibility()) return false;
+            if (element.matches('.visually-hidden, input, select, textarea, svg, svg *')) return false;
+            const hides = ['hidden', 'clip'].includes(style.overflowX) || ['hidden', 'clip'].includes(style.overflowY);
+            return hides && element.innerText.trim()
+              && (element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1);
+          })
+          .map(element => element.outerHTML.slice(0, 120))"""
+    )
+
+
+def moving(page: Page) -> list[str]:
+    """Elements that would move or fade, whatever the reader asked for."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('*')]
+          .filter(element => ['', '::before', '::after'].some(part => {
+            const style = getComputedStyle(element, part || null);
+            return style.animationName !== 'none' || style.transitionDuration.split(', ').some(time => parseFloat(time) > 0);
+          }))
+          .map(element => element.outerHTML.slice(0, 120))"""
+    )
+
+
+def without_border(page: Page) -> list[str]:
+    """Buttons, fields and states that a contrast theme leaves without an edge, having taken their colours away."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('main :is(button:not(.link-button), [role=button], input, select, textarea, .tag)')]
+          .filter(element => element.type !== 'hidden' && element.checkVisibility() && !element.matches('.visually-hidden')
+            && (getComputedStyle(element).borderTopStyle === 'none' || parseFloat(getComputedStyle(element).borderTopWidth) < 1))
+          .map(element => element.outerHTML.slice(0, 120))"""
+    )
+
+
+def controls(page: Page) -> set[str]:
+    """The beginning of every element that a keyboard must reach; of buttons of one choice the one that Tab stops at."""
+    return set(
+        page.evaluate(
+            """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+              .filter(element => element.type !== 'hidden' && !element.disabled && element.tabIndex >= 0
+                && !element.closest('dialog:not([open])') && element.checkVisibility({visibilityProperty: true})
+                && (element.type !== 'radio' || element.checked
+                  || !document.querySelector(`input[type=radio][name="${element.name}"]:checked`)
+                    && element === document.querySelector(`input[type=radio][name="${element.name}"]`)))
+              .map(element => element.outerHTML.slice(0, 120))"""
+        )
+    )
+
+
+def walk_by_tab(page: Page, most: int = 400) -> list[dict[str, Any]]:
     """Press Tab from the top until the focus leaves the page, and say of each stop what it is and how it shows.
 
     Returns:
         One entry for each stop: `element` (its beginning), `name` (its text), `marked` (its look differs from without focus: an
         outline or a shadow of at least 2 px), `covered` (something else lies over all of it), `inside` (it is in the window).
     """
-    page.evaluate("() => { document.activeElement?.blur(); window.scrollTo(0, 0); }")
+    page.evaluate("() => { document.activeElement?.blur(); window.scrollTo(0, 0); delete window.walked; }")
     stops: list[dict[str, Any]] = []
     for _ in range(most):
         page.keyboard.press("Tab")
@@ -107,8 +166,11 @@ def walk_by_tab(page: Page, most: int = 200) -> list[dict[str, Any]]:
             """() => {
               const element = document.activeElement;
               if (!element || element === document.body || element === document.documentElement) return null;
-              if (element.dataset.walked) return null;
-              element.dataset.walked = 'yes';
+              window.walked ??= new WeakSet();
+              if (window.walked.last === element) return {again: true};  // within a date
+              if (window.walked.has(element)) return null;
+              window.walked.add(element);
+              window.walked.last = element;
               const style = getComputedStyle(element), box = element.getBoundingClientRect();
               const outline = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
               const points = [[.5, .5], [.1, .5], [.9, .5], [.5, .2], [.5, .8]].map(([x, y]) =>
@@ -126,6 +188,6 @@ def walk_by_tab(page: Page, most: int = 200) -> list[dict[str, Any]]:
         )
         if stop is None:
             break
-        stops.append(stop)
-    page.evaluate("() => document.querySelectorAll('[data-walked]').forEach(element => delete element.dataset.walked)")
+        if "again" not in stop:
+            stops.append(stop)
     return stops

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.browser import chromium
+from tests.browser import chromium, clinic_week
+from tests.browser.site import Site, serving
 from tests.browser.watch import Watch
+from tests.browser.window import Window
+from tests.story.folder import Changes, make
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-HERE = Path(__file__).parent
+HERE: Final = Path(__file__).parent
+PORTAL: Final[Changes] = {"portal": {"enabled": True, "port": 0}}
+LONG: Final = "Allgemeines-Universitätskrankenhaus-Nordwestmecklenburg-Ost und Donaudampfschifffahrtsgesellschaft"
+COOKIE: Final = "carebell"
+"""Over plain http, which is for this machine alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,3 +69,79 @@ def watched_page(browser: Browser, watch: Watch, **settings: Any) -> Iterator[Pa
         yield context.new_page()
     finally:
         context.close()
+
+
+# Portals
+
+
+@pytest.fixture(scope="package")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the database of a clinic's nine days; to be copied."""
+    folder = tmp_path_factory.mktemp("week") / "clinic"
+    _in_thread(clinic_week.tell(folder, PORTAL))
+    return folder
+
+
+@pytest.fixture(scope="package")
+def site(week: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The portal after these nine days, for tests that change nothing."""
+    with serving(_copied(week, tmp_path_factory.mktemp("site"))) as portal:
+        yield portal
+
+
+@pytest.fixture
+def own_site(week: Path, tmp_path: Path) -> Iterator[Site]:
+    """The same for one test, which may change what it likes; a changed configuration is put in force."""
+    with serving(_copied(week, tmp_path), reloads=True) as portal:
+        yield portal
+
+
+@pytest.fixture(scope="package")
+def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A portal on its first day: nothing was received, nothing sent."""
+    with serving(make(tmp_path_factory.mktemp("empty") / "clinic", PORTAL)) as portal:
+        yield portal
+
+
+@pytest.fixture(scope="package")
+def long_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A portal whose environments, people, reasons and organisation have names as long as they may be."""
+    folder = tmp_path_factory.mktemp("long") / "clinic"
+    path = _in_thread(clinic_week.tell_long_names(folder, PORTAL, LONG))
+    with serving(path, surname=LONG) as portal:
+        yield portal
+
+
+def _in_thread(work: Coroutine[Any, Any, Path]) -> Path:
+    """Run it on a loop of its own: playwright's runs in this thread."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, work).result()
+
+
+def _copied(week: Path, folder: Path) -> Path:
+    shutil.copytree(week, folder / "clinic")
+    return folder / "clinic" / "carebell.yaml"
+
+
+# Windows
+
+
+OpenWindow = Callable[..., Window]
+
+
+@pytest.fixture
+def window_of(browser: Browser) -> Iterator[OpenWindow]:
+    """`window_of(site, "kim")`: a window of Kim, who is signed in; with None of nobody. What its pages do wrong fails the test."""
+    windows: list[Window] = []
+    with ExitStack() as stack:
+
+        def open_window(site: Site, login: str | None, **settings: Any) -> Window:
+            watch = Watch(origins={site.url})
+            page = stack.enter_context(watched_page(browser, watch, **settings))
+            if login is not None:
+                page.context.add_cookies([{"name": COOKIE, "value": site.session(login), "url": site.url}])
+            windows.append(Window(page=page, url=site.url, watch=watch))
+            return windows[-1]
+
+        yield open_window
+        assert [problem for window in windows for problem in window.watch.problems] == []

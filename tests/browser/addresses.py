@@ -1,0 +1,83 @@
+"""Every page of the route table with an address of it on a site after the clinic's week. One that is missing fails the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.browser.site import Site
+
+Address = str | Callable[[Site], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Attributes:
+    address: of the page; made from the site where a part of it is not known before.
+    login: who looks; None: nobody is signed in.
+    status: of the answer.
+    """
+
+    address: Address
+    login: str | None = "kim"
+    status: int = 200
+
+    def on(self, site: Site) -> str:
+        return self.address if isinstance(self.address, str) else self.address(site)
+
+
+WALKS: Final[Mapping[str, Walk]] = {
+    "/": Walk(address="/"),
+    "/audit": Walk(address="/audit"),
+    "/configuration": Walk(address="/configuration"),
+    "/configuration/edit": Walk(address="/configuration/edit"),
+    "/configuration/history": Walk(address="/configuration/history"),
+    "/environments/new": Walk(address="/environments/new"),
+    "/environments/{environment}/records": Walk(address="/environments/production/records"),
+    "/environments/{environment}/approval": Walk(address="/environments/production/approval"),
+    "/environments": Walk(address="/environments"),
+    "/environments/{environment}": Walk(address="/environments/production"),
+    "/environments/{environment}/certificates": Walk(address="/environments/production/certificates"),
+    "/environments/{environment}/feed": Walk(address="/environments/production/feed"),
+    "/environments/{environment}/sms": Walk(address="/environments/production/sms"),
+    "/help": Walk(address="/help"),
+    "/holds": Walk(address="/holds"),
+    "/logs": Walk(address="/logs?follow=no"),
+    "/messages": Walk(address="/messages"),
+    "/opt-outs": Walk(address="/opt-outs"),
+    "/outbox": Walk(address="/outbox"),
+    "/people": Walk(address="/people"),
+    "/people/invite": Walk(address="/people/invite"),
+    "/people/{person}": Walk(address="/people/id-dana"),
+    "/reports/silences": Walk(address="/reports/silences"),
+    "/reports/sms": Walk(address="/reports/sms"),
+    "/set-up/{token}": Walk(address="/set-up/no-such-link", login=None, status=410),
+    "/sign-in": Walk(address="/sign-in", login=None),
+    "/sign-in/code": Walk(address="/sign-in/code", login=None),
+    "/why": Walk(address="/why"),
+    "/you": Walk(address="/you"),
+    "/you/second-factor": Walk(address="/you/second-factor"),
+}
+"""Path of the route table -> how it is walked."""
+
+NO_PAGES: Final[Mapping[str, str]] = {
+    "/logs/newer": "lines that the log's page takes in",
+    "/configuration/download": "a file",
+    "/configuration/preview/{proposal}/in-force": "a part of the preview, which asks for it after saving",
+    "/environments/{environment}/approval/state": "a part of the page Approval, which asks for it",
+    "/sign-in/oidc": "sends the browser to the organisation's provider",
+    "/sign-in/oidc/callback": "takes the browser back from there",
+    "/approval/callback": "takes the browser back from an EHR",
+}
+"""Path of the route table -> what it answers instead of a page that somebody opens."""
+
+NOT_YET: Final = frozenset(
+    {
+        "/configuration/history/{version}",
+        "/configuration/preview/{proposal}",
+        "/configuration/preview/{proposal}/texts",
+        "/environments/new/{draft}/{step}",
+    }
+)
+"""Pages of which an address is only there after something was proposed or begun; no walk goes there yet."""

@@ -1,0 +1,128 @@
+"""Every page of the route table, in every state and for every setting of a browser: nothing keeps anybody from using it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import MagicMock
+
+import pytest
+
+from portal.pages import all_pages
+from tests.browser import accessibility
+from tests.browser.addresses import NO_PAGES, NOT_YET, WALKS
+from tests.browser.conftest import COOKIE, watched_page
+from tests.browser.site import Site
+from tests.browser.watch import Watch
+from tests.browser.window import Window
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+WIDE: Final = {"viewport": {"width": 1280, "height": 900}}
+NARROW: Final = {"viewport": {"width": 320, "height": 640}}
+CANARIES: Final = re.compile(r"TESTPATIENT|MRN00042|20255501\d\d|\(202\) ?555|<script>alert")
+"""What the week's messages say of patients."""
+
+Walker = Callable[..., Window]
+
+
+def test_every_page_of_the_route_table_is_walked() -> None:
+    paths = {page.path for page in all_pages(MagicMock()) if page.method == "GET"}
+    assert paths == set(WALKS) | set(NO_PAGES) | NOT_YET
+    assert not set(WALKS) & set(NO_PAGES)
+
+
+@pytest.fixture(scope="module")
+def walker(browser: Browser) -> Iterator[Walker]:
+    """`walker(site, path, **settings)`: the page of a path, in a window that walks share."""
+    windows: dict[str, Window] = {}
+    with ExitStack() as stack:
+
+        def walk(site: Site, path: str, **settings: Any) -> Window:
+            login = WALKS[path].login
+            key = repr((site.url, login, settings))
+            if key not in windows:
+                watch = Watch(origins={site.url})
+                page = stack.enter_context(watched_page(browser, watch, **settings))
+                if login is not None:
+                    page.context.add_cookies([{"name": COOKIE, "value": site.session(login), "url": site.url}])
+                windows[key] = Window(page=page, url=site.url, watch=watch)
+            window = windows[key]
+            window.watch.problems.clear()
+            assert window.open(WALKS[path].on(site)) == WALKS[path].status
+            return window
+
+        yield walk
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_a_page_full_of_data(walker: Walker, site: Site, path: str) -> None:
+    """Light, wide; its title, one heading, nothing of a patient."""
+    window = walker(site, path, **WIDE, color_scheme="light")
+    assert window.title == f"{window.heading} – Carebell"
+    assert window.page.locator("h1").count() == 1
+    assert CANARIES.findall(window.page.content()) == []
+    assert window.flaws() == []
+    assert window.watch.problems == []
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_a_page_in_the_dark(walker: Walker, site: Site, path: str) -> None:
+    window = walker(site, path, **WIDE, color_scheme="dark")
+    assert window.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor") == "rgb(16, 22, 28)"
+    assert accessibility.violations(window.page, rules=["color-contrast", "link-in-text-block"]) == []
+    assert window.watch.problems == []
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_a_page_without_anything_to_show(walker: Walker, empty_site: Site, path: str) -> None:
+    window = walker(empty_site, path, **WIDE)
+    assert window.flaws() == []
+    assert window.watch.problems == []
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_a_page_with_long_names_on_a_small_telephone(walker: Walker, long_site: Site, path: str) -> None:
+    window = walker(long_site, path, **NARROW)
+    assert window.flaws() == []
+    assert window.watch.problems == []
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_a_page_with_letters_of_twice_the_size(walker: Walker, site: Site, path: str) -> None:
+    window = walker(site, path, **WIDE)
+    window.page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
+    assert accessibility.sideways(window.page) == []
+    assert accessibility.cut_off(window.page) == []
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_the_tab_key_reaches_every_control_and_the_focus_is_seen(walker: Walker, site: Site, path: str) -> None:
+    window = walker(site, path, **WIDE)
+    controls = accessibility.controls(window.page)
+    stops = accessibility.walk_by_tab(window.page)
+    assert stops[0]["name"] == "Skip to the content"
+    flaws = [stop for stop in stops if not stop["marked"] or stop["covered"] or not stop["inside"]]
+    assert flaws == []
+    assert sorted({stop["element"] for stop in stops} ^ controls) == []
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_a_page_in_a_contrast_theme_and_without_motion(walker: Walker, site: Site, path: str) -> None:
+    window = walker(site, path, **WIDE, forced_colors="active", reduced_motion="reduce")
+    assert accessibility.without_border(window.page) == []
+    assert accessibility.moving(window.page) == []
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_a_page_without_a_script(walker: Walker, site: Site, path: str) -> None:
+    """What it says is there, and whatever can be pressed is in a form or leads somewhere."""
+    with_script = walker(site, path, **WIDE, color_scheme="light").heading
+    window = walker(site, path, **WIDE, java_script_enabled=False)
+    assert window.heading == with_script
+    assert window.page.locator("main button:not(form button)").count() == 0
+    assert window.page.locator("main a[href='#'], main a:not([href])").count() == 0
+    assert window.watch.problems == []
