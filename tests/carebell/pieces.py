@@ -200,8 +200,9 @@ def pieces(
         clinic_folder.change(path, changes)
     (folder / "certs" / "hospital.cer").write_bytes(identity().certificate)
     loaded = clinic_folder.load(path)
-    database = Path(loaded.configuration.storage.url.removeprefix("sqlite:///"))
-    if not database.exists():
+    url = loaded.configuration.storage.url
+    database = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:") and not database.exists():
         database.parent.mkdir(exist_ok=True)
         database.write_bytes(_migrated())
     clock, log = clock or SteppingClock(at), folder / "pieces.log"

@@ -17,7 +17,6 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from carebell.bootstrap.doors import Door
-from carebell.bootstrap.doors import Door
 from carebell.bootstrap.service import Service
 from carebell.bootstrap.service_manager import ServiceManager
 from carebell.maintenance.periodic import Pace
@@ -194,7 +193,6 @@ async def opened(
         loaded: what it starts with; None: what the file says now.
         manager: what started it; None: a terminal.
         doors: beside the one for webhooks and health.
-        doors: further HTTP doors, such as the staff's.
         alone: no other node writes to its database, so every silence in it has a line in this one's log.
     """
     clock, terminal, loaded = SteppingClock(at), StringIO(), loaded or load(configuration)
