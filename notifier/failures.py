@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from scheduler.sms import HoldScope
+from scheduler.sms import BreakerScope
 
 
 class ReportStatus(StrEnum):
@@ -69,7 +69,7 @@ class Failure:
     name: str = ""
     handling: Handling = Handling.FINAL
     status: ReportStatus = ReportStatus.OTHER
-    breaker: HoldScope | None = None
+    breaker: BreakerScope | None = None
     alert: Alert | None = None
     invalid_number: bool = False
     opt_out: bool = False

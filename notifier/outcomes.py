@@ -13,7 +13,7 @@ from typing import Final
 
 from notifier.failures import Alert, Failure, Handling, ReportStatus
 from notifier.gateway import Accepted, Ambiguous, NotSent, Receipt, Refused
-from scheduler.sms import HoldScope, SmsKind
+from scheduler.sms import BreakerScope, SmsKind
 
 BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15, 30, 60))
 """Waits after temporary faults; the last one repeats while the text is useful."""
@@ -70,7 +70,7 @@ class Outcome:
     action: DeliveryAction
     at: datetime | None = None
     status: ReportStatus | None = None
-    breaker: HoldScope | None = None
+    breaker: BreakerScope | None = None
     alert: Alert | None = None
     invalid_number: bool = False
     opt_out: bool = False

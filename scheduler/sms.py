@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 
 class SmsKind(StrEnum):
@@ -62,6 +63,10 @@ class HoldScope(StrEnum):
     ENVIRONMENT = "environment"
     SENDER = "sender"
     APPROVAL = "approval"
+
+
+BreakerScope = Literal[HoldScope.ALL, HoldScope.ENVIRONMENT, HoldScope.SENDER]
+"""What the events about a breaker may name; an approval is none."""
 
 
 class SmsState(StrEnum):

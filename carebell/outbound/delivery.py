@@ -26,7 +26,7 @@ from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, NotSent, Recei
 from notifier.gateways import failure_of
 from notifier.outcomes import Context, DeliveryAction, Outcome
 from parser.phone_number import PhoneNumber
-from scheduler.sms import Cap, HoldScope, Reason, SmsState
+from scheduler.sms import BreakerScope, Cap, HoldScope, Reason, SmsState
 from store import attempts, audit, holds, optouts
 from store.attempts import Acceptance
 from store.audit import AuditAction
@@ -44,7 +44,7 @@ PROBES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30
 """How long an open breaker waits before one text may try: after it opened, after the first failed try, and so on; the last wait
 repeats."""
 
-Scopes = tuple[tuple[HoldScope, str], ...]
+Scopes = tuple[tuple[BreakerScope, str], ...]
 
 _FAILED: Final = (SmsState.UNDELIVERED, SmsState.FAILED)
 
@@ -304,7 +304,7 @@ class DeliveryRecorder:
         self,
         conn: Transaction,
         row: OutboxRow,
-        scope: HoldScope,
+        scope: BreakerScope,
         breaker: Breaker,
         now: datetime,
         events: _Events,

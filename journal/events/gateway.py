@@ -6,7 +6,7 @@ from typing import Literal
 
 from journal.events.base import Event, event
 from journal.events.shared import OptOutSource
-from scheduler.sms import HoldScope
+from scheduler.sms import BreakerScope
 
 
 @event(
@@ -16,7 +16,7 @@ from scheduler.sms import HoldScope
 class BreakerOpened(Event):
     """An account or sender problem stopped sending; texts wait."""
 
-    scope: HoldScope
+    scope: BreakerScope
     environment: str
     sender: str | None
     code: int | None
@@ -26,7 +26,7 @@ class BreakerOpened(Event):
 class BreakerClosed(Event):
     """Sending resumed."""
 
-    scope: HoldScope
+    scope: BreakerScope
     environment: str
     sender: str | None
     seconds: float

@@ -12,7 +12,7 @@ from typing import Final
 
 from notifier.failures import Alert, Failure, Handling, ReportStatus, unmapped
 from notifier.gateway import DeliveryStatus
-from scheduler.sms import HoldScope
+from scheduler.sms import BreakerScope, HoldScope
 
 STATUSES: Final[dict[str, DeliveryStatus]] = {status.value: status for status in DeliveryStatus}
 """The protocol's status words are those of Carebell. Any other word gives no new status."""
@@ -30,7 +30,7 @@ def _bad_number(code: int, name: str, meaning: str, status: ReportStatus) -> Fai
     return Failure(code=code, name=name, meaning=meaning, status=status, invalid_number=True)
 
 
-def _breaker(code: int, name: str, meaning: str, scope: HoldScope) -> Failure:
+def _breaker(code: int, name: str, meaning: str, scope: BreakerScope) -> Failure:
     return Failure(code=code, name=name, meaning=meaning, handling=Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
 
 

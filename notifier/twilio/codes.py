@@ -12,7 +12,7 @@ from typing import Final
 
 from notifier.failures import Alert, Failure, Handling, ReportStatus, unmapped
 from notifier.gateway import DeliveryStatus
-from scheduler.sms import HoldScope
+from scheduler.sms import BreakerScope, HoldScope
 
 STATUSES: Final[dict[str, DeliveryStatus]] = {
     "accepted": DeliveryStatus.ACCEPTED,
@@ -41,7 +41,7 @@ def _bad_number(code: int, meaning: str, status: ReportStatus) -> Failure:
     return Failure(code=code, meaning=meaning, status=status, invalid_number=True)
 
 
-def _breaker(code: int, meaning: str, scope: HoldScope) -> Failure:
+def _breaker(code: int, meaning: str, scope: BreakerScope) -> Failure:
     return Failure(code=code, meaning=meaning, handling=Handling.BREAKER, breaker=scope, alert=Alert.BREAKER)
 
 
