@@ -20,7 +20,7 @@ class SecretFile:
     """A secret that stands in a file of its own.
 
     Attributes:
-        key: that names it. state: `in twilio.token, mode 0400`, or what is wrong.
+        key: that names it. state: `in gateway.token, mode 0400`, or what is wrong.
     """
 
     key: str

@@ -68,7 +68,7 @@ def demo(directory: Path | None, *, stay: bool, as_json: bool) -> int:
             good = asyncio.run(story.tell())
         story.end(good, time.monotonic() - began)
         if stay:
-            from carebell.commands.demo_stay import stay as keep_serving
+            from carebell.commands.simulated_clinic import stay as keep_serving
 
             return keep_serving(folder, as_json=as_json)
     return OK if good else REFUSED

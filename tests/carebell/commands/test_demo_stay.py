@@ -18,8 +18,8 @@ from typing import Any, cast
 import pytest
 
 from carebell.bootstrap.preflight import findings
-from carebell.commands.demo_feed import FIRST, DemoFeed, script_telephones
-from carebell.commands.demo_stay import prepare
+from carebell.commands.simulated_clinic import prepare
+from carebell.commands.simulated_feed import FIRST, DemoFeed, script_telephones
 from carebell.commands.simulated_twilio import account_of
 from config.load import load
 from listener.client import MllpClient

@@ -19,11 +19,11 @@ from typing import Any, Final, TextIO
 
 from carebell import authors
 from carebell.bootstrap.service import ROLES, Service
-from carebell.commands.demo_feed import DemoFeed, script_telephones
 from carebell.commands.output import print_json
 from carebell.commands.serve import serve
 from carebell.commands.signer import signer
 from carebell.commands.simulated_ehr import feed_of
+from carebell.commands.simulated_feed import DemoFeed, script_telephones
 from carebell.commands.simulated_twilio import ACCOUNT, account_of
 from carebell.exits import Stop
 from carebell.staff.administration import Administration
