@@ -26,6 +26,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import Message
 
 from portal.forms import CONFIRM_FIELD, CSRF_FIELD, Form, Upload
+from portal.limited_body import read_limited
 from portal.origin import Network, is_same_origin, peer_of
 from portal.page_request import Answer as PageAnswer
 from portal.page_request import Download, NotAllowed, NotThere, PageRequest, PlainText, Redirect, Shown
@@ -339,7 +340,9 @@ async def _read_form(request: Request, limit: int) -> Form:
     """Raises: _TooLarge, ClientDisconnect, HTTPException."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _FORM_TYPES:
         raise HTTPException(415)
-    body = await _read_body(request, limit)
+    body = await read_limited(request, limit)
+    if body is None:
+        raise _TooLarge
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -347,18 +350,6 @@ async def _read_form(request: Request, limit: int) -> Form:
     whole = Request(request.scope, receive)
     async with whole.form(max_files=4, max_fields=_MOST_FIELDS, max_part_size=limit) as posted:
         return await _as_form(posted)
-
-
-async def _read_body(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > limit:
-        raise _TooLarge
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _TooLarge
-    return bytes(body)
 
 
 async def _as_form(posted: FormData) -> Form:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from notifier.replies import Inbound
 from notifier.webhook import Forged, StatusUpdate, Unreadable, Webhook, WebhookCall
+from portal.limited_body import read_limited
 
 LARGEST_BODY = 65_536
 """A webhook is 1-2 KB; with a text of 1600 four-byte characters, percent-encoded, 20 KB."""
@@ -66,7 +67,7 @@ def endpoint(
         if kind != webhook.content_type:
             return 415, "content_type", None
         try:
-            body = await _read(request)
+            body = await read_limited(request, LARGEST_BODY)
         except ClientDisconnect:
             return 400, "gone", None
         if body is None:
@@ -85,16 +86,3 @@ def endpoint(
         return 200, "ok", None
 
     return handle
-
-
-async def _read(request: Request) -> bytes | None:
-    """The body; None as soon as it is over the limit, by its header or by its bytes."""
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > LARGEST_BODY:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            return None
-    return bytes(body)
