@@ -36,11 +36,16 @@ class PageRequest:
     now: datetime
 
     @property
-    def person(self) -> Person:
-        """Whoever is signed in. Only on pages that need somebody."""
+    def own_session(self) -> Session:
+        """The session, on pages that need somebody: the gate lets nobody else in."""
         if self.session is None:
             raise LookupError("nobody is signed in")
-        return self.session.person
+        return self.session
+
+    @property
+    def person(self) -> Person:
+        """Whoever is signed in. Only on pages that need somebody."""
+        return self.own_session.person
 
     @property
     def role(self) -> Role:

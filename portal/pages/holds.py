@@ -97,8 +97,7 @@ def hold(desk: HoldDesk, request: PageRequest) -> Answer:
     environment = _environment(chosen)
     if environment is not None and not request.may(Permission.HOLD, environment):
         raise NotAllowed(Permission.HOLD)
-    assert request.session is not None, "the gate lets nobody else in"
-    is_new = desk.hold(request.session, environment, reason, request.browser)
+    is_new = desk.hold(request.own_session, environment, reason, request.browser)
     return Redirect(path=f"/holds?done={'held' if is_new else 'was-held'}")
 
 
@@ -108,8 +107,7 @@ def release(desk: HoldDesk, request: PageRequest) -> Answer:
         return _page(
             desk, request, Form().with_errors(FieldError(field="", sentence="That is not configured any more."))
         )
-    assert request.session is not None, "the gate lets nobody else in"
-    outcome = desk.release(request.session, _environment(chosen), request.browser)
+    outcome = desk.release(request.own_session, _environment(chosen), request.browser)
     return Redirect(path=f"/holds?done={outcome}")
 
 

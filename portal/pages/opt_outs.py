@@ -73,8 +73,7 @@ def add(desk: OptOutDesk, request: PageRequest) -> Answer:
     number = request.form.text("telephone")
     if not number:
         return _page(desk, request, request.form.with_errors(_error("telephone", "Type the telephone number.")))
-    assert request.session is not None, "the gate lets nobody else in"
-    outcome = desk.add(request.session, number, request.browser)
+    outcome = desk.add(request.own_session, number, request.browser)
     if isinstance(outcome, str):
         return _page(desk, request, request.form.with_errors(_error("telephone", outcome)))
     return _page(desk, request, Form(), done=f"{outcome.masked} will not be texted.")
@@ -91,8 +90,7 @@ def remove(desk: OptOutDesk, request: PageRequest) -> Answer:
         errors.append(_error("reason", f"Use at most {_LONGEST_REASON} characters."))
     if errors:
         return _page(desk, request, request.form.with_errors(*errors))
-    assert request.session is not None, "the gate lets nobody else in"
-    outcome = desk.remove(request.session, number, reason, request.browser)
+    outcome = desk.remove(request.own_session, number, reason, request.browser)
     if isinstance(outcome, str):
         return _page(desk, request, request.form.with_errors(_error("remove_telephone", outcome)))
     sentence = "may be texted again." if outcome.changed else "had not opted out."

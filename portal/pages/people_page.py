@@ -106,7 +106,7 @@ def invite(desk: AccessDesk, request: PageRequest) -> Answer:
     if errors:
         return _invite_page(desk, form.with_errors(*errors))
     login, name, role = form.text("login").lower(), form.text("name"), form.text("role")
-    outcome = desk.people.invite(_session(request), login, name, role, form.all("environments"), request.browser)
+    outcome = desk.people.invite(request.own_session, login, name, role, form.all("environments"), request.browser)
     if isinstance(outcome, NotDone):
         return _invite_page(desk, form.with_errors(_error_of(outcome)))
     return _invited(desk, outcome)
@@ -119,7 +119,7 @@ def show_person(desk: AccessDesk, request: PageRequest) -> Answer:
 def change_role(desk: AccessDesk, request: PageRequest) -> Answer:
     person = _person(desk, request)
     outcome = desk.people.change_role(
-        _session(request), person.id, request.form.text("role"), request.form.all("environments"), request.browser
+        request.own_session, person.id, request.form.text("role"), request.form.all("environments"), request.browser
     )
     if isinstance(outcome, NotDone):
         return _person_page(desk, request, person, request.form.with_errors(_error_of(outcome)))
@@ -128,7 +128,7 @@ def change_role(desk: AccessDesk, request: PageRequest) -> Answer:
 
 def invite_again(desk: AccessDesk, request: PageRequest) -> Answer:
     person = _person(desk, request)
-    outcome = desk.people.invite_again(_session(request), person.id, request.browser)
+    outcome = desk.people.invite_again(request.own_session, person.id, request.browser)
     if isinstance(outcome, NotDone):
         return _person_page(desk, request, person, request.form.with_errors(_error_of(outcome)))
     return _invited(desk, outcome)
@@ -136,15 +136,10 @@ def invite_again(desk: AccessDesk, request: PageRequest) -> Answer:
 
 def _acted(desk: AccessDesk, method: _Act, done: str, request: PageRequest) -> Answer:
     person = _person(desk, request)
-    outcome = method(_session(request), person.id, request.browser)
+    outcome = method(request.own_session, person.id, request.browser)
     if isinstance(outcome, NotDone):
         return _person_page(desk, request, person, request.form.with_errors(_error_of(outcome)))
     return Redirect(path=f"/people/{person.id}?done={done}")
-
-
-def _session(request: PageRequest) -> Session:
-    assert request.session is not None, "the gate lets nobody else in"
-    return request.session
 
 
 def _person(desk: AccessDesk, request: PageRequest) -> Person:

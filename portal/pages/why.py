@@ -114,7 +114,6 @@ def show(desk: WhyDesk, request: PageRequest) -> Answer:
 
 
 def ask(desk: WhyDesk, request: PageRequest) -> Answer:
-    assert request.session is not None, "the gate lets nobody else in"
     wanted, chosen = request.form.text(FIELD), request.form.text("environment")
     form = Form().filled({"environment": chosen})
     if not wanted or len(wanted) > _LONGEST:
@@ -129,14 +128,14 @@ def ask(desk: WhyDesk, request: PageRequest) -> Answer:
         )
     environments = [chosen] if chosen else None if request.scope is None else allowed
     if not wanted.startswith("+"):
-        return _page(desk, request, form, desk.by_name(request.session, wanted, environments, request.browser))
+        return _page(desk, request, form, desk.by_name(request.own_session, wanted, environments, request.browser))
     if not request.may(Permission.SEARCH_NUMBER):
         raise NotAllowed(Permission.SEARCH_NUMBER)
     number = _SEPARATORS.sub("", wanted)
     if _E164.fullmatch(number) is None:
         sentence = "Type a telephone number with its country code, such as +1 202 555 0143."
         return _page(desk, request, form.with_errors(FieldError(field=FIELD, sentence=sentence)))
-    return _page(desk, request, form, desk.by_number(request.session, number, environments, request.browser))
+    return _page(desk, request, form, desk.by_number(request.own_session, number, environments, request.browser))
 
 
 def _page(desk: WhyDesk, request: PageRequest, form: Form, answer: WhyAnswer | None = None) -> Shown:

@@ -9,7 +9,7 @@ from portal.forms import FieldError, Form
 from portal.gate import why_refused
 from portal.page_request import Answer, PageRequest, Redirect, Shown
 from portal.pages.access import LONGEST, SHORTEST_ALONE, SHORTEST_WITH_CODE, AccessDesk, qr_code, sentence_of
-from portal.people import NotDone, Session, SignInRefused
+from portal.people import NotDone, SignInRefused
 from portal.route_table import Page
 
 _DONE: Final = {
@@ -64,7 +64,7 @@ def change_password(desk: AccessDesk, request: PageRequest) -> Answer:
         errors.append(FieldError(field="new_password_again", sentence="The two passwords are not the same."))
     if errors:
         return _page(desk, request, form.with_errors(*errors))
-    outcome = desk.people.change_password(_session(request), current, new, request.browser)
+    outcome = desk.people.change_password(request.own_session, current, new, request.browser)
     if isinstance(outcome, SignInRefused):
         sentence = why_refused(outcome, request.now, wrong="Your present password is not right.")
         return _page(desk, request, form.with_errors(FieldError(field="password", sentence=sentence)))
@@ -75,7 +75,7 @@ def change_password(desk: AccessDesk, request: PageRequest) -> Answer:
 
 
 def begin_second_factor(desk: AccessDesk, request: PageRequest) -> Answer:
-    outcome = desk.people.begin_second_factor(_session(request), request.browser)
+    outcome = desk.people.begin_second_factor(request.own_session, request.browser)
     if isinstance(outcome, NotDone):
         return _page(desk, request, Form().with_errors(FieldError(field="", sentence=sentence_of(outcome))))
     return Redirect(path="/you/second-factor")
@@ -90,7 +90,7 @@ def finish_second_factor(desk: AccessDesk, request: PageRequest) -> Answer:
     if not code:
         error = FieldError(field="code", sentence="Type the code that the app shows.")
         return _second_factor_page(desk, request, request.form.with_errors(error))
-    outcome = desk.people.finish_second_factor(_session(request), code, request.browser)
+    outcome = desk.people.finish_second_factor(request.own_session, code, request.browser)
     if isinstance(outcome, NotDone):
         error = FieldError(field="code", sentence=sentence_of(outcome))
         return _second_factor_page(desk, request, request.form.with_errors(error))
@@ -98,18 +98,13 @@ def finish_second_factor(desk: AccessDesk, request: PageRequest) -> Answer:
 
 
 def end_session(desk: AccessDesk, request: PageRequest) -> Answer:
-    desk.people.end_session(_session(request), request.form.text("key"), request.browser)
+    desk.people.end_session(request.own_session, request.form.text("key"), request.browser)
     return Redirect(path="/you?done=ended")
 
 
 def end_other_sessions(desk: AccessDesk, request: PageRequest) -> Answer:
-    desk.people.end_other_sessions(_session(request), request.browser)
+    desk.people.end_other_sessions(request.own_session, request.browser)
     return Redirect(path="/you?done=ended")
-
-
-def _session(request: PageRequest) -> Session:
-    assert request.session is not None, "the gate lets nobody else in"
-    return request.session
 
 
 def _page(desk: AccessDesk, request: PageRequest, form: Form) -> Shown:
@@ -118,7 +113,7 @@ def _page(desk: AccessDesk, request: PageRequest, form: Form) -> Shown:
         title="You",
         view={
             "done": _DONE.get(request.query.get("done", ""), ""),
-            "sessions": desk.people.own_sessions(_session(request)),
+            "sessions": desk.people.own_sessions(request.own_session),
             "shortest": SHORTEST_WITH_CODE if request.person.has_second_factor else SHORTEST_ALONE,
             "longest": LONGEST,
         },
@@ -128,7 +123,7 @@ def _page(desk: AccessDesk, request: PageRequest, form: Form) -> Shown:
 
 
 def _second_factor_page(desk: AccessDesk, request: PageRequest, form: Form) -> Answer:
-    waiting = desk.people.new_second_factor(_session(request))
+    waiting = desk.people.new_second_factor(request.own_session)
     if waiting is None:
         return Redirect(path="/you")
     return Shown(

@@ -81,8 +81,7 @@ def _comparison(desk: ConfigurationDesk, request: PageRequest) -> Shown:
 
 
 def restore(desk: ConfigurationDesk, request: PageRequest) -> Answer:
-    assert request.session is not None, "the gate lets nobody else in"
-    proposed = desk.restore(request.session, request.parameters["version"])
+    proposed = desk.restore(request.own_session, request.parameters["version"])
     if proposed is None:
         raise NotThere
     if isinstance(proposed, Proposed):

@@ -79,8 +79,7 @@ def save(desk: ConfigurationDesk, request: PageRequest) -> Answer:
         if len(comment) > LONGEST_COMMENT:
             error = FieldError(field="comment", sentence=f"Use at most {LONGEST_COMMENT} characters.")
             return _page(preview, request, form.with_errors(error))
-    assert request.session is not None, "the gate lets nobody else in"
-    outcome = desk.save(request.session, preview.id, comment, request.browser)
+    outcome = desk.save(request.own_session, preview.id, comment, request.browser)
     if not isinstance(outcome, NotSaved):
         return Redirect(path=f"/configuration/preview/{preview.id}")
     return _not_saved(desk, request, outcome)
@@ -102,15 +101,13 @@ def _not_saved(desk: ConfigurationDesk, request: PageRequest, outcome: NotSaved)
 
 def withdraw(desk: ConfigurationDesk, request: PageRequest) -> Answer:
     preview = _own(desk, request)
-    assert request.session is not None, "the gate lets nobody else in"
-    desk.withdraw(request.session, preview.id)
+    desk.withdraw(request.own_session, preview.id)
     return Redirect(path=f"/configuration/preview/{preview.id}")
 
 
 def again(desk: ConfigurationDesk, request: PageRequest) -> Answer:
     preview = _own(desk, request)
-    assert request.session is not None, "the gate lets nobody else in"
-    proposed = desk.propose_again(request.session, preview.id)
+    proposed = desk.propose_again(request.own_session, preview.id)
     if isinstance(proposed, Proposed):
         return proposed.preview
     problems = proposed.problems if isinstance(proposed, NotProposed) else ()
@@ -123,8 +120,7 @@ def again(desk: ConfigurationDesk, request: PageRequest) -> Answer:
 
 def patch(desk: ConfigurationDesk, request: PageRequest) -> Answer:
     preview = _wanted(desk, request)
-    assert request.session is not None, "the gate lets nobody else in"
-    content = desk.patch(request.session, preview.id, request.browser)
+    content = desk.patch(request.own_session, preview.id, request.browser)
     if content is None:
         return _page(preview, request, Form(), status=410)
     return Download(name=f"carebell-{preview.id[:8]}.patch", media_type="text/x-diff", chunks=[content])

@@ -14,7 +14,6 @@ from portal.page_request import Answer, NotAllowed, NotThere, PageRequest, Redir
 from portal.pages.environments.approval_desk import STANDING_WORDS, ApprovalDesk, ApprovalView
 from portal.pages.environments.new_desk import AddressCheck
 from portal.pages.environments.summary import tabs
-from portal.people import Session
 from portal.roles import Permission, Role
 from portal.route_table import Page
 
@@ -83,13 +82,13 @@ def prove_by_word(desk: ApprovalDesk, request: PageRequest) -> Answer:
     if request.role is not Role.ADMINISTRATOR:
         raise NotAllowed(sentence="Only an administrator can give a word in place of a proof.")
     wanted = request.form.text("fingerprint")
-    outcome = desk.prove_by_word(_session(request), _name(request), _proposal(request), wanted, request.browser)
+    outcome = desk.prove_by_word(request.own_session, _name(request), _proposal(request), wanted, request.browser)
     return _after(desk, request, outcome, "proved")
 
 
 def leave(desk: ApprovalDesk, request: PageRequest) -> Answer:
     _require_approver(desk, request)
-    outcome = desk.leave(_session(request), _name(request), _proposal(request))
+    outcome = desk.leave(request.own_session, _name(request), _proposal(request))
     if isinstance(outcome, str):
         return _after(desk, request, outcome, "")
     return Shown(
@@ -102,7 +101,7 @@ def leave(desk: ApprovalDesk, request: PageRequest) -> Answer:
 def come_back(desk: ApprovalDesk, request: PageRequest) -> Answer:
     """The EHR sends the browser here by GET. The state that only this session has is what makes it count, once."""
     parameters = [(name, value) for name, values in request.repeated.items() for value in values]
-    outcome = desk.come_back(_session(request), parameters, request.browser)
+    outcome = desk.come_back(request.own_session, parameters, request.browser)
     address = None if outcome.environment is None else _address_of(outcome.environment, outcome.proposal)
     return Shown(
         template="environments/approval_back.html",
@@ -115,7 +114,7 @@ def come_back(desk: ApprovalDesk, request: PageRequest) -> Answer:
 def approve(desk: ApprovalDesk, request: PageRequest) -> Answer:
     _require_approver(desk, request)
     wanted = request.form.text("fingerprint")
-    outcome = desk.approve(_session(request), _name(request), _proposal(request), wanted, request.browser)
+    outcome = desk.approve(request.own_session, _name(request), _proposal(request), wanted, request.browser)
     if outcome is None and _proposal(request) is not None:
         return Redirect(path=f"/configuration/preview/{_proposal(request)}")
     return _after(desk, request, outcome, "approved")
@@ -128,7 +127,7 @@ def send_back(desk: ApprovalDesk, request: PageRequest) -> Answer:
         sentence = f"Type why, in at most {_LONGEST_COMMENT} characters: whoever changes it reads this."
         return _page(desk, request, request.form.with_errors(FieldError(field="comment", sentence=sentence)))
     wanted = request.form.text("fingerprint")
-    outcome = desk.send_back(_session(request), _name(request), _proposal(request), wanted, comment, request.browser)
+    outcome = desk.send_back(request.own_session, _name(request), _proposal(request), wanted, comment, request.browser)
     if outcome is None and _proposal(request) is not None:
         return Redirect(path=f"/environments/{_name(request)}/approval?done=sent-back")
     return _after(desk, request, outcome, "sent-back")
@@ -157,13 +156,8 @@ def _address_of(environment: str, proposal: str | None) -> str:
     return f"/environments/{environment}/approval{'' if proposal is None else f'?proposal={proposal}'}"
 
 
-def _session(request: PageRequest) -> Session:
-    assert request.session is not None, "the gate lets nobody else in"
-    return request.session
-
-
 def _wanted(desk: ApprovalDesk, request: PageRequest) -> ApprovalView:
-    view = desk.approval(_session(request), _name(request), _proposal(request))
+    view = desk.approval(request.own_session, _name(request), _proposal(request))
     if view is None:
         raise NotThere
     return view

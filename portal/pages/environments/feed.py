@@ -46,8 +46,7 @@ def change(desk: EnvironmentsDesk, proposer: Proposer, request: PageRequest) -> 
         errors.append(FieldError(field="", sentence=EMPTY))
     if errors:
         return _page(desk, proposer, request, request.form.with_errors(*errors), status=422)
-    assert request.session is not None, "the gate lets nobody else in"
-    proposed = proposer.propose(request.session, edits, base=request.form.text("base"))
+    proposed = proposer.propose(request.own_session, edits, base=request.form.text("base"))
     if isinstance(proposed, Proposed):
         return proposed.preview
     problems = field_errors(proposed.problems, key_fields(name, feed_form.FIELDS))

@@ -25,7 +25,6 @@ from portal.pages.environments.answered import answered_steps
 from portal.pages.environments.certificates import CertificatesDesk, NotKept, judged
 from portal.pages.environments.new_desk import AddressCheck, NewEnvironmentDesk
 from portal.pages.environments.sms import TextsDesk
-from portal.people import Session
 from portal.proposals import Proposed, Proposer
 from portal.roles import Permission
 from portal.route_table import Page
@@ -86,7 +85,7 @@ class _Handlers:
         errors = new_environment.errors_of("name", answers, self._configuration())
         if errors:
             return self._page(request, "name", answers, None, request.form.with_errors(*errors), status=422)
-        session = _session(request)
+        session = request.own_session
         draft = self.new.begin(session, request.now)
         self.new.keep(draft, session, answers | {DONE: ("name",)}, request.now)
         return Redirect(path=_path(draft, "address"))
@@ -168,7 +167,7 @@ class _Handlers:
             refused = Form().with_errors(FieldError(field="step-feed", sentence=str(error)))
             return self._page(request, "answers", answers, draft, refused, status=422)
         section, _ = new_environment.section_of(answers, configuration, file)
-        proposed = self.proposer.propose(_session(request), [Edit(("environments", name), section)])
+        proposed = self.proposer.propose(request.own_session, [Edit(("environments", name), section)])
         if isinstance(proposed, Proposed):
             return proposed.preview
         refused = Form().with_errors(*new_environment.errors_by_step(proposed.problems, answers))
@@ -176,13 +175,13 @@ class _Handlers:
 
     def _draft(self, request: PageRequest) -> tuple[str, str, Answers]:
         draft, step = request.parameters["draft"], request.parameters["step"]
-        answers = self.new.answers(draft, _session(request), request.now)
+        answers = self.new.answers(draft, request.own_session, request.now)
         if answers is None or step not in STEPS:
             raise NotThere
         return draft, step, answers
 
     def _keep(self, request: PageRequest, draft: str, answers: Answers) -> None:
-        if not self.new.keep(draft, _session(request), answers, request.now):
+        if not self.new.keep(draft, request.own_session, answers, request.now):
             raise NotThere
 
     def _configuration(self) -> Configuration:
@@ -287,8 +286,3 @@ def _missing(answers: Answers) -> str | None:
 
 def _path(draft: str, step: str) -> str:
     return f"{_BEGIN}/{draft}/{step}"
-
-
-def _session(request: PageRequest) -> Session:
-    assert request.session is not None, "the gate lets nobody else in"
-    return request.session

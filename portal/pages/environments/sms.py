@@ -111,8 +111,7 @@ class _SmsHandlers:
             errors.append(FieldError(field="", sentence=EMPTY))
         if errors:
             return self._page(request, request.form.with_errors(*errors), status=422)
-        assert request.session is not None, "the gate lets nobody else in"
-        proposed = self.proposer.propose(request.session, edits, base=request.form.text("base"))
+        proposed = self.proposer.propose(request.own_session, edits, base=request.form.text("base"))
         if isinstance(proposed, Proposed):
             return proposed.preview
         problems = field_errors(proposed.problems, key_fields(name, sms_form.fields(request.form)))
