@@ -33,10 +33,9 @@ class StaffOptOuts:
         phone = typed_number(number)
         if phone is None:
             return _NO_NUMBER
-        names = [*manual_opt_outs.senders_of(self.running.loaded().configuration), optouts.EVERY_SENDER]
         with self.running.store.write() as conn:
             manual_opt_outs.add(
-                conn, author_of(by, browser), phone, names, self.running.vault.ring, source="portal",
+                conn, author_of(by, browser), phone, self._senders(), self.running.vault.ring, source="portal",
                 at=self.running.clock.now(),
             )  # fmt: skip
         return OptOutDone(masked=phone.masked, changed=True)
@@ -45,10 +44,12 @@ class StaffOptOuts:
         phone = typed_number(number)
         if phone is None:
             return _NO_NUMBER
-        names = [*manual_opt_outs.senders_of(self.running.loaded().configuration), optouts.EVERY_SENDER]
         with self.running.store.write() as conn:
             removed = manual_opt_outs.remove(
-                conn, author_of(by, browser), phone, names, self.running.vault.ring, reason=reason,
+                conn, author_of(by, browser), phone, self._senders(), self.running.vault.ring, reason=reason,
                 at=self.running.clock.now(),
             )  # fmt: skip
         return OptOutDone(masked=phone.masked, changed=bool(removed))
+
+    def _senders(self) -> list[str]:
+        return [*manual_opt_outs.senders_of(self.running.loaded().configuration), optouts.EVERY_SENDER]

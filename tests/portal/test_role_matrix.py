@@ -26,9 +26,10 @@ PASSED: Final = "/passed"
 
 def written_table() -> dict[tuple[str, str], str]:
     rows = Path(__file__).with_name("routes.txt").read_text("utf-8").splitlines()
-    return {
-        (method, path): who for method, path, who in (row.split() for row in rows if row and not row.startswith("#"))
-    }
+    cells = [row.split() for row in rows if row and not row.startswith("#")]
+    table = {(method, path): who for method, path, who in cells}
+    assert len(table) == len(cells), "an address stands twice"
+    return table
 
 
 def passed(request: PageRequest) -> Answer:
