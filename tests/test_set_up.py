@@ -34,9 +34,9 @@ pytestmark = pytest.mark.skipif(
     not (CHECKOUT / "setup.cfg").exists(), reason="not in a checkout: the tests run from the built wheel"
 )
 EXTRAS = {
-    "requirements.lock": ("postgres", "speed"),
-    "requirements-dev.lock": ("postgres", "speed", "test", "dev"),
-    "requirements-browser.lock": ("postgres", "speed", "test", "dev", "browser"),
+    "requirements.lock": ("postgres", "speed", "sso"),
+    "requirements-dev.lock": ("postgres", "speed", "sso", "test", "dev"),
+    "requirements-browser.lock": ("postgres", "speed", "sso", "test", "dev", "browser"),
 }
 KNOWN = [
     "requirements.lock",
