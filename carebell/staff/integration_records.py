@@ -129,7 +129,7 @@ def sample_message(environment: Environment) -> str:
     segments = (
         f"MSH|^~\\&|{header}||SIU^S12^SIU_S12|1001|{sender.processing_ids[0]}|2.5.1",
         f"SCH|900100^EHR|900100^EHR|||||ROUTINE|FOLLOWUP^Follow-up|30|MIN|^^30^{start}||||||||||||||Scheduled",
-        "PID|1||MRN00042^^^HOSPITAL^MR||TESTPATIENT^ALEX||19800101|U|||||^PRN^CP^^1^202^5550143||en",
+        "PID|1||EXAMPLE1^^^HOSPITAL^MR||EXAMPLE^NOBODY||19000101|U|||||^PRN^CP^^1^202^5550100||en",
         "PV1|1|O|CLINIC",
         "RGS|1|A",
         f"AIS|1|A|FOLLOWUP^Follow-up|{start}|0|MIN|30|MIN",

@@ -38,24 +38,38 @@
     window.setInterval(look, 1000);
   };
 
-  const copyOnClick = (event) => {
-    const button = event.target.closest("[data-copy]");
-    if (!button) return;
-    const source = document.getElementById(button.dataset.copy);
-    navigator.clipboard.writeText(source.textContent).then(() => {
-      const said = button.querySelector("[role=status]");
-      if (said) said.textContent = "Copied";
-    });
+  const hiddenWords = (words) => {
+    const span = document.createElement("span");
+    span.className = "visually-hidden";
+    span.textContent = words;
+    return span;
+  };
+
+  const makeCopyButtons = (root) => {
+    for (const place of root.querySelectorAll("span[data-copy]:empty")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "secondary";
+      const said = hiddenWords("");
+      said.setAttribute("role", "status");
+      button.append(place.dataset.words, hiddenWords(" " + place.dataset.what), said);
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(document.getElementById(place.dataset.copy).textContent);
+        said.textContent = " Copied";
+      });
+      place.append(button);
+    }
   };
 
   document.addEventListener("DOMContentLoaded", () => {
     document.documentElement.classList.add("has-script");
     focusErrors(document);
     watchSession();
+    makeCopyButtons(document);
   });
-  document.addEventListener("click", copyOnClick);
   document.addEventListener("htmx:afterSwap", (event) => {
     focusErrors(event.target);
+    makeCopyButtons(document);
     const log = document.querySelector("[role=log]");
     if (!log) return;
     const lines = log.querySelectorAll(".log-line");
