@@ -62,7 +62,6 @@
   };
 
   document.addEventListener("DOMContentLoaded", () => {
-    document.documentElement.classList.add("has-script");
     focusErrors(document);
     watchSession();
     makeCopyButtons(document);
