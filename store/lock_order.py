@@ -6,6 +6,7 @@
    of a gateway is written, a webhook or the result of a look-up.
 3. the rows of the outbox, only those of appointments that the transaction has locked. Whoever changes rows of the outbox
    without their appointments (leases that are over, old phone keys) skips those that somebody has.
+   Then the rows of `writebacks`: they are added with their appointment locked, and claimed only where nobody has them.
 4. the portal's: users, by id; throttles, by scope and key; sessions; invitations; proposals. No transaction has them and
    appointments or texts.
 5. everything else: aliases, replay memory, opt-outs, breakers, `meta`, each in the order of its key.

@@ -1,7 +1,7 @@
 """Every table, once, for SQLite and PostgreSQL. Alembic's migrations must lead to exactly this (a test holds it).
 
-Nothing here identifies a patient in the clear: the columns `phone`, `join_link`, `patient_name` and `told_details` hold
-AES-256-GCM ciphertexts (`crypto`, `vault`), a number that must be recognised again is an HMAC (`phone_key`), and the
+Nothing here identifies a patient in the clear: the columns `phone`, `join_link`, `patient_name`, `told_details` and `content`
+hold AES-256-GCM ciphertexts (`crypto`, `vault`), a number that must be recognised again is an HMAC (`phone_key`), and the
 text of an SMS is not stored at all: it is rendered for each attempt. The portal's secrets are sealed too (`sealing`), and of
 a token there is only its SHA-256.
 
@@ -179,6 +179,40 @@ gateway_forgets = Table(
     Column("next_at", UtcDateTime, nullable=False),
     Index("ix_gateway_forgets_next_at", "next_at"),
 )
+
+writebacks = Table(
+    "writebacks",
+    metadata,
+    # What goes back to the EHR, written in the transaction of the event that it tells (`store.writebacks`).
+    Column("id", Text, primary_key=True),  # MSH-10: 20 characters in the order of time, within an appointment strictly
+    Column("environment", Text, nullable=False),
+    Column("appointment", Text, ForeignKey("appointments.id"), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("event_seq", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("facts", Text, nullable=False),  # JSON, nothing of the patient
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("lease_until", UtcDateTime),  # while `sending`
+    Column("node", Text),
+    Column("content", LargeBinary),  # sealed: the bytes of the first attempt, until it is final
+    Column("answer", Text),  # AA, CE ...: the last one
+    Column("code", Text),  # why it failed or waits, in Carebell's terms
+    Column("err3", Text),  # the EHR's own code
+    Column("sent_at", UtcDateTime),  # the last attempt
+    Column("final_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("appointment", "event", "event_seq", name="uq_writebacks_event"),
+    Index("ix_writebacks_due", "next_attempt_at",
+          sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
+    Index("ix_writebacks_open", "environment", "channel", "id",
+          sqlite_where=text("state IN ('due', 'sending')"), postgresql_where=text("state IN ('due', 'sending')")),
+    # Few rows: those that somebody should look at.
+    Index("ix_writebacks_refused", "environment", "channel", "id",
+          sqlite_where=text("state = 'refused'"), postgresql_where=text("state = 'refused'")),
+)  # fmt: skip
 
 optouts = Table(
     "optouts",
