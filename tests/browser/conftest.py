@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.browser import chromium, clinic_week
+from tests.browser.addresses import WALKS
 from tests.browser.site import Site, serving
 from tests.browser.watch import Watch
 from tests.browser.window import Window
@@ -27,6 +28,8 @@ PORTAL: Final[Changes] = {"portal": {"enabled": True, "port": 0}}
 LONG: Final = "Allgemeines-Universitätskrankenhaus-Nordwestmecklenburg-Ost und Donaudampfschifffahrtsgesellschaft"
 COOKIE: Final = "carebell"
 """Over plain http, which is for this machine alone."""
+WIDE: Final = {"viewport": {"width": 1280, "height": 900}}
+NARROW: Final = {"viewport": {"width": 320, "height": 640}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -145,3 +148,29 @@ def window_of(browser: Browser) -> Iterator[OpenWindow]:
 
         yield open_window
         assert [problem for window in windows for problem in window.watch.problems] == []
+
+
+Walker = Callable[..., Window]
+
+
+@pytest.fixture(scope="module")
+def walker(browser: Browser) -> Iterator[Walker]:
+    """`walker(site, path, **settings)`: the page of a path, in a window that walks share."""
+    windows: dict[str, Window] = {}
+    with ExitStack() as stack:
+
+        def walk(site: Site, path: str, **settings: Any) -> Window:
+            login = WALKS[path].login
+            key = repr((site.url, login, settings))
+            if key not in windows:
+                watch = Watch(origins={site.url})
+                page = stack.enter_context(watched_page(browser, watch, **settings))
+                if login is not None:
+                    page.context.add_cookies([{"name": COOKIE, "value": site.session(login), "url": site.url}])
+                windows[key] = Window(page=page, url=site.url, watch=watch)
+            window = windows[key]
+            window.watch.problems.clear()
+            assert window.open(WALKS[path].on(site)) == WALKS[path].status
+            return window
+
+        yield walk

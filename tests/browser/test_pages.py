@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from unittest.mock import MagicMock
 
 import pytest
@@ -13,49 +11,17 @@ import pytest
 from portal.pages import all_pages
 from tests.browser import accessibility
 from tests.browser.addresses import NO_PAGES, NOT_YET, WALKS
-from tests.browser.conftest import COOKIE, watched_page
+from tests.browser.conftest import NARROW, WIDE, Walker
 from tests.browser.site import Site
-from tests.browser.watch import Watch
-from tests.browser.window import Window
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-WIDE: Final = {"viewport": {"width": 1280, "height": 900}}
-NARROW: Final = {"viewport": {"width": 320, "height": 640}}
 CANARIES: Final = re.compile(r"TESTPATIENT|MRN00042|20255501\d\d|\(202\) ?555|<script>alert")
 """What the week's messages say of patients."""
-
-Walker = Callable[..., Window]
 
 
 def test_every_page_of_the_route_table_is_walked() -> None:
     paths = {page.path for page in all_pages(MagicMock()) if page.method == "GET"}
     assert paths == set(WALKS) | set(NO_PAGES) | NOT_YET
     assert not set(WALKS) & set(NO_PAGES)
-
-
-@pytest.fixture(scope="module")
-def walker(browser: Browser) -> Iterator[Walker]:
-    """`walker(site, path, **settings)`: the page of a path, in a window that walks share."""
-    windows: dict[str, Window] = {}
-    with ExitStack() as stack:
-
-        def walk(site: Site, path: str, **settings: Any) -> Window:
-            login = WALKS[path].login
-            key = repr((site.url, login, settings))
-            if key not in windows:
-                watch = Watch(origins={site.url})
-                page = stack.enter_context(watched_page(browser, watch, **settings))
-                if login is not None:
-                    page.context.add_cookies([{"name": COOKIE, "value": site.session(login), "url": site.url}])
-                windows[key] = Window(page=page, url=site.url, watch=watch)
-            window = windows[key]
-            window.watch.problems.clear()
-            assert window.open(WALKS[path].on(site)) == WALKS[path].status
-            return window
-
-        yield walk
 
 
 @pytest.mark.parametrize("path", WALKS)
