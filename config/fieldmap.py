@@ -57,9 +57,7 @@ Word = Annotated[str, Field(min_length=1, max_length=80)]
 class Part(BaseModel):
     """Frozen and strict; an unknown key is an error."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Identity(Part):

@@ -9,4 +9,4 @@ class Section(BaseModel):
     """Frozen, and an unknown key is an error."""
 
     # Inputs stay out of pydantic's own texts: a section may hold a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
