@@ -115,7 +115,9 @@ class Gate:
                     page_request = replace(page_request, form=await _read_form(request, page.largest_body))
                 return await self._run(self._answer, page, request, page_request)
             except _TooLarge:
-                return await self.problem(request, page_request, 413, "That was too large. Nothing was changed.")
+                sentence = f"{page.too_large or 'That was too large.'} Nothing was changed."
+                back = None if page.too_large is None else page_request.path
+                return await self.problem(request, page_request, 413, sentence, back=back)
             except ClientDisconnect:
                 return Response(status_code=400)
             except HTTPException as error:
@@ -147,9 +149,12 @@ class Gate:
             now=self._now(),
         )
 
-    async def problem(self, request: Request, page_request: PageRequest, status: int, sentence: str) -> Response:
-        """A page that says what is wrong with the request."""
-        shown = Shown(template="problem.html", title=_TITLES[status], view={"sentence": sentence}, status=status)
+    async def problem(
+        self, request: Request, page_request: PageRequest, status: int, sentence: str, *, back: str | None = None
+    ) -> Response:
+        """A page that says what is wrong with the request. `back`: the path of the page with the form."""
+        view = {"sentence": sentence, "back": back}
+        shown = Shown(template="problem.html", title=_TITLES[status], view=view, status=status)
         return await self._run(self._respond, shown, request, page_request)
 
     async def _run(self, work: Callable[..., Value], *values: object) -> Value:

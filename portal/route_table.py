@@ -24,6 +24,7 @@ class Page:
         passive: the browser asks for it by itself (a page that polls); it does not keep the session alive.
         menu: whether it stands in the navigation, in the order of the table.
         largest_body: bytes that may be posted: one certificate, or a form.
+        too_large: what is said of more than that, where a file is taken; the answer leads back to the page at this address.
         handler: blocking, called in a worker thread.
     """
 
@@ -37,6 +38,7 @@ class Page:
     passive: bool = False
     menu: bool = False
     largest_body: int = 131_072
+    too_large: str | None = None
 
     @property
     def changes(self) -> bool:
@@ -61,6 +63,8 @@ def checked(pages: Sequence[Page]) -> tuple[Page, ...]:
             raise ValueError(f"{page.path} cannot stand in the navigation")
         if page.confirm and not page.changes:
             raise ValueError(f"{page.path} only reads, and asks for the password nevertheless")
+        if page.too_large is not None and ("GET", page.path) not in {(other.method, other.path) for other in pages}:
+            raise ValueError(f"{page.path} leads back to itself, and is not read by GET")
         if page.passive and page.changes:
             raise ValueError(f"{page.path} changes something and yet does not count as activity")
     return tuple(pages)

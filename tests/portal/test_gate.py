@@ -40,6 +40,9 @@ PAGES = (
     Page(name="Start", path="/", handler=show, menu=True),
     Page(name="Open", path="/open", handler=show, signed_in=False),
     Page(name="Change", path="/change", method="POST", handler=change, permission=Permission.HOLD, largest_body=2000),
+    Page(
+        name="Send a file", path="/file", method="POST", handler=change, largest_body=2000, too_large="It is over 2 kB."
+    ),
     Page(name="Buy", path="/buy", method="POST", handler=change, permission=Permission.MANAGE_NUMBERS, confirm=True),
     Page(name="One", path="/environments/{environment}", handler=show, permission=Permission.SEE),
     Page(name="New", path="/environments/new", handler=gone, permission=Permission.SEE),
@@ -177,6 +180,15 @@ def test_the_wrong_method_an_unknown_page_and_a_large_or_other_body(browser: Bro
     assert browser.client.post("/change", content=b"{}", headers=same).status_code == 415
     broken = {**same, "content-type": "multipart/form-data"}
     assert browser.client.post("/change", content=b"--x", headers=broken).status_code == 400
+    assert changes == []
+
+
+def test_a_file_that_is_too_large_leads_back_to_its_form(browser: Browser) -> None:
+    browser.sign_in(Role.SUPPORT)
+    answer = browser.post("/file", {"word": "x" * 3000})
+    assert answer.status_code == 413
+    assert "It is over 2 kB. Nothing was changed." in answer.text
+    assert '<a href="/file">Go back and choose another file</a>' in answer.text
     assert changes == []
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
+from certs.reasons import REASONS
 from config.edit import REMOVED, Edit
 from config.problems import Keys
 from portal.edit_forms.fields import ConfigurationField, field_errors, key_fields
@@ -104,6 +105,7 @@ def pages(desk: EnvironmentsDesk, proposer: Proposer, certificates: Certificates
             handler=handlers.upload,
             permission=change,
             largest_body=LARGEST_BODY,
+            too_large=REASONS["TOO_LARGE"],
         ),
         Page(
             name="Retire a certificate",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from certs.reasons import REASONS
 from config.edit import Edit
 from config.model import Configuration
 from portal.edit_forms import feed as feed_form
@@ -64,6 +65,7 @@ def pages(
             handler=handlers.answer,
             permission=change,
             largest_body=_LARGEST_BODY,
+            too_large=REASONS["TOO_LARGE"],
         ),
     )
 
