@@ -6,7 +6,9 @@ A host name can still resolve to a private address; whoever opens the connection
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from config.suggestions import countries_of
@@ -37,11 +39,36 @@ def https_or_loopback_origin(url: str) -> str:
     """As `https_or_loopback`, of a whole host: scheme, host and port as browsers write them in `Origin`."""
     parts = _split(https_or_loopback(url))
     if parts.path:
-        raise ValueError("must not have a path: the portal takes the whole host")
+        raise ValueError("must not have a path: the pages take the whole host")
     host = (parts.hostname or "").lower()
     named = f"[{host}]" if ":" in host else host
     default = {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{named}" + ("" if parts.port in (None, default) else f":{parts.port}")
+
+
+VISIT_CODE: Final = "{visit_code}"
+"""Stands in a meeting's address for the visit's own code."""
+
+
+def meeting_url(url: str) -> str:
+    """A meeting's address: https, or http to this machine, with at most one `{visit_code}` behind the host."""
+    plain = url.replace(VISIT_CODE, "code", 1)
+    if "{" in plain or "}" in plain:
+        raise ValueError(f"may hold {VISIT_CODE} once, and no other braces")
+    if VISIT_CODE in url.partition("//")[2].partition("/")[0]:
+        raise ValueError(f"has {VISIT_CODE} in its host; it belongs into the path")
+    https_or_loopback(plain)
+    return url
+
+
+def host_allowed(host: str, allowed: Iterable[str]) -> bool:
+    """Whether a host is one of `video.example.org` and `*.example.org`, which stands for every name below it."""
+    name = host.rstrip(".").lower()
+    for written in allowed:
+        pattern = written.rstrip(".").lower()
+        if name == pattern or (pattern.startswith("*.") and name.endswith(pattern[1:])):
+            return True
+    return False
 
 
 def issuer(url: str) -> str:

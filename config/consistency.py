@@ -11,10 +11,11 @@ from typing import Final
 
 from config.addresses import is_loopback
 from config.gateways import AUTH_TOKEN, BEARER_TOKEN, SECRETS, WEBHOOK_SECRET, GatewaySecret, GatewaySection
-from config.model import Configuration, Environment, Http, ListenerSection, PortalSection
+from config.model import Configuration, Environment, Http, JoinSection, ListenerSection, PortalSection
 from config.problems import Keys, Problem, SourceLocation, key_path
 from config.secret_files import secret_files
 from config.sms_consistency import sms_disagreements
+from config.visit_consistency import visit_disagreements
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
 _LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"))
@@ -76,8 +77,8 @@ def _certificates(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
 
 def _doors(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     """Ports for HTTP that are taken."""
-    http, portal = configuration.http, configuration.portal
-    for door, name in ((http, "http"), (portal, "portal")):
+    http, portal, join = configuration.http, configuration.portal, configuration.join
+    for door, name in ((http, "http"), (portal, "portal"), (join, "join")):
         if not door.enabled:
             continue
         for environment_name, environment in _enabled(configuration):
@@ -85,9 +86,12 @@ def _doors(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
                 yield (name, "port"), f"{door.port} is also the listener's port of environment {environment_name}"
     if http.enabled and portal.enabled and _same_port(http, portal):
         yield ("portal", "port"), f"{portal.port} is also the port of http; the staff's pages need one of their own"
+    for other, name in ((http, "http"), (portal, "portal")):
+        if other.enabled and join.enabled and _same_port(join, other):
+            yield ("join", "port"), f"{join.port} is also the port of {name}; the patients' pages need one of their own"
 
 
-def _same_port(door: Http | PortalSection, other: PortalSection | ListenerSection) -> bool:
+def _same_port(door: Http | PortalSection | JoinSection, other: Http | PortalSection | ListenerSection) -> bool:
     hosts = (door.host, other.host)
     return 0 != door.port == other.port and (hosts[0] == hosts[1] or bool(set(hosts) & set(_ANY_ADDRESS)))
 
@@ -160,6 +164,7 @@ def _has(section: GatewaySection, secret: GatewaySecret) -> bool:
 def _environments(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     for name, environment in configuration.environments.items():
         yield from sms_disagreements(environment, ("environments", name, "sms"))
+    yield from visit_disagreements(configuration)
 
 
 def _sources(configuration: Configuration) -> Iterator[tuple[Keys, str]]:

@@ -21,7 +21,7 @@ _OLD: Final = timedelta(days=31)
 def pointless(loaded: Loaded) -> list[Problem]:
     """Every such value, in the order of the file."""
     configuration = loaded.configuration
-    remarks = [*_gateway(configuration), *_portal(configuration)]
+    remarks = [*_gateway(configuration), *_portal(configuration), *_join(configuration)]
     for name, environment in configuration.environments.items():
         keys: Keys = ("environments", name)
         remarks += _approval(environment, configuration.portal, keys)
@@ -40,6 +40,7 @@ def pointless(loaded: Loaded) -> list[Problem]:
             why = f"is not looked at: the field map {environment.ehr} has no location_zone"
             remarks.append(((*keys, "location_zones"), why))
         remarks += _sms(environment, (*keys, "sms"))
+        remarks += _visits(loaded, environment, (*keys, "visits"))
     return sorted(loaded.problem(keys, why) for keys, why in remarks)
 
 
@@ -74,6 +75,31 @@ def _portal(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     if oidc is not None and not portal.sign_in.local.enabled and "administrator" not in oidc.roles.values():
         why = "makes nobody administrator, and local sign-in is switched off: nobody can change settings on the pages"
         yield ("portal", "sign_in", "oidc", "roles"), why
+
+
+def _join(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    join = configuration.join
+    if not join.enabled:
+        return
+    if all(environment.visits.join != "ours" for environment in configuration.environments.values()):
+        yield ("join", "enabled"), "shows no visit: no environment has visits.join: ours"
+    networks = [ip_network(written) for written in join.trusted_proxies]
+    for index, network in enumerate(networks):
+        if network.prefixlen == 0:
+            why = "is everybody: anyone could give a false address and escape the limit of unknown links"
+            yield ("join", "trusted_proxies", index), why
+    yield from _repeated(("join", "trusted_proxies"), join.trusted_proxies)
+
+
+def _visits(loaded: Loaded, environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    visits = environment.visits
+    for name in type(visits).model_fields:
+        if name != "join" and visits.join != "ours" and (*keys, name) in loaded.places:
+            yield (*keys, name), "does nothing without visits.join: ours"
+    if visits.join == "none" and environment.sms.join_link.field is not None:
+        yield (*keys, "join"), "none: the link in sms.join_link.field is read and stands in no text"
+    yield from _repeated((*keys, "modes"), visits.modes)
+    yield from _repeated((*keys, "allowed_hosts"), [host.lower() for host in visits.allowed_hosts])
 
 
 def _approval(environment: Environment, portal: PortalSection, keys: Keys) -> Iterator[tuple[Keys, str]]:

@@ -51,6 +51,9 @@ from config.values import VisitMode as VisitMode
 from config.values import read_clock as read_clock
 from config.values import read_duration as read_duration
 from config.values import write_duration as write_duration
+from config.visit_settings import JoinSection as JoinSection
+from config.visit_settings import MeetingSettings as MeetingSettings
+from config.visit_settings import Visits as Visits
 
 LONGEST_REMINDER: Final = timedelta(weeks=53)
 """Booking calendars end after a year. A reminder far beyond that would be outside datetime's range."""
@@ -392,6 +395,7 @@ class Environment(Section):
     answers: dict[str, Literal["AA", "AE", "AR"]] = Field(default_factory=dict)
     """Overrides of config/answers.yaml: failure code -> answer."""
     sms: SmsSettings
+    visits: Visits = Visits()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -423,6 +427,7 @@ class Configuration(Section):
     gateway: GatewaySection = GatewaySection()
     http: Http = Http()
     portal: PortalSection = PortalSection()
+    join: JoinSection = JoinSection()
     log: Log = Log()
     alarms: Alarms = Alarms()
     audit: Audit = Audit()

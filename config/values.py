@@ -18,6 +18,7 @@ from config.addresses import (
     issuer,
     link_host,
     listen_host,
+    meeting_url,
     network,
 )
 from config.suggestions import country_meant, is_country, is_whole_zone, known_zones, number_meant, zone_meant
@@ -169,6 +170,7 @@ EhrServerUrl = Annotated[str, AfterValidator(ehr_server)]
 ServiceUrl = Annotated[str, AfterValidator(https_or_loopback)]
 IssuerUrl = Annotated[str, AfterValidator(issuer)]
 Origin = Annotated[str, AfterValidator(https_or_loopback_origin)]
+MeetingUrl = Annotated[str, AfterValidator(meeting_url)]
 Login = Annotated[str, Field(pattern=r"^[a-z0-9._@-]{2,64}$")]
 """A person's user name in the portal, as `portal.people` has it."""
 Phone = Annotated[str, AfterValidator(e164)]

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, l
 
 from scheduler.appointment import AppointmentStatus
 from scheduler.sms import Reason, SmsKind, SmsState
-from store import invitations, proposals, replies, sessions, throttles, users
+from store import invitations, proposals, replies, sessions, throttles, users, visit_links
 from store.claims import WEEK
 from store.crypto import start_of
 from store.engine import Store
@@ -77,6 +77,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
         return []
     ids = [row.id for row in due]
     suppressed = _suppress(conn, ids, now)
+    visit_links.forget_tokens(conn, ids)
     had_phone = of.phone.is_not(None)
     conn.execute(
         update(appointments)
@@ -111,7 +112,8 @@ def anything_due(conn: Connection, now: datetime) -> bool:
 def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     """Destroy the keys of past days, and delete remembered messages and replies that are too old to be replayed.
 
-    Of the portal it deletes sessions, links and throttles that are over, and the text of proposals whose time is over.
+    Of the portal it deletes sessions, links and throttles that are over, and the text of proposals whose time is over; of the
+    patients' pages the join links whose visits are over.
     """
     keys = vault.destroy_before(conn, now)
     environments = conn.execute(select(messages.c.environment).distinct()).scalars().all()
@@ -128,7 +130,7 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
         .with_for_update(skip_locked=True)
     )
     cleared = conn.execute(update(outbox).where(of.id.in_(useless)).values(phone_key=null())).rowcount
-    for table in (throttles, sessions, invitations, proposals):
+    for table in (throttles, sessions, invitations, proposals, visit_links):
         table.expire(conn, now)
     return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))
 
@@ -163,6 +165,7 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
             continue
         begins = start_of(day)
         proposals.forget_unreadable(conn, begins, begins + timedelta(days=1))
+        visit_links.forget_unreadable(conn, begins, begins + timedelta(days=1))
         on_day = (of.forget_at >= begins) & (of.forget_at < begins + timedelta(days=1))
         fault = case((of.phone.is_not(None), Reason.NO_PHONE.value), else_=of.phone_fault)
         bare = {"phone": null(), "join_link": null(), "patient_name": null(), "told_details": null()}

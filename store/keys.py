@@ -76,6 +76,10 @@ class KeyRing:
         """HMAC-SHA256(pepper, "reply" and the gateway's message id) as 64 hex digits. It never equals a number's key."""
         return hmac.new(self.pepper, f"reply {message_id}".encode(), hashlib.sha256).hexdigest()
 
+    def link_key(self, token: str) -> str:
+        """HMAC-SHA256(pepper, "link" and a join link's token) as 64 hex digits: what the database knows the link by."""
+        return hmac.new(self.pepper, f"link {token}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
 
 def new_key_ring() -> KeyRing:
     """A key ring of fresh random keys, in memory only."""

@@ -6,11 +6,13 @@
    of a gateway is written, a webhook or the result of a look-up.
 3. the rows of the outbox, only those of appointments that the transaction has locked. Whoever changes rows of the outbox
    without their appointments (leases that are over, old phone keys) skips those that somebody has.
-   Then the rows of `writebacks`: they are added with their appointment locked, and claimed only where nobody has them.
-4. the portal's: users, by id; throttles, by scope and key; sessions; invitations; proposals. No transaction has them and
+4. video visits, by id, then their links and the pages that are open. What a patient does on a page locks the
+   visit, after its appointment where something goes back to the EHR: the rows of `writebacks` are added with their appointment
+   locked, and claimed only where nobody has them.
+5. the portal's: users, by id; throttles, by scope and key; sessions; invitations; proposals. No transaction has them and
    appointments or texts.
-5. everything else: aliases, replay memory, opt-outs, breakers, `meta`, each in the order of its key.
-6. the head of the audit log: whoever has it waits for nobody else, so the entries of a transaction are written at its end.
+6. everything else: aliases, replay memory, opt-outs, breakers, `meta`, each in the order of its key.
+7. the head of the audit log: whoever has it waits for nobody else, so the entries of a transaction are written at its end.
 """
 
 from __future__ import annotations

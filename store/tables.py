@@ -430,6 +430,86 @@ throttles = Table(
     sqlite_with_rowid=False,
 )
 
+visits = Table(
+    "visits",
+    metadata,
+    # A video visit and its links' window (scheduler.visit_life). Nothing of a patient: who it is stands with the appointment.
+    Column("id", Text, primary_key=True),  # hex, random
+    Column("environment", Text, nullable=False),
+    Column("appointment", Text, ForeignKey("appointments.id"), nullable=False),
+    Column("code", Text, nullable=False),  # random; the name of its room in a meeting's address, and for people
+    Column("meeting_ref", LargeBinary),  # sealed with the key of the day of `ends_at`: where it takes place, if that is known
+    Column("kind", Text, nullable=False),  # of its meeting: link ...
+    Column("opens_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("department", Text),  # where somebody names it; no message's value
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("appointment"),
+    UniqueConstraint("code"),
+    # Few rows: those that are not over, for what the clock does to them.
+    Index("ix_visits_ends_at", "ends_at",
+          sqlite_where=text("state NOT IN ('ended', 'canceled', 'no_show')"),
+          postgresql_where=text("state NOT IN ('ended', 'canceled', 'no_show')")),
+)  # fmt: skip
+
+visit_links = Table(
+    "visit_links",
+    metadata,
+    Column("key", Text, primary_key=True),  # HMAC of the link's token
+    Column("visit", Text, ForeignKey("visits.id"), nullable=False),
+    Column("role", Text, nullable=False),  # patient, guest, interpreter, provider
+    # The token, with the key of the day of `ends_at`, since texts are rendered at each attempt; NULL: no text can leave any more.
+    Column("sealed", LargeBinary),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),  # the visit's; the row goes then
+    Column("revoked_at", UtcDateTime),
+    Column("admitted_at", UtcDateTime),  # since when who has it may go on to the meeting
+    Column("put_off_at", UtcDateTime),  # when staff last asked for more minutes
+    Index("ix_visit_links_visit", "visit"),
+    Index("ix_visit_links_ends_at", "ends_at"),
+)
+
+visit_devices = Table(
+    "visit_devices",
+    metadata,
+    # Open waiting-room pages. Each says again and again that it is there; `until` is when it has not for too long.
+    Column("link", Text, ForeignKey("visit_links.key", ondelete="CASCADE"), primary_key=True),
+    Column("device", Text, primary_key=True),  # random, made by the page; it dies with it
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Index("ix_visit_devices_until", "until"),
+    sqlite_with_rowid=False,
+)
+
+visit_events = Table(
+    "visit_events",
+    metadata,
+    # All that happened in a visit, append-only.
+    Column("visit", Text, ForeignKey("visits.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 ... in the visit
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", Text, nullable=False),  # a role
+    Column("what", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("ref", Text),  # HMAC of who exactly: the key of the link, or of a participant of the meeting
+    Index("ix_visit_events_at", "at"),
+    sqlite_with_rowid=False,
+)
+
+device_tests = Table(
+    "device_tests",
+    metadata,
+    Column("id", Text, primary_key=True),  # hex, random
+    Column("visit", Text, ForeignKey("visits.id")),  # NULL: staff tried it without a link
+    Column("at", UtcDateTime, nullable=False),
+    Column("results", Text, nullable=False),  # JSON: step -> ok, or the code of what failed
+    Column("browser", Text),  # family and major version
+    Index("ix_device_tests_visit", "visit"),
+)
+
 audit = Table(
     "audit",
     metadata,

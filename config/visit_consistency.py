@@ -1,0 +1,66 @@
+"""Whether the patients' pages and the visits of the environments fit together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from config.addresses import VISIT_CODE, host_allowed, is_loopback
+from config.model import Configuration, Environment
+from config.problems import Keys
+
+
+def visit_disagreements(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    """Every contradiction, at the key that should change."""
+    join, portal = configuration.join, configuration.portal
+    if join.enabled and join.public_url is None:
+        yield ("join", "public_url"), "is missing: write the https:// address at which patients reach these pages"
+    if join.enabled and join.public_url is not None and join.public_url == portal.public_url:
+        yield ("join", "public_url"), "is also portal.public_url: patients' and staff's pages need hosts of their own"
+    for name, environment in configuration.environments.items():
+        if environment.visits.join == "ours":
+            keys: Keys = ("environments", name, "visits")
+            if not join.enabled:
+                yield (*keys, "join"), "ours needs the patients' pages: join.enabled is false"
+            yield from _modes(environment, keys)
+            yield from _meeting(environment, keys)
+
+
+def _modes(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    visit_mode = environment.sms.visit_mode
+    values = {"video": visit_mode.video, "phone": visit_mode.phone}
+    for index, mode in enumerate(environment.visits.modes):
+        if mode in values and not values[mode]:
+            yield (*keys, "modes", index), f"no visit is a {mode} visit: sms.visit_mode.{mode} is empty"
+
+
+def _meeting(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    """`visits.meeting.kind: link` needs an address, of a host that is allowed."""
+    visits = environment.visits
+    if visits.meeting.url is None:
+        if environment.sms.join_link.field is None:
+            why = "is missing, and sms.join_link.field names no field either: there would be no meeting to go to"
+            yield (*keys, "meeting", "url"), why
+        elif not visits.allowed_hosts:
+            yield (*keys, "allowed_hosts"), "is empty, so no patient would get into a meeting; name the hosts"
+        return
+    if not meeting_allowed(visits.meeting.url.replace(VISIT_CODE, "code"), environment):
+        host = urlsplit(visits.meeting.url).hostname
+        yield (*keys, "allowed_hosts"), f"does not name {host}, where visits.meeting.url leads"
+
+
+def meeting_allowed(url: str, environment: Environment) -> bool:
+    """Whether patients may be sent to this address. Asked when the file is read and again at each redirect.
+
+    https and one of `visits.allowed_hosts`; in a test environment also this machine.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if not url.isascii() or not url.isprintable() or " " in url or parts.username is not None:
+        return False
+    if environment.kind == "test" and parts.scheme in ("http", "https") and is_loopback(url):
+        return True
+    return parts.scheme == "https" and host_allowed(host, environment.visits.allowed_hosts)

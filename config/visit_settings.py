@@ -1,0 +1,69 @@
+"""`join`: the patients' pages; and `visits` of an environment: whose join links its texts carry, and what happens behind them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from config.section import Section
+from config.values import Between, Duration, LinkHost, ListenHost, MeetingUrl, Network, Origin, VisitMode
+
+
+class JoinSection(Section):
+    """The patients' pages, on a port and under a host of their own: they share no origin with the staff's."""
+
+    enabled: bool = False
+    host: ListenHost = "127.0.0.1"
+    """Address to listen on; 127.0.0.1 behind a reverse proxy that does TLS."""
+    port: int = Field(default=8081, ge=0, le=65535)
+    """0 takes any free port."""
+    public_url: Origin | None = None
+    """Where patients reach the pages: https (http for this machine only), no path. It stands in every text with a link, so that a
+    short host of your own is best; carriers block public shorteners."""
+    trusted_proxies: list[Network] = Field(default_factory=list)
+    """Proxies (CIDR) whose X-Forwarded-For tells the client's address, for the limit of unknown links; empty: the peer itself
+    counts."""
+
+    def url_at(self, port: int) -> str:
+        """Where patients reach the pages; `port` is the one that is listened on."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{port}"
+
+
+class MeetingSettings(Section):
+    """Where a visit takes place when the patient is let in."""
+
+    kind: Literal["link"] = "link"
+    """link: an address that the configuration or the sender gives."""
+    url: MeetingUrl | None = None
+    """The meeting's address; `{visit_code}` in it becomes the visit's own random code, so that each visit has a room of its own.
+    null: the address that the message gave, in the field `sms.join_link.field`."""
+
+
+def _video_alone() -> list[VisitMode]:
+    return ["video"]
+
+
+class Visits(Section):
+    """Video visits: whose link the texts carry, and the patients' waiting room."""
+
+    join: Literal["ours", "feed", "none"] = "feed"
+    """ours: a link of Carebell's own, one for each visit. feed: the link in the field `sms.join_link.field`. none: no link."""
+    lobby: Literal["ours", "meeting", "none"] = "ours"
+    """ours: patients wait on our page until staff lets them in. meeting: they go on to the meeting's own waiting room at once.
+    none: they go straight into the meeting, which has none."""
+    opens: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(minutes=60)
+    """So long before the start patients can come in."""
+    ends_after: Annotated[Duration, AfterValidator(Between("0s", "2d"))] = timedelta(hours=2)
+    """So long after the visit's end (its known duration, or an hour) the link ends."""
+    modes: list[VisitMode] = Field(default_factory=_video_alone, min_length=1)
+    """Visits that get a link."""
+    show_provider: bool = False
+    """true: the waiting room names who the visit is with, as the message gave it."""
+    devices: int = Field(default=3, ge=1, le=20)
+    """On so many devices one link may be open at a time."""
+    meeting: MeetingSettings = MeetingSettings()
+    allowed_hosts: list[LinkHost] = Field(default_factory=list)
+    """Meetings may be at these hosts only: patients are sent nowhere else. A test environment may also name one on this machine."""

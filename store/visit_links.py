@@ -1,0 +1,209 @@
+"""Join links: each person's own way into one visit.
+
+    find(conn, vault.ring, token, now)          # somebody opened one
+    tokens(conn, vault, appointments, now)      # for the texts that are rendered now
+
+A link is found by the HMAC of its token (`KeyRing.link_key`). The token itself is sealed with the key of the day on which the link
+ends, because texts are rendered at each attempt; it is deleted when the appointment is forgotten, and the whole link when its time
+is over.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, null, select, update
+
+from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
+from store.crypto import day_of, sealed_day
+from store.join_tokens import is_join_token, new_join_token
+from store.keys import KeyRing
+from store.sealing import SealedColumn
+from store.tables import visit_devices, visit_links, visits
+from store.vault import Vault
+from store.visits import VideoVisit, VisitEvent, append, read_visit, with_appointment
+
+_TOKEN: Final = SealedColumn(table="visit_links", column="sealed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitLink:
+    """One person's link of a visit. The token is not here.
+
+    Attributes:
+        key: `KeyRing.link_key` of the token; the `ref` of this person's events.
+        admitted_at: since when who has it may go on to the meeting; None: not yet.
+        put_off_at: when staff last asked for more minutes.
+    """
+
+    key: str
+    visit: str
+    role: VisitRole
+    created_at: datetime
+    ends_at: datetime
+    revoked_at: datetime | None
+    admitted_at: datetime | None
+    put_off_at: datetime | None
+
+
+def new_link(
+    conn: Connection,
+    vault: Vault,
+    visit: VideoVisit,
+    role: VisitRole,
+    now: datetime,
+    *,
+    random: Callable[[int], int] = secrets.randbelow,
+) -> str:
+    """A further link of a locked visit; its token, which is told nowhere else. It ends with the visit's window."""
+    token = new_join_token(random)
+    key = vault.ring.link_key(token)
+    conn.execute(
+        visit_links.insert().values(
+            key=key,
+            visit=visit.id,
+            role=role.value,
+            sealed=_TOKEN.seal(conn, vault, key, token.encode(), until=visit.window.ends_at),
+            created_at=now,
+            ends_at=visit.window.ends_at,
+        )
+    )
+    return token
+
+
+def find(conn: Connection, ring: KeyRing, token: str, now: datetime) -> tuple[VideoVisit, VisitLink] | None:
+    """The visit behind a link that somebody opened; None: unknown, revoked or over, which must look alike.
+
+    Every token of the right form costs the same one statement.
+    """
+    if not is_join_token(token):
+        return None
+    of = visit_links.c
+    asked = with_appointment(*of).join(visit_links, of.visit == visits.c.id).where(of.key == ring.link_key(token))
+    row = conn.execute(asked).one_or_none()
+    if row is None:
+        return None
+    link = _link(row._mapping)
+    return (read_visit(row._mapping), link) if link.revoked_at is None and link.ends_at > now else None
+
+
+def tokens(conn: Connection, vault: Vault, owners: Collection[str], now: datetime) -> dict[str, str]:
+    """Appointment id -> the token that its texts name; absent: no link, none any more, or the visit is canceled.
+
+    Undecipherable as `crypto.unseal`, where the day's key does not open.
+    """
+    if not owners:
+        return {}
+    of = visit_links.c
+    rows = conn.execute(
+        select(visits.c.appointment, of.key, of.sealed)
+        .join(visit_links, of.visit == visits.c.id)
+        .where(
+            visits.c.appointment.in_(list(owners)),
+            visits.c.state != VisitState.CANCELED.value,
+            of.role == VisitRole.PATIENT.value,
+            of.revoked_at.is_(None),
+            of.ends_at > now,
+            of.sealed.is_not(None),
+        )
+        .order_by(of.created_at, of.key)
+    ).all()
+    unsealed = ((row.appointment, _TOKEN.unseal(conn, vault, row.key, bytes(row.sealed))) for row in rows)
+    return {owner: token.decode() for owner, token in unsealed if token is not None}
+
+
+def links(conn: Connection, visit: str) -> list[VisitLink]:
+    """The links that a visit still has, oldest first, revoked ones included."""
+    of = visit_links.c
+    rows = conn.execute(select(visit_links).where(of.visit == visit).order_by(of.created_at, of.key)).mappings()
+    return [_link(row) for row in rows]
+
+
+def revoke(
+    conn: Connection, visit: VideoVisit, key: str, now: datetime, *, source: VisitEventSource
+) -> VisitEvent | None:
+    """End one link of a locked visit from the commit on; None: it has no such link, or it is revoked already."""
+    of = visit_links.c
+    ended = (
+        update(visit_links)
+        .where(of.key == key, of.visit == visit.id, of.revoked_at.is_(None))
+        .values(revoked_at=now, sealed=null())
+    )
+    if conn.execute(ended).rowcount == 0:
+        return None
+    conn.execute(delete(visit_devices).where(visit_devices.c.link == key))
+    return append(conn, visit, VisitEventKind.REVOKED, at=now, who=VisitRole.STAFF, source=source, ref=key)
+
+
+def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow) -> None:
+    """A locked visit's links end with its new window, and their tokens are sealed with the key of that day."""
+    of = visit_links.c
+    for key, sealed in conn.execute(select(of.key, of.sealed).where(of.visit == visit)).all():
+        if sealed is not None and sealed_day(sealed) != day_of(window.ends_at):
+            token = _TOKEN.unseal(conn, vault, key, bytes(sealed))
+            again = None if token is None else _TOKEN.seal(conn, vault, key, token, until=window.ends_at)
+            conn.execute(update(visit_links).where(of.key == key).values(sealed=again))
+    conn.execute(update(visit_links).where(of.visit == visit).values(ends_at=window.ends_at))
+
+
+def take_over(conn: Connection, visit: VideoVisit, other: VideoVisit) -> None:
+    """The links of another visit lead to this one from now on; texts name this one's own. Both are locked."""
+    of = visit_links.c
+    conn.execute(
+        update(visit_links)
+        .where(of.visit == other.id)
+        .values(visit=visit.id, ends_at=visit.window.ends_at, sealed=null())
+    )
+
+
+def needs_another(conn: Connection, visit: VideoVisit) -> bool:
+    """Whether no text could name a link of this visit although none was revoked: all are forgotten, or their time was over."""
+    of = visit_links.c
+    rows = conn.execute(
+        select(of.sealed.is_not(None).label("sealed"), of.revoked_at).where(
+            of.visit == visit.id, of.role == VisitRole.PATIENT.value
+        )
+    ).all()
+    return not any(row.sealed or row.revoked_at is not None for row in rows)
+
+
+def forget_tokens(conn: Connection, owners: Collection[str]) -> None:
+    """Delete the tokens of these appointments' links, in the transaction that forgets them: no text leaves any more. Until its end
+    a link is still recognised by its HMAC."""
+    ids = select(visits.c.id).where(visits.c.appointment.in_(list(owners)))
+    conn.execute(
+        update(visit_links).where(visit_links.c.visit.in_(ids), visit_links.c.sealed.is_not(None)).values(sealed=null())
+    )
+
+
+def forget_unreadable(conn: Connection, begins: datetime, ends: datetime) -> None:
+    """Delete what was sealed for links that end in `[begins, ends)`: no key opens it. Planning gives these visits new links."""
+    of = visit_links.c
+    conn.execute(update(visit_links).where(of.ends_at >= begins, of.ends_at < ends).values(sealed=null()))
+    conn.execute(update(visits).where(visits.c.ends_at >= begins, visits.c.ends_at < ends).values(meeting_ref=null()))
+
+
+def expire(conn: Connection, now: datetime) -> int:
+    """Delete the links whose time is over; how many. Events and visits stay: nothing of a patient is in them."""
+    conn.execute(
+        update(visits).where(visits.c.ends_at <= now, visits.c.meeting_ref.is_not(None)).values(meeting_ref=null())
+    )
+    return conn.execute(delete(visit_links).where(visit_links.c.ends_at <= now)).rowcount
+
+
+def _link(row: Mapping[Any, Any]) -> VisitLink:
+    mark = "link_" if "link_key" in row else ""
+    return VisitLink(
+        key=row[f"{mark}key"],
+        visit=row[f"{mark}visit"],
+        role=VisitRole(row[f"{mark}role"]),
+        created_at=row[f"{mark}created_at"],
+        ends_at=row[f"{mark}ends_at"],
+        revoked_at=row[f"{mark}revoked_at"],
+        admitted_at=row[f"{mark}admitted_at"],
+        put_off_at=row[f"{mark}put_off_at"],
+    )

@@ -1,0 +1,273 @@
+"""Video visits and what happened in them.
+
+    visit = lock(conn, id)                      # or `named`, to look only
+    append(conn, visit, what, at=..., source=...)   # one event, and the state that follows from it
+
+Visits are made and moved where their appointments are planned (`visit_planning`); how a patient finds one: `visit_links`. On
+PostgreSQL a transaction locks appointments first, then visits by id, then links (`lock_order`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Select, func, literal, select, update
+
+from scheduler.visit_life import (
+    VisitEventKind,
+    VisitEventSource,
+    VisitRole,
+    VisitState,
+    VisitWindow,
+    end_by_clock,
+    state_after,
+)
+from store.instants import UtcDateTime
+from store.sealing import SealedColumn
+from store.tables import appointments, visit_events, visits
+from store.vault import Vault
+
+_MEETING: Final = SealedColumn(table="visits", column="meeting_ref")
+_OVER: Final = tuple(state.value for state in VisitState if state.is_over)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoVisit:
+    """A visit as it is stored, with what its page says of the appointment.
+
+    Attributes:
+        id: ours, 32 random hex digits; in no link and on no page.
+        appointment: our id of it. reference: the hospital's, for staff.
+        code: random; the name of its room in a meeting's address.
+        kind: of its meeting: link ...
+        state: as stored; `visit_life.state_at` says what holds now.
+        started_at, ended_at: of the visit itself, UTC.
+        start, zone, date_only: of the appointment; start None: not known.
+        status: of the appointment: active, canceled ...
+        provider: who it is with, until the appointment is forgotten.
+    """
+
+    id: str
+    environment: str
+    appointment: str
+    reference: str
+    code: str
+    kind: str
+    window: VisitWindow
+    state: VisitState
+    started_at: datetime | None
+    ended_at: datetime | None
+    department: str | None
+    created_at: datetime
+    start: datetime | None
+    zone: str
+    date_only: bool
+    status: str
+    provider: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitEvent:
+    """One row of `visit_events`, and the state that it led to.
+
+    Attributes:
+        ref: HMAC of who exactly it was; None: nobody in particular.
+        state: None where it was read back.
+    """
+
+    visit: str
+    environment: str
+    reference: str
+    seq: int
+    at: datetime
+    who: VisitRole
+    what: VisitEventKind
+    source: VisitEventSource
+    ref: str | None = None
+    state: VisitState | None = None
+
+
+# Events
+
+
+def append(
+    conn: Connection,
+    visit: VideoVisit,
+    what: VisitEventKind,
+    *,
+    at: datetime,
+    source: VisitEventSource,
+    who: VisitRole = VisitRole.CAREBELL,
+    ref: str | None = None,
+    others_wait: bool = False,
+    state: VisitState | None = None,
+) -> VisitEvent:
+    """Note an event of a visit that this transaction has locked (`lock`), and store the state that follows from it.
+
+    Args:
+        visit: as locked; where one transaction notes several events, `dataclasses.replace(visit, state=event.state)` between them.
+        at: when it happened, UTC.
+        ref: HMAC of who exactly it was, such as the link's key.
+        others_wait: see `visit_life.state_after`. state: the state to store instead of what follows.
+    """
+    of = visit_events.c
+    last = conn.execute(select(func.max(of.seq)).where(of.visit == visit.id)).scalar_one()
+    seq = (last or 0) + 1
+    after = state or state_after(visit.state, what, who, others_wait=others_wait)
+    conn.execute(
+        visit_events.insert().values(
+            visit=visit.id, seq=seq, at=at, who=who.value, what=what.value, source=source.value, ref=ref
+        )
+    )
+    changed: dict[str, Any] = {"state": after.value}
+    if after is VisitState.PLANNED:
+        changed |= {"started_at": None, "ended_at": None}
+    elif after is VisitState.IN_VISIT and visit.started_at is None:
+        changed["started_at"] = func.coalesce(visits.c.started_at, literal(at, UtcDateTime()))
+    elif after in (VisitState.ENDED, VisitState.NO_SHOW) and not visit.state.is_over:
+        changed["ended_at"] = at
+    conn.execute(update(visits).where(visits.c.id == visit.id).values(changed))
+    return VisitEvent(
+        visit=visit.id,
+        environment=visit.environment,
+        reference=visit.reference,
+        seq=seq,
+        at=at,
+        who=who,
+        what=what,
+        source=source,
+        ref=ref,
+        state=after,
+    )
+
+
+def events(conn: Connection, ids: Collection[str]) -> list[VisitEvent]:
+    """All that happened in these visits, by visit and in their order."""
+    of = visit_events.c
+    rows = conn.execute(
+        select(visit_events, visits.c.environment, appointments.c.reference)
+        .join(visits, visits.c.id == of.visit)
+        .join(appointments, appointments.c.id == visits.c.appointment)
+        .where(of.visit.in_(list(ids)))
+        .order_by(of.visit, of.seq)
+    )
+    return [
+        VisitEvent(
+            visit=row.visit,
+            environment=row.environment,
+            reference=row.reference,
+            seq=row.seq,
+            at=row.at,
+            who=VisitRole(row.who),
+            what=VisitEventKind(row.what),
+            source=VisitEventSource(row.source),
+            ref=row.ref,
+        )
+        for row in rows
+    ]
+
+
+def close_over(conn: Connection, now: datetime, *, limit: int = 500) -> list[VisitEvent]:
+    """End the visits whose link's time is over; call again while it returns as many as `limit`. The caller logs what it returns."""
+    over = (visits.c.state.not_in(_OVER)) & (visits.c.ends_at <= now)
+    over_now = locked(conn, over, limit=limit, skip=True)
+    closed = []
+    for visit in over_now:
+        of = visit_events.c
+        connected = conn.execute(
+            select(of.who).where(of.visit == visit.id, of.what == VisitEventKind.CONNECTED.value).distinct()
+        ).scalars()
+        state = end_by_clock(visit.state, [VisitRole(who) for who in connected])
+        closed.append(
+            append(
+                conn, visit, VisitEventKind.ENDED, at=visit.window.ends_at, source=VisitEventSource.CLOCK, state=state
+            )
+        )
+    return closed
+
+
+# Meetings
+
+
+def meeting_of(conn: Connection, vault: Vault, visit: VideoVisit) -> str | None:
+    """The meeting's address or reference as it was stored; None: none is known, or its day is over."""
+    sealed = conn.execute(select(visits.c.meeting_ref).where(visits.c.id == visit.id)).scalar_one_or_none()
+    plain = None if sealed is None else _MEETING.unseal(conn, vault, visit.id, bytes(sealed))
+    return None if plain is None else plain.decode()
+
+
+def set_meeting(conn: Connection, vault: Vault, visit: VideoVisit, meeting: str) -> None:
+    """Store where a locked visit takes place, sealed until its link ends."""
+    sealed = sealed_meeting(conn, vault, visit.id, meeting, visit.window)
+    conn.execute(update(visits).where(visits.c.id == visit.id).values(meeting_ref=sealed))
+
+
+def sealed_meeting(
+    conn: Connection, vault: Vault, own_id: str, meeting: str | None, window: VisitWindow
+) -> bytes | None:
+    """What `visits.meeting_ref` holds: readable until the day of the link's end is over."""
+    return None if meeting is None else _MEETING.seal(conn, vault, own_id, meeting.encode(), until=window.ends_at)
+
+
+# Reading
+
+
+def lock(conn: Connection, visit: str) -> VideoVisit | None:
+    """A visit by its id; nobody else changes it until the commit."""
+    return next(iter(locked(conn, visits.c.id == visit)), None)
+
+
+def named(conn: Connection, owner: str) -> VideoVisit | None:
+    """The visit of an appointment, by our id of that; not locked."""
+    row = conn.execute(with_appointment().where(visits.c.appointment == owner)).mappings().one_or_none()
+    return None if row is None else read_visit(row)
+
+
+def between(
+    conn: Connection, begins: datetime, ends: datetime, *, environments: Sequence[str] | None = None
+) -> list[VideoVisit]:
+    """Visits whose appointment starts in `[begins, ends)`, by start; None: of every environment."""
+    wanted = with_appointment().where(appointments.c.start >= begins, appointments.c.start < ends)
+    if environments is not None:
+        wanted = wanted.where(visits.c.environment.in_(list(environments)))
+    return [read_visit(row) for row in conn.execute(wanted.order_by(appointments.c.start, visits.c.id)).mappings()]
+
+
+def with_appointment(*more: Column[Any]) -> Select[Any]:
+    of = appointments.c
+    shown = (of.reference, of.start, of.zone, of.date_only, of.life, of.provider)
+    columns = (*(column for column in visits.c if column.name != "meeting_ref"), *shown)
+    named_apart = (column.label(f"link_{column.name}") for column in more)
+    return select(*columns, *named_apart).select_from(visits).join(appointments, of.id == visits.c.appointment)
+
+
+def locked(conn: Connection, wanted: Any, *, limit: int | None = None, skip: bool = False) -> list[VideoVisit]:
+    locked = (
+        with_appointment().where(wanted).order_by(visits.c.id).limit(limit).with_for_update(of=visits, skip_locked=skip)
+    )
+    return [read_visit(row) for row in conn.execute(locked).mappings()]
+
+
+def read_visit(row: Mapping[Any, Any]) -> VideoVisit:
+    return VideoVisit(
+        id=row["id"],
+        environment=row["environment"],
+        appointment=row["appointment"],
+        reference=row["reference"],
+        code=row["code"],
+        kind=row["kind"],
+        window=VisitWindow(opens_at=row["opens_at"], ends_at=row["ends_at"]),
+        state=VisitState(row["state"]),
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        department=row["department"],
+        created_at=row["created_at"],
+        start=row["start"],
+        zone=row["zone"],
+        date_only=row["date_only"],
+        status=row["life"],
+        provider=row["provider"],
+    )

@@ -1,0 +1,100 @@
+"""Where patients may be sent: only what the configuration names, and this machine only in a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.load import load
+from config.model import Environment
+from config.problems import ConfigurationError
+from config.visit_consistency import meeting_allowed
+from tests.config.conftest import Write
+
+OURS = """join: {enabled: true, public_url: https://visit.example}
+environments:
+"""
+
+
+def _environment(write: Write, visits: str, kind: str = "production") -> Environment:
+    path: Path = write("environments:\n", OURS)
+    text = path.read_text("utf-8").replace("    time_zone:", f"    visits: {visits}\n    time_zone:", 1)
+    if kind == "test":
+        text = text.replace("    kind: production", "    kind: test").replace("[P]", "[T]")
+        text = text.replace("      reminders:", '      allow_list: ["+12025550143"]\n      reminders:', 1)
+    path.write_text(text, encoding="utf-8")
+    return load(path, {}).configuration.environments["prod"]
+
+
+MEETING = "{join: ours, meeting: {url: 'https://meet.example/{visit_code}'}, allowed_hosts: [meet.example, '*.rooms.example']}"
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://meet.example/a?b=c#d", True),
+        ("https://MEET.example./a", True),
+        ("https://one.rooms.example/", True),
+        ("https://rooms.example/", False),
+        ("https://meet.example.evil.example/", False),
+        ("https://evil.example/meet.example", False),
+        ("https://meet.example@evil.example/", False),
+        ("https://user@meet.example/", False),
+        ("http://meet.example/", False),
+        ("javascript:alert(1)//meet.example", False),
+        ("//meet.example/", False),
+        ("https://meet.example/\r\nX: y", False),
+        ("https://[meet.example/", False),
+        ("http://127.0.0.1:8080/", False),
+        ("", False),
+    ],
+)
+def test_patients_are_sent_only_where_the_configuration_says(write: Write, url: str, allowed: bool) -> None:
+    assert meeting_allowed(url, _environment(write, MEETING)) is allowed
+
+
+def test_this_machine_is_a_meeting_in_a_test_alone(write: Write) -> None:
+    local = "{join: ours, meeting: {url: 'http://127.0.0.1:8080/{visit_code}'}}"
+    assert meeting_allowed("http://127.0.0.1:8080/x", _environment(write, local, "test"))
+    with pytest.raises(
+        ConfigurationError, match=r"allowed_hosts: does not name 127\.0\.0\.1, where visits\.meeting\.url"
+    ):
+        _environment(write, local)
+
+
+@pytest.mark.parametrize(
+    ("visits", "said"),
+    [
+        (
+            MEETING.replace("meet.example,", "meat.example,"),
+            "does not name meet.example, where visits.meeting.url leads",
+        ),
+        (MEETING.replace("join: ours,", "join: ours, modes: [phone],"), None),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(write: Write, visits: str, said: str | None) -> None:
+    if said is None:
+        assert _environment(write, visits).visits.modes == ["phone"]
+        return
+    with pytest.raises(ConfigurationError, match=said):
+        _environment(write, visits)
+
+
+def test_a_mode_that_no_visit_has_is_refused(write: Write) -> None:
+    path: Path = write("environments:\n", OURS)
+    text = path.read_text("utf-8").replace("    time_zone:", f"    visits: {MEETING}\n    time_zone:", 1)
+    text = text.replace("      reminders:", "      visit_mode: {video: []}\n      reminders:", 1)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"visits\.modes\[0\]: no visit is a video visit"):
+        load(path, {})
+
+
+def test_a_meeting_of_the_feed_needs_its_hosts(write: Write) -> None:
+    path: Path = write("environments:\n", OURS)
+    text = path.read_text("utf-8").replace("    time_zone:", "    visits: {join: ours}\n    time_zone:", 1)
+    link = "      join_link: {field: OBX-5, allowed_hosts: [meet.example]}\n      reminders:"
+    text = text.replace("      reminders:", link, 1)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"visits\.allowed_hosts: is empty"):
+        load(path, {})
