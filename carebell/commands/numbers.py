@@ -14,32 +14,28 @@ from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened_without_keys
 from carebell.commands.output import print_json, print_result, print_table
 from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
+from carebell.outbound.account_numbers import KINDS, audit_action, in_use, in_words, opened_account, webhook_of
 from config.load import Loaded
 from config.problems import ConfigurationError
-from notifier.twilio.account import open_twilio
-from notifier.twilio.numbers import NumberKind, NumbersError, Plan, Step, TwilioNumbers
-from notifier.twilio.webhooks import INBOUND_PATH
-from store.audit import AuditAction
+from notifier.twilio.numbers import NumbersError, Plan, Step, TwilioNumbers
 
-_KINDS: Final[tuple[NumberKind, ...]] = ("local", "toll_free", "mobile")
 _STOPS: Final[dict[str, type[Stop]]] = {"bad_argument": UsageStop, "not_sent": TransientStop, "unclear": TransientStop}
 
 
 def list_all(config: Path | None, *, as_json: bool) -> None:
     """Print the account's numbers, and which environments send from them."""
     with _numbers(config) as (loaded, numbers):
-        owned = numbers.list()
-    senders = {name: environment.sms.sender for name, environment in loaded.configuration.environments.items()}
+        account = in_use(numbers, loaded)
     rows: list[dict[str, Any]] = [
         {
-            "number": owned_number.number,
-            "sid": owned_number.sid,
-            "name": owned_number.name,
-            "texts": owned_number.sms_capable,
-            "webhook": owned_number.sms_url or None,
-            "environments": [name for name, sender in senders.items() if sender == owned_number.number],
+            "number": number.owned.number,
+            "sid": number.owned.sid,
+            "name": number.owned.name,
+            "texts": number.owned.sms_capable,
+            "webhook": number.owned.sms_url or None,
+            "environments": list(number.environments),
         }
-        for owned_number in owned
+        for number in account
     ]
     if as_json:
         for row in rows:
@@ -72,9 +68,9 @@ def search(
     as_json: bool,
 ) -> int:
     """Print numbers for sale that can text; 1 if there are none."""
-    number_kind = next((name for name in _KINDS if name == kind), None)
+    number_kind = KINDS.get(kind)
     if number_kind is None:
-        raise UsageStop(f"--kind: {kind!r} does not exist; there are {', '.join(_KINDS)}")
+        raise UsageStop(f"--kind: {kind!r} does not exist; there are {', '.join(KINDS)}")
     with _numbers(config) as (_, numbers):
         offers = numbers.search(country, number_kind, area_code, contains, limit)
     if as_json:
@@ -96,14 +92,14 @@ def search(
 def buy(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Buy a number and link it; 1 if the user did not confirm."""
     with _numbers(config) as (loaded, numbers):
-        plan = numbers.plan_buy(number, _webhook(loaded), service)
+        plan = numbers.plan_buy(number, webhook_of(loaded), service)
         return _carry_out(config, numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def link(config: Path | None, number: str, *, service: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Link a number of the account to our webhook; 1 if the user did not confirm."""
     with _numbers(config) as (loaded, numbers):
-        plan = numbers.plan_link(number, _webhook(loaded), service)
+        plan = numbers.plan_link(number, webhook_of(loaded), service)
         if not plan.steps:
             raise UsageStop("there is nothing to link to: set gateway.twilio.public_url, or give --service")
         return _carry_out(config, numbers, plan, yes=yes, dry_run=dry_run, as_json=as_json)
@@ -113,27 +109,12 @@ def link(config: Path | None, number: str, *, service: str | None, yes: bool, dr
 def _numbers(config: Path | None) -> Iterator[tuple[Loaded, TwilioNumbers]]:
     loaded = load(config)
     try:
-        client, http = open_twilio(loaded)
+        with opened_account(loaded) as numbers:
+            yield loaded, numbers
     except ConfigurationError as error:
         raise ConfigurationStop(str(error)) from None
-    try:
-        yield loaded, TwilioNumbers(client)
     except NumbersError as error:
         raise _STOPS.get(error.code, Stop)(str(error)) from None
-    finally:
-        http.close()
-
-
-def _webhook(loaded: Loaded) -> str | None:
-    """The URL for patients' replies; None: Twilio cannot reach us."""
-    url = loaded.configuration.gateway.twilio.public_url
-    if url is None:
-        return None
-    if not url.startswith("https://"):
-        raise ConfigurationStop(
-            str(loaded.problem(("gateway", "twilio", "public_url"), "Twilio's webhooks need https"))
-        )
-    return url.rstrip("/") + INBOUND_PATH
 
 
 def _carry_out(
@@ -141,7 +122,7 @@ def _carry_out(
 ) -> int:
     """Show the plan, and carry it out after a confirmation. With `as_json` nobody is asked; `yes` decides."""
     for step in plan.steps:
-        print_result(_row(step, done=False), f"would {_said(step)}", as_json=as_json)
+        print_result(_row(step, done=False), f"would {in_words(step)}", as_json=as_json)
     if dry_run:
         if not as_json:
             print("Dry run: nothing was done.")
@@ -159,13 +140,15 @@ def _carry_out(
             print("Nothing was done.")
             return REFUSED
     with interruptible() as progress:
-        progress.done = f"it is not known whether Twilio did this: {_said(plan.steps[0])}; `carebell numbers list` says"
+        progress.done = (
+            f"it is not known whether Twilio did this: {in_words(plan.steps[0])}; `carebell numbers list` says"
+        )
 
         def show(step: Step) -> None:
-            print_result(_row(step, done=True), f"done: {_said(step)}", as_json=as_json)
+            print_result(_row(step, done=True), f"done: {in_words(step)}", as_json=as_json)
             _audited(config, step)
             sys.stdout.flush()
-            progress.done = f"done: {_said(step)}; `carebell numbers list` says what else"
+            progress.done = f"done: {in_words(step)}; `carebell numbers list` says what else"
 
         numbers.apply(plan, progress=show)
     return OK
@@ -173,23 +156,12 @@ def _carry_out(
 
 def _audited(config: Path | None, step: Step) -> None:
     """Record a step that is done. It is done at the gateway, so a database that takes no entry only brings a warning."""
-    action = AuditAction.NUMBERS_BUY if step.action == "buy" else AuditAction.NUMBERS_LINK
     try:
         with opened_without_keys(config) as database:
-            database.shown(action, subject=step.number, after=step.target)
+            database.shown(audit_action(step), subject=step.number, after=step.target)
     except Stop as stop:
         print(f"carebell: warning: this could not be recorded in the audit log: {stop}", file=sys.stderr)
 
 
 def _row(step: Step, *, done: bool) -> dict[str, Any]:
     return {"action": step.action, "number": step.number, "target": step.target, "done": done}
-
-
-def _said(step: Step) -> str:
-    match step.action:
-        case "buy":
-            return f"buy {step.number}: costs money every month from now on"
-        case "set_webhook":
-            return f"forward patients' replies to {step.number} to {step.target}"
-        case "attach_service":
-            return f"put {step.number} into the Messaging Service {step.target}"
