@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import ssl
 import threading
@@ -20,7 +21,7 @@ from requests.exceptions import (
     RequestException,
     SSLError,
 )
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -136,12 +137,24 @@ def quiet_libraries() -> None:
 
 def answered(error: Exception) -> tuple[int, int] | None:
     """(HTTP status, Twilio's code or 0) of an answer that the library raised; None: there was no complete answer."""
+    page = error.args[1] if isinstance(error, TwilioException) and len(error.args) > 1 else None
+    if isinstance(page, Response):  # of a list, whose answer the library hands on unread
+        return page.status_code, _code_in(page.text)
     if not isinstance(error, TwilioRestException | TwilioServiceException):
         return None
     status = error.status if isinstance(error.status, int) else 0
     code = error.code if isinstance(error.code, int) else 0
     # If an answer has no readable code, the library repeats the status.
     return status, 0 if code == status else code
+
+
+def _code_in(body: str) -> int:
+    """Twilio's code in an error's body; 0: none can be read."""
+    try:
+        code = json.loads(body).get("code")
+    except (ValueError, AttributeError):
+        return 0
+    return code if isinstance(code, int) else 0
 
 
 def never_left(error: Exception) -> str | None:

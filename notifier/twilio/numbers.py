@@ -172,7 +172,7 @@ def _ask(request: Callable[[], Any]) -> Any:
         return request()
     except Exception as error:  # the library raises more kinds than it documents
         answer = answered(error)
-        if answer is not None and 400 <= answer[0] < 500:
+        if answer is not None and 400 <= answer[0] < 500 and answer[0] != 408:  # 408: a proxy gave up waiting
             raise NumbersError(
                 "refused", f"Twilio refused: HTTP {answer[0]}, code {answer[1]}", answer[1] or None
             ) from None

@@ -117,17 +117,40 @@ def test_a_number_of_somebody_else_is_not_linked() -> None:
         (error(21422, 400), "refused", 21422),
         (error(20003, 401), "refused", 20003),
         (error(20500, 500), "unclear", None),
+        (answer(408, raw=b"too slow"), "unclear", None),
         (hang_up, "unclear", None),
         (answer(201, {}), "unclear", None),
         (answer(201, raw=b"{"), "unclear", None),
     ],
-    ids=["refused", "auth", "500", "hang-up", "no-sid", "half"],
+    ids=["refused", "auth", "500", "proxy-time-out", "hang-up", "no-sid", "half"],
 )
 def test_a_purchase_that_fails_is_never_repeated(act: Act, code: str, twilio_code: int | None) -> None:
     with numbers(act) as (twilio, script), pytest.raises(NumbersError) as caught:
         twilio.apply(twilio.plan_buy(NUMBER, WEBHOOK))
     assert (caught.value.code, caught.value.twilio_code) == (code, twilio_code)
     assert len(script.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "twilio_code"),
+    [
+        (error(20003, 401), "refused", 20003),
+        (error(21452, 400), "refused", 21452),
+        (answer(404, raw=b"<html>"), "refused", None),
+        (answer(403, {"code": "no"}), "refused", None),
+        (answer(403, ["no"]), "refused", None),
+        (error(20500, 500), "unclear", None),
+        (hang_up, "unclear", None),
+    ],
+    ids=["auth", "no-number", "no-code", "code-of-words", "a-list", "500", "hang-up"],
+)
+def test_a_list_that_twilio_refuses_says_why(act: Act, code: str, twilio_code: int | None) -> None:
+    """The library raises another exception for a page than for a single resource."""
+    for ask in (TwilioNumbers.list, lambda twilio: twilio.search("US")):
+        with numbers(act) as (twilio, _), pytest.raises(NumbersError) as caught:
+            ask(twilio)
+        assert (caught.value.code, caught.value.twilio_code) == (code, twilio_code)
+        assert "0143" not in str(caught.value)
 
 
 def test_nobody_listening() -> None:
