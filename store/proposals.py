@@ -4,7 +4,8 @@ The text and the edits are sealed with the key of the day on which the proposal 
 when that day is over nobody can read them any more, in no backup either. Who proposed what, when, and what became of it, stays
 for `KEEP`.
 
-    draft ──> withdrawn | expired                      the answers about a new environment, before there is a text
+    draft ──> withdrawn | expired                      the answers about a new environment, before there is a text; or an order
+                                                       of a number at the gateway, which changes no file
     open ──> saved | withdrawn | expired
       └────> awaiting (an approval) ──> saved | sent_back | withdrawn | expired
 """
@@ -52,7 +53,7 @@ class StoredProposal:
     """Attributes:
     id: hexadecimal, random.
     base: digest of the file that it changes.
-    text: of the whole file afterwards; a draft's answers; None: decided, over, or not asked for.
+    text: of the whole file afterwards; a draft's answers or order; None: decided, over, or not asked for.
     edits: JSON: the keys and their values; None as `text`.
     environments: those that it touches.
     effect: JSON of what was foreseen; None: not foreseen yet.

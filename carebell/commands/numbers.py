@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from carebell.account_numbers import KINDS, audit_action, in_use, in_words, opened_account, webhook_of
 from carebell.bootstrap.components import load
 from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened_without_keys
 from carebell.commands.output import print_json, print_result, print_table
 from carebell.exits import OK, REFUSED, ConfigurationStop, Stop, TransientStop, UsageStop
-from carebell.outbound.account_numbers import KINDS, audit_action, in_use, in_words, opened_account, webhook_of
 from config.load import Loaded
 from config.problems import ConfigurationError
 from notifier.twilio.numbers import NumbersError, Plan, Step, TwilioNumbers

@@ -21,6 +21,7 @@ from carebell.staff.integration_records import IntegrationRecords
 from carebell.staff.log_lines import LogLines
 from carebell.staff.messages import MessagesInquiry
 from carebell.staff.new_environment import NewEnvironments
+from carebell.staff.numbers import StaffNumbers
 from carebell.staff.opt_outs import StaffOptOuts
 from carebell.staff.outbox import OutboxInquiry
 from carebell.staff.overview import StaffOverview
@@ -89,6 +90,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
         environ=os.environ,
         now=running.clock.now,
     )
+    numbers = StaffNumbers(loaded=running.loaded, store=running.store, vault=running.vault, now=running.clock.now)
     return Desks(
         access=AccessDesk(people=people, public_url=public_url, environments=environments),
         sign_in_ways=lambda: _ways(running),
@@ -101,7 +103,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
         environments=EnvironmentDesks(
             environments=Environments(loaded=running.loaded, approval_states=questions.words),
             certificates=Certificates(loaded=running.loaded, store=running.store),
-            texts=SmsTexts(loaded=running.loaded),
+            texts=SmsTexts(loaded=running.loaded, account_numbers=numbers.known),
             approval=StaffApprovals(
                 questions=questions,
                 elsewhere=SigningInElsewhere(context),
@@ -122,6 +124,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
                 check_fhir=fhir_checker(running.loaded),
             ),
         ),
+        numbers=numbers,
         configuration=configuration,
         proposer=configuration,
         why=WhyInquiry(source=source, author=author_of),

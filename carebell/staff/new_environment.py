@@ -94,7 +94,7 @@ class NewEnvironments:
 
 
 def _is_of(draft: StoredProposal, by: Session) -> bool:
-    return draft.state is ProposalState.DRAFT and draft.author == by.person.login
+    return draft.state is ProposalState.DRAFT and draft.base == _BASE and draft.author == by.person.login
 
 
 def _written(answers: Answers) -> str:

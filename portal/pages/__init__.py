@@ -14,6 +14,7 @@ from portal.pages import (
     holds,
     log_page,
     messages,
+    numbers,
     opt_outs,
     outbox,
     overview,
@@ -33,6 +34,7 @@ from portal.pages.help_page import HelpDesk
 from portal.pages.holds import HoldDesk
 from portal.pages.log_page import LogDesk
 from portal.pages.messages import MessagesDesk
+from portal.pages.numbers_desk import NumbersDesk
 from portal.pages.opt_outs import OptOutDesk
 from portal.pages.outbox import OutboxDesk
 from portal.pages.overview import OverviewDesk
@@ -56,6 +58,7 @@ class Desks:
     help: HelpDesk
     overview: OverviewDesk
     environments: EnvironmentDesks
+    numbers: NumbersDesk
     proposer: Proposer
     why: WhyDesk
     sms_report: SmsReportDesk
@@ -73,6 +76,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
     return (
         *overview.pages(desks.overview),
         *environments.pages(desks.environments, desks.proposer),
+        *numbers.pages(desks.numbers),
         *why.pages(desks.why),
         *sms_report.pages(desks.sms_report),
         *outbox.pages(desks.outbox),

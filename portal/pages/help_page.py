@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from portal.page_request import Answer, PageRequest, Shown
+from portal.roles import Permission
 from portal.route_table import Page
 
 
@@ -22,4 +23,8 @@ def pages(desk: HelpDesk) -> tuple[Page, ...]:
 
 
 def show(desk: HelpDesk, request: PageRequest) -> Answer:
-    return Shown(template="help.html", title="Help", view={"administrators": desk.administrators()})
+    view = {
+        "administrators": desk.administrators(),
+        "may_manage_numbers": request.may(Permission.MANAGE_NUMBERS),
+    }
+    return Shown(template="help.html", title="Help", view=view)

@@ -45,6 +45,8 @@ WALKS: Final[Mapping[str, Walk]] = {
     "/holds": Walk(address="/holds"),
     "/logs": Walk(address="/logs?follow=no"),
     "/messages": Walk(address="/messages"),
+    "/numbers": Walk(address="/numbers"),
+    "/numbers/new": Walk(address="/numbers/new"),
     "/opt-outs": Walk(address="/opt-outs"),
     "/outbox": Walk(address="/outbox"),
     "/people": Walk(address="/people"),
@@ -66,6 +68,7 @@ NO_PAGES: Final[Mapping[str, str]] = {
     "/configuration/download": "a file",
     "/configuration/preview/{proposal}/in-force": "a part of the preview, which asks for it after saving",
     "/environments/{environment}/approval/state": "a part of the page Approval, which asks for it",
+    "/numbers/orders/{order}/state": "a part of a number's order, which asks for it",
     "/sign-in/oidc": "sends the browser to the organisation's provider",
     "/sign-in/oidc/callback": "takes the browser back from there",
     "/approval/callback": "takes the browser back from an EHR",
@@ -76,6 +79,7 @@ NOT_YET: Final = frozenset(
     {
         "/configuration/history/{version}",
         "/configuration/preview/{proposal}",
+        "/numbers/orders/{order}",
         "/configuration/preview/{proposal}/texts",
         "/environments/new/{draft}/{step}",
     }
