@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from portal.page_request import PageRequest, Shown
 from portal.route_table import Page
 from portal.static_files import StaticFile
 
+_CODE: Final = re.compile(r"`([^`]+)`")
 _STEPS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 
@@ -58,7 +60,7 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters |= {"when": self._when, "day": self._day, "plain_time": self._plain_time, "ago": ago}
+        self._templates.filters |= {"when": self._when, "day": self._day, "plain_time": self._plain_time, "ago": ago, "with_code": with_code}
         self._templates.globals |= {
             "static": {name: file.address for name, file in static.items()},
             "carebell_version": version("carebell"),
@@ -120,6 +122,11 @@ class Renderer:
 def hidden(name: str, value: str) -> Markup:
     """A hidden field."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(name, value)
+
+
+def with_code(sentence: str) -> Markup:
+    """A sentence of the product as HTML: what stands between backticks is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(sentence))))
 
 
 def ago(instant: datetime | None, now: datetime) -> Markup:

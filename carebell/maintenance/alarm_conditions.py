@@ -117,7 +117,7 @@ def _unknown(conn: Transaction, loaded: Loaded, now: datetime) -> Iterator[Condi
         yield Condition(
             alarm="unknown_texts",
             severity="warning",
-            problem=f"it is not known whether the gateway took {count} texts of the last day",
+            problem=f"it is not known whether the gateway took {count} text{'s' if count > 1 else ''} of the last day",
             value=count,
         )
 

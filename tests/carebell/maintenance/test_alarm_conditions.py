@@ -195,7 +195,7 @@ def test_texts_that_stay_unknown_are_an_alarm_for_a_day(tmp_path: Path) -> None:
                 return named(of_service(conn, loaded, MONDAY + span), "unknown_texts")
 
         assert at(timedelta(minutes=30)) == []
-        problem = "it is not known whether the gateway took 1 texts of the last day"
+        problem = "it is not known whether the gateway took 1 text of the last day"
         assert at(timedelta(minutes=31)) == [("warning", "", problem)]
         assert at(timedelta(days=2)) == []
 

@@ -294,7 +294,7 @@ def test_what_the_whole_configuration_objects_to_stands_at_its_step(wizard: Wiza
     )
     answer = wizard.browser.post(at, {})
     assert answer.status_code == 422
-    assert 'href="#step-feed">Port: is taken by `http`.</a>' in answer.text
+    assert 'href="#step-feed">Port: is taken by <code>http</code>.</a>' in answer.text
     assert 'href="#step-sms">Phone number: belongs to another gateway.</a>' in answer.text
     assert "gateway: is wrong." in words(answer)
     assert re.search(r'id="step-feed"', answer.text)

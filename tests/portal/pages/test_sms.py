@@ -168,7 +168,7 @@ def test_problems_stand_beside_their_fields_and_nothing_typed_is_lost(browser: B
     answer = browser.post(PRODUCTION, form_of(browser.get(PRODUCTION).text) | typed)
     assert answer.status_code == 422
     for field_name, sentence in (
-        ("reminder-1-count", "Reminder 2: `at` goes with days or weeks; 24h is elapsed time."),
+        ("reminder-1-count", "Reminder 2: <code>at</code> goes with days or weeks; 24h is elapsed time."),
         ("reminder-0-count", "Reminder 1: is too long."),
         ("reminders", "Reminder SMS: reminder 24h stands twice."),
         ("quiet_from", "Quiet hours from: is not a time of day."),
