@@ -11,7 +11,7 @@ UV ?= $(BIN)/uv
 COMPILE = $(UV) pip compile setup.cfg -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--group build --extra postgres --extra speed --extra sso
 
-.PHONY: run test browser lint types contracts bench faults docs site wheel wheelhouse compiled lock locks renew clean
+.PHONY: run test browser screenshots lint types contracts bench faults docs site wheel wheelhouse compiled lock locks renew clean
 
 run: .venv/run.ready ## the whole product on embedded defaults
 	@began=$$(date +%s) && $(BIN)/carebell demo && echo "make run: $$(( $$(date +%s) - began )) s"
@@ -23,6 +23,11 @@ browser: ## the portal's pages in a real browser; needs Debian's chromium, or CA
 	@sh .ci/find-chromium >/dev/null
 	@$(MAKE) --no-print-directory .venv/browser.ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/browser tests/test_set_up.py $(ARGS)
+
+screenshots: ## the pictures of docs/images, taken anew; needs what `make browser` needs
+	@sh .ci/find-chromium >/dev/null
+	@$(MAKE) --no-print-directory .venv/browser.ready
+	$(BIN)/python -m tests.browser.screenshots
 
 lint: .venv/dev.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

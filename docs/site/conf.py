@@ -38,6 +38,8 @@ html_last_updated_fmt = None
 html_theme_options: Final = {"footer_icons": [], "top_of_page_buttons": []}
 
 _FRONT: Final = "index.html"
+_IMAGES: Final = "images"
+"""Shown by <picture>, which Sphinx copies as it stands."""
 
 
 def _with_navigation(app: Any, page: str, source: list[str]) -> None:
@@ -53,6 +55,7 @@ def _with_front_page(app: Any, error: Exception | None) -> None:
     if error is None:
         folder = Path(app.outdir)
         shutil.copy(folder / f"{root_doc}.html", folder / _FRONT)
+        shutil.copytree(Path(app.srcdir) / _IMAGES, folder / _IMAGES, dirs_exist_ok=True)
 
 
 def setup(app: Any) -> None:

@@ -81,7 +81,7 @@ def watched_page(browser: Browser, watch: Watch, **settings: Any) -> Iterator[Pa
 def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the database of a clinic's nine days; to be copied."""
     folder = tmp_path_factory.mktemp("week") / "clinic"
-    _in_thread(clinic_week.tell(folder, PORTAL))
+    in_thread(clinic_week.tell(folder, PORTAL))
     return folder
 
 
@@ -110,12 +110,12 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def long_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A portal whose environments, people, reasons and organisation have names as long as they may be."""
     folder = tmp_path_factory.mktemp("long") / "clinic"
-    path = _in_thread(clinic_week.tell_long_names(folder, PORTAL, LONG))
+    path = in_thread(clinic_week.tell_long_names(folder, PORTAL, LONG))
     with serving(path, surname=LONG) as portal:
         yield portal
 
 
-def _in_thread(work: Coroutine[Any, Any, Path]) -> Path:
+def in_thread(work: Coroutine[Any, Any, Path]) -> Path:
     """Run it on a loop of its own: playwright's runs in this thread."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(asyncio.run, work).result()

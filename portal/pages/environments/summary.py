@@ -109,7 +109,12 @@ def tabs(name: str, request: PageRequest) -> list[Tab]:
         "Integration records": f"{base}/records",
         "History": f"/configuration/history?environment={name}",
     }
-    return [Tab(name=words, path=path, here=request.path == path) for words, path in paths.items()]
+    return [Tab(name=words, path=path, here=_is_here(request.path, path, base)) for words, path in paths.items()]
+
+
+def _is_here(here: str, path: str, base: str) -> bool:
+    """Whether a page is of a tab: its own, or one that its form leads to."""
+    return here == path or (path != base and here.startswith(f"{path}/"))
 
 
 def ehr_words(ehr: str) -> str:
