@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from carebell.approved_facts import approved_facts
 from config.load import Loaded
-from config.model import Environment, Organization
+from config.model import Environment, Organization, WritebackSection
 from ehr.fingerprint import ApprovedFacts
 from notifier.recipients import NumberRules, may_text
 from notifier.text import TemplateSet, placeholders_used
@@ -23,6 +23,7 @@ from scheduler.appointment import Appointment
 from scheduler.plan import ReplannedTexts, replan
 from scheduler.policy import Policy
 from scheduler.sms import PlannedRow, Reason
+from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class EnvironmentPolicy:
     environment: its section of the configuration.
     rules: how its messages are read. answers: the answer to each failure.
     planning: the planner's settings. numbers: who may be texted. templates: its texts.
+    writeback: which events go back to the EHR, and for how long they are tried.
     config_version: of the configuration that it was built from.
     facts: what must be approved before texts leave; None: no approval is needed.
     """
@@ -44,6 +46,7 @@ class EnvironmentPolicy:
     templates: TemplateSet = field(repr=False)
     config_version: str
     facts: ApprovedFacts | None = None
+    writeback: WritebackPolicy = field(default_factory=WritebackPolicy)
 
     @property
     def zone(self) -> str:
@@ -129,6 +132,19 @@ def environment_policy(loaded: Loaded, name: str) -> EnvironmentPolicy:
         templates=templates,
         config_version=loaded.version,
         facts=approved_facts(loaded, name) if environment.approval.required else None,
+        writeback=writeback_policy(environment.writeback),
+    )
+
+
+def writeback_policy(section: WritebackSection) -> WritebackPolicy:
+    """Which events of an environment go back."""
+    return WritebackPolicy(
+        channels={
+            WritebackEvent(event): WritebackChannel(channel)
+            for event, channel in section.events.items()
+            if channel != "none"
+        },
+        retry_for={str(event): lasts for event, lasts in section.retry_for.items()},
     )
 
 

@@ -129,6 +129,17 @@ def listen_host(written: str) -> str:
     return written
 
 
+def peer_host(written: str) -> str:
+    """Another machine's name or address: no port, no URL, no blanks."""
+    if _literal(written) is not None:
+        return written
+    if _HOST.fullmatch(written) and not _NUMERIC_LABEL.fullmatch(written.rstrip(".").rsplit(".", 1)[-1]):
+        return written
+    address, _, port = written.rpartition(":")
+    hint = f"; the port {port} stands under `port` (did you mean {address}?)" if port.isdecimal() and address else ""
+    raise ValueError(f"is not a host such as engine.example.org or 10.1.2.3{hint}")
+
+
 def link_host(written: str) -> str:
     """A host that links may have, `video.example.org`, or every name below one, `*.example.org`."""
     host = written.removeprefix("*.")

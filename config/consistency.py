@@ -13,9 +13,10 @@ from config.addresses import is_loopback
 from config.gateways import AUTH_TOKEN, BEARER_TOKEN, SECRETS, WEBHOOK_SECRET, GatewaySecret, GatewaySection
 from config.model import Configuration, Environment, Http, JoinSection, ListenerSection, PortalSection
 from config.problems import Keys, Problem, SourceLocation, key_path
-from config.secret_files import secret_files
+from config.secret_files import private_keys, secret_files
 from config.sms_consistency import sms_disagreements
 from config.visit_consistency import visit_disagreements
+from config.writeback_consistency import writeback_disagreements
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound to
 _LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"))
@@ -164,6 +165,7 @@ def _has(section: GatewaySection, secret: GatewaySecret) -> bool:
 def _environments(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     for name, environment in configuration.environments.items():
         yield from sms_disagreements(environment, ("environments", name, "sms"))
+        yield from writeback_disagreements(environment, ("environments", name, "writeback"))
     yield from visit_disagreements(configuration)
 
 
@@ -215,7 +217,7 @@ def _files(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
         owner = owners.setdefault(os.path.normpath(path), keys)
         if owner != keys:
             yield keys, f"names the same file as {key_path(owner)}"
-    for keys, path in [*read, *secret_files(configuration)]:
+    for keys, path in [*read, *secret_files(configuration), *private_keys(configuration)]:
         if (owner := owners.get(os.path.normpath(path), ())) and owner != keys:
             yield keys, f"names the same file as {key_path(owner)}, which Carebell writes"
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from config.model import Configuration
 from config.problems import Keys
-from config.secret_files import secret_files
+from config.secret_files import private_keys, secret_files
 
 VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 OF_THE_SERVICE: Final = Path("/run/credentials/carebell.service")
@@ -49,12 +49,8 @@ def copy_of(file: Path, folder: Path = OF_THE_SERVICE) -> Path | None:
 
 def _secret_files(configuration: Configuration) -> list[Keys]:
     """Where the paths of secrets stand."""
-    listeners = [
-        ("environments", name, "listener", "tls", "key")
-        for name, environment in configuration.environments.items()
-        if environment.listener.tls is not None
-    ]
-    return [("storage", "key_file"), *(keys for keys, _ in secret_files(configuration)), *listeners]
+    of_secrets = (*secret_files(configuration), *private_keys(configuration))
+    return [("storage", "key_file"), *(keys for keys, _ in of_secrets)]
 
 
 def _replaced(section: SectionType, keys: Keys, folder: Path) -> SectionType:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from config.gateways import SECRETS, GatewaySecret
 from config.load import Loaded
+from config.model import WritebackHl7
 from config.portal_settings import CLIENT_SECRET_FILE
 from config.problems import ConfigurationError, Keys, Problem
 from config.regular_file import read_regular
@@ -139,6 +140,20 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
             yield from _secret((*at, "key"), tls.key)
             if tls.client_ca is not None:
                 yield from _readable((*at, "client_ca"), tls.client_ca)
+        yield from _writeback(("environments", name, "writeback", "hl7"), environment.writeback.hl7)
+
+
+def _writeback(at: Keys, hl7: WritebackHl7 | None) -> Iterator[tuple[Keys, str]]:
+    if hl7 is not None and hl7.tls is not None:
+        named = {"ca": hl7.tls.ca, "certificate": hl7.tls.certificate}
+        for name, path in named.items():
+            if path is not None:
+                yield from _readable((*at, "tls", name), path)
+        if hl7.tls.key is not None:
+            yield from _secret((*at, "tls", "key"), hl7.tls.key)
+    if hl7 is not None and hl7.signing is not None:
+        yield from _secret((*at, "signing", "key"), hl7.signing.key)
+        yield from _readable((*at, "signing", "certificate"), hl7.signing.certificate)
 
 
 def _content(keys: Keys, path: Path, read: Callable[[], object]) -> Iterator[tuple[Keys, str]]:

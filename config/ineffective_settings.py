@@ -14,6 +14,7 @@ from config.model import Configuration, Environment, ListenerSection, PortalSect
 from config.problems import Keys, Problem
 from config.sms_consistency import modes_of
 from config.suggestions import countries_of, number_meant
+from config.writeback_consistency import writeback_remarks
 
 _OLD: Final = timedelta(days=31)
 
@@ -41,6 +42,8 @@ def pointless(loaded: Loaded) -> list[Problem]:
             remarks.append(((*keys, "location_zones"), why))
         remarks += _sms(environment, (*keys, "sms"))
         remarks += _visits(loaded, environment, (*keys, "visits"))
+        of_writeback = writeback_remarks(environment, (*keys, "writeback"))
+        remarks += [(at, why) for at, why in of_writeback if at in loaded.places or at[-1] == "events"]
     return sorted(loaded.problem(keys, why) for keys, why in remarks)
 
 

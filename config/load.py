@@ -24,7 +24,8 @@ from config.credentials import with_credentials
 from config.digests import digests_of
 from config.document import Document, nearest, read_document, read_shipped
 from config.fieldmap import FieldMap
-from config.model import Configuration
+from config.model import Configuration, WritebackSection
+from config.outmap import OutMap
 from config.overlay import overlay
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 from config.secret_files import secret_files
@@ -33,6 +34,8 @@ from config.wording import explain
 HERE: Final = Path(str(files("config")))
 FIELD_MAPS: Final = Path(str(files("parser"))) / "fieldmaps"
 """Shipped field maps: data in the parser's folder, read as files."""
+OUT_MAPS: Final = Path(str(files("ehr"))) / "outmaps"
+"""Shipped out-maps, in the same way."""
 
 SectionType = TypeVar("SectionType", bound=BaseModel)
 
@@ -66,6 +69,7 @@ class Loaded:
         version: 12 hexadecimal digits, a hash of values, texts and field maps; not of secrets and the folder.
         field_maps: environment -> its field map.
         templates: environment -> its texts.
+        out_maps: environment -> the messages that go back to its EHR; none where nothing does.
         answer_rows: config/answers.yaml: failure code -> row; an environment's `answers` go over them.
         files: every file that was read or is named; a change of one is a change of the configuration.
         digests: the digest of each of `files` when it was read; for files that are only named, after the others were read.
@@ -78,6 +82,7 @@ class Loaded:
     field_maps: Mapping[str, FieldMap]
     templates: Mapping[str, Templates]
     answer_rows: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    out_maps: Mapping[str, OutMap] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     digests: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     places: Mapping[Keys, SourceLocation] = field(repr=False)
@@ -136,6 +141,7 @@ def load(
         field_maps=reader.field_maps,
         templates=reader.templates,
         answer_rows=reader.answer_rows,
+        out_maps=reader.out_maps,
         files=tuple(dict.fromkeys((*read, *named))),
         digests={**digests_of(named), **read},
         places=places,
@@ -149,6 +155,7 @@ def _named_files(configuration: Configuration) -> Iterator[Path]:
         tls = environment.listener.tls
         if tls is not None:
             yield from (path for path in (tls.certificate, tls.key, tls.client_ca) if path is not None)
+        yield from environment.writeback.files
     gateway = configuration.gateway
     yield from (path for _, path in secret_files(configuration))
     yield from (path for path in (gateway.http.certificate_authority, gateway.reply_words) if path is not None)
@@ -166,6 +173,7 @@ class _Rules:
         self.field_maps: dict[str, FieldMap] = {}
         self.templates: dict[str, Templates] = {}
         self.answer_rows: dict[str, Mapping[str, Any]] = {}
+        self.out_maps: dict[str, OutMap] = {}
         self._files: list[Path] = []
         self._configuration = configuration
         self._where = where
@@ -183,9 +191,10 @@ class _Rules:
             keys: Keys = ("environments", name)
             yield from self._answers(keys, environment.answers)
             try:
-                self.field_maps[name] = self._field_map((*keys, "ehr"), environment.ehr)
+                self.field_maps[name] = self._map((*keys, "ehr"), environment.ehr, self._shipped, FieldMap)
             except ConfigurationError as error:
                 yield from error.problems
+            yield from self._writeback((*keys, "writeback"), name, environment.writeback)
             try:
                 own = environment.sms.templates
                 layers = built_in if own is None else [*built_in, self._named((*keys, "sms", "templates"), own)]
@@ -211,21 +220,37 @@ class _Rules:
                     self._where(at), at, "must not be AA: it would acknowledge a message that was not stored"
                 )
 
-    def _field_map(self, keys: Keys, ehr: str) -> FieldMap:
-        if _is_path(ehr):
-            document = self._named(keys, Path(ehr))
-        else:
-            shipped = sorted(path.stem for path in self._shipped.glob("*.yaml"))
-            if ehr not in shipped:
-                near = get_close_matches(ehr.lower().replace("-", "_"), shipped, n=1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                why = f"must be {', '.join(shipped)}, or the path of a field map of your own (*.yaml){hint}"
-                raise ConfigurationError([Problem.at(self._where(keys), keys, why)])
-            document = read_shipped(self._shipped / f"{ehr}.yaml")
+    def _writeback(self, keys: Keys, name: str, section: WritebackSection) -> Iterator[Problem]:
+        """The out-map, which must have a message for every event that goes back by it."""
+        if section.hl7 is None:
+            return
         try:
-            return FieldMap.model_validate(document.values)
+            out_map = self._map((*keys, "hl7", "map"), section.hl7.map, OUT_MAPS, OutMap)
+        except ConfigurationError as error:
+            yield from error.problems
+            return
+        self.out_maps[name] = out_map
+        for event, channel in section.events.items():
+            if channel == "hl7" and not out_map.has(event):
+                at: Keys = (*keys, "events", event)
+                yield Problem.at(self._where(at), at, f"the out-map {Path(section.hl7.map).name} has no message for it")
+
+    def _map(self, keys: Keys, name: str, folder: Path, model: type[SectionType]) -> SectionType:
+        """A shipped map by its name, or one of the hospital's own by its path."""
+        if _is_path(name):
+            document = self._named(keys, Path(name))
+        else:
+            shipped = sorted(path.stem for path in folder.glob("*.yaml"))
+            if name not in shipped:
+                near = get_close_matches(name.lower().replace("-", "_"), shipped, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                why = f"must be {', '.join(shipped)}, or the path of a map of your own (*.yaml){hint}"
+                raise ConfigurationError([Problem.at(self._where(keys), keys, why)])
+            document = read_shipped(folder / f"{name}.yaml")
+        try:
+            return model.model_validate(document.values)
         except ValidationError as error:
-            raise ConfigurationError(explain(error, FieldMap, document.where)) from None
+            raise ConfigurationError(explain(error, model, document.where)) from None
 
     def _named(self, keys: Keys, path: Path) -> Document:
         """A file that the configuration names. If it is missing, the problem is reported at the key that names it."""
@@ -280,7 +305,7 @@ def _anchor(name: str, value: Any, folder: Path) -> Any:
         return [_anchor(name, item, folder) for item in value]
     if isinstance(value, dict):
         return {key: _anchor(name, item, folder) for key, item in value.items()}
-    if name == "ehr" and _is_path(value):
+    if name in ("ehr", "map") and _is_path(value):
         return str(folder / value)
     if name == "url" and isinstance(value, str) and value.startswith("sqlite:///"):
         return f"sqlite:///{folder / value.removeprefix('sqlite:///')}"
@@ -294,6 +319,7 @@ def _version(written: Configuration, reader: _Rules) -> str:
         written.model_dump(mode="json", by_alias=True),
         {name: templates.texts for name, templates in reader.templates.items()},
         {name: field_map.model_dump(mode="json", by_alias=True) for name, field_map in reader.field_maps.items()},
+        {name: out_map.model_dump(mode="json") for name, out_map in reader.out_maps.items()},
     ]
     text = json.dumps(what, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

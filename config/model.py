@@ -54,6 +54,11 @@ from config.values import write_duration as write_duration
 from config.visit_settings import JoinSection as JoinSection
 from config.visit_settings import MeetingSettings as MeetingSettings
 from config.visit_settings import Visits as Visits
+from config.writeback_settings import Refusals as Refusals
+from config.writeback_settings import WritebackHl7 as WritebackHl7
+from config.writeback_settings import WritebackSection as WritebackSection
+from config.writeback_settings import WritebackSigning as WritebackSigning
+from config.writeback_settings import WritebackTls as WritebackTls
 
 LONGEST_REMINDER: Final = timedelta(weeks=53)
 """Booking calendars end after a year. A reminder far beyond that would be outside datetime's range."""
@@ -396,6 +401,7 @@ class Environment(Section):
     """Overrides of config/answers.yaml: failure code -> answer."""
     sms: SmsSettings
     visits: Visits = Visits()
+    writeback: WritebackSection = WritebackSection()
 
     @property
     def zone(self) -> ZoneInfo:

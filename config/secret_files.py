@@ -1,6 +1,6 @@
 """The files with tokens and secrets that a configuration names, wherever their keys stand. Pure.
 
-Keys of listeners and the database's key file are not among them: they have rules of their own.
+The database's key file is not among them: it has rules of its own. Private keys are listed apart from tokens.
 """
 
 from __future__ import annotations
@@ -17,6 +17,21 @@ def secret_files(configuration: Configuration) -> list[tuple[Keys, Path]]:
     """(key, file) of each."""
     files = [*((secret.file_keys, secret.file(configuration.gateway)) for secret in SECRETS)]
     files.append((CLIENT_SECRET_FILE, configuration.portal.client_secret_file))
+    return [(keys, file) for keys, file in files if file is not None]
+
+
+def private_keys(configuration: Configuration) -> list[tuple[Keys, Path]]:
+    """(key, file) of the listeners' and write-backs' private keys."""
+    files: list[tuple[Keys, Path | None]] = []
+    for name, environment in configuration.environments.items():
+        keys: Keys = ("environments", name)
+        if environment.listener.tls is not None:
+            files.append(((*keys, "listener", "tls", "key"), environment.listener.tls.key))
+        hl7 = environment.writeback.hl7
+        if hl7 is not None and hl7.tls is not None:
+            files.append(((*keys, "writeback", "hl7", "tls", "key"), hl7.tls.key))
+        if hl7 is not None and hl7.signing is not None:
+            files.append(((*keys, "writeback", "hl7", "signing", "key"), hl7.signing.key))
     return [(keys, file) for keys, file in files if file is not None]
 
 

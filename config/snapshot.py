@@ -1,9 +1,9 @@
 """A configuration as text and back: what is in force, kept where commands find it when the file on disk is broken.
 
-The text is JSON: the values as `config.model` writes them with absolute paths, the field maps and the texts. It holds no secret:
-no field whose type is a secret, wherever it stands, and no database URL (no other URL may have a password, `config.values`). It
-holds no telephone number of `allow_list` and `force_to` either, since it lies in the database, where no number may stand in the
-clear.
+The text is JSON: the values as `config.model` writes them with absolute paths, the field maps, the texts and the out-maps. It holds
+no secret: no field whose type is a secret, wherever it stands, and no database URL (no other URL may have a password,
+`config.values`). It holds no telephone number of `allow_list` and `force_to` either, since it lies in the database, where no number
+may stand in the clear.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from config.document import read_shipped
 from config.fieldmap import FieldMap
 from config.load import HERE, Loaded, Templates
 from config.model import Configuration
+from config.outmap import OutMap
 
 
 def to_text(loaded: Loaded) -> str:
@@ -32,6 +33,7 @@ def to_text(loaded: Loaded) -> str:
                 name: field_map.model_dump(mode="json", by_alias=True) for name, field_map in loaded.field_maps.items()
             },
             "templates": {name: templates.texts for name, templates in loaded.templates.items()},
+            "out_maps": {name: out_map.model_dump(mode="json") for name, out_map in loaded.out_maps.items()},
         },
         separators=(",", ":"),
     )
@@ -54,6 +56,7 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
         values["storage"] = {**values["storage"], "url": url}
         configuration = Configuration.model_validate(values, by_alias=True, by_name=False)
         field_maps = {name: FieldMap.model_validate(field_map) for name, field_map in written["field_maps"].items()}
+        out_maps = {name: OutMap.model_validate(out_map) for name, out_map in written.get("out_maps", {}).items()}
         templates = {name: Templates(texts=texts, places={}) for name, texts in written["templates"].items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:  # pydantic's and json's are ValueErrors
         raise ValueError("the stored configuration cannot be read") from error
@@ -63,6 +66,7 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
         version=version,
         field_maps=field_maps,
         templates=templates,
+        out_maps=out_maps,
         answer_rows=dict(read_shipped(HERE / "answers.yaml").values),
         files=(path,),
         places={},

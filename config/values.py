@@ -20,6 +20,7 @@ from config.addresses import (
     listen_host,
     meeting_url,
     network,
+    peer_host,
 )
 from config.suggestions import country_meant, is_country, is_whole_zone, known_zones, number_meant, zone_meant
 
@@ -189,5 +190,6 @@ Words = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_one_l
 HeaderValue = Annotated[str, Field(min_length=1), AfterValidator(_header_value)]
 Word = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 ListenHost = Annotated[str, Field(min_length=1), AfterValidator(listen_host)]
+PeerHost = Annotated[str, Field(min_length=1), AfterValidator(peer_host)]
 LinkHost = Annotated[str, Field(min_length=1), AfterValidator(link_host)]
 VisitMode = Literal["video", "phone", "in-person"]

@@ -15,9 +15,16 @@ from config.problems import Keys, Problem, SourceLocation, key_path
 _PATTERNS: Final[dict[str, str]] = {
     "before": "must be a number and a unit: 15m, 24h, 7d or 2w",
     "approvers": "must be a user name of the portal: 2 to 64 of a-z, 0-9 and . _ @ -",
+    "version": "must be a version of HL7 v2, such as 2.5.1",
+    "segment": "must be a segment's name: three capital letters or digits",
     "account_sid": "must be Twilio's account SID: AC and 32 letters or digits",
 }
 """What a key with a pattern wants, by the key's name."""
+_KEY_PATTERNS: Final[dict[str, str]] = {
+    "fields": "must be a field's number, 1 to 99",
+    "messages": "is not an event such as confirmed, cannot_come.ask or connected.patient",
+}
+"""The same where keys are free, by the name of what they stand in."""
 
 _NAME: Final = "an environment's name is letters, digits, `_`, `.` and `-`, at most 80"
 
@@ -84,6 +91,10 @@ def _why(detail: ErrorDetails, keys: Keys) -> str:
     context = detail.get("ctx", {})
     given = detail.get("input")
     if detail["loc"] and detail["loc"][-1] == "[key]":
+        if kind == "literal_error":
+            return _choice(str(context.get("expected", "")), given)
+        if kind == "string_pattern_mismatch" and keys[-2] in _KEY_PATTERNS:
+            return _KEY_PATTERNS[str(keys[-2])]
         return (
             _NAME
             if keys[0] == "environments" and len(keys) == 2

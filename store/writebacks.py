@@ -131,8 +131,8 @@ def add(conn: Connection, intent: WritebackIntent, *, ids: Callable[[], str], no
         ids: `carebell.ids.ControlIds`. now: when it is recorded, UTC.
     """
     of = writebacks.c
-    mine = of.appointment == intent.appointment
-    last_id, last_seq = conn.execute(select(func.max(of.id), func.max(of.event_seq)).where(mine)).one()
+    same_visit = of.appointment == intent.appointment
+    last_id, last_seq = conn.execute(select(func.max(of.id), func.max(of.event_seq)).where(same_visit)).one()
     own_id = ids() if last_id is None else max(ids(), _after(last_id))
     values = {
         "id": own_id,
@@ -360,8 +360,8 @@ def next_due(conn: Connection, targets: Collection[tuple[str, WritebackChannel]]
     if not targets:
         return None
     of = writebacks.c
-    mine = or_(*((of.environment == name) & (of.channel == channel.value) for name, channel in targets))
-    at, ends = conn.execute(select(func.min(of.next_attempt_at), func.min(of.expires_at)).where(_DUE, mine)).one()
+    wanted = or_(*((of.environment == name) & (of.channel == channel.value) for name, channel in targets))
+    at, ends = conn.execute(select(func.min(of.next_attempt_at), func.min(of.expires_at)).where(_DUE, wanted)).one()
     return None if at is None else min(at, ends)
 
 
@@ -380,11 +380,11 @@ def queue(conn: Connection) -> list[WritebackQueue]:
 def head(conn: Connection, environment: str, channel: WritebackChannel, now: datetime) -> WritebackRow | None:
     """The row that comes first where the order is strict: the first that is open, or refused and not yet past its time."""
     of = writebacks.c
-    mine = (of.environment == environment) & (of.channel == channel.value)
+    of_target = (of.environment == environment) & (of.channel == channel.value)
     refused = (of.state == literal_column("'refused'")) & (of.expires_at > now)
     firsts = [
-        conn.execute(select(*_COLUMNS).where(mine, one).order_by(of.id).limit(1)).mappings().one_or_none()
-        for one in (_OPEN, refused)
+        conn.execute(select(*_COLUMNS).where(of_target, condition).order_by(of.id).limit(1)).mappings().one_or_none()
+        for condition in (_OPEN, refused)
     ]
     return min((_row(row) for row in firsts if row is not None), key=lambda row: row.id, default=None)
 

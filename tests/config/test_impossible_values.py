@@ -77,6 +77,8 @@ ANY_VALUE_WORKS: Final = {
         "gateway.twilio.auth_token_file", "gateway.http.token_file", "gateway.http.webhook_secret_file",
         "gateway.http.certificate_authority", "gateway.reply_words", "environments.*.listener.tls.certificate",
         "environments.*.listener.tls.key", "environments.*.listener.tls.client_ca",
+        "environments.*.writeback.hl7.tls.ca", "environments.*.writeback.hl7.tls.key",
+        "environments.*.writeback.hl7.tls.certificate", "environments.*.writeback.hl7.signing.key",
     ),
 }  # fmt: skip
 COVERED_BY_A_RELATIVE: Final = {
@@ -92,6 +94,10 @@ COVERED_BY_A_RELATIVE: Final = {
     "environments.*.expect_during.from": "environments.*.expect_during",
     "environments.*.expect_during.to": "environments.*.expect_during",
     "environments.*.sms.reminders.before": "environments.*.sms.reminders",
+    "environments.*.writeback.hl7.on.AR": "environments.*.writeback.hl7.on.AE",
+    "environments.*.writeback.hl7.on.CE": "environments.*.writeback.hl7.on.AE",
+    "environments.*.writeback.hl7.on.CR": "environments.*.writeback.hl7.on.AE",
+    "environments.*.writeback.hl7.sign": "environments.*.writeback.hl7.signing",
 }
 """Keys of the same type, or whose fault is told at their section."""
 

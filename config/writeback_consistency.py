@@ -1,0 +1,43 @@
+"""Whether an environment's `writeback` section fits together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from config.model import Environment
+from config.problems import Keys
+
+
+def writeback_disagreements(environment: Environment, writeback_keys: Keys) -> Iterator[tuple[Keys, str]]:
+    """Every contradiction, at the key that should change."""
+    section = environment.writeback
+    hl7, keys = section.hl7, (*writeback_keys, "hl7")
+    for event, channel in section.events.items():
+        if channel == "hl7" and hl7 is None:
+            yield (
+                (*writeback_keys, "events", event),
+                "goes to hl7, but writeback.hl7 is missing: say where the engine listens",
+            )
+    if hl7 is None:
+        return
+    if hl7.sign and hl7.signing is None:
+        yield (*keys, "signing"), "is missing; sign: true needs Carebell's own key and certificate"
+    if hl7.tls is not None and (hl7.tls.certificate is None) != (hl7.tls.key is None):
+        yield (*keys, "tls"), "has one of certificate and key; a client certificate needs both"
+    if hl7.ordering == "strict" and hl7.connections != 1:
+        yield (*keys, "connections"), "must be 1 with ordering: strict: two connections have no order between them"
+    listener = environment.listener
+    if hl7.port == listener.port and hl7.host == listener.host:
+        yield (*keys, "port"), "is this environment's own listener; name the EHR's interface engine"
+
+
+def writeback_remarks(environment: Environment, writeback_keys: Keys) -> Iterator[tuple[Keys, str]]:
+    """Values without an effect."""
+    section = environment.writeback
+    if section.hl7 is not None and not section.sends:
+        yield (*writeback_keys, "events"), "names no event that goes back: nothing is sent to writeback.hl7"
+    if section.hl7 is not None and section.hl7.signing is not None and not section.hl7.sign:
+        yield (*writeback_keys, "hl7", "signing"), "does nothing without sign: true"
+    for event in section.retry_for:
+        if event != "default" and section.events.get(event, "none") == "none":
+            yield (*writeback_keys, "retry_for", event), "does nothing: this event does not go back"
