@@ -25,6 +25,7 @@ from oauth.faults import OAuthFault
 from oauth.fetcher import Fetcher
 from portal.configuration import AwaitingApproval, NotSaved, Saved
 from portal.pages.environments.approval_desk import (
+    CALLBACK,
     ApprovalEvent,
     ApprovalFactRow,
     ApprovalView,
@@ -39,7 +40,6 @@ from store.approvals import ApprovalState, ApprovalStep, Proof
 from store.engine import Store
 from store.proposals import ProposalState
 
-CALLBACK: Final = "/approval/callback"
 _CHANGED: Final = (
     "The configuration was changed since this page was made. Nothing was done. Look at the facts as they are now."
 )

@@ -50,7 +50,10 @@ _FIELDS: Final[Mapping[str, tuple[ConfigurationField, ...]]] = {
         ConfigurationField(name="ehr", label="EHR", keys=("ehr",)),
     ),
     "address": (ConfigurationField(name="fhir_base_url", label="FHIR base URL", keys=("fhir_base_url",)),),
-    "approver": (ConfigurationField(name="approver", label="Approver", keys=("approval",)),),
+    "approver": (
+        ConfigurationField(name="approver", label="Approver", keys=("approval",)),
+        ConfigurationField(name="client_id", label="Client id in the EHR", keys=("approval", "client_id")),
+    ),
     "feed": (*_FEED, ConfigurationField(name=CERTIFICATE, label="Certificate", keys=("certificates",))),
     "sms": sms.FIELDS,
 }
@@ -112,12 +115,14 @@ def section_of(
     form = Form(values=answers)
     feed_values, feed_errors = feed.typed(form, _FEED)
     sms_values, sms_errors = sms.typed(form, [form.text("sender")], None)
-    approver = form.text("approver")
+    approver, client_id = form.text("approver"), form.text("client_id")
     section: dict[str, Any] = {"kind": form.text("kind"), "enabled": True, "ehr": form.text("ehr")}
     if form.text("fhir_base_url"):
         section["fhir_base_url"] = form.text("fhir_base_url")
     if approver:
         section["approval"] = {"required": True, "approvers": [approver]}
+    if client_id:
+        section["approval"] = section.get("approval", {}) | {"client_id": client_id}
     section |= {"time_zone": form.text("time_zone"), "listener": {}, "authentication": "signature"}
     section |= {"certificates": [certificate], "sender": {}, "sms": {}}
     for keys, value in {**feed_values, **sms_values}.items():

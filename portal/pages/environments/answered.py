@@ -38,7 +38,10 @@ def answered_steps(answers: Answers, paths: Mapping[str, str], approvers: Mappin
             ("EHR", ehrs.get(form.text("ehr"), "")),
         ],
         "address": [("FHIR base URL", form.text("fhir_base_url") or "not given")],
-        "approver": [("Approver", approvers.get(form.text("approver"), form.text("approver")) or "not needed")],
+        "approver": [
+            ("Approver", approvers.get(form.text("approver"), form.text("approver")) or "not needed"),
+            ("Client id in the EHR", form.text("client_id") or "not given"),
+        ],
         "feed": [
             ("Listens on", f"{form.text('host')}, port {form.text('port')}"),
             ("MSH-4 sending facilities allowed", ", ".join(form.raw("facilities").split("\r\n"))),

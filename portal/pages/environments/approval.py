@@ -11,7 +11,7 @@ from typing import Final
 
 from portal.forms import FieldError, Form
 from portal.page_request import Answer, NotAllowed, NotThere, PageRequest, Redirect, Shown
-from portal.pages.environments.approval_desk import STANDING_WORDS, ApprovalDesk, ApprovalView
+from portal.pages.environments.approval_desk import CALLBACK, STANDING_WORDS, ApprovalDesk, ApprovalView
 from portal.pages.environments.new_desk import AddressCheck
 from portal.pages.environments.summary import tabs
 from portal.roles import Permission, Role
@@ -56,7 +56,7 @@ def pages(desk: ApprovalDesk) -> tuple[Page, ...]:
         act("Prove access at the EHR", "sign-in", leave),
         Page(
             name="Back from the EHR",
-            path="/approval/callback",
+            path=CALLBACK,
             permission=Permission.APPROVE,
             handler=partial(come_back, desk),
         ),

@@ -10,6 +10,9 @@ from typing import Final, Literal, Protocol
 from portal.pages.environments.new_desk import AddressCheck
 from portal.people import Browser, Session
 
+CALLBACK: Final = "/approval/callback"
+"""Where an EHR sends the approver's browser back to, below the portal's address."""
+
 ApprovalStanding = Literal["not required", "draft", "awaiting", "proved", "approved", "sent back"]
 STANDING_WORDS: Final[dict[ApprovalStanding, str]] = {
     "not required": "not needed",

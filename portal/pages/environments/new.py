@@ -23,6 +23,7 @@ from portal.forms import FieldError, Form
 from portal.page_request import Answer, NotThere, PageRequest, Redirect, Shown
 from portal.pages.environments import sms as sms_page
 from portal.pages.environments.answered import answered_steps
+from portal.pages.environments.approval_desk import CALLBACK
 from portal.pages.environments.certificates import CertificatesDesk, NotKept, judged
 from portal.pages.environments.new_desk import AddressCheck, NewEnvironmentDesk
 from portal.pages.environments.sms import TextsDesk
@@ -231,7 +232,12 @@ class _Handlers:
             case "address":
                 return {"check": check}
             case "approver":
-                return {"approvers": self._approver_options(known), "is_production": known.text("kind") == "production"}
+                return {
+                    "approvers": self._approver_options(known),
+                    "is_production": known.text("kind") == "production",
+                    "ehr": known.text("ehr"),
+                    "redirect_uri": f"{self._portal_url()}{CALLBACK}",
+                }
             case "feed":
                 return {
                     "editable": {field.name for field in feed_form.FIELDS},
@@ -260,6 +266,10 @@ class _Handlers:
         nobody = [] if known.text("kind") == "production" else [("", "Nobody: no approval is needed")]
         choose = [("", "Choose a person")] if known.text("kind") == "production" else []
         return [*choose, *nobody, *((login, f"{name} ({login})") for login, name in self.new.approvers())]
+
+    def _portal_url(self) -> str:
+        portal = self._configuration().portal
+        return portal.url_at(portal.port)
 
     def _certificate(self, form: Form, at: datetime) -> Mapping[str, object] | None:
         content = form.raw(CERTIFICATE)

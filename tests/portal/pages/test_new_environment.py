@@ -248,6 +248,33 @@ def test_the_address_is_checked_and_a_correction_taken(wizard: Wizard) -> None:
     assert (wrong.status_code, len(wizard.new.checked)) == (422, 2)
 
 
+def test_the_client_id_is_asked_for_where_the_approver_is_and_may_be_left_out(wizard: Wizard) -> None:
+    at = wizard.send("/environments/new", NAME)
+    at = wizard.send(at, {"fhir_base_url": URL})
+    page = words(wizard.browser.get(at))
+    assert "Non-Production Client ID" not in page
+    assert "may be left empty: a signed message proves access too" in page
+    assert "/approval/callback" in page
+    after = wizard.send(at, {"approver": "dana", "client_id": " 8f2e-carebell "})
+    assert 'value="8f2e-carebell"' in wizard.browser.get(at).text
+    wizard.send(after, FEED | {"processing_ids": ["P"]}, files={"certificate": ("a.cer", b"good one")})
+    end = wizard.send(after.replace("feed", "sms"), SMS)
+    assert "Client id in the EHR 8f2e-carebell" in words(wizard.browser.get(end))
+    wizard.send(end, {})
+    [(_, edits)] = wizard.desk.proposed
+    approval = {"required": True, "approvers": ["dana"], "client_id": "8f2e-carebell"}
+    assert edits["environments.east"]["approval"] == approval
+
+
+def test_a_client_id_of_two_lines_is_said_beside_its_field(wizard: Wizard) -> None:
+    at = wizard.send("/environments/new", NAME)
+    at = wizard.send(at, {"fhir_base_url": URL})
+    wrong = wizard.browser.post(at, {"approver": "dana", "client_id": "8f2e\ncarebell"})
+    assert wrong.status_code == 422
+    assert 'id="client_id-error"' in wrong.text
+    assert 'id="approver-error"' not in wrong.text
+
+
 def test_production_needs_an_approver_and_a_test_environment_may_do_without(wizard: Wizard) -> None:
     at = wizard.send("/environments/new", NAME)
     at = wizard.send(at, {"fhir_base_url": ""})
