@@ -88,14 +88,14 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def site(week: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The portal after these nine days, for tests that change nothing."""
-    with serving(_copied(week, tmp_path_factory.mktemp("site"))) as portal:
+    with serving(copied(week, tmp_path_factory.mktemp("site"))) as portal:
         yield portal
 
 
 @pytest.fixture
 def own_site(week: Path, tmp_path: Path) -> Iterator[Site]:
     """The same for one test, which may change what it likes; a changed configuration is put in force."""
-    with serving(_copied(week, tmp_path), reloads=True) as portal:
+    with serving(copied(week, tmp_path), reloads=True) as portal:
         yield portal
 
 
@@ -121,7 +121,8 @@ def in_thread(work: Coroutine[Any, Any, Path]) -> Path:
         return threads.submit(asyncio.run, work).result()
 
 
-def _copied(week: Path, folder: Path) -> Path:
+def copied(week: Path, folder: Path) -> Path:
+    """A copy of the week in this folder; its configuration's path."""
     shutil.copytree(week, folder / "clinic")
     return folder / "clinic" / "carebell.yaml"
 

@@ -82,7 +82,7 @@ def _feed_step(site: Site, window: Window) -> None:
     window.fill("MSH-6 receiving facility", "LAMNAEAST")
 
 
-def _approval(site: Site, window: Window) -> None:
+def prove_access(site: Site, window: Window) -> None:
     """The signed message with the approver's code has come, so access is proved."""
     window.open("/environments/production/approval")
     code = window.page.locator("#code").inner_text()
@@ -94,7 +94,7 @@ def _approval(site: Site, window: Window) -> None:
 
 def _records(site: Site, window: Window) -> None:
     """Approved; one letter of a value is another one in the EHR."""
-    _approval(site, window)
+    prove_access(site, window)
     window.press("Approve this configuration")
     window.open("/environments/production/records")
     thumbprint = window.page.locator("#sms_configuration-thumbprint_1").inner_text()
@@ -111,7 +111,7 @@ SCENES: Final[Mapping[str, Scene]] = {
     "preview": Scene(login="kim", go=_preview, height=900),
     "sms-report": Scene(login="avery", go=_report, height=1210),
     "new-environment": Scene(login="kim", go=_feed_step, height=900),
-    "approval": Scene(login="dana", go=_approval, approving=True, height=760),
+    "approval": Scene(login="dana", go=prove_access, approving=True, height=760),
     "records": Scene(login="dana", go=_records, approving=True, height=800),
 }
 """Name of the picture's file -> what it shows."""
