@@ -86,6 +86,10 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P4", "random edits by key", "the wanted values, all other bytes as they were; or a refusal", "edits", 20, 20_000),
     _fault("P5", "a preview against what then happens", "the same texts, exactly", "previews", 4, 2000),
     _fault("P6", "approvals race reloads", "no text under facts that nobody approved; none is lost", "steps", 100, 2000),
+    _fault("P7", "forged forms", "none reaches a page, at no address", "forgeries at each address", 15, 15),
+    _fault("P8", "each role at each address", "the written table is what the portal does", "askers at each address", 6, 6),
     _fault("P9", "tokens, codes and links of the portal used again", "refused", "attacks", 8, 8),
     _fault("P10", "guessing at the portal's sign-in", "few guesses count; the right person comes in", "attempts", 500, 10_000),
+    _fault("P11", "attacks on a sign-in at another server", "refused, said why; no token is kept", "attacks", 39, 39),
+    _fault("P12", "hostile certificates and file names", "judged as by cert show; written nowhere else", "uploads", 51, 51),
 ])  # fmt: skip
