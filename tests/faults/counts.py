@@ -92,4 +92,6 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P10", "guessing at the portal's sign-in", "few guesses count; the right person comes in", "attempts", 500, 10_000),
     _fault("P11", "attacks on a sign-in at another server", "refused, said why; no token is kept", "attacks", 39, 39),
     _fault("P12", "hostile certificates and file names", "judged as by cert show; written nowhere else", "uploads", 51, 51),
+    _fault("P13", "markup in every stored field", "only words, on every page", "portal full of it", 1, 1),
+    _fault("P14", "patients known to the letter", "nothing of them on a page, in a file or a log", "portal full of them", 1, 1),
 ])  # fmt: skip
