@@ -5,11 +5,13 @@ Handlers run in a few threads of their own, so that a slow page keeps neither th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
+from threading import Thread
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -33,7 +35,13 @@ _THREADS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffDoor:
-    """`carebell.bootstrap.doors.Door` of the staff's pages."""
+    """`carebell.bootstrap.doors.Door` of the staff's pages.
+
+    Attributes:
+        patience: seconds that handlers under way have at the end, after the server's own grace, before the database closes.
+    """
+
+    patience: float = 2.0
 
     @property
     def name(self) -> Literal["portal"]:
@@ -66,7 +74,15 @@ class StaffDoor:
                 app.pages = _pages(running, section.url_at(address[1]), threads)
                 yield address
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+            await asyncio.to_thread(_end, threads, self.patience)
+
+
+def _end(threads: ThreadPoolExecutor, patience: float) -> None:
+    """Start no further handler, and wait for those under way: they use the database, which closes next. Blocking."""
+    threads.shutdown(wait=False, cancel_futures=True)
+    waiting = Thread(target=threads.shutdown, name=f"{_NAME}-end", daemon=True)
+    waiting.start()
+    waiting.join(patience)
 
 
 class _AddressedApp:
