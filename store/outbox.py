@@ -38,6 +38,18 @@ PLANNED_AT: Final = func.coalesce(outbox.c.due, outbox.c.created_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueTexts:
+    """Texts of one environment that should have left by now.
+
+    Attributes:
+        lag: how late the oldest of them is.
+    """
+
+    count: int
+    lag: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """Attributes:
     ready: rows whose time has come and that no node has claimed.
@@ -46,6 +58,7 @@ class Queue:
     overdue: rows that should have left by now: ready ones, and those of `retrying` whose time has come. Rows that a quiet hour, a
         rate or a hold has postponed are not among them.
     lag: how late the oldest of `overdue` is; zero where none is.
+    by_environment: the rows of `overdue`, in each environment that has any.
     by_state: rows that are being sent or unknown, by state.
     """
 
@@ -54,6 +67,7 @@ class Queue:
     retrying: int
     overdue: int
     lag: timedelta
+    by_environment: dict[str, OverdueTexts]
     by_state: dict[SmsState, int]
 
 
@@ -75,23 +89,31 @@ def queue(conn: Connection, now: datetime) -> Queue:
     is_ready = next_at <= now
     is_overdue = or_(is_ready, tried & (outbox.c.due <= now))
     since = case((tried, outbox.c.due), else_=next_at)
-    ready, retrying, overdue, oldest = conn.execute(
+    counted = conn.execute(
         select(
+            outbox.c.environment,
             func.count().filter(is_ready),
             func.count().filter(tried),
             func.count().filter(is_overdue),
             func.min(since).filter(is_overdue),
-        ).where(IS_DUE, next_at <= now + LATEST_RETRY)
-    ).one()
+        )
+        .where(IS_DUE, next_at <= now + LATEST_RETRY)
+        .group_by(outbox.c.environment)
+    ).all()
+    late = {
+        name: OverdueTexts(count=overdue, lag=now - oldest)
+        for name, _ready, _retrying, overdue, oldest in counted
+        if oldest is not None
+    }
     waiting = conn.execute(select(func.count()).select_from(outbox).where(IS_DUE)).scalar_one()
     counts = conn.execute(select(outbox.c.state, func.count()).where(IS_OPEN).group_by(outbox.c.state)).all()
-    lag = timedelta() if oldest is None else now - oldest
     return Queue(
-        ready=ready,
+        ready=sum(ready for _, ready, *_ in counted),
         waiting=waiting,
-        retrying=retrying,
-        overdue=overdue,
-        lag=lag,
+        retrying=sum(retrying for _, _, retrying, *_ in counted),
+        overdue=sum(texts.count for texts in late.values()),
+        lag=max((texts.lag for texts in late.values()), default=timedelta()),
+        by_environment=late,
         by_state={SmsState(state): count for state, count in counts},
     )
 

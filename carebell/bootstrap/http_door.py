@@ -12,6 +12,7 @@ from carebell.bootstrap.doors import Address
 from carebell.bootstrap.receiving import Receiving
 from carebell.bootstrap.running_service import RunningService
 from carebell.maintenance.health import NodeHealth
+from carebell.maintenance.overdue import senders_of
 from carebell.maintenance.periodic import PeriodicTasks
 from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.webhooks import Webhooks
@@ -78,4 +79,5 @@ def node_health(running: RunningService, receiving: Receiving, periodic: Periodi
         listens=receiving.listens,
         workers=receiving.running_workers,
         overdue_after=lambda: running.loaded().configuration.alarms.overdue_after,
+        senders=lambda: senders_of(running.loaded().configuration),
     )

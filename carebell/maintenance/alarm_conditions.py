@@ -15,7 +15,7 @@ from typing import Final
 
 from carebell.inbound.trust import days_left
 from carebell.maintenance.certificates import Registered, registered
-from carebell.maintenance.overdue import read_outbox_state
+from carebell.maintenance.overdue import read_outbox_state, senders_of
 from certs.expiry_reminders import unused_for
 from config.load import Loaded
 from journal.alarms import AlarmName, Severity
@@ -78,12 +78,14 @@ def of_service(conn: Transaction, loaded: Loaded, now: datetime) -> Iterator[Con
 
 def _late_texts(conn: Transaction, loaded: Loaded, now: datetime) -> Iterator[Condition]:
     limit, state = loaded.configuration.alarms.overdue_after, read_outbox_state(conn, now)
-    if state.is_late(limit):
+    senders = senders_of(loaded.configuration)
+    if state.is_late(limit, senders):
+        late = state.free(senders)
         yield Condition(
             alarm="overdue",
             severity="critical",
-            problem=f"{state.queue.overdue} texts are overdue; see the gateway's last answer in `carebell status`",
-            value=round(state.queue.lag.total_seconds(), 1),
+            problem=f"{late.count} texts are overdue; see the gateway's last answer in `carebell status`",
+            value=round(late.lag.total_seconds(), 1),
             limit=limit.total_seconds(),
         )
 

@@ -32,7 +32,7 @@ class NodeHealth:
     connections: listener -> open connections.
     listens: whether every listener that this node should have is up.
     workers: the processes that serve its connections; None: it has no listener.
-    overdue_after: how late a text may be.
+    overdue_after: how late a text may be. senders: environment -> the sender of its texts.
     """
 
     store: Store
@@ -44,6 +44,7 @@ class NodeHealth:
     listens: Callable[[], bool]
     workers: Callable[[], RunningWorkers | None]
     overdue_after: Callable[[], timedelta]
+    senders: Callable[[], Mapping[str, str]]
 
     async def health(self) -> Health:
         try:
@@ -90,6 +91,8 @@ class NodeHealth:
         }
         return {
             "database": HealthPart(ok=True, detail={"backend": self.store.backend}),
-            "dispatcher": HealthPart(ok=not state.is_late(self.overdue_after()), needed=False, detail=detail),
+            "dispatcher": HealthPart(
+                ok=not state.is_late(self.overdue_after(), self.senders()), needed=False, detail=detail
+            ),
             "gateway": HealthPart(ok=not state.stopped and not contact.failures, needed=False, detail=gateway),
         }

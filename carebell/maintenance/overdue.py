@@ -6,10 +6,12 @@ Every round also sets the metrics of the outbox, whether or not `/health` is req
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from config.model import Configuration
 from journal.events.gateway import GatewayReachable, GatewayUnreachable
 from journal.logs import Journal
 from journal.metrics import Metrics
@@ -17,8 +19,8 @@ from scheduler.clock import Clock
 from store import gateway_contact, holds, outbox
 from store.engine import Store, Transaction
 from store.gateway_contact import GatewayContact
-from store.holds import Breaker
-from store.outbox import Queue
+from store.holds import Breaker, Hold, scopes_of
+from store.outbox import OverdueTexts, Queue
 
 ROUND_SECONDS: Final = 15.0
 REPEATED_EVERY: Final = timedelta(hours=1)
@@ -30,29 +32,54 @@ class OutboxState:
     """The database's state of the texts that should be sent.
 
     Attributes:
-        breakers: the open ones. stopped: the breakers and holds that stop texts, in words.
+        breakers: the open ones. held: the holds.
     """
 
     queue: Queue
     breakers: tuple[Breaker, ...] = ()
+    held: tuple[Hold, ...] = ()
     contact: GatewayContact
-    stopped: tuple[str, ...]
 
-    def is_late(self, limit: timedelta) -> bool:
+    @property
+    def stopped(self) -> tuple[str, ...]:
+        """The breakers and holds that stop texts, in words."""
+        breakers = [f"{breaker.scope} {breaker.name}: {breaker.code}" for breaker in self.breakers]
+        return (*breakers, *(f"hold: {hold.reason}" for hold in self.held))
+
+    def free(self, senders: Mapping[str, str]) -> OverdueTexts:
+        """The texts that are overdue though no breaker or hold stops them: not those of one environment for another's sake.
+
+        Args:
+            senders: environment -> its sender (`senders_of`).
+        """
+        stops = {(hold.scope, hold.name) for hold in self.held}
+        stops |= {(breaker.scope, breaker.name) for breaker in self.breakers}
+        late = [
+            texts
+            for environment, texts in self.queue.by_environment.items()
+            if stops.isdisjoint(scopes_of(environment, senders.get(environment, "")))
+        ]
+        return OverdueTexts(
+            count=sum(texts.count for texts in late), lag=max((texts.lag for texts in late), default=timedelta())
+        )
+
+    def is_late(self, limit: timedelta, senders: Mapping[str, str]) -> bool:
         """Whether a text is late for longer than that, and no breaker or hold stops it."""
-        return not self.stopped and self.queue.lag >= limit
+        return self.free(senders).lag >= limit
+
+
+def senders_of(configuration: Configuration) -> dict[str, str]:
+    """Environment -> the sender of its texts."""
+    return {name: environment.sms.sender for name, environment in configuration.environments.items()}
 
 
 def read_outbox_state(conn: Transaction, now: datetime) -> OutboxState:
     """The state, from the database alone."""
-    breakers, held = holds.open_breakers(conn), holds.held(conn)
-    stopped = [f"{breaker.scope} {breaker.name}: {breaker.code}" for breaker in breakers]
-    stopped += [f"hold: {hold.reason}" for hold in held]
     return OutboxState(
         queue=outbox.queue(conn, now),
-        breakers=tuple(breakers),
+        breakers=tuple(holds.open_breakers(conn)),
+        held=tuple(holds.held(conn)),
         contact=gateway_contact.contact(conn),
-        stopped=tuple(stopped),
     )
 
 

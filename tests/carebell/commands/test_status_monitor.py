@@ -188,7 +188,7 @@ def test_overdue_texts_are_counted_in_status(
 ) -> None:
     from store.outbox import Queue
 
-    late = Queue(ready=3, waiting=9, retrying=2, overdue=4, lag=timedelta(minutes=7), by_state={})
+    late = Queue(ready=3, waiting=9, retrying=2, overdue=4, lag=timedelta(minutes=7), by_environment={}, by_state={})
     monkeypatch.setattr("store.outbox.queue", lambda *_: late)
     [row] = carebell("-c", clinic, "status", "--json").rows
     assert row["queue"] == {

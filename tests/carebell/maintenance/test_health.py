@@ -22,7 +22,7 @@ from store import gateway_contact, holds, outbox
 from store.engine import Store
 from store.faults import StoreFault
 from store.gateway_contact import GatewayContact
-from store.outbox import Queue
+from store.outbox import OverdueTexts, Queue
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 LIMIT = timedelta(minutes=5)
@@ -57,11 +57,16 @@ def node(monkeypatch: pytest.MonkeyPatch) -> NodeHealth:
         listens=lambda: True,
         workers=lambda: RunningWorkers(running=1, wanted=2, restarts=3),
         overdue_after=lambda: LIMIT,
+        senders=dict,
     )
 
 
 def ask(node: NodeHealth, monkeypatch: pytest.MonkeyPatch, lag: timedelta, contact: GatewayContact) -> Health:
-    late = Queue(ready=3, waiting=9, retrying=2, overdue=4, lag=lag, by_state={SmsState.SENDING: 1})
+    of_production = OverdueTexts(count=4, lag=lag)
+    late = Queue(
+        ready=3, waiting=9, retrying=2, overdue=4, lag=lag, by_environment={"production": of_production},
+        by_state={SmsState.SENDING: 1},
+    )  # fmt: skip
     monkeypatch.setattr(outbox, "queue", lambda *_: late)
     monkeypatch.setattr(gateway_contact, "contact", lambda _: contact)
     return asyncio.run(node.health())

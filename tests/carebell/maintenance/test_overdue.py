@@ -162,7 +162,46 @@ def test_texts_that_are_held_are_not_overdue(outage: Outage) -> None:
         ("alarm_raised", "held", "warning")
     ]
     state = outbox_state(outage.service.store, outage.service.metrics, outage.service.now)
-    assert not state.is_late(LIMIT)
+    assert not state.is_late(LIMIT, {})
+
+
+def place(outage: Outage, scope: HoldScope, name: str, *, breaker: bool) -> None:
+    with outage.service.store.write() as conn:
+        if breaker:
+            holds.trip(conn, scope, name, code=20003, at=MORNING, probe_at=MORNING + timedelta(days=1))
+        else:
+            holds.hold(conn, Hold(scope=scope, name=name, reason="by hand", actor="cli:x", since=MORNING))
+
+
+def is_overdue(outage: Outage) -> bool:
+    """Whether a text of production that cannot leave for twenty minutes is the alarm."""
+    outage.pass_by(timedelta(minutes=20))
+    return "overdue" in [line.get("alarm") for line in outage.lines()]
+
+
+@pytest.mark.parametrize("breaker", [False, True], ids=["hold", "breaker"])
+@pytest.mark.parametrize(
+    ("scope", "name"),
+    [(HoldScope.ENVIRONMENT, "test"), (HoldScope.APPROVAL, "test"), (HoldScope.SENDER, "+14255550199")],
+)
+def test_what_stops_other_texts_silences_nothing(outage: Outage, scope: HoldScope, name: str, breaker: bool) -> None:
+    outage.switch_off()
+    outage.book("10")
+    place(outage, scope, name, breaker=breaker)
+    assert is_overdue(outage)
+
+
+@pytest.mark.parametrize("breaker", [False, True], ids=["hold", "breaker"])
+@pytest.mark.parametrize("scope", [HoldScope.ENVIRONMENT, HoldScope.APPROVAL, HoldScope.SENDER])
+def test_texts_that_were_tried_and_are_stopped_since_are_not_overdue(
+    outage: Outage, scope: HoldScope, breaker: bool
+) -> None:
+    outage.switch_off()
+    outage.book("10")
+    outage.pass_by(timedelta(minutes=2))
+    sender = outage.service.runtime_config.policies["production"].environment.sms.sender
+    place(outage, scope, sender if scope is HoldScope.SENDER else "production", breaker=breaker)
+    assert not is_overdue(outage)
 
 
 def test_an_open_breaker_is_a_metric_and_goes_again(outage: Outage) -> None:
