@@ -54,6 +54,9 @@ def test_markup_in_a_stored_field_is_only_words(portal: CanaryPortal, tally: Tal
         for asked, answer in portal.visitor.answers:
             assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, asked
             assert answer.status_code < 500, asked
+            policy = answer.headers["content-security-policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; "), asked
+            assert "unsafe" not in policy, asked
             tally.seen["answers"] += 1
         for asked, answer in portal.visitor.pages():
             assert ReadPage(answer.text).alive == [], asked
