@@ -14,13 +14,14 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from docs.generate import DOCS
+from tests.docs.command_server import command_server
 from tests.docs.commands import blocks, script
 from tests.docs.test_pages import ROOT, WRITTEN
 from tests.story.json_gateway import TOKEN, running
@@ -188,6 +189,9 @@ NOT_RUN: Final = {
     "docs/how-to/reverse-proxy.md": 1,
 }  # fmt: skip
 
+STARTED: Final = ("README.md",)
+"""Its commands are started as a reader starts them; those of other pages are forked, `tests.docs.command_server`."""
+
 RUN: Final = sorted(
     page for page in WRITTEN if any(block.not_run is None for block in blocks((ROOT / page).read_text("utf-8")))
 )
@@ -247,14 +251,23 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(page: str, folder: Path, gateway: str, clinic: Path) -> str:
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with `carebell`, which is loaded once for all pages."""
+    with command_server(tmp_path_factory.mktemp("server"), before=_as_an_ordinary_account()) as folder:
+        yield folder
+
+
+def _run(page: str, folder: Path, gateway: str, clinic: Path, programs: Path) -> str:
     ports = {2575: _free_port(), 2576: _free_port(), 8080: _free_port()}
     text = script((ROOT / page).read_text("utf-8"), before=BEFORE[page], refused=REFUSED.get(page, {}), ports=ports)
     (folder / "logs").mkdir()
     (folder / "home").mkdir()
     environment: Mapping[str, str] = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CAREBELL_")},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(
+            [*([] if page in STARTED else [str(programs)]), str(Path(sys.executable).parent), os.environ["PATH"]]
+        ),
         "HOME": str(folder / "home"), "LOGS": str(folder / "logs"), "COLUMNS": "160", "EDITOR": "true",
         "CLINIC": str(clinic),
         "CAREBELL_ENVIRONMENTS__PRODUCTION__LISTENER__PORT": str(ports[2575]),
@@ -287,12 +300,12 @@ def _programs(page: str) -> list[str]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", RUN)
-def test_a_page_s_commands_do_what_it_says(page: str, tmp_path: Path, clinic: Path) -> None:
+def test_a_page_s_commands_do_what_it_says(page: str, tmp_path: Path, clinic: Path, programs: Path) -> None:
     absent = _programs(page)
     if absent:
         pytest.skip(f"{', '.join(absent)} not installed here")
     with running() as gateway:
-        output = _run(page, tmp_path, gateway.url, clinic)
+        output = _run(page, tmp_path, gateway.url, clinic, programs)
     missing = [pattern for pattern in SAYS[page] if not re.search(pattern, output, re.MULTILINE)]
     assert missing == [], output
     work = tmp_path / "work"
@@ -326,6 +339,28 @@ def test_a_failing_command_fails_the_page(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "first\n")
+
+
+def test_a_forked_command_is_as_one_that_is_started(programs: Path, tmp_path: Path, clinic: Path) -> None:
+    shutil.copytree(clinic, tmp_path / "clinic")
+    environment = {**os.environ, "CAREBELL_HTTP__PORT": "0", "COLUMNS": "70"}
+    for words in (["check-config"], ["cert", "show", "missing.cer"], ["nothing"], ["optout", "add", "--help"]):
+        forked, started = (
+            subprocess.run(
+                [folder / "carebell", *words],
+                cwd=tmp_path / "clinic",
+                env=environment,
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+            for folder in (programs, Path(sys.executable).parent)
+        )
+        assert (forked.returncode, forked.stdout, forked.stderr) == (
+            started.returncode,
+            started.stdout,
+            started.stderr,
+        )
 
 
 def test_the_reader_of_blocks() -> None:
