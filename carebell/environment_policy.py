@@ -35,6 +35,7 @@ class EnvironmentPolicy:
     writeback: which events go back to the EHR, and for how long they are tried.
     config_version: of the configuration that it was built from.
     facts: what must be approved before texts leave; None: no approval is needed.
+    join_url: what stands before the token in join links of Carebell's own; None: this environment has none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EnvironmentPolicy:
     config_version: str
     facts: ApprovedFacts | None = None
     writeback: WritebackPolicy = field(default_factory=WritebackPolicy)
+    join_url: str | None = None
 
     @property
     def zone(self) -> str:
@@ -127,12 +129,13 @@ def environment_policy(loaded: Loaded, name: str) -> EnvironmentPolicy:
         environment=environment,
         rules=rules_for(environment, loaded.field_maps[name], wants_name="patient_name" in shown),
         answers=AnswerTable(loaded.answer_rows, environment.answers),
-        planning=Policy(sms=sms, shown=tuple(sorted(shown))),
+        planning=Policy(sms=sms, shown=tuple(sorted(shown if says_feed_link(environment) else shown - {"join_link"}))),
         numbers=number_rules(environment),
         templates=templates,
         config_version=loaded.version,
         facts=approved_facts(loaded, name) if environment.approval.required else None,
         writeback=writeback_policy(environment.writeback),
+        join_url=_join_url(loaded, environment),
     )
 
 
@@ -146,6 +149,17 @@ def writeback_policy(section: WritebackSection) -> WritebackPolicy:
         },
         retry_for={str(event): lasts for event, lasts in section.retry_for.items()},
     )
+
+
+def says_feed_link(environment: Environment) -> bool:
+    """Whether the texts name the link that the message gave."""
+    return environment.visits.join == "feed"
+
+
+def _join_url(loaded: Loaded, environment: Environment) -> str | None:
+    join = loaded.configuration.join
+    own = environment.visits.join == "ours" and join.enabled and join.public_url is not None
+    return f"{join.public_url}/j/" if own else None
 
 
 def number_rules(environment: Environment) -> NumberRules:

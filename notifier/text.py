@@ -105,7 +105,7 @@ def render(
         "location": clean_detail(values.location),
         "provider": clean_detail(values.provider),
         "patient_name": clean_name(values.patient_name),
-        "join_link": clean_link(values.join_link, settings.link_hosts),
+        "join_link": values.own_link or clean_link(values.join_link, settings.link_hosts),
     }
     for piece in template.fields:
         if piece.part is None and not words.get(piece.value):
@@ -140,7 +140,7 @@ def _left_out(
         "location": values.location,
         "provider": values.provider,
         "patient_name": values.patient_name,
-        "join_link": values.join_link,
+        "join_link": values.own_link or values.join_link,
     }
     gone = [
         piece.value

@@ -42,6 +42,7 @@ class Values:
         start: UTC; for a date-only start, midnight in `zone`; None: not known.
         zone: the clinic's IANA zone.
         join_link, facility, location, provider, patient_name: details; None: not given.
+        own_link: a join link of Carebell's own, which stands in the text instead of `join_link`; it is not cleaned.
     """
 
     start: datetime | None
@@ -52,6 +53,7 @@ class Values:
     location: str | None = None
     provider: str | None = None
     patient_name: str | None = field(default=None, repr=False)
+    own_link: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

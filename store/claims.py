@@ -30,6 +30,7 @@ from store.outbox_row import COLUMNS, OutboxRow, read_row
 from store.prepared import Given, Prepared, PreparedRows, any_of, codec, list_value
 from store.tables import outbox
 from store.vault import Vault
+from store.visit_links import tokens
 
 DAY: Final = timedelta(hours=24)
 WEEK: Final = timedelta(days=7)
@@ -49,6 +50,7 @@ class ClaimCandidate:
         opted_out: whether this number has opted out of texts from this sender.
         day, week: texts accepted for this number in the rolling 24 hours and 7 days, including earlier ones of this round.
         hold: why nothing may be sent now for this environment or sender; None: it may.
+        token: of the visit's join link, for the text; only in memory.
     """
 
     row: OutboxRow
@@ -60,6 +62,7 @@ class ClaimCandidate:
     day: int
     week: int
     hold: str | None
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,7 @@ def claim(
     recipient: Callable[[Appointment], PhoneNumber | None] = lambda appointment: appointment.phone,
     probe_every: timedelta = timedelta(minutes=5),
     unapproved: frozenset[str] = frozenset(),
+    linked: Collection[str] = (),
 ) -> Round:
     """Decide about due rows, those that have waited longest first. The caller commits.
 
@@ -158,6 +162,7 @@ def claim(
         recipient: the number for an environment's texts (a test environment may force one).
         probe_every: how long an open breaker waits for the result of its probe before the next text may try.
         unapproved: environments whose texts wait for an approval.
+        linked: environments whose texts name a join link of Carebell's own.
     """
     blocks = replace(read_blocks(conn, now), unapproved=unapproved)
     rows = _due(conn, now, tuple(senders), limit)
@@ -165,6 +170,7 @@ def claim(
     stored = load(conn, vault, {row.appointment for row in rows}, now, lock="skip", unreadable=shut)
     unreadable = [replace(row, next_attempt_at=now + UNREADABLE_AGAIN) for row in rows if row.appointment in shut]
     rows = sorted((row for row in rows if row.appointment in stored), key=_precedence)
+    token = tokens(conn, vault, {row.appointment for row in rows if row.environment in linked}, now)
     to = {row.appointment: recipient(stored[row.appointment].appointment) for row in rows}
     keys = {owner: vault.ring.phone_key(number) for owner, number in to.items() if number is not None}
     taken = _Taken.of(conn, set(keys.values()), now)
@@ -186,6 +192,7 @@ def claim(
             day=day,
             week=week,
             hold=blocks.reason(row.environment, sender),
+            token=token.get(row.appointment),
         )
         decision = decide(candidate)
         if isinstance(decision, Send):

@@ -80,6 +80,7 @@ class VisitEvent:
 
     visit: str
     environment: str
+    appointment: str
     reference: str
     seq: int
     at: datetime
@@ -133,6 +134,7 @@ def append(
     return VisitEvent(
         visit=visit.id,
         environment=visit.environment,
+        appointment=visit.appointment,
         reference=visit.reference,
         seq=seq,
         at=at,
@@ -148,7 +150,7 @@ def events(conn: Connection, ids: Collection[str]) -> list[VisitEvent]:
     """All that happened in these visits, by visit and in their order."""
     of = visit_events.c
     rows = conn.execute(
-        select(visit_events, visits.c.environment, appointments.c.reference)
+        select(visit_events, visits.c.environment, visits.c.appointment, appointments.c.reference)
         .join(visits, visits.c.id == of.visit)
         .join(appointments, appointments.c.id == visits.c.appointment)
         .where(of.visit.in_(list(ids)))
@@ -158,6 +160,7 @@ def events(conn: Connection, ids: Collection[str]) -> list[VisitEvent]:
         VisitEvent(
             visit=row.visit,
             environment=row.environment,
+            appointment=row.appointment,
             reference=row.reference,
             seq=row.seq,
             at=row.at,

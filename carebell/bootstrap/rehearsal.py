@@ -18,7 +18,7 @@ from carebell.ids import RandomIds
 from carebell.inbound.process import MessageProcessor
 from carebell.outbound.budgets import SenderBudgets
 from carebell.outbound.dispatcher import recipient_of
-from carebell.outbound.render import text_of
+from carebell.outbound.render import previewed_token, text_of
 from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import SendPolicy
 from notifier.text import Rendered
@@ -135,7 +135,13 @@ class ServiceRehearsal:
         self._caps |= claimed_round.caps
         for claimed in claimed_round.claimed:
             policy = self._runtime_config.policies[claimed.row.environment]
-            text = text_of(claimed.appointment, claimed.row.kind, policy, self._runtime_config.organization)
+            text = text_of(
+                claimed.appointment,
+                claimed.row.kind,
+                policy,
+                self._runtime_config.organization,
+                previewed_token(claimed.appointment, policy),
+            )
             self._claimed[claimed.row.id] = (claimed, text)
 
     def _texts(self, conn: Transaction, now: datetime) -> Iterator[RehearsedText]:

@@ -278,6 +278,7 @@ class MessageHandler:
             )
         )
         self._events += events_of(result.silences, "message")
+        self._events += result.visits
         self._send_soon(reply, content)
 
     def _send_soon(self, reply: asyncio.Future[Reply], content: bytes | None) -> None:
@@ -346,7 +347,7 @@ class MessageHandler:
         return content
 
     def _log_silences(self, result: ProcessingResult) -> None:
-        for event in events_of(result.silences, "message"):
+        for event in (*events_of(result.silences, "message"), *result.visits):
             self._journal.emit(event)
 
     def _undelivered(self, validated: ValidatedMessage, peer: Peer, result: ProcessingResult | None) -> None:

@@ -24,6 +24,8 @@ from carebell.inbound.unit_of_work import AppointmentChange, UnitOfWork, wanted_
 from carebell.inbound.validate import ValidatedMessage
 from carebell.outbound.proof_codes import codes_in, note_codes
 from carebell.outbound.silences import Silence
+from carebell.outbound.visit_plans import changes_of, keep_visits
+from journal.events.visits import VisitChanged
 from parser.ack import ACCEPTED, Answer
 from parser.event import Action, SchedulingEvent
 from scheduler.apply_event import apply, create, doubtful_fields
@@ -61,6 +63,7 @@ class ProcessingResult:
         silences: texts that will not leave, taken back ones included, as far as that is news.
         replaces: the reference under which the visit was known before this S13 gave it another id.
         shares_id_with: references of visits that share a placer or visit number with an S13 under a new id, and stay.
+        visits: what the group that it came in changed of video visits; with the last message that was stored.
         doubtful: the fields that it decided although MSH-7 does not say whether it is newer than what was known.
     """
 
@@ -75,6 +78,7 @@ class ProcessingResult:
     withdrawn: int = 0
     suppressed: int = 0
     silences: tuple[Silence, ...] = ()
+    visits: tuple[VisitChanged, ...] = ()
     doubtful: tuple[str, ...] = ()
     replaces: str | None = None
     shares_id_with: tuple[str, ...] = ()
@@ -119,6 +123,7 @@ class MessageProcessor:
                 fresh.append(remembered)
         self._note_usage(conn, jobs, now)
         save(conn, self._vault, unit.saves(policies), fresh, now, new_id=self._new_id)
+        results = self._keep_visits(conn, unit, policies, results, now)
         self._note_codes(conn, jobs, results, policies, now)
         return [_with_sending(result, unit) for result in results] if unit.sending else results
 
@@ -130,6 +135,23 @@ class MessageProcessor:
         unit = UnitOfWork(stored for appointments in find(conn, self._vault, wanted, now) for stored in appointments)
         results = [self._process(event, policies[event.environment], unit) for event in events]
         save(conn, self._vault, unit.saves(policies), [], now, new_id=self._new_id)
+        return results
+
+    def _keep_visits(
+        self,
+        conn: Transaction,
+        unit: UnitOfWork,
+        policies: Mapping[str, EnvironmentPolicy],
+        results: list[ProcessingResult],
+        now: datetime,
+    ) -> list[ProcessingResult]:
+        """The video visits of the appointments that were saved; what changed stands with the last stored message."""
+        changes = changes_of(
+            keep_visits(conn, self._vault, policies, unit.appointments(), now, taken_over=unit.taken_over())
+        )
+        if changes:
+            last = max(at for at, result in enumerate(results) if result.outcome is ProcessingOutcome.STORED)
+            results[last] = replace(results[last], visits=tuple(changes))
         return results
 
     def _note_usage(self, conn: Transaction, jobs: Sequence[ValidatedMessage], now: datetime) -> None:

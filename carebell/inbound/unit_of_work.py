@@ -29,6 +29,7 @@ class AppointmentChange:
         self.known_aliases = set(known_aliases)
         self.moved_aliases: set[str] = set()
         self.series_marks: set[str] = set()
+        self.taken_over: list[str] = []
         self.first = first
         self.touched = first
 
@@ -55,6 +56,7 @@ class AppointmentChange:
     def merge(self, other: AppointmentChange) -> list[Silence]:
         """Two identities turned out to be one appointment: this one stays, the other ends. Gives its waiting texts, taken back."""
         self.moved_aliases |= other.known_aliases
+        self.taken_over.append(other.appointment.id)
         known_aliases = tuple(alias for alias in other.appointment.aliases if alias not in self.appointment.aliases)
         self.appointment = replace(self.appointment, aliases=self.appointment.aliases + known_aliases)
         other.appointment = replace(
@@ -72,6 +74,7 @@ class AppointmentChange:
     def replace(self, other: AppointmentChange, event: SchedulingEvent) -> list[Silence]:
         """The other visit goes on as this one, which takes over the shared numbers. Gives its waiting texts, taken back."""
         self.moved_aliases |= shared_aliases(other.appointment.aliases, event) & other.known_aliases
+        self.taken_over.append(other.appointment.id)
         other.appointment = end_replaced(other.appointment, event)
         return other.take_back_waiting()
 
@@ -214,6 +217,14 @@ class UnitOfWork:
             for change in self._changes.values()
             if change.touched
         ]
+
+    def appointments(self) -> list[Appointment]:
+        """Those that `saves` has, as they are now."""
+        return [change.appointment for change in self._changes.values() if change.touched]
+
+    def taken_over(self) -> dict[str, list[str]]:
+        """Our id of an appointment -> those that proved to be the same visit, or that go on as it."""
+        return {change.appointment.id: change.taken_over for change in self._changes.values() if change.taken_over}
 
     def index(self, change: AppointmentChange) -> None:
         """Note the aliases that an event added to an appointment. One that another appointment has stays with that one."""

@@ -192,6 +192,7 @@ class Dispatcher:
                 decide=SendPolicy(runtime_config, now, budgets),
                 recipient=lambda appointment: recipient_of(appointment, runtime_config),
                 unapproved=unapproved(conn, runtime_config),
+                linked=[name for name, policy in runtime_config.policies.items() if policy.join_url is not None],
             )
             budgets.charge()
             replanned = replan_reminders(

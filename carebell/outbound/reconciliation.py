@@ -32,6 +32,7 @@ from store.engine import Store
 from store.lock_order import lock_appointments
 from store.outbox_row import OutboxRow
 from store.vault import Vault
+from store.visit_links import tokens
 
 PAGE: Final = 50
 GATEWAY_KEEPS: Final = timedelta(days=14)
@@ -107,7 +108,7 @@ class Reconciliation:
 
     def _resolve_one(self, row: OutboxRow, appointment: Appointment, now: datetime) -> bool:
         """Look up one text. Return whether its outcome is known now, or it is sent once more."""
-        sms = self._sms(row, appointment)
+        sms = self._sms(row, appointment, now)
         sent = self.gateway.find(sms, row.claimed_at or now) if sms is not None else None
         if sent is None:  # the gateway cannot look it up, or the number was deleted or changed
             return False
@@ -164,7 +165,7 @@ class Reconciliation:
             case Resend.NEVER:
                 return False
 
-    def _sms(self, row: OutboxRow, appointment: Appointment) -> Sms | None:
+    def _sms(self, row: OutboxRow, appointment: Appointment, now: datetime) -> Sms | None:
         """The text as it was posted, to find it in the gateway's list. None: it can no longer be rendered."""
         runtime_config = self.runtime_config()
         policy = runtime_config.policies.get(row.environment)
@@ -173,7 +174,9 @@ class Reconciliation:
         to = self.recipient(appointment, runtime_config)
         if to is None or self.vault.ring.phone_key(to) != row.phone_key:
             return None
-        return sms_of(row, appointment, policy, runtime_config.organization, to=to, valid_for=timedelta())
+        with self.store.read() as conn:
+            token = tokens(conn, self.vault, [appointment.id], now).get(appointment.id) if policy.join_url else None
+        return sms_of(row, appointment, policy, runtime_config.organization, to=to, valid_for=timedelta(), token=token)
 
     # Lost callbacks
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
-from carebell.environment_policy import EnvironmentPolicy
+from carebell.environment_policy import EnvironmentPolicy, says_feed_link
 from config.model import Organization
 from config.model import SmsSettings as SmsSection
 from notifier.gateway import Sms
@@ -13,13 +14,25 @@ from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.sms import SmsKind
 from store.claims import Claimed
+from store.join_tokens import TOKEN_LENGTH
 from store.outbox_row import OutboxRow
+
+PREVIEWED_TOKEN: Final = "1" * TOKEN_LENGTH
+"""Stands for a join link's token where a text is only shown: no link has it, and it is as long."""
 
 
 def compose(
-    appointment: Appointment, kind: SmsKind, policy: EnvironmentPolicy, organization: Organization
+    appointment: Appointment,
+    kind: SmsKind,
+    policy: EnvironmentPolicy,
+    organization: Organization,
+    token: str | None = None,
 ) -> Rendered | Unrendered:
-    """The text as it would leave now. A cancellation names the time that the patient was last told."""
+    """The text as it would leave now. A cancellation names the time that the patient was last told.
+
+    Args:
+        token: of the visit's own join link (`visit_links.tokens`); None: it has none.
+    """
     sms = policy.environment.sms
     start, zone, date_only = appointment.start, appointment.zone, appointment.date_only
     if (
@@ -41,7 +54,8 @@ def compose(
             start=start,
             zone=zone,
             date_only=date_only,
-            join_link=appointment.join_link,
+            join_link=appointment.join_link if says_feed_link(policy.environment) else None,
+            own_link=None if token is None or policy.join_url is None else f"{policy.join_url}{token}",
             facility=appointment.facility,
             location=appointment.location,
             provider=appointment.provider,
@@ -64,11 +78,20 @@ def text_settings(organization: Organization, sms: SmsSection) -> TextSettings:
 
 
 def text_of(
-    appointment: Appointment, kind: SmsKind, policy: EnvironmentPolicy, organization: Organization
+    appointment: Appointment,
+    kind: SmsKind,
+    policy: EnvironmentPolicy,
+    organization: Organization,
+    token: str | None = None,
 ) -> Rendered | None:
     """The text as `compose` gives it; None: the templates give none."""
-    text = compose(appointment, kind, policy, organization)
+    text = compose(appointment, kind, policy, organization, token)
     return text if isinstance(text, Rendered) else None
+
+
+def previewed_token(appointment: Appointment, policy: EnvironmentPolicy) -> str | None:
+    """For a text that is only shown: `PREVIEWED_TOKEN` if the visit gets a link of its own."""
+    return PREVIEWED_TOKEN if appointment.visit_mode in policy.environment.visits.modes else None
 
 
 def sms_of(
@@ -79,9 +102,10 @@ def sms_of(
     *,
     to: PhoneNumber,
     valid_for: timedelta,
+    token: str | None = None,
 ) -> Sms | None:
     """An outbox row's text as the gateway takes it; None: the templates give no text, or the row has no time."""
-    text = text_of(appointment, row.kind, policy, organization)
+    text = text_of(appointment, row.kind, policy, organization, token)
     if text is None or row.due is None:
         return None
     sender = row.sender or policy.environment.sms.sender

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.silences import events_of, silences_of
+from carebell.outbound.visit_plans import changes_of, keep_visits
 from journal.events.base import Event
 from journal.events.configuration import Replanned
 from journal.events.shared import SmsIdentity
@@ -127,6 +128,12 @@ class ReplannedPage:
     last: str
     is_last: bool
 
+    @property
+    def appointments(self) -> list[Appointment]:
+        """All of them, as they are after it."""
+        changed = {save.appointment.id: save.appointment for save in self.saves}
+        return [changed.get(own_id, stored.appointment) for own_id, stored in self.stored.items()]
+
 
 def replan_page(
     conn: Transaction, vault: Vault, policy: EnvironmentPolicy, now: datetime, *, after: str, lock: bool = True
@@ -177,6 +184,8 @@ def replan_environment(
         with store.write() as conn:
             page = replan_page(conn, vault, policy, now, after=after)
             save(conn, vault, page.saves, [], now)
+            visit_events = keep_visits(conn, vault, {policy.name: policy}, page.appointments, now)
+        journal.emit_all(changes_of(visit_events))
         for planned_anew in page.saves:
             history = page.stored[planned_anew.appointment.id].history
             silences = silences_of(planned_anew.appointment, history, planned_anew.changes)

@@ -52,7 +52,7 @@ class SendPolicy:
             return Suppress(reason=Reason.CAP, appointment=_settled(candidate, policy), cap=cap)
         if candidate.hold is not None:
             return Later(until=self._now + _HELD_FOR)
-        text = text_of(candidate.appointment, candidate.row.kind, policy, self._organization)
+        text = text_of(candidate.appointment, candidate.row.kind, policy, self._organization, candidate.token)
         if text is None:
             return Suppress(reason=Reason.NO_TEXT, appointment=_settled(candidate, policy))
         turn = self._budgets.spend(candidate.sender, text.segments)

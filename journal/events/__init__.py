@@ -20,6 +20,7 @@ from journal.events import (
     retention,
     service,
     sms,
+    visits,
     workers,
 )
 from journal.events.base import DECLARED, Entry, Event
@@ -36,6 +37,7 @@ _SUBJECTS: Final = (
     database,
     sms,
     gateway,
+    visits,
     retention,
 )
 ENTRIES: Final[Mapping[type[Event], Entry]] = {

@@ -1,0 +1,43 @@
+"""Video visits behind links of Carebell's own: what happened in them, and who tried links that are none."""
+
+import logging
+
+from journal.events.base import Event, event
+from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState
+
+
+@event(logging.INFO, "Nothing to do. `carebell visit show` lists all that happened in a visit.")
+class VisitChanged(Event):
+    """Something happened in a video visit. `source` says where it is known from: the patient's or the staff's `page`, the `meeting`
+    or its `report`, the `feed`, a `command`, or the `clock` alone."""
+
+    environment: str
+    appointment: str
+    visit_event: VisitEventKind
+    visit_role: VisitRole
+    visit_state: VisitState | None
+    source: VisitEventSource
+
+
+@event(
+    logging.WARNING,
+    "Once: somebody opens an old or mistyped link. Many, from many addresses: somebody guesses. A link has 99 random bits, so that "
+    "nobody finds one; a limit at the reverse proxy keeps the load away.",
+)
+class JoinLinkUnknown(Event):
+    """Somebody opened a join link that leads to no visit: unknown, revoked or over. The link itself is not logged."""
+
+    peer: str | None
+    limit: int | None
+
+
+@event(
+    logging.ERROR,
+    "Look at `visits.meeting` and `visits.allowed_hosts` of the environment. The patient waits and is told so.",
+)
+class MeetingUnavailable(Event):
+    """A patient was let in, and there is no meeting to go to: `code` says why."""
+
+    environment: str
+    appointment: str
+    code: str
