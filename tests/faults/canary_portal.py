@@ -33,6 +33,8 @@ CONTROL_ID: Final = f"M{CANARY}"
 REFERENCE: Final = f"V{CANARY}"
 _OWN_WORDS: Final = {b"test", b"LAMNA", b"5550100"}
 """What the configuration says of itself."""
+_NOT_LEARNT: Final = {"environment": "production", "person": "id-dana", "token": "none", "order": "none"}
+"""Nobody sells numbers here, and an order holds only digits: its page says that there is none."""
 _KEPT_FOR_LATER: Final = ("/sign-out", "/you/", "/people/id-kim")
 """What would end or lock the visitor's own session."""
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -56,9 +58,7 @@ class CanaryPortal:
     site: Site
     visitor: Visitor
     patients: set[bytes]
-    known: dict[str, str] = field(
-        default_factory=lambda: {"environment": "production", "person": "id-dana", "token": "none"}
-    )
+    known: dict[str, str] = field(default_factory=lambda: dict(_NOT_LEARNT))
 
     def fill_in_everything(self) -> None:
         """Send every form that is found, once; those of pages that are only there afterwards, too."""
