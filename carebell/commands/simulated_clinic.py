@@ -11,7 +11,7 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -34,11 +34,13 @@ from listener.client import MllpClient
 from portal.people import Invitation
 from portal.roles import Role
 from simulator.ehr import stream
+from simulator.fhir.server import FhirSimulator
+from simulator.fhir.sign_in import FhirClientSettings
 from simulator.twilio_api import TwilioSimulator
 
 LOGIN: Final = "kim"
 _TOKEN_FILE: Final = "twilio.token"  # noqa: S105  # a file's name
-_PORTS: Final = {"production": 2575, "test": 2576, "http": 8080, "portal": 8443, "twilio": 8444}
+_PORTS: Final = {"production": 2575, "test": 2576, "http": 8080, "portal": 8443, "twilio": 8444, "fhir": 8445}
 """Taken where they are free, so that the documentation's addresses are right."""
 
 
@@ -53,7 +55,7 @@ def stay(folder: Path, *, as_json: bool) -> int:
         speed=1.0,
         workers=1,
         as_json=as_json,
-        beside=partial(_around, port=ports["twilio"]),
+        beside=partial(_around, ports=ports),
         log_on_terminal=False,  # it would carry the link away
     )
 
@@ -96,27 +98,37 @@ def _edits(ports: Mapping[str, int]) -> list[Edit]:
 
 
 @asynccontextmanager
-async def _around(service: Service, rows: TextIO | None, *, port: int) -> AsyncIterator[None]:
+async def _around(service: Service, rows: TextIO | None, *, ports: Mapping[str, int]) -> AsyncIterator[None]:
     """The simulated world, and the first administrator's way in."""
     rng = random.Random()  # noqa: S311  # a simulation's, not a secret
     settings, callbacks_to = account_of(service.loaded)
     simulator = TwilioSimulator(settings, rng=rng, deliver_to=callbacks_to)
     script_telephones(simulator.account)
-    try:
-        await simulator.start(port=port)
-    except OSError as error:
-        raise Stop(f"cannot listen on 127.0.0.1:{port} for the simulated Twilio: {error.strerror or error}") from None
-    link = await asyncio.to_thread(_first_link, service)
-    _say(service, link, rows)
-    feed = _feed(service, simulator, rng)
-    running = asyncio.create_task(feed.run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await simulator.stop()
+    fhir = FhirSimulator(FhirClientSettings())
+    async with AsyncExitStack() as world:
+        try:
+            await simulator.start(port=ports["twilio"])
+        except OSError as error:
+            raise _not_listening("Twilio", ports["twilio"], error) from None
+        world.push_async_callback(simulator.stop)
+        try:
+            fhir.start("127.0.0.1", ports["fhir"])
+        except OSError as error:
+            raise _not_listening("FHIR server", ports["fhir"], error) from None
+        world.push_async_callback(asyncio.to_thread, fhir.stop)
+        link = await asyncio.to_thread(_first_link, service)
+        _say(service, link, fhir, rows)
+        running = asyncio.create_task(_feed(service, simulator, rng).run())
+        try:
+            yield
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+
+def _not_listening(what: str, port: int, error: OSError) -> Stop:
+    return Stop(f"cannot listen on 127.0.0.1:{port} for the simulated {what}: {error.strerror or error}")
 
 
 def _feed(service: Service, simulator: TwilioSimulator, rng: random.Random) -> DemoFeed:
@@ -152,15 +164,19 @@ def _first_link(service: Service) -> str:
     return f"{service.loaded.configuration.portal.public_url}/set-up/{invitation.token}"
 
 
-def _say(service: Service, link: str, rows: TextIO | None) -> None:
+def _say(service: Service, link: str, fhir: FhirSimulator, rows: TextIO | None) -> None:
+    client_id = fhir.sign_in.client.client_id
     if rows is not None:
         print_json({"time": None, "what": "portal", "user": LOGIN, "link": link}, rows)
+        print_json({"time": None, "what": "fhir", "fhir_base_url": fhir.base_url, "client_id": client_id}, rows)
         return
     print(
         f"\nOpen this in a browser and choose a password; the link works once, and your user name is {LOGIN}:\n"
         f"  {link}\n"
         "An invented hospital books, moves and cancels visits, and its patients answer now and then. Texts go to a simulated\n"
-        f"Twilio: nothing leaves this machine. Commands work beside it: carebell -c {service.loaded.path} status\n"
+        "Twilio: nothing leaves this machine. To connect a test environment, give it the simulated EHR's FHIR base URL:\n"
+        f"  {fhir.base_url}   client id: {client_id}\n"
+        f"Commands work beside it: carebell -c {service.loaded.path} status\n"
         "Ctrl-C ends it.",
         flush=True,
     )

@@ -28,7 +28,7 @@ from simulator.patients import fictitious_number
 from simulator.twilio_api import TwilioSimulator
 from tests.carebell.conftest import Carebell
 
-PORTS = {"production": 2575, "test": 2576, "http": 8080, "portal": 8443, "twilio": 8444}
+PORTS = {"production": 2575, "test": 2576, "http": 8080, "portal": 8443, "twilio": 8444, "fhir": 8445}
 
 
 def test_the_prepared_folder_is_sound_and_keeps_its_comments(carebell: Carebell, tmp_path: Path) -> None:
@@ -155,6 +155,10 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
             assert rows[-1]["link"].startswith(f"{serving['portal']}/set-up/")
             with urllib.request.urlopen(rows[-1]["link"]) as page:
                 assert b'name="password"' in page.read()
+            ehr = json.loads(process.stdout.readline())
+            assert (ehr["what"], ehr["client_id"]) == ("fhir", "carebell")
+            with urllib.request.urlopen(f"{ehr['fhir_base_url']}/metadata") as answer:
+                assert json.loads(answer.read())["resourceType"] == "CapabilityStatement"
             assert len(list(tmp_path.glob("carebell-demo-*"))) == 1
         finally:
             process.send_signal(signal.SIGINT)
