@@ -35,7 +35,7 @@ from carebell.maintenance.supervisor import Supervisor
 from carebell.staff.administration import Administration
 from carebell.staff.desks import desks_for
 from carebell.staff.passwords import Passwords
-from carebell.staff.people_context import PeopleContext
+from carebell.staff.people_context import PeopleContext, approvers_by_environment
 from journal.events.gateway import HttpClosed
 from journal.logs import setup
 from journal.metrics import Metrics
@@ -246,7 +246,7 @@ def _signed_in(running: RunningService, desks: Desks) -> SignedIn:
         vault=running.vault,
         settings=lambda: running.loaded().configuration.portal,
         organization=lambda: running.loaded().configuration.organization.name,
-        environments=lambda: list(running.loaded().configuration.environments),
+        environments=lambda: approvers_by_environment(running.loaded().configuration),
         now=running.clock.now,
         passwords=Passwords(),
     )

@@ -55,7 +55,7 @@ class PageRequest:
     @property
     def scope(self) -> frozenset[str] | None:
         """The environments that this person may see; None: all."""
-        return frozenset(self.person.environments) if self.role in OWN_ENVIRONMENTS_ONLY else None
+        return frozenset(self.person.own_environments) if self.role in OWN_ENVIRONMENTS_ONLY else None
 
     def may(self, permission: Permission, environment: str | None = None) -> bool:
         """Whether this person may, in an environment (None: in some)."""

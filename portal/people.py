@@ -34,7 +34,8 @@ class Person:
     Attributes:
         login: the user name, in lower case.
         role: administrator, analyst, support, auditor.
-        environments: an analyst's own; empty for the other roles.
+        environments: those that an analyst was given; empty for the other roles.
+        approver_of: the environments whose approval names this person, as configured now.
         has_password: False: set none yet, or signs in elsewhere alone.
         signs_in_elsewhere: by OpenID Connect.
         disabled_at: switched off since; None: may sign in.
@@ -47,6 +48,7 @@ class Person:
     name: str
     role: str
     environments: tuple[str, ...] = ()
+    approver_of: tuple[str, ...] = ()
     has_password: bool = False
     has_second_factor: bool = False
     signs_in_elsewhere: bool = False
@@ -55,6 +57,11 @@ class Person:
     invited_until: datetime | None = None
     created_at: datetime
     last_sign_in_at: datetime | None = None
+
+    @property
+    def own_environments(self) -> tuple[str, ...]:
+        """An analyst's: those that were given, and those that name this person as approver."""
+        return tuple(dict.fromkeys((*self.environments, *self.approver_of)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,13 +204,13 @@ class Invitation:
 
 ActRefusal = Literal[
     "last_administrator", "unknown_person", "login_taken", "login_unusable", "role_unknown", "environment_unknown",
-    "needs_environments", "not_allowed", "is_disabled", "no_second_factor", "wrong_code", "not_started",
+    "not_allowed", "is_disabled", "no_second_factor", "wrong_code", "not_started",
     "wrong_password", "other_sign_in",
 ]  # fmt: skip
 """Why an act upon a person was refused; nothing was changed.
 
 last_administrator: nobody could administer the portal afterwards. login_unusable: not 2 to 64 of `a-z 0-9 . _ @ -`.
-needs_environments: an analyst without environments may do nothing. not_allowed: who asks is no administrator any more.
+not_allowed: who asks is no administrator any more.
 not_started: no new second factor waits for its code. other_sign_in: the person signs in elsewhere, where this is done.
 """
 

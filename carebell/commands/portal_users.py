@@ -13,7 +13,7 @@ from carebell.commands.output import print_json, print_result, print_sentence, p
 from carebell.exits import OK, Stop, UsageStop
 from carebell.staff.administration import Administration
 from carebell.staff.passwords import Passwords
-from carebell.staff.people_context import PeopleContext, normal_login, role_in_words
+from carebell.staff.people_context import PeopleContext, approvers_by_environment, normal_login, role_in_words
 from carebell.times import Zones, iso
 from portal.people import ActRefusal, Invitation, NotDone, Person
 from portal.roles import Role
@@ -27,7 +27,6 @@ _USAGE: Final[dict[ActRefusal, str]] = {
     "login_unusable": "a user name has 2 to 64 of a-z 0-9 . _ @ -",
     "role_unknown": f"--role: there are {', '.join(role.value for role in Role)}",
     "environment_unknown": "--environment: carebell.yaml has no such environment",
-    "needs_environments": "an analyst needs --environment, once or several times",
 }
 _REFUSALS: Final[dict[ActRefusal, str]] = {
     "last_administrator": "this is the last administrator who can sign in: add another one, who uses the set-up link, first",
@@ -157,7 +156,7 @@ def _context(session: Opened) -> PeopleContext:
         vault=session.vault,
         settings=lambda: configuration.portal,
         organization=lambda: configuration.organization.name,
-        environments=lambda: tuple(configuration.environments),
+        environments=lambda: approvers_by_environment(configuration),
         now=lambda: now,
         passwords=Passwords(),
     )

@@ -28,7 +28,7 @@ from carebell.commands.simulated_twilio import ACCOUNT, account_of
 from carebell.exits import Stop
 from carebell.staff.administration import Administration
 from carebell.staff.passwords import Passwords
-from carebell.staff.people_context import PeopleContext
+from carebell.staff.people_context import PeopleContext, approvers_by_environment
 from config.edit import Edit, edited
 from listener.client import MllpClient
 from portal.people import Invitation
@@ -151,7 +151,7 @@ def _first_link(service: Service) -> str:
         vault=service.vault,
         settings=lambda: service.loaded.configuration.portal,
         organization=lambda: service.loaded.configuration.organization.name,
-        environments=lambda: list(service.loaded.configuration.environments),
+        environments=lambda: approvers_by_environment(service.loaded.configuration),
         now=service.clock.now,
         passwords=Passwords(),
     )

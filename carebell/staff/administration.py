@@ -144,8 +144,6 @@ class Administration:
             return "role_unknown"
         if set(environments) - set(self._in.environments()):
             return "environment_unknown"
-        if Role(role) in OWN_ENVIRONMENTS_ONLY and not environments:
-            return "needs_environments"
         return None
 
 

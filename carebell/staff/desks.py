@@ -27,7 +27,7 @@ from carebell.staff.outbox import OutboxInquiry
 from carebell.staff.overview import StaffOverview
 from carebell.staff.passwords import Passwords
 from carebell.staff.people import people_of
-from carebell.staff.people_context import PeopleContext, author_of
+from carebell.staff.people_context import PeopleContext, approvers_by_environment, author_of
 from carebell.staff.provider import ProviderSignIn
 from carebell.staff.running_source import RunningSource
 from carebell.staff.sms_report import SmsReports
@@ -61,8 +61,8 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
     """
     source = RunningSource(running=running)
 
-    def environments() -> list[str]:
-        return list(running.loaded().configuration.environments)
+    def environments() -> dict[str, tuple[str, ...]]:
+        return approvers_by_environment(running.loaded().configuration)
 
     context = PeopleContext(
         store=running.store,
@@ -92,7 +92,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
     )
     numbers = StaffNumbers(loaded=running.loaded, store=running.store, vault=running.vault, now=running.clock.now)
     return Desks(
-        access=AccessDesk(people=people, public_url=public_url, environments=environments),
+        access=AccessDesk(people=people, public_url=public_url, environments=lambda: tuple(environments())),
         sign_in_ways=lambda: _ways(running),
         provider=ProviderSignIn(
             context=context, loaded=running.loaded, public_url=public_url, fetcher_of=provider_fetcher

@@ -14,6 +14,7 @@ from typing import Final
 from carebell import authors
 from carebell.staff.passwords import SHORTEST_ALONE, SHORTEST_WITH_CODE, Passwords
 from carebell.staff.throttling import SignInThrottle
+from config.model import Configuration
 from config.portal_settings import PortalSection
 from portal.people import Browser, Person, Session, SignedIn
 from portal.roles import Role
@@ -39,7 +40,7 @@ class PeopleContext:
     """Attributes:
     settings: `portal` as it is in force now.
     organization: the organisation's name as it is in force now.
-    environments: the names that are configured now.
+    environments: the names that are configured now, each with the user names of its approvers.
     now: UTC.
     random: bytes for tokens, ids and second factors.
     """
@@ -48,7 +49,7 @@ class PeopleContext:
     vault: Vault
     settings: Callable[[], PortalSection]
     organization: Callable[[], str]
-    environments: Callable[[], Sequence[str]]
+    environments: Callable[[], Mapping[str, Sequence[str]]]
     now: Callable[[], datetime]
     passwords: Passwords
     random: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
@@ -74,7 +75,11 @@ class PeopleContext:
     def persons(self, conn: Transaction, rows: Sequence[User]) -> list[Person]:
         invited = invitations.open_until(conn, self.now())
         locked = self.throttle.locked(conn, [user.login for user in rows])
-        return [_person(user, invited, user.login in locked) for user in rows]
+        named = self.environments()
+        return [
+            _person(user, tuple(name for name in named if user.login in named[name]), invited, user.login in locked)
+            for user in rows
+        ]
 
     def session(self, row: StoredSession, person: Person, csrf: str) -> Session:
         limits = self.settings().session
@@ -185,13 +190,19 @@ def is_role(name: str) -> bool:
     return name in {role.value for role in Role}
 
 
-def _person(user: User, invited: Mapping[str, datetime], locked: bool) -> Person:
+def approvers_by_environment(configuration: Configuration) -> dict[str, tuple[str, ...]]:
+    """Name of the environment -> the user names that its approval lists."""
+    return {name: tuple(section.approval.approvers) for name, section in configuration.environments.items()}
+
+
+def _person(user: User, approver_of: tuple[str, ...], invited: Mapping[str, datetime], locked: bool) -> Person:
     return Person(
         id=user.id,
         login=user.login,
         name=user.name,
         role=user.role,
         environments=user.environments,
+        approver_of=approver_of,
         has_password=user.password is not None,
         has_second_factor=user.totp is not None,
         signs_in_elsewhere=user.oidc_subject is not None,

@@ -251,6 +251,6 @@ def _require_may(person: Person, keys: Keys) -> None:
     role = Role(person.role)
     if may(role, Permission.CHANGE_CONFIGURATION):
         return
-    is_own = len(keys) > 2 and keys[0] == "environments" and keys[1] in person.environments and keys[2] in _FEED
+    is_own = len(keys) > 2 and keys[0] == "environments" and keys[1] in person.own_environments and keys[2] in _FEED
     if not (is_own and may(role, Permission.CHANGE_FEED)):
         raise NotAllowed(Permission.CHANGE_CONFIGURATION, f"You may not change {key_path(keys)}.")

@@ -30,7 +30,7 @@ def _how_to() -> dict[str, list[str]]:
 
 
 SECTIONS: Final[Mapping[str, list[str]]] = {
-    "Begin": ["tutorial/first-message"],
+    "Begin": ["tutorial/first-message", "tutorial/two-people"],
     "For you": [f"for/{reader}" for reader in ("analyst", "administrator", "support", "auditor", "installer")],
     **_how_to(),
     "Look up": _pages("reference"),

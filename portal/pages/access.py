@@ -44,7 +44,6 @@ ACT_SENTENCES: Final[Mapping[ActRefusal, str]] = {
     "login_unusable": "A user name has 2 to 64 characters: a to z, digits, and . _ @ -",
     "role_unknown": "Choose a role.",
     "environment_unknown": "One of the environments is not configured any more.",
-    "needs_environments": "An analyst needs at least one environment.",
     "not_allowed": "Your own role has changed meanwhile. Nothing was done.",
     "is_disabled": "This person is switched off. Switch them on first.",
     "no_second_factor": "There is no second factor.",

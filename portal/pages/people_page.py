@@ -24,7 +24,6 @@ _FIELDS: Final[dict[ActRefusal, str]] = {
     "login_unusable": "login",
     "role_unknown": "role",
     "environment_unknown": "environments",
-    "needs_environments": "environments",
 }
 _DONE: Final = {
     "role": "The role is changed. This person is signed out everywhere.",

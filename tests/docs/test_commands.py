@@ -66,6 +66,7 @@ command carebell send refused.hl7 --to 127.0.0.1:2575 || true
 BEFORE: Final[dict[str, dict[str, str]]] = {
     "README.md": {"": "mkdir -p .venv/bin && touch .venv/bin/activate"},
     "docs/tutorial/first-message.md": {},
+    "docs/tutorial/two-people.md": {},
     "docs/how-to/audit.md": {"": f"{FOLDER} && {ONE_TEXT} && command carebell outbox"},
     "docs/how-to/backups.md": {
         "": f"{FOLDER} && mkdir -m 0755 backup && {ONE_TEXT}",

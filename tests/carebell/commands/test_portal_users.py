@@ -10,7 +10,7 @@ import pytest
 
 from carebell.staff.passwords import HashCost, Passwords
 from carebell.staff.people import StaffPeople
-from carebell.staff.people_context import PeopleContext
+from carebell.staff.people_context import PeopleContext, approvers_by_environment
 from portal.people import Browser, SignedIn, SignInRefused
 from store.audit import entries
 from store.engine import open_store
@@ -44,7 +44,7 @@ def people(clinic: Path) -> Iterator[StaffPeople]:
         vault=Vault(read_key_file(clinic.parent / "carebell.key")),
         settings=lambda: loaded.configuration.portal,
         organization=lambda: loaded.configuration.organization.name,
-        environments=lambda: tuple(loaded.configuration.environments),
+        environments=lambda: approvers_by_environment(loaded.configuration),
         now=lambda: datetime.now(UTC),
         passwords=Passwords(HashCost(passes=1, memory_kib=8)),
     )
@@ -106,7 +106,6 @@ def test_switched_off_on_and_unlocked(carebell: Carebell, clinic: Path, people: 
     [
         ("add k --role support", 2, "a user name has 2 to 64"),
         ("add kim --role root", 2, "--role: there are administrator, analyst, support, auditor"),
-        ("add dana --role analyst", 2, "an analyst needs --environment"),
         ("add dana --role analyst -e west", 2, "--environment: carebell.yaml has no such environment"),
         ("invite nobody", 1, "there is no such user"),
         ("disable nobody", 1, "there is no such user"),

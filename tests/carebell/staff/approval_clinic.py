@@ -21,7 +21,7 @@ from carebell.staff.approval_questions import ApprovalQuestions
 from carebell.staff.configuration import StaffConfiguration
 from carebell.staff.elsewhere import SigningInElsewhere
 from carebell.staff.environments import Environments
-from carebell.staff.people_context import PeopleContext
+from carebell.staff.people_context import PeopleContext, approvers_by_environment
 from config.edit import Edit
 from config.load import Loaded
 from config.portal_settings import PortalSection
@@ -157,7 +157,7 @@ def clinic(tmp_path: Path, migrated_file: Path, fhir: FhirSimulator, fetcher: Fe
     made = Clinic(path, store, vault, fetcher, folder.load(path))
     context = PeopleContext(
         store=store, vault=vault, settings=PortalSection, organization=lambda: "Lamna Healthcare",
-        environments=lambda: ["test", "production"], now=lambda: made.now, passwords=CHEAP,
+        environments=lambda: approvers_by_environment(made.loaded.configuration), now=lambda: made.now, passwords=CHEAP,
     )  # fmt: skip
     staff = ClinicStaff(store)
     staff.now = CLOCK

@@ -33,13 +33,14 @@ CLI = Author(who="cli:ann", origin="host=here")
 
 @dataclass
 class ClinicStaff:
-    """Attributes: secrets: base32, by login, of everybody's app. known_by: the cookie of a browser, for a test that needs it."""
+    """Attributes: secrets: base32, by login, of everybody's app. known_by: the cookie of a browser, for a test that needs it. approvers: by environment."""
 
     store: Store
     settings: PortalSection = field(default_factory=PortalSection)
     now: datetime = NOW
     secrets: dict[str, str] = field(default_factory=dict)
     known_by: str = ""
+    approvers: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"north": (), "south": ()})
 
     def __post_init__(self) -> None:
         ring = KeyRing(current=1, masters={1: b"k" * 32}, pepper=b"p" * 32)
@@ -48,7 +49,7 @@ class ClinicStaff:
             vault=Vault(ring),
             settings=lambda: self.settings,
             organization=lambda: "Lamna Healthcare",
-            environments=lambda: ("north", "south"),
+            environments=lambda: self.approvers,
             now=lambda: self.now,
             passwords=CHEAP,
         )

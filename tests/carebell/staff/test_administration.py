@@ -78,7 +78,6 @@ def test_two_administrators_do_not_remove_each_other_at_once(both: ClinicStaff, 
         ("<b>", "support", (), "login_unusable"),
         ("x" * 65, "support", (), "login_unusable"),
         ("lee", "root", (), "role_unknown"),
-        ("lee", "analyst", (), "needs_environments"),
         ("lee", "analyst", ("north", "west"), "environment_unknown"),
     ],
 )
@@ -105,6 +104,15 @@ def test_an_invitation(staff: ClinicStaff) -> None:
     sees_all = staff.people.invite(by, "sam", "", "support", ("north",), DESK)
     assert isinstance(sees_all, Invitation)
     assert (sees_all.person.name, sees_all.person.environments) == ("sam", ()), "environments are an analyst's"
+
+
+def test_an_analyst_may_be_named_as_approver_before_and_after(staff: ClinicStaff) -> None:
+    """Whoever is to approve an environment is invited before it is there, and sees it as soon as it is."""
+    analyst = staff.use(**BROAD).add("dana", "analyst")
+    assert staff.session(analyst.token).person.own_environments == ()
+    staff.approvers = {"north": ("lee",), "south": (), "west": ("lee", "dana")}
+    assert staff.session(analyst.token).person.own_environments == ("west",)
+    assert staff.session(analyst.token).person.environments == ()
 
 
 def test_a_role_and_its_environments_change(staff: ClinicStaff) -> None:
