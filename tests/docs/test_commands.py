@@ -66,7 +66,7 @@ command carebell send refused.hl7 --to 127.0.0.1:2575 || true
 BEFORE: Final[dict[str, dict[str, str]]] = {
     "README.md": {"": "mkdir -p .venv/bin && touch .venv/bin/activate"},
     "docs/tutorial/first-message.md": {},
-    "docs/tutorial/two-people.md": {},
+    "docs/tutorial/two-people.md": {"": "mkdir -p .venv/bin && touch .venv/bin/activate"},
     "docs/how-to/audit.md": {"": f"{FOLDER} && {ONE_TEXT} && command carebell outbox"},
     "docs/how-to/backups.md": {
         "": f"{FOLDER} && mkdir -m 0755 backup && {ONE_TEXT}",
@@ -143,6 +143,7 @@ SAYS: Final = {
         r"^certs/production\.cer: accept$", r"signed\.hl7 +AA ", r"goes +booking\n +booked: ", r"^signed\.hl7: FIRST0001: AA ",
         r"^booked\.hl7: FIRST0001: AR SIG01 no ZSG segment", r"\*\*\*0143",
     ],
+    "docs/tutorial/two-people.md": [r"^clinic\.cer: accept$"],
     "docs/how-to/audit.md": [
         r"^unbroken: \d+ entries \(1 to \d+\)$", r"^compared with [1-9]", r"view\.outbox", r"^whole; ", r"^ *environments:$",
     ],
