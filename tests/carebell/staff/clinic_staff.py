@@ -34,7 +34,8 @@ CLI = Author(who="cli:ann", origin="host=here")
 @dataclass
 class ClinicStaff:
     """Attributes:
-    secrets: base32, by login, of everybody's app. known_by: the cookie of a browser, for a test that needs it. approvers: by environment.
+    secrets: base32, by login, of everybody's app. known_by: the cookie of a browser, for a test that needs it.
+    approvers: by environment.
     """
 
     store: Store
