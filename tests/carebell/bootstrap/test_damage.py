@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from scheduler.sms import HoldScope
 from store import audit, holds, schema
 from store.engine import open_store
 from store.holds import Hold
-from tests.faults.node import PATIENCE, environment_of
+from tests.carebell.conftest import Carebell
 from tests.story.clinic import opened
 from tests.story.folder import CLOCK, load, make
 
@@ -48,14 +47,6 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _database(path: Path) -> Path:
     return path.with_name("carebell.db")
-
-
-def _serve(path: Path) -> subprocess.CompletedProcess[str]:
-    """A start that must end by itself."""
-    command = [sys.executable, "-m", "carebell", "serve", "-c", str(path), "--workers", "1"]
-    return subprocess.run(
-        command, env=environment_of(os.environ), cwd=path.parent, capture_output=True, text=True, timeout=PATIENCE
-    )
 
 
 def _gone(path: Path) -> None:
@@ -165,15 +156,19 @@ def _folder(name: str) -> Callable[[Path], None]:
         (_folder("carebell.db"), "is a directory"),
     ],
 )
-async def test_damage_is_one_sentence_and_78(lived: Path, damage: Callable[[Path], None], words: str) -> None:
+def test_damage_is_one_sentence_and_78(
+    lived: Path, damage: Callable[[Path], None], words: str, carebell: Carebell
+) -> None:
     for end in ("-wal", "-shm"):
         _database(lived).with_name(f"carebell.db{end}").unlink(missing_ok=True)
     damage(lived)
-    ended = _serve(lived)
-    said = [line for line in ended.stderr.splitlines() if line.startswith("carebell:")]
-    assert (ended.returncode, len(said)) == (CONFIGURATION, 1), ended.stderr
-    assert words in said[0]
-    assert "Traceback" not in ended.stderr
+    threads = threading.active_count()
+    ended = carebell("serve", "-c", lived, "--workers", 1)
+    assert threading.active_count() == threads  # or the process would not end
+    [sentence] = [line for line in ended.err.splitlines() if line.startswith("carebell:")]
+    assert ended.code == CONFIGURATION
+    assert words in sentence
+    assert "Traceback" not in ended.err
 
 
 def test_one_damaged_page_anywhere_is_found(migrated_file: Path, tmp_path: Path) -> None:
