@@ -9,7 +9,9 @@ import pytest
 
 from tests.browser import accessibility, chromium
 from tests.browser.conftest import watched_page
+from tests.browser.hands import Keyboard
 from tests.browser.watch import Watch
+from tests.browser.window import Window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -168,6 +170,31 @@ def test_focus_that_does_not_show_or_is_covered_is_seen(show: Show) -> None:
         ("good", True, False),
         ("under", True, True),
     ]
+
+
+# Who walks by keyboard
+
+
+def test_keys_work_what_they_reach_and_come_to_nothing_else(show: Show, watch: Watch) -> None:
+    body = (
+        "<main><h1>A page</h1><form action='/done'><label>Name <input name='name' value='old'></label>"
+        "<label for='size'>Size</label> <select id='size' name='size'><option>small</option><option>large</option></select>"
+        "<label><input type='radio' name='kind' value='a'>First</label>"
+        "<label><input type='radio' name='kind' value='b'>Second</label>"
+        "<label><input type='checkbox' name='sure'>Sure</label>"
+        "<button>Go</button><button tabindex='-1'>Not by keys</button></form></main>"
+    )
+    done = "/done?name=new&size=large&kind=b&sure=on"
+    page = show(body, files={done: (200, "text/html", GOOD)})
+    hands = Keyboard(Window(page=page, url=ORIGIN, watch=watch))
+    with pytest.raises(AssertionError, match="Tab did not come to"):
+        hands.press("Not by keys")
+    hands.fill("Name", "new")
+    hands.choose("Size", "large")
+    hands.mark("Second")
+    hands.mark("Sure")
+    hands.press("Go")
+    assert hands.window.path == done
 
 
 # Where there is no browser
