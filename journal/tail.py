@@ -69,7 +69,7 @@ def newest(path: Path, wanted: Wanted, limit: int) -> TailPart:
             end = _complete_end(stream)
             if file == path:
                 cursor = LogCursor(inode=os.fstat(stream.fileno()).st_ino, offset=end)
-            there = _matching(_backwards(stream, end, budget), wanted)
+            there = _matching(_backwards(stream, end, budget, wanted), wanted)
             lines += [line for line, _ in zip(there, range(limit - len(lines)), strict=False)]
             budget -= min(budget, end)
     return TailPart(lines=lines[::-1], cursor=cursor, has_more=False)
@@ -133,18 +133,20 @@ def _complete_end(stream: BinaryIO) -> int:
     return begin + tail.rfind(b"\n") + 1
 
 
-def _backwards(stream: BinaryIO, end: int, most: int) -> Iterator[bytes]:
-    """The complete lines before `end`, the last one first, from at most so many bytes."""
+def _backwards(stream: BinaryIO, end: int, most: int, wanted: Wanted) -> Iterator[bytes]:
+    """The complete lines before `end`, the last one first, from at most so many bytes; not those of a piece without a match."""
     begin, torn = end, b""
     while begin > 0 and end - begin < most:
         step = min(_CHUNK, begin, most - (end - begin))
         begin -= step
         stream.seek(begin)
-        first, *whole = (stream.read(step) + torn).split(b"\n")
-        for raw in reversed(whole):
+        piece = stream.read(step) + torn
+        torn, _, whole = piece.partition(b"\n")
+        if wanted.rules_out(whole):
+            continue
+        for raw in reversed(whole.split(b"\n")):
             if raw:
                 yield raw
-        torn = first
     if begin == 0 and torn:
         yield torn
 

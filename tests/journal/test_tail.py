@@ -48,6 +48,19 @@ def test_the_newest_lines_and_then_what_is_added(log: Path) -> None:
     assert tail.since(log, Wanted(), more.cursor, 10).lines == []
 
 
+@pytest.mark.parametrize("chunk", [1, 50, 83, 84, 85, 200, 4096])
+def test_a_rare_line_is_found_in_any_piece(log: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces without it are passed over, whatever lies across their borders."""
+    monkeypatch.setattr(tail, "_CHUNK", chunk)
+    for place in (10, 11, 30, 31, 50):
+        write(log, range(len(log.read_text().splitlines()), place))
+        with log.open("a") as stream:
+            stream.write(written(place).replace('"e"', '"rare"') + "\n")
+    assert numbers_of(tail.newest(log, Wanted(event="rare"), 4).lines) == [11, 30, 31, 50]
+    assert numbers_of(tail.newest(log, Wanted(event="rare"), 9).lines) == [10, 11, 30, 31, 50]
+    assert numbers_of(tail.newest(log, Wanted(event="none"), 9).lines) == []
+
+
 def test_a_line_that_is_being_written_comes_whole(log: Path) -> None:
     whole = written(10)
     with log.open("a") as stream:
