@@ -165,11 +165,23 @@ def rows(
 def ids_of(conn: Connection, name: str, *, environment: str | None = None) -> list[str]:
     """Carebell's ids of the appointments with this name: reference, alias, or Carebell's id itself."""
     of = appointments.c
-    by_alias = select(aliases.c.appointment).where(aliases.c.alias == name)
+    places = [environment] if environment is not None else alias_environments(conn)
+    by_alias = select(aliases.c.appointment).where(aliases.c.environment.in_(places), aliases.c.alias == name)
     wanted = select(of.id).where(or_(of.id == name, of.reference == name, of.id.in_(by_alias)))
     if environment is not None:
         wanted = wanted.where(of.environment == environment)
     return list(conn.execute(wanted.order_by(of.id)).scalars())
+
+
+def alias_environments(conn: Connection) -> list[str]:
+    """The environments whose appointments have aliases: one look into the primary key for each, so that an alias is found by it."""
+    found: list[str] = []
+    while True:
+        above = select(func.min(aliases.c.environment))
+        name = conn.execute(above.where(aliases.c.environment > found[-1]) if found else above).scalar_one()
+        if name is None:
+            return found
+        found.append(name)
 
 
 def report(

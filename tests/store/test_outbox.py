@@ -354,6 +354,20 @@ def test_lists_reports_and_depth(store: Store, vault: Vault) -> None:
     assert (queue.ready, queue.waiting, queue.lag) == (2, 3, timedelta(minutes=3))
 
 
+def test_an_alias_is_found_in_every_environment_that_has_any(store: Store, vault: Vault) -> None:
+    places = ["north", "production", "west"]
+    ones = [replace(appointment(number), environment=place) for number, place in enumerate(places)]
+    with store.read() as conn:
+        assert outbox.alias_environments(conn) == []
+    put(store, vault, [first(one) for one in ones])
+    with store.read() as conn:
+        assert outbox.alias_environments(conn) == places
+        for one in ones:
+            assert outbox.ids_of(conn, one.aliases[0]) == [one.id]
+            assert outbox.ids_of(conn, one.aliases[0], environment=one.environment) == [one.id]
+            assert outbox.ids_of(conn, one.aliases[0], environment="east") == []
+
+
 def test_replanning_visits_every_page_once(store: Store, vault: Vault) -> None:
     put(store, vault, [first(appointment(number), reminder()) for number in range(5)])
     put(store, vault, [first(appointment(9, start=NOW - timedelta(days=1)))])
