@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from portal.configuration import ConfigurationDesk, TextConflict
+from portal.configuration import ConfigurationDesk, ConfigurationFile, TextConflict
 from portal.forms import FieldError, Form
 from portal.page_request import Answer, Download, PageRequest, Shown
 from portal.pages.configuration.seen_whole import require
@@ -62,7 +62,7 @@ def download(desk: ConfigurationDesk, request: PageRequest) -> Answer:
 def edit(desk: ConfigurationDesk, request: PageRequest) -> Answer:
     file = desk.file()
     form = Form().filled({"text": file.text, "shown": file.text, "base": file.base})
-    return _editor(desk, form)
+    return _editor(file, form)
 
 
 def propose(desk: ConfigurationDesk, request: PageRequest) -> Answer:
@@ -79,14 +79,14 @@ def propose(desk: ConfigurationDesk, request: PageRequest) -> Answer:
             status=409,
         )
     errors = [FieldError(field="text", sentence=_sentence(problem)) for problem in proposed.problems]
-    return _editor(desk, form.with_errors(*errors), status=409 if proposed.is_stale else 422)
+    return _editor(desk.file(), form.with_errors(*errors), status=409 if proposed.is_stale else 422)
 
 
-def _editor(desk: ConfigurationDesk, form: Form, status: int = 200) -> Shown:
+def _editor(file: ConfigurationFile, form: Form, status: int = 200) -> Shown:
     return Shown(
         template="configuration/edit.html",
         title="Edit the configuration as text",
-        view={"read_only": desk.file().read_only},
+        view={"read_only": file.read_only},
         form=form,
         status=status,
     )
