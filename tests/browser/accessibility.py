@@ -127,11 +127,14 @@ def moving(page: Page) -> list[str]:
 
 
 def without_border(page: Page) -> list[str]:
-    """Buttons, fields and states that a contrast theme leaves without an edge, having taken their colours away."""
+    """Buttons, fields and states that a contrast theme, having taken their colours away, leaves without an edge."""
     return page.evaluate(
         """() => [...document.querySelectorAll('main :is(button:not(.link-button), [role=button], input, select, textarea, .tag)')]
-          .filter(element => element.type !== 'hidden' && element.checkVisibility() && !element.matches('.visually-hidden')
-            && (getComputedStyle(element).borderTopStyle === 'none' || parseFloat(getComputedStyle(element).borderTopWidth) < 1))
+          .filter(element => {
+            if (element.type === 'hidden' || !element.checkVisibility() || element.matches('.visually-hidden')) return false;
+            const style = getComputedStyle(element, element.type === 'file' ? '::file-selector-button' : null);
+            return style.borderTopStyle === 'none' || parseFloat(style.borderTopWidth) < 1;
+          })
           .map(element => element.outerHTML.slice(0, 120))"""
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from tests.browser import begun
 from tests.browser.site import Site
 
 Address = str | Callable[[Site], str]
@@ -33,6 +34,10 @@ WALKS: Final[Mapping[str, Walk]] = {
     "/configuration": Walk(address="/configuration"),
     "/configuration/edit": Walk(address="/configuration/edit"),
     "/configuration/history": Walk(address="/configuration/history"),
+    "/configuration/history/{version}": Walk(address=begun.version),
+    "/configuration/preview/{proposal}": Walk(address=begun.proposal),
+    "/configuration/preview/{proposal}/texts": Walk(address=begun.proposed_texts),
+    "/environments/new/{draft}/{step}": Walk(address=begun.draft_step),
     "/environments/new": Walk(address="/environments/new"),
     "/environments/{environment}/records": Walk(address="/environments/production/records"),
     "/environments/{environment}/approval": Walk(address="/environments/production/approval"),
@@ -77,11 +82,7 @@ NO_PAGES: Final[Mapping[str, str]] = {
 
 NOT_YET: Final = frozenset(
     {
-        "/configuration/history/{version}",
-        "/configuration/preview/{proposal}",
         "/numbers/orders/{order}",
-        "/configuration/preview/{proposal}/texts",
-        "/environments/new/{draft}/{step}",
     }
 )
 """Pages of which an address is only there after something was proposed or begun; no walk goes there yet."""
