@@ -130,6 +130,16 @@ def approve(
     _audit(conn, question, AuditAction.APPROVAL_APPROVE, author, at, after=after)
 
 
+def approve_too(conn: Transaction, approved: Question, also: Question, author: Author, *, at: datetime) -> None:
+    """Approve with the same proof what was on the same page as a question that this transaction approved. Raises NotApproved."""
+    step = approvals.latest(conn, approved.environment, approved.fingerprint)
+    if step is None or step.proof is None:
+        raise NotApproved("changed")
+    known = json.loads(step.proof_facts or "{}")
+    if prove(conn, also, step.proof, author, at=at, facts=known):
+        approve(conn, also, author, at=at, is_in_force=False, same_person=bool(known.get("same_person")))
+
+
 def send_back(conn: Transaction, question: Question, author: Author, comment: str, *, at: datetime) -> bool:
     """Say why it is not approved; False: it was decided meanwhile."""
     if not _add(conn, question, ApprovalState.SENT_BACK, author, at, comment=comment):

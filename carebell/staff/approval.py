@@ -11,6 +11,7 @@ from carebell.outbound import approval_steps
 from carebell.outbound.approval_steps import PROOF_LASTS, NotApproved, WhyNotApproved
 from carebell.outbound.proof_codes import proof_code
 from carebell.staff.approval_questions import STANDINGS, ApprovalQuestions, AskedFacts
+from carebell.staff.approval_rules import rule_rows
 from carebell.staff.elsewhere import SigningInElsewhere
 from carebell.staff.fetching import Kind
 from carebell.staff.people_context import author_of
@@ -108,7 +109,7 @@ class StaffApprovals:
             proposal=proposal,
             proposed_by=None if asked.change is None else asked.change.author,
             waiting=waiting,
-            facts=_rows(asked.facts, before),
+            facts=[*_rules(asked), *_rows(asked.facts, before)],
             fingerprint=question.fingerprint,
             fhir_base_url=asked.facts.fhir_base_url,
             approvers=[(login, names.get(login, login)) for login in asked.approvers],
@@ -234,6 +235,8 @@ class StaffApprovals:
                     conn, question, author, at=self.questions.now(), is_in_force=is_in_force,
                     same_person=self._made_it(asked, by),
                 )  # fmt: skip
+                if asked.approves_facts_too:
+                    approval_steps.approve_too(conn, question, asked.facts_question, author, at=self.questions.now())
         except NotApproved as refused:
             can_be_written = asked.change is not None and refused.why == "decided" and self._is_approved(asked)
             if not can_be_written:
@@ -322,6 +325,10 @@ def _why_not_written(outcome: NotSaved) -> str:
     }
     sentences = [problem.sentence for problem in outcome.problems]
     return f"It is approved, and nothing was written. {reasons.get(outcome.why) or ' '.join(sentences) or outcome.sentence}"
+
+
+def _rules(asked: AskedFacts) -> Sequence[ApprovalFactRow]:
+    return () if asked.present is None else rule_rows(asked.present, asked.wanted)
 
 
 def _rows(facts: ApprovedFacts, before: ApprovalStep | None) -> list[ApprovalFactRow]:

@@ -12,10 +12,13 @@ from carebell.approved_facts import approved_facts
 from carebell.configuring.proposal import ProposalRefused, propose_text
 from carebell.environment_policy import RuntimeConfig
 from carebell.outbound.approval_steps import Question, standing
+from carebell.staff.approval_rules import takes_word_away
 from carebell.staff.overview import ApprovalFact
 from carebell.staff.proposals import ProposedText
+from carebell.staff.waiting_changes import rules_question
 from config.load import Loaded
 from config.model import Environment
+from config.portal_settings import Approval
 from ehr.fingerprint import ApprovedFacts, fingerprint
 from portal.pages.environments.approval_desk import STANDING_WORDS, ApprovalStanding
 from store import proposals
@@ -37,18 +40,37 @@ STANDINGS: Final[Mapping[ApprovalState | None, ApprovalStanding]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedFacts:
     """Attributes:
-    environment: its section, as it would be approved.
+    environment: its section, as it would be approved; if the change removes it, as it is.
+    wanted: the rules as they would be; None: the environment is removed.
     approvers: who decides: those in force, so that no change chooses its own.
     change: the proposal that waits for it; None: the facts are in force.
+    present: the rules in force that the change would take away; None: it leaves them.
+    has_new_facts: whether the change makes other facts, so that agreeing to it approves those too.
     """
 
     facts: ApprovedFacts
     environment: Environment = field(repr=False)
     approvers: tuple[str, ...]
     change: StoredProposal | None = None
+    present: Approval | None = None
+    wanted: Approval | None = None
+    has_new_facts: bool = False
 
     @property
     def question(self) -> Question:
+        if self.present is not None and self.change is not None:
+            return rules_question(self.facts, self.wanted, self.change.id)
+        return self.facts_question
+
+    @property
+    def approves_facts_too(self) -> bool:
+        """Whether who agrees to other rules approves other facts on the same page, which need it."""
+        needs_it = self.wanted is not None and self.wanted.required
+        return self.present is not None and self.has_new_facts and needs_it
+
+    @property
+    def facts_question(self) -> Question:
+        """Of the facts alone."""
         return Question(
             environment=self.facts.environment,
             fingerprint=fingerprint(self.facts),
@@ -117,14 +139,24 @@ class ApprovalQuestions:
         text, trial = ProposedText.from_text(change.text), None
         with suppress(ProposalRefused):
             trial = propose_text(self.loaded().path, text.base, text.content, self.environ).trial
-        environment = None if trial is None else trial.configuration.environments.get(name)
-        if trial is None or environment is None or name not in change.environments:
+        if trial is None or name not in change.environments:
             return None
+        loaded, wanted = self.loaded(), trial.configuration.environments.get(name)
+        before = loaded.configuration.environments.get(name)
+        environment = wanted or before
+        if environment is None:
+            return None
+        facts = approved_facts(loaded if wanted is None else trial, name)
+        approval = None if wanted is None else wanted.approval
+        is_taken = before is not None and takes_word_away(before.approval, approval)
         return AskedFacts(
-            facts=approved_facts(trial, name),
+            facts=facts,
             environment=environment,
-            approvers=deciding(self.loaded(), environment, name),
+            approvers=deciding(loaded, environment, name),
             change=change,
+            present=before.approval if before is not None and is_taken else None,
+            wanted=approval,
+            has_new_facts=before is None or fingerprint(approved_facts(loaded, name)) != fingerprint(facts),
         )
 
 
