@@ -294,7 +294,7 @@ def test_where_the_file_cannot_be_written_the_change_is_a_patch(clinic: Clinic) 
     clinic.take()
     proposal = clinic.propose()
     page = words(clinic.browser.get(f"/configuration/preview/{proposal}"))
-    assert "`portal.edits` is read_only." in page
+    assert "portal.edits is read_only." in page
     answer = clinic.save(proposal)
     assert (answer.status_code, b"22:00" in clinic.path.read_bytes()) == (422, False)
     patch = clinic.browser.post(f"/configuration/preview/{proposal}/patch")
