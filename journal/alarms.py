@@ -26,6 +26,7 @@ AlarmName = Literal[
     "clock_off",
     "task_down",
     "log_incomplete",
+    "writeback_blocked",
     "sms_unknown",
     "sms_unmapped",
     "sms_configuration",
@@ -146,6 +147,15 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         advice="Put the right key file in place (`storage.key_file`); it is read again by itself. If it is lost, run `carebell "
         "keys drop-unreadable`.",
         events=("number_unreadable",),
+    ),
+    "writeback_blocked": AlarmKind(
+        severities=_WARNING,
+        key=None,
+        about="environment",
+        meaning="With `ordering: strict` the first message that goes back to the EHR was refused or is not answered for five "
+        "minutes; all others wait behind it.",
+        advice="`carebell writeback list` names it. Put right what it says, then run `carebell writeback retry ID`.",
+        events=("writeback_blocked", "writeback_refused", "writeback_retried"),
     ),
     "disk_nearly_full": AlarmKind(
         severities=SEVERITIES,

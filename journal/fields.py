@@ -9,17 +9,20 @@ from __future__ import annotations
 from typing import Final
 
 FIELDS: Final[dict[str, str]] = {
+    "about": "the event that goes back to the EHR",
     "action": "what an operator did, as the command says it: `purge`, `keys drop-unreadable`",
     "active": "thumbprints (8 characters) of the certificates now in use, with commas between them",
     "actor": "who did it: `cli:` and the account that ran the command",
     "alarm": "the alarm's stable name",
-    "answer": "MSA-1 of our answer; `none`: the sender requests no answer; `reset`: the connection was reset instead",
+    "answer": "MSA-1 of our answer, or of the EHR's to a write-back; `none`: the sender requests none; `reset`: the connection was "
+    "reset instead",
     "answered_at": "when the gateway last answered, UTC",
     "appointment": "the appointment's id as the hospital's staff know it (SCH-2, else SCH-1, else PV1-19)",
     "appointments": "how many appointments",
-    "attempt": "1 for the first attempt to send this text",
+    "attempt": "1 for the first attempt to send this text or write-back",
     "build": "what runs: the modules that `make compiled` compiles, or plain Python",
     "cap": "which of `sms.caps` the number has reached",
+    "channel": "the way to the EHR: hl7, fhir or epic_status",
     "code": "a stable code: ours (SIG01 ... VALUE) for messages, the gateway's error code for texts, a worker's exit code",
     "configuration": "version of the configuration in force: a short hash",
     "connections": "how many connections",
@@ -32,7 +35,7 @@ FIELDS: Final[dict[str, str]] = {
     "effect": "what an accepted message did: `stored`; `older`: a newer message came before; `ignored`: it is about slots",
     "environment": "the environment's name in carebell.yaml",
     "environments": "names of the environments concerned, with commas between them",
-    "err3": "ERR-3 of our answer, a code of HL7 table 0357",
+    "err3": "ERR-3 of our answer, or of the EHR's to a write-back, a code of HL7 table 0357",
     "exception": "type of the exception and of its causes; never its text",
     "failures": "how many texts in a row the gateway did not answer",
     "file": "a file of the installation: its name or path, for the configuration with line and column",
@@ -103,4 +106,5 @@ FIELDS: Final[dict[str, str]] = {
     "where": "which part of the service; of `library` the line of code, `folder/file.py:12`",
     "withdrawn": "how many planned texts were withdrawn",
     "worker": "which of the processes that share the listeners, from 1 (`serve --workers`)",
+    "writeback": "the write-back's own id, its MSH-10, as in `carebell writeback list`",
 }

@@ -161,6 +161,24 @@ class Metrics:
         self.webhooks_refused = Counter(
             "carebell_webhooks_refused", "Callbacks that were not from the gateway.", ("reason",), registry=registry
         )
+        self.writebacks_waiting = Gauge(
+            "carebell_writeback_waiting_messages",
+            "What waits to go back to the EHR.",
+            ("environment", "channel"),
+            registry=registry,
+        )
+        self.writeback_lag_seconds = Gauge(
+            "carebell_writeback_lag_seconds",
+            "How long the oldest of what goes back to the EHR has been waiting.",
+            ("environment", "channel"),
+            registry=registry,
+        )
+        self.writebacks = Counter(
+            "carebell_writebacks",
+            "What went back to the EHR by outcome: acknowledged, refused, expired; `code` is why not.",
+            ("environment", "event", "state", "code"),
+            registry=registry,
+        )
         self.phones_forgotten = Counter("carebell_phones_forgotten", "Numbers deleted.", registry=registry)
         self.configuration_refused = Counter(
             "carebell_configuration_refused", "Changed configurations that were wrong.", registry=registry

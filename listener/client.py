@@ -85,6 +85,7 @@ class MllpClient(asyncio.Protocol):
         connect_timeout: timedelta = timedelta(seconds=10),
         answer_timeout: timedelta = timedelta(seconds=30),
         max_answer: int = 1_048_576,
+        keepalive: bool = False,
     ) -> MllpClient:
         """Connect.
 
@@ -93,6 +94,7 @@ class MllpClient(asyncio.Protocol):
             server_name: the name in the server's certificate, if it is not `host`.
             connect_timeout: for name, TCP and TLS together.
             answer_timeout: from one answer, or from a message on a quiet connection, to the next answer.
+            keepalive: let TCP notice that the peer is gone, for a connection that is quiet for long.
 
         Raises:
             SendError: UNKNOWN_HOST, REFUSED, UNREACHABLE, CONNECT_TIMEOUT or TLS.
@@ -120,7 +122,14 @@ class MllpClient(asyncio.Protocol):
             raise SendError(SendFault.UNKNOWN_HOST, f"{host}: unknown host name") from None
         except OSError as error:
             raise SendError(SendFault.UNREACHABLE, f"{where} cannot be reached: {error.strerror or error}") from None
+        if keepalive and client._transport is not None:
+            client._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return client
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a message can be sent: neither side has closed, and nothing was wrong."""
+        return self._error is None and self._transport is not None and not self._transport.is_closing()
 
     async def send(self, content: bytes) -> ClientReply:
         """Send one message and wait for its answer.

@@ -26,19 +26,17 @@ is over (`expire_leases`); the EHR then gets the same bytes with the same MSH-10
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, null, select, update
 
 from scheduler.writeback import (
     FLAPPING,
     Fact,
     WritebackChannel,
-    WritebackEvent,
     WritebackIntent,
     WritebackState,
 )
@@ -46,50 +44,12 @@ from store.sealing import SealedColumn
 from store.tables import writebacks
 from store.upsert import insert_into
 from store.vault import Vault
+from store.writeback_rows import COLUMNS, IS_DUE, WritebackRow, read_row
 
 DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 """Of an id, in the order of their characters: so the text's order is the number's, in every database."""
 _CONTENT: Final = SealedColumn(table="writebacks", column="content")
-_DUE: Final = writebacks.c.state == literal_column("'due'")
-_OPEN: Final = writebacks.c.state.in_([literal_column("'due'"), literal_column("'sending'")])
-"""Both as in the partial indexes; with a parameter they would not be used."""
 _OVER: Final = {"lease_until": null(), "next_attempt_at": null(), "content": null()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WritebackRow:
-    """A row in any state.
-
-    Attributes:
-        id: MSH-10 of every attempt.
-        appointment: `Appointment.id`.
-        facts: `scheduler.writeback.FACTS`.
-        attempts: including the present one.
-        next_attempt_at: it is not tried before; None: not waiting.
-        answer: MSA-1 of the last answer, or an HTTP status. code: why it failed or waits, in Carebell's terms.
-        err3: the EHR's own code.
-        sent_at: the last attempt. final_at: when it became what it is now.
-    """
-
-    id: str
-    environment: str
-    appointment: str
-    event: WritebackEvent
-    event_seq: int
-    channel: WritebackChannel
-    facts: Mapping[str, Fact]
-    state: WritebackState
-    attempts: int
-    next_attempt_at: datetime | None
-    expires_at: datetime
-    lease_until: datetime | None
-    node: str | None
-    answer: str | None
-    code: str | None
-    err3: str | None
-    sent_at: datetime | None
-    final_at: datetime | None
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,23 +62,6 @@ class ClaimedWriteback:
     row: WritebackRow
     content: bytes | None
     unreadable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WritebackQueue:
-    """What waits for one target.
-
-    Attributes:
-        waiting: due or being sent. oldest: when the one that waits longest was recorded; None: none waits.
-    """
-
-    environment: str
-    channel: WritebackChannel
-    waiting: int
-    oldest: datetime | None
-
-
-_COLUMNS: Final = tuple(writebacks.c[name] for name in WritebackRow.__dataclass_fields__)
 
 
 def add(conn: Connection, intent: WritebackIntent, *, ids: Callable[[], str], now: datetime) -> str | None:
@@ -160,13 +103,13 @@ def add(conn: Connection, intent: WritebackIntent, *, ids: Callable[[], str], no
 
 def _supersede(conn: Connection, intent: WritebackIntent, own_id: str, now: datetime) -> None:
     of = writebacks.c
-    untried = _DUE & (of.attempts == 0) & (of.next_attempt_at > now) & (of.id != own_id)
+    untried = IS_DUE & (of.attempts == 0) & (of.next_attempt_at > now) & (of.id != own_id)
     same = (of.appointment == intent.appointment) & (of.channel == intent.channel.value)
     flaps = of.event.in_([event.value for event in FLAPPING])
     earlier = conn.execute(select(of.id, of.facts).where(same, flaps, untried)).all()
     ids = [row.id for row in earlier if json.loads(row.facts).get("by") == intent.facts.get("by")]
     if ids:
-        over = update(writebacks).where(of.id.in_(ids), _DUE, of.attempts == 0)
+        over = update(writebacks).where(of.id.in_(ids), IS_DUE, of.attempts == 0)
         conn.execute(over.values(state=WritebackState.SUPERSEDED.value, final_at=now, **_OVER))
 
 
@@ -191,28 +134,15 @@ def claim(
         lease: how long the EHR's answer may take; longer than its time-out.
         strict: it also waits while any earlier row of the target is open, or refused and not yet past its time.
     """
-    of, before = writebacks.c, writebacks.alias("earlier")
-    target = (before.c.environment == of.environment) & (before.c.channel == of.channel) & (before.c.id < of.id)
-    open_before = before.c.state.in_([literal_column("'due'"), literal_column("'sending'")])
-    blocks = [target & open_before & (before.c.appointment == of.appointment)]
-    if strict:
-        refused = (before.c.state == literal_column("'refused'")) & (before.c.expires_at > now)
-        blocks = [target & open_before, target & refused]
-    wanted = (
-        select(of.id)
-        .where(_DUE, of.environment == environment, of.channel == channel.value)
-        .where(of.next_attempt_at <= now, of.expires_at > now)
-        .where(*(~select(before.c.id).where(block).exists() for block in blocks))
-        .order_by(of.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=writebacks)
-    )
+    of = writebacks.c
+    wanted = _claimable(now, environment, channel, strict).order_by(of.id).limit(limit)
+    wanted = wanted.with_for_update(skip_locked=True, of=writebacks)
     ids = list(conn.execute(wanted).scalars())
     if not ids:
         return []
     taken = conn.execute(
         update(writebacks)
-        .where(of.id.in_(ids), _DUE)
+        .where(of.id.in_(ids), IS_DUE)
         .values(
             state=WritebackState.SENDING.value,
             attempts=of.attempts + 1,
@@ -221,9 +151,32 @@ def claim(
             node=node,
             sent_at=now,
         )
-        .returning(*_COLUMNS, of.content)
+        .returning(*COLUMNS, of.content)
     ).mappings()
     return [_claimed(conn, vault, row) for row in sorted(taken, key=lambda row: str(row["id"]))]
+
+
+def anything_to_claim(
+    conn: Connection, now: datetime, environment: str, channel: WritebackChannel, *, strict: bool
+) -> bool:
+    """Whether `claim` would find a row. Looked at first, so that an idle service writes nothing."""
+    return conn.execute(_claimable(now, environment, channel, strict).limit(1)).first() is not None
+
+
+def _claimable(now: datetime, environment: str, channel: WritebackChannel, strict: bool) -> Select[Any]:
+    of, before = writebacks.c, writebacks.alias("earlier")
+    target = (before.c.environment == of.environment) & (before.c.channel == of.channel) & (before.c.id < of.id)
+    open_before = before.c.state.in_([literal_column("'due'"), literal_column("'sending'")])
+    blocks = [target & open_before & (before.c.appointment == of.appointment)]
+    if strict:
+        refused = (before.c.state == literal_column("'refused'")) & (before.c.expires_at > now)
+        blocks = [target & open_before, target & refused]
+    return (
+        select(of.id)
+        .where(IS_DUE, of.environment == environment, of.channel == channel.value)
+        .where(of.next_attempt_at <= now, of.expires_at > now)
+        .where(*(~select(before.c.id).where(block).exists() for block in blocks))
+    )
 
 
 def keep_content(conn: Connection, vault: Vault, writeback_id: str, content: bytes, *, until: datetime) -> None:
@@ -294,16 +247,24 @@ def expire_leases(conn: Connection, now: datetime) -> list[WritebackRow]:
     )  # a result that is being recorded now is no lost one
     again = update(writebacks).where(of.id.in_(over), lost)
     values = {"state": WritebackState.DUE.value, "next_attempt_at": now, "lease_until": null(), "node": null()}
-    return [_row(row) for row in conn.execute(again.values(**values, code="LEASE").returning(*_COLUMNS)).mappings()]
+    return [read_row(row) for row in conn.execute(again.values(**values, code="LEASE").returning(*COLUMNS)).mappings()]
 
 
 def expire(conn: Connection, now: datetime) -> list[WritebackRow]:
     """Give up those whose time is over. Return them, in their order: each has to be named."""
     of = writebacks.c
-    late = select(of.id).where(_DUE, of.expires_at <= now).with_for_update(skip_locked=True)
-    over = update(writebacks).where(of.id.in_(late), _DUE)
-    done = over.values(state=WritebackState.EXPIRED.value, final_at=now, **_OVER).returning(*_COLUMNS)
-    return sorted((_row(row) for row in conn.execute(done).mappings()), key=lambda row: row.id)
+    late = select(of.id).where(IS_DUE, of.expires_at <= now).with_for_update(skip_locked=True)
+    over = update(writebacks).where(of.id.in_(late), IS_DUE)
+    done = over.values(state=WritebackState.EXPIRED.value, final_at=now, **_OVER).returning(*COLUMNS)
+    return sorted((read_row(row) for row in conn.execute(done).mappings()), key=lambda row: row.id)
+
+
+def hurry(conn: Connection, environment: str, channel: WritebackChannel, now: datetime) -> int:
+    """The target answers again: whatever waits because it did not is due now. Return how many."""
+    of = writebacks.c
+    waits = IS_DUE & (of.environment == environment) & (of.channel == channel.value)
+    unanswered = (of.attempts > 0) & of.answer.is_(None) & (of.next_attempt_at > now)
+    return conn.execute(update(writebacks).where(waits, unanswered).values(next_attempt_at=now)).rowcount
 
 
 def reopen(conn: Connection, writeback_id: str, *, now: datetime, expires_at: datetime) -> bool:
@@ -315,78 +276,6 @@ def reopen(conn: Connection, writeback_id: str, *, now: datetime, expires_at: da
     changed = update(writebacks).where(writebacks.c.id == writeback_id, writebacks.c.state.in_(final))
     values = {"state": WritebackState.DUE.value, "next_attempt_at": now, "expires_at": expires_at, "final_at": null()}
     return conn.execute(changed.values(**values)).rowcount > 0
-
-
-def by_id(conn: Connection, writeback_id: str) -> WritebackRow | None:
-    """One row."""
-    row = conn.execute(select(*_COLUMNS).where(writebacks.c.id == writeback_id)).mappings().one_or_none()
-    return None if row is None else _row(row)
-
-
-def rows(
-    conn: Connection,
-    *,
-    environment: str | None = None,
-    appointments: Collection[str] | None = None,
-    state: WritebackState | None = None,
-    event: WritebackEvent | None = None,
-    before: str | None = None,
-    limit: int = 100,
-) -> list[WritebackRow]:
-    """The newest rows first.
-
-    Args:
-        appointments: `Appointment.id`s; None: of all.
-        before: the id of the last row of the page before.
-    """
-    of = writebacks.c
-    wanted = select(*_COLUMNS).order_by(of.id.desc()).limit(limit)
-    conditions: list[ColumnElement[bool]] = []
-    if environment is not None:
-        conditions.append(of.environment == environment)
-    if appointments is not None:
-        conditions.append(of.appointment.in_(list(appointments)))
-    if state is not None:
-        conditions.append(of.state == state.value)
-    if event is not None:
-        conditions.append(of.event == event.value)
-    if before is not None:
-        conditions.append(of.id < before)
-    return [_row(row) for row in conn.execute(wanted.where(*conditions)).mappings()]
-
-
-def next_due(conn: Connection, targets: Collection[tuple[str, WritebackChannel]]) -> datetime | None:
-    """When the next row of these targets may be tried, or is given up; None: none waits."""
-    if not targets:
-        return None
-    of = writebacks.c
-    wanted = or_(*((of.environment == name) & (of.channel == channel.value) for name, channel in targets))
-    at, ends = conn.execute(select(func.min(of.next_attempt_at), func.min(of.expires_at)).where(_DUE, wanted)).one()
-    return None if at is None else min(at, ends)
-
-
-def queue(conn: Connection) -> list[WritebackQueue]:
-    """What waits, by target."""
-    of = writebacks.c
-    waiting = select(of.environment, of.channel, func.count(), func.min(of.created_at)).where(_OPEN)
-    return [
-        WritebackQueue(environment=name, channel=WritebackChannel(channel), waiting=count, oldest=oldest)
-        for name, channel, count, oldest in conn.execute(
-            waiting.group_by(of.environment, of.channel).order_by(of.environment, of.channel)
-        )
-    ]
-
-
-def head(conn: Connection, environment: str, channel: WritebackChannel, now: datetime) -> WritebackRow | None:
-    """The row that comes first where the order is strict: the first that is open, or refused and not yet past its time."""
-    of = writebacks.c
-    of_target = (of.environment == environment) & (of.channel == channel.value)
-    refused = (of.state == literal_column("'refused'")) & (of.expires_at > now)
-    firsts = [
-        conn.execute(select(*_COLUMNS).where(of_target, condition).order_by(of.id).limit(1)).mappings().one_or_none()
-        for condition in (_OPEN, refused)
-    ]
-    return min((_row(row) for row in firsts if row is not None), key=lambda row: row.id, default=None)
 
 
 def _settle(
@@ -404,17 +293,7 @@ def _attempt(writeback_id: str, attempt: int) -> ColumnElement[bool]:
 def _claimed(conn: Connection, vault: Vault, row: Mapping[Any, Any]) -> ClaimedWriteback:
     sealed = row["content"]
     content = None if sealed is None else _CONTENT.unseal(conn, vault, row["id"], sealed)
-    return ClaimedWriteback(row=_row(row), content=content, unreadable=sealed is not None and content is None)
-
-
-def _row(row: Mapping[Any, Any]) -> WritebackRow:
-    typed = {
-        "event": WritebackEvent(row["event"]),
-        "channel": WritebackChannel(row["channel"]),
-        "state": WritebackState(row["state"]),
-        "facts": MappingProxyType(json.loads(row["facts"])),
-    }
-    return WritebackRow(**{name: row[name] for name in WritebackRow.__dataclass_fields__} | typed)
+    return ClaimedWriteback(row=read_row(row), content=content, unreadable=sealed is not None and content is None)
 
 
 def _plain(facts: Mapping[str, Fact]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -68,7 +68,12 @@ class HttpDoor:
             yield address
 
 
-def node_health(running: RunningService, receiving: Receiving, periodic: PeriodicTasks) -> NodeHealth:
+def node_health(
+    running: RunningService, receiving: Receiving, periodic: PeriodicTasks, silent: Callable[[], Mapping[str, int]]
+) -> NodeHealth:
+    """Args:
+    silent: EHRs that do not answer what goes back: environment -> attempts in a row.
+    """
     return NodeHealth(
         store=running.store,
         clock=running.clock,
@@ -78,6 +83,7 @@ def node_health(running: RunningService, receiving: Receiving, periodic: Periodi
         connections=receiving.listeners.connections,
         listens=receiving.listens,
         workers=receiving.running_workers,
+        silent=silent,
         overdue_after=lambda: running.loaded().configuration.alarms.overdue_after,
         senders=lambda: senders_of(running.loaded().configuration),
     )

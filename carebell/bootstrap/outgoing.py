@@ -1,7 +1,8 @@
-"""What sends texts on a node: dispatcher, reconciliation, and the record of what became of each text."""
+"""What sends on a node: texts (dispatcher, reconciliation, and the record of what became of each), and what goes back to EHRs."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.posts_elsewhere import PostsElsewhere
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
+from carebell.writeback.recording import WritebackRecorder
+from carebell.writeback.sender import WritebackSender
 from notifier.gateway import Gateway
 
 
@@ -67,3 +70,20 @@ def outgoing_texts(running: RunningService, gateway: Gateway, threads: WorkerThr
         recipient=recipient_of,
     )
     return Outgoing(in_flight=in_flight, delivery=delivery, dispatcher=dispatcher, reconciliation=reconciliation)
+
+
+def writeback_sender(running: RunningService) -> WritebackSender:
+    """What sends write-backs to the EHRs."""
+    store, clock, journal = running.store, running.clock, running.journal
+    recorder = WritebackRecorder(
+        store=store, clock=clock, journal=journal, metrics=running.metrics, chance=secrets.SystemRandom().random
+    )
+    return WritebackSender(
+        store=store,
+        vault=running.vault,
+        loaded=running.loaded,
+        clock=clock,
+        node=running.node,
+        journal=journal,
+        recorder=recorder,
+    )

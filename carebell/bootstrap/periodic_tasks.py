@@ -12,6 +12,7 @@ from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
 from carebell.maintenance.signs_of_life import SignsOfLife
+from carebell.writeback.sender import WritebackSender
 from journal.repeats import ROUND_SECONDS
 
 
@@ -23,6 +24,7 @@ def periodic_tasks(
     beat: Callable[[], None],
     alarm_round: Callable[[], None],
     outgoing: Outgoing,
+    writebacks: WritebackSender,
     retention: Retention,
     manager: ServiceManager,
     committing: Callable[[], float],
@@ -52,6 +54,7 @@ def periodic_tasks(
         )
         yield PeriodicTask(name="dispatch", seconds=pace.dispatch, run=dispatch)
         yield PeriodicTask(name="overdue", seconds=pace.overdue, run=in_thread(overdue.round))
+        yield PeriodicTask(name="writeback", seconds=pace.dispatch, run=writebacks.tick)
         reconcile = in_thread(outgoing.reconciliation.round)
         yield PeriodicTask(name="reconciliation", seconds=pace.reconciliation, run=reconcile)
     if "housekeeping" in running.roles:

@@ -27,7 +27,7 @@ from carebell.bootstrap.doors import Address, Door, DoorName, open_doors
 from carebell.bootstrap.heartbeat import Heartbeat
 from carebell.bootstrap.http_door import HttpDoor, node_health
 from carebell.bootstrap.node_alarm_watch import alarm_watch
-from carebell.bootstrap.outgoing import outgoing_texts
+from carebell.bootstrap.outgoing import outgoing_texts, writeback_sender
 from carebell.bootstrap.periodic_tasks import periodic_tasks
 from carebell.bootstrap.receiving import Receiving
 from carebell.bootstrap.reload import Reloader
@@ -261,6 +261,8 @@ class Service:
             self.store.locks.mark(self.node)
         outgoing = outgoing_texts(running, gateway, threads, descriptors.gateway)
         self.dispatcher = outgoing.dispatcher
+        writebacks = writeback_sender(running)
+        stack.push_async_callback(writebacks.finish)
         rotation = CertificateMonitor(
             store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics
         )
@@ -286,7 +288,7 @@ class Service:
             on_end=self.end,
             on_fatal=self._fatal,
         )
-        health = node_health(running, receiving, periodic)
+        health = node_health(running, receiving, periodic, writebacks.silent)
         http = HttpDoor(delivery=outgoing.delivery, health=health)
         self.addresses = await open_doors([http, *self.doors], running, stack)
         await receiving.open(outgoing.in_flight, stack)
@@ -300,6 +302,7 @@ class Service:
             beat=self._heartbeat.beat,
             alarm_round=self.alarms.round,
             outgoing=outgoing,
+            writebacks=writebacks,
             retention=self.retention,
             manager=self.manager,
             committing=receiving.committing,

@@ -21,13 +21,16 @@ from config.load import Loaded
 from journal.alarms import AlarmName, Severity
 from scheduler.expected_hours import expected_time
 from scheduler.sms import HoldScope
-from store import alarms, forgetting, holds, outbox, usage
+from scheduler.writeback import WritebackChannel
+from store import alarms, forgetting, holds, outbox, usage, writeback_rows
 from store.engine import Transaction
 
 LAST_WEEK: Final = timedelta(days=7)
 """A certificate without a successor is critical for this long before it expires."""
 FORGETTING_LATE: Final = timedelta(minutes=20)
 """The promise is 15 minutes; a doubted clock may use ten of them, and a round takes its time."""
+BLOCKED_AFTER: Final = timedelta(minutes=5)
+"""So long the first of what goes back in strict order may stop the others."""
 _UNKNOWN_SINCE: Final = timedelta(days=1)
 _CRITICAL_PART: Final = 4
 _MEGABYTE: Final = 1_000_000
@@ -73,6 +76,7 @@ def of_service(conn: Transaction, loaded: Loaded, now: datetime) -> Iterator[Con
             limit=minutes * 60,
         )
     yield from _silent_feeds(conn, loaded, now)
+    yield from blocked_writebacks(conn, loaded, now)
     yield from of_certificates(conn, loaded, now)
 
 
@@ -141,6 +145,26 @@ def _silent_feeds(conn: Transaction, loaded: Loaded, now: datetime) -> Iterator[
                 value=round(silence.total_seconds()),
                 limit=environment.expect_every.total_seconds(),
             )
+
+
+def blocked_writebacks(conn: Transaction, loaded: Loaded, now: datetime) -> Iterator[Condition]:
+    """Environments with a strict order whose first write-back stops the others for too long."""
+    for name, environment in loaded.configuration.environments.items():
+        hl7 = environment.writeback.hl7
+        if hl7 is None or hl7.ordering != "strict" or environment.writeback.hold or not environment.enabled:
+            continue
+        first = writeback_rows.head(conn, name, WritebackChannel.HL7, now)
+        if first is None or not first.attempts or now - first.created_at < BLOCKED_AFTER:
+            continue
+        yield Condition(
+            alarm="writeback_blocked",
+            severity="warning",
+            subject=name,
+            environment=name,
+            problem=f"{first.id} ({first.event}) stops what goes back to the EHR of {name}: {first.code or first.state}",
+            value=round((now - first.created_at).total_seconds()),
+            limit=BLOCKED_AFTER.total_seconds(),
+        )
 
 
 def feed(environment: str) -> str:

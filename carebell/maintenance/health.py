@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from carebell.maintenance.overdue import outbox_state
 from carebell.maintenance.periodic import PeriodicTasks
@@ -13,6 +13,7 @@ from carebell.maintenance.supervisor import Supervisor
 from journal.metrics import Metrics
 from portal.health import Health, HealthPart
 from scheduler.clock import Clock
+from store import writeback_rows
 from store.engine import Store
 from store.faults import classify
 
@@ -33,6 +34,7 @@ class NodeHealth:
     listens: whether every listener that this node should have is up.
     workers: the processes that serve its connections; None: it has no listener.
     overdue_after: how late a text may be. senders: environment -> the sender of its texts.
+    silent: EHRs that do not answer what goes back: environment -> attempts in a row.
     """
 
     store: Store
@@ -45,6 +47,7 @@ class NodeHealth:
     workers: Callable[[], RunningWorkers | None]
     overdue_after: Callable[[], timedelta]
     senders: Callable[[], Mapping[str, str]]
+    silent: Callable[[], Mapping[str, int]] = dict
 
     async def health(self) -> Health:
         try:
@@ -95,4 +98,20 @@ class NodeHealth:
                 ok=not state.is_late(self.overdue_after(), self.senders()), needed=False, detail=detail
             ),
             "gateway": HealthPart(ok=not state.stopped and not contact.failures, needed=False, detail=gateway),
+            "writeback": self._writeback(now),
         }
+
+    def _writeback(self, now: datetime) -> HealthPart:
+        """What waits to go back to the EHRs. It is shown, and never makes the node unready."""
+        with self.store.read() as conn:
+            queues = writeback_rows.queue(conn)
+        self.metrics.writebacks_waiting.clear()
+        self.metrics.writeback_lag_seconds.clear()
+        waiting = {}
+        for queue in queues:
+            lag = 0.0 if queue.oldest is None else round((now - queue.oldest).total_seconds(), 1)
+            self.metrics.writebacks_waiting.labels(queue.environment, queue.channel.value).set(queue.waiting)
+            self.metrics.writeback_lag_seconds.labels(queue.environment, queue.channel.value).set(lag)
+            waiting[f"{queue.environment} {queue.channel.value}"] = {"waiting": queue.waiting, "lag_seconds": lag}
+        silent = dict(self.silent())
+        return HealthPart(ok=not silent, needed=False, detail={"waiting": waiting, "unanswered": silent})

@@ -22,6 +22,7 @@ from journal.events import (
     sms,
     visits,
     workers,
+    writebacks,
 )
 from journal.events.base import DECLARED, Entry, Event
 
@@ -38,6 +39,7 @@ _SUBJECTS: Final = (
     sms,
     gateway,
     visits,
+    writebacks,
     retention,
 )
 ENTRIES: Final[Mapping[type[Event], Entry]] = {

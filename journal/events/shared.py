@@ -18,6 +18,7 @@ TaskName = Literal[
     "alarms",
     "watchdog",
     "configuration",
+    "writeback",
 ]
 Where = Literal[
     TaskName,

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from carebell.ids import ControlIds
 from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackIntent, WritebackState
-from store import writebacks
+from store import writeback_rows, writebacks
 from store.engine import Store
 from store.tables import day_keys
 from store.tables import writebacks as table
@@ -63,7 +63,7 @@ def _claim(store: Store, vault: Vault, now: datetime = NOW, **changes: Any) -> l
 def _state(store: Store, own_id: str | None) -> WritebackState:
     assert own_id is not None
     with store.read() as conn:
-        row = writebacks.by_id(conn, own_id)
+        row = writeback_rows.by_id(conn, own_id)
     assert row is not None
     return row.state
 
@@ -76,7 +76,7 @@ def test_an_event_is_written_once(store: Store, vault: Vault) -> None:
     assert len(own_id) == 20
     assert _add(store, intent, replace(intent, facts={"by": "guest"})) == [None, None]
     with store.read() as conn:
-        [row] = writebacks.rows(conn)
+        [row] = writeback_rows.rows(conn)
     assert (row.id, row.event_seq, row.facts, row.state) == (own_id, 7, {"by": "patient"}, WritebackState.DUE)
 
 
@@ -91,7 +91,7 @@ def test_what_was_rolled_back_does_not_go_back(store: Store, vault: Vault) -> No
     with pytest.raises(InterruptedError):
         fail()
     with store.read() as conn:
-        assert writebacks.rows(conn) == []
+        assert writeback_rows.rows(conn) == []
 
 
 def test_ids_rise_within_a_visit_even_if_the_clock_is_set_back(store: Store, vault: Vault) -> None:
@@ -102,7 +102,7 @@ def test_ids_rise_within_a_visit_even_if_the_clock_is_set_back(store: Store, vau
     assert added == sorted(added, key=str)
     assert len(set(added)) == 5
     with store.read() as conn:
-        assert [row.event_seq for row in writebacks.rows(conn)] == [5, 4, 3, 2, 1]
+        assert [row.event_seq for row in writeback_rows.rows(conn)] == [5, 4, 3, 2, 1]
 
 
 def test_the_id_after_the_last_digit_carries(store: Store, vault: Vault) -> None:
@@ -133,8 +133,8 @@ def test_strict_is_one_after_the_other_and_a_refused_one_blocks_until_its_time_i
         assert writebacks.refused(conn, str(first_id), 1, at=NOW, answer="AE", code="AE")
     assert _claim(store, vault, strict=True) == []
     with store.read() as conn:
-        blocked = writebacks.head(conn, "production", WritebackChannel.HL7, NOW)
-        after = writebacks.head(conn, "production", WritebackChannel.HL7, NOW + HOUR)
+        blocked = writeback_rows.head(conn, "production", WritebackChannel.HL7, NOW)
+        after = writeback_rows.head(conn, "production", WritebackChannel.HL7, NOW + HOUR)
     assert blocked is not None
     assert after is not None
     assert (blocked.id, after.id) == (first_id, second_id)
@@ -212,7 +212,7 @@ def test_late_ones_are_named_and_can_be_opened_again(store: Store, vault: Vault)
     with store.write() as conn:
         assert writebacks.expire(conn, NOW) == []
         assert [row.id for row in writebacks.expire(conn, NOW + HOUR)] == added
-        assert writebacks.queue(conn) == []
+        assert writeback_rows.queue(conn) == []
         assert writebacks.reopen(conn, str(added[0]), now=NOW + HOUR, expires_at=NOW + 2 * HOUR)
         assert not writebacks.reopen(conn, str(added[0]), now=NOW + HOUR, expires_at=NOW + 2 * HOUR)
     [item] = _claim(store, vault, NOW + HOUR)
@@ -243,28 +243,24 @@ def test_what_waits_is_counted_by_target(store: Store, vault: Vault) -> None:
     _add(store, _intent(other), _intent(other, channel=WritebackChannel.FHIR, not_before=NOW + HOUR), now=NOW + LEASE)
     _claim(store, vault, limit=1)
     with store.read() as conn:
-        assert [(waits.channel.value, waits.waiting, waits.oldest) for waits in writebacks.queue(conn)] == [
+        assert [(waits.channel.value, waits.waiting, waits.oldest) for waits in writeback_rows.queue(conn)] == [
             ("fhir", 1, NOW + LEASE),
             ("hl7", 2, NOW),
         ]
-        targets = [("production", WritebackChannel.FHIR)]
-        assert writebacks.next_due(conn, targets) == NOW + HOUR
-        assert writebacks.next_due(conn, []) is None
-        assert writebacks.next_due(conn, [("test", WritebackChannel.FHIR)]) is None
 
 
 def test_pages_are_read_newest_first(store: Store, vault: Vault) -> None:
     one, other = _owners(store, vault, 2)
     added = _add(store, _intent(one), _intent(other), _intent(one, event=WritebackEvent.CANNOT_COME))
     with store.read() as conn:
-        newest = writebacks.rows(conn, limit=2)
-        rest = writebacks.rows(conn, before=newest[-1].id)
+        newest = writeback_rows.rows(conn, limit=2)
+        rest = writeback_rows.rows(conn, before=newest[-1].id)
         assert {row.id for row in (*newest, *rest)} == set(added)
-        assert [row.id for row in writebacks.rows(conn, appointments=[other])] == [added[1]]
-        assert [row.id for row in writebacks.rows(conn, event=WritebackEvent.CANNOT_COME)] == [added[2]]
-        assert writebacks.rows(conn, state=WritebackState.REFUSED) == []
-        assert writebacks.rows(conn, environment="test") == []
-        assert writebacks.by_id(conn, "?") is None
+        assert [row.id for row in writeback_rows.rows(conn, of_appointments=[other])] == [added[1]]
+        assert [row.id for row in writeback_rows.rows(conn, event=WritebackEvent.CANNOT_COME)] == [added[2]]
+        assert writeback_rows.rows(conn, state=WritebackState.REFUSED) == []
+        assert writeback_rows.rows(conn, environment="test") == []
+        assert writeback_rows.by_id(conn, "?") is None
 
 
 def test_nodes_that_claim_at_once_share_the_rows(store: Store, vault: Vault) -> None:

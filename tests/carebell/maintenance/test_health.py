@@ -18,11 +18,13 @@ from journal.metrics import Metrics
 from portal.health import Health
 from scheduler.clock import SteppingClock
 from scheduler.sms import SmsState
-from store import gateway_contact, holds, outbox
+from scheduler.writeback import WritebackChannel
+from store import gateway_contact, holds, outbox, writeback_rows
 from store.engine import Store
 from store.faults import StoreFault
 from store.gateway_contact import GatewayContact
 from store.outbox import OverdueTexts, Queue
+from store.writeback_rows import WritebackQueue
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 LIMIT = timedelta(minutes=5)
@@ -45,6 +47,8 @@ class _Store:
 def node(monkeypatch: pytest.MonkeyPatch) -> NodeHealth:
     monkeypatch.setattr(holds, "open_breakers", lambda _: [])
     monkeypatch.setattr(holds, "held", lambda _: [])
+    waits = WritebackQueue(environment="production", channel=WritebackChannel.HL7, waiting=4, oldest=NOW - LIMIT)
+    monkeypatch.setattr(writeback_rows, "queue", lambda _: [waits])
     metrics, journal = Metrics(), cast(Journal, None)
     supervisor = Supervisor(journal=journal, metrics=metrics, seconds=lambda: 0.0)
     return NodeHealth(
@@ -58,6 +62,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> NodeHealth:
         workers=lambda: RunningWorkers(running=1, wanted=2, restarts=3),
         overdue_after=lambda: LIMIT,
         senders=dict,
+        silent=lambda: {"production": 7},
     )
 
 
@@ -102,3 +107,17 @@ def test_without_its_database_a_node_is_not_ready(node: NodeHealth) -> None:
     assert not health.ready
     assert health.live
     assert health.as_json()["database"] == {"ok": False, "code": "STORE_DOWN"}
+
+
+def test_an_ehr_that_takes_nothing_is_shown_and_keeps_the_node_in_the_load_balancer(
+    node: NodeHealth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = ask(node, monkeypatch, timedelta(), GatewayContact(answered_at=NOW))
+    assert health.ready
+    assert not health.parts["writeback"].ok
+    assert health.parts["writeback"].detail == {
+        "waiting": {"production hl7": {"waiting": 4, "lag_seconds": LIMIT.total_seconds()}},
+        "unanswered": {"production": 7},
+    }
+    labels = {"environment": "production", "channel": "hl7"}
+    assert node.metrics.registry.get_sample_value("carebell_writeback_waiting_messages", labels) == 4
