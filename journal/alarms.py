@@ -83,8 +83,8 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         severities=_WARNING,
         key=None,
         about="scope and name",
-        meaning="A person, or a restored backup, holds texts.",
-        advice="Look at `carebell outbox`, then run `carebell release`.",
+        meaning="A person, a restored backup, or a missing approval holds texts.",
+        advice="Look at `carebell outbox`, then run `carebell release`; where an approval is missing, its approver ends it in the portal.",
         events=("hold_started", "hold_released"),
     ),
     "unknown_texts": AlarmKind(

@@ -110,7 +110,11 @@ def _stopped(conn: Transaction) -> Iterator[Condition]:
             severity="warning",
             subject=subject,
             environment=hold.name if hold.scope in (HoldScope.ENVIRONMENT, HoldScope.APPROVAL) else "",
-            problem=f"texts are held ({subject}): {hold.reason}",
+            problem=(
+                f"texts of {hold.name} wait: {hold.reason}"
+                if hold.scope is HoldScope.APPROVAL
+                else f"texts are held ({subject}): {hold.reason}"
+            ),
         )
 
 

@@ -38,6 +38,8 @@ _OF_ENVIRONMENT: Final[Mapping[AlarmName, tuple[str, str]]] = {
     "certificate_unused": ("certificates", "See the certificates"),
 }
 """The same, below an environment's address."""
+_APPROVAL: Final = ("approval", "See the approval")
+_APPROVE: Final = "An approver looks at what it is connected to and approves it; then they leave."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,8 @@ def _card(fact: EnvironmentFact, approval: ApprovalFact) -> EnvironmentCard:
 
 
 def _need(alarm: StandingAlarm) -> NeedsSomebody:
-    below = _OF_ENVIRONMENT.get(alarm.alarm)
+    waits_for_approver = alarm.alarm == "held" and alarm.subject.startswith(f"{HoldScope.APPROVAL} ")
+    below = _APPROVAL if waits_for_approver else _OF_ENVIRONMENT.get(alarm.alarm)
     if below is not None and alarm.environment:
         path, link = f"/environments/{quote(alarm.environment, safe='')}/{below[0]}", below[1]
     else:
@@ -109,7 +112,7 @@ def _need(alarm: StandingAlarm) -> NeedsSomebody:
     return NeedsSomebody(
         severity=alarm.severity,
         sentence=f"{alarm.problem[:1].upper()}{alarm.problem[1:]}.",
-        advice=ALARMS[alarm.alarm].advice,
+        advice=_APPROVE if waits_for_approver else ALARMS[alarm.alarm].advice,
         since=alarm.since,
         path=path,
         link=link,

@@ -182,6 +182,14 @@ def test_breakers_and_holds_are_alarms(folder: Path, conn: Transaction) -> None:
     assert named(of_service(conn, loaded, MONDAY), "held") == [("warning", "all", "texts are held (all): wrong words")]
 
 
+def test_a_missing_approval_is_said_of_its_environment(folder: Path, conn: Transaction) -> None:
+    reason = "its approval is missing"
+    holds.hold(conn, Hold(scope=HoldScope.APPROVAL, name="test", reason=reason, actor="carebell", since=MONDAY))
+    assert named(of_service(conn, load(folder), MONDAY), "held") == [
+        ("warning", "approval test", "texts of test wait: its approval is missing")
+    ]
+
+
 def test_texts_that_stay_unknown_are_an_alarm_for_a_day(tmp_path: Path) -> None:
     twilio = PocketTwilio(now=lambda: MONDAY)
     twilio.account.faults = FaultPlan(by_recipient={PHONE: [ScriptedFault.RESET_BEFORE]})
