@@ -84,7 +84,7 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         key=None,
         about="scope and name",
         meaning="A person, a restored backup, or a missing approval holds texts.",
-        advice="Look at `carebell outbox`, then run `carebell release`; where an approval is missing, its approver ends it in the portal.",
+        advice="Look at `carebell outbox`, then run `carebell release`; a missing approval is given in the portal.",
         events=("hold_started", "hold_released"),
     ),
     "unknown_texts": AlarmKind(
