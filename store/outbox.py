@@ -174,14 +174,14 @@ def ids_of(conn: Connection, name: str, *, environment: str | None = None) -> li
 
 
 def alias_environments(conn: Connection) -> list[str]:
-    """The environments whose appointments have aliases: one look into the primary key for each, so that an alias is found by it."""
-    found: list[str] = []
+    """The environments whose appointments have aliases: one look into the primary key for each, so that an alias is names by it."""
+    names: list[str] = []
     while True:
         above = select(func.min(aliases.c.environment))
-        name = conn.execute(above.where(aliases.c.environment > found[-1]) if found else above).scalar_one()
+        name = conn.execute(above.where(aliases.c.environment > names[-1]) if names else above).scalar_one()
         if name is None:
-            return found
-        found.append(name)
+            return names
+        names.append(name)
 
 
 def report(
