@@ -33,6 +33,7 @@ STYLE: Final = """
 @media (prefers-color-scheme:dark){
 .c1{fill:#6cb6ff;background:#6cb6ff}.c2{fill:#e3b341;background:#e3b341}
 .c3{fill:#ff8a80;background:#ff8a80}.c4{fill:#56d39b;background:#56d39b}}
+@media (max-width:30rem){.chart text{font-size:12px}}
 @media (forced-colors:active){.key{forced-color-adjust:none}}
 """
 
