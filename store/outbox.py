@@ -174,7 +174,7 @@ def ids_of(conn: Connection, name: str, *, environment: str | None = None) -> li
 
 
 def alias_environments(conn: Connection) -> list[str]:
-    """The environments whose appointments have aliases: one look into the primary key for each, so that an alias is names by it."""
+    """The environments whose appointments have aliases: one look into the primary key for each, so that an alias is found by it."""
     names: list[str] = []
     while True:
         above = select(func.min(aliases.c.environment))
