@@ -216,6 +216,7 @@ def _visit(folder: Path, visits: int, texts: int) -> Iterator[PortalVisit]:
                 node="n1", roles=frozenset({"portal"}), store=store, vault=vault, clock=clock, journal=journal, metrics=metrics,
                 supervisor=Supervisor(journal=journal, metrics=metrics, seconds=time.monotonic), repeats=RepeatLimiter(journal),
                 loaded=lambda: loaded, runtime_config=lambda: policies, http_connections=10, portal_connections=10,
+                join_connections=10,
             )  # fmt: skip
             policies = runtime_config(loaded)
             for number in range(texts // 10):

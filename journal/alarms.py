@@ -18,6 +18,7 @@ AlarmName = Literal[
     "unknown_texts",
     "feed_silent",
     "signature_failures",
+    "join_guessing",
     "certificate_expiring",
     "certificate_unused",
     "forgetting_late",
@@ -103,6 +104,15 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         advice="Ask the interface team whether the sender runs and reaches this machine; `carebell logs --level warning` shows "
         "refused messages and connections.",
         events=("connection_refused", "message_refused"),
+    ),
+    "join_guessing": AlarmKind(
+        severities=_WARNING,
+        key="alarms.join_guessing",
+        about="",
+        meaning="Many join links that lead to no visit were opened within a minute: somebody tries to guess one.",
+        advice="A link has 99 random bits, so that nobody finds one. Look at `peer` of `join_link_unknown`, and limit requests at "
+        "the reverse proxy.",
+        events=("join_link_unknown",),
     ),
     "signature_failures": AlarmKind(
         severities=_WARNING,

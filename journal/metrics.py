@@ -74,6 +74,11 @@ class Metrics:
             ("environment", "result"),
             registry=registry,
         )
+        self.join_links_unknown = Counter(
+            "carebell_join_links_unknown",
+            "Join links that were opened and lead to no visit: unknown, revoked or over.",
+            registry=registry,
+        )
         self.commit_batch_messages = Histogram(
             "carebell_commit_batch_messages",
             "Messages stored by one commit.",
@@ -208,6 +213,10 @@ class Metrics:
         )
 
         self.sums = MetricSums(registry, [own for own in vars(self).values() if isinstance(own, Counter | Gauge)])
+
+    def unknown_links(self) -> float:
+        """Join links that were opened since the start and lead to no visit."""
+        return float(self.join_links_unknown._value.get())
 
     def signature_failures(self) -> dict[str, float]:
         """Environment -> messages that were refused because of their signature, certificate or age since the start."""

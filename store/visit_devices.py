@@ -128,6 +128,14 @@ def waiting(conn: Connection, now: datetime, *, environments: Collection[str] | 
     ]
 
 
+def since(conn: Connection, link: str, now: datetime) -> datetime | None:
+    """Since when who has the link is in the waiting room; None: they are not."""
+    of = visit_devices.c
+    asked = select(of.since).where(of.link == link, of.until > now).order_by(of.since).limit(1)
+    came: datetime | None = conn.execute(asked).scalar_one_or_none()
+    return came
+
+
 def admit(conn: Connection, visit: str, link: str, now: datetime) -> bool:
     """Let somebody in. The visit is locked. False: let in before, or no such link."""
     of = visit_links.c

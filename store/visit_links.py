@@ -83,12 +83,13 @@ def find(conn: Connection, ring: KeyRing, token: str, now: datetime) -> tuple[Vi
     if not is_join_token(token):
         return None
     of = visit_links.c
-    asked = with_appointment(*of).join(visit_links, of.visit == visits.c.id).where(of.key == ring.link_key(token))
-    row = conn.execute(asked).one_or_none()
-    if row is None:
-        return None
-    link = _link(row._mapping)
-    return (read_visit(row._mapping), link) if link.revoked_at is None and link.ends_at > now else None
+    asked = (
+        with_appointment(*of)
+        .join(visit_links, of.visit == visits.c.id)
+        .where(of.key == ring.link_key(token), of.revoked_at.is_(None), of.ends_at > now)
+    )
+    row = conn.execute(asked).mappings().one_or_none()
+    return None if row is None else (read_visit(row), _link(row))
 
 
 def tokens(conn: Connection, vault: Vault, owners: Collection[str], now: datetime) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Select, func, literal, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, literal_column, select, update
 
 from scheduler.visit_life import (
     VisitEventKind,
@@ -22,7 +22,6 @@ from scheduler.visit_life import (
     VisitRole,
     VisitState,
     VisitWindow,
-    end_by_clock,
     state_after,
 )
 from store.instants import UtcDateTime
@@ -31,7 +30,6 @@ from store.tables import appointments, visit_events, visits
 from store.vault import Vault
 
 _MEETING: Final = SealedColumn(table="visits", column="meeting_ref")
-_OVER: Final = tuple(state.value for state in VisitState if state.is_over)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,25 +171,6 @@ def events(conn: Connection, ids: Collection[str]) -> list[VisitEvent]:
     ]
 
 
-def close_over(conn: Connection, now: datetime, *, limit: int = 500) -> list[VisitEvent]:
-    """End the visits whose link's time is over; call again while it returns as many as `limit`. The caller logs what it returns."""
-    over = (visits.c.state.not_in(_OVER)) & (visits.c.ends_at <= now)
-    over_now = locked(conn, over, limit=limit, skip=True)
-    closed = []
-    for visit in over_now:
-        of = visit_events.c
-        connected = conn.execute(
-            select(of.who).where(of.visit == visit.id, of.what == VisitEventKind.CONNECTED.value).distinct()
-        ).scalars()
-        state = end_by_clock(visit.state, [VisitRole(who) for who in connected])
-        closed.append(
-            append(
-                conn, visit, VisitEventKind.ENDED, at=visit.window.ends_at, source=VisitEventSource.CLOCK, state=state
-            )
-        )
-    return closed
-
-
 # Meetings
 
 
@@ -223,6 +202,32 @@ def lock(conn: Connection, visit: str) -> VideoVisit | None:
     return next(iter(locked(conn, visits.c.id == visit)), None)
 
 
+def lock_all(conn: Connection, ids: Collection[str]) -> list[VideoVisit]:
+    """Visits by their ids, locked in the order of these."""
+    return locked(conn, visits.c.id.in_(list(ids)))
+
+
+def by_id(conn: Connection, ids: Collection[str]) -> list[VideoVisit]:
+    """Visits by their ids; not locked."""
+    rows = conn.execute(with_appointment().where(visits.c.id.in_(list(ids))).order_by(visits.c.id)).mappings()
+    return [read_visit(row) for row in rows]
+
+
+def over_now(conn: Connection, now: datetime, *, limit: int = 200) -> list[str]:
+    """Ids of visits that are not over although their link's time is."""
+    of = visits.c
+    return list(
+        conn.execute(select(of.id).where(_not_over(), of.ends_at <= now).order_by(of.id).limit(limit)).scalars()
+    )
+
+
+def ever_connected(conn: Connection, visit: str) -> list[VisitRole]:
+    """The roles that were in the meeting."""
+    of = visit_events.c
+    asked = select(of.who).where(of.visit == visit, of.what == VisitEventKind.CONNECTED.value).distinct()
+    return [VisitRole(who) for who in conn.execute(asked).scalars()]
+
+
 def named(conn: Connection, owner: str) -> VideoVisit | None:
     """The visit of an appointment, by our id of that; not locked."""
     row = conn.execute(with_appointment().where(visits.c.appointment == owner)).mappings().one_or_none()
@@ -237,6 +242,11 @@ def between(
     if environments is not None:
         wanted = wanted.where(visits.c.environment.in_(list(environments)))
     return [read_visit(row) for row in conn.execute(wanted.order_by(appointments.c.start, visits.c.id)).mappings()]
+
+
+def _not_over() -> ColumnElement[bool]:
+    """As in the partial index; with a parameter it would not be used."""
+    return visits.c.state.not_in([literal_column(f"'{state.value}'") for state in VisitState if state.is_over])
 
 
 def with_appointment(*more: Column[Any]) -> Select[Any]:

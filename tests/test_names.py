@@ -11,8 +11,8 @@ import pytest
 
 CHECKOUT = Path(__file__).parent.parent
 ROOMS = (
-    "benchmarks", "carebell", "certs", "config", "ehr", "journal", "listener", "notifier", "oauth", "parser", "portal", "scheduler",
-    "simulator", "store",
+    "benchmarks", "carebell", "certs", "config", "ehr", "journal", "listener", "meetings", "notifier", "oauth", "parser", "portal",
+    "scheduler", "simulator", "store",
 )  # fmt: skip
 SAYS_NOTHING = {"one", "each", "found", "ours", "mine", "told"}
 """Names of variables that do not say what is in them."""

@@ -21,7 +21,8 @@ from types import ModuleType
 import pytest
 
 ROOMS = (
-    "carebell", "certs", "config", "ehr", "journal", "listener", "notifier", "oauth", "parser", "portal", "scheduler", "simulator",
+    "carebell", "certs", "config", "ehr", "journal", "listener", "meetings", "notifier", "oauth", "parser", "portal", "scheduler",
+    "simulator",
     "store",
 )  # fmt: skip
 DATA = (

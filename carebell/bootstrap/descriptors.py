@@ -27,6 +27,8 @@ _DATABASE: Final = 48
 _HTTP: Final = 200
 _PORTAL: Final = 100
 """The staff's pages: a browser opens six connections at most, and a reverse proxy shares them among browsers."""
+_JOIN: Final = 200
+"""The patients' pages: a reverse proxy shares its connections among them, and each waiting patient asks every five seconds."""
 _GATEWAY: Final = 128
 """Threads, each with a connection. At 100 ms for each answer this is 1,280 texts a second, more than any sender may send."""
 _FEWEST: Final = 16
@@ -39,7 +41,7 @@ _LARGEST: Final = 1_048_576
 class Descriptors:
     """Attributes:
     limit: how many one process may open.
-    http: connections to the HTTP port. portal: to the staff's. gateway: requests to the gateway at once.
+    http: connections to the HTTP port. portal: to the staff's. join: to the patients'. gateway: requests to the gateway at once.
     connections: HL7 connections, over all ports and processes. per_source: of these from one address.
     processes: how many processes serve HL7 connections.
     """
@@ -47,6 +49,7 @@ class Descriptors:
     limit: int
     http: int
     portal: int
+    join: int
     gateway: int
     connections: int
     per_source: int
@@ -60,11 +63,12 @@ class Descriptors:
 
 def share(loaded: Loaded, workers: int, journal: Journal) -> Descriptors:
     """Divide the descriptors of this process, and log how many connections are possible."""
-    limit, listeners, portal = raise_limit(), len(ports(loaded)), loaded.configuration.portal.enabled
+    limit, listeners = raise_limit(), len(ports(loaded))
+    portal, join = loaded.configuration.portal.enabled, loaded.configuration.join.enabled
     descriptors = (
-        share_out_to_workers(limit, listeners, workers, portal=portal)
+        share_out_to_workers(limit, listeners, workers, portal=portal, join=join)
         if workers > 1
-        else share_out(limit, listeners, portal=portal)
+        else share_out(limit, listeners, portal=portal, join=join)
     )
     journal.emit(
         DescriptorsShared(
@@ -79,20 +83,22 @@ def share(loaded: Loaded, workers: int, journal: Journal) -> Descriptors:
     return descriptors
 
 
-def share_out(limit: int, listeners: int, *, portal: bool = False) -> Descriptors:
-    """Below 1600 descriptors the HTTP port gets an eighth of them, the staff's port and, below 2048, the gateway a sixteenth.
+def share_out(limit: int, listeners: int, *, portal: bool = False, join: bool = False) -> Descriptors:
+    """Below 1600 descriptors the HTTP port gets an eighth of them, the staff's and the patients' ports and, below 2048, the gateway
+    a sixteenth.
 
     Args:
-        portal: whether there are pages for the staff.
+        portal, join: whether there are pages for the staff, for patients.
 
     Raises:
         ConfigurationStop: too few are left for HL7 connections.
     """
     http, gateway = min(_HTTP, limit // 8), min(_GATEWAY, limit // 16)
     pages = min(_PORTAL, limit // 16) if portal else 0
-    accepting = PER_TURN * (listeners + (4 if portal else 2))  # new connections; HTTP accepts in two turns
-    connections = limit - _FILES - _DATABASE - http - pages - gateway - accepting
-    return replace(_with_connections(limit, connections), http=http, portal=pages, gateway=gateway)
+    patients = min(_JOIN, limit // 16) if join else 0
+    accepting = PER_TURN * (listeners + 2 + 2 * portal + 2 * join)  # new connections; HTTP accepts in two turns
+    connections = limit - _FILES - _DATABASE - http - pages - patients - gateway - accepting
+    return replace(_with_connections(limit, connections), http=http, portal=pages, join=patients, gateway=gateway)
 
 
 def of_worker(limit: int) -> Descriptors:
@@ -100,9 +106,11 @@ def of_worker(limit: int) -> Descriptors:
     return _with_connections(limit, limit - _FILES - _DATABASE)
 
 
-def share_out_to_workers(limit: int, listeners: int, workers: int, *, portal: bool = False) -> Descriptors:
+def share_out_to_workers(
+    limit: int, listeners: int, workers: int, *, portal: bool = False, join: bool = False
+) -> Descriptors:
     """The supervisor's own descriptors, and the connections of all workers together. Each process has the same limit."""
-    own, worker = share_out(limit, listeners, portal=portal), of_worker(limit)
+    own, worker = share_out(limit, listeners, portal=portal, join=join), of_worker(limit)
     return replace(
         own, connections=worker.connections * workers, per_source=worker.per_source * workers, processes=workers
     )
@@ -114,7 +122,9 @@ def _with_connections(limit: int, connections: int) -> Descriptors:
             f"this process may open {limit} files, which leaves no room for HL7 connections beside the database, the gateway"
             f" and HTTP: raise `ulimit -n` or LimitNOFILE of the unit, to 1024 at least"
         )
-    return Descriptors(limit=limit, http=0, portal=0, gateway=0, connections=connections, per_source=connections // 2)
+    return Descriptors(
+        limit=limit, http=0, portal=0, join=0, gateway=0, connections=connections, per_source=connections // 2
+    )
 
 
 def limit_at_most() -> int:
@@ -139,7 +149,8 @@ def would_not_fit(loaded: Loaded) -> list[Problem]:
     """The problems that a service with this process's limit would report about the configuration."""
     listening = ports(loaded)
     try:
-        return too_large(loaded, share_out(limit_at_most(), len(listening), portal=loaded.configuration.portal.enabled))
+        portal, join = loaded.configuration.portal.enabled, loaded.configuration.join.enabled
+        return too_large(loaded, share_out(limit_at_most(), len(listening), portal=portal, join=join))
     except ConfigurationStop as stop:
         return [loaded.problem(("environments",), str(stop))]
 

@@ -9,9 +9,9 @@ from typing import Literal, Protocol
 from carebell.bootstrap.running_service import RunningService
 from carebell.exits import Stop
 from carebell.inbound.listeners import why_not
-from config.model import Configuration, Http, PortalSection
+from config.model import Configuration, Http, JoinSection, PortalSection
 
-DoorName = Literal["http", "portal"]
+DoorName = Literal["http", "portal", "join"]
 Address = tuple[str, int]
 """(host, port)."""
 
@@ -35,8 +35,14 @@ class Door(Protocol):
         ...
 
 
-def section_of(configuration: Configuration, name: DoorName) -> Http | PortalSection:
-    return configuration.http if name == "http" else configuration.portal
+def section_of(configuration: Configuration, name: DoorName) -> Http | PortalSection | JoinSection:
+    match name:
+        case "http":
+            return configuration.http
+        case "portal":
+            return configuration.portal
+        case "join":
+            return configuration.join
 
 
 async def open_doors(doors: Sequence[Door], running: RunningService, stack: AsyncExitStack) -> dict[DoorName, Address]:

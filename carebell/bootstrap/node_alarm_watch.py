@@ -41,6 +41,7 @@ def alarm_watch(
         dropped_fields=running.metrics.dropped_fields,
         clock_differences=clocks,
         unreadable_days=unreadable_days,
+        unknown_links=running.metrics.unknown_links,
         seconds=time.monotonic,
     )
     return AlarmWatch(

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from carebell.bootstrap.outgoing import Outgoing
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.service_manager import ServiceManager
+from carebell.bootstrap.visit_recorder import recorder_of
 from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
 from carebell.maintenance.signs_of_life import SignsOfLife
+from carebell.maintenance.visit_upkeep import VisitUpkeep
 from carebell.writeback.sender import WritebackSender
 from journal.repeats import ROUND_SECONDS
 
@@ -58,6 +60,8 @@ def periodic_tasks(
         reconcile = in_thread(outgoing.reconciliation.round)
         yield PeriodicTask(name="reconciliation", seconds=pace.reconciliation, run=reconcile)
     if "housekeeping" in running.roles:
+        upkeep = VisitUpkeep(store=running.store, clock=running.clock, recorder=recorder_of(running))
+        yield PeriodicTask(name="visits", seconds=pace.visits, run=in_thread(upkeep.round))
         yield PeriodicTask(name="housekeeping", seconds=pace.purge, run=in_thread(retention.round))
     if manager.ping_every is not None:
         signs = SignsOfLife(

@@ -23,7 +23,7 @@ class RunningService:
     loaded, runtime_config: the configuration in force; a reload replaces it, so ask each time.
     supervisor: keeps background tasks running.
     repeats: limits the log lines that strangers can cause.
-    http_connections, portal_connections: how many each HTTP door may have open.
+    http_connections, portal_connections, join_connections: how many each HTTP door may have open.
     """
 
     node: str
@@ -39,3 +39,4 @@ class RunningService:
     runtime_config: Callable[[], RuntimeConfig]
     http_connections: int
     portal_connections: int
+    join_connections: int

@@ -334,6 +334,7 @@ class Service:
             runtime_config=lambda: self.runtime_config,
             http_connections=descriptors.http,
             portal_connections=descriptors.portal,
+            join_connections=descriptors.join,
         )
 
     def _database_upgraded(self, backend: str, version: str, seconds: float) -> None:

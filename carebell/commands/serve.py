@@ -133,12 +133,20 @@ def _announce(service: Service) -> None:
         print(f"carebell: http://{service.http[0]}:{service.http[1]}/health", flush=True)
     if (url := _portal_url(service)) is not None:
         print(f"carebell: portal: {url}", flush=True)
+    if (url := _join_url(service)) is not None:
+        print(f"carebell: patients' pages: {url}", flush=True)
 
 
 def _portal_url(service: Service) -> str | None:
     """Where browsers reach the staff's pages; None: they are off here."""
     address = service.addresses.get("portal")
     return None if address is None else service.loaded.configuration.portal.url_at(address[1])
+
+
+def _join_url(service: Service) -> str | None:
+    """Where patients reach their pages; None: they are off here."""
+    address = service.addresses.get("join")
+    return None if address is None else service.loaded.configuration.join.url_at(address[1])
 
 
 def _announcement(service: Service) -> dict[str, Any]:
@@ -151,17 +159,23 @@ def _announcement(service: Service) -> dict[str, Any]:
         "workers": service.workers,
         "health": None if service.http is None else f"http://{service.http[0]}:{service.http[1]}/health",
         "portal": _portal_url(service),
+        "join": _join_url(service),
         "rehearsal": {"time": iso(clock.now()), "speed": clock.speed} if isinstance(clock, AcceleratedClock) else None,
     }
 
 
 def _doors(loaded: Loaded) -> list[Door]:
     """The doors beside the one for webhooks. The pages' packages are read only where there are pages."""
-    if not loaded.configuration.portal.enabled:
-        return []
-    from carebell.staff.door import StaffDoor
+    doors: list[Door] = []
+    if loaded.configuration.portal.enabled:
+        from carebell.staff.door import StaffDoor
 
-    return [StaffDoor()]
+        doors.append(StaffDoor())
+    if loaded.configuration.join.enabled:
+        from carebell.patients.door import PatientsDoor
+
+        doors.append(PatientsDoor())
+    return doors
 
 
 def _roles(written: str) -> frozenset[str]:

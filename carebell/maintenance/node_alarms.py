@@ -12,6 +12,7 @@ from carebell.maintenance.alarm_conditions import Condition, Free, free_bytes, o
 from config.load import Loaded
 
 SIGNATURE_SPAN: Final = timedelta(minutes=10)
+GUESSING_SPAN: Final = timedelta(minutes=1)
 LOST_SPAN: Final = timedelta(hours=1)
 
 
@@ -48,6 +49,7 @@ class NodeAlarms:
         clock_differences: compared with -> seconds that this machine's clock is ahead.
         unreadable_days: days whose key is stored and does not open with this node's key file.
         seconds: a monotonic counter.
+        unknown_links: join links that were opened since the start and lead to no visit.
     """
 
     loaded: Callable[[], Loaded]
@@ -61,7 +63,9 @@ class NodeAlarms:
     clock_differences: Callable[[], Mapping[str, float]]
     unreadable_days: Callable[[], int]
     seconds: Callable[[], float]
+    unknown_links: Callable[[], float] = lambda: 0.0
     free: Free = free_bytes
+    _guessed: Growth = field(default_factory=lambda: Growth(GUESSING_SPAN), init=False)
     _failed: dict[str, Growth] = field(default_factory=dict, init=False)
     _lost: Growth = field(default_factory=lambda: Growth(LOST_SPAN), init=False)
 
@@ -71,6 +75,7 @@ class NodeAlarms:
         yield from of_host(loaded, self.host, self.free)
         yield from self._tasks()
         yield from self._signatures(loaded)
+        yield from self._guesses(loaded)
         yield from self._log()
         yield from self._clock(loaded)
         yield from self._keys()
@@ -103,6 +108,19 @@ class NodeAlarms:
                     value=count,
                     limit=limit,
                 )
+
+    def _guesses(self, loaded: Loaded) -> Iterator[Condition]:
+        limit = loaded.configuration.alarms.join_guessing
+        count = self._guessed.measure(self.unknown_links(), self.seconds())
+        if limit is not None and count >= limit:
+            yield Condition(
+                alarm="join_guessing",
+                severity="warning",
+                node=self.node,
+                problem=f"{count:g} join links that lead to no visit were opened within a minute",
+                value=count,
+                limit=limit,
+            )
 
     def _log(self) -> Iterator[Condition]:
         lost = self._lost.measure(self.lost_lines(), self.seconds())

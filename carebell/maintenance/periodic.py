@@ -38,6 +38,7 @@ class Pace:
         clock: how soon a changed clock is noticed.
         overdue: how soon a gateway that does not answer is.
         alarms: how soon an alarm is raised or cleared.
+        visits: how soon it is noticed that a patient left the waiting room without a word, or that a visit's time is over.
     """
 
     dispatch: float = 1.0
@@ -47,13 +48,19 @@ class Pace:
     clock: float = 1.0
     overdue: float = 15.0
     alarms: float = 15.0
+    visits: float = 5.0
 
     @classmethod
     def at_speed(cls, speed: float) -> Pace:
         """The same pace on a clock that runs `speed` times as fast, as far as a machine can follow."""
         rare = max(0.1, 15 / speed)
         return cls(
-            dispatch=max(0.02, 1 / speed), reconciliation=rare, purge=rare, overdue=rare, alarms=max(1.0, 15 / speed)
+            dispatch=max(0.02, 1 / speed),
+            reconciliation=rare,
+            purge=rare,
+            overdue=rare,
+            alarms=max(1.0, 15 / speed),
+            visits=max(0.1, 5 / speed),
         )
 
 

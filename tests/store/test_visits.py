@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
+from scheduler.visit_life import (
+    VisitEventKind,
+    VisitEventSource,
+    VisitRole,
+    VisitState,
+    VisitWindow,
+    end_by_clock,
+)
 from store import visit_devices, visit_links, visits
 from store.engine import Store
 from store.forgetting import forget_due, settle_files, sweep
@@ -212,10 +219,14 @@ def test_the_clock_ends_what_nobody_ended(
         for who in came:
             locked = visits.lock(conn, visit.id) or pytest.fail("no visit")
             visits.append(conn, locked, VisitEventKind.CONNECTED, at=one.start, who=who, source=PAGE)
-        assert visits.close_over(conn, ends - timedelta(seconds=1)) == []
-        [closed] = visits.close_over(conn, ends + HOUR)
-        assert (closed.state, closed.at, closed.source) == (state, ends, VisitEventSource.CLOCK)
-        assert visits.close_over(conn, ends + HOUR) == []
+        assert visits.over_now(conn, ends - timedelta(seconds=1)) == []
+        assert visits.over_now(conn, ends) == [visit.id]
+        locked = visits.lock(conn, visit.id) or pytest.fail("no visit")
+        ended_as = end_by_clock(locked.state, visits.ever_connected(conn, visit.id))
+        clock = VisitEventSource.CLOCK
+        closed = visits.append(conn, locked, VisitEventKind.ENDED, at=ends, source=clock, state=ended_as)
+        assert closed.state is state
+        assert visits.over_now(conn, ends + HOUR) == []
         assert visit_links.expire(conn, ends + HOUR) == 1
         assert visit_links.find(conn, vault.ring, token, NOW) is None
 

@@ -1,0 +1,109 @@
+"""The patients' door: their pages on a port of their own, for a running service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Final, Literal
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from carebell.bootstrap.doors import Address
+from carebell.bootstrap.running_service import RunningService
+from carebell.bootstrap.visit_recorder import recorder_of
+from carebell.patients.waiting_room import WaitingRoom
+from journal.events.gateway import HttpClosed
+from journal.events.service import InternalError
+from journal.events.visits import JoinLinkUnknown
+from journal.traces import trace
+from listener.connection_register import source_of
+from portal.http_limits import Closed, HttpLimits
+from portal.join.app import build
+from portal.join.desk import JoinWords
+from portal.join.guessing import PER_MINUTE
+from portal.server import serve
+
+_NAME: Final = "join"
+_THREADS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientsDoor:
+    """`carebell.bootstrap.doors.Door` of the patients' pages."""
+
+    @property
+    def name(self) -> Literal["join"]:
+        return _NAME
+
+    @asynccontextmanager
+    async def serve(self, running: RunningService) -> AsyncIterator[Address]:
+        section = running.loaded().configuration.join
+        threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=_NAME)
+        app = _AddressedJoinApp()
+
+        def closed(connection: Closed) -> None:
+            running.metrics.connections_refused.labels(_NAME, connection.reason).inc()
+            running.repeats.emit(
+                HttpClosed(peer=connection.peer, reason=connection.reason),
+                reason=connection.reason,
+                source=source_of(connection.peer or ""),
+            )
+
+        try:
+            async with serve(
+                app,
+                section.host,
+                section.port,
+                closed,
+                HttpLimits(connections=running.join_connections),
+                spawn=lambda work, is_over: running.supervisor.start(_NAME, work, is_over=is_over),
+            ) as address:
+                # No request is answered before: accepting begins in a later turn of the loop.
+                app.pages = _pages(running, section.url_at(address[1]), threads)
+                yield address
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _AddressedJoinApp:
+    """The application, which is built when the port is known."""
+
+    pages: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.pages(scope, receive, send)
+
+
+def _pages(running: RunningService, public_url: str, threads: ThreadPoolExecutor) -> ASGIApp:
+    def unknown(address: str | None, over: bool) -> None:
+        running.metrics.join_links_unknown.inc()
+        running.repeats.emit(
+            JoinLinkUnknown(peer=address, limit=PER_MINUTE if over else None),
+            reason="over" if over else "unknown",
+            source=source_of(address or ""),
+        )
+
+    return build(
+        WaitingRoom(
+            store=running.store,
+            vault=running.vault,
+            runtime_config=running.runtime_config,
+            recorder=recorder_of(running),
+            now=running.clock.now,
+        ),
+        JoinWords(
+            organization=lambda: running.loaded().configuration.organization.name,
+            contact=lambda: running.loaded().configuration.organization.contact,
+        ),
+        public_url=public_url,
+        trusted_proxies=lambda: [
+            ip_network(written) for written in running.loaded().configuration.join.trusted_proxies
+        ],
+        now=running.clock.now,
+        threads=threads,
+        unknown=unknown,
+        report=lambda error: running.journal.emit(InternalError(where=_NAME, trace=trace(error))),
+    )

@@ -1,0 +1,202 @@
+"""The waiting room: who came, who left, and who goes on to the meeting. Implements `portal.join.desk.JoinDesk` over the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
+from carebell.outbound.visit_recording import VisitRecorder
+from carebell.patients.meeting_places import meetings_of
+from config.model import MeetingSettings
+from config.visit_consistency import meeting_allowed
+from journal.events.visits import MeetingUnavailable
+from meetings.port import Meeting, MeetingFault, MeetingRequest, Meetings
+from portal.join.desk import JoinView, OnTheWay, Stage
+from scheduler.appointment import AppointmentStatus
+from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, state_at
+from store import visit_devices, visit_links, visits
+from store.engine import Store, Transaction
+from store.vault import Vault
+from store.visit_links import VisitLink
+from store.visits import VideoVisit, VisitEvent
+
+SCRIPT_SAYS_SO: Final = timedelta(seconds=25)
+"""A page with script says every five seconds that it is there; a telephone may lose some of them."""
+BUTTON_SAID_SO: Final = timedelta(minutes=15)
+"""Without script a person says so by a button, and is believed for so long."""
+PAGE: Final = VisitEventSource.PAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRoom:
+    """Attributes:
+    runtime_config: the configuration in force.
+    meetings_of: an environment's settings -> what its visits take place in.
+    """
+
+    store: Store
+    vault: Vault
+    runtime_config: Callable[[], RuntimeConfig]
+    recorder: VisitRecorder
+    now: Callable[[], datetime]
+    meetings_of: Callable[[MeetingSettings], Meetings] = meetings_of
+
+    def look(self, token: str) -> JoinView | None:
+        now = self.now()
+        with self.store.read() as conn:
+            opened = visit_links.find(conn, self.vault.ring, token, now)
+            return None if opened is None else self._view(conn, *opened, now)
+
+    def stay(self, token: str, device: str, *, by_script: bool) -> JoinView | None:
+        now, events = self.now(), list[VisitEvent]()
+        with self.store.write() as conn:
+            opened = self._open(conn, token, now)
+            if opened is None:
+                return None
+            visit, link = opened
+            view = self._view(conn, visit, link, now)
+            if view is not None and view.stage in ("lobby", "waiting") and link.role is not VisitRole.PROVIDER:
+                policy = self.runtime_config().policies[visit.environment]
+                until = now + (SCRIPT_SAYS_SO if by_script else BUTTON_SAID_SO)
+                limit = policy.environment.visits.devices
+                came = visit_devices.stay(conn, link.key, device, now, until, limit=limit)
+                if came:
+                    what = VisitEventKind.WAITING
+                    events.append(
+                        self.recorder.note(conn, visit, what, at=now, who=link.role, source=PAGE, ref=link.key)
+                    )
+                view = self._view(conn, visit, link, now, crowded=came is None)
+        self.recorder.log(events)
+        return view
+
+    def leave(self, token: str, device: str) -> JoinView | None:
+        now, events = self.now(), list[VisitEvent]()
+        with self.store.write() as conn:
+            opened = self._open(conn, token, now)
+            if opened is None:
+                return None
+            visit, link = opened
+            if visit_devices.leave(conn, link.key, device, now):
+                events.append(self._left(conn, visit, link.key, link.role, now))
+            view = self._view(conn, visit, link, now)
+        self.recorder.log(events)
+        return view
+
+    def go(self, token: str, device: str) -> OnTheWay | None:
+        now = self.now()
+        with self.store.read() as conn:
+            opened = visit_links.find(conn, self.vault.ring, token, now)
+            view = None if opened is None else self._view(conn, *opened, now)
+            if opened is None or view is None:
+                return None
+            given = visits.meeting_of(conn, self.vault, opened[0])
+        if view.stage != "admitted":
+            return OnTheWay(view=view, url=None)
+        visit, link = opened
+        policy = self.runtime_config().policies[visit.environment]
+        meetings = self.meetings_of(policy.environment.visits.meeting)
+        try:
+            # Outside of any transaction: a kind may ask another server.
+            meeting = meetings.create(MeetingRequest(visit=visit.id, code=visit.code, window=visit.window, given=given))
+            url = _checked(meetings.join_url(meeting, link.role, now), policy)
+        except MeetingFault as fault:
+            self.recorder.journal.emit(
+                MeetingUnavailable(environment=visit.environment, appointment=visit.reference, code=fault.code)
+            )
+            return OnTheWay(view=view, url=None)
+        return self._gone(token, device, view, meeting, url, given, reports=meetings.reports)
+
+    def _gone(
+        self,
+        token: str,
+        device: str,
+        view: JoinView,
+        meeting: Meeting,
+        url: str,
+        given: str | None,
+        *,
+        reports: bool,
+    ) -> OnTheWay | None:
+        """Note that somebody went, if they still may: the meeting took its time to be made."""
+        now, events = self.now(), list[VisitEvent]()
+        with self.store.write() as conn:
+            opened = self._open(conn, token, now)
+            if opened is None:
+                return None
+            visit, link = opened
+            again = self._view(conn, visit, link, now)
+            if again is None or again.stage != "admitted":
+                return None if again is None else OnTheWay(view=again, url=None)
+            if meeting.ref != given:
+                visits.set_meeting(conn, self.vault, visit, meeting.ref)
+            visit_devices.leave(conn, link.key, device, now)
+            if not reports:
+                what = VisitEventKind.CONNECTED
+                events.append(self.recorder.note(conn, visit, what, at=now, who=link.role, source=PAGE, ref=link.key))
+        self.recorder.log(events)
+        return OnTheWay(view=view, url=url)
+
+    def _open(self, conn: Transaction, token: str, now: datetime) -> tuple[VideoVisit, VisitLink] | None:
+        """The link and its visit, locked until the commit; what was decided before the lock is read again."""
+        opened = visit_links.find(conn, self.vault.ring, token, now)
+        if opened is None or self.recorder.begin(conn, opened[0].id) is None:
+            return None
+        return visit_links.find(conn, self.vault.ring, token, now)
+
+    def _left(self, conn: Transaction, visit: VideoVisit, link: str, who: VisitRole, now: datetime) -> VisitEvent:
+        others = visit_devices.others_wait(conn, visit.id, link, now)
+        what = VisitEventKind.LEFT_LOBBY
+        return self.recorder.note(conn, visit, what, at=now, who=who, source=PAGE, ref=link, others_wait=others)
+
+    def _view(
+        self, conn: Transaction, visit: VideoVisit, link: VisitLink, now: datetime, *, crowded: bool = False
+    ) -> JoinView | None:
+        """None: the environment is switched off, or has no links any more."""
+        runtime_config = self.runtime_config()
+        policy = runtime_config.policies.get(visit.environment)
+        if policy is None or policy.join_url is None:
+            return None
+        settings = policy.environment.visits
+        since = visit_devices.since(conn, link.key, now)
+        return JoinView(
+            stage="crowded" if crowded else _stage(visit, link, policy, since, now),
+            role=link.role.value,
+            start=visit.start,
+            zone=ZoneInfo(visit.zone),
+            date_only=visit.date_only,
+            ends=visit.window.ends_at - settings.ends_after,
+            opens_at=visit.window.opens_at,
+            contact=runtime_config.organization.contact,
+            organization=runtime_config.organization.name,
+            provider=visit.provider if settings.show_provider else None,
+            waits_since=since,
+            put_off=link.put_off_at is not None,
+        )
+
+
+def _stage(
+    visit: VideoVisit, link: VisitLink, policy: EnvironmentPolicy, since: datetime | None, now: datetime
+) -> Stage:
+    state = state_at(visit.state, visit.window, now)
+    if state is VisitState.CANCELED:
+        still_booked = visit.status in (AppointmentStatus.ACTIVE.value, AppointmentStatus.ENDED.value)
+        return "changed" if still_booked else "canceled"
+    if state.is_over:
+        return "over"
+    if now < visit.window.opens_at:
+        return "early"
+    no_lobby = policy.environment.visits.lobby != "ours" or link.role is VisitRole.PROVIDER
+    if no_lobby or link.admitted_at is not None:
+        return "admitted"
+    return "lobby" if since is None else "waiting"
+
+
+def _checked(url: str, policy: EnvironmentPolicy) -> str:
+    """An address that patients may be sent to. Raises: MeetingFault."""
+    if not meeting_allowed(url, policy.environment):
+        raise MeetingFault("not_allowed")
+    return url

@@ -1,0 +1,107 @@
+"""The port for meetings: what Carebell asks of whatever a video visit takes place in.
+
+    meetings.create(visit)                 # idempotent by the visit's id; may be called again after a fault
+    meetings.join_url(meeting, role, now)  # for one person, at the moment in which they go
+    meetings.end(meeting)
+
+A new kind is a module here with these three methods, its settings in `config/visit_settings.py`, and a line in
+`carebell/patients/meeting_places.py`. Pages, links and events need no change. Methods are blocking: they are called in worker
+threads, and never within a transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from scheduler.visit_life import VisitEventKind, VisitRole, VisitWindow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingRequest:
+    """A visit that needs a meeting. Nothing in it is of a patient.
+
+    Attributes:
+        visit: our id: the same visit gets the same meeting.
+        code: random; fit for a room's name in an address.
+        given: the address that the message gave, if it gave one.
+    """
+
+    visit: str
+    code: str
+    window: VisitWindow
+    given: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting:
+    """A meeting that is there.
+
+    Attributes:
+        ref: what this kind needs to find it again: an address, or an id. It is stored sealed until the visit's link ends.
+    """
+
+    visit: str
+    ref: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingEvent:
+    """What a meeting says of itself, by a webhook or by its report.
+
+    Attributes:
+        visit: our id. person: whatever tells the participants of this meeting apart; only its HMAC is stored.
+        what: waiting, admitted, connected, disconnected or ended.
+    """
+
+    visit: str
+    at: datetime
+    who: VisitRole
+    what: VisitEventKind
+    person: str | None = field(default=None, repr=False)
+
+
+class MeetingFault(Exception):
+    """There is no meeting to go to.
+
+    Attributes:
+        code: stable, for the log: `no_address`, `not_allowed` ...
+        may_help: trying again may.
+    """
+
+    def __init__(self, code: str, *, may_help: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.may_help = may_help
+
+
+class Meetings(Protocol):
+    """One kind of meeting.
+
+    Attributes:
+        reports: whether it says by itself who connects. If not, going there counts as connecting.
+    """
+
+    @property
+    def reports(self) -> bool: ...
+
+    def create(self, request: MeetingRequest) -> Meeting:
+        """The visit's meeting; a second call gives the same one.
+
+        Raises:
+            MeetingFault: there is none, with its code.
+        """
+        ...
+
+    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime) -> str:
+        """Where one person goes now; it may hold a secret of theirs, and is stored and logged nowhere.
+
+        Raises:
+            MeetingFault: they cannot go there.
+        """
+        ...
+
+    def end(self, meeting: Meeting) -> None:
+        """End it, if this kind can. A meeting that is over already is no fault."""
+        ...

@@ -1,0 +1,94 @@
+"""What the patients' pages ask for, as values. `carebell.patients` implements it; tests build the pages with fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
+
+Stage = Literal["early", "lobby", "waiting", "admitted", "crowded", "canceled", "changed", "over"]
+"""early: the link is not open yet. lobby: it is, and who has it has not come in. waiting: came in. admitted: may go on to the
+meeting. crowded: it is open on too many devices. canceled. changed: no video visit any more. over: the visit is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinView:
+    """What a page says of a visit; nothing of the patient.
+
+    Attributes:
+        role: patient, guest, interpreter or provider: whose link it is.
+        start: UTC; None: not known. zone: the clinic's.
+        date_only: only the day is known. ends: of the visit, as far as that is known, for a calendar.
+        opens_at: from when on patients can come in.
+        provider: who it is with, if that may be shown.
+        contact: whom to call. organization: who invites.
+        waits_since: while `waiting`. put_off: staff asked for some more minutes.
+        test: there is a device test for it.
+    """
+
+    stage: Stage
+    role: str
+    start: datetime | None
+    zone: ZoneInfo
+    date_only: bool
+    ends: datetime | None
+    opens_at: datetime
+    contact: str
+    organization: str
+    provider: str | None = None
+    waits_since: datetime | None = None
+    put_off: bool = False
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTheWay:
+    """Where a person goes now.
+
+    Attributes:
+        url: of the meeting; None: there is none yet, and the page says so.
+    """
+
+    view: JoinView
+    url: str | None = field(repr=False)
+
+
+class JoinDesk(Protocol):
+    """None everywhere: the link leads to no visit (unknown, revoked or over), which must look alike.
+
+    Arguments: token: as it stands in the address, of any form. device: the page's own random name, 1 to 40 letters and digits.
+    """
+
+    def look(self, token: str) -> JoinView | None:
+        """What the page shows. Changes nothing."""
+        ...
+
+    def stay(self, token: str, device: str, *, by_script: bool) -> JoinView | None:
+        """Somebody is here.
+
+        Args:
+            by_script: the page says so again within seconds; without, it is believed for some minutes.
+        """
+        ...
+
+    def leave(self, token: str, device: str) -> JoinView | None:
+        """They left the waiting room."""
+        ...
+
+    def go(self, token: str, device: str) -> OnTheWay | None:
+        """They go on to the meeting, if they may; `url` None also where they may not, with the stage that says why."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinWords:
+    """What a page says where no visit is known.
+
+    Attributes:
+        organization, contact: as they are now.
+    """
+
+    organization: Callable[[], str]
+    contact: Callable[[], str]

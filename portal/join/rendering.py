@@ -1,0 +1,162 @@
+"""The patients' pages from their templates: Jinja2 with escaping always on and no undefined names."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from babel.dates import get_timezone_name
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from portal.join.desk import JoinView, JoinWords, OnTheWay
+from portal.static_files import StaticFile
+from portal.static_files import read_all as read_staff_files
+
+POLL_SECONDS: Final = 5
+_TYPES: Final = {"join.css": "text/css; charset=utf-8", "join.js": "text/javascript; charset=utf-8"}
+_SHARED: Final = ("pico-2.1.1.min.css", "favicon.svg")
+_WAITING: Final = "waiting.html"
+_TEMPLATES: Final = {
+    "early": "early.html",
+    "lobby": _WAITING,
+    "waiting": _WAITING,
+    "admitted": "admitted.html",
+    "crowded": "sentence.html",
+    "canceled": "sentence.html",
+    "changed": "sentence.html",
+    "over": "sentence.html",
+}
+_SENTENCES: Final = {
+    "crowded": "Your visit is open on too many devices. Close it on one of them, then open the link again.",
+    "canceled": "This visit was canceled.",
+    "changed": "This visit is not by video any more.",
+    "over": "This visit is over.",
+}
+
+
+@cache
+def static_files() -> Mapping[str, StaticFile]:
+    """The style sheet and script of these pages, and what they share with the staff's; further pages add their own."""
+    folder = files("portal") / "join" / "static"
+    own = {
+        name: StaticFile(name=name, media_type=media_type, content=(folder / name).read_bytes())
+        for name, media_type in _TYPES.items()
+    }
+    shared = read_staff_files()
+    return own | {name: shared[name] for name in _SHARED}
+
+
+class JoinRenderer:
+    """Makes HTML of what the desk answered.
+
+    Args:
+        static: see `static_files`.
+    """
+
+    def __init__(self, words: JoinWords, static: Mapping[str, StaticFile]) -> None:
+        self._words = words
+        self.static = static
+        self._templates = Environment(
+            loader=PackageLoader("portal", "join/templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.globals["static"] = {name: file.address for name, file in static.items()}
+
+    def page(self, view: JoinView, token: str, device: str | None, now: datetime) -> str:
+        """What there is to say now.
+
+        Args:
+            device: of a browser without script that came in before; None: a new one.
+        """
+        return self.html(
+            _TEMPLATES[view.stage],
+            view,
+            token=token,
+            device=device or secrets.token_hex(8),
+            sentence=_SENTENCES.get(view.stage, ""),
+            refreshes=view.stage in ("waiting", "lobby") and device is not None,
+            minutes=minutes_waited(view, now),
+        )
+
+    def on_the_way(self, way: OnTheWay, token: str, device: str) -> str:
+        """The page that leads on to the meeting, or says why there is none to go to yet."""
+        if way.url is not None:
+            return self.html("on_the_way.html", way.view, token=token, url=way.url)
+        if way.view.stage == "admitted":
+            return self.html("no_room.html", way.view, token=token, device=device)
+        return self.page(way.view, token, device, way.view.opens_at)
+
+    def nothing(self) -> str:
+        """Of a link that leads to no visit: the same bytes for each."""
+        return self._sentence("This link leads to no visit. It may be old, or a letter of it is missing.")
+
+    def failed(self) -> str:
+        """Carebell could not do it."""
+        return self._sentence("Something went wrong on our side. Open the link again in a minute.")
+
+    def state(self, view: JoinView, now: datetime) -> dict[str, object]:
+        """What the page's script gets: the stage, and what to announce."""
+        return {"stage": view.stage, "words": waiting_words(view, minutes_waited(view, now))}
+
+    def html(self, template: str, view: JoinView, **more: object) -> str:
+        """Any template of these pages, with what each has around it."""
+        minutes = more.get("minutes")
+        return self._templates.get_template(template).render(
+            view=view,
+            organization=view.organization,
+            contact=view.contact,
+            when=when_words(view),
+            opens=_clock(view.opens_at, view),
+            poll_seconds=POLL_SECONDS,
+            words=waiting_words(view, minutes if isinstance(minutes, int) else 0),
+            **more,
+        )
+
+    def _sentence(self, sentence: str) -> str:
+        return self._templates.get_template("sentence.html").render(
+            sentence=sentence, organization=self._words.organization(), contact=self._words.contact()
+        )
+
+
+def when_words(view: JoinView) -> str:
+    """`Thursday, December 3 at 2:00 PM (Pacific Time)`, at the clinic's clock; "" where no time is known."""
+    if view.start is None:
+        return ""
+    local = view.start.astimezone(view.zone)
+    day = f"{local:%A, %B %-d}"
+    return day if view.date_only else f"{day} at {_clock(view.start, view)} ({_zone(view)})"
+
+
+def minutes_waited(view: JoinView, now: datetime) -> int:
+    """Whole minutes since they came in."""
+    return 0 if view.waits_since is None else max(0, int((now - view.waits_since).total_seconds()) // 60)
+
+
+def waiting_words(view: JoinView, minutes: int) -> str:
+    """What the waiting room says, and announces when it changes."""
+    if view.stage == "admitted":
+        return "You can go in now."
+    if view.stage != "waiting":
+        return "You are not in the waiting room yet."
+    if view.put_off:
+        said = "Your care team knows that you are here, and needs a few more minutes."
+    else:
+        said = f"You are in the waiting room. {view.provider or 'Your care team'} will let you in."
+    waited = f" You have waited {minutes} minute{'s' if minutes > 1 else ''}." if minutes else ""
+    return said + waited
+
+
+def _clock(instant: datetime, view: JoinView) -> str:
+    return f"{instant.astimezone(view.zone):%-I:%M %p}"
+
+
+def _zone(view: JoinView) -> str:
+    return get_timezone_name(view.zone, width="long", locale="en_US", zone_variant="generic")

@@ -1,0 +1,155 @@
+"""A clinic with one video visit, its patients' pages as an application, and time in our hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.testclient import TestClient
+
+from carebell.environment_policy import RuntimeConfig
+from carebell.ids import ControlIds
+from carebell.maintenance.visit_upkeep import VisitUpkeep
+from carebell.outbound.visit_recording import VisitRecorder
+from carebell.patients.waiting_room import WaitingRoom
+from journal.logs import Journal, setup
+from portal.join.app import build
+from portal.join.desk import JoinWords
+from portal.join.guessing import Guesses
+from scheduler.visit_life import VisitRole
+from store import visit_links, visits
+from store.visits import VideoVisit
+from tests.carebell.pieces import Pieces, pieces
+from tests.carebell.pocket_twilio import PocketTwilio
+from tests.story.ehr import unsigned
+
+NOW: Final = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+START: Final = datetime(2026, 3, 12, 21, 0, tzinfo=UTC)
+URL: Final = "https://visit.example"
+MINUTE: Final = timedelta(minutes=1)
+SAME: Final = {"sec-fetch-site": "same-origin"}
+SCRIPT: Final = {**SAME, "accept": "application/json"}
+
+
+def changes(**visits: Any) -> dict[str, Any]:
+    ours = {
+        "join": "ours",
+        "meeting": {"url": "https://meet.example/{visit_code}"},
+        "allowed_hosts": ["meet.example"],
+        **visits,
+    }
+    return {
+        "join": {"enabled": True, "public_url": URL},
+        "environments": {"production": {"visits": ours}},
+    }
+
+
+@dataclass(slots=True, kw_only=True)
+class Clinic:
+    """Attributes: seconds: of the machine, for the limit of guesses. unknown: (address, over its limit) of unknown links."""
+
+    service: Pieces
+    client: TestClient
+    room: WaitingRoom
+    recorder: VisitRecorder
+    upkeep: VisitUpkeep
+    seconds: list[float]
+    unknown: list[tuple[str | None, bool]] = field(default_factory=list)
+
+    def hear(self, event: str, start: datetime = START, mode: str = "VIDEO", reference: str = "900100") -> None:
+        self.service.step(timedelta(seconds=1))
+        status = "Cancelled" if event == "S15" else "Scheduled"
+        content = unsigned(
+            event,
+            f"{reference}{event}{self.service.now:%d%H%M%S}",
+            sent=self.service.now,
+            start=start,
+            visit=mode,
+            status=status,
+            reference=reference,
+        )
+        self.service.hear(content)
+        assert self.service.refused == []
+
+    def visit(self, reference: str = "900100") -> VideoVisit:
+        with self.service.store.read() as conn:
+            known = visits.between(conn, NOW - timedelta(days=400), NOW + timedelta(days=400))
+        return next(visit for visit in known if visit.reference == reference)
+
+    def token(self, reference: str = "900100") -> str:
+        owner = self.visit(reference).appointment
+        with self.service.store.read() as conn:
+            return visit_links.tokens(conn, self.service.vault, [owner], self.service.now)[owner]
+
+    def new_link(self, role: VisitRole) -> str:
+        with self.service.store.write() as conn:
+            return visit_links.new_link(conn, self.service.vault, self.visit(), role, self.service.now)
+
+    def key(self, token: str) -> str:
+        return self.service.vault.ring.link_key(token)
+
+    def events(self) -> list[str]:
+        with self.service.store.read() as conn:
+            return [event.what.value for event in visits.events(conn, [self.visit().id])]
+
+    def here(self, token: str, device: str = "d1") -> dict[str, str]:
+        answer = self.client.post(f"/j/{token}/here", data={"device": device}, headers=SCRIPT)
+        assert answer.status_code == 200
+        stage: dict[str, str] = answer.json()
+        return stage
+
+
+@contextmanager
+def clinic(folder: Path, *, at: datetime = NOW, sms: dict[str, Any] | None = None, **visits: Any) -> Iterator[Clinic]:
+    twilio = PocketTwilio(now=lambda: at)
+    with (
+        pieces(
+            folder, at=at, gateway=twilio, sms={"debounce": "0s", **(sms or {})}, changes=changes(**visits)
+        ) as service,
+        setup(now=service.clock.now, file=folder / "visits.log") as journal,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        twilio.now = service.clock.now
+        yield _put_together(service, journal, threads)
+
+
+def _put_together(service: Pieces, journal: Journal, threads: ThreadPoolExecutor) -> Clinic:
+    def in_force() -> RuntimeConfig:
+        return service.runtime_config
+
+    recorder = VisitRecorder(runtime_config=in_force, control_ids=ControlIds(), journal=journal)
+    room = WaitingRoom(
+        store=service.store, vault=service.vault, runtime_config=in_force, recorder=recorder, now=service.clock.now
+    )
+    seconds = [0.0]
+    unknown: list[tuple[str | None, bool]] = []
+    failed: list[Exception] = []
+    app = build(
+        room,
+        JoinWords(
+            organization=lambda: service.runtime_config.organization.name,
+            contact=lambda: service.runtime_config.organization.contact,
+        ),
+        public_url=URL,
+        trusted_proxies=list,
+        now=service.clock.now,
+        threads=threads,
+        unknown=lambda address, over: unknown.append((address, over)),
+        report=failed.append,
+        guesses=Guesses(),
+        seconds=lambda: seconds[0],
+    )
+    return Clinic(
+        service=service,
+        client=TestClient(app, base_url=URL, follow_redirects=False),
+        room=room,
+        recorder=recorder,
+        upkeep=VisitUpkeep(store=service.store, clock=service.clock, recorder=recorder),
+        seconds=seconds,
+        unknown=unknown,
+    )
