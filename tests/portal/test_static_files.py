@@ -32,7 +32,7 @@ def test_no_page_needs_a_third_party_or_an_inline_script() -> None:
     for template in (files("portal") / "templates").iterdir():
         if not template.name.endswith(".html"):
             continue
-        text = template.read_text("utf-8")
+        text = re.sub(r'<a href="https://[^"]*"', "<a", template.read_text("utf-8"))  # followed, if at all, by a reader
         assert re.findall(r"\bon\w+=|\bstyle=|<style|javascript:|https?://", text) == [], template.name
         assert not re.search(r"<script(?![^>]*\bsrc=)", text), template.name
         assert "| safe" not in text, template.name
