@@ -28,9 +28,21 @@ def test_records_stand_there_once_the_environment_is_approved(approving: Site, w
     dana = window_of(approving, "dana")
     dana.open("/environments/production/records")
     assert "The records are here once the environment is approved" in dana.words
+    prove_access(approving, dana)
+    dana.press("Send back")
+    assert len(dana.errors) == 1, "whoever changes the configuration must read why"
+    assert dana.flaws() == []
     _approve(approving, dana)
     dana.follow("Integration records")
     assert dana.page.locator("main section").count() >= 5
+    assert dana.flaws() == []
+
+
+def test_comparing_with_nothing_says_so(approving: Site, window_of: OpenWindow) -> None:
+    dana = _at_records(approving, window_of)
+    dana.press("Compare")
+    assert dana.errors == ["Paste what stands in the EHR."]
+    assert dana.page.evaluate("() => document.activeElement.matches('[data-error-summary]')")
     assert dana.flaws() == []
 
 
