@@ -3,6 +3,7 @@
 
 (() => {
   const WARNING_SECONDS = 120;
+  const SAME_END_MS = 5000;
   const MOST_LOG_LINES = 500;
 
   const focusErrors = (root) => {
@@ -14,13 +15,16 @@
     const dialog = document.querySelector("dialog[data-session]");
     if (!dialog) return;
     let endsAt = Date.now() + Number(dialog.dataset.seconds) * 1000;
+    let warnedOf = 0; // the end that was announced last: who has answered is not asked again about the same one
+    const tabs = new BroadcastChannel("carebell-session"); // what one tab does keeps the others signed in, too
     const left = dialog.querySelector("[data-left]");
     const form = dialog.querySelector("form");
     const look = () => {
       const seconds = Math.round((endsAt - Date.now()) / 1000);
       if (seconds <= 0) {
         window.location.reload();
-      } else if (seconds <= WARNING_SECONDS && !dialog.open) {
+      } else if (seconds <= WARNING_SECONDS && !dialog.open && Math.abs(endsAt - warnedOf) > SAME_END_MS) {
+        warnedOf = endsAt;
         dialog.showModal();
       }
       if (left) left.textContent = seconds > 60 ? Math.ceil(seconds / 60) + " minutes" : seconds + " seconds";
@@ -31,10 +35,21 @@
       if (answer.ok && !answer.redirected) {
         endsAt = Date.now() + Number(await answer.text()) * 1000;
         dialog.close();
+        tabs.postMessage(endsAt);
       } else {
         window.location.reload();
       }
     });
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault(); // whoever presses Escape is there
+      form.requestSubmit();
+    });
+    tabs.addEventListener("message", (event) => {
+      if (event.data <= endsAt) return;
+      endsAt = event.data;
+      if (dialog.open) dialog.close();
+    });
+    tabs.postMessage(endsAt);
     window.setInterval(look, 1000);
   };
 
