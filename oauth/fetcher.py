@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import urlencode, urlsplit
@@ -64,6 +64,20 @@ class JsonAnswer:
 
     status: int
     document: JsonObject = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedAnswer:
+    """A complete answer with any HTTP status. It may hold patient data.
+
+    Attributes:
+        headers: names in lower case.
+        document: None: the body is empty or no JSON object.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    document: JsonObject | None = field(default=None, repr=False)
 
 
 class Fetcher:
@@ -129,6 +143,25 @@ class Fetcher:
                 f"{target.authority} answered {response.status} to {target.path.partition('?')[0]}{_meaning(response.status)}.",
                 status=response.status,
             ) from None
+
+    def call(
+        self, method: str, url: str, *, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+    ) -> FetchedAnswer:
+        """Whatever a server answers to one request but a redirect.
+
+        Args:
+            headers: without Host, Connection, Accept-Encoding and Content-Length.
+
+        Raises:
+            FetchFault: there is no complete answer, or it is a redirect.
+        """
+        target = self.check(url)
+        response = self._send(HttpRequest(method=method, target=target, headers=headers, body=body))
+        try:
+            document = _json_object(target, response) if response.body else None
+        except FetchFault:
+            document = None
+        return FetchedAnswer(status=response.status, headers=response.headers, document=document)
 
     def check(self, url: str) -> Target:
         """Where a request to `url` would go, as far as its words tell; nothing is resolved.

@@ -18,8 +18,10 @@ def smart_configuration(origin: str, *, issuer: str) -> dict[str, Any]:
             "launch-standalone",
             "client-public",
             "client-confidential-symmetric",
+            "client-confidential-asymmetric",
             "sso-openid-connect",
             "permission-user",
+            "permission-v2",
         ],
         "scopes_supported": ["openid", "fhirUser", "profile"],
     }
@@ -42,9 +44,15 @@ def _endpoints(origin: str) -> dict[str, Any]:
         "token_endpoint": f"{origin}{SIGN_IN_PATH}/token",
         "jwks_uri": f"{origin}{SIGN_IN_PATH}/jwks",
         "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code"],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+            "none",
+        ],
+        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
         "authorization_response_iss_parameter_supported": True,
     }
 
@@ -66,8 +74,16 @@ def capability_statement(base_url: str, *, vendor: str) -> dict[str, Any]:
                 "mode": "server",
                 "security": {"service": [{"coding": [{"code": "SMART-on-FHIR"}]}]},
                 "resource": [
-                    {"type": "Appointment", "interaction": read_and_search},
+                    {
+                        "type": "Appointment",
+                        "interaction": [*read_and_search, {"code": "patch"}],
+                        "versioning": "versioned-update",
+                    },
                     {"type": "Patient", "interaction": read_and_search},
+                    *(
+                        {"type": kind, "interaction": [{"code": "create"}], "conditionalCreate": True}
+                        for kind in ("AppointmentResponse", "Communication", "Observation")
+                    ),
                 ],
             }
         ],

@@ -1,4 +1,4 @@
-"""What the simulated FHIR server does wrong, by script: every attack and accident of a sign-in has a name here."""
+"""What the simulated FHIR server does wrong, by script: each attack and accident of a sign-in or a write-back has a name here."""
 
 from __future__ import annotations
 
@@ -43,6 +43,28 @@ class FhirFault(enum.Enum):
     NOT_JSON = "not_json"
 
 
+class ResourceAct(enum.Enum):
+    """What happens to one request for a resource, or to the connection status' service."""
+
+    OK = "ok"
+    HTTP_400 = "400"
+    HTTP_401 = "401"  # the token does not count any more, and none issued before
+    HTTP_403 = "403"
+    HTTP_404 = "404"
+    HTTP_409 = "409"
+    HTTP_412 = "412"
+    HTTP_422 = "422"
+    HTTP_423 = "423"
+    HTTP_424 = "424"
+    HTTP_429 = "429"  # with Retry-After
+    HTTP_500 = "500"
+    HTTP_503 = "503"  # with Retry-After
+    CHANGED = "changed"  # somebody else changes the appointment at this moment
+    LOST_BEFORE = "lost_before"  # the connection ends, and nothing was done
+    LOST_AFTER = "lost_after"  # it was done, and the connection ends without an answer
+    SLOW = "slow"  # it was done, and the answer does not end
+
+
 class Endpoint(enum.Enum):
     """Where faults of the connection happen."""
 
@@ -79,3 +101,11 @@ def read_fhir_plan(given: Mapping[str, object]) -> FhirFaultPlan:
         faults=frozenset(FhirFault(name) for name in faults),
         at=frozenset(Endpoint) if at is None else frozenset(Endpoint(name) for name in at),
     )
+
+
+def read_acts(given: Mapping[str, object]) -> list[ResourceAct]:
+    """What happens to the next requests, from JSON: `{"next": ["409", "slow"]}`. ValueError says what is wrong."""
+    names = given.get("next")
+    if set(given) != {"next"} or not isinstance(names, list):
+        raise ValueError("next is a list of names; nothing else is known")
+    return [ResourceAct(name) for name in names]

@@ -5,8 +5,13 @@
     GET  /oauth2/.well-known/openid-configuration
     GET  /oauth2/jwks
     GET  /oauth2/authorize       a page with a form; POST sends the browser back to the application
-    POST /oauth2/token
+    POST /oauth2/token           of a sign-in; or of a client by itself, with a signed assertion
+    ...  /api/FHIR/R4/{type}     with such a token, see `simulator.fhir.records`
     POST /simulator/faults       {"faults": ["wrong_nonce"], "at": ["token"]}, see `simulator.fhir.faults`
+    POST /simulator/answers      {"next": ["409", "slow"]}: what happens to the next requests for resources
+    POST /simulator/keys         {"keys": [...]}: the JWK set with which the client proves who it is
+    POST /simulator/appointments {"id": "1", "status": "booked", "system": "urn:oid:1.2"}
+    GET  /simulator/records      the appointments, what was created, and connection states
 
 The addresses in its documents name the address that it listens on, so it cannot stand behind a proxy or on another machine.
 """
@@ -32,7 +37,8 @@ from simulator.fhir.documents import (
     openid_configuration,
     smart_configuration,
 )
-from simulator.fhir.faults import Endpoint, FhirFault, FhirFaultPlan, read_fhir_plan
+from simulator.fhir.faults import Endpoint, FhirFault, FhirFaultPlan, ResourceAct, read_fhir_plan
+from simulator.fhir.resources import SimulatedResources
 from simulator.fhir.sign_in import FhirClientSettings, PageAnswer, SimulatedSignIn
 from simulator.fhir.tokens import TokenSigner
 
@@ -69,6 +75,7 @@ class FhirSimulator:
         seen: Callable[[FhirRequestSeen], None] = lambda _request: None,
     ) -> None:
         self.sign_in = SimulatedSignIn(client or FhirClientSettings(), signer or TokenSigner())
+        self.resources = SimulatedResources(self.sign_in.client.client_id)
         self.vendor = vendor
         self.clock = clock
         self.seen = seen
@@ -142,18 +149,30 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_PATCH(self) -> None:
+        self._answer()
+
     def _answer(self) -> None:
         simulator = self.server.simulator
         path = urlsplit(self.path).path
         length = min(int(self.headers.get("Content-Length") or 0), _LONGEST_BODY)
         body = self.rfile.read(length)
+        act = ResourceAct.OK
         with simulator.lock:
-            endpoint, given = _routed(simulator, self.command, path, urlsplit(self.path).query, body, self.headers)
+            if simulator.resources.serves(path):
+                endpoint = None
+                act, given = simulator.resources.answer(
+                    self.command, path, urlsplit(self.path).query, body, self.headers, simulator.clock()
+                )
+            else:
+                endpoint, given = _routed(simulator, self.command, path, urlsplit(self.path).query, body, self.headers)
             fault = None if endpoint is None else simulator.sign_in.plan.connection_fault(endpoint)
-        if fault is None:
-            self._send(given)
-        else:
+        if act is ResourceAct.SLOW:
+            self._misbehave(FhirFault.SLOW)
+        elif fault is not None:
             self._misbehave(fault)
+        elif act not in (ResourceAct.LOST_BEFORE, ResourceAct.LOST_AFTER):
+            self._send(given)
         simulator.seen(
             FhirRequestSeen(time=simulator.clock(), method=self.command, path=path, status=given.status)
         )  # fmt: skip
@@ -162,6 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(given.status)
         if given.location is not None:
             self.send_header("Location", given.location)
+        for name, value in given.headers.items():
+            self.send_header(name, value)
         data = b"" if given.html is None else given.html.encode()
         if given.document is not None:
             data = json.dumps(given.document).encode()
@@ -211,10 +232,14 @@ def _routed(
         return None, sign_in.page(query, base_url=base_url)
     if (method, path) == ("POST", f"{SIGN_IN_PATH}/authorize"):
         return None, sign_in.decide(form, base_url=base_url, issuer=issuer, now=now)
+    if (method, path) == ("POST", f"{SIGN_IN_PATH}/token") and form.get("grant_type") == "client_credentials":
+        return Endpoint.TOKEN, simulator.resources.token(form, sign_in.plan, simulator.origin + path, now)
     if (method, path) == ("POST", f"{SIGN_IN_PATH}/token"):
         return Endpoint.TOKEN, sign_in.token(form, headers.get("Authorization") or "", issuer=issuer, now=now)
     if (method, path) == ("POST", "/simulator/faults"):
         return None, _steered(sign_in, body)
+    if path.startswith("/simulator/"):
+        return None, simulator.resources.steered(method, path.removeprefix("/simulator/"), body)
     return None, PageAnswer(status=404, document={"resourceType": "OperationOutcome"})
 
 

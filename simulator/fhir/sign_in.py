@@ -72,6 +72,7 @@ class PageAnswer:
     document: Mapping[str, Any] | None = None
     html: str | None = None
     location: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class SimulatedSignIn:
