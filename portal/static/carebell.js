@@ -76,6 +76,12 @@
     }
   };
 
+  document.addEventListener("keydown", (event) => {
+    const link = event.target.closest("a[role=button]");
+    if (event.key !== " " || !link) return;
+    event.preventDefault(); // what is announced as a button is pressed by Space, too
+    link.click();
+  });
   document.addEventListener("DOMContentLoaded", () => {
     focusErrors(document);
     watchSession();
