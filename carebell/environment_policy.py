@@ -14,6 +14,7 @@ from config.load import Loaded
 from config.model import Environment, Organization, WritebackSection
 from ehr.fingerprint import ApprovedFacts
 from notifier.recipients import NumberRules, may_text
+from notifier.reply_meaning import ReplyVocabulary
 from notifier.text import TemplateSet, placeholders_used
 from parser.ack import Answer
 from parser.answers import AnswerTable
@@ -36,6 +37,7 @@ class EnvironmentPolicy:
     config_version: of the configuration that it was built from.
     facts: what must be approved before texts leave; None: no approval is needed.
     join_url: what stands before the token in join links of Carebell's own; None: this environment has none.
+    replies: what patients may answer; None: `sms.replies` is switched off.
     """
 
     name: str
@@ -49,6 +51,7 @@ class EnvironmentPolicy:
     facts: ApprovedFacts | None = None
     writeback: WritebackPolicy = field(default_factory=WritebackPolicy)
     join_url: str | None = None
+    replies: ReplyVocabulary | None = field(default=None, repr=False)
 
     @property
     def zone(self) -> str:
@@ -102,6 +105,11 @@ class RuntimeConfig:
     rates: Mapping[str, float]
     version: str
 
+    @property
+    def asking(self) -> frozenset[str]:
+        """The environments whose texts may ask."""
+        return frozenset(name for name, policy in self.policies.items() if policy.replies is not None)
+
 
 def runtime_config(loaded: Loaded) -> RuntimeConfig:
     """Everything that inbound and outbound need from a configuration."""
@@ -136,6 +144,7 @@ def environment_policy(loaded: Loaded, name: str) -> EnvironmentPolicy:
         facts=approved_facts(loaded, name) if environment.approval.required else None,
         writeback=writeback_policy(environment.writeback),
         join_url=_join_url(loaded, environment),
+        replies=ReplyVocabulary.of(sms.replies) if sms.replies.enabled else None,
     )
 
 

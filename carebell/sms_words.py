@@ -12,12 +12,14 @@ TITLES: Final[Mapping[str, str]] = {
     SmsKind.UPDATED: "change",
     SmsKind.CANCELED: "cancellation",
     SmsKind.REMINDER: "reminder",
+    SmsKind.ANSWER: "answer",
 }
 WHY: Final[Mapping[str, str]] = {
     Reason.BOOKED: "the visit was booked",
     Reason.UPDATED: "something the patient sees has changed",
     Reason.CANCELED: "the visit was cancelled",
     Reason.REMINDER: "a reminder of the configuration",
+    Reason.ANSWER: "the patient replied",
     Reason.OPTED_OUT: "the patient asked for no more texts",
     Reason.LATE_BOOKING: "its time had passed when the visit was booked or moved",
     Reason.QUIET_HOURS: "it was due in quiet hours and could not be moved out of them",
@@ -44,5 +46,5 @@ WHY: Final[Mapping[str, str]] = {
 
 
 def title_of(kind: str, rule: str) -> str:
-    """`reminder 24h`, `booking`."""
-    return f"{TITLES[kind]} {rule}" if kind == SmsKind.REMINDER else TITLES[kind]
+    """`reminder 24h`, `booking`, `answer confirmed`."""
+    return f"{TITLES[kind]} {rule}" if kind in (SmsKind.REMINDER, SmsKind.ANSWER) else TITLES[kind]

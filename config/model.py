@@ -27,6 +27,8 @@ from config.portal_settings import OidcSignIn as OidcSignIn
 from config.portal_settings import PortalSection as PortalSection
 from config.portal_settings import PortalSession as PortalSession
 from config.portal_settings import SignIn as SignIn
+from config.reply_settings import Replies as Replies
+from config.reply_settings import ReplyWordLists as ReplyWordLists
 from config.section import Section as Section
 from config.values import (
     Between,
@@ -334,6 +336,7 @@ class SmsSettings(Section):
     languages: Languages = Languages()
     join_link: JoinLink = JoinLink()
     visit_mode: VisitModeMap = VisitModeMap()
+    replies: Replies = Replies()
     templates: Path | None = None
     """Your own YAML file that overrides the built-in texts, in the form of config/templates/*.yaml."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import combinations
@@ -13,6 +14,7 @@ from config.problems import Keys
 from config.suggestions import countries_of
 
 LEAST_LATENESS: Final = timedelta(minutes=1)
+TOLL_FREE: Final = re.compile(r"\+1(?:800|822|833|844|855|866|877|88[0-9])[0-9]{7}")
 ALL_MODES: Final = frozenset(get_args(VisitMode))
 
 
@@ -23,6 +25,7 @@ def sms_disagreements(environment: Environment, sms_keys: Keys) -> Iterator[tupl
     yield from _visit_modes(sms, sms_keys)
     yield from _reminders(sms, sms_keys)
     yield from _numbers(environment, sms_keys)
+    yield from _replies(sms, sms_keys)
     if sms.quiet_hours is not None and sms.quiet_hours.begins == sms.quiet_hours.ends:
         why = "begin when they end, so that no time is quiet; write `quiet_hours: null` for none"
         yield (*sms_keys, "quiet_hours"), why
@@ -94,3 +97,9 @@ def _numbers(environment: Environment, sms_keys: Keys) -> Iterator[tuple[Keys, s
         yield (*sms_keys, "force_to"), "belongs to test environments: production texts would not reach patients"
     if sms.force_to is not None and sms.force_to == sms.sender:
         yield (*sms_keys, "force_to"), "is the sender's own number, which cannot text itself"
+
+
+def _replies(sms: SmsSettings, sms_keys: Keys) -> Iterator[tuple[Keys, str]]:
+    if sms.replies.enabled and sms.replies.ask_in and TOLL_FREE.fullmatch(sms.sender):
+        why = "asks from a toll-free number, whose network answers some words itself; use another number, or write `ask_in: []`"
+        yield (*sms_keys, "replies", "ask_in"), why

@@ -72,6 +72,7 @@ FIELDS: Final[dict[str, str]] = {
     "reason": "why: a stable word or code; of `service_stopped` and `hold_started` also a sentence",
     "repeats": "how many more of the same were not logged since the last line",
     "replaces": "of a reschedule under a new appointment id: the id that the visit had before; its texts are withdrawn",
+    "reply": "what a patient's reply says: `confirm`, `cannot_come`, `call_me`, or `unknown`",
     "retrying": "how many texts were tried without success and are tried again",
     "revision": "the appointment's revision, counted from 1",
     "roles": "what this process does: listener, dispatcher, portal, housekeeping, with commas between them",

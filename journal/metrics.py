@@ -159,7 +159,7 @@ class Metrics:
         self.opt_outs = Counter("carebell_opt_outs", "Opt-outs recorded.", ("source",), registry=registry)
         self.replies = Counter(
             "carebell_replies",
-            "Patients' texts by what they ask for: stop, stop_in_words, start, help, unclear, other.",
+            "Patients' texts by what they say: stop, stop_in_words, start, help, unclear, confirm, cannot_come, call_me, other.",
             ("intent",),
             registry=registry,
         )

@@ -18,7 +18,21 @@ from urllib.parse import urlsplit
 
 from notifier.dates import fallbacks, locale_for, longest_date_words
 from notifier.segments import Encoding, count
-from notifier.templates import DEFAULT_MODE, DETAILS, KINDS, OPT_OUT, Finding, Path, Severity, Template, TemplateSet
+from notifier.templates import (
+    ANSWER,
+    ANSWERS,
+    DEFAULT_MODE,
+    DETAILS,
+    KINDS,
+    ONE_VISIT,
+    OPT_OUT,
+    REPLY,
+    Finding,
+    Path,
+    Severity,
+    Template,
+    TemplateSet,
+)
 from notifier.values import DETAIL_LIMIT, NAME_LIMIT, TextSettings, clean_line
 
 # Gateways handle these words themselves: a patient who replies CANCEL to cancel a visit is opted out of all texts.
@@ -27,6 +41,7 @@ _FORBIDDEN: Final = re.compile(
     r"|\b(?i:reply|respond|answer|text|send|type|responda|responde|conteste|env[ií]e|escriba|mande)\b"
     r"[\s\"':(]*(?:(?i:with|back|con|the|word|la|palabra)[\s\"':(]+){0,3}(?i:cancel|cancelar|yes|s[ií])\b"
 )
+_LONGEST_REPLY: Final = "CONFIRM12"
 _STOP: Final = re.compile(r"\bSTOP\b")
 _URL: Final = re.compile(
     r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://\S*|\bwww\.\S+"
@@ -84,6 +99,10 @@ def _fallback(template_set: TemplateSet, settings: TextSettings) -> Iterator[Fin
         if not any((tag, kind, DEFAULT_MODE) in template_set.texts for tag in tags):
             message = f"the fallback language {settings.fallback_language} has no text for {kind}.{DEFAULT_MODE}"
             yield _error((settings.fallback_language, kind), "fallback_missing", message)
+    for answer in ANSWERS if settings.asks else ():
+        if not any((tag, ANSWER, answer) in template_set.texts for tag in tags):
+            message = f"the fallback language {settings.fallback_language} has no text for {ANSWER}.{answer}"
+            yield _error((settings.fallback_language, ANSWER), "fallback_missing", message)
     if not any(tag in template_set.opt_out for tag in tags):
         message = f"the fallback language {settings.fallback_language} has no {OPT_OUT}"
         yield _error((settings.fallback_language,), "fallback_missing", message)
@@ -107,14 +126,17 @@ def _opt_out(language: str, words: str) -> Iterator[Finding]:
 
 def _tokens(template: Template, opt_out: str) -> Iterator[Finding]:
     sure = {piece.value for piece in template.fields if piece.part is None}
-    required = {"organization", "contact"} - sure
-    if "opt_out" not in sure and _STOP.search(template.literal) is None:
+    is_answer = template.path[1] == ANSWER
+    required = set() if is_answer and template.path[2] == ONE_VISIT else {"organization", "contact"} - sure
+    if is_answer:
+        pass  # it was asked for, and the text that asked says how to opt out
+    elif "opt_out" not in sure and _STOP.search(template.literal) is None:
         required.add("opt_out")
     elif "opt_out" in sure and not opt_out:
         yield _error(template.path, "required_missing", f"uses {{opt_out}}, but {template.path[0]} has no {OPT_OUT}")
     for name in sorted(required):
         yield _error(template.path, "required_missing", f"must show {{{name}}} outside optional parts")
-    for name in sorted(sure & {*DETAILS, "time"}):
+    for name in sorted(sure & ({*DETAILS, "time"} | (set() if is_answer else {REPLY}))):
         message = f"shows {{{name}}}, which an appointment may lack: put it into an optional part, [... {{{name}}} ...]"
         yield _error(template.path, "outside_brackets", message)
 
@@ -171,6 +193,7 @@ def _length(template: Template, opt_out: str, language: str, settings: TextSetti
         "organization": clean_line(settings.organization),
         "contact": clean_line(settings.contact),
         "opt_out": opt_out,
+        REPLY: _LONGEST_REPLY if settings.asks or template.path[1] == ANSWER else None,
     }
     least = count(template.fill(words, template.droppable))
     if least.segments > settings.max_segments:

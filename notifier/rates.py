@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from config.sms_consistency import TOLL_FREE
+
 _SHORT_CODE: Final = re.compile(r"[0-9]{5,6}")
-_TOLL_FREE: Final = re.compile(r"\+1(?:800|822|833|844|855|866|877|88[0-9])[0-9]{7}")
 
 LONG_CODE_RATE: Final = 1.0
 TOLL_FREE_RATE: Final = 3.0
@@ -20,4 +21,4 @@ def default_rate(sender: str) -> float:
     """Segments a second by kind of number. Another name counts as one long code unless a rate is configured."""
     if _SHORT_CODE.fullmatch(sender):
         return SHORT_CODE_RATE
-    return TOLL_FREE_RATE if _TOLL_FREE.fullmatch(sender) else LONG_CODE_RATE
+    return TOLL_FREE_RATE if TOLL_FREE.fullmatch(sender) else LONG_CODE_RATE

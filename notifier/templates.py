@@ -1,7 +1,7 @@
 """Templates as values: the YAML's plain dicts, checked for structure and parsed once; pure.
 
 A set consists of layers (`config/templates/*.yaml`, then an environment's own file), each `{language: {opt_out: words,
-kind: {visit mode | default: text}}}`. A later layer replaces single texts of an earlier one.
+kind: {visit mode | default: text}, answer: {rule: text}}}`. A later layer replaces single texts of an earlier one.
 
 A text holds `{placeholders}` of the fixed list below, and optional parts in square brackets: `[ Join: {join_link} ]` is left
 out when one of its placeholders has no value, or when the text would be too long. `[[` and `]]` are literal brackets, `{{` and
@@ -24,13 +24,23 @@ KINDS: Final = ("booked", "updated", "canceled", "reminder")
 VISIT_MODES: Final = ("in-person", "video", "phone")
 DEFAULT_MODE: Final = "default"
 OPT_OUT: Final = "opt_out"
+ANSWER: Final = "answer"
+"""The texts that answer a patient's reply."""
+ONE_VISIT: Final = "one_visit"
+WHICH_VISIT: Final = "which_visit"
+ANSWERS: Final = ("confirmed", "cannot_come", "call_me", "moved", WHICH_VISIT, ONE_VISIT, "unknown")
+"""The keys of `ANSWER`. `one_visit` is a line of `which_visit`."""
 
 ALWAYS: Final = frozenset({"organization", "contact", "opt_out", "date", "long_date", "weekday"})
 """Placeholders that always have a value."""
 DETAILS: Final = ("facility", "location", "provider", "join_link", "patient_name")
 """Placeholders of the appointment's details. They may be missing, so they must be in an optional part."""
-PLACEHOLDERS: Final = ALWAYS | {"time"} | set(DETAILS)
+REPLY: Final = "reply"
+"""What to answer: C, or C2. Missing in a text that does not ask."""
+PLACEHOLDERS: Final = ALWAYS | {"time", REPLY} | set(DETAILS)
 """`time` is missing for a date-only appointment, so it must be in an optional part too."""
+LIST_PLACEHOLDERS: Final = frozenset({"count", "visits"})
+"""Of `which_visit` alone."""
 
 Path = tuple[str, ...]
 
@@ -187,18 +197,16 @@ def _of_language(language: str, section: Mapping[str, object], findings: list[Fi
                 yield (language, key), value
             else:
                 findings.append(_error((language, key), "shape", "is a text"))
-        elif key not in KINDS:
+        elif key not in (*KINDS, ANSWER):
             findings.append(
-                _error((language, str(key)), "unknown_kind", f"is not one of {', '.join((OPT_OUT, *KINDS))}")
+                _error((language, str(key)), "unknown_kind", f"is not one of {', '.join((OPT_OUT, *KINDS, ANSWER))}")
             )
         elif not isinstance(value, Mapping):
-            findings.append(
-                _error((language, key), "shape", f"holds texts for {', '.join((DEFAULT_MODE, *VISIT_MODES))}")
-            )
+            findings.append(_error((language, key), "shape", f"holds texts for {', '.join(_modes(key))}"))
         else:
             for mode, text in value.items():
-                if mode not in (DEFAULT_MODE, *VISIT_MODES):
-                    message = f"is not one of {', '.join((DEFAULT_MODE, *VISIT_MODES))}"
+                if mode not in _modes(key):
+                    message = f"is not one of {', '.join(_modes(key))}"
                     findings.append(_error((language, key, str(mode)), "unknown_visit_mode", message))
                 elif not isinstance(text, str):
                     findings.append(_error((language, key, mode), "shape", "is a text"))
@@ -206,11 +214,17 @@ def _of_language(language: str, section: Mapping[str, object], findings: list[Fi
                     yield (language, key, mode), text
 
 
+def _modes(kind: str) -> tuple[str, ...]:
+    """The keys below a kind."""
+    return ANSWERS if kind == ANSWER else (DEFAULT_MODE, *VISIT_MODES)
+
+
 def take_apart(path: Path, text: str) -> Template:
     """Parse a text. TemplateError: braces, brackets, conversion, unknown_placeholder."""
     pieces: list[Piece] = []
     parts = 0
     part: int | None = None
+    allowed = PLACEHOLDERS | LIST_PLACEHOLDERS if path[1:] == (ANSWER, WHICH_VISIT) else PLACEHOLDERS
     try:
         parsed = list(Formatter().parse(text))
     except ValueError:
@@ -230,9 +244,9 @@ def take_apart(path: Path, text: str) -> Template:
             continue
         if spec or conversion:
             raise TemplateError("conversion", "has a placeholder with `:` or `!`; write the name alone")
-        if name not in PLACEHOLDERS:
+        if name not in allowed:
             raise TemplateError(
-                "unknown_placeholder", f"has a placeholder that is not one of {', '.join(sorted(PLACEHOLDERS))}"
+                "unknown_placeholder", f"has a placeholder that is not one of {', '.join(sorted(allowed))}"
             )
         pieces.append(Piece(name, True, part))
     if part is not None:
@@ -256,7 +270,7 @@ def _brackets(literal: str) -> Iterator[str]:
 
 
 def _droppable(pieces: Sequence[Piece], parts: int) -> tuple[int, ...]:
-    """Optional parts that hold only details: the last one is left out first, those with the join link last.
+    """Optional parts that hold only details: the last one is left out first, then the one that asks, the join link last.
 
     A part with the time is never left out: a text without the time is worse than no text.
     """
@@ -264,13 +278,15 @@ def _droppable(pieces: Sequence[Piece], parts: int) -> tuple[int, ...]:
     for piece in pieces:
         if piece.is_field and piece.part is not None:
             fields[piece.part].add(piece.value)
-    free = [part for part in reversed(range(parts)) if fields[part] and fields[part] <= set(DETAILS)]
-    return tuple(sorted(free, key=lambda part: "join_link" in fields[part]))
+    free = [part for part in reversed(range(parts)) if fields[part] and fields[part] <= {*DETAILS, REPLY}]
+    return tuple(sorted(free, key=lambda part: ("join_link" in fields[part], REPLY in fields[part])))
 
 
 def placeholders_used(template_set: TemplateSet) -> dict[str, frozenset[str]]:
     """For each kind, the details that its texts show in any language or visit mode: a change of one of these causes an update."""
     used: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for (_, kind, _), template in template_set.texts.items():
+        if kind == ANSWER:
+            continue  # it shows what is, and a change is told by another text
         used[kind].update(piece.value for piece in template.fields if piece.value in DETAILS)
     return {kind: frozenset(names) for kind, names in used.items()}

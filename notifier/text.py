@@ -11,17 +11,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from babel import Locale
 
 from notifier.dates import date_words, fallbacks, locale_for
 from notifier.lint import check
 from notifier.segments import Encoding, count
-from notifier.templates import Finding, Severity, Template, TemplateSet, placeholders_used
-from notifier.values import TextSettings, Values, clean_detail, clean_line, clean_link, clean_name
+from notifier.templates import (
+    ANSWER,
+    ONE_VISIT,
+    REPLY,
+    Finding,
+    Severity,
+    Template,
+    TemplateSet,
+    placeholders_used,
+)
+from notifier.values import Ask, ListedVisit, TextSettings, Values, clean_detail, clean_line, clean_link, clean_name
 
 __all__ = [
+    "Ask",
     "Finding",
+    "ListedVisit",
     "Rendered",
     "Severity",
     "TemplateSet",
@@ -43,6 +57,7 @@ class Rendered:
         segments: the segments that the carrier charges, at most `TextSettings.max_segments`.
         language: the templates' language, which may be a fallback.
         left_out: details that had a value but did not fit, or broke their rule.
+        asks: whether it says what to reply.
     """
 
     text: str = field(repr=False)
@@ -50,6 +65,7 @@ class Rendered:
     encoding: Encoding
     language: str
     left_out: tuple[str, ...] = ()
+    asks: bool = False
 
 
 class TextFault(StrEnum):
@@ -76,11 +92,11 @@ def render(
     values: Values,
     settings: TextSettings,
 ) -> Rendered | Unrendered:
-    """The text of one kind (booked, updated, canceled, reminder) for one appointment. Never raises for a value.
+    """The text of one kind (booked, updated, canceled, reminder, answer) for one appointment. Never raises for a value.
 
     Args:
         language: the patient's, as BCP-47; None or junk: the fallback's.
-        visit_mode: in-person, video, phone; None: not known.
+        visit_mode: in-person, video, phone; None: not known. Of an answer: which one (`templates.ANSWERS`).
     """
     tags = fallbacks(language)
     match = template_set.find(kind, visit_mode, (*tags, *fallbacks(settings.fallback_language)))
@@ -95,8 +111,11 @@ def render(
         dates = date_words(values.start, values.zone, locale)
     except (KeyError, ValueError, OverflowError):  # no such zone; beyond year 1 or 9999 once shifted into it
         return Unrendered(fault=TextFault.NO_START)
+    asked_in = fallbacks(chosen)
     words: dict[str, str | None] = {
         **dates,
+        REPLY: None if values.ask is None else values.ask.reply(asked_in),
+        "count": str(values.visit_count),
         "time": None if values.date_only else dates["time"],
         "organization": clean_line(settings.organization),
         "contact": clean_line(settings.contact),
@@ -107,10 +126,34 @@ def render(
         "patient_name": clean_name(values.patient_name),
         "join_link": values.own_link or clean_link(values.join_link, settings.link_hosts),
     }
+    if values.visits:
+        line = template_set.find(ANSWER, ONE_VISIT, (chosen, *fallbacks(settings.fallback_language)))
+        words["visits"] = None if line is None else _listed(line[1], values.visits, words, asked_in, locale)
     for piece in template.fields:
         if piece.part is None and not words.get(piece.value):
             return Unrendered(fault=TextFault.MISSING_VALUE)
     return _fit(template, words, chosen, values, settings)
+
+
+def _listed(
+    line: Template,
+    visits: Sequence[ListedVisit],
+    words: Mapping[str, str | None],
+    languages: Sequence[str],
+    locale: Locale,
+) -> str:
+    """A line for each visit whose date can be shown."""
+    lines = []
+    for visit in visits:
+        if visit.start is None:
+            continue
+        try:
+            dates = date_words(visit.start, visit.zone, locale)
+        except (KeyError, ValueError, OverflowError):
+            continue
+        time = None if visit.date_only else dates["time"]
+        lines.append(line.fill({**words, **dates, "time": time, REPLY: visit.ask.reply(languages)}))
+    return " ".join(lines)
 
 
 def _fit(
@@ -127,8 +170,13 @@ def _fit(
                 encoding=counted.encoding,
                 language=language,
                 left_out=_left_out(template, words, dropped, values),
+                asks=_asks(template, words, dropped),
             )
     return Unrendered(fault=TextFault.TOO_LONG)
+
+
+def _asks(template: Template, words: Mapping[str, str | None], dropped: tuple[int, ...]) -> bool:
+    return bool(words[REPLY]) and any(piece.value == REPLY and piece.part not in dropped for piece in template.fields)
 
 
 def _left_out(

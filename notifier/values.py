@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -35,6 +35,33 @@ _LINK: Final = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a patient may answer.
+
+    Attributes:
+        words: language -> the word that texts name. number: of the question; None: the word alone is enough.
+    """
+
+    words: Mapping[str, str]
+    number: int | None = None
+
+    def reply(self, languages: Sequence[str]) -> str:
+        """`C`, or `C2`, in the first of these languages that has a word; else in any."""
+        word = next((self.words[tag] for tag in languages if tag in self.words), None)
+        return f"{word or next(iter(self.words.values()))}{'' if self.number is None else self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedVisit:
+    """A visit in a list of several. Attributes as in `Values`; `ask`: how to name it."""
+
+    start: datetime | None
+    zone: str
+    date_only: bool
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
     """One appointment's uncleaned values; `render` cleans them.
 
@@ -43,6 +70,8 @@ class Values:
         zone: the clinic's IANA zone.
         join_link, facility, location, provider, patient_name: details; None: not given.
         own_link: a join link of Carebell's own, which stands in the text instead of `join_link`; it is not cleaned.
+        ask: what the text asks for; None: it does not ask.
+        visits: those that the text lists. visit_count: how many there are in all.
     """
 
     start: datetime | None
@@ -54,6 +83,9 @@ class Values:
     provider: str | None = None
     patient_name: str | None = field(default=None, repr=False)
     own_link: str | None = field(default=None, repr=False)
+    ask: Ask | None = None
+    visits: tuple[ListedVisit, ...] = ()
+    visit_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +98,7 @@ class TextSettings:
         max_segments: no text is longer; see `notifier.segments`.
         link_hosts: where join links may lead, see `clean_link`.
         territory: ISO 3166 code of the clinic, for the date style of a language without a region.
+        asks: whether patients may answer (`sms.replies`), so that there must be texts for that.
     """
 
     organization: str
@@ -74,6 +107,7 @@ class TextSettings:
     max_segments: int = 3
     link_hosts: tuple[str, ...] = ()
     territory: str = "US"
+    asks: bool = False
 
 
 def clean_name(name: str | None) -> str | None:

@@ -68,7 +68,7 @@ def plan(
         desired.append(_nothing_to_see(appointment))
     if appointment.status is AppointmentStatus.NOT_BOOKED:
         desired += _not_booked(appointment, policy, history)
-    told_at = [past.due for past in history if past.kind is not SmsKind.REMINDER and past.may_have_reached and past.due]
+    told_at = [past.due for past in history if past.kind.is_confirmation and past.may_have_reached and past.due]
     if leaves and confirmation and confirmation.due:
         told_at.append(confirmation.due)
     desired += _reminders(appointment, policy, history, now, blocked, told_at)
@@ -355,7 +355,7 @@ def _taken_back(
             reason=_why_taken_back(past, appointment, policy),
         )
         for past in history
-        if past.state is SmsState.DUE and past.identity not in wanted
+        if past.state is SmsState.DUE and past.kind is not SmsKind.ANSWER and past.identity not in wanted
     ]
 
 
@@ -366,7 +366,7 @@ def _why_taken_back(past: PlannedRow, appointment: Appointment, policy: Policy) 
         return Reason.CANCELED
     if appointment.status is AppointmentStatus.ENDED:
         return Reason.PAST
-    if past.kind is not SmsKind.REMINDER and not appointment.window_open:
+    if past.kind.is_confirmation and not appointment.window_open:
         return Reason.NO_VISIBLE_CHANGE
     return Reason.SUPERSEDED
 

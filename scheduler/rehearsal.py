@@ -176,5 +176,5 @@ class _RehearsedAppointment:
                 reason=row.reason,
             )
             self._rows[identity] = Rehearsed(row=gone, appointment=self.appointment)
-            if row.kind is not SmsKind.REMINDER:
+            if row.kind.is_confirmation:
                 self.appointment = close_window(self.appointment, self._policy)

@@ -13,6 +13,12 @@ class SmsKind(StrEnum):
     UPDATED = "updated"
     CANCELED = "canceled"
     REMINDER = "reminder"
+    ANSWER = "answer"
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether it tells the patient what the appointment is now."""
+        return self not in (SmsKind.REMINDER, SmsKind.ANSWER)
 
 
 class Reason(StrEnum):
@@ -22,6 +28,7 @@ class Reason(StrEnum):
     UPDATED = "updated"
     CANCELED = "canceled"  # if sent: the text tells the cancellation; if suppressed: the visit was cancelled before
     REMINDER = "reminder"
+    ANSWER = "answer"  # the patient replied; not in sms.md
     OPTED_OUT = "opted_out"
     LATE_BOOKING = "late_booking"
     QUIET_HOURS = "quiet_hours"
@@ -88,7 +95,8 @@ class PlannedSms:
     """A text to be sent.
 
     Attributes:
-        rule: a reminder's offset as written (`7d@10:00`), or a confirmation's switch (`scheduled`, `updated`, `canceled`).
+        rule: a reminder's offset as written (`7d@10:00`), a confirmation's switch (`scheduled`, `updated`, `canceled`), or an
+            `AnswerRule`.
         revision: kind, rule and revision together identify the outbox row.
         due: UTC, whole minute.
         expires: UTC: after this it is no longer sent but recorded as `expired`.

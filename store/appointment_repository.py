@@ -26,7 +26,7 @@ from sqlalchemy import Column, Connection, Table, bindparam, literal_column, sel
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from scheduler.appointment import Appointment
-from scheduler.sms import PlannedRow, SmsKind, SmsState
+from scheduler.sms import PlannedRow, SmsState
 from store import records
 from store.crypto import Undecipherable
 from store.outbox_row import read_past
@@ -212,7 +212,7 @@ def load(
 def _is_told(past: PlannedRow, of: Appointment | None) -> bool:
     """Whether a waiting text counts as told, because its delivery failed and is tried again. The claim decides about it. The
     plan must treat it as sent, or it would withdraw it as `no_visible_change`."""
-    waits = past.state is SmsState.DUE and past.kind is not SmsKind.REMINDER
+    waits = past.state is SmsState.DUE and past.kind.is_confirmation
     return waits and of is not None and of.window_revision != past.revision
 
 

@@ -23,11 +23,13 @@ from sqlalchemy.sql import ClauseElement
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
+from store import patient_replies
 from store.appointment_repository import load, resave
 from store.holds import probe, read_blocks
 from store.optouts import opted_out
 from store.outbox_row import COLUMNS, OutboxRow, read_row
 from store.prepared import Given, Prepared, PreparedRows, any_of, codec, list_value
+from store.questions import AskedQuestion, asked_again, open_questions
 from store.tables import outbox
 from store.vault import Vault
 from store.visit_links import tokens
@@ -51,6 +53,8 @@ class ClaimCandidate:
         day, week: texts accepted for this number in the rolling 24 hours and 7 days, including earlier ones of this round.
         hold: why nothing may be sent now for this environment or sender; None: it may.
         token: of the visit's join link, for the text; only in memory.
+        questions: what this number was asked by this sender and may still answer; of environments that ask alone.
+        confirmed: whether the patient confirmed the visit at its present time.
     """
 
     row: OutboxRow
@@ -63,6 +67,8 @@ class ClaimCandidate:
     week: int
     hold: str | None
     token: str | None = field(default=None, repr=False)
+    questions: tuple[AskedQuestion, ...] = ()
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +78,14 @@ class Send:
     Attributes:
         segments: the length of the rendered text; charged to the sender's rate. text: the text itself; it is not stored.
         appointment: the appointment with its confirmation window closed; None: unchanged.
+        question: the number of what the text asks; None: it does not ask. is_alone: whether the text names no number.
     """
 
     segments: int
     text: str = field(default="", repr=False)
     appointment: Appointment | None = None
+    question: int | None = None
+    is_alone: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +157,7 @@ def claim(
     probe_every: timedelta = timedelta(minutes=5),
     unapproved: frozenset[str] = frozenset(),
     linked: Collection[str] = (),
+    asking: frozenset[str] = frozenset(),
 ) -> Round:
     """Decide about due rows, those that have waited longest first. The caller commits.
 
@@ -163,6 +173,7 @@ def claim(
         probe_every: how long an open breaker waits for the result of its probe before the next text may try.
         unapproved: environments whose texts wait for an approval.
         linked: environments whose texts name a join link of Carebell's own.
+        asking: environments whose texts may ask.
     """
     blocks = replace(read_blocks(conn, now), unapproved=unapproved)
     rows = _due(conn, now, tuple(senders), limit)
@@ -178,13 +189,26 @@ def claim(
         conn, {(keys[row.appointment], senders[row.environment]) for row in rows if row.appointment in keys}
     )
     present = {owner: claim.appointment for owner, claim in stored.items()}
+    of_asking = {row.appointment for row in rows if row.environment in asking}
+    asked = open_questions(
+        conn,
+        vault,
+        {keys[owner] for owner in of_asking if owner in keys},
+        {senders[name] for name in asking if name in senders},
+        now,
+        recipient=recipient,
+        lock=False,
+    )
+    answered = patient_replies.last_effective(conn, of_asking)
     outcome = _Outcome(now=now, node=node, lease_until=now + lease)
     for row in rows:
         key, sender = keys.get(row.appointment), senders[row.environment]
         day, week = taken.count(key)
+        appointment = present[row.appointment]
+        questions = asked.get((key, sender), ()) if key is not None and row.environment in asking else ()
         candidate = ClaimCandidate(
             row=row,
-            appointment=present[row.appointment],
+            appointment=appointment,
             history=stored[row.appointment].history,
             recipient=to[row.appointment],
             sender=sender,
@@ -193,12 +217,17 @@ def claim(
             week=week,
             hold=blocks.reason(row.environment, sender),
             token=token.get(row.appointment),
+            questions=questions,
+            confirmed=row.appointment in answered and answered[row.appointment].confirms(appointment),
         )
         decision = decide(candidate)
         if isinstance(decision, Send):
             if key is None:
                 raise ValueError("a text without a recipient was to be sent")
-            taken.add(key)
+            if row.kind is not SmsKind.ANSWER:
+                taken.add(key)
+            if decision.question is not None:
+                asked[key, sender] = asked_again(questions, AskedQuestion.of(row, appointment, decision.question, now))
             tried = blocks.probed_by(row.environment, sender)
             if tried:
                 probe(conn, tried, now + probe_every)
@@ -222,7 +251,7 @@ def claim(
 def _precedence(row: OutboxRow) -> tuple[int, timedelta]:
     """The order of the rows. Among equals the row that has waited longest is first, because rows are read in that order."""
     if row.kind is not SmsKind.REMINDER:
-        return (0 if row.kind is SmsKind.CANCELED else 1), timedelta()
+        return (1 if row.kind in (SmsKind.BOOKED, SmsKind.UPDATED) else 0), timedelta()
     return 2, row.start - row.due if row.start is not None and row.due is not None else timedelta.max
 
 
@@ -259,6 +288,9 @@ class _Outcome:
                 code=None,
                 sender=candidate.sender,
                 segments=decision.segments,
+                question=decision.question,
+                question_alone=None if decision.question is None else decision.is_alone,
+                question_until=None if decision.question is None else candidate.appointment.deadline,
                 phone_key=key,
                 claimed_at=self.now,
                 sent_at=None,
@@ -290,6 +322,9 @@ class _Outcome:
                     row.segments,
                     row.phone_key,
                     put(self.now),
+                    row.question,
+                    row.question_alone,
+                    maybe(row.question_until),
                     row.id,
                 )
                 for row in (claim.row for claim in self.claimed)
@@ -356,9 +391,14 @@ def _due_statement(dialect: str) -> ClauseElement:
 
 
 def _is_taken() -> ColumnElement[bool]:
-    """What the gateway accepted, or may have."""
+    """What the gateway accepted, or may have. Answers to a patient's reply do not count."""
     refused: list[Any] = [literal_column(f"'{state.value}'") for state in (SmsState.DUE, SmsState.SUPPRESSED)]
-    return outbox.c.state.not_in(refused) & ((outbox.c.state != literal_column("'failed'")) | outbox.c.sid.is_not(None))
+    is_answer = outbox.c.kind == literal_column(f"'{SmsKind.ANSWER.value}'")
+    return (
+        ~is_answer
+        & outbox.c.state.not_in(refused)
+        & ((outbox.c.state != literal_column("'failed'")) | outbox.c.sid.is_not(None))
+    )
 
 
 def _counts_statement(dialect: str) -> ClauseElement:
@@ -393,6 +433,9 @@ _SENDING = _setting(
     "segments",
     "phone_key",
     "claimed_at",
+    "question",
+    "question_alone",
+    "question_until",
     next_attempt_at=null(),
     sid=null(),
     code=null(),

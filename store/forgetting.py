@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, l
 
 from scheduler.appointment import AppointmentStatus
 from scheduler.sms import Reason, SmsKind, SmsState
-from store import invitations, proposals, replies, sessions, throttles, users, visit_links
+from store import invitations, patient_replies, proposals, replies, sessions, throttles, users, visit_links
 from store.claims import WEEK
 from store.crypto import start_of
 from store.engine import Store
@@ -49,7 +49,7 @@ class Forgotten:
 class Swept:
     """Attributes:
     keys: day keys destroyed. messages: remembered messages deleted. phone_keys: HMACs deleted from old texts.
-    replies: remembered webhooks deleted that can no longer be replayed.
+    replies: ids of patients' replies deleted that can no longer be replayed.
     """
 
     keys: int
@@ -78,6 +78,11 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
     ids = [row.id for row in due]
     suppressed = _suppress(conn, ids, now)
     visit_links.forget_tokens(conn, ids)
+    conn.execute(
+        update(outbox)
+        .where(outbox.c.appointment.in_(ids), outbox.c.question_until > now)
+        .values(question_until=now)  # nothing is open any more, so the number's keyed hash goes in its time
+    )
     had_phone = of.phone.is_not(None)
     conn.execute(
         update(appointments)
@@ -124,15 +129,18 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     of = outbox.c
     # Whatever the row's state: no cap counts so far back, and the gateway is no longer asked about it.
     waiting = _values((SmsState.DUE, SmsState.SENDING))
+    open_question = of.question_until.is_not(None) & (of.question_until > now)
     useless = (
         select(of.id)
         .where(of.phone_key.is_not(None), of.claimed_at <= now - KEEP_PHONE_KEYS, of.state.not_in(waiting))
+        .where(~open_question)
         .with_for_update(skip_locked=True)
     )
     cleared = conn.execute(update(outbox).where(of.id.in_(useless)).values(phone_key=null())).rowcount
     for table in (throttles, sessions, invitations, proposals, visit_links):
         table.expire(conn, now)
-    return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=replies.expire(conn, now))
+    forgotten = replies.expire(conn, now) + patient_replies.expire(conn, now)
+    return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=forgotten)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

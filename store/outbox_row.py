@@ -43,6 +43,8 @@ class OutboxRow:
         phone_key: HMAC of the number of the last attempt.
         sent_at: when the gateway accepted it. final_at: when its final status arrived.
         gateway_forgotten_at: when the last of it was deleted at the gateway.
+        question: the number of what it asked; None: it asked nothing. question_alone: whether the text named no number.
+        question_until: when the visit begins that it asked about.
     """
 
     id: str
@@ -74,6 +76,9 @@ class OutboxRow:
     final_at: datetime | None
     checked_at: datetime | None
     gateway_forgotten_at: datetime | None
+    question: int | None = None
+    question_alone: bool | None = None
+    question_until: datetime | None = None
 
     @property
     def past(self) -> PlannedRow:
@@ -94,7 +99,7 @@ KINDS: Final = {kind.value: kind for kind in SmsKind}
 STATES: Final = {state.value: state for state in SmsState}
 REASONS: Final = {reason.value: reason for reason in Reason}
 _INSTANTS: Final = tuple(index for index, column in enumerate(outbox.columns) if isinstance(column.type, UtcDateTime))
-_KIND, _STATE, _REASON = (COLUMNS.index(name) for name in ("kind", "state", "reason"))
+_KIND, _STATE, _REASON, _ALONE = (COLUMNS.index(name) for name in ("kind", "state", "reason", "question_alone"))
 
 
 def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
@@ -103,6 +108,7 @@ def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
     for index in _INSTANTS:
         if values[index] is not None:
             values[index] = instants.get(values[index])
+    values[_ALONE] = None if row[_ALONE] is None else bool(row[_ALONE])
     values[_KIND], values[_STATE], values[_REASON] = KINDS[row[_KIND]], STATES[row[_STATE]], REASONS[row[_REASON]]
     return OutboxRow(**dict(zip(COLUMNS, values, strict=True)))
 

@@ -99,12 +99,13 @@ class PhoneSearch:
     def hashes(self) -> PhoneHashes:
         """Where the number's keyed hash is stored."""
         key = self.vault.ring.phone_key(self.number)
-        counted = select(func.count(), func.max(outbox.c.claimed_at)).where(outbox.c.phone_key == key)
+        last = (func.max(outbox.c.claimed_at), func.max(outbox.c.question_until))
+        counted = select(func.count(), *last).where(outbox.c.phone_key == key)
         senders = select(optouts.c.sender).where(optouts.c.phone_key == key).order_by(optouts.c.sender)
         with self.store.read() as conn:
-            texts, claimed_at = conn.execute(counted).one()
+            texts, claimed_at, asked_until = conn.execute(counted).one()
             opted_out = tuple(conn.execute(senders).scalars())
-        until = None if claimed_at is None else claimed_at + KEEP_PHONE_KEYS
+        until = None if claimed_at is None else max(claimed_at + KEEP_PHONE_KEYS, asked_until or claimed_at)
         return PhoneHashes(texts=texts, until=until, opted_out=opted_out)
 
     def _matching(self, conn: Connection, rows: Sequence[Row[str, str, bytes, datetime | None]]) -> list[str]:

@@ -154,6 +154,9 @@ outbox = Table(
     Column("final_at", UtcDateTime),
     Column("checked_at", UtcDateTime),  # last look-up at the gateway
     Column("gateway_forgotten_at", UtcDateTime),  # deleted there, every attempt of it
+    Column("question", Integer),  # its number among those of the telephone; NULL: the text asked nothing
+    Column("question_alone", Boolean),  # whether it was the only one, so that the text named the bare word
+    Column("question_until", UtcDateTime),  # when the visit begins that it asked about
     UniqueConstraint("appointment", "kind", "rule", "revision", name="uq_outbox_identity"),
     Index("ix_outbox_due", "next_attempt_at",
           sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
@@ -233,6 +236,25 @@ replies = Table(
     Index("ix_replies_forget_after", "forget_after"),
     sqlite_with_rowid=False,
 )
+
+patient_replies = Table(
+    "patient_replies",
+    metadata,
+    # What patients answered. Nothing of their words: kinds, times and ids.
+    Column("id", Text, primary_key=True),  # hex, random, in the order of time
+    Column("environment", Text, nullable=False),
+    Column("appointment", Text, ForeignKey("appointments.id")),  # NULL: it is about none, or it is not known which
+    Column("revision", Integer),  # of the appointment
+    Column("question", Text),  # id in the outbox of the text that asked
+    Column("kind", Text, nullable=False),  # confirm, cannot_come, call_me, unknown
+    Column("reason", Text),  # why it changed nothing; NULL: it took effect
+    Column("at", UtcDateTime, nullable=False),
+    Column("key", Text),  # HMAC of the gateway's message id, as in `replies`; NULL: too old to come again
+    UniqueConstraint("key"),
+    Index("ix_patient_replies_appointment", "appointment", "at"),
+    Index("ix_patient_replies_kept", "at", sqlite_where=text("key IS NOT NULL"),
+          postgresql_where=text("key IS NOT NULL")),
+)  # fmt: skip
 
 day_keys = Table(
     "day_keys",

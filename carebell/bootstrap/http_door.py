@@ -11,10 +11,12 @@ from carebell.bootstrap import components
 from carebell.bootstrap.doors import Address
 from carebell.bootstrap.receiving import Receiving
 from carebell.bootstrap.running_service import RunningService
+from carebell.ids import ControlIds, RandomIds
 from carebell.maintenance.health import NodeHealth
 from carebell.maintenance.overdue import senders_of
 from carebell.maintenance.periodic import PeriodicTasks
 from carebell.outbound.delivery import DeliveryRecorder
+from carebell.outbound.patient_replies import PatientReplies
 from carebell.outbound.webhooks import Webhooks
 from portal.app import build
 from portal.http_limits import HttpLimits
@@ -47,6 +49,12 @@ class HttpDoor:
             journal=running.journal,
             repeats=running.repeats,
             metrics=running.metrics,
+            patient_replies=PatientReplies(
+                vault=running.vault,
+                runtime_config=running.runtime_config,
+                ids=RandomIds(),
+                message_ids=ControlIds(),
+            ),
         )
         app = build(
             webhooks=components.open_webhooks(loaded),

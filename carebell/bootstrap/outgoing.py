@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from carebell.bootstrap.running_service import RunningService
 from carebell.outbound.delivery import DeliveryRecorder
-from carebell.outbound.dispatcher import LEASE, Dispatcher, recipient_of
+from carebell.outbound.dispatcher import LEASE, Dispatcher
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
 from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.posts_elsewhere import PostsElsewhere
+from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.writeback.recording import WritebackRecorder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from carebell.exits import ConfigurationStop
@@ -13,9 +14,12 @@ from config.files import check_files, open_to_others
 from config.ineffective_settings import pointless
 from config.load import Loaded
 from config.model import Environment
-from config.problems import Problem
+from config.problems import ConfigurationError, Problem
 from listener.tls import ClientCertificates, TlsSetupError, server_context
 from notifier.gateways import check_gateway
+from notifier.reply_meaning import unusable_words
+from notifier.reply_words import read_reply_words
+from notifier.templates import REPLY
 from notifier.text import Severity, TemplateSet, check
 from store.keys import KeyFault, read_key_file
 
@@ -105,6 +109,8 @@ def _about_texts(loaded: Loaded, name: str, environment: Environment) -> Iterato
     for finding in check(TemplateSet.build(templates.texts), settings):
         problem = Problem.at(templates.where(finding.path), finding.path, finding.message)
         yield ConfigurationFinding(problem=problem, is_warning=finding.severity is Severity.WARNING)
+    if sms.replies.enabled:
+        yield from _about_replies(loaded, name, environment)
     keys = ("environments", name, "sms", "consent")
     if not (sms.consent.organization_allows_sending and sms.consent.attendees_have_consented):
         yield warning(loaded, keys, "both must be true before anything is sent: every text is recorded as no_consent")
@@ -114,6 +120,21 @@ def _about_texts(loaded: Loaded, name: str, environment: Environment) -> Iterato
     if environment.kind == "production" and environment.listener.tls is None and not _is_loopback(environment):
         keys = ("environments", name, "listener", "tls")
         yield warning(loaded, keys, "production without TLS: messages cross the network readable by others")
+
+
+def _about_replies(loaded: Loaded, name: str, environment: Environment) -> Iterator[ConfigurationFinding]:
+    """Words that mean something else already, and texts that should ask and do not."""
+    sms, keys = environment.sms, ("environments", name, "sms", "replies")
+    with suppress(ConfigurationError):  # a broken file of words is a problem of the gateway, said there
+        words = read_reply_words(loaded.configuration.gateway.reply_words)
+        for place, why in unusable_words(sms.replies, words):
+            yield ConfigurationFinding(problem=loaded.problem((*keys, *place), why))
+    templates = loaded.templates[name]
+    for (language, kind, mode), template in TemplateSet.build(templates.texts).texts.items():
+        if kind in sms.replies.ask_in and not any(piece.value == REPLY for piece in template.fields):
+            path = (language, kind, mode)
+            why = "does not ask: sms.replies.ask_in names it, and it has no [... {reply} ...]"
+            yield ConfigurationFinding(problem=Problem.at(templates.where(path), path, why), is_warning=True)
 
 
 def _is_loopback(environment: Environment) -> bool:

@@ -17,8 +17,8 @@ from carebell.environment_policy import RuntimeConfig
 from carebell.ids import RandomIds
 from carebell.inbound.process import MessageProcessor
 from carebell.outbound.budgets import SenderBudgets
-from carebell.outbound.dispatcher import recipient_of
-from carebell.outbound.render import previewed_token, text_of
+from carebell.outbound.recipient import recipient_of
+from carebell.outbound.render import asked_in, previewed_token, text_of
 from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import SendPolicy
 from notifier.text import Rendered
@@ -127,6 +127,7 @@ class ServiceRehearsal:
             senders=self._senders,
             decide=SendPolicy(self._runtime_config, now, budgets),
             recipient=lambda appointment: recipient_of(appointment, self._runtime_config),
+            asking=self._runtime_config.asking,
         )
         budgets.charge()
         taken = [attempts.Acceptance(claim.row.id, claim.row.attempts, claim.row.id) for claim in claimed_round.claimed]
@@ -135,13 +136,9 @@ class ServiceRehearsal:
         self._caps |= claimed_round.caps
         for claimed in claimed_round.claimed:
             policy = self._runtime_config.policies[claimed.row.environment]
-            text = text_of(
-                claimed.appointment,
-                claimed.row.kind,
-                policy,
-                self._runtime_config.organization,
-                previewed_token(claimed.appointment, policy),
-            )
+            row, organization = claimed.row, self._runtime_config.organization
+            token = previewed_token(claimed.appointment, policy)
+            text = text_of(claimed.appointment, row.kind, policy, organization, token, asking=asked_in(row, policy))
             self._claimed[claimed.row.id] = (claimed, text)
 
     def _texts(self, conn: Transaction, now: datetime) -> Iterator[RehearsedText]:

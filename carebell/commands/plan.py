@@ -16,7 +16,7 @@ from carebell.commands.progress import with_progress
 from carebell.commands.timeline import TimelineEntry, print_timeline
 from carebell.environment_policy import EnvironmentPolicy, environment_policy
 from carebell.exits import OK, REFUSED, Stop
-from carebell.outbound.render import previewed_token, text_of
+from carebell.outbound.render import first_ask, previewed_token, text_of
 from carebell.sms_words import WHY, title_of
 from carebell.times import iso
 from config.load import Loaded
@@ -74,6 +74,7 @@ def _row(outcome: Rehearsed, policy: EnvironmentPolicy, loaded: Loaded) -> dict[
             policy,
             loaded.configuration.organization,
             previewed_token(outcome.appointment, policy),
+            asking=first_ask(outcome.row.kind, policy),
         )
         if outcome.leaves
         else None

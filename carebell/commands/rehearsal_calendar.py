@@ -16,7 +16,7 @@ from store.claims import DAY, WEEK
 
 ON_TIME: Final = timedelta(minutes=1)
 """As in `report`: a text that leaves later than this after its time is late."""
-KINDS: Final = tuple(SmsKind)
+KINDS: Final = tuple(kind for kind in SmsKind if kind is not SmsKind.ANSWER)
 _LEADS: Final = (
     ("under 1 h", timedelta(hours=1)),
     ("1 to 4 h", timedelta(hours=4)),

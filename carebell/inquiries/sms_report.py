@@ -22,6 +22,7 @@ TYPES: Final[Mapping[SmsKind, str]] = {
     SmsKind.UPDATED: "Update",
     SmsKind.CANCELED: "Cancellation",
     SmsKind.REMINDER: "Reminder",
+    SmsKind.ANSWER: "Answer",
 }
 _STATUSES: Final[Mapping[SmsState, str]] = {
     SmsState.DUE: "Planned",

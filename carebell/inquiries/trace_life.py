@@ -15,13 +15,14 @@ from carebell.inquiries.trace_answer import STOPPED, answer, reason_of
 from carebell.inquiries.trace_entries import Clock, TraceEntry, entries_of, entry_of
 from carebell.inquiries.trace_log import LoggedSteps, lines_of, number_entries
 from carebell.inquiries.trace_messages import remembered_entry
+from carebell.inquiries.trace_replies import last_reply, reply_entry
 from carebell.inquiries.trace_steps import TraceStep
 from carebell.inquiries.wait_explainer import Wait, WaitExplainer, Waiting, cap_text, moved_from
 from carebell.sms_words import title_of
 from carebell.times import Zones
 from config.model import Environment
 from scheduler.sms import Cap, Reason, SmsState
-from store import appointments, audit, holds, optouts
+from store import appointments, audit, holds, optouts, patient_replies
 from store import outbox as store_outbox
 from store.appointments import AppointmentFacts
 from store.audit import AuditAction, AuditEntry
@@ -115,11 +116,13 @@ class LifeReader:
         entries += self._forgotten(facts, steps)
         entries += number_entries(logged.lines, facts)
         entries += self._opted_out(conn, facts, key, environment)
+        answered = patient_replies.of_appointment(conn, facts.id)
+        entries += [reply_entry(reply, facts.environment, facts.reference) for reply in answered]
         began = min((entry.at for entry in entries), default=facts.changed_at)
         entries += self._holds(conn, facts, began)
         entries += [self._waits(row, waiting[row.id]) for row in rows if row.id in waiting]
         entries.sort(key=lambda entry: entry.order)
-        sentence = answer(facts, rows, waiting, details, clock)
+        sentence = " ".join([answer(facts, rows, waiting, details, clock), *last_reply(answered, clock)])
         reason = reason_of(facts, rows, waiting)
         return AppointmentTrace(facts=facts, answer=sentence, entries=entries, now=self.now, reason=reason)
 

@@ -154,6 +154,8 @@ def moved_from(row: OutboxRow, environment: Environment) -> datetime | None:
     hours, zone, due = environment.sms.quiet_hours, ZoneInfo(environment.time_zone), row.due
     if hours is None or due is None:
         return None
+    if row.kind is SmsKind.ANSWER:
+        return None
     if row.kind is not SmsKind.REMINDER:
         opens = is_quiet(due - _MINUTE, hours, zone) and not is_quiet(due, hours, zone)
         own = whole_minute(row.created_at + environment.sms.debounce)

@@ -26,6 +26,7 @@ from carebell.outbound.budgets import SenderBudgets
 from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.posting import Posted, Poster, WorkerThreads
+from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import SendPolicy
@@ -34,9 +35,6 @@ from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt
-from notifier.recipients import Allowed, may_text
-from parser.phone_number import PhoneNumber
-from scheduler.appointment import Appointment
 from scheduler.clock import Clock
 from scheduler.sms import SmsState
 from store import gateway_contact, outbox
@@ -193,6 +191,7 @@ class Dispatcher:
                 recipient=lambda appointment: recipient_of(appointment, runtime_config),
                 unapproved=unapproved(conn, runtime_config),
                 linked=[name for name, policy in runtime_config.policies.items() if policy.join_url is not None],
+                asking=runtime_config.asking,
             )
             budgets.charge()
             replanned = replan_reminders(
@@ -303,9 +302,3 @@ class Dispatcher:
 def _lock_key(row: OutboxRow) -> tuple[str, str, str]:
     """Breakers and opt-outs are locked in this order (`store.lock_order`)."""
     return row.environment, row.sender or "", row.phone_key or ""
-
-
-def recipient_of(appointment: Appointment, runtime_config: RuntimeConfig) -> PhoneNumber | None:
-    numbers = runtime_config.policies[appointment.environment].numbers
-    allowed = may_text(appointment.phone, appointment.phone_fault, numbers, appointment.consent)
-    return allowed.to if isinstance(allowed, Allowed) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,9 +10,11 @@ from carebell.environment_policy import EnvironmentPolicy, says_feed_link
 from config.model import Organization
 from config.model import SmsSettings as SmsSection
 from notifier.gateway import Sms
-from notifier.text import Rendered, TextSettings, Unrendered, Values, render
+from notifier.templates import WHICH_VISIT
+from notifier.text import Ask, ListedVisit, Rendered, TextSettings, Unrendered, Values, render
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
+from scheduler.reply import AnswerRule, ReplyKind
 from scheduler.sms import SmsKind
 from store.claims import Claimed
 from store.join_tokens import TOKEN_LENGTH
@@ -21,17 +24,37 @@ PREVIEWED_TOKEN: Final = "1" * TOKEN_LENGTH
 """Stands for a join link's token where a text is only shown: no link has it, and it is as long."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What a text asks, or lists, beside what the appointment gives it.
+
+    Attributes:
+        ask: None: it does not ask.
+    """
+
+    ask: Ask | None = None
+    visits: tuple[ListedVisit, ...] = ()
+    visit_count: int = 0
+
+
+NOTHING_ASKED: Final = Asking()
+
+
 def compose(
     appointment: Appointment,
     kind: SmsKind,
     policy: EnvironmentPolicy,
     organization: Organization,
     token: str | None = None,
+    *,
+    rule: str = "",
+    asking: Asking = NOTHING_ASKED,
 ) -> Rendered | Unrendered:
     """The text as it would leave now. A cancellation names the time that the patient was last told.
 
     Args:
         token: of the visit's own join link (`visit_links.tokens`); None: it has none.
+        rule: of an answer, which one; `scheduler.reply.AnswerRule`.
     """
     sms = policy.environment.sms
     start, zone, date_only = appointment.start, appointment.zone, appointment.date_only
@@ -49,7 +72,7 @@ def compose(
         policy.templates,
         kind.value,
         appointment.language,
-        appointment.visit_mode,
+        _answer_text(rule) if kind is SmsKind.ANSWER else appointment.visit_mode,
         Values(
             start=start,
             zone=zone,
@@ -60,6 +83,9 @@ def compose(
             location=appointment.location,
             provider=appointment.provider,
             patient_name=appointment.patient_name,
+            ask=asking.ask,
+            visits=asking.visits,
+            visit_count=asking.visit_count,
         ),
         text_settings(organization, sms),
     )
@@ -74,7 +100,27 @@ def text_settings(organization: Organization, sms: SmsSection) -> TextSettings:
         max_segments=sms.max_segments,
         link_hosts=tuple(sms.join_link.allowed_hosts),
         territory=sms.countries[0],
+        asks=sms.replies.enabled,
     )
+
+
+def _answer_text(rule: str) -> str:
+    """The template's key: a list has the same words, whichever answers it offers."""
+    return WHICH_VISIT if AnswerRule(rule).lists is not None else rule
+
+
+def first_ask(kind: SmsKind, policy: EnvironmentPolicy) -> Asking:
+    """What a text asks whose visit is the only one of its telephone, and not confirmed."""
+    asks = policy.replies is not None and kind.value in policy.environment.sms.replies.ask_in
+    return Asking(ask=Ask(words=policy.replies.shown[ReplyKind.CONFIRM])) if asks and policy.replies else NOTHING_ASKED
+
+
+def asked_in(row: OutboxRow, policy: EnvironmentPolicy) -> Asking:
+    """What a text asked when it was claimed."""
+    if row.question is None or policy.replies is None:
+        return NOTHING_ASKED
+    words = policy.replies.shown[ReplyKind.CONFIRM]
+    return Asking(ask=Ask(words=words, number=None if row.question_alone else row.question))
 
 
 def text_of(
@@ -83,9 +129,12 @@ def text_of(
     policy: EnvironmentPolicy,
     organization: Organization,
     token: str | None = None,
+    *,
+    rule: str = "",
+    asking: Asking = NOTHING_ASKED,
 ) -> Rendered | None:
     """The text as `compose` gives it; None: the templates give none."""
-    text = compose(appointment, kind, policy, organization, token)
+    text = compose(appointment, kind, policy, organization, token, rule=rule, asking=asking)
     return text if isinstance(text, Rendered) else None
 
 
@@ -105,7 +154,7 @@ def sms_of(
     token: str | None = None,
 ) -> Sms | None:
     """An outbox row's text as the gateway takes it; None: the templates give no text, or the row has no time."""
-    text = text_of(appointment, row.kind, policy, organization, token)
+    text = text_of(appointment, row.kind, policy, organization, token, rule=row.rule, asking=asked_in(row, policy))
     if text is None or row.due is None:
         return None
     sender = row.sender or policy.environment.sms.sender

@@ -19,7 +19,7 @@ from carebell.outbound.replan import replan
 from carebell.outbound.silences import Silence, silences_of
 from scheduler.appointment import Appointment
 from scheduler.policy import Policy
-from scheduler.sms import SmsKind, SmsState
+from scheduler.sms import SmsState
 from store.appointment_repository import Save, StoredAppointment, load, save
 from store.claims import Claimed
 from store.engine import Transaction
@@ -36,7 +36,7 @@ def reopen_windows(
     closed_by = {
         claim.row.appointment: claim
         for claim in returned
-        if claim.row.revision == claim.appointment.window_revision and claim.row.kind is not SmsKind.REMINDER
+        if claim.row.revision == claim.appointment.window_revision and claim.row.kind.is_confirmation
     }
     saves: list[Save] = []
     silences: list[Silence] = []

@@ -61,7 +61,7 @@ def replan_reminders(
     Returns:
         What changed, to be logged after the commit.
     """
-    ids = {row.appointment for row in settled if row.kind is not SmsKind.REMINDER}
+    ids = {row.appointment for row in settled if row.kind.is_confirmation}
     stored_by_id = load(conn, vault, ids, now, lock=True, unreadable=set())
     saves: list[Save] = []
     events: list[Event] = []

@@ -5,17 +5,22 @@ Pure except for the senders' budgets, which are charged for every text that may 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
-from carebell.outbound.render import text_of
+from carebell.outbound.render import NOTHING_ASKED, Asking, text_of
 from config.model import Caps
+from notifier.text import Ask, ListedVisit, Rendered
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.confirmation_window import close_window
+from scheduler.reply import AnswerRule, ReplyKind, free_number
 from scheduler.sms import Cap, PlannedRow, Reason, SmsKind, SmsState
 from store.claims import ClaimCandidate, Decision, Later, Send, Suppress
 
+MOST_LISTED: Final = 9
+"""Visits that one text lists."""
 _HELD_FOR: Final = timedelta(seconds=30)
 """How often a held text is checked again."""
 
@@ -52,13 +57,32 @@ class SendPolicy:
             return Suppress(reason=Reason.CAP, appointment=_settled(candidate, policy), cap=cap)
         if candidate.hold is not None:
             return Later(until=self._now + _HELD_FOR)
-        text = text_of(candidate.appointment, candidate.row.kind, policy, self._organization, candidate.token)
+        number, text = self._text(candidate, policy)
         if text is None:
             return Suppress(reason=Reason.NO_TEXT, appointment=_settled(candidate, policy))
         turn = self._budgets.spend(candidate.sender, text.segments)
         if turn is not None:
             return Later(until=turn)
-        return Send(segments=text.segments, text=text.text, appointment=_settled(candidate, policy))
+        return Send(
+            segments=text.segments,
+            text=text.text,
+            appointment=_settled(candidate, policy),
+            question=number if text.asks else None,
+            is_alone=_is_alone(candidate),
+        )
+
+    def _text(self, candidate: ClaimCandidate, policy: EnvironmentPolicy) -> tuple[int | None, Rendered | None]:
+        """The text, and the number of what it asks. A list that is too long names the nearest visits."""
+        row, appointment = candidate.row, candidate.appointment
+        number = asked_number(candidate, policy)
+        asking = [_asking(candidate, policy, number)]
+        if asking[0].visits:
+            asking = [replace(asking[0], visits=asking[0].visits[:size]) for size in range(MOST_LISTED, 0, -1)]
+        texts = (
+            text_of(appointment, row.kind, policy, self._organization, candidate.token, rule=row.rule, asking=some)
+            for some in asking
+        )
+        return number, next((text for text in texts if text is not None), None)
 
     def _against(self, candidate: ClaimCandidate, policy: EnvironmentPolicy) -> Reason | None:
         """The first reason why this text must never be sent; None: there is none."""
@@ -77,6 +101,8 @@ class SendPolicy:
             return blocked
         if candidate.opted_out:
             return Reason.OPTED_OUT
+        if row.kind is SmsKind.ANSWER:
+            return None
         if row.kind is SmsKind.REMINDER and any(self._is_nearer(past, other) for other in candidate.history):
             return Reason.SUPERSEDED
         return None
@@ -92,13 +118,53 @@ class SendPolicy:
         )
 
 
+def asked_number(candidate: ClaimCandidate, policy: EnvironmentPolicy) -> int | None:
+    """The number of the question that a text asks; None: it asks nothing. A visit keeps its number."""
+    row, questions = candidate.row, candidate.questions
+    if policy.replies is None:
+        return None
+    if row.kind is SmsKind.ANSWER:
+        asks = row.rule == AnswerRule.MOVED
+    else:
+        asks = row.kind.value in policy.environment.sms.replies.ask_in and not candidate.confirmed
+    if not asks:
+        return None
+    own = next((question for question in questions if question.appointment.id == candidate.appointment.id), None)
+    return free_number([question.number for question in questions]) if own is None else own.number
+
+
+def _is_alone(candidate: ClaimCandidate) -> bool:
+    return all(question.appointment.id == candidate.appointment.id for question in candidate.questions)
+
+
+def _asking(candidate: ClaimCandidate, policy: EnvironmentPolicy, number: int | None) -> Asking:
+    if policy.replies is None:
+        return NOTHING_ASKED
+    row, shown = candidate.row, policy.replies.shown
+    lists = AnswerRule(row.rule).lists if row.kind is SmsKind.ANSWER else None
+    if lists is not None:
+        visits = tuple(
+            ListedVisit(
+                start=question.appointment.start,
+                zone=question.appointment.zone,
+                date_only=question.appointment.date_only,
+                ask=Ask(words=shown[lists], number=question.number),
+            )
+            for question in sorted(candidate.questions, key=lambda question: question.until)
+        )
+        return Asking(visits=visits, visit_count=len(visits))
+    if number is None:
+        return NOTHING_ASKED
+    return Asking(ask=Ask(words=shown[ReplyKind.CONFIRM], number=None if _is_alone(candidate) else number))
+
+
 def cap_reached(kind: SmsKind, caps: Caps, day: int, week: int) -> Cap | None:
-    """Which cap keeps a text from leaving; a cancellation goes over every cap.
+    """Which cap keeps a text from leaving; a cancellation and an answer go over every cap.
 
     Args:
         day, week: texts taken for the number in the rolling 24 hours and 7 days.
     """
-    if kind is SmsKind.CANCELED:
+    if kind in (SmsKind.CANCELED, SmsKind.ANSWER):
         return None
     if day >= caps.per_day:
         return Cap.PER_DAY
@@ -119,6 +185,8 @@ def _outdated(row: PlannedRow, appointment: Appointment) -> Reason | None:
     status = appointment.status
     if status is not (AppointmentStatus.CANCELED if row.kind is SmsKind.CANCELED else AppointmentStatus.ACTIVE):
         return _OUTDATED[status]
+    if row.kind is SmsKind.ANSWER:
+        return None
     if row.kind is SmsKind.REMINDER:
         return Reason.SUPERSEDED if row.revision != appointment.planned_revision else None
     # If the window of a confirmation is closed, it was told once and is tried again. A newer window has its own text.
@@ -135,6 +203,6 @@ def _visit(appointment: Appointment, kind: SmsKind) -> datetime | None:
 def _settled(candidate: ClaimCandidate, policy: EnvironmentPolicy, *, too_late: bool = False) -> Appointment | None:
     """The appointment after its confirmation was sent or suppressed: the patient counts as told, unless it was too late."""
     row, appointment = candidate.row, candidate.appointment
-    if row.kind is SmsKind.REMINDER or row.revision != appointment.window_revision:
+    if not row.kind.is_confirmation or row.revision != appointment.window_revision:
         return None  # the window is closed, or belongs to another text
     return close_window(appointment, policy.planning, too_late=too_late)

@@ -1,4 +1,4 @@
-"""Handles the gateway's webhooks: delivery statuses, and patients' replies (STOP, START and what may be a STOP)."""
+"""Handles the gateway's webhooks: delivery statuses, and patients' replies: STOP, START, what may be a STOP, and the rest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from carebell import authors
 from carebell.outbound.delivery import DeliveryRecorder
+from carebell.outbound.patient_replies import HeardReply, PatientReplies, UnderstoodReply
 from journal.events.gateway import (
     HttpClosed,
     OptOutRecorded,
@@ -23,17 +24,20 @@ from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
 from journal.traces import trace
 from listener.connection_register import source_of
-from notifier.replies import Help, Inbound, OptIn, OptOut, Unclear
+from notifier.replies import Help, Inbound, OptIn, OptOut, Other, Unclear
+from notifier.reply_meaning import says_yes
 from notifier.webhook import StatusUpdate
 from portal.http_limits import Closed
 from portal.webhooks import WebhookEvent
 from scheduler.clock import Clock
+from scheduler.reply import ReplyReason
 from store import attempts, audit, optouts, replies
 from store.audit import AuditAction
 from store.engine import Store, Transaction
 from store.optouts import Optout
 from store.vault import Vault
 
+_NOT_HEARD: Final = HeardReply(kind=None, events=())
 _LINES: Final = 5
 """Log lines for one refusal and address in half a minute. A person who sets up the account tries a few times."""
 
@@ -51,6 +55,7 @@ class Webhooks:
         journal: Journal,
         repeats: RepeatLimiter,
         metrics: Metrics,
+        patient_replies: PatientReplies,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -59,16 +64,20 @@ class Webhooks:
         self._journal = journal
         self._repeats = repeats
         self._metrics = metrics
+        self._patient_replies = patient_replies
 
     async def on_status(self, update: StatusUpdate) -> None:
         await asyncio.to_thread(self._status, update)
 
     async def on_inbound(self, reply: Inbound) -> None:
-        self._metrics.replies.labels(_asked_for(reply)).inc()
+        answered: str | None = None
         if isinstance(reply, OptOut | OptIn):
-            await asyncio.to_thread(self._preference, reply)
+            answered = await asyncio.to_thread(self._preference, reply)
         elif isinstance(reply, Unclear):
             await asyncio.to_thread(self._unclear, reply)
+        elif isinstance(reply, Other):
+            answered = await asyncio.to_thread(self._answered, reply)
+        self._metrics.replies.labels(answered or _asked_for(reply)).inc()
 
     def report(self, event: WebhookEvent) -> None:
         """Log refused webhooks and faults of Carebell."""
@@ -110,13 +119,15 @@ class Webhooks:
             say = self._delivery.report(conn, row, update.status, update.failure, update.message_id, now)
         say()
 
-    def _preference(self, reply: OptOut | OptIn) -> None:
+    def _preference(self, reply: OptOut | OptIn) -> str | None:
+        """Record a STOP or START. What took effect where it was a YES to a question; else None."""
         now = self._clock.now()
         key = self._vault.ring.phone_key(reply.phone)
         stops = isinstance(reply, OptOut)
         source = _source(reply)
-        changed = []
+        changed, heard = [], _NOT_HEARD
         with self._store.write() as conn:
+            understood = self._confirming(conn, reply, key, now)
             known = not self._first_time(conn, reply, now)
             for sender in () if known else reply.senders:
                 if stops:
@@ -125,6 +136,8 @@ class Webhooks:
                     done = optouts.remove(conn, key, sender, at=now)
                 if done:
                     changed.append(sender)
+            if understood is not None and isinstance(reply, OptIn) and not known:
+                heard = self._patient_replies.write(conn, reply, understood, now)
             for sender in changed:  # last (`store.lock_order`)
                 audit.append(
                     conn,
@@ -143,6 +156,30 @@ class Webhooks:
                 self._journal.emit(OptOutRecorded(sender=sender, to=reply.phone.masked, source=source))
             else:
                 self._journal.emit(OptOutRestored(sender=sender, to=reply.phone.masked, source=source))
+        for event in heard.events:
+            self._journal.emit(event)
+        return None if heard.kind is None else heard.kind.value
+
+    def _confirming(self, conn: Transaction, reply: OptOut | OptIn, key: str, now: datetime) -> UnderstoodReply | None:
+        """A YES that answers a question, if the number has not opted out; otherwise it is a START and nothing else."""
+        if not isinstance(reply, OptIn) or not says_yes(reply.written) or not self._patient_replies.listens(reply):
+            return None
+        if optouts.opted_out(conn, {(key, sender) for sender in reply.senders}):
+            return None
+        understood = self._patient_replies.look(conn, reply, now)
+        return None if understood.judged.reason is ReplyReason.NO_QUESTION else understood
+
+    def _answered(self, reply: Other) -> str | None:
+        """Handle what may be the answer to a question; what took effect, or None."""
+        if not self._patient_replies.listens(reply):
+            return None
+        now = self._clock.now()
+        with self._store.write() as conn:
+            understood = self._patient_replies.look(conn, reply, now)
+            heard = self._patient_replies.write(conn, reply, understood, now)
+        for event in heard.events:
+            self._journal.emit(event)
+        return None if heard.kind is None else heard.kind.value
 
     def _unclear(self, reply: Unclear) -> None:
         """Log the text for staff, once. Nothing of it is kept but its id at the gateway."""

@@ -33,7 +33,7 @@ _TILES: Final = {
     "segments": "Segments",
 }
 _KINDS: Final = {words: kind for kind, words in TYPES.items()}
-_SENT_FOR: Final = (Reason.BOOKED, Reason.UPDATED, Reason.REMINDER)
+_SENT_FOR: Final = (Reason.BOOKED, Reason.UPDATED, Reason.REMINDER, Reason.ANSWER)
 """Reasons of texts; `canceled` is one of a silence, too."""
 _SLICE: Final = timedelta(hours=1)
 _CHUNK_LINES: Final = 500

@@ -16,7 +16,7 @@ def _pages(folder: str) -> list[str]:
 _HOW_TO: Final[Mapping[str, tuple[str, ...]]] = {
     "Install and run": ("install", "container", "tls", "reverse-proxy", "postgresql", "backups", "monitor"),
     "Connect a sender": ("connect-epic", "connect-oracle-health", "sign-messages", "rotate-signing-key"),
-    "Decide what is sent": ("reminder-intervals", "twilio", "http-gateway"),
+    "Decide what is sent": ("reminder-intervals", "replies", "twilio", "http-gateway"),
     "Answer questions": ("why-no-text", "read-the-logs", "audit"),
 }
 """By need, in the order in which they are needed; a how-to that is in none of these stands under "More"."""

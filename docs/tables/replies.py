@@ -40,7 +40,7 @@ OUTCOMES: Final = {
     "start": "**START**",
     "help": "HELP",
     "unclear": "shown to staff",
-    "other": "nothing",
+    "other": "nothing, or an [answer](../how-to/replies.md)",
 }
 
 
@@ -75,6 +75,9 @@ logged.
    these rules find a STOP in the part that is read. Any other longer message is **shown to staff**, because the rest is not known:
    it is never a START.
 7. Where the gateway itself says that a message was STOP, START or HELP (Twilio's `OptOutType`), that decides.
+
+8. Whatever is none of these may answer a question: "C", if a text asked for it ([replies](../how-to/replies.md)). A YES of a number
+   that has not opted out is such an answer, too. A STOP always comes first.
 
 A STOP applies to the sender that it was texted to (at Twilio to the whole Messaging Service). `carebell optout list` says where
 each opt-out came from: `webhook` is a STOP without other words, `words` is a STOP among other words. If an opt-out was a mistake,

@@ -18,6 +18,7 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
         "",
     ),
     Reason.REMINDER: ("A text: a reminder of `sms.reminders`.", ""),
+    Reason.ANSWER: ("A text: it answers what the patient replied (`sms.replies`).", ""),
     Reason.OPTED_OUT: (
         "The patient has asked for no more texts from this sender.",
         "See `carebell optout list`. Only the patient may undo it, by texting START or by asking staff.",

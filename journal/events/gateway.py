@@ -6,6 +6,7 @@ from typing import Literal
 
 from journal.events.base import Event, event
 from journal.events.shared import OptOutSource
+from scheduler.reply import ReplyKind
 from scheduler.sms import BreakerScope
 
 
@@ -99,7 +100,7 @@ class OptOutRestored(Event):
     "Once, soon after the first: the gateway repeated it. Later: somebody replays a captured call; change the token.",
 )
 class ReplyRepeated(Event):
-    """A STOP or START that was handled before came again, the same message; it changed nothing."""
+    """A patient's reply that was handled before came again, the same message; it changed nothing."""
 
     sender: str
     to: str
@@ -116,6 +117,33 @@ class ReplyUnclear(Event):
     sender: str
     to: str
     sid: str | None
+    source: Literal["webhook"]
+
+
+@event(logging.INFO)
+class PatientReplied(Event):
+    """A patient answered a text that asked, and it was recorded; the words themselves are not stored."""
+
+    environment: str
+    appointment: str
+    reply: ReplyKind
+    sms: str | None
+    to: str
+    source: Literal["webhook"]
+
+
+@event(logging.INFO)
+class ReplyNotUnderstood(Event):
+    """A patient's text changed nothing: it is no word that was asked for (`no_word`), nothing is open that it could answer
+    (`no_question`), it does not say which of several visits it means (`which_visit`), the visit has another time by now (`moved`),
+    or the gateway gave it no id (`no_id`). The text itself is not stored."""
+
+    environment: str | None
+    appointment: str | None
+    reply: ReplyKind
+    reason: str
+    sender: str
+    to: str
     source: Literal["webhook"]
 
 

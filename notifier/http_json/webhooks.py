@@ -21,7 +21,7 @@ from typing import Any, Final
 from notifier.http_json.codes import STATUSES, delivery_failure_of
 from notifier.http_json.payload import message_id_of, read_object, text_of
 from notifier.intent import Intent, ReplyWords, intent
-from notifier.replies import REPLIES, Inbound
+from notifier.replies import Inbound, reply_of
 from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, WebhookCall
 from parser.phone_number import PhoneNumber
 
@@ -106,7 +106,7 @@ def read_status(event: dict[str, Any]) -> StatusUpdate | Unreadable:
 
 
 def read_reply(event: dict[str, Any], words: ReplyWords) -> Inbound | Unreadable:
-    """The value of a reply event. Its text is read and discarded.
+    """The value of a reply event.
 
     `Unreadable` with code `no_sender` if `from` is not a telephone number, `no_recipient` if `to` is not usable, `no_id` for a
     START without id, because a repetition could not be recognised. A STOP without id takes effect.
@@ -121,6 +121,11 @@ def read_reply(event: dict[str, Any], words: ReplyWords) -> Inbound | Unreadable
     message_id = message_id_of(event)
     if intended is Intent.START and message_id is None:
         return Unreadable(code="no_id")
-    return REPLIES[intended](
-        phone=PhoneNumber(phone), senders=(sender,), message_id=message_id, classified=classified is not None
+    return reply_of(
+        intended,
+        text_of(event, "text") or "",
+        phone=PhoneNumber(phone),
+        senders=(sender,),
+        message_id=message_id,
+        classified=classified is not None,
     )

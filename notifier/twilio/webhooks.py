@@ -8,7 +8,8 @@ The rules of this file:
   with a shared key (`X-Twilio-Webhooks-Signature-Settings`) is not supported and fails the check.
 - Nothing is read from a form before its signature is verified: `read_status` and `read_inbound` take a `SignedForm`, which only
   `SignatureCheck.accept` makes.
-- A patient's words are reduced to an intent (`notifier.intent`) and discarded. Twilio answers STOP, START and HELP itself, so the
+- A patient's words are reduced to an intent (`notifier.intent`). What may answer a question goes on in memory, and is understood
+  and discarded by `carebell.outbound.patient_replies`; STOP is not. Twilio answers STOP, START and HELP itself, so the
   answer to every webhook is the empty `TWIML`: anything else would text the patient twice.
 - A missing field, an unknown status or a strange number is a value here, never an exception.
 """
@@ -26,7 +27,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from notifier.intent import Intent, ReplyWords, intent
-from notifier.replies import REPLIES, Inbound
+from notifier.replies import Inbound, reply_of
 from notifier.twilio.codes import STATUSES, failure_of
 from notifier.webhook import Acknowledgement, Forged, StatusUpdate, Unreadable, WebhookCall
 from parser.phone_number import PhoneNumber
@@ -156,7 +157,7 @@ def _number(text: str) -> int | None:
 
 
 def read_inbound(signed: SignedForm, words: ReplyWords) -> Inbound | Unreadable:
-    """The value of an inbound message. Its body is read and discarded.
+    """The value of an inbound message.
 
     `Unreadable` with code `no_sender` if From is not a telephone number (a short code, a WhatsApp address), `no_recipient`
     if neither To nor MessagingServiceSid is usable, `no_sid` for a START without SID, because a repetition could not be recognised.
@@ -175,7 +176,9 @@ def read_inbound(signed: SignedForm, words: ReplyWords) -> Inbound | Unreadable:
     intended = classified or intent(form.get("Body", ""), words)
     if intended is Intent.START and _SID.fullmatch(sid) is None:
         return Unreadable(code="no_sid")
-    return REPLIES[intended](
+    return reply_of(
+        intended,
+        form.get("Body", ""),
         phone=PhoneNumber(phone),
         senders=senders,
         message_id=sid if _SID.fullmatch(sid) else None,

@@ -23,15 +23,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from carebell.bootstrap import components
 from carebell.environment_policy import RuntimeConfig, runtime_config
+from carebell.ids import ControlIds, RandomIds
 from carebell.inbound import trust
 from carebell.inbound.process import MessageProcessor, ProcessingResult
 from carebell.inbound.validate import MessageValidator, ValidatedMessage
 from carebell.maintenance.retention import Retention
 from carebell.outbound.delivery import DeliveryRecorder
-from carebell.outbound.dispatcher import Dispatcher, recipient_of
+from carebell.outbound.dispatcher import Dispatcher
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
+from carebell.outbound.patient_replies import PatientReplies
 from carebell.outbound.posting import WorkerThreads
+from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.webhooks import Webhooks
@@ -296,6 +299,9 @@ def _put_together(
             journal=journal,
             repeats=RepeatLimiter(journal),
             metrics=metrics,
+            patient_replies=PatientReplies(
+                vault=vault, runtime_config=in_force, ids=RandomIds(), message_ids=ControlIds()
+            ),
         ),
         metrics=metrics,
         log=log,

@@ -64,7 +64,13 @@ ANY_VALUE_WORKS: Final = {
         "environments.*.sms.landline", "environments.*.sms.reminders.always", "environments.*.listener.port",
         "environments.*.listener.max_message_bytes", "environments.*.listener.max_connections",
         "environments.*.listener.max_pipelined", "environments.*.sms.consent.organization_allows_sending",
-        "environments.*.sms.consent.attendees_have_consented",
+        "environments.*.sms.consent.attendees_have_consented", "environments.*.sms.replies.enabled",
+        "environments.*.sms.replies.answer", "environments.*.sms.replies.cannot_come",
+        "environments.*.sms.replies.unknown",
+    ),
+    "held by check-config, which knows the words of STOP": (
+        "environments.*.sms.replies.words.*.confirm", "environments.*.sms.replies.words.*.cannot_come",
+        "environments.*.sms.replies.words.*.call_me",
     ),
     "held by tables of test_load.py (wrong.yaml): form, address or field path": (
         "gateway.twilio.account_sid", "gateway.twilio.api_base_url", "gateway.twilio.public_url",

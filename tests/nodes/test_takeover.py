@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from carebell.outbound.delivery import DeliveryRecorder
-from carebell.outbound.dispatcher import LEASE, recipient_of
+from carebell.outbound.dispatcher import LEASE
+from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reconciliation import Reconciliation
 from journal.logs import Journal
 from journal.metrics import Metrics

@@ -40,3 +40,38 @@ def test_what_does_nothing_is_a_warning(carebell: Carebell, configuration: Path)
     ended = carebell("-c", configuration, "check-config")
     assert ended.code == 0
     assert "1d and 24h are the same moment" in ended.out
+
+
+def test_words_of_replies_that_mean_something_else_are_refused(carebell: Carebell, configuration: Path) -> None:
+    words = {"fr": {"confirm": ["C", "OUI"], "cannot_come": ["ANNULER", "C"], "call_me": ["R"]}}
+    replies = {"replies": {"enabled": True, "words": words}}
+    change(configuration, {"environments": {"production": {"sms": replies}}})
+    ended = carebell("-c", configuration, "check-config", "--json")
+    assert ended.code == 78
+    below = "environments.production.sms.replies.words.fr.cannot_come"
+    assert [(row["key"].removeprefix(below), row["why"]) for row in ended.rows if row["key"].startswith(below)] == [
+        ("[0]", "ANNULER: patients who send it stop all texts"),
+        ("[1]", "C: stands under confirm as well"),
+    ]
+
+
+def test_no_text_asks_from_a_toll_free_number(carebell: Carebell, configuration: Path) -> None:
+    sms = {"from": "+18335550100", "replies": {"enabled": True}}
+    change(configuration, {"environments": {"production": {"sms": sms}}})
+    ended = carebell("-c", configuration, "check-config", "--json")
+    assert ended.code == 78
+    [row] = ended.rows
+    assert row["key"] == "environments.production.sms.replies.ask_in"
+    assert row["why"].startswith("asks from a toll-free number")
+
+
+def test_a_text_of_ones_own_that_does_not_ask_is_a_warning(carebell: Carebell, configuration: Path) -> None:
+    own = configuration.with_name("texts.yaml")
+    own.write_text('en: {booked: {default: "{organization} on {date}[ {time}] {contact} {opt_out}"}}\n')
+    change(
+        configuration,
+        {"environments": {"production": {"sms": {"templates": "texts.yaml", "replies": {"enabled": True}}}}},
+    )
+    ended = carebell("-c", configuration, "check-config")
+    assert ended.code == 0
+    assert "en.booked.default: does not ask: sms.replies.ask_in names it" in ended.out

@@ -11,6 +11,10 @@ from typing import Any, Final
 import pytest
 
 from carebell.inquiries.trace_steps import STEP_WORDS, TraceStep
+from scheduler.reply import ReplyKind, ReplyReason
+from store import outbox, patient_replies
+from store.engine import open_store
+from store.patient_replies import PatientReply
 from tests.carebell.conftest import Carebell, Ended
 from tests.story.clinic import Clinic, opened
 from tests.story.ehr import signed, unsigned
@@ -331,3 +335,34 @@ def test_one_question_at_a_time(carebell: Carebell, configuration: Path, words: 
 
 def test_every_step_has_its_word() -> None:
     assert set(STEP_WORDS) == set(TraceStep) - {TraceStep.ANSWER}
+
+
+def test_what_the_patient_answered_stands_in_the_life(carebell: Carebell, configuration: Path) -> None:
+    _live(configuration, _book)
+    now = datetime.now(UTC).replace(microsecond=0)
+    store = open_store(f"sqlite:///{configuration.with_name('carebell.db')}")
+    with store.write() as conn:
+        [own_id] = outbox.ids_of(conn, "A1")
+        for number, (kind, reason) in enumerate([("unknown", ReplyReason.NO_WORD), ("confirm", None)]):
+            reply = PatientReply(
+                id=f"r{number}",
+                environment="production",
+                appointment=own_id,
+                revision=1,
+                question=None,
+                kind=ReplyKind(kind),
+                reason=reason,
+                at=now + timedelta(seconds=number),
+            )
+            assert patient_replies.add(conn, reply, f"key {number}")
+    store.close()
+    traced = _trace(carebell, configuration, "--appointment", "A1")
+    assert [(row["state"], row["reason"], row["detail"]) for row in _steps(traced, "reply")] == [
+        (
+            "unknown",
+            "no_word",
+            "the patient wrote something; it changed nothing (no_word): it is no word of sms.replies.words",
+        ),
+        ("confirm", None, "the patient confirmed (C)"),
+    ]
+    assert " The patient confirmed (C) " in _answer(traced)

@@ -100,7 +100,7 @@ def test_silences_are_summed_by_reason_the_most_frequent_first(store: Store, cou
 
 
 def test_every_silence_has_its_words_and_its_remedy() -> None:
-    texts = {Reason.BOOKED, Reason.UPDATED, Reason.REMINDER}
+    texts = {Reason.BOOKED, Reason.UPDATED, Reason.REMINDER, Reason.ANSWER}
     assert set(REMEDIES) == set(Reason) - texts
     assert set(WHY) == set(Reason)
     assert all(sentence.endswith(".") for sentence in REMEDIES.values())
