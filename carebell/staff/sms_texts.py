@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 from carebell.outbound.render import text_settings
 from config.document import read_document
 from config.load import HERE, Loaded
-from config.model import Organization, SmsSettings
+from config.model import Organization, Replies, SmsSettings
 from config.suggestions import is_whole_zone
+from notifier.reply_meaning import ReplyVocabulary
 from notifier.segments import Encoding
-from notifier.text import TemplateSet, TextFault, TextSettings, Unrendered, Values, render
+from notifier.text import Ask, TemplateSet, TextFault, TextSettings, Unrendered, Values, render
 from portal.pages.environments.sms import KINDS, LANGUAGES, TextPreview
+from scheduler.reply import ReplyKind
 
 _DAYS_AHEAD: Final = 8
 _TIME: Final = time(14, 5)
@@ -45,30 +47,45 @@ class SmsTexts:
         return list(dict.fromkeys([*configured, *self.account_numbers()]))
 
     def texts(
-        self, environment: str | None, kinds: Sequence[tuple[str, str | None]], time_zone: str, at: datetime
+        self,
+        environment: str | None,
+        kinds: Sequence[tuple[str, str | None]],
+        time_zone: str,
+        at: datetime,
+        asking: Collection[str] = (),
     ) -> Sequence[TextPreview]:
         loaded = self.loaded()
         organization = loaded.configuration.organization
         section = None if environment is None else loaded.configuration.environments.get(environment)
         if environment is None or section is None:
             templates, settings = TemplateSet.build(*_built_in()), _new_settings(organization)
+            replies = Replies()
         else:
             templates = TemplateSet.build(loaded.templates[environment].texts)
             settings = text_settings(organization, section.sms)
+            replies = section.sms.replies
         zone = time_zone if is_whole_zone(time_zone) else "UTC"
+        ask = Ask(words=ReplyVocabulary.of(replies).shown[ReplyKind.CONFIRM])
         return tuple(
-            _preview(templates, settings, kind, mode, language, zone, at)
+            _preview(templates, settings, kind, mode, language, zone, at, ask if kind in asking else None)
             for kind, mode in kinds
             for language in templates.languages
         )
 
 
 def _preview(
-    templates: TemplateSet, settings: TextSettings, kind: str, mode: str | None, language: str, zone: str, at: datetime
+    templates: TemplateSet,
+    settings: TextSettings,
+    kind: str,
+    mode: str | None,
+    language: str,
+    zone: str,
+    at: datetime,
+    ask: Ask | None,
 ) -> TextPreview:
     title = KINDS[kind] if mode is None else f"{KINDS[kind]}, {_MODES[mode]}"
     words = LANGUAGES.get(language, language)
-    values = Values(start=_example_start(zone, at), zone=zone)
+    values = Values(start=_example_start(zone, at), zone=zone, ask=ask)
     text = render(templates, kind, language, mode, values, settings)
     if isinstance(text, Unrendered):
         return TextPreview(title=title, language=words, text="", problem=_FAULTS[text.fault])

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from config.model import Configuration, Environment, ListenerSection
+from config.model import Configuration, Environment, ListenerSection, Replies
 from config.problems import Keys, SourceLocation
 from config.wording import explain
 from portal.edit_forms import feed, sms
@@ -57,7 +57,10 @@ _FIELDS: Final[Mapping[str, tuple[ConfigurationField, ...]]] = {
     "feed": (*_FEED, ConfigurationField(name=CERTIFICATE, label="Certificate", keys=("certificates",))),
     "sms": sms.FIELDS,
 }
-_OTHERS: Final[Mapping[str, tuple[str, ...]]] = {"name": ("name",), "sms": ("other_sender", "allow_remove")}
+_OTHERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "name": ("name",),
+    "sms": ("other_sender", "allow_remove", *(f"replies_ask_{kind}" for kind, _ in sms.ASKING)),
+}
 """Answers that are no key's value."""
 _PLACEHOLDER: Final[Mapping[str, Any]] = {
     "facilities": ["X"],
@@ -98,6 +101,7 @@ def defaults(step: str, answers: Answers, configuration: Configuration) -> dict[
         case "sms":
             return {
                 **{f"confirmation_{key}": "1" for key, _ in sms.CONFIRMATIONS},
+                **sms.replies_shown(Replies()),
                 "quiet": "1", "quiet_from": "21:00", "quiet_to": "08:00", "per_day": "3", "per_week": "10",
                 "reminder-0-count": "24", "reminder-0-unit": "h", "reminder-0-at": "", "reminder-0-modes": "",
             }  # fmt: skip
@@ -126,7 +130,7 @@ def section_of(
     section |= {"time_zone": form.text("time_zone"), "listener": {}, "authentication": "signature"}
     section |= {"certificates": [certificate], "sender": {}, "sms": {}}
     for keys, value in {**feed_values, **sms_values}.items():
-        if keys == ("sms", "allow_list") and value is None:
+        if (keys == ("sms", "allow_list") and value is None) or (keys == sms.REPLIES_ENABLED and not value):
             continue
         _put(section, keys, value)
     section["listener"] = _listener(section["listener"], configuration)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from config.model import Environment
+from config.model import Environment, Replies
 from config.problems import Keys
 from config.suggestions import number_meant
 from parser.phone_number import PhoneNumber
@@ -30,6 +30,11 @@ _LONGEST_SHORT_CODE: Final = 6
 """Digits."""
 _ALLOW_LIST: Final[Keys] = ("sms", "allow_list")
 _QUIET: Final[Keys] = ("sms", "quiet_hours")
+_REPLIES: Final[Keys] = ("sms", "replies")
+REPLIES_ENABLED: Final[Keys] = (*_REPLIES, "enabled")
+ASKING: Final = (("booked", "scheduled"), ("updated", "updated"), ("reminder", "reminders"))
+"""Kind of text -> words of its box."""
+CANNOT_COME: Final = (("report", "tell it so"), ("ask_ehr", "ask it to cancel the visit"))
 FIELDS: Final = (
     *(ConfigurationField(name=name, label="Consent", keys=("sms", "consent", key)) for name, key in _CONSENT),
     ConfigurationField(name="sender", label="Phone number", keys=("sms", "from")),
@@ -40,6 +45,11 @@ FIELDS: Final = (
         for key, _ in CONFIRMATIONS
     ),
     ConfigurationField(name="reminders", label="Reminder SMS", keys=("sms", "reminders")),
+    ConfigurationField(name="replies_enabled", label="Patients may answer", keys=REPLIES_ENABLED),
+    ConfigurationField(name="replies_ask_booked", label="Texts that ask", keys=(*_REPLIES, "ask_in")),
+    ConfigurationField(name="replies_answer", label="Thanks", keys=(*_REPLIES, "answer")),
+    ConfigurationField(name="replies_cannot_come", label="The EHR", keys=(*_REPLIES, "cannot_come")),
+    ConfigurationField(name="replies_unknown", label="Other messages", keys=(*_REPLIES, "unknown")),
     ConfigurationField(name="quiet", label="Quiet hours", keys=_QUIET),
     ConfigurationField(name="quiet_from", label="Quiet hours from", keys=(*_QUIET, "from")),
     ConfigurationField(name="quiet_to", label="Quiet hours to", keys=(*_QUIET, "to")),
@@ -71,6 +81,7 @@ def values_of(environment: Environment) -> dict[Keys, Any]:
         ("sms", "from"): sms.sender,
         **{("sms", "confirmation", key): getattr(sms.confirmation, key) for key, _ in CONFIRMATIONS},
         ("sms", "reminders"): reminders.values_of(rows)[0],
+        **_replies_of(sms.replies),
         _QUIET: None if quiet is None else {"from": f"{quiet.begins:%H:%M}", "to": f"{quiet.ends:%H:%M}"},
         **{("sms", "caps", name): getattr(sms.caps, name) for name, _ in _CAPS},
         _ALLOW_LIST: None if sms.allow_list is None else list(sms.allow_list),
@@ -86,6 +97,7 @@ def shown(environment: Environment) -> dict[str, str]:
         "sender": sms.sender,
         "other_sender": "",
         **{f"confirmation_{key}": _box(values["sms", "confirmation", key]) for key, _ in CONFIRMATIONS},
+        **replies_shown(sms.replies),
         "quiet": _box(bool(quiet)),
         "quiet_from": quiet.get("from", "21:00"),
         "quiet_to": quiet.get("to", "08:00"),
@@ -120,6 +132,7 @@ def typed(
     values |= {("sms", "confirmation", key): form.flag(f"confirmation_{key}") for key, _ in CONFIRMATIONS}
     values["sms", "reminders"], reminder_errors = reminders.values_of(reminders.rows_of(form))
     errors += reminder_errors
+    values |= _replies(form)
     quiet = {"from": form.text("quiet_from"), "to": form.text("quiet_to")}
     values[_QUIET] = quiet if form.flag("quiet") else None
     for name, label in _CAPS:
@@ -141,6 +154,47 @@ def texts_shown(form: Form) -> list[tuple[str, str | None]]:
         modes = row.modes.split(",") if row.modes in dict(reminders.MODES) and row.modes else [None]
         kinds += [("reminder", mode) for mode in modes]
     return list(dict.fromkeys(kinds))
+
+
+def asking(form: Form) -> frozenset[str]:
+    """The kinds of text that ask, by these choices."""
+    if not form.flag("replies_enabled"):
+        return frozenset()
+    return frozenset(kind for kind, _ in ASKING if form.flag(f"replies_ask_{kind}"))
+
+
+def replies_shown(replies: Replies) -> dict[str, str]:
+    """The fields of `sms.replies`."""
+    return {
+        "replies_enabled": _box(replies.enabled),
+        **{f"replies_ask_{kind}": _box(kind in replies.ask_in) for kind, _ in ASKING},
+        "replies_answer": _box(replies.answer),
+        "replies_cannot_come": replies.cannot_come,
+        "replies_unknown": _box(replies.unknown == "once_a_day"),
+    }
+
+
+def _replies_of(replies: Replies) -> dict[Keys, Any]:
+    return {
+        REPLIES_ENABLED: replies.enabled,
+        (*_REPLIES, "ask_in"): list(replies.ask_in),
+        (*_REPLIES, "answer"): replies.answer,
+        (*_REPLIES, "cannot_come"): replies.cannot_come,
+        (*_REPLIES, "unknown"): replies.unknown,
+    }
+
+
+def _replies(form: Form) -> dict[Keys, Any]:
+    """What was chosen; while replies are switched off the other choices stay as they are saved."""
+    if not form.flag("replies_enabled"):
+        return {REPLIES_ENABLED: False}
+    return {
+        REPLIES_ENABLED: True,
+        (*_REPLIES, "ask_in"): [kind for kind, _ in ASKING if form.flag(f"replies_ask_{kind}")],
+        (*_REPLIES, "answer"): form.flag("replies_answer"),
+        (*_REPLIES, "cannot_come"): form.text("replies_cannot_come"),
+        (*_REPLIES, "unknown"): "once_a_day" if form.flag("replies_unknown") else "never",
+    }
 
 
 def _sender(form: Form) -> str:

@@ -58,6 +58,12 @@ def answered_steps(answers: Answers, paths: Mapping[str, str], approvers: Mappin
     ]
 
 
+def _answering(form: Form) -> str:
+    asking = sms_form.asking(form)
+    words = ", ".join(word for kind, word in sms_form.ASKING if kind in asking)
+    return f"asked in: {words or 'no text'}" if form.flag("replies_enabled") else "no"
+
+
 def _sms_rows(form: Form) -> list[tuple[str, str]]:
     both = form.flag("consent_organization") and form.flag("consent_attendees")
     confirmations = [key for key, _ in sms_form.CONFIRMATIONS if form.flag(f"confirmation_{key}")]
@@ -74,6 +80,7 @@ def _sms_rows(form: Form) -> list[tuple[str, str]]:
             )
             or "none",
         ),
+        ("Patients may answer", _answering(form)),
         ("Quiet hours", f"{form.text('quiet_from')} to {form.text('quiet_to')}" if form.flag("quiet") else "none"),
         ("Texts for one number at most", f"{form.text('per_day')} in a day, {form.text('per_week')} in a week"),
     ]

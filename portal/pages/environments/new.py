@@ -249,7 +249,8 @@ class _Handlers:
                 }
             case "sms":
                 kinds = sms_form.texts_shown(form)
-                texts = self.texts.texts(None, kinds, known.text("time_zone"), request.now)
+                asking, zone = sms_form.asking(form), known.text("time_zone")
+                texts = self.texts.texts(None, kinds, zone, request.now, asking)
                 return sms_page.form_view(form, self.texts.senders(), texts) | {
                     "organization_name": self._configuration().organization.name,
                     "tabs": [],

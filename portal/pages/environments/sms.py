@@ -5,7 +5,7 @@ Rows of reminders are added and removed by buttons that send the form; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -58,7 +58,12 @@ class TextsDesk(Protocol):
         ...
 
     def texts(
-        self, environment: str | None, kinds: Sequence[tuple[str, str | None]], time_zone: str, at: datetime
+        self,
+        environment: str | None,
+        kinds: Sequence[tuple[str, str | None]],
+        time_zone: str,
+        at: datetime,
+        asking: Collection[str] = (),
     ) -> Sequence[TextPreview]:
         """Texts of an example appointment in each language, by the environment's templates.
 
@@ -66,6 +71,7 @@ class TextsDesk(Protocol):
             environment: None: one that is not there yet, by the built-in texts.
             kinds: (booked, updated, canceled or reminder; visit mode or None).
             time_zone: of the clinic. One that is not known yet is taken as UTC.
+            asking: the kinds that ask the patient to confirm.
         """
         ...
 
@@ -128,9 +134,8 @@ class _SmsHandlers:
         set_elsewhere = variables_of(in_force.variables, name, sms_form.FIELDS)
         kinds = sms_form.texts_shown(form)
         labels = {field.name: field.label for field in sms_form.FIELDS}
-        view = form_view(
-            form, self._senders(environment), self.texts.texts(name, kinds, environment.time_zone, request.now)
-        )
+        texts = self.texts.texts(name, kinds, environment.time_zone, request.now, sms_form.asking(form))
+        view = form_view(form, self._senders(environment), texts)
         view |= {
             "organization_name": in_force.configuration.organization.name,
             "action": f"/environments/{name}/sms",
@@ -170,6 +175,8 @@ def form_view(form: Form, senders: Sequence[str], texts: Sequence[TextPreview]) 
         "rows": reminders.rows_of(form),
         "units": reminders.UNITS,
         "modes": reminders.MODES,
+        "asking": sms_form.ASKING,
+        "cannot_come": sms_form.CANNOT_COME,
         "may_add_row": len(reminders.rows_of(form)) < reminders.MOST,
         "texts": texts,
     }

@@ -49,3 +49,13 @@ def test_a_new_environment_has_the_built_in_texts_whatever_its_zone_is(configura
 def test_senders_are_those_of_the_configuration_and_of_the_account(configuration: Path) -> None:
     desk = SmsTexts(loaded=lambda: load(configuration, {}), account_numbers=lambda: ["+14255550100", "+14255550177"])
     assert desk.senders() == ["+14255550100", "+14255550101", "+14255550177"]
+
+
+def test_a_text_that_asks_shows_it_in_its_language(configuration: Path) -> None:
+    desk = SmsTexts(loaded=lambda: load(configuration, {}))
+    booked = desk.texts("production", [("booked", None)], ZONE, AT, {"booked"})
+    reminder = desk.texts("production", [("reminder", None)], ZONE, AT, {"booked"})
+    assert ["Reply C to confirm." in text.text or "Responda C para confirmar." in text.text for text in booked] == [
+        True
+    ] * 2
+    assert ["Reply C" in text.text for text in reminder] == [False] * 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import unescape
@@ -24,14 +24,21 @@ class FakeTexts:
     """Says what was asked for."""
 
     asked: list[tuple[str | None, list[tuple[str, str | None]]]] = field(default_factory=list)
+    asking: list[set[str]] = field(default_factory=list)
 
     def senders(self) -> Sequence[str]:
         return ["+14255550100", "+14255550101"]
 
     def texts(
-        self, environment: str | None, kinds: Sequence[tuple[str, str | None]], time_zone: str, at: datetime
+        self,
+        environment: str | None,
+        kinds: Sequence[tuple[str, str | None]],
+        time_zone: str,
+        at: datetime,
+        asking: Collection[str] = (),
     ) -> Sequence[TextPreview]:
         self.asked.append((environment, list(kinds)))
+        self.asking.append(set(asking))
         return [
             TextPreview(title=f"{kind} {mode}", language="English", text=CANARY, segments=2) for kind, mode in kinds
         ]
@@ -105,6 +112,30 @@ def test_what_was_typed_becomes_edits_of_what_changed(browser: Browser, desk: Fa
         "environments.production.sms.quiet_hours": {"from": "20:30", "to": "08:00"},
         "environments.production.sms.caps.per_day": 2,
     }
+
+
+def test_replies_are_switched_on_with_what_was_chosen(browser: Browser, desk: FakeDesk, texts: FakeTexts) -> None:
+    form = form_of(browser.get(PRODUCTION).text)
+    del form["replies_ask_updated"], form["replies_unknown"]
+    assert texts.asking == [set()]
+    form |= {"replies_enabled": "1", "replies_cannot_come": "ask_ehr"}
+    assert browser.post(PRODUCTION, form | {"show": "1"}).status_code == 200
+    assert texts.asking[1] == {"booked", "reminder"}
+    assert browser.post(PRODUCTION, form).status_code == 303
+    [(_, edits)] = desk.proposed
+    assert edits == {
+        "environments.production.sms.replies.enabled": True,
+        "environments.production.sms.replies.ask_in": ["booked", "reminder"],
+        "environments.production.sms.replies.cannot_come": "ask_ehr",
+        "environments.production.sms.replies.unknown": "never",
+    }
+
+
+def test_while_replies_are_off_their_other_choices_stay_as_saved(browser: Browser, desk: FakeDesk) -> None:
+    form = form_of(browser.get(PRODUCTION).text)
+    del form["replies_answer"]
+    assert browser.post(PRODUCTION, form).status_code == 422
+    assert desk.proposed == []
 
 
 def test_quiet_hours_can_be_switched_off(browser: Browser, desk: FakeDesk) -> None:
