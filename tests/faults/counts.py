@@ -94,4 +94,5 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P12", "hostile certificates and file names", "judged as by cert show; written nowhere else", "uploads", 51, 51),
     _fault("P13", "markup in every stored field", "only words, on every page", "portal full of it", 1, 1),
     _fault("P14", "patients known to the letter", "nothing of them on a page, in a file or a log", "portal full of them", 1, 1),
+    _fault("P20", "replies doubled, late, after a move", "what a model says; STOP wins; no word kept", "replies", 100, 20_000),
 ])  # fmt: skip
