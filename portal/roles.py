@@ -30,6 +30,7 @@ class Permission(Enum):
     RELEASE = "release held texts"
     OPT_OUT_ADD = "add an opt-out"
     OPT_OUT_REMOVE = "remove an opt-out"
+    ADMIT = "let patients into their visits"
     MANAGE_PEOPLE = "manage people and roles"
     SEE_AUDIT = "read the audit log"
 
@@ -50,6 +51,7 @@ ALLOWED: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.RELEASE: _ADMINISTRATOR,
     Permission.OPT_OUT_ADD: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),
     Permission.OPT_OUT_REMOVE: _ADMINISTRATOR,
+    Permission.ADMIT: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),
     Permission.MANAGE_PEOPLE: _ADMINISTRATOR,
     Permission.SEE_AUDIT: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
 }

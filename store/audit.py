@@ -62,6 +62,10 @@ class AuditAction(StrEnum):
     DB_DOWNGRADE = "db.downgrade"
     NUMBERS_BUY = "numbers.buy"
     NUMBERS_LINK = "numbers.link"
+    VISIT_LET_IN = "visit.let_in"
+    VISIT_PUT_OFF = "visit.put_off"
+    VISIT_LINK = "visit.link"
+    VISIT_REVOKE = "visit.revoke"
     TRACE = "trace"
     NUMBER_SEARCH = "number.search"
     VIEW_OUTBOX = "view.outbox"
@@ -118,6 +122,10 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.DB_DOWNGRADE: "the tables were brought back to an older version, for an older program",
     AuditAction.NUMBERS_BUY: "a number was bought at the gateway",
     AuditAction.NUMBERS_LINK: "a number at the gateway was linked; after: to what",
+    AuditAction.VISIT_LET_IN: "somebody was let into a video visit; subject: the appointment",
+    AuditAction.VISIT_PUT_OFF: "somebody in the waiting room was asked for more minutes; subject: the appointment",
+    AuditAction.VISIT_LINK: "a join link was made; subject: the appointment; after: for whom",
+    AuditAction.VISIT_REVOKE: "a join link was revoked; subject: the appointment; before: whose it was",
     AuditAction.TRACE: "somebody looked at an appointment's life; subject: its id, a message's control id, or a masked number",
     AuditAction.NUMBER_SEARCH: "somebody searched where a number is stored",
     AuditAction.VIEW_OUTBOX: "somebody listed texts with masked numbers; after: how many",

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from carebell.bootstrap.running_service import RunningService
+from carebell.bootstrap.visit_recorder import recorder_of
 from carebell.inquiries.day_sums import DaySums
 from carebell.inquiries.overview import OverviewReader
 from carebell.staff.approval import StaffApprovals
@@ -32,6 +33,7 @@ from carebell.staff.provider import ProviderSignIn
 from carebell.staff.running_source import RunningSource
 from carebell.staff.sms_report import SmsReports
 from carebell.staff.sms_texts import SmsTexts
+from carebell.staff.visits import StaffVisits
 from carebell.staff.why import WhyInquiry
 from portal.pages import Desks
 from portal.pages.access import AccessDesk
@@ -133,6 +135,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
         ),
         outbox=OutboxInquiry(source=source),
         messages=MessagesInquiry(source=source),
+        visits=StaffVisits(running=running, recorder=recorder_of(running)),
         holds=Holding(running=running),
         opt_outs=StaffOptOuts(running=running),
         log=LogLines(running=running),

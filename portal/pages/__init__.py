@@ -24,6 +24,7 @@ from portal.pages import (
     sign_in,
     sign_in_elsewhere,
     sms_report,
+    visits_page,
     why,
     you,
 )
@@ -42,6 +43,7 @@ from portal.pages.own_session import OwnSessionDesk
 from portal.pages.sign_in import SignInWays
 from portal.pages.sign_in_elsewhere import ProviderDesk
 from portal.pages.sms_report import SmsReportDesk
+from portal.pages.visits_page import VisitsDesk
 from portal.pages.why import WhyDesk
 from portal.proposals import Proposer
 from portal.route_table import Page
@@ -64,6 +66,7 @@ class Desks:
     sms_report: SmsReportDesk
     outbox: OutboxDesk
     messages: MessagesDesk
+    visits: VisitsDesk
     holds: HoldDesk
     opt_outs: OptOutDesk
     log: LogDesk
@@ -81,6 +84,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
         *sms_report.pages(desks.sms_report),
         *outbox.pages(desks.outbox),
         *messages.pages(desks.messages),
+        *visits_page.pages(desks.visits),
         *holds.pages(desks.holds),
         *opt_outs.pages(desks.opt_outs),
         *log_page.pages(desks.log),
