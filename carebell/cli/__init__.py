@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from carebell.cli import admin, audit, configuration, inspect, numbers, portal, setup, signing, simulate
+from carebell.cli import admin, audit, configuration, inspect, numbers, portal, setup, signing, simulate, visits
 from carebell.cli.options import Config, Json
 
 
@@ -50,6 +50,7 @@ app.add_typer(admin.optout, name="optout", cls=Group)
 app.add_typer(admin.keys, name="keys", cls=Group)
 app.add_typer(admin.db, name="db", cls=Group)
 app.add_typer(inspect.report, name="report", cls=Group)
+app.add_typer(visits.visit, name="visit", cls=Group)
 app.add_typer(numbers.numbers, name="numbers", cls=Group)
 portal.portal.add_typer(portal.user, name="user", cls=Group)
 app.add_typer(portal.portal, name="portal", cls=Group)

@@ -16,6 +16,8 @@ READS_THE_LOG: Final = (
 )
 
 PORTAL: Final = (
+    AuditAction.VISIT_LET_IN,
+    AuditAction.VISIT_PUT_OFF,
     AuditAction.SIGN_IN,
     AuditAction.SIGN_IN_FAIL,
     AuditAction.SIGN_IN_LOCK,
@@ -97,6 +99,10 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "audit": NOTHING_OF_A_PATIENT,
     "audit verify": NOTHING_OF_A_PATIENT,
     "audit export": (AuditAction.AUDIT_EXPORT,),
+    "visit list": NOTHING_OF_A_PATIENT,
+    "visit show": NOTHING_OF_A_PATIENT,
+    "visit link": (AuditAction.VISIT_LINK,),
+    "visit revoke": (AuditAction.VISIT_REVOKE,),
     "numbers list": NOTHING_OF_A_PATIENT,
     "numbers search": NOTHING_OF_A_PATIENT,
     "numbers buy": (AuditAction.NUMBERS_BUY, AuditAction.NUMBERS_LINK),

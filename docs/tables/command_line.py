@@ -76,6 +76,14 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
         '"waiting"}` for each visit that keeps it, and `{"files", "traces", "visits", "unreadable", "hashed_texts", '
         '"hashed_until", "opted_out"}`',
     ),
+    ("visit list", '`{"appointment", "environment", "start", "state", "opens", "ends", "started", "ended"}`'),
+    (
+        "visit show",
+        'the same, with `"links": [{"mark", "for", "made", "ends", "revoked", "admitted"}]` and `"events": [{"time", "what", '
+        '"who", "source"}]`',
+    ),
+    ("visit link", '`{"appointment", "for", "link", "ends"}`'),
+    ("visit revoke", '`{"appointment", "mark", "revoked"}`'),
     ("optout add, remove", '`{"phone", "sender", "opted_out"}` for each sender; `changed` for `remove`'),
     ("keys rotate", '`{"key", "moved", "unreadable", "copy_key_file"}`'),
     ("keys drop-unreadable", '`{"day_keys", "appointments", "people", "done"}`'),

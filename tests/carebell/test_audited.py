@@ -89,6 +89,8 @@ ELSEWHERE: Final = {
     "numbers buy",
     "numbers link",
     "portal unlock",
+    "visit link",
+    "visit revoke",
 }
 
 

@@ -1,0 +1,61 @@
+"""`visit`: what is shown of video visits and their links, and making and revoking one."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.carebell.conftest import Carebell
+from tests.carebell.patients.room import URL, changes
+from tests.story.clinic import opened
+from tests.story.ehr import signed
+from tests.story.folder import change
+
+
+@pytest.fixture
+def booked(configuration: Path) -> Path:
+    """A1 is a video visit in two days, A2 one in person."""
+    now = datetime.now(UTC)
+    change(configuration, changes())
+
+    async def live() -> None:
+        async with opened(configuration, at=now) as clinic:
+            start = now + timedelta(days=2)
+            await clinic.send(
+                signed("S12", "1", sent=now, start=start, reference="A1", visit="VIDEO"),
+                signed("S12", "2", sent=now, start=start, reference="A2"),
+            )
+
+    asyncio.run(live())
+    return configuration
+
+
+def test_a_visit_is_listed_shown_and_its_links_are_made_and_revoked(carebell: Carebell, booked: Path) -> None:
+    [row] = carebell("-c", booked, "visit", "list", "--json").rows
+    assert (row["appointment"], row["state"]) == ("A1", "planned")
+    [made] = carebell("-c", booked, "visit", "link", "A1", "--for", "interpreter", "--json").rows
+    assert made["link"].startswith(f"{URL}/j/")
+    shown = carebell("-c", booked, "visit", "show", "A1")
+    token = made["link"].rpartition("/")[2]
+    assert shown.code == 0
+    assert token not in shown.out
+    [row] = carebell("-c", booked, "visit", "show", "A1", "--json").rows
+    assert sorted(link["for"] for link in row["links"]) == ["interpreter", "patient"]
+    assert [event["what"] for event in row["events"]] == ["planned"]
+    mark = next(link["mark"] for link in row["links"] if link["for"] == "patient")
+    assert carebell("-c", booked, "visit", "revoke", "A1", mark).code == 0
+    assert carebell("-c", booked, "visit", "revoke", "A1", mark).code == 1
+    [row] = carebell("-c", booked, "visit", "show", "A1", "--json").rows
+    assert [link["for"] for link in row["links"] if link["revoked"]] == ["patient"]
+    assert [event["what"] for event in row["events"]] == ["planned", "revoked"]
+    acts = [entry["what"] for entry in carebell("-c", booked, "audit", "--json", "--what", "visit").rows]
+    assert sorted(acts) == ["visit.link", "visit.revoke"]
+
+
+def test_what_is_no_visit_has_no_link(carebell: Carebell, booked: Path) -> None:
+    for words in (["show", "A2"], ["link", "A2", "--for", "guest"], ["revoke", "A2", "00"], ["show", "A9"]):
+        assert carebell("-c", booked, "visit", *words).code == 1
+    assert carebell("-c", booked, "visit", "link", "A1", "--for", "doctor").code == 2
