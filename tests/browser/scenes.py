@@ -105,7 +105,7 @@ def _records(site: Site, window: Window) -> None:
 
 
 SCENES: Final[Mapping[str, Scene]] = {
-    "overview": Scene(login="kim", go=_overview, height=740, narrow=True),
+    "overview": Scene(login="kim", go=_overview, height=764, narrow=True),
     "why": Scene(login="sam", go=_why, height=900, narrow=True, narrow_top="main section"),
     "sms-notifications": Scene(login="kim", go=_sms, height=840, narrow=True, narrow_top="#telephone"),
     "preview": Scene(login="kim", go=_preview, height=900),
