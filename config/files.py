@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from config.gateways import SECRETS, GatewaySecret
 from config.load import Loaded
-from config.model import WritebackHl7
+from config.model import Configuration, WritebackHl7
 from config.portal_settings import CLIENT_SECRET_FILE
 from config.problems import ConfigurationError, Keys, Problem
 from config.regular_file import read_regular
@@ -97,6 +97,21 @@ def client_secret(loaded: Loaded) -> SecretStr | None:
     return SecretStr(lines[0])
 
 
+def meeting_secrets(path: Path | None) -> tuple[bytes, ...]:
+    """The secrets that a meeting's server shares with us, the one in use first; none without a file.
+
+    Raises:
+        OSError, ValueError: the file cannot be read, or holds something else than one a line.
+    """
+    if path is None:
+        return ()
+    written = (line.strip() for line in read_regular(path).decode("ascii").splitlines())
+    lines = [line for line in written if line and not line.startswith("#")]
+    if not lines or not all(_TOKEN.fullmatch(line) for line in lines):
+        raise ValueError("must hold one secret a line; lines that begin with # do not count")
+    return tuple(line.encode("ascii") for line in lines)
+
+
 def _lines(loaded: Loaded, keys: Keys, path: Path) -> list[str]:
     """Of a file with secrets, without comments and blank lines."""
     try:
@@ -105,6 +120,22 @@ def _lines(loaded: Loaded, keys: Keys, path: Path) -> list[str]:
         reasons = [why for _, why in _readable(keys, path)]
         raise ConfigurationError([loaded.problem(keys, reasons[0] if reasons else "cannot be read")]) from None
     return [line.strip() for line in written if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _meetings(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
+    for name, environment in configuration.environments.items():
+        meeting, at = environment.visits.meeting, ("environments", name, "visits", "meeting")
+        files = (("secret_file", meeting.secret_file), ("webhook_secret_file", meeting.webhook_secret_file))
+        for key, path in files:
+            if path is None or environment.visits.join != "ours":
+                continue
+            problems = list(_secret((*at, key), path))
+            yield from problems
+            if not problems:
+                try:
+                    meeting_secrets(path)
+                except (OSError, ValueError) as error:
+                    yield (*at, key), str(error) if not isinstance(error, OSError) else "cannot be read"
 
 
 def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
@@ -128,6 +159,7 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
     if configuration.portal.enabled and oidc_file is not None:
         yield from _secret(CLIENT_SECRET_FILE, oidc_file)
         yield from _content(CLIENT_SECRET_FILE, oidc_file, partial(client_secret, loaded))
+    yield from _meetings(configuration)
     if gateway.reply_words is not None:
         yield from _readable(("gateway", "reply_words"), gateway.reply_words)
     if gateway.kind == "http" and gateway.http.certificate_authority is not None:

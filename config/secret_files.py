@@ -17,6 +17,10 @@ def secret_files(configuration: Configuration) -> list[tuple[Keys, Path]]:
     """(key, file) of each."""
     files = [*((secret.file_keys, secret.file(configuration.gateway)) for secret in SECRETS)]
     files.append((CLIENT_SECRET_FILE, configuration.portal.client_secret_file))
+    for name, environment in configuration.environments.items():
+        meeting, at = environment.visits.meeting, ("environments", name, "visits", "meeting")
+        files.append(((*at, "secret_file"), meeting.secret_file))
+        files.append(((*at, "webhook_secret_file"), meeting.webhook_secret_file))
     return [(keys, file) for keys, file in files if file is not None]
 
 
@@ -36,8 +40,12 @@ def private_keys(configuration: Configuration) -> list[tuple[Keys, Path]]:
 
 
 def secret_files_in_use(configuration: Configuration) -> list[tuple[Keys, Path]]:
-    """Those that the service opens: of the gateway's kind, and of the portal that is on."""
+    """Those that the service opens: of the gateway's kind, of the portal that is on, and of visits behind our own links."""
     opened: set[Keys] = {secret.file_keys for secret in SECRETS if secret.kind == configuration.gateway.kind}
     if configuration.portal.enabled:
         opened.add(CLIENT_SECRET_FILE)
+    for name, environment in configuration.environments.items():
+        if environment.visits.join == "ours":
+            at: Keys = ("environments", name, "visits", "meeting")
+            opened |= {(*at, "secret_file"), (*at, "webhook_secret_file")}
     return [(keys, file) for keys, file in secret_files(configuration) if keys in opened]

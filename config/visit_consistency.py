@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from config.addresses import VISIT_CODE, host_allowed, is_loopback
-from config.model import Configuration, Environment
+from config.model import Configuration, Environment, MeetingSettings
 from config.problems import Keys
 
 
@@ -35,9 +35,13 @@ def _modes(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
 
 
 def _meeting(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
-    """`visits.meeting.kind: link` needs an address, of a host that is allowed."""
+    """A meeting needs an address, of a host that is allowed, and what proves us to its server."""
     visits = environment.visits
+    for name, why in _incomplete(visits.meeting):
+        yield (*keys, "meeting", name), why
     if visits.meeting.url is None:
+        if not visits.meeting.takes_given_address:
+            return
         if environment.sms.join_link.field is None:
             why = "is missing, and sms.join_link.field names no field either: there would be no meeting to go to"
             yield (*keys, "meeting", "url"), why
@@ -47,6 +51,19 @@ def _meeting(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]
     if not meeting_allowed(visits.meeting.url.replace(VISIT_CODE, "code"), environment):
         host = urlsplit(visits.meeting.url).hostname
         yield (*keys, "allowed_hosts"), f"does not name {host}, where visits.meeting.url leads"
+
+
+def _incomplete(meeting: MeetingSettings) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong) of a meeting that Carebell makes itself."""
+    if meeting.kind == "jitsi":
+        if meeting.url is None:
+            yield "url", "is missing: write the address of your Jitsi server, such as https://meet.example"
+        elif VISIT_CODE in meeting.url:
+            yield "url", f"holds {VISIT_CODE}; with kind: jitsi it is the server's address alone"
+        if not meeting.app_id:
+            yield "app_id", "is missing: write what the server's prosody has as app_id"
+        if meeting.secret_file is None:
+            yield "secret_file", "is missing: name a file with what the server's prosody has as app_secret"
 
 
 def meeting_allowed(url: str, environment: Environment) -> bool:

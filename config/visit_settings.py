@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -35,11 +36,22 @@ class JoinSection(Section):
 class MeetingSettings(Section):
     """Where a visit takes place when the patient is let in."""
 
-    kind: Literal["link"] = "link"
-    """link: an address that the configuration or the sender gives."""
+    kind: Literal["link", "jitsi"] = "link"
+    """link: an address that the configuration or the sender gives. jitsi: a room of your own Jitsi server."""
     url: MeetingUrl | None = None
-    """The meeting's address; `{visit_code}` in it becomes the visit's own random code, so that each visit has a room of its own.
-    null: the address that the message gave, in the field `sms.join_link.field`."""
+    """link: the meeting's address; `{visit_code}` in it becomes the visit's own random code, so that each visit has a room of its
+    own. null: the address that the message gave, in the field `sms.join_link.field`. jitsi: the server's address."""
+    app_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
+    """jitsi: as its prosody has it (`app_id`)."""
+    secret_file: Path | None = None
+    """jitsi: the secret that signs the tokens of those who enter, as its prosody has it (`app_secret`), on the first line."""
+    webhook_secret_file: Path | None = None
+    """jitsi: the bearer token with which its prosody tells us who comes and goes; several lines during a rotation."""
+
+    @property
+    def takes_given_address(self) -> bool:
+        """Whether patients go where the message says."""
+        return self.kind == "link" and self.url is None
 
 
 def _video_alone() -> list[VisitMode]:

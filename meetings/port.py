@@ -5,7 +5,7 @@
     meetings.end(meeting)
 
 A new kind is a module here with these three methods, its settings in `config/visit_settings.py`, and a line in
-`carebell/patients/meeting_places.py`. Pages, links and events need no change. Methods are blocking: they are called in worker
+`carebell/outbound/meeting_kinds.py`. Pages, links and events need no change. Methods are blocking: they are called in worker
 threads, and never within a transaction.
 """
 
@@ -51,15 +51,18 @@ class MeetingEvent:
     """What a meeting says of itself, by a webhook or by its report.
 
     Attributes:
-        visit: our id. person: whatever tells the participants of this meeting apart; only its HMAC is stored.
-        what: waiting, admitted, connected, disconnected or ended.
+        code: the visit's. at: UTC.
+        what: waiting, left_lobby, admitted, connected or disconnected; ended: nobody is in it any more.
+        person: whatever tells the participants of this meeting apart; only its HMAC is stored.
+        reported: it is of the meeting's report, which wins over everything else that is known of its times.
     """
 
-    visit: str
+    code: str
     at: datetime
     who: VisitRole
     what: VisitEventKind
     person: str | None = field(default=None, repr=False)
+    reported: bool = False
 
 
 class MeetingFault(Exception):

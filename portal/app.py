@@ -1,6 +1,7 @@
 """The HTTP port as one Starlette application: the gateway's webhooks, health and metrics.
 
     POST (the gateway's paths)   a text's new status; a patient's STOP, START, HELP or other words
+    POST /meetings/ENVIRONMENT/… who comes and goes in a video visit (`portal.meeting_webhooks`)
     GET  /health                 200 ready, 503 not; JSON       GET  /metrics          Prometheus text
     GET  /livez /readyz /healthz 200 or 503 for orchestrators; ?verbose shows each check
 
@@ -43,6 +44,7 @@ def build(
     health: Callable[[], Awaitable[Health]],
     metrics: Callable[[], bytes],
     report: Report,
+    meetings: Route | None = None,
 ) -> Starlette:
     """The application.
 
@@ -50,7 +52,7 @@ def build(
         webhooks: the webhooks of the gateway in use, if it has any.
         on_status, on_inbound: handle a genuine webhook's value; idempotent, in any order. An exception becomes 503.
         health: the answer to GET /health; metrics: the Prometheus exposition for GET /metrics. Requests at the same time share one
-        call. report: gets every webhook, including refused ones.
+        call. report: gets every webhook, including refused ones. meetings: `meeting_webhooks.meeting_route`; None: no visits.
     """
 
     async def take(value: StatusUpdate | Inbound) -> None:
@@ -85,6 +87,8 @@ def build(
         Route(webhook.path, endpoint(webhook, take, report), methods=["POST"], name=webhook.name)
         for webhook in webhooks
     ]
+    if meetings is not None:
+        routes.append(meetings)
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False  # a redirect would repeat a callback's query in a Location header
     app.add_middleware(PlainHeaders)

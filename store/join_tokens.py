@@ -10,7 +10,9 @@ ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 """Base58: without 0, O, I and l, which look alike; no sign at a link's end that telephones cut off."""
 TOKEN_LENGTH: Final = 17
 """17 of 58 characters are 99 random bits."""
-_CODE_LENGTH: Final = 14
+_CODE_ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
+"""Small letters alone: Jitsi writes the name of a room so."""
+_CODE_LENGTH: Final = 17
 
 
 def new_join_token(random: Callable[[int], int] = secrets.randbelow) -> str:
@@ -19,12 +21,12 @@ def new_join_token(random: Callable[[int], int] = secrets.randbelow) -> str:
     Args:
         random: n -> a number from 0 to n - 1.
     """
-    return _drawn(TOKEN_LENGTH, random)
+    return _drawn(ALPHABET, TOKEN_LENGTH, random)
 
 
 def new_visit_code(random: Callable[[int], int] = secrets.randbelow) -> str:
-    """A visit's code, 81 random bits: the name of its room in a meeting's address, where no patient should find another's."""
-    return _drawn(_CODE_LENGTH, random)
+    """A visit's code, 84 random bits: the name of its room in a meeting's address, where no patient should find another's."""
+    return _drawn(_CODE_ALPHABET, _CODE_LENGTH, random)
 
 
 def is_join_token(text: str) -> bool:
@@ -32,8 +34,8 @@ def is_join_token(text: str) -> bool:
     return len(text) == TOKEN_LENGTH and set(text) <= _CHARACTERS
 
 
-def _drawn(length: int, random: Callable[[int], int]) -> str:
-    return "".join(ALPHABET[random(len(ALPHABET))] for _ in range(length))
+def _drawn(alphabet: str, length: int, random: Callable[[int], int]) -> str:
+    return "".join(alphabet[random(len(alphabet))] for _ in range(length))
 
 
 _CHARACTERS: Final = frozenset(ALPHABET)

@@ -228,6 +228,36 @@ def ever_connected(conn: Connection, visit: str) -> list[VisitRole]:
     return [VisitRole(who) for who in conn.execute(asked).scalars()]
 
 
+def by_code(conn: Connection, environment: str, code: str) -> VideoVisit | None:
+    """The visit of an environment with this code; not locked."""
+    asked = with_appointment().where(visits.c.code == code, visits.c.environment == environment)
+    row = conn.execute(asked).mappings().one_or_none()
+    return None if row is None else read_visit(row)
+
+
+def in_meetings(conn: Connection, environments: Collection[str], *, limit: int = 500) -> list[str]:
+    """Ids of visits of these environments that somebody is, or was, in the meeting of, and that are not over."""
+    of = visits.c
+    wanted = select(of.id).where(_not_over(), of.state == VisitState.IN_VISIT.value)
+    return list(conn.execute(wanted.where(of.environment.in_(list(environments))).limit(limit)).scalars())
+
+
+def set_times(conn: Connection, visit: VideoVisit, *, started_at: datetime | None, ended_at: datetime | None) -> None:
+    """Correct when a locked visit began, and, if it is over, when it ended; None: it stays as it is stored."""
+    known = {"started_at": started_at, "ended_at": ended_at if visit.state.is_over else None}
+    changed = {name: at for name, at in known.items() if at is not None and at != getattr(visit, name)}
+    if changed:
+        conn.execute(update(visits).where(visits.c.id == visit.id).values(changed))
+
+
+def last_left(conn: Connection, visit: str) -> datetime | None:
+    """When somebody left its meeting last; None: nobody did, as far as the meeting says."""
+    of = visit_events.c
+    asked = select(of.at).where(of.visit == visit, of.what == VisitEventKind.DISCONNECTED.value)
+    left: datetime | None = conn.execute(asked.order_by(of.at.desc()).limit(1)).scalar_one_or_none()
+    return left
+
+
 def named(conn: Connection, owner: str) -> VideoVisit | None:
     """The visit of an appointment, by our id of that; not locked."""
     row = conn.execute(with_appointment().where(visits.c.appointment == owner)).mappings().one_or_none()

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from carebell.bootstrap import components
 from carebell.bootstrap.doors import Address
+from carebell.bootstrap.meeting_webhooks import meeting_webhooks
 from carebell.bootstrap.receiving import Receiving
 from carebell.bootstrap.running_service import RunningService
 from carebell.ids import ControlIds, RandomIds
@@ -63,6 +64,7 @@ class HttpDoor:
             health=self.health.health,
             metrics=self.health.render,
             report=webhooks.report,
+            meetings=meeting_webhooks(running, webhooks.report),
         )
         section = loaded.configuration.http
         async with serve(

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from carebell.bootstrap.outgoing import Outgoing
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.service_manager import ServiceManager
-from carebell.bootstrap.visit_recorder import recorder_of
+from carebell.bootstrap.visit_recorder import meeting_recorder_of, recorder_of
+from carebell.maintenance.meeting_upkeep import MeetingUpkeep
 from carebell.maintenance.overdue import OverdueWatch
 from carebell.maintenance.periodic import ClockComparison, Pace, PeriodicTask, PeriodicTasks, in_thread
 from carebell.maintenance.retention import Retention
@@ -62,6 +63,10 @@ def periodic_tasks(
     if "housekeeping" in running.roles:
         upkeep = VisitUpkeep(store=running.store, clock=running.clock, recorder=recorder_of(running))
         yield PeriodicTask(name="visits", seconds=pace.visits, run=in_thread(upkeep.round))
+        meetings = MeetingUpkeep(
+            clock=running.clock, meetings=meeting_recorder_of(running), runtime_config=running.runtime_config
+        )
+        yield PeriodicTask(name="meetings", seconds=pace.visits, run=in_thread(meetings.round))
         yield PeriodicTask(name="housekeeping", seconds=pace.purge, run=in_thread(retention.round))
     if manager.ping_every is not None:
         signs = SignsOfLife(

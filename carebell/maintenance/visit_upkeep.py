@@ -64,7 +64,7 @@ class VisitUpkeep:
                     conn,
                     visit,
                     VisitEventKind.ENDED,
-                    at=visit.window.ends_at,
+                    at=visits.last_left(conn, visit.id) or visit.window.ends_at,
                     source=VisitEventSource.CLOCK,
                     state=end_by_clock(visit.state, visits.ever_connected(conn, visit.id)),
                 )

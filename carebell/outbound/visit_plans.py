@@ -71,7 +71,7 @@ def plan_of(appointment: Appointment, policy: EnvironmentPolicy) -> VisitPlan | 
         appointment=appointment.id,
         window=window,
         kind=visits.meeting.kind,
-        meeting=appointment.join_link if visits.meeting.url is None else None,
+        meeting=appointment.join_link if visits.meeting.takes_given_address else None,
     )
 
 

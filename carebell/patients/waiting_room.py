@@ -9,8 +9,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
+from carebell.outbound.meeting_kinds import meetings_of
 from carebell.outbound.visit_recording import VisitRecorder
-from carebell.patients.meeting_places import meetings_of
 from config.model import MeetingSettings
 from config.visit_consistency import meeting_allowed
 from journal.events.visits import MeetingUnavailable
@@ -98,8 +98,8 @@ class WaitingRoom:
             return OnTheWay(view=view, url=None)
         visit, link = opened
         policy = self.runtime_config().policies[visit.environment]
-        meetings = self.meetings_of(policy.environment.visits.meeting)
         try:
+            meetings = self.meetings_of(policy.environment.visits.meeting)
             # Outside of any transaction: a kind may ask another server.
             meeting = meetings.create(MeetingRequest(visit=visit.id, code=visit.code, window=visit.window, given=given))
             url = _checked(meetings.join_url(meeting, link.role, now), policy)

@@ -16,6 +16,7 @@ TaskName = Literal[
     "housekeeping",
     "overdue",
     "visits",
+    "meetings",
     "alarms",
     "watchdog",
     "configuration",

@@ -85,6 +85,7 @@ ANY_VALUE_WORKS: Final = {
         "environments.*.listener.tls.key", "environments.*.listener.tls.client_ca",
         "environments.*.writeback.hl7.tls.ca", "environments.*.writeback.hl7.tls.key",
         "environments.*.writeback.hl7.tls.certificate", "environments.*.writeback.hl7.signing.key",
+        "environments.*.visits.meeting.secret_file", "environments.*.visits.meeting.webhook_secret_file",
     ),
 }  # fmt: skip
 COVERED_BY_A_RELATIVE: Final = {

@@ -98,3 +98,26 @@ def test_a_meeting_of_the_feed_needs_its_hosts(write: Write) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"visits\.allowed_hosts: is empty"):
         load(path, {})
+
+
+JITSI = "{join: ours, allowed_hosts: [meet.example], meeting: {kind: jitsi, "
+
+
+@pytest.mark.parametrize(
+    ("meeting", "said"),
+    [
+        ("app_id: a, secret_file: a.secret}}", r"meeting\.url: is missing: write the address of your Jitsi server"),
+        ("url: 'https://meet.example/{visit_code}', app_id: a, secret_file: a.secret}}", "it is the server's address"),
+        ("url: 'https://meet.example', secret_file: a.secret}}", r"meeting\.app_id: is missing"),
+        ("url: 'https://meet.example', app_id: a}}", r"meeting\.secret_file: is missing"),
+        ("url: 'https://meat.example', app_id: a, secret_file: a.secret}}", "does not name meat.example"),
+    ],
+)
+def test_a_jitsi_server_needs_an_address_and_a_secret(write: Write, meeting: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        _environment(write, JITSI + meeting)
+
+
+def test_a_whole_jitsi_server_is_accepted(write: Write) -> None:
+    whole = _environment(write, JITSI + "url: 'https://meet.example', app_id: a, secret_file: a.secret}}")
+    assert not whole.visits.meeting.takes_given_address
