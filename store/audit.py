@@ -54,6 +54,7 @@ class AuditAction(StrEnum):
     BREAKER_CLOSE = "breaker.close"
     OPTOUT_ADD = "optout.add"
     OPTOUT_REMOVE = "optout.remove"
+    WRITEBACK_RETRY = "writeback.retry"
     PURGE = "purge"
     KEYS_ROTATE = "keys.rotate"
     KEYS_DROP = "keys.drop"
@@ -114,6 +115,7 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.BREAKER_CLOSE: "sending resumed, by itself or by `release`; before: the code",
     AuditAction.OPTOUT_ADD: "a number must not be texted; after: the sender",
     AuditAction.OPTOUT_REMOVE: "a number may be texted again; before: the sender",
+    AuditAction.WRITEBACK_RETRY: "something is sent back to the EHR after all; before: its state",
     AuditAction.PURGE: "numbers were deleted; after: how many. Who `housekeeping`: the sum of an hour",
     AuditAction.KEYS_ROTATE: "the master key was replaced",
     AuditAction.KEYS_DROP: "day keys that no key could unwrap were deleted",

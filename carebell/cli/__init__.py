@@ -11,7 +11,19 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from carebell.cli import admin, audit, configuration, inspect, numbers, portal, setup, signing, simulate, visits
+from carebell.cli import (
+    admin,
+    audit,
+    configuration,
+    inspect,
+    numbers,
+    portal,
+    setup,
+    signing,
+    simulate,
+    visits,
+    writeback,
+)
 from carebell.cli.options import Config, Json
 
 
@@ -47,6 +59,7 @@ app.add_typer(configuration.configuration, name="config", cls=Group)
 app.add_typer(signing.cert, name="cert", cls=Group)
 app.add_typer(audit.audit, name="audit", cls=Group)
 app.add_typer(admin.optout, name="optout", cls=Group)
+app.add_typer(writeback.writeback, name="writeback", cls=Group)
 app.add_typer(admin.keys, name="keys", cls=Group)
 app.add_typer(admin.db, name="db", cls=Group)
 app.add_typer(inspect.report, name="report", cls=Group)

@@ -85,6 +85,17 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("visit link", '`{"appointment", "for", "link", "ends"}`'),
     ("visit revoke", '`{"appointment", "mark", "revoked"}`'),
     ("optout add, remove", '`{"phone", "sender", "opted_out"}` for each sender; `changed` for `remove`'),
+    (
+        "writeback list, show ID",
+        '`{"id", "environment", "appointment", "event", "channel", "state", "why", "attempts", "answer", "code", "err3", '
+        '"created", "sent", "next", "expires", "final"}`',
+    ),
+    ("writeback show EVENT", '`{"environment", "event", "segments": []}`'),
+    (
+        "simulator ehr --inbound",
+        '`{"listening"}`, then `{"control_id", "type", "appointment", "answer", "taken"}` for each message',
+    ),
+    ("writeback retry", '`{"id", "was", "changed"}`'),
     ("keys rotate", '`{"key", "moved", "unreadable", "copy_key_file"}`'),
     ("keys drop-unreadable", '`{"day_keys", "appointments", "people", "done"}`'),
     ("db upgrade", '`{"version", "was", "changed"}`'),

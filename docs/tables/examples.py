@@ -51,6 +51,12 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "optout list": ("carebell optout list",),
     "optout add": ("carebell optout add",),
     "optout remove": ("carebell optout remove",),
+    "writeback list": ("carebell writeback list --state refused",),
+    "writeback show": (
+        "carebell writeback show confirmed -e production",
+        "carebell writeback show 01KCC5OK00H2QF7M1R9T",
+    ),
+    "writeback retry": ("carebell writeback retry 01KCC5OK00H2QF7M1R9T",),
     "keys rotate": ("carebell keys rotate",),
     "keys drop-unreadable": ("carebell keys drop-unreadable --yes",),
     "db upgrade": ("carebell db upgrade",),
@@ -73,6 +79,9 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "carebell simulator fhir --port 8090",
         "carebell simulator fhir --fault slow --at token",
     ),
-    "simulator ehr": ("carebell simulator ehr --to 127.0.0.1:2575 --count 100 --key engine.key --cert engine.cer",),
+    "simulator ehr": (
+        "carebell simulator ehr --to 127.0.0.1:2575 --count 100 --key engine.key --cert engine.cer",
+        "carebell simulator ehr --inbound --port 6661 --answers ae,none,aa",
+    ),
 }
 """Command without `carebell` -> calls."""

@@ -91,6 +91,7 @@ ELSEWHERE: Final = {
     "portal unlock",
     "visit link",
     "visit revoke",
+    "writeback retry",
 }
 
 

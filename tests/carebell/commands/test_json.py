@@ -64,6 +64,9 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "optout list": ("", None),
     "optout add": (PATIENT, {"phone", "sender", "opted_out"}),
     "optout remove": (PATIENT, {"phone", "sender", "opted_out", "changed"}),
+    "writeback list": ("", None),
+    "writeback show": ("none", None),
+    "writeback retry": ("none", None),
     "keys rotate": ("", {"key", "moved", "unreadable", "copy_key_file"}),
     "keys drop-unreadable": ("", {"day_keys", "appointments", "done"}),
     "db upgrade": ("", {"version", "was", "changed"}),
@@ -93,6 +96,7 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "portal unlock": ("nobody", None),
     "simulator twilio": ("--port 1 --host 203.0.113.1", None),
     "simulator fhir": ("--host 203.0.113.1", None),
+    "simulator ehr --inbound": ("--inbound --host 203.0.113.1", None),
     "simulator ehr": ("--to 127.0.0.1:1 --count 1", None),
 }
 """Command (and what tells two calls of it apart), further words, the keys of each row (None: it may have none, or others)."""
