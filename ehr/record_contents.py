@@ -122,7 +122,7 @@ def _direct_sms(facts: RecordFacts) -> IntegrationRecord:
             RecordField(
                 name="send_again",
                 label="To send a text once more",
-                value="Open the visit under \"Why no text?\" and choose [Send again].",
+                value="Change the visit in the EHR: Carebell texts each change once, and nobody sends a text twice by hand.",
             ),
         ),
     )  # fmt: skip
