@@ -25,7 +25,7 @@ def planned(fhir: FhirSimulator, *faults: FhirFault, at: frozenset[Endpoint] = f
 
 def test_a_good_server_in_one_line(fetcher: Fetcher, fhir: FhirSimulator) -> None:
     check = check_fhir(fetcher, fhir.base_url + "/", kind="production", others={"test": "https://other.example/R4"})
-    assert check.summary == "FHIR 4.0.1 · Epic · Appointment: read, search · sign-in: yes"
+    assert check.summary == "FHIR 4.0.1 · Epic · Appointment: read, search, patch · sign-in: yes"
     assert (check.base_url, check.asked, check.good, check.signs_in) == (fhir.base_url, True, True, True)
     assert check.findings == ()
 
