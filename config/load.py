@@ -35,6 +35,8 @@ HERE: Final = Path(str(files("config")))
 FIELD_MAPS: Final = Path(str(files("parser"))) / "fieldmaps"
 """Shipped field maps: data in the parser's folder, read as files."""
 OUT_MAPS: Final = Path(str(files("ehr"))) / "outmaps"
+FHIR_MAPS: Final = Path(str(files("ehr"))) / "fhir_maps"
+STATUS_MAPS: Final = Path(str(files("ehr"))) / "status_maps"
 """Shipped out-maps, in the same way."""
 
 SectionType = TypeVar("SectionType", bound=BaseModel)

@@ -41,10 +41,11 @@ KEYS: Final = frozenset({"placer_id", "filler_id", "visit_id"})
 _STEP_VALUES: Final = frozenset({"nr", "step", "result"})
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _TYPE: Final = re.compile(r"[A-Z]{3}\^[A-Z][0-9]{2}(\^[A-Z]{3}_[A-Z][0-9]{2})?")
-_KEY: Final = (
+EVENT_KEY: Final = (
     r"^(confirmed|cannot_come|call_me|text_delivered|text_failed|opted_out|waiting|connected|disconnected|device_test|visit_ended)"
     r"(\.(ask|patient|provider|guest|interpreter))?$"
 )
+"""An event, or one of its cases."""
 
 
 def _template(text: str) -> str:
@@ -120,7 +121,7 @@ class OutMap(BaseModel):
     )
     name: str = Field(min_length=1, max_length=60)
     """A name for the map, shown by `carebell writeback show`."""
-    messages: dict[Annotated[str, Field(pattern=_KEY)], OutMessage] = Field(min_length=1)
+    messages: dict[Annotated[str, Field(pattern=EVENT_KEY)], OutMessage] = Field(min_length=1)
     """Event to message. `event.ask`: where the EHR is asked to act; `event.patient`, `.provider`, `.guest` or `.interpreter`: where
     that person is meant. The most precise one is taken."""
 

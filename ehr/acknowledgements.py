@@ -34,11 +34,15 @@ _ADVICE: Final = {
 
 
 class EngineVerdict(StrEnum):
-    """taken: nothing is left to do. refused: it is not sent again. again: it is, until its time is over."""
+    """taken: nothing is left to do. refused: it is not sent again. again: it is, until its time is over.
+
+    unknown: nobody can say whether it was taken, and a repetition could double it. HL7 v2 has none, because MSH-10 says it.
+    """
 
     TAKEN = "taken"
     REFUSED = "refused"
     AGAIN = "again"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,10 @@ class SimulatedRecords:
         found = [
             own_id
             for own_id, resource in self.appointments.items()
-            if any(f"{each['system']}|{each['value']}" == wanted for each in resource.get("identifier", ()))
+            if any(
+                f"{identifier['system']}|{identifier['value']}" == wanted
+                for identifier in resource.get("identifier", ())
+            )
         ]
         entries = [{"resource": self._shown(own_id), "search": {"mode": "match"}} for own_id in found]
         bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": entries}
@@ -206,7 +209,10 @@ class SimulatedRecords:
 
 def _identifiers(resource: Mapping[str, Any]) -> list[str]:
     listed = resource.get("identifier", [])
-    return [f"{each.get('system')}|{each.get('value')}" for each in (listed if isinstance(listed, list) else [listed])]
+    return [
+        f"{identifier.get('system')}|{identifier.get('value')}"
+        for identifier in (listed if isinstance(listed, list) else [listed])
+    ]
 
 
 def _outcome(status: int, code: str) -> RecordAnswer:
