@@ -65,12 +65,14 @@ class EngineMessage:
 class InboundEngine:
     """Attributes:
     script: what to do with each message, one after the other.
+    always: MSH-10 -> what to do with this message each time, whatever the script says.
     late: seconds before a late answer.
     messages: all that arrived, in their order.
     on_message: is told of each.
     """
 
     script: Iterator[EngineAct] = field(default_factory=lambda: repeat(EngineAct.AA))
+    always: dict[str, EngineAct] = field(default_factory=dict)
     late: float = 1.0
     messages: list[EngineMessage] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list, repr=False)
@@ -115,8 +117,10 @@ class InboundEngine:
 
     async def _handle(self, content: bytes, writer: asyncio.StreamWriter) -> bool:
         """False: the connection is over."""
-        act = next(self.script, EngineAct.AA)
-        control_id = self._note(content, act)
+        lines = [line.split("|") for line in content.decode("utf-8", "replace").split("\r")]
+        control_id = lines[0][9]
+        act = self.always[control_id] if control_id in self.always else next(self.script, EngineAct.AA)
+        self._note(content, lines, act)
         if act in (EngineAct.RESET, EngineAct.BEFORE):
             _reset(writer)
             return False
@@ -131,8 +135,7 @@ class InboundEngine:
             writer.close()
         return act is not EngineAct.HALF
 
-    def _note(self, content: bytes, act: EngineAct) -> str:
-        lines = [line.split("|") for line in content.decode("utf-8", "replace").split("\r")]
+    def _note(self, content: bytes, lines: list[list[str]], act: EngineAct) -> None:
         control_id = lines[0][9]
         keys = [line[3] if line[0] == "OBR" else line[2] for line in lines if line[0] in ("SCH", "ARQ", "OBR")]
         known = any(message.control_id == control_id and message.taken for message in self.messages)
@@ -147,7 +150,6 @@ class InboundEngine:
         self.messages.append(message)
         self.contents.append(content)
         self.on_message(message)
-        return control_id
 
 
 def acts(words: Iterable[str]) -> Iterator[EngineAct]:

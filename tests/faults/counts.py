@@ -50,6 +50,7 @@ def _fault(row: str, name: str, promise: str, unit: str, ci: int, full: int) -> 
     return row, Fault(name=name, promise=promise, unit=unit, ci=ci, full=full)
 
 
+_GOES_BACK: Final = "each arrives, with one id and one content, in its visit's order"
 _FUZZ: Final = "no traceback, no hang, nothing stored that nobody signed"
 
 FAULTS: Final[Mapping[str, Fault]] = dict([
@@ -94,5 +95,11 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P12", "hostile certificates and file names", "judged as by cert show; written nowhere else", "uploads", 51, 51),
     _fault("P13", "markup in every stored field", "only words, on every page", "portal full of it", 1, 1),
     _fault("P14", "patients known to the letter", "nothing of them on a page, in a file or a log", "portal full of them", 1, 1),
+    _fault("P21", "an EHR that answers wrong, late or not at all", _GOES_BACK,
+           "messages", 100, 5000),
+    _fault("P22", "kill -9 of who sends to the EHR", _GOES_BACK, "kills", 3, 500),
+    _fault("P23", "a message that the EHR never takes", "the others go on; in strict order it is an alarm", "messages", 10, 50),
+    _fault("P24", "the EHR sends back what it was told", "no text, nothing goes back", "echoes", 50, 1000),
+    _fault("P26", "an EHR that is away for a day", "late ones are named, the rest arrives in order", "messages", 60, 60),
     _fault("P20", "replies doubled, late, after a move", "what a model says; STOP wins; no word kept", "replies", 100, 20_000),
 ])  # fmt: skip

@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +63,8 @@ class Bench:
     metrics: Metrics
     sender: WritebackSender
     ids: ControlIds
+    closing: contextlib.ExitStack
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def make_sender(self, node: str = "n") -> WritebackSender:
         rng = random.Random(7)
@@ -81,7 +83,7 @@ class Bench:
 
     def visits(self, count: int) -> list[str]:
         """New visits of `prod`; their `Appointment.id`s."""
-        made = [appointment(number, environment="prod") for number in range(count)]
+        made = [appointment(next(self.numbers), environment="prod") for _ in range(count)]
         put(self.store, self.vault, [first(visit) for visit in made])
         return [visit.id for visit in made]
 
@@ -134,6 +136,26 @@ class Bench:
         return [json.loads(line)["event"] for line in self.log.read_text().splitlines()]
 
 
+def _bench(folder: Path, engine: InboundEngine, port: int, node: str, clock: SteppingClock, **changes: Any) -> Bench:
+    journal_stack, drawn = contextlib.ExitStack(), itertools.count()
+    log = folder / f"log-{node}"
+    made = Bench(
+        store=open_store(f"sqlite:///{folder / 'carebell.db'}"),
+        vault=Vault(KeyRing(current=1, masters={1: b"k" * 32}, pepper=b"p" * 32)),
+        clock=clock,
+        engine=engine,
+        loaded=configured(folder, port, **changes),
+        log=log,
+        journal=journal_stack.enter_context(setup(now=clock.now, file=log, level=logging.DEBUG)),
+        metrics=Metrics(),
+        sender=None,  # type: ignore[arg-type]
+        ids=ControlIds(lambda: int(clock.now().timestamp() * 1_000 + next(drawn)) * 1_000_000),
+        closing=journal_stack,
+    )
+    made.sender = made.make_sender(node)
+    return made
+
+
 @asynccontextmanager
 async def bench(folder: Path, script: Iterable[EngineAct] = (), **changes: Any) -> AsyncIterator[Bench]:
     """Args:
@@ -141,28 +163,26 @@ async def bench(folder: Path, script: Iterable[EngineAct] = (), **changes: Any) 
     """
     store = open_store(f"sqlite:///{folder / 'carebell.db'}")
     schema.upgrade(store)
+    store.close()
     engine = InboundEngine(script=itertools.chain(iter(script), itertools.repeat(EngineAct.AA)), late=0.02)
     port = await engine.start()
-    log, metrics, clock = folder / "log", Metrics(), SteppingClock(NOW)
-    stack, drawn = contextlib.ExitStack(), itertools.count()
-    journal = stack.enter_context(setup(now=clock.now, file=log, level=logging.DEBUG))
-    made = Bench(
-        store=store,
-        vault=Vault(KeyRing(current=1, masters={1: b"k" * 32}, pepper=b"p" * 32)),
-        clock=clock,
-        engine=engine,
-        loaded=configured(folder, port, **changes),
-        log=log,
-        journal=journal,
-        metrics=metrics,
-        sender=None,  # type: ignore[arg-type]
-        ids=ControlIds(lambda: int(clock.now().timestamp() * 1_000 + next(drawn)) * 1_000_000),
-    )
-    made.sender = made.make_sender()
+    made = _bench(folder, engine, port, "n", SteppingClock(NOW), **changes)
     try:
         yield made
     finally:
         await made.sender.finish()
         await engine.stop()
-        store.close()
-        stack.close()
+        made.store.close()
+        made.closing.close()
+
+
+@asynccontextmanager
+async def attached(folder: Path, port: int, *, node: str, at: datetime) -> AsyncIterator[Bench]:
+    """Another process of a bench: its database, and the engine that listens elsewhere."""
+    made = _bench(folder, InboundEngine(), port, node, SteppingClock(at))
+    try:
+        yield made
+    finally:
+        await made.sender.finish()
+        made.store.close()
+        made.closing.close()
