@@ -3,7 +3,8 @@
     begin ─> browser ─> sign-in server ─> browser ─> callback ─> check_callback ─> exchange ─> id token
 
 Sources: RFC 6749, section 4.1; RFC 7636 (PKCE, S256 alone); RFC 9207 (`iss`); RFC 9700 (best practice); OpenID Connect Core 1.0,
-section 3.1. An access token is never kept: the exchange returns the id token and nothing else.
+section 3.1; SMART App Launch 2.2.0, "EHR launch". An access token is never kept: an exchange returns the id token and, of an EHR
+launch, its context.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -28,6 +29,7 @@ LIFETIME: Final = timedelta(minutes=10)
 """From the link to the callback: time for a password, a second factor and a forgotten token."""
 _TOKEN_BYTES: Final = 32
 _LONGEST_CODE: Final = 4_096
+_NO_CONTEXT: Final = frozenset({"access_token", "id_token", "refresh_token", "token_type", "scope"})
 _AGAIN: Final = "Start the sign-in again, in one window."
 
 Parameters = Sequence[tuple[str, str]]
@@ -90,6 +92,19 @@ class StartedSignIn:
     shown: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redeemed:
+    """What a code was exchanged for. The access token is not here.
+
+    Attributes:
+        context: the answer's further members that are texts, such as an EHR's launch context (SMART App Launch 2.2.0, "Launch
+            context arrives with your access_token").
+    """
+
+    id_token: str = field(repr=False)
+    context: Mapping[str, str] = field(repr=False)
+
+
 def begin(
     server: SignInServer,
     client: ClientRegistration,
@@ -97,6 +112,7 @@ def begin(
     scope: str,
     now: datetime,
     audience: str | None = None,
+    launch: str | None = None,
     random_token: Callable[[int], str] = secrets.token_urlsafe,
 ) -> StartedSignIn:
     """Start a sign-in.
@@ -104,6 +120,7 @@ def begin(
     Args:
         scope: words with blanks between; it must hold `openid`.
         audience: SMART's `aud`, the FHIR base URL.
+        launch: the EHR's own word for a launch that it began.
         random_token: (bytes) -> that many random bytes as Base64url.
     """
     pending = PendingSignIn(
@@ -121,7 +138,12 @@ def begin(
         *([("aud", audience)] if audience is not None else []),
         ("code_challenge_method", "S256"),
     ]
-    secret = [("state", pending.state), ("nonce", pending.nonce), ("code_challenge", challenge_of(pending.verifier))]
+    secret = [
+        *([("launch", launch)] if launch is not None else []),
+        ("state", pending.state),
+        ("nonce", pending.nonce),
+        ("code_challenge", challenge_of(pending.verifier)),
+    ]
     endpoint = server.authorization_endpoint
     url = f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode([*shown, *secret])}"
     return StartedSignIn(url=url, pending=pending, shown=(("authorization_endpoint", endpoint), *shown))
@@ -176,8 +198,8 @@ def _check_issuer(server: SignInServer, pending: PendingSignIn, named: str | Non
 
 def exchange(
     fetcher: Fetcher, server: SignInServer, client: ClientRegistration, pending: PendingSignIn, code: str
-) -> str:
-    """The id token for a code. The access token that comes with it is dropped here, unused; no refresh token is asked for.
+) -> Redeemed:
+    """The id token for a code, and what was said with it. The access token is dropped here, unused; no refresh token is asked for.
 
     Raises:
         FetchFault: the server could not be asked.
@@ -212,7 +234,10 @@ def exchange(
             "The server signed you in but does not say who you are: its answer has no id token. The application must be "
             "registered for the scope openid. Ask whoever registered Carebell with that server.",
         )
-    return id_token
+    context = {
+        name: value for name, value in answer.document.items() if isinstance(value, str) and name not in _NO_CONTEXT
+    }
+    return Redeemed(id_token=id_token, context=context)
 
 
 def _equal(left: str, right: str) -> bool:

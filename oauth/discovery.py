@@ -7,7 +7,7 @@ The issuer in a document must be the one that was asked, character by character:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from oauth.faults import FetchFault, SignInCode, SignInFault
 from oauth.fetcher import Fetcher, JsonObject
@@ -15,6 +15,8 @@ from oauth.fetcher import Fetcher, JsonObject
 OPENID_PATH: Final = "/.well-known/openid-configuration"
 SMART_PATH: Final = "/.well-known/smart-configuration"
 _MOST_WORDS: Final = 100
+Launch = Literal["launch-standalone", "launch-ehr"]
+"""Where a sign-in begins, as SMART's capabilities call it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,11 @@ def discover_openid(fetcher: Fetcher, issuer: str) -> SignInServer:
     return _server(fetcher, document, issuer=issuer, jwks_uri=_address(fetcher, document, "jwks_uri"))
 
 
-def discover_smart(fetcher: Fetcher, base_url: str) -> SmartConfiguration:
+def discover_smart(fetcher: Fetcher, base_url: str, *, launch: Launch = "launch-standalone") -> SmartConfiguration:
     """What the FHIR server at `base_url` says about sign-in. If it names an issuer and no keys, the issuer's document is read too.
+
+    Args:
+        launch: how a sign-in will begin, which the server must be able to take.
 
     Raises:
         FetchFault: a document could not be fetched.
@@ -81,7 +86,7 @@ def discover_smart(fetcher: Fetcher, base_url: str) -> SmartConfiguration:
     base_url = base_url.rstrip("/")
     document = fetcher.get(base_url + SMART_PATH)
     capabilities, scopes = _words(document.get("capabilities")), _words(document.get("scopes_supported"))
-    lacks = _lacking(document, capabilities)
+    lacks = _lacking(document, capabilities, launch)
     if lacks is not None:
         return SmartConfiguration(
             base_url=base_url, capabilities=capabilities, scopes=scopes, server=None, lacks=lacks
@@ -93,11 +98,12 @@ def discover_smart(fetcher: Fetcher, base_url: str) -> SmartConfiguration:
     return SmartConfiguration(base_url=base_url, capabilities=capabilities, scopes=scopes, server=server)
 
 
-def _lacking(document: JsonObject, capabilities: frozenset[str]) -> str | None:
+def _lacking(document: JsonObject, capabilities: frozenset[str], launch: Launch) -> str | None:
     if "authorization_endpoint" not in document or "token_endpoint" not in document:
         return "names no address to sign in at"
-    if capabilities and "launch-standalone" not in capabilities:
-        return "takes no sign-in that begins outside the EHR (launch-standalone)"
+    if capabilities and launch not in capabilities:
+        place = "outside" if launch == "launch-standalone" else "within"
+        return f"takes no sign-in that begins {place} the EHR ({launch})"
     if "issuer" not in document:
         return "does not say who signed in (sso-openid-connect)"
     return None

@@ -8,6 +8,7 @@
     POST /oauth2/token           of a sign-in; or of a client by itself, with a signed assertion
     ...  /api/FHIR/R4/{type}     with such a token, see `simulator.fhir.records`
     POST /simulator/faults       {"faults": ["wrong_nonce"], "at": ["token"]}, see `simulator.fhir.faults`
+    POST /simulator/launches     {"user": "dana", "context": {"sessionId": "900100"}}: begin a launch; its `iss` and `launch`
     POST /simulator/answers      {"next": ["409", "slow"]}: what happens to the next requests for resources
     POST /simulator/keys         {"keys": [...]}: the JWK set with which the client proves who it is
     POST /simulator/appointments {"id": "1", "status": "booked", "system": "urn:oid:1.2"}
@@ -229,7 +230,7 @@ def _routed(
     if (method, path) == ("GET", f"{SIGN_IN_PATH}/jwks"):
         return Endpoint.KEYS, _document(sign_in.signer.published())
     if (method, path) == ("GET", f"{SIGN_IN_PATH}/authorize"):
-        return None, sign_in.page(query, base_url=base_url)
+        return None, sign_in.page(query, base_url=base_url, issuer=issuer, now=now)
     if (method, path) == ("POST", f"{SIGN_IN_PATH}/authorize"):
         return None, sign_in.decide(form, base_url=base_url, issuer=issuer, now=now)
     if (method, path) == ("POST", f"{SIGN_IN_PATH}/token") and form.get("grant_type") == "client_credentials":
@@ -238,6 +239,8 @@ def _routed(
         return Endpoint.TOKEN, sign_in.token(form, headers.get("Authorization") or "", issuer=issuer, now=now)
     if (method, path) == ("POST", "/simulator/faults"):
         return None, _steered(sign_in, body)
+    if (method, path) == ("POST", "/simulator/launches"):
+        return None, _launched(sign_in, body, base_url)
     if path.startswith("/simulator/"):
         return None, simulator.resources.steered(method, path.removeprefix("/simulator/"), body)
     return None, PageAnswer(status=404, document={"resourceType": "OperationOutcome"})
@@ -258,6 +261,18 @@ def _steered(sign_in: SimulatedSignIn, body: bytes) -> PageAnswer:
     except ValueError as error:
         return PageAnswer(status=400, document={"error": str(error)})
     return PageAnswer(document={"faults": sorted(fault.value for fault in sign_in.plan.faults)})
+
+
+def _launched(sign_in: SimulatedSignIn, body: bytes, base_url: str) -> PageAnswer:
+    try:
+        given = json.loads(body or b"{}")
+        context = given.get("context", {}) if isinstance(given, dict) else None
+        if not isinstance(context, dict) or not all(isinstance(value, str) for value in context.values()):
+            raise ValueError("context is an object of texts")
+        word = sign_in.launch(context, str(given.get("user", "dana")))
+    except ValueError as error:
+        return PageAnswer(status=400, document={"error": str(error)})
+    return PageAnswer(document={"iss": base_url, "launch": word})
 
 
 @contextlib.contextmanager

@@ -30,12 +30,25 @@ class FhirUser:
     subject: str
     name: str
     roles: tuple[str, ...] = ()
+    resource: str = "Practitioner"
 
 
 USERS: Final = (
     FhirUser(subject="dana", name="Dana Analyst", roles=("carebell-analyst",)),
     FhirUser(subject="kim", name="Kim Administrator", roles=("carebell-admin",)),
 )
+
+
+PATIENT: Final = FhirUser(subject="pat", name="Pat Example", resource="Patient")
+"""Signed in at the simulated EHR's patient portal, and known to launches alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FhirLaunch:
+    """A launch that the simulated EHR began: for whom, and its context."""
+
+    user: FhirUser
+    context: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +75,7 @@ class IssuedCode:
     nonce: str | None
     audience: str | None
     ends_at: datetime
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +104,24 @@ class SimulatedSignIn:
         self.plan = FhirFaultPlan()
         self._random_token = random_token
         self._codes: dict[str, IssuedCode] = {}
+        self._launches: dict[str, FhirLaunch] = {}
 
-    def page(self, query: Mapping[str, str], *, base_url: str) -> PageAnswer:
-        """The sign-in page, for an acceptable request."""
+    def launch(self, context: Mapping[str, str], user: str = "dana") -> str:
+        """Begin a launch for a user who is signed in; the word for its address. ValueError: no such user."""
+        known = {person.subject: person for person in (*USERS, PATIENT)}
+        if user not in known:
+            raise ValueError(f"unknown user {user!r}; known: {', '.join(sorted(known))}")
+        word = self._random_token(16)
+        self._launches[word] = FhirLaunch(user=known[user], context=dict(context))
+        return word
+
+    def page(self, query: Mapping[str, str], *, base_url: str, issuer: str, now: datetime) -> PageAnswer:
+        """The sign-in page, for an acceptable request; a launch needs none, its user is signed in."""
         problem = self._problem(query, base_url)
         if problem is not None:
             return _page("Sign-in refused", f"<p>{escape(problem)}</p>", status=400)
+        if "launch" in query:
+            return self.decide(query, base_url=base_url, issuer=issuer, now=now)
         hidden = "".join(
             f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in query.items()
         )
@@ -114,13 +140,18 @@ class SimulatedSignIn:
         problem = self._problem(form, base_url)
         if problem is not None:
             return _page("Sign-in refused", f"<p>{escape(problem)}</p>", status=400)
-        user = next((user for user in USERS if user.subject == form.get("user")), None)
+        launched = self._launches.pop(form["launch"]) if "launch" in form else None  # it counts once
+        user = (
+            next((user for user in USERS if user.subject == form.get("user")), None)
+            if launched is None
+            else launched.user
+        )
         faults = self.plan.faults
         back: dict[str, str] = {}
         if user is None or FhirFault.ACCESS_DENIED in faults:
             back = {"error": "access_denied", "error_description": "User has no rights to this application"}
         else:
-            back["code"] = self._issue(form, user, now)
+            back["code"] = self._issue(form, user, now, {} if launched is None else launched.context)
         if FhirFault.NO_STATE not in faults:
             back["state"] = "another-state" if FhirFault.WRONG_STATE in faults else form["state"]
         if FhirFault.NO_CALLBACK_ISSUER not in faults:
@@ -146,6 +177,7 @@ class SimulatedSignIn:
             "token_type": "Bearer",
             "expires_in": 300,
             "scope": "openid fhirUser",
+            **issued.context,
         }
         if FhirFault.NO_ID_TOKEN not in faults:
             document["id_token"] = self.signer.signed(self._claims(issued, issuer, now), faults)
@@ -163,9 +195,11 @@ class SimulatedSignIn:
             return "A state and a code challenge (S256) are needed."
         if query.get("aud", base_url) != base_url:
             return f"aud must be {base_url}."
+        if "launch" in query and ("launch" not in query["scope"].split() or query["launch"] not in self._launches):
+            return "This launch is unknown or was used, or scope does not hold launch."
         return None
 
-    def _issue(self, form: Mapping[str, str], user: FhirUser, now: datetime) -> str:
+    def _issue(self, form: Mapping[str, str], user: FhirUser, now: datetime, context: Mapping[str, str]) -> str:
         """A code for this sign-in; with SWAPPED_CODE one that was issued for another."""
         swapped = FhirFault.SWAPPED_CODE in self.plan.faults
         code = self._random_token(16)
@@ -176,6 +210,7 @@ class SimulatedSignIn:
             nonce="another-nonce" if swapped else form.get("nonce"),
             audience=form.get("aud"),
             ends_at=now + CODE_LIFETIME,
+            context=context,
         )
         return code
 
@@ -195,7 +230,7 @@ class SimulatedSignIn:
             "name": issued.user.name,
             "preferred_username": issued.user.subject,
             "roles": list(issued.user.roles),
-            "fhirUser": f"{issued.audience or ''}/Practitioner/{issued.user.subject}",
+            "fhirUser": f"{issued.audience or ''}/{issued.user.resource}/{issued.user.subject}",
         }
         if FhirFault.OTHER_PARTY in faults:
             claims |= {"aud": [self.client.client_id, "another-application"], "azp": "another-application"}

@@ -38,3 +38,17 @@ def signed_in(url: str, user: str = "dana") -> list[tuple[str, str]]:
         return parse_qsl(urlsplit(response.headers["Location"]).query, keep_blank_values=True)
     finally:
         connection.close()
+
+
+def launched_back(url: str) -> list[tuple[str, str]]:
+    """The callback's parameters of a launch at `url`, where nobody is asked anything."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=30)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 303
+        return parse_qsl(urlsplit(response.headers["Location"]).query, keep_blank_values=True)
+    finally:
+        connection.close()
