@@ -125,6 +125,13 @@ def _about_texts(loaded: Loaded, name: str, environment: Environment) -> Iterato
 def _about_replies(loaded: Loaded, name: str, environment: Environment) -> Iterator[ConfigurationFinding]:
     """Words that mean something else already, and texts that should ask and do not."""
     sms, keys = environment.sms, ("environments", name, "sms", "replies")
+    goes_back = environment.writeback.events
+    if all(goes_back.get(event, "none") == "none" for event in ("confirmed", "cannot_come", "call_me")):
+        why = "what patients answer stands in Carebell alone: nothing of it goes back to the EHR (writeback.events)"
+        yield warning(loaded, keys, why)
+    elif sms.replies.cannot_come == "ask_ehr" and goes_back.get("cannot_come", "none") == "none":
+        why = "ask_ehr asks nobody: writeback.events.cannot_come names no way to the EHR"
+        yield warning(loaded, (*keys, "cannot_come"), why)
     with suppress(ConfigurationError):  # a broken file of words is a problem of the gateway, said there
         words = read_reply_words(loaded.configuration.gateway.reply_words)
         for place, why in unusable_words(sms.replies, words):

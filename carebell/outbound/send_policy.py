@@ -21,6 +21,8 @@ from store.claims import ClaimCandidate, Decision, Later, Send, Suppress
 
 MOST_LISTED: Final = 9
 """Visits that one text lists."""
+_ABOUT_A_TIME: Final = (AnswerRule.CONFIRMED, AnswerRule.CANNOT_COME)
+"""Answers that are wrong once the visit has another time than when the patient replied."""
 _HELD_FOR: Final = timedelta(seconds=30)
 """How often a held text is checked again."""
 
@@ -89,6 +91,8 @@ class SendPolicy:
         row, appointment, now = candidate.row, candidate.appointment, self._now
         past = row.past
         outdated = _outdated(past, appointment)
+        if outdated is None and row.rule in _ABOUT_A_TIME and row.start != appointment.start:
+            outdated = Reason.SUPERSEDED
         if outdated is not None:
             return outdated
         visit = _visit(appointment, row.kind)

@@ -55,6 +55,13 @@ def test_words_of_replies_that_mean_something_else_are_refused(carebell: Carebel
     ]
 
 
+def test_answers_that_go_nowhere_are_a_warning(carebell: Carebell, configuration: Path) -> None:
+    change(configuration, {"environments": {"production": {"sms": {"replies": {"enabled": True}}}}})
+    ended = carebell("-c", configuration, "check-config")
+    assert ended.code == 0
+    assert "sms.replies: what patients answer stands in Carebell alone" in ended.out
+
+
 def test_no_text_asks_from_a_toll_free_number(carebell: Carebell, configuration: Path) -> None:
     sms = {"from": "+18335550100", "replies": {"enabled": True}}
     change(configuration, {"environments": {"production": {"sms": sms}}})

@@ -328,3 +328,16 @@ def test_nothing_of_the_words_is_in_any_file(service: Pieces, twilio: PocketTwil
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert any(file.suffix == ".db" for file in files)
     assert [file.name for file in files if b"zebra" in file.read_bytes().lower()] == []
+
+
+@pytest.mark.parametrize("words", ["C", "N"])
+def test_thanks_for_a_time_that_is_over_do_not_leave(service: Pieces, twilio: PocketTwilio, words: str) -> None:
+    book(service)
+    service.tick()
+    say(service, words)
+    book(service, start=NEXT_DAY, event="S13")  # before the answer leaves
+    service.step(timedelta(minutes=1))
+    service.tick()
+    assert not any("thank you" in body for body in bodies(twilio))
+    assert any("has changed. It is now on Fri, Mar 13" in body and "Reply C" in body for body in bodies(twilio))
+    assert ("answer", "suppressed", "superseded") in service.texts("one")
