@@ -31,7 +31,9 @@ from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
 from tests.faults.conftest import Tally
 from tests.faults.playing import SENDER
+from tests.store.postgresql import NoServer, Server
 from tests.story.ehr import unsigned
+from tests.story.folder import Changes
 
 AT: Final = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 VISIT: Final = AT + timedelta(days=2)
@@ -152,6 +154,22 @@ def test_replies_do_what_the_model_says(tally: Tally, tmp_path: Path) -> None:
     assert tally.seen["words in files"] == 0
 
 
+@pytest.mark.faults("P20")
+@pytest.mark.timeout(3600)
+def test_the_same_on_postgresql(tally: Tally, tmp_path: Path) -> None:
+    try:
+        server = Server()
+    except (NoServer, OSError) as reason:
+        pytest.skip(f"no PostgreSQL here: {reason}")
+    try:
+        some = list(itertools.islice(stories(random.Random(21)), min(AT_ONCE, tally.fault.rounds // 2)))
+        play(some, tmp_path / "server", tally, {"storage": {"url": server.url("postgres")}})
+        tally.progress(len(some), len(some))
+        assert tally.seen["other endings"] == 0
+    finally:
+        server.stop()
+
+
 @pytest.mark.faults("P20", proof=True)
 def test_a_judge_that_takes_the_first_visit_is_found(
     tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -168,7 +186,7 @@ def test_a_judge_that_takes_the_first_visit_is_found(
     tally.seen.clear()
 
 
-def play(some: Sequence[Story], folder: Path, tally: Tally) -> None:
+def play(some: Sequence[Story], folder: Path, tally: Tally, changes: Changes | None = None) -> None:
     """Live these stories side by side, and compare their endings."""
     sms = {
         "debounce": "0s", "reminders": [], "replies": {"enabled": True}, "quiet_hours": {"from": "00:00", "to": "00:01"},
@@ -176,7 +194,7 @@ def play(some: Sequence[Story], folder: Path, tally: Tally) -> None:
     }  # fmt: skip
     folder.mkdir()
     twilio = PocketTwilio(now=lambda: AT)
-    with pieces(folder / "clinic", at=AT, gateway=twilio, sms=sms) as service:
+    with pieces(folder / "clinic", at=AT, gateway=twilio, sms=sms, changes=changes) as service:
         twilio.now = service.clock.now
         everything_goes_back(service)
         for visit in (1, 2):
