@@ -69,11 +69,6 @@ def add(conn: Connection, reply: PatientReply, key: str) -> bool:
     return conn.execute(new.returning(patient_replies.c.id)).first() is not None
 
 
-def known(conn: Connection, key: str) -> bool:
-    """Whether this message was heard before."""
-    return conn.execute(select(patient_replies.c.id).where(patient_replies.c.key == key)).first() is not None
-
-
 def last_effective(conn: Connection, appointments: Collection[str]) -> dict[str, PatientReply]:
     """The last reply of each of these about coming or not coming that took effect."""
     if not appointments:
