@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from notifier.gateway import DeliveryStatus
-from notifier.replies import Help, OptIn, OptOut, Other, Unclear
+from notifier.replies import Help, OptIn, OptOut, Other, Reply, Unclear
 from notifier.reply_words import read_reply_words
 from notifier.twilio.codes import failure_of
 from notifier.twilio.webhooks import SignatureCheck, SignedForm, read_inbound, read_status, sign_webhook
@@ -224,6 +224,26 @@ def test_twilios_own_classification_comes_first() -> None:
         assert reply.classified
     assert type(inbound(OptOutType="", Body="stop")) is OptOut
     assert type(inbound(OptOutType="NEW", Body="hello")) is Other
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"Body": "C2"}, "C2"),
+        ({"Body": "yes"}, "yes"),
+        ({"Body": "yes", "OptOutType": "START"}, ""),
+        ({"Body": "stop C"}, ""),
+        ({"Body": "help"}, ""),
+        ({"Body": "x" * 61}, ""),
+    ],
+)
+def test_only_what_may_answer_a_question_keeps_its_words_and_shows_them_to_nobody(
+    fields: dict[str, str], written: str
+) -> None:
+    reply = inbound(**fields)
+    assert isinstance(reply, Reply)
+    assert reply.written == written
+    assert "written" not in repr(reply)
 
 
 def test_an_opt_out_names_the_patient_and_every_sender_it_is_meant_for() -> None:
