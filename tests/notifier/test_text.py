@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from notifier.segments import INVISIBLE, Encoding, count
 from notifier.text import Rendered, TemplateSet, TextFault, TextSettings, Unrendered, Values, render
-from notifier.values import clean_link
+from notifier.values import Ask, ListedVisit, clean_link
 from tests.notifier.samples import LINK, SETTINGS, VALUES, built_in, built_in_set
 from tests.notifier.test_values import HOSTILE
 
@@ -242,3 +242,41 @@ def test_render_never_raises_and_never_lets_anything_through(
     without_link = result.text.replace(allowed, "") if allowed else result.text
     assert not set(without_link) & (INVISIBLE | set("{}[]<>=@$`\\\r\n\x1b\x00|~^;!?"))
     assert "://" not in without_link
+
+
+# Questions and answers
+
+ASK = Ask(words={"en": "C", "es": "SI"})
+
+
+@pytest.mark.parametrize(("language", "asks"), [("en", "Reply C2 to confirm."), ("es", "Confirme con SI2.")])
+def test_a_text_that_asks_names_its_word_and_number(language: str, asks: str) -> None:
+    text = rendered("reminder", language, values=replace(VALUES, ask=replace(ASK, number=2)))
+    assert asks in text.text
+    assert text.asks
+    silent = rendered("reminder", language)
+    assert asks not in silent.text
+    assert not silent.asks
+
+
+@pytest.mark.parametrize(("length", "asks", "joins"), [(120, True, True), (140, False, True), (160, False, False)])
+def test_without_room_the_question_goes_before_the_join_link(length: int, asks: bool, joins: bool) -> None:
+    link = f"https://video.lamna.example/{'x' * length}"
+    values = replace(VALUES, ask=ASK, join_link=link)
+    text = rendered("reminder", visit_mode="video", values=values, rules=replace(SETTINGS, max_segments=2))
+    assert (text.asks, link in text.text) == (asks, joins)
+
+
+def test_a_list_names_each_visit_with_its_time() -> None:
+    visits = tuple(
+        ListedVisit(start=VALUES.start, zone=VALUES.zone, date_only=date_only, ask=replace(ASK, number=number))
+        for number, date_only in ((1, False), (2, True))
+    )
+    text = rendered("answer", visit_mode="which_visit", values=replace(VALUES, visits=visits, visit_count=2))
+    assert "2 visits: C1 for Mon, Mar 9, 2:05 PM. C2 for Mon, Mar 9. Questions:" in text.text
+
+
+def test_every_answer_is_one_text_in_each_language() -> None:
+    for language in ("en", "es"):
+        for rule in ("confirmed", "cannot_come", "call_me", "moved", "unknown"):
+            assert rendered("answer", language, rule, values=replace(VALUES, ask=ASK)).segments <= 2

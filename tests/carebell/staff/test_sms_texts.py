@@ -55,7 +55,5 @@ def test_a_text_that_asks_shows_it_in_its_language(configuration: Path) -> None:
     desk = SmsTexts(loaded=lambda: load(configuration, {}))
     booked = desk.texts("production", [("booked", None)], ZONE, AT, {"booked"})
     reminder = desk.texts("production", [("reminder", None)], ZONE, AT, {"booked"})
-    assert ["Reply C to confirm." in text.text or "Responda C para confirmar." in text.text for text in booked] == [
-        True
-    ] * 2
+    assert ["Reply C to confirm." in text.text or "Confirme con C." in text.text for text in booked] == [True] * 2
     assert ["Reply C" in text.text for text in reminder] == [False] * 2
