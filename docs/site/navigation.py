@@ -14,7 +14,16 @@ def _pages(folder: str) -> list[str]:
 
 
 _HOW_TO: Final[Mapping[str, tuple[str, ...]]] = {
-    "Install and run": ("install", "container", "tls", "reverse-proxy", "postgresql", "backups", "monitor"),
+    "Install and run": (
+        "install",
+        "container",
+        "tls",
+        "reverse-proxy",
+        "patients-pages",
+        "postgresql",
+        "backups",
+        "monitor",
+    ),
     "Connect a sender": ("connect-epic", "connect-oracle-health", "sign-messages", "rotate-signing-key"),
     "Decide what is sent": ("reminder-intervals", "replies", "twilio", "http-gateway"),
     "Answer questions": ("why-no-text", "read-the-logs", "audit"),

@@ -95,6 +95,9 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P12", "hostile certificates and file names", "judged as by cert show; written nowhere else", "uploads", 51, 51),
     _fault("P13", "markup in every stored field", "only words, on every page", "portal full of it", 1, 1),
     _fault("P14", "patients known to the letter", "nothing of them on a page, in a file or a log", "portal full of them", 1, 1),
+    _fault("P15", "scanners of join links", "no event is recorded, and the link still works", "requests", 200, 1000),
+    _fault("P16", "guessing join links", "none found; limited, alarmed; an ended one looks alike", "guesses", 500, 1_000_000),
+    _fault("P17", "a visit changes beneath who waits", "the right page at the next look; no token left", "visits", 10, 2000),
     _fault("P21", "an EHR that answers wrong, late or not at all", _GOES_BACK,
            "messages", 100, 5000),
     _fault("P22", "kill -9 of who sends to the EHR", _GOES_BACK, "kills", 3, 500),
@@ -102,4 +105,5 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P24", "the EHR sends back what it was told", "no text, nothing goes back", "echoes", 50, 1000),
     _fault("P26", "an EHR that is away for a day", "late ones are named, the rest arrives in order", "messages", 60, 60),
     _fault("P20", "replies doubled, late, after a move", "what a model says; STOP wins; no word kept", "replies", 100, 20_000),
+    _fault("P27", "what a proxy gets wrong before the patients' pages", "refused, or does no harm", "requests", 13, 13),
 ])  # fmt: skip
