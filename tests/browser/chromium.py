@@ -21,6 +21,9 @@ ARGUMENTS: Final = (
     # Nothing but this machine has an address; `watch.Watch` fails a test that asks for more.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--font-render-hinting=none",
+    # A camera and a microphone that are none, and nobody who would be asked about them.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 
 

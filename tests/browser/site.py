@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from carebell.bootstrap.doors import Door
 from carebell.staff.door import StaffDoor
 from notifier.gateway import Gateway
 from portal.roles import Role
@@ -98,18 +99,26 @@ class Site:
 
 @contextmanager
 def serving(
-    configuration: Path, *, at: datetime = NOW, gateway: Gateway | None = None, surname: str = "", **more: Any
+    configuration: Path,
+    *,
+    at: datetime = NOW,
+    gateway: Gateway | None = None,
+    surname: str = "",
+    doors: Sequence[Door] = (),
+    **more: Any,
 ) -> Iterator[Site]:
     """A started service with its portal, and everybody of PEOPLE.
 
     Args:
         at: where its clock stands.
+        doors: beside the staff's.
         more: see `tests.story.clinic.opened`.
     """
     started: Future[Site] = Future()
     ended = threading.Event()
     thread = threading.Thread(
-        target=lambda: asyncio.run(_serve(configuration, at, gateway or Carrier(), more, started, ended)), name="portal"
+        target=lambda: asyncio.run(_serve(configuration, at, gateway or Carrier(), doors, more, started, ended)),
+        name="portal",
     )
     thread.start()
     try:
@@ -125,12 +134,14 @@ async def _serve(
     configuration: Path,
     at: datetime,
     gateway: Gateway,
+    doors: Sequence[Door],
     more: dict[str, Any],
     started: Future[Site],
     ended: threading.Event,
 ) -> None:
     try:
-        async with opened(configuration, at=at, gateway=gateway, doors=[StaffDoor()], alone=False, **more) as clinic:
+        every_door = [StaffDoor(), *doors]
+        async with opened(configuration, at=at, gateway=gateway, doors=every_door, alone=False, **more) as clinic:
             host, port = clinic.service.addresses["portal"]
             started.set_result(Site(url=f"http://{host}:{port}", clinic=clinic, loop=asyncio.get_running_loop()))
             await asyncio.to_thread(ended.wait)
