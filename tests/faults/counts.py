@@ -98,12 +98,12 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P15", "scanners of join links", "no event is recorded, and the link still works", "requests", 200, 1000),
     _fault("P16", "guessing join links", "none found; limited, alarmed; an ended one looks alike", "guesses", 500, 1_000_000),
     _fault("P17", "a visit changes beneath who waits", "the right page at the next look; no token left", "visits", 10, 2000),
+    _fault("P20", "replies doubled, late, after a move", "what a model says; STOP wins; no word kept", "replies", 100, 20_000),
     _fault("P21", "an EHR that answers wrong, late or not at all", _GOES_BACK,
            "messages", 100, 5000),
     _fault("P22", "kill -9 of who sends to the EHR", _GOES_BACK, "kills", 3, 500),
     _fault("P23", "a message that the EHR never takes", "the others go on; in strict order it is an alarm", "messages", 10, 50),
     _fault("P24", "the EHR sends back what it was told", "no text, nothing goes back", "echoes", 50, 1000),
     _fault("P26", "an EHR that is away for a day", "late ones are named, the rest arrives in order", "messages", 60, 60),
-    _fault("P20", "replies doubled, late, after a move", "what a model says; STOP wins; no word kept", "replies", 100, 20_000),
     _fault("P27", "what a proxy gets wrong before the patients' pages", "refused, or does no harm", "requests", 13, 13),
 ])  # fmt: skip
