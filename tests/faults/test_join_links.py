@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from sqlalchemy import event
 
-from carebell.bootstrap.node_alarm_watch import NodeAlarms
+from carebell.maintenance.node_alarms import NodeAlarms
 from portal.http_limits import HttpLimits
 from portal.join.app import build
 from portal.join.desk import JoinWords
@@ -26,7 +26,7 @@ from tests.faults.conftest import Tally
 from tests.story.folder import load
 
 SECOND: Final = timedelta(seconds=1)
-PREFETCHES: Final = (
+PREFETCHES: Final[tuple[dict[str, str], ...]] = (
     {},
     {"purpose": "prefetch"},
     {"sec-purpose": "prefetch;prerender"},
