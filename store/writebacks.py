@@ -40,6 +40,7 @@ from scheduler.writeback import (
     WritebackIntent,
     WritebackState,
 )
+from store.crypto import Undecipherable
 from store.sealing import SealedColumn
 from store.tables import writebacks
 from store.upsert import insert_into
@@ -56,7 +57,7 @@ _OVER: Final = {"lease_until": null(), "next_attempt_at": null(), "content": nul
 class ClaimedWriteback:
     """Attributes:
     content: the bytes of the first attempt, to be sent again as they are; None: nothing was rendered yet.
-    unreadable: there are such bytes, and they cannot be read any more: their day is over.
+    unreadable: there are such bytes, and they cannot be read any more: their day is over, or their key is lost.
     """
 
     row: WritebackRow
@@ -292,7 +293,10 @@ def _attempt(writeback_id: str, attempt: int) -> ColumnElement[bool]:
 
 def _claimed(conn: Connection, vault: Vault, row: Mapping[Any, Any]) -> ClaimedWriteback:
     sealed = row["content"]
-    content = None if sealed is None else _CONTENT.unseal(conn, vault, row["id"], sealed)
+    try:
+        content = None if sealed is None else _CONTENT.unseal(conn, vault, row["id"], sealed)
+    except Undecipherable:
+        content = None
     return ClaimedWriteback(row=read_row(row), content=content, unreadable=sealed is not None and content is None)
 
 

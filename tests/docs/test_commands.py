@@ -36,6 +36,11 @@ ONE_TEXT: Final = (
     "--key keys/production.key.pem --cert certs/production.cer"
 )
 
+GOES_BACK: Final = (
+    "sed -i '0,/^    sms:/s//    writeback:\\n      events: {confirmed: hl7}\\n      hl7: {host: engine.example, port: 6661, "
+    "sending_facility: LAMNA, receiving_application: EPIC, receiving_facility: LAMNA}\\n    sms:/' carebell.yaml"
+)
+
 FIVE_CASES: Final = r"""
 export CAREBELL_ENVIRONMENTS__PRODUCTION__SMS__QUIET_HOURS='{from: "00:00", to: "23:59"}'
 export CAREBELL_ENVIRONMENTS__PRODUCTION__SMS__CAPS='{per_day: 1, per_week: 10}'
@@ -92,6 +97,7 @@ BEFORE: Final[dict[str, dict[str, str]]] = {
         "": f"{FOLDER} && {TEST_MESSAGE} message.hl7 && cp {DOCS}/how-to/signing/* .",
         "carebell verify signed.hl7": "cp carebell.cer certs/test.cer && carebell serve",
     },
+    "docs/how-to/write-back.md": {"": f"{FOLDER} && {GOES_BACK}"},
     "docs/how-to/tls.md": {
         "": f"{FOLDER} && cp messages/1-S12-booked.hl7 booking.hl7",
         "carebell check-config": (
@@ -164,6 +170,7 @@ SAYS: Final = {
     ],
     "docs/how-to/rotate-signing-key.md": [r"^certs/production-2028\.cer: accept$"],
     "docs/how-to/sign-messages.md": [r"^carebell\.cer: accept$", r"signed\.hl7 +AA ", r"signed\.hl7: \S+: AA "],
+    "docs/how-to/write-back.md": [r"^MSH\|[\s\S]*\|SIU\^S14\^SIU_S12\|", r"CONFIRMED\^Patient confirmed by SMS"],
     "docs/how-to/tls.md": [
         r"booking\.hl7: \S+: AA [\s\S]*booking\.hl7: \S+: AA ", r"^client\.cer: accept$",
         r"was not checked, but taken to be client\.cer",
@@ -189,6 +196,7 @@ NOT_RUN: Final = {
     "docs/how-to/install.md": 5,
     "docs/how-to/postgresql.md": 1,
     "docs/how-to/reverse-proxy.md": 1,
+    "docs/how-to/write-back.md": 2,
 }  # fmt: skip
 
 STARTED: Final = ("README.md",)

@@ -174,13 +174,18 @@ def test_the_bytes_of_the_first_attempt_are_kept_sealed_until_it_is_final(store:
     assert _state(store, own_id) is WritebackState.ACKNOWLEDGED
 
 
-def test_bytes_whose_day_is_over_are_said_to_be_unreadable(store: Store, vault: Vault) -> None:
+@pytest.mark.parametrize("harm", ["destroyed", "lost"])
+def test_bytes_whose_key_is_gone_are_said_to_be_unreadable(store: Store, vault: Vault, harm: str) -> None:
     [owner] = _owners(store, vault, 1)
     [own_id] = _add(store, _intent(owner))
     with store.write() as conn:
         writebacks.keep_content(conn, vault, str(own_id), b"MSH|", until=NOW + HOUR)
-        conn.execute(day_keys.delete())
-    [item] = _claim(store, vault)
+    with store.write() as conn:
+        if harm == "destroyed":
+            conn.execute(day_keys.delete())
+        else:
+            conn.execute(day_keys.update().values(wrapped=(1).to_bytes(4, "big") + b"x" * 60))
+    [item] = _claim(store, Vault(vault.ring))  # it has not opened the key before
     assert (item.content, item.unreadable) == (None, True)
 
 
