@@ -129,7 +129,12 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     of = outbox.c
     # Whatever the row's state: no cap counts so far back, and the gateway is no longer asked about it.
     waiting = _values((SmsState.DUE, SmsState.SENDING))
-    open_question = of.question_until.is_not(None) & (of.question_until > now)
+    asked_about = select(appointments.c.id).where(
+        appointments.c.id == of.appointment,
+        appointments.c.life == AppointmentStatus.ACTIVE.value,
+        appointments.c.phone.is_not(None),
+    )
+    open_question = of.question_until.is_not(None) & (of.question_until > now) & asked_about.exists()
     useless = (
         select(of.id)
         .where(of.phone_key.is_not(None), of.claimed_at <= now - KEEP_PHONE_KEYS, of.state.not_in(waiting))

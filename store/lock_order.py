@@ -11,7 +11,7 @@
    locked, and claimed only where nobody has them.
 5. the portal's: users, by id; throttles, by scope and key; sessions; invitations; proposals. No transaction has them and
    appointments or texts.
-6. everything else: aliases, replay memory, opt-outs, breakers, `meta`, each in the order of its key.
+6. everything else: aliases, replay memory, patients' replies, opt-outs, breakers, `meta`, each in the order of its key.
 7. the head of the audit log: whoever has it waits for nobody else, so the entries of a transaction are written at its end.
 """
 

@@ -317,6 +317,21 @@ def test_a_question_stays_open_longer_than_the_hash_is_kept_for_caps(service: Pi
         assert conn.execute(select(outbox.c.phone_key).where(outbox.c.kind == "booked")).scalar_one() is None
 
 
+def test_the_hash_of_a_cancelled_visit_goes_in_its_time(service: Pieces, twilio: PocketTwilio) -> None:
+    book(service, start=NOW + timedelta(days=30))
+    service.tick()
+    service.step(timedelta(days=1))
+    book(service, start=NOW + timedelta(days=30), event="S15")
+    service.step(timedelta(minutes=1))
+    service.tick()
+    for update in twilio.mail():
+        service.webhooks._status(update)
+    service.step(timedelta(days=9))
+    service.retention.round()
+    with service.store.read() as conn:
+        assert set(conn.execute(select(outbox.c.phone_key)).scalars()) == {None}
+
+
 def test_nothing_of_the_words_is_in_any_file(service: Pieces, twilio: PocketTwilio, tmp_path: Path) -> None:
     book(service)
     service.tick()
