@@ -137,6 +137,8 @@ class Alarms(Section):
     """So many messages of an environment were refused because of their signature within ten minutes."""
     join_guessing: int | None = Field(default=500, ge=1)
     """So many join links that lead to no visit were opened within a minute."""
+    meetings_unavailable: int | None = Field(default=1, ge=1)
+    """So many times within ten minutes a video visit had no meeting to go to, or none could be made for it."""
     disk_free_mb: int | None = Field(default=1024, ge=1)
     """Less than this many megabytes are free where the database or the log is. It is critical below a quarter of that."""
     clock_off: Annotated[Duration, AfterValidator(Between("5s", "1d"))] | None = timedelta(seconds=30)

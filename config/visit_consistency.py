@@ -41,6 +41,11 @@ def _meeting(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]
         yield (*keys, "meeting", name), why
     if visits.meeting.url is None:
         if not visits.meeting.takes_given_address:
+            if visits.meeting.is_service and not visits.allowed_hosts:
+                yield (
+                    (*keys, "allowed_hosts"),
+                    "is empty, so no patient would get into a meeting; name zoom.us and *.zoom.us",
+                )
             return
         if environment.sms.join_link.field is None:
             why = "is missing, and sms.join_link.field names no field either: there would be no meeting to go to"
@@ -64,6 +69,16 @@ def _incomplete(meeting: MeetingSettings) -> Iterator[tuple[str, str]]:
             yield "app_id", "is missing: write what the server's prosody has as app_id"
         if meeting.secret_file is None:
             yield "secret_file", "is missing: name a file with what the server's prosody has as app_secret"
+    if meeting.kind == "zoom":
+        yield from _account(meeting, ("account_id", "client_id", "secret_file", "host"))
+
+
+def _account(meeting: MeetingSettings, needed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name in needed:
+        if not getattr(meeting, name):
+            yield name, f"is missing; kind: {meeting.kind} needs it (docs/how-to/meetings.md)"
+    if meeting.url is not None:
+        yield "url", f"does nothing with kind: {meeting.kind}, whose meetings get their addresses when they are made"
 
 
 def meeting_allowed(url: str, environment: Environment) -> bool:

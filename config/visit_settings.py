@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from config.section import Section
-from config.values import Between, Duration, LinkHost, ListenHost, MeetingUrl, Network, Origin, VisitMode
+from config.values import Between, Duration, LinkHost, ListenHost, MeetingUrl, Network, Origin, ServiceUrl, VisitMode
 
 
 class JoinSection(Section):
@@ -36,17 +36,35 @@ class JoinSection(Section):
 class MeetingSettings(Section):
     """Where a visit takes place when the patient is let in."""
 
-    kind: Literal["link", "jitsi"] = "link"
-    """link: an address that the configuration or the sender gives. jitsi: a room of your own Jitsi server."""
+    kind: Literal["link", "jitsi", "zoom"] = "link"
+    """link: an address that the configuration or the sender gives. jitsi: a room of your own Jitsi server.
+    zoom: a Zoom meeting."""
     url: MeetingUrl | None = None
     """link: the meeting's address; `{visit_code}` in it becomes the visit's own random code, so that each visit has a room of its
     own. null: the address that the message gave, in the field `sms.join_link.field`. jitsi: the server's address."""
     app_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
     """jitsi: as its prosody has it (`app_id`)."""
     secret_file: Path | None = None
-    """jitsi: the secret that signs the tokens of those who enter, as its prosody has it (`app_secret`), on the first line."""
+    """jitsi: the secret that signs the tokens of those who enter, as its prosody has it (`app_secret`), on the first line.
+    zoom: the client secret of the app."""
     webhook_secret_file: Path | None = None
-    """jitsi: the bearer token with which its prosody tells us who comes and goes; several lines during a rotation."""
+    """jitsi: the bearer token with which its prosody tells us who comes and goes; zoom: the app's secret token, which signs its
+    webhooks. Several lines during a rotation."""
+    account_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
+    """zoom: the account."""
+    client_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
+    """zoom: of the app, which is a server-to-server one."""
+    host: str = Field(default="", pattern=r"^[A-Za-z0-9._%+@-]{0,128}$")
+    """zoom: the user, by id or e-mail address, whose meetings they are; providers enter as this user."""
+    api_url: ServiceUrl | None = None
+    """zoom: a simulator or proxy in the place of its API; null: its own address."""
+    create: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=24)
+    """zoom: the meeting is made so long before patients can come in."""
+
+    @property
+    def is_service(self) -> bool:
+        """Whether another organisation's server makes the meetings."""
+        return self.kind == "zoom"
 
     @property
     def takes_given_address(self) -> bool:

@@ -19,6 +19,7 @@ AlarmName = Literal[
     "feed_silent",
     "signature_failures",
     "join_guessing",
+    "meetings_unavailable",
     "certificate_expiring",
     "certificate_unused",
     "forgetting_late",
@@ -104,6 +105,16 @@ ALARMS: Final[Mapping[AlarmName, AlarmKind]] = {
         advice="Ask the interface team whether the sender runs and reaches this machine; `carebell logs --level warning` shows "
         "refused messages and connections.",
         events=("connection_refused", "message_refused"),
+    ),
+    "meetings_unavailable": AlarmKind(
+        severities=_CRITICAL,
+        key="alarms.meetings_unavailable",
+        about="",
+        meaning="Video visits had no meeting to go to, or none could be made for them. Patients read that their room is being made "
+        "ready.",
+        advice="`code` of `meeting_unavailable` says why: the secret, the account, the address, or a service that does not answer. "
+        "Carebell tries again every minute, and at each tap of a patient.",
+        events=("meeting_unavailable",),
     ),
     "join_guessing": AlarmKind(
         severities=_WARNING,

@@ -79,6 +79,11 @@ class Metrics:
             "Join links that were opened and lead to no visit: unknown, revoked or over.",
             registry=registry,
         )
+        self.meetings_unavailable = Counter(
+            "carebell_meetings_unavailable",
+            "Times that a video visit had no meeting to go to, or that none could be made ahead of it.",
+            registry=registry,
+        )
         self.commit_batch_messages = Histogram(
             "carebell_commit_batch_messages",
             "Messages stored by one commit.",
@@ -213,6 +218,10 @@ class Metrics:
         )
 
         self.sums = MetricSums(registry, [own for own in vars(self).values() if isinstance(own, Counter | Gauge)])
+
+    def missing_meetings(self) -> float:
+        """Times since the start that a video visit had no meeting."""
+        return float(self.meetings_unavailable._value.get())
 
     def unknown_links(self) -> float:
         """Join links that were opened since the start and lead to no visit."""

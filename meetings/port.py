@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from scheduler.visit_life import VisitEventKind, VisitRole, VisitWindow
 
@@ -25,13 +25,17 @@ class MeetingRequest:
     Attributes:
         visit: our id: the same visit gets the same meeting.
         code: random; fit for a room's name in an address.
+        start: of the visit; None: not known.
         given: the address that the message gave, if it gave one.
+        again: it was asked for before, and nobody knows whether it was made.
     """
 
     visit: str
     code: str
     window: VisitWindow
+    start: datetime | None = None
     given: str | None = field(default=None, repr=False)
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,18 +69,24 @@ class MeetingEvent:
     reported: bool = False
 
 
+BEING_MADE: Final = "being_made"
+"""The code of a fault that is none: another page, or another node, asked a moment before."""
+
+
 class MeetingFault(Exception):
     """There is no meeting to go to.
 
     Attributes:
         code: stable, for the log: `no_address`, `not_allowed` ...
         may_help: trying again may.
+        unsure: what was asked for may have been done all the same.
     """
 
-    def __init__(self, code: str, *, may_help: bool = False) -> None:
+    def __init__(self, code: str, *, may_help: bool = False, unsure: bool = False) -> None:
         super().__init__(code)
         self.code = code
         self.may_help = may_help
+        self.unsure = unsure
 
 
 class Meetings(Protocol):
@@ -107,4 +117,20 @@ class Meetings(Protocol):
 
     def end(self, meeting: Meeting) -> None:
         """End it, if this kind can. A meeting that is over already is no fault."""
+        ...
+
+
+class MeetingService(Meetings, Protocol):
+    """A kind that another organisation's server makes, so that it can fail, be late, and be asked afterwards."""
+
+    def owns(self, ref: str) -> bool:
+        """Whether a stored reference is one of this kind."""
+        ...
+
+    def report(self, meeting: Meeting, code: str) -> list[MeetingEvent] | None:
+        """Who was in it when, after its end; None: it is not there yet.
+
+        Raises:
+            MeetingFault: it cannot be read.
+        """
         ...

@@ -53,6 +53,11 @@ def acquire(conn: Connection, job: str, holder: str, *, now: datetime, lasts: ti
     return conn.execute(taken.returning(leases.c.job)).first() is not None
 
 
+def is_known(conn: Connection, job: str) -> bool:
+    """Whether somebody took the job and never gave it back, even if that lease is over."""
+    return conn.execute(select(leases.c.job).where(leases.c.job == job)).first() is not None
+
+
 def release(conn: Connection, job: str, holder: str) -> bool:
     """Give the job back early; False: this holder no longer had it."""
     return conn.execute(delete(leases).where(leases.c.job == job, leases.c.holder == holder)).rowcount > 0

@@ -242,6 +242,27 @@ def in_meetings(conn: Connection, environments: Collection[str], *, limit: int =
     return list(conn.execute(wanted.where(of.environment.in_(list(environments))).limit(limit)).scalars())
 
 
+def without_meeting(
+    conn: Connection, environment: str, now: datetime, before: datetime, *, limit: int = 20
+) -> list[str]:
+    """Ids of an environment's visits to come in before `before` whose meeting nobody made yet, the next first."""
+    of = visits.c
+    wanted = select(of.id).where(_not_over(), of.environment == environment, of.meeting_ref.is_(None))
+    soon = wanted.where(of.ends_at > now, of.opens_at <= before).order_by(of.opens_at, of.id)
+    return list(conn.execute(soon.limit(limit)).scalars())
+
+
+def unreported(conn: Connection, environment: str, now: datetime, before: datetime, *, limit: int = 20) -> list[str]:
+    """Ids of an environment's visits whose meeting is known and gave no report, and that are over or end before `before`."""
+    of = visits.c
+    reported = select(visit_events.c.visit).where(
+        visit_events.c.visit == of.id, visit_events.c.source == VisitEventSource.REPORT.value
+    )
+    over = of.state.in_([VisitState.ENDED.value, VisitState.NO_SHOW.value]) | (of.ends_at <= before)
+    wanted = select(of.id).where(of.environment == environment, of.meeting_ref.is_not(None), of.ends_at > now, over)
+    return list(conn.execute(wanted.where(~reported.exists()).order_by(of.ends_at, of.id).limit(limit)).scalars())
+
+
 def set_times(conn: Connection, visit: VideoVisit, *, started_at: datetime | None, ended_at: datetime | None) -> None:
     """Correct when a locked visit began, and, if it is over, when it ended; None: it stays as it is stored."""
     known = {"started_at": started_at, "ended_at": ended_at if visit.state.is_over else None}

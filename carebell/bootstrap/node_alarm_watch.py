@@ -42,6 +42,7 @@ def alarm_watch(
         clock_differences=clocks,
         unreadable_days=unreadable_days,
         unknown_links=running.metrics.unknown_links,
+        missing_meetings=running.metrics.missing_meetings,
         seconds=time.monotonic,
     )
     return AlarmWatch(

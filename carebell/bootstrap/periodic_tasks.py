@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from carebell.bootstrap.meeting_rooms import MeetingRooms
 from carebell.bootstrap.outgoing import Outgoing
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.service_manager import ServiceManager
@@ -64,7 +65,11 @@ def periodic_tasks(
         upkeep = VisitUpkeep(store=running.store, clock=running.clock, recorder=recorder_of(running))
         yield PeriodicTask(name="visits", seconds=pace.visits, run=in_thread(upkeep.round))
         meetings = MeetingUpkeep(
-            clock=running.clock, meetings=meeting_recorder_of(running), runtime_config=running.runtime_config
+            clock=running.clock,
+            meetings=meeting_recorder_of(running),
+            runtime_config=running.runtime_config,
+            service_of=MeetingRooms(running).service,
+            missed=running.metrics.meetings_unavailable.inc,
         )
         yield PeriodicTask(name="meetings", seconds=pace.visits, run=in_thread(meetings.round))
         yield PeriodicTask(name="housekeeping", seconds=pace.purge, run=in_thread(retention.round))

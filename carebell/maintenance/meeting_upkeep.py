@@ -1,53 +1,121 @@
-"""Ends visits whose meeting is over: both sides were in it, and nobody is for ten minutes. Times are the meeting's own."""
+"""What meetings need of the clock: to be made ahead, to be over when nobody is in them any more, to be asked for their report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
 from carebell.outbound.meeting_recording import MeetingRecorder, sign_of
+from config.model import MeetingSettings
+from journal.events.visits import MeetingReportUnread, MeetingUnavailable
+from meetings.port import BEING_MADE, Meeting, MeetingFault, MeetingRequest, MeetingService
 from scheduler.clock import Clock
 from scheduler.meeting_times import EMPTY_FOR, still_there, times_of
 from scheduler.visit_life import VisitEventKind, VisitEventSource
 from store import visits
+from store.engine import Transaction
+from store.visits import VideoVisit
+
+AGAIN: Final = timedelta(minutes=1)
+"""After a meeting could not be made, or gave no report, it is asked again so much later."""
+LAST_CHANCE: Final = timedelta(minutes=10)
+"""So long before a link ends, whose meeting is known no longer than that, the report is asked for in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingUpkeep:
-    """Looks every few seconds. Any number of nodes may do it: each visit is locked and looked at again."""
+    """Looks every few seconds. Any number of nodes may do it: each visit is locked and looked at again, and has one meeting.
+
+    Attributes:
+        service_of: an environment's settings -> who makes its meetings; None: nobody needs to.
+        missed: is told that a meeting could not be made.
+    """
 
     clock: Clock
     meetings: MeetingRecorder
     runtime_config: Callable[[], RuntimeConfig]
+    service_of: Callable[[MeetingSettings], MeetingService | None] = lambda _settings: None
+    missed: Callable[[], None] = lambda: None
+    _later: dict[str, datetime] = field(default_factory=dict, init=False, repr=False)
 
     def round(self) -> None:
-        """Once. Blocking."""
-        reporting = [
-            name
+        """Once. Blocking: it may ask other organisations' servers."""
+        kinds = {
+            name: policy.environment.visits.meeting
             for name, policy in self.runtime_config().policies.items()
-            if policy.environment.visits.meeting.kind != "link"
-        ]
-        if not reporting:
+            if policy.join_url is not None and policy.environment.visits.meeting.kind != "link"
+        }
+        if not kinds:
             return
+        now = self.clock.now()
+        for known in [visit for visit, until in self._later.items() if until <= now]:
+            del self._later[known]
         with self.meetings.store.read() as conn:
-            running = visits.in_meetings(conn, reporting)
+            running = visits.in_meetings(conn, list(kinds))
+        for environment, settings in kinds.items():
+            if settings.is_service:
+                self._ask(environment, settings, now)
         for visit in running:
             self._look(visit)
+
+    # Another organisation's server
+
+    def _ask(self, environment: str, settings: MeetingSettings, now: datetime) -> None:
+        with self.meetings.store.read() as conn:
+            ahead = visits.without_meeting(conn, environment, now, now + settings.create)
+            over = visits.unreported(conn, environment, now, now + LAST_CHANCE)
+            emptied = [
+                own for own in visits.in_meetings(conn, [environment]) if self._empty_since(conn, own) is not None
+            ]
+            wanted = visits.by_id(conn, [own for own in {*ahead, *over, *emptied} if own not in self._later])
+        for visit in wanted:
+            self._later[visit.id] = now + AGAIN
+            try:
+                service = self.service_of(settings)
+                if service is not None and visit.id in ahead:
+                    self._make(service, visit)
+                elif service is not None:
+                    self._report(service, visit)
+            except MeetingFault as fault:
+                if fault.code == BEING_MADE:
+                    continue
+                unread = MeetingReportUnread(environment=environment, appointment=visit.reference, code=fault.code)
+                missing = MeetingUnavailable(environment=environment, appointment=visit.reference, code=fault.code)
+                if visit.id in ahead:
+                    self.missed()
+                self.meetings.recorder.journal.emit(missing if visit.id in ahead else unread)
+
+    def _make(self, service: MeetingService, visit: VideoVisit) -> None:
+        service.create(MeetingRequest(visit=visit.id, code=visit.code, window=visit.window, start=visit.start))
+
+    def _report(self, service: MeetingService, visit: VideoVisit) -> None:
+        with self.meetings.store.read() as conn:
+            ref = visits.meeting_of(conn, self.meetings.vault, visit)
+        if ref is not None and service.owns(ref):
+            reported = service.report(Meeting(visit=visit.id, ref=ref), visit.code)
+            if reported:
+                self.meetings.take(visit.environment, reported)
+
+    # Empty meetings
+
+    def _empty_since(self, conn: Transaction, own_id: str) -> datetime | None:
+        """Since when nobody is in a meeting in which both sides were; None: somebody is, or one side never came."""
+        signs = [sign_of(event) for event in visits.events(conn, [own_id])]
+        times = times_of(signs)
+        return times.left_at if times.both and not still_there(signs) else None
 
     def _look(self, own_id: str) -> None:
         with self.meetings.store.write() as conn:
             visit = self.meetings.recorder.begin(conn, own_id)
             if visit is None or visit.state.is_over:
                 return
-            signs = [sign_of(event) for event in visits.events(conn, [own_id])]
-            times = times_of(signs)
-            empty_since = times.left_at
-            if empty_since is None or not times.both or still_there(signs):
-                return
-            if self.clock.now() - empty_since < EMPTY_FOR:
+            since = self._empty_since(conn, own_id)
+            if since is None or self.clock.now() - since < EMPTY_FOR:
                 return
             ended = self.meetings.recorder.note(
-                conn, visit, VisitEventKind.ENDED, at=empty_since, source=VisitEventSource.MEETING
+                conn, visit, VisitEventKind.ENDED, at=since, source=VisitEventSource.MEETING
             )
         self.meetings.recorder.log([ended])

@@ -13,6 +13,7 @@ from config.load import Loaded
 
 SIGNATURE_SPAN: Final = timedelta(minutes=10)
 GUESSING_SPAN: Final = timedelta(minutes=1)
+MEETING_SPAN: Final = timedelta(minutes=10)
 LOST_SPAN: Final = timedelta(hours=1)
 
 
@@ -50,6 +51,7 @@ class NodeAlarms:
         unreadable_days: days whose key is stored and does not open with this node's key file.
         seconds: a monotonic counter.
         unknown_links: join links that were opened since the start and lead to no visit.
+        missing_meetings: times since the start that a video visit had no meeting.
     """
 
     loaded: Callable[[], Loaded]
@@ -64,8 +66,10 @@ class NodeAlarms:
     unreadable_days: Callable[[], int]
     seconds: Callable[[], float]
     unknown_links: Callable[[], float] = lambda: 0.0
+    missing_meetings: Callable[[], float] = lambda: 0.0
     free: Free = free_bytes
     _guessed: Growth = field(default_factory=lambda: Growth(GUESSING_SPAN), init=False)
+    _missed: Growth = field(default_factory=lambda: Growth(MEETING_SPAN), init=False)
     _failed: dict[str, Growth] = field(default_factory=dict, init=False)
     _lost: Growth = field(default_factory=lambda: Growth(LOST_SPAN), init=False)
 
@@ -76,6 +80,7 @@ class NodeAlarms:
         yield from self._tasks()
         yield from self._signatures(loaded)
         yield from self._guesses(loaded)
+        yield from self._meetings(loaded)
         yield from self._log()
         yield from self._clock(loaded)
         yield from self._keys()
@@ -118,6 +123,19 @@ class NodeAlarms:
                 severity="warning",
                 node=self.node,
                 problem=f"{count:g} join links that lead to no visit were opened within a minute",
+                value=count,
+                limit=limit,
+            )
+
+    def _meetings(self, loaded: Loaded) -> Iterator[Condition]:
+        limit = loaded.configuration.alarms.meetings_unavailable
+        count = self._missed.measure(self.missing_meetings(), self.seconds())
+        if limit is not None and count >= limit:
+            yield Condition(
+                alarm="meetings_unavailable",
+                severity="critical",
+                node=self.node,
+                problem=f"{count:g} times within ten minutes a video visit had no meeting to go to",
                 value=count,
                 limit=limit,
             )

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from carebell.bootstrap.doors import Address
+from carebell.bootstrap.meeting_rooms import MeetingRooms
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.visit_recorder import recorder_of
 from carebell.patients.waiting_room import WaitingRoom
@@ -93,6 +94,8 @@ def _pages(running: RunningService, public_url: str, threads: ThreadPoolExecutor
             runtime_config=running.runtime_config,
             recorder=recorder_of(running),
             now=running.clock.now,
+            meetings_of=MeetingRooms(running).meetings,
+            missed=running.metrics.meetings_unavailable.inc,
         ),
         JoinWords(
             organization=lambda: running.loaded().configuration.organization.name,

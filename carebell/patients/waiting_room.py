@@ -14,7 +14,7 @@ from carebell.outbound.visit_recording import VisitRecorder
 from config.model import MeetingSettings
 from config.visit_consistency import meeting_allowed
 from journal.events.visits import MeetingUnavailable
-from meetings.port import Meeting, MeetingFault, MeetingRequest, Meetings
+from meetings.port import BEING_MADE, Meeting, MeetingFault, MeetingRequest, Meetings
 from portal.join.desk import JoinView, OnTheWay, Stage
 from scheduler.appointment import AppointmentStatus
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, state_at
@@ -36,6 +36,7 @@ class WaitingRoom:
     """Attributes:
     runtime_config: the configuration in force.
     meetings_of: an environment's settings -> what its visits take place in.
+    missed: is told that somebody had no meeting to go to.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class WaitingRoom:
     recorder: VisitRecorder
     now: Callable[[], datetime]
     meetings_of: Callable[[MeetingSettings], Meetings] = meetings_of
+    missed: Callable[[], None] = lambda: None
 
     def look(self, token: str) -> JoinView | None:
         now = self.now()
@@ -101,12 +103,17 @@ class WaitingRoom:
         try:
             meetings = self.meetings_of(policy.environment.visits.meeting)
             # Outside of any transaction: a kind may ask another server.
-            meeting = meetings.create(MeetingRequest(visit=visit.id, code=visit.code, window=visit.window, given=given))
+            request = MeetingRequest(
+                visit=visit.id, code=visit.code, window=visit.window, start=visit.start, given=given
+            )
+            meeting = meetings.create(request)
             url = _checked(meetings.join_url(meeting, link.role, now), policy)
         except MeetingFault as fault:
-            self.recorder.journal.emit(
-                MeetingUnavailable(environment=visit.environment, appointment=visit.reference, code=fault.code)
-            )
+            if fault.code != BEING_MADE:
+                self.missed()
+                self.recorder.journal.emit(
+                    MeetingUnavailable(environment=visit.environment, appointment=visit.reference, code=fault.code)
+                )
             return OnTheWay(view=view, url=None)
         return self._gone(token, device, view, meeting, url, given, reports=meetings.reports)
 

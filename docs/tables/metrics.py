@@ -18,6 +18,7 @@ UNITS: Final[Mapping[str, str]] = {
     "carebell_doubtful_orders_total": "messages",
     "carebell_id_changes_total": "messages",
     "carebell_join_links_unknown_total": "links",
+    "carebell_meetings_unavailable_total": "times",
     "carebell_commit_batch_messages": "messages",
     "carebell_fsync_seconds": "seconds",
     "carebell_sms_total": "texts",

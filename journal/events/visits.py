@@ -33,10 +33,23 @@ class JoinLinkUnknown(Event):
 
 @event(
     logging.ERROR,
-    "Look at `visits.meeting` and `visits.allowed_hosts` of the environment. The patient waits and is told so.",
+    "Look at `visits.meeting` and `visits.allowed_hosts` of the environment. A patient who waits is told so. "
+    "`token_…`: the account or its secret. `api_…`: the service did not do it.",
 )
 class MeetingUnavailable(Event):
-    """A patient was let in, and there is no meeting to go to: `code` says why."""
+    """There is no meeting for somebody who was let in, or none could be made ahead of a visit: `code` says why."""
+
+    environment: str
+    appointment: str
+    code: str
+
+
+@event(
+    logging.WARNING,
+    "Look whether the app may read reports. Without one the visit keeps the times by the meeting's own events.",
+)
+class MeetingReportUnread(Event):
+    """A meeting's report could not be read: `code` says why. It is asked for again every minute until the visit's link ends."""
 
     environment: str
     appointment: str

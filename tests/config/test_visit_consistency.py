@@ -121,3 +121,16 @@ def test_a_jitsi_server_needs_an_address_and_a_secret(write: Write, meeting: str
 def test_a_whole_jitsi_server_is_accepted(write: Write) -> None:
     whole = _environment(write, JITSI + "url: 'https://meet.example', app_id: a, secret_file: a.secret}}")
     assert not whole.visits.meeting.takes_given_address
+
+
+def test_a_zoom_account_needs_its_ids_and_the_hosts_that_patients_go_to(write: Write) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        _environment(write, "{join: ours, meeting: {kind: zoom, url: 'https://zoom.us'}}")
+    said = str(raised.value)
+    for key in ("account_id", "client_id", "secret_file", "host"):
+        assert f"visits.meeting.{key}: is missing; kind: zoom needs it" in said
+    assert "visits.meeting.url: does nothing with kind: zoom" in said
+    account = "account_id: a, client_id: b, secret_file: z.secret, host: me"
+    with pytest.raises(ConfigurationError, match=r"allowed_hosts: is empty.*name zoom\.us"):
+        _environment(write, f"{{join: ours, meeting: {{kind: zoom, {account}}}}}")
+    assert _environment(write, f"{{join: ours, allowed_hosts: [zoom.us], meeting: {{kind: zoom, {account}}}}}")

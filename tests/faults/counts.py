@@ -98,6 +98,8 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P15", "scanners of join links", "no event is recorded, and the link still works", "requests", 200, 1000),
     _fault("P16", "guessing join links", "none found; limited, alarmed; an ended one looks alike", "guesses", 500, 1_000_000),
     _fault("P17", "a visit changes beneath who waits", "the right page at the next look; no token left", "visits", 10, 2000),
+    _fault("P18", "making a meeting fails, is doubled or late", "one meeting; a patient without one sees words", "visits", 20, 200),
+    _fault("P19", "a meeting's webhooks forged, doubled, reversed, lost", "the times of its report", "visits", 25, 5000),
     _fault("P20", "replies doubled, late, after a move", "what a model says; STOP wins; no word kept", "replies", 100, 20_000),
     _fault("P21", "an EHR that answers wrong, late or not at all", _GOES_BACK,
            "messages", 100, 5000),
