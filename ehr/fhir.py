@@ -76,11 +76,11 @@ class FhirServer:
         if plan.get("nothing"):
             return Delivery(verdict=EngineVerdict.TAKEN, code="NOTHING")
         try:
-            found = self._found(plan["find"]) if "find" in plan else None
+            appointment = self._found(plan["find"]) if "find" in plan else None
             if "create" in plan:
-                return self._create(plan, found, writeback_id, maybe_done)
-            assert found is not None
-            return self._change(plan["patch"], found)
+                return self._create(plan, appointment, writeback_id, maybe_done)
+            assert appointment is not None
+            return self._change(plan["patch"], appointment)
         except _Ended as ended:
             return ended.delivery
         except FetchFault as fault:
@@ -113,8 +113,7 @@ class FhirServer:
 
     # Changing
 
-    def _change(self, patch: Mapping[str, Any], found: _Appointment) -> Delivery:
-        appointment = found
+    def _change(self, patch: Mapping[str, Any], appointment: _Appointment) -> Delivery:
         for _ in range(ROUNDS):
             operations = _operations(patch, appointment.resource)
             if not operations:
@@ -137,17 +136,17 @@ class FhirServer:
     # Creating
 
     def _create(
-        self, plan: Mapping[str, Any], found: _Appointment | None, writeback_id: str, maybe_done: bool
+        self, plan: Mapping[str, Any], appointment: _Appointment | None, writeback_id: str, maybe_done: bool
     ) -> Delivery:
         conditional = plan["if_none_exist"] is True
         if maybe_done and not conditional:
             return Delivery(verdict=EngineVerdict.UNKNOWN, code="MAYBE_DONE")
         body, kind = plan["body"], plan["create"]
-        if found is not None:
-            patient = _patient(found.resource)
+        if appointment is not None:
+            patient = _patient(appointment.resource)
             if patient is None:
                 raise _refused("NO_PATIENT", None)
-            body = put_in(body, {"appointment": f"Appointment/{found.own_id}", "patient": patient})
+            body = put_in(body, {"appointment": f"Appointment/{appointment.own_id}", "patient": patient})
         headers = [("Content-Type", _FHIR_JSON)]
         if conditional:
             headers.append(("If-None-Exist", f"identifier={quote(f'{IDENTIFIER_SYSTEM}|{writeback_id}', safe='')}"))

@@ -69,12 +69,12 @@ def status_plan(status_map: ConnectionStatusMap, event: OutgoingEvent, zone: tzi
 
 
 def _find(fhir_map: FhirMap, values: Mapping[str, Value]) -> dict[str, str]:
-    found = {
+    ways = {
         how: template
         for how, template in (("read", fhir_map.appointment.read), ("search", fhir_map.appointment.search))
         if template is not None
     }
-    [(how, template)] = found.items()
+    [(how, template)] = ways.items()
     given = fill(template, values) if all(name in values for name in names_in(template)) else None
     if not isinstance(given, str) or (how == "read" and FHIR_ID.fullmatch(given) is None):
         raise Unrenderable("NO_VISIT_ID", "no id of this visit is known by which the EHR's server finds it")

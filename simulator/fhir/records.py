@@ -129,7 +129,7 @@ class SimulatedRecords:
 
     def _found(self, query: str) -> RecordAnswer:
         wanted = dict(parse_qsl(query)).get("identifier", "")
-        found = [
+        ids = [
             own_id
             for own_id, resource in self.appointments.items()
             if any(
@@ -137,8 +137,8 @@ class SimulatedRecords:
                 for identifier in resource.get("identifier", ())
             )
         ]
-        entries = [{"resource": self._shown(own_id), "search": {"mode": "match"}} for own_id in found]
-        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": entries}
+        entries = [{"resource": self._shown(own_id), "search": {"mode": "match"}} for own_id in ids]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(ids), "entry": entries}
         return RecordAnswer(status=200, document=bundle)
 
     def _create(self, kind: str, body: bytes, condition: str | None) -> RecordAnswer:

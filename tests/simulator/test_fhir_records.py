@@ -73,9 +73,9 @@ def test_an_appointment_is_found_by_an_identifier() -> None:
     records = SimulatedRecords()
     records.put("1", system="urn:oid:1.2")
     records.put("2")
-    found = records.answer("GET", "Appointment", "identifier=urn%3Aoid%3A1.2%7C1", b"", {}).document
-    assert found is not None
-    assert [entry["resource"]["id"] for entry in found["entry"]] == ["1"]
+    bundle = records.answer("GET", "Appointment", "identifier=urn%3Aoid%3A1.2%7C1", b"", {}).document
+    assert bundle is not None
+    assert [entry["resource"]["id"] for entry in bundle["entry"]] == ["1"]
     assert records.answer("GET", "Appointment/1", "", b"", {}).version == 1
 
 
@@ -104,11 +104,16 @@ def test_the_connection_status_needs_its_five_fields_and_its_header() -> None:
         "ConferenceID": "V"
     }
 
-    def told(client_id: str | None, **changes: str) -> int:
+    def status(client_id: str | None, **changes: str) -> int:
         headers = {} if client_id is None else {"Epic-Client-ID": client_id}
         return resources.answer("POST", STATUS_PATH, "", json.dumps(given | changes).encode(), headers, NOW)[1].status
 
-    assert [told(None), told("c", Another="field"), told("c"), told("c", ConnectionStatus="y")] == [400, 400, 200, 200]
+    assert [status(None), status("c", Another="field"), status("c"), status("c", ConnectionStatus="y")] == [
+        400,
+        400,
+        200,
+        200,
+    ]
     assert resources.records.connections == {"V": ["x", "y"]}
     resources.acts.append(ResourceAct.LOST_AFTER)
     assert resources.answer("POST", STATUS_PATH, "", b"", {}, NOW)[0] is ResourceAct.LOST_AFTER
