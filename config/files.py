@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from config.gateways import SECRETS, GatewaySecret
 from config.load import Loaded
-from config.model import Configuration, WritebackHl7
+from config.model import Configuration, WritebackHl7, WritebackSection
 from config.portal_settings import CLIENT_SECRET_FILE
 from config.problems import ConfigurationError, Keys, Problem
 from config.regular_file import read_regular
@@ -173,6 +173,7 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
             if tls.client_ca is not None:
                 yield from _readable((*at, "client_ca"), tls.client_ca)
         yield from _writeback(("environments", name, "writeback", "hl7"), environment.writeback.hl7)
+        yield from _web_writeback(("environments", name, "writeback"), environment.writeback)
 
 
 def _writeback(at: Keys, hl7: WritebackHl7 | None) -> Iterator[tuple[Keys, str]]:
@@ -186,6 +187,16 @@ def _writeback(at: Keys, hl7: WritebackHl7 | None) -> Iterator[tuple[Keys, str]]
     if hl7 is not None and hl7.signing is not None:
         yield from _secret((*at, "signing", "key"), hl7.signing.key)
         yield from _readable((*at, "signing", "certificate"), hl7.signing.certificate)
+
+
+def _web_writeback(at: Keys, section: WritebackSection) -> Iterator[tuple[Keys, str]]:
+    if section.fhir is not None:
+        auth = section.fhir.auth
+        yield from _secret((*at, "fhir", "auth", "key_file"), auth.key_file)
+        if auth.other_key_file is not None:
+            yield from _secret((*at, "fhir", "auth", "other_key_file"), auth.other_key_file)
+    if section.epic_status is not None:
+        yield from _readable((*at, "epic_status", "client_id_file"), section.epic_status.client_id_file)
 
 
 def _content(keys: Keys, path: Path, read: Callable[[], object]) -> Iterator[tuple[Keys, str]]:

@@ -23,12 +23,14 @@ from config.consistency import disagreements
 from config.credentials import with_credentials
 from config.digests import digests_of
 from config.document import Document, nearest, read_document, read_shipped
+from config.fhir_map import FhirMap
 from config.fieldmap import FieldMap
 from config.model import Configuration, WritebackSection
 from config.outmap import OutMap
 from config.overlay import overlay
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 from config.secret_files import secret_files
+from config.status_map import ConnectionStatusMap
 from config.wording import explain
 
 HERE: Final = Path(str(files("config")))
@@ -72,6 +74,7 @@ class Loaded:
         field_maps: environment -> its field map.
         templates: environment -> its texts.
         out_maps: environment -> the messages that go back to its EHR; none where nothing does.
+        fhir_maps: environment -> what its FHIR server is told. status_maps: environment -> the connection status' request.
         answer_rows: config/answers.yaml: failure code -> row; an environment's `answers` go over them.
         files: every file that was read or is named; a change of one is a change of the configuration.
         digests: the digest of each of `files` when it was read; for files that are only named, after the others were read.
@@ -85,6 +88,8 @@ class Loaded:
     templates: Mapping[str, Templates]
     answer_rows: Mapping[str, Mapping[str, Any]] = field(repr=False)
     out_maps: Mapping[str, OutMap] = field(default_factory=dict)
+    fhir_maps: Mapping[str, FhirMap] = field(default_factory=dict)
+    status_maps: Mapping[str, ConnectionStatusMap] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     digests: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     places: Mapping[Keys, SourceLocation] = field(repr=False)
@@ -144,6 +149,8 @@ def load(
         templates=reader.templates,
         answer_rows=reader.answer_rows,
         out_maps=reader.out_maps,
+        fhir_maps=reader.fhir_maps,
+        status_maps=reader.status_maps,
         files=tuple(dict.fromkeys((*read, *named))),
         digests={**digests_of(named), **read},
         places=places,
@@ -176,6 +183,8 @@ class _Rules:
         self.templates: dict[str, Templates] = {}
         self.answer_rows: dict[str, Mapping[str, Any]] = {}
         self.out_maps: dict[str, OutMap] = {}
+        self.fhir_maps: dict[str, FhirMap] = {}
+        self.status_maps: dict[str, ConnectionStatusMap] = {}
         self._files: list[Path] = []
         self._configuration = configuration
         self._where = where
@@ -223,19 +232,32 @@ class _Rules:
                 )
 
     def _writeback(self, keys: Keys, name: str, section: WritebackSection) -> Iterator[Problem]:
-        """The out-map, which must have a message for every event that goes back by it."""
-        if section.hl7 is None:
-            return
+        """The maps, each of which must have something for every event that goes back by it."""
+        lacks: dict[str, Callable[[str], str | None]] = {}
         try:
-            out_map = self._map((*keys, "hl7", "map"), section.hl7.map, OUT_MAPS, OutMap)
+            if section.hl7 is not None:
+                out_map = self._map((*keys, "hl7", "map"), section.hl7.map, OUT_MAPS, OutMap)
+                self.out_maps[name] = out_map
+                no_message = f"the out-map {Path(section.hl7.map).name} has no message for it"
+                lacks["hl7"] = lambda event: None if out_map.has(event) else no_message
+            if section.fhir is not None:
+                fhir_map = self._map((*keys, "fhir", "map"), section.fhir.map, FHIR_MAPS, FhirMap)
+                self.fhir_maps[name] = fhir_map
+                nothing = f"the FHIR map {Path(section.fhir.map).name} has nothing for it; HL7 may be its way"
+                lacks["fhir"] = lambda event: None if fhir_map.has(event) else nothing
+            if section.epic_status is not None:
+                of_status = section.epic_status.map
+                status_map = self._map((*keys, "epic_status", "map"), of_status, STATUS_MAPS, ConnectionStatusMap)
+                self.status_maps[name] = status_map
+                lacks["epic_status"] = lambda event: status_map.lacks(event, Path(of_status).name)
         except ConfigurationError as error:
             yield from error.problems
             return
-        self.out_maps[name] = out_map
         for event, channel in section.events.items():
-            if channel == "hl7" and not out_map.has(event):
+            why = lacks[channel](event) if channel in lacks else None
+            if why is not None:
                 at: Keys = (*keys, "events", event)
-                yield Problem.at(self._where(at), at, f"the out-map {Path(section.hl7.map).name} has no message for it")
+                yield Problem.at(self._where(at), at, why)
 
     def _map(self, keys: Keys, name: str, folder: Path, model: type[SectionType]) -> SectionType:
         """A shipped map by its name, or one of the hospital's own by its path."""
@@ -322,6 +344,8 @@ def _version(written: Configuration, reader: _Rules) -> str:
         {name: templates.texts for name, templates in reader.templates.items()},
         {name: field_map.model_dump(mode="json", by_alias=True) for name, field_map in reader.field_maps.items()},
         {name: out_map.model_dump(mode="json") for name, out_map in reader.out_maps.items()},
+        {name: fhir_map.model_dump(mode="json") for name, fhir_map in reader.fhir_maps.items()},
+        {name: status_map.model_dump(mode="json") for name, status_map in reader.status_maps.items()},
     ]
     text = json.dumps(what, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

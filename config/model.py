@@ -56,7 +56,10 @@ from config.values import write_duration as write_duration
 from config.visit_settings import JoinSection as JoinSection
 from config.visit_settings import MeetingSettings as MeetingSettings
 from config.visit_settings import Visits as Visits
+from config.writeback_settings import FhirAuth as FhirAuth
 from config.writeback_settings import Refusals as Refusals
+from config.writeback_settings import WritebackEpicStatus as WritebackEpicStatus
+from config.writeback_settings import WritebackFhir as WritebackFhir
 from config.writeback_settings import WritebackHl7 as WritebackHl7
 from config.writeback_settings import WritebackSection as WritebackSection
 from config.writeback_settings import WritebackSigning as WritebackSigning

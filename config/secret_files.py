@@ -36,6 +36,10 @@ def private_keys(configuration: Configuration) -> list[tuple[Keys, Path]]:
             files.append(((*keys, "writeback", "hl7", "tls", "key"), hl7.tls.key))
         if hl7 is not None and hl7.signing is not None:
             files.append(((*keys, "writeback", "hl7", "signing", "key"), hl7.signing.key))
+        fhir = environment.writeback.fhir
+        if fhir is not None:
+            at: Keys = (*keys, "writeback", "fhir", "auth")
+            files += [((*at, "key_file"), fhir.auth.key_file), ((*at, "other_key_file"), fhir.auth.other_key_file)]
     return [(keys, file) for keys, file in files if file is not None]
 
 

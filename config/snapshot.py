@@ -16,10 +16,12 @@ from typing import Any
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from config.document import read_shipped
+from config.fhir_map import FhirMap
 from config.fieldmap import FieldMap
 from config.load import HERE, Loaded, Templates
 from config.model import Configuration
 from config.outmap import OutMap
+from config.status_map import ConnectionStatusMap
 
 
 def to_text(loaded: Loaded) -> str:
@@ -34,6 +36,8 @@ def to_text(loaded: Loaded) -> str:
             },
             "templates": {name: templates.texts for name, templates in loaded.templates.items()},
             "out_maps": {name: out_map.model_dump(mode="json") for name, out_map in loaded.out_maps.items()},
+            "fhir_maps": {name: fhir_map.model_dump(mode="json") for name, fhir_map in loaded.fhir_maps.items()},
+            "status_maps": {name: status.model_dump(mode="json") for name, status in loaded.status_maps.items()},
         },
         separators=(",", ":"),
     )
@@ -57,6 +61,10 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
         configuration = Configuration.model_validate(values, by_alias=True, by_name=False)
         field_maps = {name: FieldMap.model_validate(field_map) for name, field_map in written["field_maps"].items()}
         out_maps = {name: OutMap.model_validate(out_map) for name, out_map in written.get("out_maps", {}).items()}
+        fhir_maps = {name: FhirMap.model_validate(fhir_map) for name, fhir_map in written.get("fhir_maps", {}).items()}
+        status_maps = {
+            name: ConnectionStatusMap.model_validate(status) for name, status in written.get("status_maps", {}).items()
+        }
         templates = {name: Templates(texts=texts, places={}) for name, texts in written["templates"].items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:  # pydantic's and json's are ValueErrors
         raise ValueError("the stored configuration cannot be read") from error
@@ -67,6 +75,8 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
         field_maps=field_maps,
         templates=templates,
         out_maps=out_maps,
+        fhir_maps=fhir_maps,
+        status_maps=status_maps,
         answer_rows=dict(read_shipped(HERE / "answers.yaml").values),
         files=(path,),
         places={},

@@ -56,6 +56,22 @@ class ConnectionStatusMap(BaseModel):
             if status is None and key.partition(".")[0] == event
         ]
 
+    def lacks(self, event: str, name: str) -> str | None:
+        """Why an event cannot go back by this map, in words; None: it can.
+
+        Args:
+            name: of the map, as the configuration has it.
+        """
+        if not self.has(event):
+            return f"the status map {name} has no status for it"
+        points = self.open_points(event)
+        if not points:
+            return None
+        return (
+            f"the status map {name} leaves open what is not public: {', '.join(points)}; write what the service's contract says "
+            "into a copy, and name the copy in epic_status.map"
+        )
+
     def body(self, event: str, *, by: str | None = None) -> dict[str, str] | None:
         """The request's templates for an event; None: there is none, or something is open."""
         keys = ([f"{event}.{by}"] if by else []) + [event]

@@ -16,6 +16,7 @@ _PATTERNS: Final[dict[str, str]] = {
     "before": "must be a number and a unit: 15m, 24h, 7d or 2w",
     "approvers": "must be a user name of the portal: 2 to 64 of a-z, 0-9 and . _ @ -",
     "version": "must be a version of HL7 v2, such as 2.5.1",
+    "client_id": "must be the client id as the EHR shows it, without blanks",
     "segment": "must be a segment's name: three capital letters or digits",
     "account_sid": "must be Twilio's account SID: AC and 32 letters or digits",
 }
@@ -23,6 +24,8 @@ _PATTERNS: Final[dict[str, str]] = {
 _KEY_PATTERNS: Final[dict[str, str]] = {
     "fields": "must be a field's number, 1 to 99",
     "messages": "is not an event such as confirmed, cannot_come.ask or connected.patient",
+    "interactions": "is not an event such as confirmed, cannot_come.ask or connected.patient",
+    "statuses": "is not an event such as connected, or connected.patient",
 }
 """The same where keys are free, by the name of what they stand in."""
 

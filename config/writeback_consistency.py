@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from config.addresses import public_https
 from config.model import Environment
 from config.problems import Keys
 
@@ -18,6 +19,23 @@ def writeback_disagreements(environment: Environment, writeback_keys: Keys) -> I
                 (*writeback_keys, "events", event),
                 "goes to hl7, but writeback.hl7 is missing: say where the engine listens",
             )
+        if channel == "fhir" and section.fhir is None:
+            yield (
+                (*writeback_keys, "events", event),
+                "goes to fhir, but writeback.fhir is missing: say how to sign in there",
+            )
+        if channel == "epic_status" and section.epic_status is None:
+            yield (
+                (*writeback_keys, "events", event),
+                "goes to epic_status, but writeback.epic_status is missing: say where that service is",
+            )
+    if section.fhir is not None and environment.fhir_base_url is None:
+        yield (*writeback_keys, "fhir"), "needs fhir_base_url of this environment: the FHIR server that is told"
+    if section.epic_status is not None and environment.kind == "production":
+        try:
+            public_https(section.epic_status.url)
+        except ValueError as error:
+            yield (*writeback_keys, "epic_status", "url"), str(error)
     if hl7 is None:
         return
     if hl7.sign and hl7.signing is None:
@@ -36,6 +54,10 @@ def writeback_remarks(environment: Environment, writeback_keys: Keys) -> Iterato
     section = environment.writeback
     if section.hl7 is not None and not section.sends:
         yield (*writeback_keys, "events"), "names no event that goes back: nothing is sent to writeback.hl7"
+    if section.fhir is not None and not section.events_of("fhir"):
+        yield (*writeback_keys, "fhir"), "does nothing: no event goes to fhir"
+    if section.epic_status is not None and not section.events_of("epic_status"):
+        yield (*writeback_keys, "epic_status"), "does nothing: no event goes to epic_status"
     if section.hl7 is not None and section.hl7.signing is not None and not section.hl7.sign:
         yield (*writeback_keys, "hl7", "signing"), "does nothing without sign: true"
     for event in section.retry_for:

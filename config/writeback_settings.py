@@ -12,14 +12,14 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from config.section import Section
-from config.values import Between, Duration, HeaderValue, PeerHost, read_duration, write_duration
+from config.values import Between, Duration, EhrServerUrl, HeaderValue, PeerHost, read_duration, write_duration
 
 WritebackEventName = Literal[
     "confirmed", "cannot_come", "call_me", "text_delivered", "text_failed", "opted_out", "waiting", "connected", "disconnected",
     "device_test", "visit_ended",
 ]  # fmt: skip
 EVENT_NAMES: Final[tuple[WritebackEventName, ...]] = get_args(WritebackEventName)
-Channel = Literal["hl7", "none"]
+Channel = Literal["hl7", "fhir", "epic_status", "none"]
 Refusal = Literal["refuse", "retry"]
 
 
@@ -108,6 +108,47 @@ class WritebackHl7(Section):
     """With `ordering: strict` it must be 1."""
 
 
+class FhirAuth(Section):
+    """Carebell as a client of SMART backend services. It proves who it is with a private key; the EHR fetches the public half at
+    `{http.public_url}/jwks.json`, or gets it by hand."""
+
+    client_id: str = Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")
+    """As the EHR registered Carebell; test and production have different ones."""
+    key_file: Path
+    """Private key, PEM without passphrase, mode 0400: RSA of 2048 bits or more for RS384, P-384 for ES384."""
+    other_key_file: Path | None = None
+    """A second key that is published and not used, while one replaces the other: the next one before the change, the last one
+    after it."""
+    algorithm: Literal["RS384", "ES384"] = "RS384"
+    """Of both keys."""
+
+
+WebTimeout = Annotated[Duration, AfterValidator(Between("1s", "1m"))]
+
+
+class WritebackFhir(Section):
+    """The FHIR R4 server at `fhir_base_url`, with a token for Carebell itself."""
+
+    auth: FhirAuth
+    map: str = Field(default="generic", min_length=1)
+    """FHIR map: epic | oracle_health | generic | path to your own YAML file."""
+    timeout: WebTimeout = timedelta(seconds=15)
+    """Of each request; after it the same is tried again."""
+
+
+class WritebackEpicStatus(Section):
+    """A web service such as Epic's SetExternalConnectionStatus."""
+
+    url: EhrServerUrl
+    """Its address; https. A test environment may name a simulated one on this machine."""
+    client_id_file: Path
+    """The client id that its header carries (Epic-Client-ID), on one line."""
+    map: str = Field(default="epic", min_length=1)
+    """Status map: epic | path to your own YAML file. The shipped one leaves open what is not public; complete a copy."""
+    timeout: WebTimeout = timedelta(seconds=15)
+    """Of each request; after it the same is tried again."""
+
+
 def _usual_times() -> dict[WritebackEventName | Literal["default"], RetryTime]:
     return {"confirmed": "until_start", "connected": timedelta(hours=1), "default": timedelta(hours=24)}
 
@@ -117,6 +158,10 @@ class WritebackSection(Section):
 
     hl7: WritebackHl7 | None = None
     """null: no interface engine takes anything from Carebell."""
+    fhir: WritebackFhir | None = None
+    """null: the EHR's FHIR server is told nothing."""
+    epic_status: WritebackEpicStatus | None = None
+    """null: no such service is told anything."""
     events: dict[WritebackEventName, Channel] = Field(default_factory=dict)
     """Event to channel; an event that is not named does not go back."""
     retry_for: dict[WritebackEventName | Literal["default"], RetryTime] = Field(default_factory=_usual_times)
@@ -127,14 +172,18 @@ class WritebackSection(Section):
     @property
     def files(self) -> list[Path]:
         """Keys and certificates that it names."""
-        if self.hl7 is None:
-            return []
-        tls, signing = self.hl7.tls, self.hl7.signing
+        tls, signing = (None, None) if self.hl7 is None else (self.hl7.tls, self.hl7.signing)
         named = [] if tls is None else [tls.ca, tls.certificate, tls.key]
         named += [] if signing is None else [signing.key, signing.certificate]
+        named += [] if self.fhir is None else [self.fhir.auth.key_file, self.fhir.auth.other_key_file]
+        named += [] if self.epic_status is None else [self.epic_status.client_id_file]
         return [path for path in named if path is not None]
 
     @property
     def sends(self) -> bool:
         """Whether any event goes back."""
         return any(channel != "none" for channel in self.events.values())
+
+    def events_of(self, channel: Channel) -> set[str]:
+        """Those that go back by this channel."""
+        return {event for event, taken in self.events.items() if taken == channel}

@@ -56,12 +56,14 @@ class _Appointment:
 class FhirServer:
     """Attributes:
     now: aware, UTC.
+    is_ended: whether no request may begin any more.
     """
 
     fetcher: Fetcher = field(repr=False)
     base_url: str
     tokens: BackendTokens = field(repr=False)
     now: Callable[[], datetime] = field(repr=False)
+    is_ended: Callable[[], bool] = field(default=lambda: False, repr=False)
 
     def deliver(self, content: bytes, writeback_id: str, *, maybe_done: bool) -> Delivery:
         """Carry out a plan of `ehr.fhir_plan`.
@@ -182,6 +184,8 @@ class FhirServer:
         return self._once(method, path, headers or [], body, self._token())
 
     def _once(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes, token: str) -> FetchedAnswer:
+        if self.is_ended():
+            raise Unanswered("ENDED")
         return self.fetcher.call(
             method,
             f"{self.base_url.rstrip('/')}/{path}",

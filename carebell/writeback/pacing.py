@@ -30,10 +30,12 @@ class TargetBreaker:
 
     Attributes:
         failures: attempts in a row without any answer. probe_at: when the next may try, UTC; None: closed.
+        rests_until: the target asked to be left alone until then, UTC; None: it did not.
     """
 
     failures: int = 0
     probe_at: datetime | None = None
+    rests_until: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -41,7 +43,11 @@ class TargetBreaker:
 
     def may_try(self, now: datetime) -> bool:
         """Whether a message may leave now."""
-        return self.probe_at is None or self.probe_at <= now
+        return all(moment is None or moment <= now for moment in (self.probe_at, self.rests_until))
+
+    def rest(self, until: datetime) -> None:
+        """Let it alone until then; several that say so mean the last."""
+        self.rests_until = until if self.rests_until is None else max(until, self.rests_until)
 
     def failed(self, now: datetime) -> None:
         self.failures += 1

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from carebell.writeback.lines import WritebackTarget
 from carebell.writeback.pacing import pause_after
-from carebell.writeback.targets import Hl7Target
-from ehr.acknowledgements import EngineAnswer, EngineVerdict, judge
+from ehr.acknowledgements import EngineVerdict
+from ehr.delivery import Delivery
 from journal.events.writebacks import (
     WritebackAcknowledged,
     WritebackBlocked,
+    WritebackDoubtful,
     WritebackExpired,
     WritebackIdentity,
     WritebackRefused,
@@ -74,18 +76,18 @@ class WritebackRecorder:
         writebacks.refused(conn, row.id, row.attempts, at=now, answer=None, code=code)
 
     def log_refused(
-        self, row: WritebackRow, identity: WritebackIdentity, code: str, answer: EngineAnswer | None = None
+        self, row: WritebackRow, identity: WritebackIdentity, code: str, answer: Delivery | None = None
     ) -> None:
-        said, err3 = (None, None) if answer is None else (answer.answer, answer.err3)
+        said, err3 = (None, None) if answer is None else (answer.answer, answer.issue)
         self._count(row, "refused", err3 or code)
         self.journal.emit(WritebackRefused(identity=identity, attempt=row.attempts, answer=said, code=code, err3=err3))
 
     def answered(
         self,
-        target: Hl7Target,
+        target: WritebackTarget,
         row: WritebackRow,
         identity: WritebackIdentity,
-        answer: EngineAnswer,
+        delivery: Delivery,
         *,
         milliseconds: float,
         was_silent: bool,
@@ -95,42 +97,49 @@ class WritebackRecorder:
         Args:
             was_silent: it had not answered before: what waited because of that is due now.
         """
-        now, verdict = self.clock.now(), judge(answer, target.on)
+        now, verdict, answer = self.clock.now(), delivery.verdict, delivery.answer or "NONE"
+        code = delivery.code or answer
         done = False
         with self.store.write() as conn:
             if was_silent:
                 writebacks.hurry(conn, target.environment, target.channel, now)
             if verdict is EngineVerdict.TAKEN:
-                done = writebacks.acknowledged(conn, row.id, row.attempts, at=now, answer=answer.answer)
+                done = writebacks.acknowledged(conn, row.id, row.attempts, at=now, answer=answer, code=delivery.code)
             elif verdict is EngineVerdict.REFUSED:
                 done = writebacks.refused(
-                    conn, row.id, row.attempts, at=now, answer=answer.answer, code=answer.answer, err3=answer.err3
+                    conn, row.id, row.attempts, at=now, answer=delivery.answer, code=code, err3=delivery.issue
                 )
+            elif verdict is EngineVerdict.UNKNOWN:
+                done = writebacks.doubtful(conn, row.id, row.attempts, at=now, code=code)
         if verdict is EngineVerdict.AGAIN:
-            self._try_again(row, identity, answer, answer.answer)
+            self._try_again(row, identity, delivery, code)
         elif done and verdict is EngineVerdict.TAKEN:
             self._count(row, "acknowledged", None)
             self.journal.emit(
-                WritebackAcknowledged(
-                    identity=identity, attempt=row.attempts, answer=answer.answer, milliseconds=milliseconds
-                )
+                WritebackAcknowledged(identity=identity, attempt=row.attempts, answer=answer, milliseconds=milliseconds)
             )
+        elif done and verdict is EngineVerdict.UNKNOWN:
+            self._count(row, "unknown", code)
+            self.journal.emit(WritebackDoubtful(identity=identity, attempt=row.attempts, code=code))
         elif done:
-            self.log_refused(row, identity, answer.answer, answer)
+            self.log_refused(row, identity, code, delivery)
             if target.strict:
-                self.journal.emit(WritebackBlocked(identity=identity, code=answer.err3 or answer.answer))
+                self.journal.emit(WritebackBlocked(identity=identity, code=delivery.issue or code))
 
     def _try_again(
         self,
         row: WritebackRow,
         identity: WritebackIdentity,
-        answer: EngineAnswer | None,
+        answer: Delivery | None,
         code: str,
         at_once: bool = False,
     ) -> None:
         now = self.clock.now()
-        next_at = now if at_once else now + pause_after(row.attempts, self.chance())
-        said, err3 = (None, None) if answer is None else (answer.answer, answer.err3)
+        pause = pause_after(row.attempts, self.chance())
+        if answer is not None and answer.wait is not None:
+            pause = max(pause, answer.wait)
+        next_at = now if at_once else now + pause
+        said, err3 = (None, None) if answer is None else (answer.answer, answer.issue)
         with self.store.write() as conn:
             done = writebacks.retry(conn, row.id, row.attempts, until=next_at, code=code, answer=said, err3=err3)
         if done:
@@ -140,11 +149,11 @@ class WritebackRecorder:
         self,
         row: WritebackRow,
         identity: WritebackIdentity,
-        answer: EngineAnswer | None,
+        answer: Delivery | None,
         code: str,
         next_at: datetime,
     ) -> None:
-        said, err3 = (None, None) if answer is None else (answer.answer, answer.err3)
+        said, err3 = (None, None) if answer is None else (answer.answer, answer.issue)
         self.journal.emit(
             WritebackRetried(
                 identity=identity, attempt=row.attempts, answer=said, code=code, err3=err3, next_at=next_at

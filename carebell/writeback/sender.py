@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from carebell.writeback.channels import targets_of
+from carebell.writeback.lines import TargetUnusable, WritebackLine, WritebackTarget
 from carebell.writeback.pacing import TargetBreaker
 from carebell.writeback.recording import WritebackRecorder, identity_of
-from carebell.writeback.targets import Hl7Target, TargetUnusable, hl7_targets
 from config.load import Loaded
+from ehr.acknowledgements import EngineVerdict
+from ehr.delivery import Unanswered
 from ehr.messages import Unrenderable
-from ehr.mllp import EngineConnection, EngineFault
 from journal.events.writebacks import WritebackIdentity, WritebackSent
 from journal.logs import Journal
 from scheduler.clock import Clock
@@ -55,19 +57,18 @@ class _Line:
     """What is kept of a target between its messages.
 
     Attributes:
-        sign: appends our signature. connections: one for each message that may be under way.
+        way: open; None: not yet, or a file that it needs cannot be used.
     """
 
-    target: Hl7Target
+    target: WritebackTarget
     breaker: TargetBreaker = field(default_factory=TargetBreaker)
-    sign: Callable[[bytes], bytes] | None = None
-    connections: list[EngineConnection] = field(default_factory=list)
+    way: WritebackLine | None = None
     task: asyncio.Task[None] | None = None
 
     def close(self) -> None:
-        for connection in self.connections:
-            connection.abort()
-        self.connections.clear()
+        if self.way is not None:
+            self.way.close()
+        self.way = None
 
 
 class WritebackSender:
@@ -106,11 +107,12 @@ class WritebackSender:
 
     def silent(self) -> dict[str, int]:
         """Environments whose engine does not answer: attempts in a row without any answer."""
-        return {
-            line.target.environment: line.breaker.failures
-            for line in tuple(self._lines.values())
-            if line.breaker.failures
-        }
+        failures: dict[str, int] = {}
+        for line in tuple(self._lines.values()):
+            if line.breaker.failures:
+                name = line.target.environment
+                failures[name] = max(failures.get(name, 0), line.breaker.failures)
+        return failures
 
     async def tick(self) -> None:
         """Give up what is too late, and start every target that has something to send. Raises what a target failed with."""
@@ -167,7 +169,7 @@ class WritebackSender:
             else:
                 line.task.add_done_callback(lambda _, line=line: line.close())  # type: ignore[misc]
                 self._retired.append(line.task)
-        self._lines = {target.name: _Line(target=target) for target in hl7_targets(loaded)}
+        self._lines = {target.name: _Line(target=target) for target in targets_of(loaded, self._clock.now)}
 
     # Looking, in a thread
 
@@ -198,8 +200,8 @@ class WritebackSender:
     async def _drain(self, line: _Line) -> None:
         """Send until nothing more may leave."""
         while not self._ending and line.breaker.may_try(self._clock.now()):
-            limit = 1 if line.breaker.is_open else line.target.hl7.connections
-            unusable = self._prepare(line, limit)
+            limit = 1 if line.breaker.is_open else line.target.limit
+            unusable = self._prepare(line)
             claimed = await asyncio.to_thread(self._claim, line, limit, unusable)
             if claimed is None:  # another node has this target
                 line.close()
@@ -207,21 +209,18 @@ class WritebackSender:
             if not claimed:
                 return
             ready = [item for item in claimed if item.refusal is None and item.unusable is None]
-            sendings = [
-                self._send(line, connection, item) for connection, item in zip(line.connections, ready, strict=False)
-            ]
+            way = line.way
+            sendings = [] if way is None else [self._send(line, way, item) for item in ready]
             outcomes = await asyncio.gather(*sendings, return_exceptions=True)
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome
 
-    def _prepare(self, line: _Line, limit: int) -> str | None:
-        """Open files and make connections, which open later; the code of a file that cannot be used."""
+    def _prepare(self, line: _Line) -> str | None:
+        """Open files; the code of one that cannot be used."""
         try:
-            if line.sign is None:
-                line.sign = line.target.signer(self._clock.now())
-            while len(line.connections) < limit:
-                line.connections.append(line.target.connection())
+            if line.way is None:
+                line.way = line.target.opened(self._clock.now())
         except TargetUnusable as unusable:
             return unusable.code
         return None
@@ -273,29 +272,33 @@ class WritebackSender:
             raise Unrenderable("CONTENT_GONE", "the bytes of the first attempt are forgotten")
         if item.content is not None:
             return item.content
-        assert line.sign is not None
-        content = line.sign(line.target.content(item.row, visit))
+        assert line.way is not None
+        content = line.way.content(item.row, visit)
         writebacks.keep_content(conn, self._vault, item.row.id, content, until=max(item.row.expires_at, now))
         return content
 
-    async def _send(self, line: _Line, connection: EngineConnection, ready: ReadyWriteback) -> None:
+    async def _send(self, line: _Line, way: WritebackLine, ready: ReadyWriteback) -> None:
         row, began = ready.row, self._seconds()
-        try:
-            await connection.open()
+
+        def sent() -> None:
             self._journal.emit(WritebackSent(identity=ready.identity, attempt=row.attempts))
-            answer = await connection.exchange(ready.content, row.id)
-        except EngineFault as fault:
+
+        try:
+            delivery = await way.deliver(row, ready.content, sent)
+        except Unanswered as fault:
             line.breaker.failed(self._clock.now())
             await asyncio.to_thread(self._recorder.unanswered, row, ready.identity, fault.code, at_once=self._ending)
             return
         milliseconds = round((self._seconds() - began) * 1000, 1)
-        was_silent = line.breaker.answered()
+        was_silent = delivery.verdict is not EngineVerdict.UNKNOWN and line.breaker.answered()
+        if delivery.wait is not None:
+            line.breaker.rest(self._clock.now() + delivery.wait)
         await asyncio.to_thread(
             self._recorder.answered,
             line.target,
             row,
             ready.identity,
-            answer,
+            delivery,
             milliseconds=milliseconds,
             was_silent=was_silent,
         )

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+from carebell.writeback.lines import TargetUnusable, outgoing_event
 from certs.cer import read_upload
 from certs.sign import SigningError, load_key, sign
 from config.load import Loaded
 from config.model import WritebackHl7
 from config.outmap import OutMap
-from ehr.messages import OutgoingEvent, OutgoingHeader, Unrenderable, render
-from ehr.mllp import EngineConnection
+from ehr.acknowledgements import EngineVerdict, judge
+from ehr.delivery import Delivery, Unanswered
+from ehr.messages import OutgoingHeader, render
+from ehr.mllp import EngineConnection, EngineFault
 from listener.tls import TlsSetupError, client_context
 from scheduler.writeback import WritebackChannel
 from store.writeback_rows import VisitNames, WritebackRow
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)
 _MARGIN: Final = timedelta(seconds=30)
-
-
-class TargetUnusable(Exception):
-    """A file that the target needs cannot be used: `code` TLS_FILES or SIGNING_KEY."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +60,13 @@ class Hl7Target:
         return self.hl7.ack_timeout + CONNECT_TIMEOUT + _MARGIN
 
     @property
-    def on(self) -> Mapping[str, str]:
-        """AE, AR, CE, CR -> refuse or retry."""
-        return self.hl7.on.model_dump()
+    def limit(self) -> int:
+        return self.hl7.connections
+
+    def opened(self, now: datetime) -> Hl7Line:
+        """TargetUnusable: TLS files or signing key cannot be used."""
+        signer = self.signer(now)
+        return Hl7Line(target=self, sign=signer, free=[self.connection() for _ in range(self.limit)])
 
     def connection(self) -> EngineConnection:
         """A connection that is not open yet. TargetUnusable: a TLS file cannot be used."""
@@ -103,17 +102,7 @@ class Hl7Target:
 
     def content(self, row: WritebackRow, visit: VisitNames | None) -> bytes:
         """A row's message, unsigned. Unrenderable: there can be none."""
-        if visit is None:
-            raise Unrenderable("NO_VISIT_ID", "the visit is not known any more")
-        at = row.facts.get("at")
-        event = OutgoingEvent(
-            id=row.id,
-            event=row.event,
-            at=datetime.fromisoformat(at) if isinstance(at, str) else row.created_at,
-            facts=row.facts,
-            aliases=visit.aliases,
-            start=visit.start,
-        )
+        event = outgoing_event(row, visit)
         return render(self.out_map, self.header, event, self.zone)
 
 
@@ -143,9 +132,39 @@ def hl7_target(loaded: Loaded, name: str) -> Hl7Target | None:
     )
 
 
-def hl7_targets(loaded: Loaded) -> list[Hl7Target]:
-    """Of all environments that are enabled."""
-    targets = (
-        hl7_target(loaded, name) for name, section in loaded.configuration.environments.items() if section.enabled
-    )
-    return [target for target in targets if target is not None]
+@dataclass(slots=True, kw_only=True)
+class Hl7Line:
+    """Connections to one engine, as many as may be used at once; each opens when it is needed.
+
+    Attributes:
+        sign: appends our signature. free: those that nobody uses at present.
+    """
+
+    target: Hl7Target
+    sign: Callable[[bytes], bytes]
+    free: list[EngineConnection]
+    _busy: list[EngineConnection] = field(default_factory=list, init=False)
+
+    def content(self, row: WritebackRow, visit: VisitNames | None) -> bytes:
+        return self.sign(self.target.content(row, visit))
+
+    async def deliver(self, row: WritebackRow, content: bytes, sent: Callable[[], None]) -> Delivery:
+        """One message and the answer to it."""
+        connection = self.free.pop(0)
+        self._busy.append(connection)
+        try:
+            await connection.open()
+            sent()
+            answer = await connection.exchange(content, row.id)
+        except EngineFault as fault:
+            raise Unanswered(fault.code) from None
+        finally:
+            self._busy.remove(connection)
+            self.free.insert(0, connection)
+        verdict = judge(answer, self.target.hl7.on.model_dump())
+        code = None if verdict is EngineVerdict.TAKEN else answer.answer
+        return Delivery(verdict=verdict, answer=answer.answer, code=code, issue=answer.err3)
+
+    def close(self) -> None:
+        for connection in (*self.free, *self._busy):
+            connection.abort()

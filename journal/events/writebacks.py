@@ -66,6 +66,18 @@ class WritebackRetried(Event):
     next_at: datetime
 
 
+@event(
+    logging.WARNING,
+    "Look whether the EHR has it; `carebell writeback retry ID` only if it has not, because a repetition makes a second one.",
+)
+class WritebackDoubtful(Event):
+    """It was sent to a server that takes no condition, and no answer came: nobody knows whether the EHR has it."""
+
+    identity: WritebackIdentity
+    attempt: int
+    code: str
+
+
 @event(logging.WARNING, "The EHR does not know it. Tell the clinic if it matters, or `carebell writeback retry ID`.")
 class WritebackExpired(Event):
     """Nobody took it in time; it is not sent any more."""

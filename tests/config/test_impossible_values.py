@@ -85,6 +85,8 @@ ANY_VALUE_WORKS: Final = {
         "environments.*.listener.tls.key", "environments.*.listener.tls.client_ca",
         "environments.*.writeback.hl7.tls.ca", "environments.*.writeback.hl7.tls.key",
         "environments.*.writeback.hl7.tls.certificate", "environments.*.writeback.hl7.signing.key",
+        "environments.*.writeback.fhir.auth.key_file", "environments.*.writeback.fhir.auth.other_key_file",
+        "environments.*.writeback.epic_status.client_id_file",
         "environments.*.visits.meeting.secret_file", "environments.*.visits.meeting.webhook_secret_file",
     ),
 }  # fmt: skip
@@ -104,6 +106,7 @@ COVERED_BY_A_RELATIVE: Final = {
     "environments.*.writeback.hl7.on.AR": "environments.*.writeback.hl7.on.AE",
     "environments.*.writeback.hl7.on.CE": "environments.*.writeback.hl7.on.AE",
     "environments.*.writeback.hl7.on.CR": "environments.*.writeback.hl7.on.AE",
+    "environments.*.writeback.epic_status.map": "environments.*.writeback.fhir.map",
     "environments.*.writeback.hl7.sign": "environments.*.writeback.hl7.signing",
 }
 """Keys of the same type, or whose fault is told at their section."""

@@ -21,7 +21,7 @@ from config.load import Loaded, load
 from journal.logs import Journal, setup
 from journal.metrics import Metrics
 from scheduler.clock import SteppingClock
-from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackIntent, WritebackState
+from scheduler.writeback import Fact, WritebackChannel, WritebackEvent, WritebackIntent, WritebackState
 from simulator.inbound import EngineAct, InboundEngine
 from store import schema, writeback_rows, writebacks
 from store.engine import Store, open_store
@@ -87,15 +87,22 @@ class Bench:
         put(self.store, self.vault, [first(visit) for visit in made])
         return [visit.id for visit in made]
 
-    def add(self, owner: str, event: WritebackEvent = WritebackEvent.CONFIRMED, lasts: timedelta | None = None) -> str:
+    def add(
+        self,
+        owner: str,
+        event: WritebackEvent = WritebackEvent.CONFIRMED,
+        lasts: timedelta | None = None,
+        channel: WritebackChannel = WritebackChannel.HL7,
+        **facts: Fact,
+    ) -> str:
         now = self.clock.now()
         intent = WritebackIntent(
             environment="prod",
             appointment=owner,
             event=event,
             event_seq=None,
-            channel=WritebackChannel.HL7,
-            facts={"by": "patient"},
+            channel=channel,
+            facts={"by": "patient"} | facts,
             expires_at=now + (lasts or timedelta(days=2)),
             not_before=now,
         )
