@@ -119,6 +119,17 @@ def test_plan_has_the_keys_of_the_contract(carebell: Carebell, configuration: Pa
         assert (row["to"], row["segments"], row["appointment"]) == ("***0143", 1, "900100")
 
 
+def test_plan_shows_which_texts_ask(carebell: Carebell, configuration: Path) -> None:
+    replies = {"enabled": True, "ask_in": ["booked"]}
+    change(configuration, {"environments": {"production": {"sms": {"replies": replies}}}})
+    ended = carebell("-c", configuration, "plan", "-e", "production", *AT, "--json", M01)
+    assert [(row["kind"], "Reply C to confirm." in row["text"]) for row in ended.rows] == [
+        ("booked", True),
+        ("reminder", False),
+        ("reminder", False),
+    ]
+
+
 def test_plan_tells_of_every_silence(carebell: Carebell, configuration: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved.hl7"
     moved.write_bytes(unsigned("S15", "2", sent=CLOCK + timedelta(days=1), start=None, status="Cancelled"))
