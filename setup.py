@@ -50,6 +50,7 @@ INTERPRETED: Final = (
     "parser/display.py",
     "scheduler/clock.py",
     "scheduler/rehearsal.py",
+    "scheduler/reply.py",
 )
 """Of these patterns, what stays Python: a message does not pass through it."""
 
