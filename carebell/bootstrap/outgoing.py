@@ -16,6 +16,7 @@ from carebell.outbound.posts_elsewhere import PostsElsewhere
 from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
+from carebell.outbound.text_outcomes import TextOutcomes
 from carebell.writeback.recording import WritebackRecorder
 from carebell.writeback.sender import WritebackSender
 from notifier.gateway import Gateway
@@ -44,6 +45,7 @@ def outgoing_texts(running: RunningService, gateway: Gateway, threads: WorkerThr
         running.metrics,
         InvalidNumbers(vault=vault, runtime_config=running.runtime_config),
         ReminderReplanner(vault=vault, runtime_config=running.runtime_config),
+        TextOutcomes(runtime_config=running.runtime_config),
     )
     dispatcher = Dispatcher(
         store=store,

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from carebell import authors
 from carebell.outbound.silences import Silence, events_of
+from carebell.outbound.text_outcomes import say_nothing_back
 from journal.alarms import AlarmName
 from journal.events import Event
 from journal.events.gateway import BreakerClosed, BreakerOpened, OptOutRecorded
@@ -27,6 +28,7 @@ from notifier.gateways import failure_of
 from notifier.outcomes import Context, DeliveryAction, Outcome
 from parser.phone_number import PhoneNumber
 from scheduler.sms import BreakerScope, Cap, HoldScope, Reason, SmsState
+from scheduler.writeback import WritebackEvent
 from store import attempts, audit, holds, optouts
 from store.attempts import Acceptance
 from store.audit import AuditAction
@@ -97,6 +99,7 @@ class DeliveryRecorder:
             that will not leave for that.
         replan_reminders: called, within the transaction, for rows of which a report said that they will not reach the patient, or
             that they did after all; gives the events of what changed (`carebell.outbound.replan`).
+        tell_ehr: called, within the transaction, when a text was delivered or has failed for good.
     """
 
     def __init__(
@@ -107,11 +110,13 @@ class DeliveryRecorder:
         replan_reminders: Callable[
             [Transaction, Sequence[OutboxRow], datetime], list[Event]
         ] = lambda conn, rows, now: [],
+        tell_ehr: Callable[[Transaction, OutboxRow, WritebackEvent, datetime, int | None], None] = say_nothing_back,
     ) -> None:
         self._journal = journal
         self._metrics = metrics
         self._drop_number = drop_number
         self._replan_reminders = replan_reminders
+        self._tell_ehr = tell_ehr
 
     def settle(self, conn: Transaction, answers: Sequence[tuple[OutboxRow, Receipt]], now: datetime) -> Settled:
         """Write the answers to creates. The caller has locked their appointments (`store.lock_order`)."""
@@ -158,12 +163,15 @@ class DeliveryRecorder:
         events = _Events()
         if state is SmsState.DELIVERED:
             self._probe_went_well(conn, row, now, events, by="delivery")
+            self._tell_ehr(conn, row, WritebackEvent.TEXT_DELIVERED, now, None)
         if state in _FAILED and failure is not None:
             outcome = outcomes.outcome_of(failure, _context(row, now))
             self._consequences(conn, row, outcome, now, events)
         is_retried = outcome is not None and outcome.action in (DeliveryAction.RETRY, DeliveryAction.HOLD)
         if outcome is not None and is_retried:
             attempts.retry(conn, row.id, row.attempts, until=outcome.at or now, code=code)
+        if state in _FAILED and not is_retried:
+            self._tell_ehr(conn, row, WritebackEvent.TEXT_FAILED, now, code)
         arrived_after_all = state is SmsState.DELIVERED and row.state in (*_FAILED, SmsState.SUPPRESSED)
         if arrived_after_all or (state in _FAILED and not is_retried):
             events += self._replan_reminders(conn, [row], now)
@@ -225,7 +233,8 @@ class DeliveryRecorder:
                 attempts.retry(conn, row.id, row.attempts, until=now, code=outcome.code)
                 attempts.give_up(conn, row.id, row.attempts, reason=Reason.EXPIRED, at=now)
             case DeliveryAction.FAILED | DeliveryAction.ACCEPTED:
-                attempts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now)
+                if attempts.refused(conn, row.id, row.attempts, code=outcome.code or 0, at=now):
+                    self._tell_ehr(conn, row, WritebackEvent.TEXT_FAILED, now, outcome.code)
                 if outcome.breaker is None:
                     self._probe_was_refused(conn, row, outcome, now, events)
         self._consequences(conn, row, outcome, now, events)

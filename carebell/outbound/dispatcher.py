@@ -31,12 +31,14 @@ from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import SendPolicy
 from carebell.outbound.silences import events_of
+from carebell.outbound.text_outcomes import TextOutcomes
 from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
 from journal.metrics import Metrics
 from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt
 from scheduler.clock import Clock
-from scheduler.sms import SmsState
+from scheduler.sms import Reason, SmsState
+from scheduler.writeback import WritebackEvent
 from store import gateway_contact, outbox
 from store.claims import Claimed, Round, claim
 from store.engine import Store, Transaction
@@ -85,6 +87,7 @@ class Dispatcher:
         self._store = store
         self._vault = vault
         self._runtime_config = runtime_config
+        self._tell_ehr = TextOutcomes(runtime_config=runtime_config)
         self._gateway = gateway
         self._delivery = delivery
         self._clock = clock
@@ -194,6 +197,9 @@ class Dispatcher:
                 asking=runtime_config.asking,
             )
             budgets.charge()
+            for row in claimed_round.suppressed:
+                if row.reason is Reason.OPTED_OUT:
+                    self._tell_ehr(conn, row, WritebackEvent.OPTED_OUT, now)
             replanned = replan_reminders(
                 conn, self._vault, runtime_config, claimed_round.suppressed, now, source="claim"
             )

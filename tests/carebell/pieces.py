@@ -37,6 +37,7 @@ from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
+from carebell.outbound.text_outcomes import TextOutcomes
 from carebell.outbound.webhooks import Webhooks
 from certs.algorithms import PrivateKey
 from certs.cer import inspect
@@ -240,6 +241,7 @@ def _put_together(
         metrics,
         InvalidNumbers(vault=vault, runtime_config=lambda: policies),
         ReminderReplanner(vault=vault, runtime_config=lambda: policies),
+        TextOutcomes(runtime_config=lambda: policies),
     )
     made: list[Pieces] = []
 

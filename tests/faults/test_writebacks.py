@@ -152,6 +152,7 @@ def test_what_the_ehr_sends_back_plans_nothing(tally: Tally, tmp_path: Path) -> 
         start = at + timedelta(days=9)
         service.hear(unsigned("S12", "booked", sent=at, start=start, reference="A1"))
         service.step(timedelta(minutes=5))
+        service.tick()
         before = service.texts()
         for number in tally.rounds():
             service.step(timedelta(minutes=1))
@@ -162,6 +163,8 @@ def test_what_the_ehr_sends_back_plans_nothing(tally: Tally, tmp_path: Path) -> 
             )
             [heard] = service.hear(echo.replace(b"ROUTINE^|", b"%s|" % reason.encode()))
             assert heard is not None
+        service.step(timedelta(minutes=5))
+        service.tick()
         planned = [text for text in service.texts() if text not in before]
         assert {text[1:] for text in planned} <= {("suppressed", "no_visible_change")}
         with service.store.read() as conn:
