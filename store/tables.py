@@ -469,8 +469,16 @@ visits = Table(
     Column("ended_at", UtcDateTime),
     Column("department", Text),  # where somebody names it; no message's value
     Column("created_at", UtcDateTime, nullable=False),
+    # For reports, from all its events, with each new one (scheduler.visit_times); NULL: nothing happened in it yet.
+    Column("report_start", UtcDateTime),
+    Column("lobby_wait", BigInteger),  # microseconds
+    Column("lasted", BigInteger),  # microseconds
+    Column("outcome", Text),
     UniqueConstraint("appointment"),
     UniqueConstraint("code"),
+    # With all that the sums of a day need.
+    Index("ix_visits_report_start", "report_start", "id", "environment", "outcome", "lasted", "lobby_wait",
+          sqlite_where=text("report_start IS NOT NULL"), postgresql_where=text("report_start IS NOT NULL")),
     # Few rows: those that are not over, for what the clock does to them.
     Index("ix_visits_ends_at", "ends_at",
           sqlite_where=text("state NOT IN ('ended', 'canceled', 'no_show')"),

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, case, update
 
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
+from scheduler.visit_times import VisitOutcome
 from store import visit_devices, visit_links
 from store.join_tokens import new_visit_code
 from store.tables import visits
@@ -88,7 +89,9 @@ def adopt(conn: Connection, kept: str, others: Collection[str]) -> None:
         visit = known[other]
         if kept in known:
             visit_links.take_over(conn, known[kept], visit)
-            conn.execute(update(visits).where(visits.c.id == visit.id).values(state=VisitState.CANCELED.value))
+            canceled = case((visits.c.report_start.is_not(None), VisitOutcome.CANCELED.value))
+            state = VisitState.CANCELED.value
+            conn.execute(update(visits).where(visits.c.id == visit.id).values(state=state, outcome=canceled))
         else:
             conn.execute(update(visits).where(visits.c.id == visit.id).values(appointment=kept))
             known[kept] = replace(visit, appointment=kept)

@@ -1,7 +1,7 @@
 """Video visits and what happened in them.
 
     visit = lock(conn, id)                      # or `named`, to look only
-    append(conn, visit, what, at=..., source=...)   # one event, and the state that follows from it
+    append(conn, visit, what, at=..., source=...)   # one event, the state that follows from it, and what reports say
 
 Visits are made and moved where their appointments are planned (`visit_planning`); how a patient finds one: `visit_links`. On
 PostgreSQL a transaction locks appointments first, then visits by id, then links (`lock_order`).
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, literal_column, select, update
 
+from scheduler.meeting_times import MeetingSign
 from scheduler.visit_life import (
     VisitEventKind,
     VisitEventSource,
@@ -24,11 +25,13 @@ from scheduler.visit_life import (
     VisitWindow,
     state_after,
 )
+from scheduler.visit_times import visit_times
 from store.instants import UtcDateTime
 from store.sealing import SealedColumn
 from store.tables import appointments, visit_events, visits
 from store.vault import Vault
 
+_INSTANT: Final = timedelta(microseconds=1)
 _MEETING: Final = SealedColumn(table="visits", column="meeting_ref")
 
 
@@ -128,6 +131,7 @@ def append(
         changed["started_at"] = func.coalesce(visits.c.started_at, literal(at, UtcDateTime()))
     elif after in (VisitState.ENDED, VisitState.NO_SHOW) and not visit.state.is_over:
         changed["ended_at"] = at
+    changed |= _reported(conn, visit.id, after)
     conn.execute(update(visits).where(visits.c.id == visit.id).values(changed))
     return VisitEvent(
         visit=visit.id,
@@ -142,6 +146,36 @@ def append(
         ref=ref,
         state=after,
     )
+
+
+def sign_of(event: VisitEvent) -> MeetingSign:
+    """The event without whose visit it is of."""
+    return MeetingSign(at=event.at, who=event.who, what=event.what, source=event.source, person=event.ref)
+
+
+def _reported(conn: Connection, visit: str, state: VisitState) -> dict[str, Any]:
+    """What reports say of a visit: columns of `visits`."""
+    of = visit_events.c
+    rows = conn.execute(select(of.at, of.who, of.what, of.source, of.ref).where(of.visit == visit))
+    times = visit_times(
+        (
+            MeetingSign(
+                at=row.at,
+                who=VisitRole(row.who),
+                what=VisitEventKind(row.what),
+                source=VisitEventSource(row.source),
+                person=row.ref,
+            )
+            for row in rows
+        ),
+        state,
+    )
+    return {
+        "report_start": times.start,
+        "lobby_wait": None if times.lobby_wait is None else times.lobby_wait // _INSTANT,
+        "lasted": None if times.duration is None else times.duration // _INSTANT,
+        "outcome": None if times.start is None else times.outcome.value,
+    }
 
 
 def events(conn: Connection, ids: Collection[str]) -> list[VisitEvent]:
@@ -303,7 +337,8 @@ def _not_over() -> ColumnElement[bool]:
 def with_appointment(*more: Column[Any]) -> Select[Any]:
     of = appointments.c
     shown = (of.reference, of.start, of.zone, of.date_only, of.life, of.provider)
-    columns = (*(column for column in visits.c if column.name != "meeting_ref"), *shown)
+    left_out = ("meeting_ref", "report_start", "lobby_wait", "lasted", "outcome")
+    columns = (*(column for column in visits.c if column.name not in left_out), *shown)
     named_apart = (column.label(f"link_{column.name}") for column in more)
     return select(*columns, *named_apart).select_from(visits).join(appointments, of.id == visits.c.appointment)
 

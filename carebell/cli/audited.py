@@ -85,6 +85,7 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "logs": READS_THE_LOG,
     "status": NOTHING_OF_A_PATIENT,
     "report sms": (AuditAction.REPORT_EXPORT,),
+    "report visits": (AuditAction.REPORT_EXPORT,),
     "hold": (AuditAction.HOLD_PLACE,),
     "release": (AuditAction.HOLD_RELEASE, AuditAction.BREAKER_CLOSE),
     "purge": (AuditAction.PURGE, AuditAction.NUMBER_SEARCH),

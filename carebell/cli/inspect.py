@@ -27,7 +27,7 @@ MaybeState = Annotated[
         help="Only rows that are due, sending, accepted, sent, delivered, undelivered, failed, unknown or suppressed."
     ),
 ]
-report = typer.Typer(help="Report on texts.", no_args_is_help=True)
+report = typer.Typer(help="Report on texts and on video visits.", no_args_is_help=True)
 
 
 @commands.command()
@@ -247,6 +247,38 @@ def report_sms(
     gateway within a minute of its time), "unknown", "opt_out_percent", "segments", ...}, "from", "to"}.
     """
     from carebell.commands.report import report as run
+
+    run(
+        config_of(context, config),
+        span_start=span_start,
+        span_end=span_end,
+        environment=environment,
+        as_csv=csv,
+        as_json=wants_json(context, json),
+    )
+
+
+@report.command("visits")
+def report_visits(
+    context: typer.Context,
+    config: Config = None,
+    span_start: Annotated[
+        Optional[str],
+        typer.Option("--from", metavar="ISO", help="Started at or after this; by default 7 days before --to."),
+    ] = None,
+    span_end: Annotated[
+        Optional[str], typer.Option("--to", metavar="ISO", help="Started before this, or on this date; by default now.")
+    ] = None,
+    environment: MaybeEnvironment = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Rows for a spreadsheet, without the sums.")] = False,
+    json: Json = False,
+) -> None:
+    """List every video visit of a time span in which something happened, and the sums. Times without an offset are UTC.
+
+    --json prints a line for each, the newest first, and as its last line the sums: {"tiles": {"visits", "completed", "no_show",
+    "staff_did_not_join", "in_progress", "average_duration_seconds", "average_lobby_wait_seconds"}, "from", "to"}.
+    """
+    from carebell.commands.report_visits import report_visits as run
 
     run(
         config_of(context, config),

@@ -37,8 +37,8 @@ def report(
         if environment is not None:
             environment_named(session.loaded, environment)
         now = session.now()
-        until = now if span_end is None else _instant("--to", span_end, now, last=True)
-        since = until - SPAN if span_start is None else _instant("--from", span_start, now)
+        until = now if span_end is None else instant("--to", span_end, now, last=True)
+        since = until - SPAN if span_start is None else instant("--from", span_start, now)
         if since >= until:
             raise UsageStop("--from must be before --to")
         tiles = Tiles()
@@ -88,7 +88,7 @@ def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: dat
     )  # fmt: skip
 
 
-def _instant(option: str, written: str, now: datetime, *, last: bool = False) -> datetime:
+def instant(option: str, written: str, now: datetime, *, last: bool = False) -> datetime:
     """An ISO date or time. Without an offset it is UTC. A date as the end includes all of that day."""
     try:
         instant = datetime.fromisoformat(written)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
-from carebell.outbound.meeting_recording import MeetingRecorder, sign_of
+from carebell.outbound.meeting_recording import MeetingRecorder
 from config.model import MeetingSettings
 from journal.events.visits import MeetingReportUnread, MeetingUnavailable
 from meetings.port import BEING_MADE, Meeting, MeetingFault, MeetingRequest, MeetingService
@@ -103,7 +103,7 @@ class MeetingUpkeep:
 
     def _empty_since(self, conn: Transaction, own_id: str) -> datetime | None:
         """Since when nobody is in a meeting in which both sides were; None: somebody is, or one side never came."""
-        signs = [sign_of(event) for event in visits.events(conn, [own_id])]
+        signs = [visits.sign_of(event) for event in visits.events(conn, [own_id])]
         times = times_of(signs)
         return times.left_at if times.both and not still_there(signs) else None
 

@@ -20,7 +20,7 @@ from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, Vi
 from store import visits
 from store.engine import Store, Transaction
 from store.vault import Vault
-from store.visits import VideoVisit, VisitEvent
+from store.visits import VideoVisit, VisitEvent, sign_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +83,6 @@ class MeetingRecorder:
             return None
         key = self.vault.ring.proof_key("meeting participant", visit.id)
         return hmac.new(key, event.person.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-
-
-def sign_of(event: VisitEvent) -> MeetingSign:
-    return MeetingSign(at=event.at, who=event.who, what=event.what, source=event.source, person=event.ref)
 
 
 def _signs(event: MeetingEvent, person: str | None, before: Iterable[MeetingSign]) -> list[MeetingSign]:

@@ -41,6 +41,7 @@ from portal.pages.environments import EnvironmentDesks
 from portal.pages.sign_in import SignInWays
 from portal.people import People
 from portal.roles import Role
+from store import sms_pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,9 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
         proposer=configuration,
         why=WhyInquiry(source=source, author=author_of),
         sms_report=SmsReports(
-            source=source, sums=DaySums(store=running.store, now=running.clock.now), author=author_of
+            source=source,
+            sums=DaySums(store=running.store, now=running.clock.now, count=sms_pages.sums),
+            author=author_of,
         ),
         outbox=OutboxInquiry(source=source),
         messages=MessagesInquiry(source=source),

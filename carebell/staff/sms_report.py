@@ -49,7 +49,7 @@ class SmsReports:
     """
 
     source: Source
-    sums: DaySums
+    sums: DaySums[SmsSum]
     author: Callable[[Session, Browser], Author]
 
     def choices(self, scope: frozenset[str] | None) -> ReportChoices:
@@ -121,7 +121,7 @@ def _span(question: ReportQuestion) -> tuple[datetime, datetime]:
     return begins, last + timedelta(days=1)
 
 
-def _groups(counts: Sequence[DayCounts]) -> Iterator[SmsSum]:
+def _groups(counts: Sequence[DayCounts[SmsSum]]) -> Iterator[SmsSum]:
     return (group for day in counts for group in day.sums)
 
 
@@ -135,7 +135,7 @@ def _matches(question: ReportQuestion, of: SmsSum | OutboxRow) -> bool:
     )
 
 
-def _filter(question: ReportQuestion, counts: Sequence[DayCounts]) -> RowFilter:
+def _filter(question: ReportQuestion, counts: Sequence[DayCounts[SmsSum]]) -> RowFilter:
     """The same for the database: a status is one of some states and, for failures, one of the codes that occur."""
     environments = [question.environment] if question.environment else question.scope
     states: set[SmsState] | None = None
@@ -154,7 +154,7 @@ def _filter(question: ReportQuestion, counts: Sequence[DayCounts]) -> RowFilter:
     )
 
 
-def _day(day: DayCounts, question: ReportQuestion) -> ReportDay:
+def _day(day: DayCounts[SmsSum], question: ReportQuestion) -> ReportDay:
     counted = {"delivered": 0, "failed": 0, "not_sent": 0, "open": 0}
     for group in day.sums:
         if _matches(question, group):

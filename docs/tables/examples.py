@@ -38,6 +38,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "logs": ("carebell logs --follow --level warning", "carebell logs --appointment 900100 --since 7d"),
     "status": ("carebell status",),
     "report sms": ("carebell report sms --from 2026-11-01 --to 2026-11-30 --csv",),
+    "report visits": ("carebell report visits --from 2026-11-01 --to 2026-11-30 --csv",),
     "hold": ("carebell hold -e production --reason 'wrong clinic name'",),
     "release": ("carebell release -e production",),
     "purge": ("carebell purge", "carebell purge --verify"),

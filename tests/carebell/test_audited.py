@@ -64,6 +64,7 @@ CALLS: Final[dict[str, str]] = {
     "appointments": "appointments -e production",
     "trace": "trace --appointment A1",
     "report sms": "report sms",
+    "report visits": "report visits",
     "hold": "hold -e production --reason drill",
     "release": "release -e production",
     "purge": f"purge --verify {NUMBER}",

@@ -59,7 +59,7 @@ MOMENTS: Final = [
 ONLY_LOOKS: Final = {
     "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "doctor",
     "config history", "config show", "explain", "logs", "numbers list", "numbers search", "optout list", "outbox", "plan",
-    "portal user list", "rehearse", "report sms", "sign",
+    "portal user list", "rehearse", "report sms", "report visits", "sign",
     "status", "trace", "verify",
 }  # fmt: skip
 """Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""

@@ -56,6 +56,7 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "logs --appointment": ("--appointment none", None),
     "status": ("", {"configuration", "portal", "queue"}),
     "report sms": ("", None),
+    "report visits": ("", None),
     "hold": ("", {"environment", "held", "changed"}),
     "hold -e": ("-e production", {"environment", "held", "changed"}),
     "release": ("", {"environment", "held", "changed"}),

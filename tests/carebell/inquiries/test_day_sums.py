@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -23,17 +23,18 @@ TODAY = NOW.date()
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[date]:
+def counted() -> list[date]:
     """The days that were counted in the database."""
-    days: list[date] = []
+    return []
 
-    def sums(conn: object, begins: datetime, ends: datetime, now: datetime) -> list[SmsSum]:
+
+def _sums(store: Store, now: Callable[[], datetime], counted: list[date]) -> DaySums[SmsSum]:
+    def count(conn: object, begins: datetime, ends: datetime, now: datetime) -> list[SmsSum]:
         assert ends - begins == timedelta(days=1)
-        days.append(begins.date())
+        counted.append(begins.date())
         return [_sum(Reason.LANDLINE, 2), _sum(Reason.CAP, 3), _sum(Reason.REMINDER, 7, state=SmsState.DELIVERED)]
 
-    monkeypatch.setattr(day_sums, "sums", sums)
-    return days
+    return DaySums(store=store, now=now, count=count)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def _sum(
 
 def test_a_day_is_counted_again_when_it_may_have_changed(store: Store, counted: list[date]) -> None:
     clock = SteppingClock(NOW)
-    sums = DaySums(store=store, now=clock.now)
+    sums = _sums(store, clock.now, counted)
     old, first = TODAY - timedelta(days=12), TODAY - timedelta(days=1)
     for begin in (old, first):
         sums.of(begin, begin)
@@ -78,7 +79,7 @@ def test_a_day_is_counted_again_when_it_may_have_changed(store: Store, counted: 
 
 def test_a_clock_that_was_set_back_keeps_nothing(store: Store, counted: list[date]) -> None:
     times = iter([NOW, NOW - timedelta(days=1)])
-    sums = DaySums(store=store, now=lambda: next(times))
+    sums = _sums(store, lambda: next(times), counted)
     sums.of(TODAY, TODAY)
     sums.of(TODAY, TODAY)
     assert counted == [TODAY, TODAY]
@@ -86,7 +87,7 @@ def test_a_clock_that_was_set_back_keeps_nothing(store: Store, counted: list[dat
 
 def test_what_is_kept_is_bounded(store: Store, counted: list[date], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(day_sums, "_MOST_DAYS", 3)
-    sums = DaySums(store=store, now=lambda: NOW)
+    sums = _sums(store, lambda: NOW, counted)
     sums.of(TODAY, TODAY + timedelta(days=5))
     assert len(sums._counts) == 3
     with pytest.raises(ValueError, match="366"):
@@ -94,7 +95,7 @@ def test_what_is_kept_is_bounded(store: Store, counted: list[date], monkeypatch:
 
 
 def test_silences_are_summed_by_reason_the_most_frequent_first(store: Store, counted: list[date]) -> None:
-    days = DaySums(store=store, now=lambda: NOW).of(TODAY, TODAY + timedelta(days=1))
+    days = _sums(store, lambda: NOW, counted).of(TODAY, TODAY + timedelta(days=1))
     assert list(silences(days, lambda group: True).items()) == [("cap", 6), ("landline", 4)]
     assert silences(days, lambda group: group.reason is Reason.LANDLINE) == {"landline": 4}
 

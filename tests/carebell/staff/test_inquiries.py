@@ -24,7 +24,7 @@ from portal.pages import messages, outbox, sms_report, why
 from portal.people import Browser as Peer
 from portal.people import Session
 from portal.roles import Role
-from store import audit
+from store import audit, sms_pages
 from store.audit import AuditEntry, AuditFilter, Author
 from tests.carebell.conftest import Carebell
 from tests.portal.pages.staff import Browser, browsing, words
@@ -86,7 +86,13 @@ def source(lived: Path) -> Iterator[Opened]:
 @pytest.fixture
 def browser(source: Opened) -> Iterator[Browser]:
     pages = (
-        *sms_report.pages(SmsReports(source=source, sums=DaySums(store=source.store, now=source.now), author=_author)),
+        *sms_report.pages(
+            SmsReports(
+                source=source,
+                sums=DaySums(store=source.store, now=source.now, count=sms_pages.sums),
+                author=_author,
+            )
+        ),
         *why.pages(WhyInquiry(source=source, author=_author)),
         *outbox.pages(OutboxInquiry(source=source)),
         *messages.pages(MessagesInquiry(source=source)),
