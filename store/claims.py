@@ -179,9 +179,11 @@ def claim(
     rows = _due(conn, now, tuple(senders), limit)
     shut: set[str] = set()
     stored = load(conn, vault, {row.appointment for row in rows}, now, lock="skip", unreadable=shut)
+    named = {row.appointment for row in rows if row.environment in linked and row.appointment in stored}
+    token = tokens(conn, vault, named, now, unreadable=shut)
     unreadable = [replace(row, next_attempt_at=now + UNREADABLE_AGAIN) for row in rows if row.appointment in shut]
-    rows = sorted((row for row in rows if row.appointment in stored), key=_precedence)
-    token = tokens(conn, vault, {row.appointment for row in rows if row.environment in linked}, now)
+    readable = stored.keys() - shut
+    rows = sorted((row for row in rows if row.appointment in readable), key=_precedence)
     to = {row.appointment: recipient(stored[row.appointment].appointment) for row in rows}
     keys = {owner: vault.ring.phone_key(number) for owner, number in to.items() if number is not None}
     taken = _Taken.of(conn, set(keys.values()), now)

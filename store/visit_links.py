@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, null, select, update
 
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
-from store.crypto import day_of, sealed_day
+from store.crypto import Undecipherable, day_of, sealed_day
 from store.join_tokens import is_join_token, new_join_token
 from store.keys import KeyRing
 from store.sealing import SealedColumn
@@ -92,10 +93,14 @@ def find(conn: Connection, ring: KeyRing, token: str, now: datetime) -> tuple[Vi
     return None if row is None else (read_visit(row), _link(row))
 
 
-def tokens(conn: Connection, vault: Vault, owners: Collection[str], now: datetime) -> dict[str, str]:
+def tokens(
+    conn: Connection, vault: Vault, owners: Collection[str], now: datetime, *, unreadable: set[str] | None = None
+) -> dict[str, str]:
     """Appointment id -> the token that its texts name; absent: no link, none any more, or the visit is canceled.
 
-    Undecipherable as `crypto.unseal`, where the day's key does not open.
+    Args:
+        unreadable: appointments whose token no existing key can decrypt are added to it; None: the first one raises
+            `crypto.Undecipherable`.
     """
     if not owners:
         return {}
@@ -113,8 +118,18 @@ def tokens(conn: Connection, vault: Vault, owners: Collection[str], now: datetim
         )
         .order_by(of.created_at, of.key)
     ).all()
-    unsealed = ((row.appointment, _TOKEN.unseal(conn, vault, row.key, bytes(row.sealed))) for row in rows)
-    return {owner: token.decode() for owner, token in unsealed if token is not None}
+    named: dict[str, str] = {}
+    for row in rows:
+        try:
+            token = _TOKEN.unseal(conn, vault, row.key, bytes(row.sealed))
+        except Undecipherable:
+            if unreadable is None:
+                raise
+            unreadable.add(row.appointment)
+        else:
+            if token is not None:
+                named[row.appointment] = token.decode()
+    return named
 
 
 def links(conn: Connection, visit: str) -> list[VisitLink]:
@@ -145,7 +160,9 @@ def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow) -> Non
     of = visit_links.c
     for key, sealed in conn.execute(select(of.key, of.sealed).where(of.visit == visit)).all():
         if sealed is not None and sealed_day(sealed) != day_of(window.ends_at):
-            token = _TOKEN.unseal(conn, vault, key, bytes(sealed))
+            token = None
+            with suppress(Undecipherable):  # with the key file of another day: the visit gets a new link
+                token = _TOKEN.unseal(conn, vault, key, bytes(sealed))
             again = None if token is None else _TOKEN.seal(conn, vault, key, token, until=window.ends_at)
             conn.execute(update(visit_links).where(of.key == key).values(sealed=again))
     conn.execute(update(visit_links).where(of.visit == visit).values(ends_at=window.ends_at))

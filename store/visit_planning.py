@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, case, update
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
 from scheduler.visit_times import VisitOutcome
 from store import visit_devices, visit_links
+from store.crypto import Undecipherable
 from store.join_tokens import new_visit_code
 from store.tables import visits
 from store.vault import Vault
@@ -148,7 +150,7 @@ def _kept(
         _move(conn, vault, visit, window)
         visit = replace(visit, window=window)
         events.append(append(conn, visit, VisitEventKind.MOVED, at=now, source=VisitEventSource.FEED))
-    if plan.meeting is not None and plan.meeting != meeting_of(conn, vault, visit):
+    if plan.meeting is not None and not _is_meeting(conn, vault, visit, plan.meeting):
         set_meeting(conn, vault, visit, plan.meeting)
     if plan.kind != visit.kind:
         conn.execute(update(visits).where(visits.c.id == visit.id).values(kind=plan.kind))
@@ -158,7 +160,9 @@ def _kept(
 
 
 def _move(conn: Connection, vault: Vault, visit: VideoVisit, window: VisitWindow) -> None:
-    meeting = meeting_of(conn, vault, visit)
+    meeting = None
+    with suppress(Undecipherable):  # the next message gives it again
+        meeting = meeting_of(conn, vault, visit)
     sealed = None if meeting is None else sealed_meeting(conn, vault, visit.id, meeting, window)
     conn.execute(
         update(visits)
@@ -166,3 +170,10 @@ def _move(conn: Connection, vault: Vault, visit: VideoVisit, window: VisitWindow
         .values(opens_at=window.opens_at, ends_at=window.ends_at, meeting_ref=sealed)
     )
     visit_links.move(conn, vault, visit.id, window)
+
+
+def _is_meeting(conn: Connection, vault: Vault, visit: VideoVisit, meeting: str) -> bool:
+    try:
+        return meeting_of(conn, vault, visit) == meeting
+    except Undecipherable:
+        return False

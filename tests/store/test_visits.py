@@ -19,9 +19,11 @@ from scheduler.visit_life import (
     end_by_clock,
 )
 from store import visit_devices, visit_links, visits
+from store.crypto import Undecipherable
 from store.engine import Store
 from store.forgetting import forget_due, settle_files, sweep
 from store.join_tokens import ALPHABET, is_join_token, new_join_token
+from store.keys import KeyRing
 from store.tables import visit_links as links_table
 from store.vault import Vault
 from store.visit_planning import VisitPlan, adopt, keep
@@ -293,3 +295,21 @@ def test_who_was_let_in_can_be_asked_to_wait_again(store: Store, vault: Vault) -
         assert visit_devices.put_off(conn, visit.id, link.key, NOW + 2 * HOUR)
         _, link = visit_links.find(conn, vault.ring, token, NOW) or pytest.fail("not found")
         assert (link.admitted_at, link.put_off_at) == (None, NOW + 2 * HOUR)
+
+
+def test_a_token_that_no_key_opens_stops_nobody_else(store: Store, vault: Vault) -> None:
+    one, token = _planned(store, vault)
+    other = Vault(KeyRing(current=2, masters={2: b"o" * 32}, pepper=b"p" * 32))
+    shut: set[str] = set()
+    with store.read() as conn:
+        with pytest.raises(Undecipherable):
+            visit_links.tokens(conn, other, [one.id], NOW)
+        assert visit_links.tokens(conn, other, [one.id], NOW, unreadable=shut) == {}
+        assert shut == {one.id}
+        assert visit_links.find(conn, other.ring, token, NOW) is not None, "found by its HMAC, it needs no day key"
+    assert _kinds(_keep(store, other, one, window=_window(one.start + 30 * DAY), meeting=MEETING)) == ["moved"]
+    with store.read() as conn:
+        fresh = visit_links.tokens(conn, other, [one.id], NOW)[one.id]
+        assert fresh != token, "a message is taken nevertheless, and the visit has a link that can be told"
+        found = [visit_links.find(conn, other.ring, word, NOW) for word in (token, fresh)]
+    assert None not in found
