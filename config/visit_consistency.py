@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 from config.addresses import VISIT_CODE, host_allowed, is_loopback
 from config.model import Configuration, Environment, MeetingSettings
 from config.problems import Keys
+
+_HOSTS: Final = {"zoom": "zoom.us and *.zoom.us", "teams": "teams.microsoft.com and visit.teams.microsoft.com"}
 
 
 def visit_disagreements(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
@@ -44,7 +47,7 @@ def _meeting(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]
             if visits.meeting.is_service and not visits.allowed_hosts:
                 yield (
                     (*keys, "allowed_hosts"),
-                    "is empty, so no patient would get into a meeting; name zoom.us and *.zoom.us",
+                    f"is empty, so no patient would get into a meeting; name {_HOSTS[visits.meeting.kind]}",
                 )
             return
         if environment.sms.join_link.field is None:
@@ -69,7 +72,7 @@ def _incomplete(meeting: MeetingSettings) -> Iterator[tuple[str, str]]:
             yield "app_id", "is missing: write what the server's prosody has as app_id"
         if meeting.secret_file is None:
             yield "secret_file", "is missing: name a file with what the server's prosody has as app_secret"
-    if meeting.kind == "zoom":
+    if meeting.is_service:
         yield from _account(meeting, ("account_id", "client_id", "secret_file", "host"))
 
 

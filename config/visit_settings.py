@@ -36,9 +36,9 @@ class JoinSection(Section):
 class MeetingSettings(Section):
     """Where a visit takes place when the patient is let in."""
 
-    kind: Literal["link", "jitsi", "zoom"] = "link"
+    kind: Literal["link", "jitsi", "zoom", "teams"] = "link"
     """link: an address that the configuration or the sender gives. jitsi: a room of your own Jitsi server.
-    zoom: a Zoom meeting."""
+    zoom: a Zoom meeting. teams: a Microsoft Teams meeting."""
     url: MeetingUrl | None = None
     """link: the meeting's address; `{visit_code}` in it becomes the visit's own random code, so that each visit has a room of its
     own. null: the address that the message gave, in the field `sms.join_link.field`. jitsi: the server's address."""
@@ -46,25 +46,31 @@ class MeetingSettings(Section):
     """jitsi: as its prosody has it (`app_id`)."""
     secret_file: Path | None = None
     """jitsi: the secret that signs the tokens of those who enter, as its prosody has it (`app_secret`), on the first line.
-    zoom: the client secret of the app."""
+    zoom, teams: the client secret of the app."""
     webhook_secret_file: Path | None = None
     """jitsi: the bearer token with which its prosody tells us who comes and goes; zoom: the app's secret token, which signs its
     webhooks. Several lines during a rotation."""
     account_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
-    """zoom: the account."""
+    """zoom: the account. teams: the directory (tenant) id."""
     client_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
-    """zoom: of the app, which is a server-to-server one."""
+    """zoom: of the app, which is a server-to-server one. teams: of the app registration."""
     host: str = Field(default="", pattern=r"^[A-Za-z0-9._%+@-]{0,128}$")
-    """zoom: the user, by id or e-mail address, whose meetings they are; providers enter as this user."""
+    """zoom: the user, by id or e-mail address, whose meetings they are; providers enter as this user. teams: the object id of the
+    user who organizes the meetings."""
     api_url: ServiceUrl | None = None
-    """zoom: a simulator or proxy in the place of its API; null: its own address."""
+    """zoom, teams: a simulator or proxy in the place of its API; null: its own address."""
     create: Annotated[Duration, AfterValidator(Between("0s", "7d"))] = timedelta(hours=24)
-    """zoom: the meeting is made so long before patients can come in."""
+    """zoom, teams: the meeting is made so long before patients can come in."""
 
     @property
     def is_service(self) -> bool:
         """Whether another organisation's server makes the meetings."""
-        return self.kind == "zoom"
+        return self.kind in ("zoom", "teams")
+
+    @property
+    def tells(self) -> bool:
+        """Whether its server says by itself who comes and goes."""
+        return self.kind in ("jitsi", "zoom")
 
     @property
     def takes_given_address(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from meetings.port import MeetingFault
@@ -69,3 +70,19 @@ def document_of(answer: FetchedAnswer, *good: int) -> JsonObject:
     if answer.document is None:
         raise MeetingFault("api_not_json", unsure=True)
     return answer.document
+
+
+def instant(written: object) -> datetime:
+    """A time as services write it, `2026-03-12T21:00:00Z`. ValueError: it is none."""
+    at = datetime.fromisoformat(str(written))
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at.astimezone(UTC)
+
+
+def text_of(document: Mapping[str, Any], key: str) -> str:
+    """A text or number of an answer, as text. Raises: MeetingFault."""
+    value = document.get(key)
+    if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+        raise MeetingFault("api_unreadable", unsure=True)
+    return str(value)

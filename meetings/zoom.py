@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from meetings.port import Meeting, MeetingEvent, MeetingFault, MeetingRequest
-from meetings.service_api import ServiceApi, document_of
+from meetings.service_api import ServiceApi, document_of, instant, text_of
 from scheduler.visit_life import VisitEventKind, VisitRole
 
 API: Final = "https://api.zoom.us/v2"
@@ -53,7 +53,7 @@ class ZoomMeetings:
         if role is not VisitRole.PROVIDER:
             return address
         answer = self.api.ask(self.api.token(), "GET", f"/meetings/{number}")
-        return _text(document_of(answer, 200), "start_url")
+        return text_of(document_of(answer, 200), "start_url")
 
     def end(self, meeting: Meeting) -> None:
         number = _parts(meeting)[1]
@@ -122,14 +122,6 @@ def role_of(participant: Mapping[str, Any], host: str) -> VisitRole:
     return VisitRole.PROVIDER if host and participant.get("id") == host else VisitRole.PATIENT
 
 
-def instant(written: object) -> datetime:
-    """A time as Zoom writes it, `2026-03-12T21:00:00Z`. ValueError: it is none."""
-    at = datetime.fromisoformat(str(written))
-    if at.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return at.astimezone(UTC)
-
-
 def _reported(document: Mapping[str, Any], host: str, code: str) -> Iterator[MeetingEvent]:
     people = document.get("participants")
     if not isinstance(people, list):
@@ -153,7 +145,7 @@ def _reported(document: Mapping[str, Any], host: str, code: str) -> Iterator[Mee
 
 
 def _ref(made: Mapping[str, Any]) -> str:
-    number, host, address = (_text(made, key) for key in ("id", "host_id", "join_url"))
+    number, host, address = (text_of(made, key) for key in ("id", "host_id", "join_url"))
     if not number.isdigit() or any(" " in part for part in (host, address)):
         raise MeetingFault("api_unreadable", unsure=True)
     return f"zoom {number} {host} {address}"
@@ -162,10 +154,3 @@ def _ref(made: Mapping[str, Any]) -> str:
 def _parts(meeting: Meeting) -> tuple[str, str, str, str]:
     kind, number, host, address = meeting.ref.split(" ")
     return kind, number, host, address
-
-
-def _text(document: Mapping[str, Any], key: str) -> str:
-    value = document.get(key)
-    if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
-        raise MeetingFault("api_unreadable", unsure=True)
-    return str(value)

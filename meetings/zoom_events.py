@@ -20,8 +20,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from meetings.port import MeetingEvent
+from meetings.service_api import instant
 from meetings.webhook import FORGED, UNREADABLE, MeetingAnswer, MeetingCall
-from meetings.zoom import code_of, instant, role_of
+from meetings.zoom import code_of, role_of
 from scheduler.visit_life import VisitEventKind, VisitRole
 
 FRESH_FOR: Final = timedelta(hours=2)

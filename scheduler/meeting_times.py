@@ -69,7 +69,7 @@ def still_there(signs: Iterable[MeetingSign]) -> list[MeetingSign]:
     order = {VisitEventKind.DISCONNECTED: 0, VisitEventKind.CONNECTED: 1}
     known = [sign for sign in signs if sign.what in order]
     reported = max((sign.at for sign in known if sign.source is VisitEventSource.REPORT), default=None)
-    moves = [sign for sign in known if sign.source is VisitEventSource.MEETING]
+    moves = [sign for sign in known if sign.source is not VisitEventSource.REPORT]
     for sign in sorted(moves, key=lambda sign: (sign.at, order[sign.what])):
         last[sign.person] = sign
     there = [sign for sign in last.values() if sign.what is VisitEventKind.CONNECTED]

@@ -21,6 +21,8 @@ from store.visits import VideoVisit
 
 AGAIN: Final = timedelta(minutes=1)
 """After a meeting could not be made, or gave no report, it is asked again so much later."""
+SILENT: Final = timedelta(minutes=5)
+"""So often a service is asked for the report of a visit that may still go on, if it says nothing by itself."""
 LAST_CHANCE: Final = timedelta(minutes=10)
 """So long before a link ends, whose meeting is known no longer than that, the report is asked for in any case."""
 
@@ -67,12 +69,11 @@ class MeetingUpkeep:
         with self.meetings.store.read() as conn:
             ahead = visits.without_meeting(conn, environment, now, now + settings.create)
             over = visits.unreported(conn, environment, now, now + LAST_CHANCE)
-            emptied = [
-                own for own in visits.in_meetings(conn, [environment]) if self._empty_since(conn, own) is not None
-            ]
+            begun = visits.in_meetings(conn, [environment])
+            emptied = [own for own in begun if not settings.tells or self._empty_since(conn, own) is not None]
             wanted = visits.by_id(conn, [own for own in {*ahead, *over, *emptied} if own not in self._later])
         for visit in wanted:
-            self._later[visit.id] = now + AGAIN
+            self._later[visit.id] = now + (SILENT if visit.id in begun and not settings.tells else AGAIN)
             try:
                 service = self.service_of(settings)
                 if service is not None and visit.id in ahead:

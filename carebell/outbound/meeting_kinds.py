@@ -6,11 +6,12 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from config.addresses import is_loopback
 from config.files import meeting_secrets
 from config.model import MeetingSettings
-from meetings import zoom
+from meetings import teams, zoom
 from meetings.jitsi import JitsiMeetings
 from meetings.jitsi_events import JitsiWebhook
 from meetings.link import LinkMeetings
@@ -47,7 +48,23 @@ def _zoom(settings: MeetingSettings, fetcher: Fetcher) -> MeetingService:
     return zoom.ZoomMeetings(api=api, host=settings.host)
 
 
-_SERVICES: Final[dict[str, Callable[[MeetingSettings, Fetcher], MeetingService]]] = {"zoom": _zoom}
+def _teams(settings: MeetingSettings, fetcher: Fetcher) -> MeetingService:
+    simulated, tenant = settings.api_url, quote(settings.account_id, safe="")
+    api = ServiceApi(
+        fetcher=fetcher,
+        base=f"{simulated}/v1.0" if simulated else teams.API,
+        token_url=f"{simulated or teams.SIGN_IN}/{tenant}/oauth2/v2.0/token",
+        token_form={
+            "grant_type": "client_credentials",
+            "client_id": settings.client_id,
+            "client_secret": _secrets(settings.secret_file)[0].decode("ascii"),
+            "scope": teams.SCOPE,
+        },
+    )
+    return teams.TeamsMeetings(api=api, organizer=settings.host)
+
+
+_SERVICES: Final[dict[str, Callable[[MeetingSettings, Fetcher], MeetingService]]] = {"zoom": _zoom, "teams": _teams}
 _WEBHOOKS: Final[dict[str, Callable[[MeetingSettings], MeetingWebhook]]] = {
     "jitsi": lambda settings: JitsiWebhook(bearers=_secrets(settings.webhook_secret_file)),
     "zoom": lambda settings: ZoomWebhook(secrets=_secrets(settings.webhook_secret_file)),
