@@ -61,6 +61,24 @@ def meeting_url(url: str) -> str:
     return url
 
 
+_ICE: Final = re.compile(
+    r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:?/@\s]+)(?::(?P<port>[0-9]{1,5}))?(?P<transport>\?transport=(?:udp|tcp))?"
+)
+
+
+def ice_url(url: str) -> str:
+    """A server for browsers' calls, as RFC 7064 and 7065 write it. Credentials never stand in it."""
+    match = _ICE.fullmatch(url)
+    host = "" if match is None else match["host"].strip("[]")
+    if match is None or not (_literal(host) or (_HOST.fullmatch(host) and not _NUMERIC_LABEL.fullmatch(host))):
+        raise ValueError("is not a server such as stun:turn.example.org or turns:turn.example.org:5349?transport=tcp")
+    if match["port"] is not None and not 0 < int(match["port"]) < 65536:
+        raise ValueError("has a port that is none; ports are 1 to 65535")
+    if match["transport"] is not None and match["scheme"].startswith("stun"):
+        raise ValueError("has a transport, which only turn: and turns: can have")
+    return url
+
+
 def host_allowed(host: str, allowed: Iterable[str]) -> bool:
     """Whether a host is one of `video.example.org` and `*.example.org`, which stands for every name below it."""
     name = host.rstrip(".").lower()

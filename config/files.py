@@ -18,6 +18,7 @@ from config.model import Configuration, WritebackHl7, WritebackSection
 from config.portal_settings import CLIENT_SECRET_FILE
 from config.problems import ConfigurationError, Keys, Problem
 from config.regular_file import read_regular
+from config.secret_files import relay_secret_keys
 
 _FROM_A_BACKUP: Final = "; restore it from its backup; a new installation gets one from `carebell init`"
 _TOKEN: Final = re.compile(r"[!-~]{1,256}")  # printable, no blanks
@@ -112,6 +113,23 @@ def meeting_secrets(path: Path | None) -> tuple[bytes, ...]:
     return tuple(line.encode("ascii") for line in lines)
 
 
+def relay_secret(loaded: Loaded, environment: str) -> SecretStr | None:
+    """What an environment's device test shares with its relay; None: it has none, or there is no test.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no secret or several.
+    """
+    visits = loaded.configuration.environments[environment].visits
+    path, keys = visits.device_test.credential_file, relay_secret_keys(environment)
+    if path is None or not visits.device_test.enabled or visits.join != "ours":
+        return None
+    lines = _lines(loaded, keys, path)
+    if len(lines) != 1 or not _TOKEN.fullmatch(lines[0]):
+        why = "must hold the relay's secret alone on a line; lines that begin with # do not count"
+        raise ConfigurationError([loaded.problem(keys, why)])
+    return SecretStr(lines[0])
+
+
 def _lines(loaded: Loaded, keys: Keys, path: Path) -> list[str]:
     """Of a file with secrets, without comments and blank lines."""
     try:
@@ -174,6 +192,10 @@ def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:
                 yield from _readable((*at, "client_ca"), tls.client_ca)
         yield from _writeback(("environments", name, "writeback", "hl7"), environment.writeback.hl7)
         yield from _web_writeback(("environments", name, "writeback"), environment.writeback)
+        relay_file = environment.visits.device_test.credential_file
+        if relay_file is not None and environment.visits.device_test.enabled and environment.visits.join == "ours":
+            yield from _secret(relay_secret_keys(name), relay_file)
+            yield from _content(relay_secret_keys(name), relay_file, partial(relay_secret, loaded, name))
 
 
 def _writeback(at: Keys, hl7: WritebackHl7 | None) -> Iterator[tuple[Keys, str]]:

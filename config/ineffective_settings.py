@@ -101,6 +101,13 @@ def _visits(loaded: Loaded, environment: Environment, keys: Keys) -> Iterator[tu
             yield (*keys, name), "does nothing without visits.join: ours"
     if visits.join == "none" and environment.sms.join_link.field is not None:
         yield (*keys, "join"), "none: the link in sms.join_link.field is read and stands in no text"
+    test = visits.device_test
+    relays = any(url.startswith("turn") for url in test.ice_servers)
+    if visits.join == "ours" and not test.enabled and (*keys, "device_test", "ice_servers") in loaded.places:
+        yield (*keys, "device_test", "ice_servers"), "does nothing without device_test.enabled: true"
+    if visits.join == "ours" and test.enabled and test.credential_file is not None and not relays:
+        yield (*keys, "device_test", "credential_file"), "is not used: ice_servers names no turn: or turns: server"
+    yield from _repeated((*keys, "device_test", "ice_servers"), test.ice_servers)
     yield from _repeated((*keys, "modes"), visits.modes)
     yield from _repeated((*keys, "allowed_hosts"), [host.lower() for host in visits.allowed_hosts])
 

@@ -53,6 +53,7 @@ from config.values import VisitMode as VisitMode
 from config.values import read_clock as read_clock
 from config.values import read_duration as read_duration
 from config.values import write_duration as write_duration
+from config.visit_settings import DeviceTestSettings as DeviceTestSettings
 from config.visit_settings import JoinSection as JoinSection
 from config.visit_settings import MeetingSettings as MeetingSettings
 from config.visit_settings import Visits as Visits

@@ -21,7 +21,13 @@ def secret_files(configuration: Configuration) -> list[tuple[Keys, Path]]:
         meeting, at = environment.visits.meeting, ("environments", name, "visits", "meeting")
         files.append(((*at, "secret_file"), meeting.secret_file))
         files.append(((*at, "webhook_secret_file"), meeting.webhook_secret_file))
+        files.append((relay_secret_keys(name), environment.visits.device_test.credential_file))
     return [(keys, file) for keys, file in files if file is not None]
+
+
+def relay_secret_keys(environment: str) -> Keys:
+    """Where an environment names the file with its relay's secret."""
+    return ("environments", environment, "visits", "device_test", "credential_file")
 
 
 def private_keys(configuration: Configuration) -> list[tuple[Keys, Path]]:
@@ -52,4 +58,6 @@ def secret_files_in_use(configuration: Configuration) -> list[tuple[Keys, Path]]
         if environment.visits.join == "ours":
             at: Keys = ("environments", name, "visits", "meeting")
             opened |= {(*at, "secret_file"), (*at, "webhook_secret_file")}
+            if environment.visits.device_test.enabled:
+                opened.add(relay_secret_keys(name))
     return [(keys, file) for keys, file in secret_files(configuration) if keys in opened]

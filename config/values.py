@@ -15,6 +15,7 @@ from config.addresses import (
     ehr_server,
     https_or_loopback,
     https_or_loopback_origin,
+    ice_url,
     issuer,
     link_host,
     listen_host,
@@ -172,6 +173,7 @@ ServiceUrl = Annotated[str, AfterValidator(https_or_loopback)]
 IssuerUrl = Annotated[str, AfterValidator(issuer)]
 Origin = Annotated[str, AfterValidator(https_or_loopback_origin)]
 MeetingUrl = Annotated[str, AfterValidator(meeting_url)]
+IceUrl = Annotated[str, AfterValidator(ice_url)]
 Login = Annotated[str, Field(pattern=r"^[a-z0-9._@-]{2,64}$")]
 """A person's user name in the portal, as `portal.people` has it."""
 Phone = Annotated[str, AfterValidator(e164)]

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from config.addresses import VISIT_CODE, host_allowed, is_loopback
-from config.model import Configuration, Environment, MeetingSettings
+from config.model import Configuration, DeviceTestSettings, Environment, MeetingSettings
 from config.problems import Keys
 
 _HOSTS: Final = {"zoom": "zoom.us and *.zoom.us", "teams": "teams.microsoft.com and visit.teams.microsoft.com"}
@@ -27,6 +27,7 @@ def visit_disagreements(configuration: Configuration) -> Iterator[tuple[Keys, st
                 yield (*keys, "join"), "ours needs the patients' pages: join.enabled is false"
             yield from _modes(environment, keys)
             yield from _meeting(environment, keys)
+            yield from _device_test(environment.visits.device_test, (*keys, "device_test"))
 
 
 def _modes(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
@@ -82,6 +83,12 @@ def _account(meeting: MeetingSettings, needed: tuple[str, ...]) -> Iterator[tupl
             yield name, f"is missing; kind: {meeting.kind} needs it (docs/how-to/meetings.md)"
     if meeting.url is not None:
         yield "url", f"does nothing with kind: {meeting.kind}, whose meetings get their addresses when they are made"
+
+
+def _device_test(settings: DeviceTestSettings, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    relays = any(url.startswith("turn") for url in settings.ice_servers)
+    if settings.enabled and relays and settings.credential_file is None:
+        yield (*keys, "credential_file"), "is missing: without the relay's secret no browser may use it"
 
 
 def meeting_allowed(url: str, environment: Environment) -> bool:

@@ -9,7 +9,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from config.section import Section
-from config.values import Between, Duration, LinkHost, ListenHost, MeetingUrl, Network, Origin, ServiceUrl, VisitMode
+from config.values import (
+    Between,
+    Duration,
+    IceUrl,
+    LinkHost,
+    ListenHost,
+    MeetingUrl,
+    Network,
+    Origin,
+    ServiceUrl,
+    VisitMode,
+)
 
 
 class JoinSection(Section):
@@ -78,6 +89,19 @@ class MeetingSettings(Section):
         return self.kind == "link" and self.url is None
 
 
+class DeviceTestSettings(Section):
+    """The patients' test of camera, microphone, loudspeaker and connection, under their link."""
+
+    enabled: bool = False
+    """true: the patients' pages lead to the test."""
+    ice_servers: list[IceUrl] = Field(default_factory=list, max_length=8)
+    """Servers that a browser asks for a way to the meeting, as the meeting's own settings name them: `stun:host`, `turn:host`,
+    `turns:host:5349?transport=tcp`. With a relay (turn, turns) the test call goes through it."""
+    credential_file: Path | None = None
+    """File with the secret that the relay shares with Carebell (coturn: `static-auth-secret`), alone on a line. Browsers get
+    credentials made from it that are good for ten minutes, never the secret."""
+
+
 def _video_alone() -> list[VisitMode]:
     return ["video"]
 
@@ -103,3 +127,4 @@ class Visits(Section):
     meeting: MeetingSettings = MeetingSettings()
     allowed_hosts: list[LinkHost] = Field(default_factory=list)
     """Meetings may be at these hosts only: patients are sent nowhere else. A test environment may also name one on this machine."""
+    device_test: DeviceTestSettings = DeviceTestSettings()

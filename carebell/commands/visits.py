@@ -13,7 +13,7 @@ from carebell.exits import OK, REFUSED, UsageStop
 from carebell.outbound.visit_plans import changes_of
 from carebell.times import Zones, iso
 from scheduler.visit_life import LINK_ROLES, VisitEventSource, VisitRole, state_at
-from store import audit, visit_links, visits
+from store import audit, device_tests, visit_links, visits
 from store.audit import AuditAction
 from store.outbox import ids_of
 from store.visits import VideoVisit
@@ -63,6 +63,7 @@ def show(config: Path | None, appointment: str, environment: str | None, *, as_j
             return _none(appointment, as_json=as_json)
         with session.store.read() as conn:
             known, events = visit_links.links(conn, visit.id), visits.events(conn, [visit.id])
+            tests = device_tests.of_visit(conn, visit.id)
         zones = Zones(session.loaded)
     links = [
         {
@@ -76,7 +77,15 @@ def show(config: Path | None, appointment: str, environment: str | None, *, as_j
             {"time": iso(event.at), "what": event.what.value, "who": event.who.value, "source": event.source.value}
             for event in events
         ]
-        print_json({**_row(visit, now), "links": links, "events": happened})
+        tested = [
+            {
+                "time": iso(test.at),
+                "browser": test.browser,
+                "results": {step.value: code for step, code in test.results.items()},
+            }
+            for test in tests
+        ]
+        print_json({**_row(visit, now), "links": links, "events": happened, "device_tests": tested})
         return OK
     print_sentence(f"{visit.reference}: {state_at(visit.state, visit.window, now).value}")
     print_sentence(zones.sentence({visit.environment}))
@@ -101,6 +110,12 @@ def show(config: Path | None, appointment: str, environment: str | None, *, as_j
         ],
         empty="nothing happened yet",
     )
+    if tests:
+        print_table(
+            ["Device test", "Browser", "Result"],
+            [(zones.clock(test.at, visit.environment), test.browser or "", test.words) for test in tests],
+            empty="",
+        )
     return OK
 
 

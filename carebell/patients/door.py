@@ -15,6 +15,7 @@ from carebell.bootstrap.doors import Address
 from carebell.bootstrap.meeting_rooms import MeetingRooms
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.visit_recorder import recorder_of
+from carebell.patients.device_tests import DeviceTests
 from carebell.patients.waiting_room import WaitingRoom
 from journal.events.gateway import HttpClosed
 from journal.events.service import InternalError
@@ -24,7 +25,10 @@ from listener.connection_register import source_of
 from portal.http_limits import Closed, HttpLimits
 from portal.join.app import build
 from portal.join.desk import JoinWords
+from portal.join.device_test import DeviceTestPages
 from portal.join.guessing import PER_MINUTE
+from portal.join.rendering import JoinRenderer, static_files
+from portal.origin import Network
 from portal.server import serve
 
 _NAME: Final = "join"
@@ -87,26 +91,46 @@ def _pages(running: RunningService, public_url: str, threads: ThreadPoolExecutor
             source=source_of(address or ""),
         )
 
-    return build(
-        WaitingRoom(
-            store=running.store,
-            vault=running.vault,
-            runtime_config=running.runtime_config,
-            recorder=recorder_of(running),
-            now=running.clock.now,
-            meetings_of=MeetingRooms(running).meetings,
-            missed=running.metrics.meetings_unavailable.inc,
+    def trusted_proxies() -> list[Network]:
+        return [ip_network(written) for written in running.loaded().configuration.join.trusted_proxies]
+
+    def report(error: Exception) -> None:
+        running.journal.emit(InternalError(where=_NAME, trace=trace(error)))
+
+    recorder = recorder_of(running)
+    room = WaitingRoom(
+        store=running.store,
+        vault=running.vault,
+        runtime_config=running.runtime_config,
+        recorder=recorder,
+        now=running.clock.now,
+        meetings_of=MeetingRooms(running).meetings,
+        missed=running.metrics.meetings_unavailable.inc,
+    )
+    words = JoinWords(
+        organization=lambda: running.loaded().configuration.organization.name,
+        contact=lambda: running.loaded().configuration.organization.contact,
+    )
+    test = DeviceTestPages(
+        desk=DeviceTests(
+            store=running.store, vault=running.vault, loaded=running.loaded, recorder=recorder, now=running.clock.now
         ),
-        JoinWords(
-            organization=lambda: running.loaded().configuration.organization.name,
-            contact=lambda: running.loaded().configuration.organization.contact,
-        ),
+        join=room,
+        renderer=JoinRenderer(words, static_files()),
         public_url=public_url,
-        trusted_proxies=lambda: [
-            ip_network(written) for written in running.loaded().configuration.join.trusted_proxies
-        ],
+        threads=threads,
+        trusted_proxies=trusted_proxies,
+        report=report,
+    )
+    return build(
+        room,
+        words,
+        public_url=public_url,
+        trusted_proxies=trusted_proxies,
         now=running.clock.now,
         threads=threads,
         unknown=unknown,
-        report=lambda error: running.journal.emit(InternalError(where=_NAME, trace=trace(error))),
+        report=report,
+        below=test.below(),
+        further=test.further(),
     )

@@ -182,6 +182,7 @@ class WaitingRoom:
             provider=visit.provider if settings.show_provider else None,
             waits_since=since,
             put_off=link.put_off_at is not None,
+            test=settings.device_test.enabled,
         )
 
 

@@ -12,7 +12,7 @@ from carebell.staff.people_context import author_of
 from portal.pages.visits_page import WaitingRow
 from portal.people import Browser, Session
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole
-from store import audit, visit_devices, visits
+from store import audit, device_tests, visit_devices, visits
 from store.audit import AuditAction
 from store.engine import Transaction
 
@@ -28,6 +28,7 @@ class StaffVisits:
         with self.running.store.read() as conn:
             waiting = visit_devices.waiting(conn, self.running.clock.now())
             known = {visit.id: visit for visit in visits.by_id(conn, {row.visit for row in waiting})}
+            tested = device_tests.latest(conn, known)
         return [
             WaitingRow(
                 link=row.link,
@@ -39,6 +40,7 @@ class StaffVisits:
                 since=row.since,
                 admitted=row.admitted_at is not None,
                 put_off=row.put_off_at is not None,
+                device_test=tested[row.visit].words if row.visit in tested else None,
             )
             for row in waiting
         ]

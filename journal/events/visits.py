@@ -54,3 +54,25 @@ class MeetingReportUnread(Event):
     environment: str
     appointment: str
     code: str
+
+
+@event(logging.INFO, "Nothing to do. Where something failed, somebody may call the patient before the visit.")
+class DeviceTested(Event):
+    """A patient tested their device before or while waiting for a video visit."""
+
+    environment: str
+    appointment: str
+    device_test: str
+    browser: str | None
+
+
+@event(
+    logging.ERROR,
+    "`join.public_url` must be https, and the reverse proxy must not remove the header Permissions-Policy: otherwise browsers give "
+    "no camera to anybody.",
+)
+class DeviceTestInsecure(Event):
+    """A patient's browser says that the test's page may not ask for camera or microphone at all."""
+
+    environment: str
+    browser: str | None

@@ -8,7 +8,8 @@
 
 There are no cookies and no accounts: who has a link may use it. A POST must come from a page of this site. The pages send no
 referrer, so that browsers that know no fetch metadata name their origin as `null`; nobody else has the token in the address.
-Unknown, revoked and ended links have one answer, byte for byte. Further pages below a token are further routes (`Below`).
+Unknown, revoked and ended links have one answer, byte for byte. Further pages below a token are further routes (`Below`), such as
+those of `portal.join.device_test`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ from portal.static_files import StaticEndpoint
 Value = TypeVar("Value")
 Below = Callable[[Request, str], Awaitable[Response]]
 """Answers a further address below a token: the request, and the token."""
+
+
+class NoVisit(Exception):
+    """What answers below a token raises it where that leads to no visit: the answer is that of every such link."""
+
 
 HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": (
@@ -108,7 +114,10 @@ def build(
         return pages.nothing_here() if status == 404 else PlainTextResponse("This is not asked like this.\n", status)
 
     async def further_below(answer: Below, request: Request) -> Response:
-        return await answer(request, request.path_params["token"])
+        try:
+            return await answer(request, request.path_params["token"])
+        except NoVisit:
+            return pages.no_visit(request)
 
     routes = [
         Route("/j/{token}", pages.show, methods=["GET"]),
@@ -222,9 +231,10 @@ class _Pages:
                 return HTMLResponse(self.renderer.failed(), status_code=500)
 
         response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        return self._no_visit(request) if response is None else response
+        return self.no_visit(request) if response is None else response
 
-    def _no_visit(self, request: Request) -> Response:
+    def no_visit(self, request: Request) -> Response:
+        """Count the unknown link, and say that there is nothing."""
         client = request.client.host if request.client else None
         address = peer_of(client, request.headers.get("x-forwarded-for"), self._trusted_proxies())
         over = self._guesses.over_limit(address, self._seconds())
@@ -239,7 +249,7 @@ class _Pages:
 
     async def _posted(self, request: Request) -> tuple[str, Response | None]:
         """The device that a POST names, or why it is refused."""
-        if not _is_own_page(request.headers, self._public_url):
+        if not is_own_page(request.headers, self._public_url):
             return "", PlainTextResponse("This did not come from a page of this site.\n", 403)
         try:
             body = await read_limited(request, _LARGEST_BODY)
@@ -251,7 +261,7 @@ class _Pages:
         return device, None
 
 
-def _is_own_page(headers: Headers, public_url: str) -> bool:
+def is_own_page(headers: Headers, public_url: str) -> bool:
     """Whether a POST comes from one of these pages: by fetch metadata, else by an origin that is ours, or `null`, as under
     `no-referrer`. Something that names neither is no browser's form."""
     site = headers.get("sec-fetch-site")

@@ -17,7 +17,15 @@ from portal.static_files import StaticFile
 from portal.static_files import read_all as read_staff_files
 
 POLL_SECONDS: Final = 5
-_TYPES: Final = {"join.css": "text/css; charset=utf-8", "join.js": "text/javascript; charset=utf-8"}
+_STYLE: Final = "text/css; charset=utf-8"
+_SCRIPT: Final = "text/javascript; charset=utf-8"
+_TYPES: Final = {
+    "join.css": _STYLE,
+    "join.js": _SCRIPT,
+    "device-test.css": _STYLE,
+    "device-checks.js": _SCRIPT,
+    "device-test.js": _SCRIPT,
+}
 _SHARED: Final = ("pico-2.1.1.min.css", "favicon.svg")
 _WAITING: Final = "waiting.html"
 _TEMPLATES: Final = {
@@ -120,10 +128,16 @@ class JoinRenderer:
             **more,
         )
 
+    def around(self) -> dict[str, str]:
+        """What each page has around it, where no visit is known."""
+        return {"organization": self._words.organization(), "contact": self._words.contact()}
+
+    def plain(self, template: str, **values: object) -> str:
+        """A template that names every value it needs; `around` has those of the layout."""
+        return self._templates.get_template(template).render(poll_seconds=POLL_SECONDS, **values)
+
     def _sentence(self, sentence: str) -> str:
-        return self._templates.get_template("sentence.html").render(
-            sentence=sentence, organization=self._words.organization(), contact=self._words.contact()
-        )
+        return self.plain("sentence.html", sentence=sentence, **self.around())
 
 
 def when_words(view: JoinView) -> str:

@@ -31,6 +31,7 @@ class WaitingRow:
         link: names the person's link; it leads nowhere.
         reference: the hospital's id of the appointment. role: patient, guest or interpreter.
         start, zone: of the visit.
+        device_test: what the newest device test of the visit found; None: nobody made one.
         since: when they came. admitted: they were let in and have not gone on yet. put_off: they were asked for more minutes.
     """
 
@@ -43,6 +44,7 @@ class WaitingRow:
     since: datetime
     admitted: bool
     put_off: bool
+    device_test: str | None = None
 
 
 class VisitsDesk(Protocol):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.files import check_files, client_secret, gateway_secrets
+from config.files import check_files, client_secret, gateway_secrets, relay_secret
 from config.gateways import AUTH_TOKEN, BEARER_TOKEN, WEBHOOK_SECRET
 from config.load import load
 from config.problems import ConfigurationError
@@ -184,3 +184,49 @@ def test_a_portal_that_is_off_needs_no_client_secret(write: Write, tmp_path: Pat
 
     assert client_secret(loaded) is None
     assert check_files(loaded) == []
+
+
+def _with_relay(write: Write) -> Path:
+    visits = (
+        "{join: ours, meeting: {url: 'https://meet.example/a'}, allowed_hosts: [meet.example],"
+        " device_test: {enabled: true, ice_servers: ['turn:turn.example'], credential_file: turn.secret}}"
+    )
+    path: Path = write("environments:\n", "join: {enabled: true, public_url: https://visit.example}\nenvironments:\n")
+    text = path.read_text("utf-8").replace("    time_zone:", f"    visits: {visits}\n    time_zone:", 1)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_relays_secret_stands_alone_in_its_file(write: Write, tmp_path: Path) -> None:
+    secret(tmp_path / "carebell.key")
+    secret(tmp_path / "turn.secret", "# coturn\nsesame\n")
+    loaded = load(_with_relay(write), {})
+
+    value = relay_secret(loaded, "prod")
+
+    assert value is not None
+    assert value.get_secret_value() == "sesame"
+    assert check_files(loaded) == []
+    assert tmp_path / "turn.secret" in loaded.files, "a new content is a change"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "why"),
+    [
+        (None, 0, "there is no file turn.secret in {folder}"),
+        ("sesame\n", 0o644, "turn.secret is open to other accounts; chmod 0400 it"),
+        ("sesame\nold\n", 0o400, "must hold the relay's secret alone on a line; lines that begin with # do not count"),
+    ],
+    ids=["missing", "open", "two"],
+)
+def test_a_relays_secret_that_cannot_be_used_is_told(
+    content: str | None, mode: int, why: str, write: Write, tmp_path: Path
+) -> None:
+    secret(tmp_path / "carebell.key")
+    if content is not None:
+        secret(tmp_path / "turn.secret", content, mode)
+
+    (problem,) = check_files(load(_with_relay(write), {}))
+
+    assert problem.key == "environments.prod.visits.device_test.credential_file"
+    assert problem.why == why.format(folder=tmp_path)

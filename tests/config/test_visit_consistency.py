@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from config.ineffective_settings import pointless
 from config.load import load
 from config.model import Environment
 from config.problems import ConfigurationError
@@ -134,3 +135,26 @@ def test_a_zoom_account_needs_its_ids_and_the_hosts_that_patients_go_to(write: W
     with pytest.raises(ConfigurationError, match=r"allowed_hosts: is empty.*name zoom\.us"):
         _environment(write, f"{{join: ours, meeting: {{kind: zoom, {account}}}}}")
     assert _environment(write, f"{{join: ours, allowed_hosts: [zoom.us], meeting: {{kind: zoom, {account}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("device_test", "key", "why"),
+    [
+        ("{ice_servers: ['stun:turn.example']}", "ice_servers", "does nothing without device_test.enabled: true"),
+        (
+            "{enabled: true, ice_servers: ['stun:turn.example'], credential_file: turn.secret}",
+            "credential_file",
+            "is not used: ice_servers names no turn: or turns: server",
+        ),
+        ("{enabled: true, ice_servers: ['stun:a.example', 'stun:a.example']}", "ice_servers[1]", "stands twice"),
+    ],
+)
+def test_a_device_test_that_does_not_use_what_is_written(write: Write, device_test: str, key: str, why: str) -> None:
+    path: Path = write("environments:\n", OURS)
+    visits = f"{MEETING[:-1]}, device_test: {device_test}}}"
+    path.write_text(
+        path.read_text("utf-8").replace("    time_zone:", f"    visits: {visits}\n    time_zone:", 1), "utf-8"
+    )
+    assert [(problem.key, problem.why) for problem in pointless(load(path, {}))] == [
+        (f"environments.prod.visits.device_test.{key}", why)
+    ]

@@ -16,16 +16,20 @@ from carebell.environment_policy import RuntimeConfig
 from carebell.ids import ControlIds
 from carebell.maintenance.visit_upkeep import VisitUpkeep
 from carebell.outbound.visit_recording import VisitRecorder
+from carebell.patients.device_tests import DeviceTests
 from carebell.patients.waiting_room import WaitingRoom
 from journal.logs import Journal, setup
 from portal.join.app import build
 from portal.join.desk import JoinWords
+from portal.join.device_test import DeviceTestPages
 from portal.join.guessing import Guesses
+from portal.join.rendering import JoinRenderer, static_files
 from scheduler.visit_life import VisitRole
 from store import visit_links, visits
 from store.visits import VideoVisit
 from tests.carebell.pieces import Pieces, pieces
 from tests.carebell.pocket_twilio import PocketTwilio
+from tests.story import folder as clinic_folder
 from tests.story.ehr import unsigned
 
 NOW: Final = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
@@ -36,7 +40,7 @@ SAME: Final = {"sec-fetch-site": "same-origin"}
 SCRIPT: Final = {**SAME, "accept": "application/json"}
 
 
-def changes(**visits: Any) -> dict[str, Any]:
+def changes(writeback: dict[str, Any] | None = None, **visits: Any) -> dict[str, Any]:
     ours = {
         "join": "ours",
         "meeting": {"url": "https://meet.example/{visit_code}"},
@@ -45,7 +49,7 @@ def changes(**visits: Any) -> dict[str, Any]:
     }
     return {
         "join": {"enabled": True, "public_url": URL},
-        "environments": {"production": {"visits": ours}},
+        "environments": {"production": {"visits": ours} | ({} if writeback is None else {"writeback": writeback})},
     }
 
 
@@ -129,18 +133,38 @@ def _put_together(service: Pieces, journal: Journal, threads: ThreadPoolExecutor
     seconds = [0.0]
     unknown: list[tuple[str | None, bool]] = []
     failed: list[Exception] = []
+    words = JoinWords(
+        organization=lambda: service.runtime_config.organization.name,
+        contact=lambda: service.runtime_config.organization.contact,
+    )
+    tests = DeviceTests(
+        store=service.store,
+        vault=service.vault,
+        loaded=lambda: clinic_folder.load(service.log.parent / "carebell.yaml"),
+        recorder=recorder,
+        now=service.clock.now,
+    )
+    device_test = DeviceTestPages(
+        desk=tests,
+        join=room,
+        renderer=JoinRenderer(words, static_files()),
+        public_url=URL,
+        threads=threads,
+        trusted_proxies=list,
+        report=failed.append,
+        seconds=lambda: seconds[0],
+    )
     app = build(
         room,
-        JoinWords(
-            organization=lambda: service.runtime_config.organization.name,
-            contact=lambda: service.runtime_config.organization.contact,
-        ),
+        words,
         public_url=URL,
         trusted_proxies=list,
         now=service.clock.now,
         threads=threads,
         unknown=lambda address, over: unknown.append((address, over)),
         report=failed.append,
+        below=device_test.below(),
+        further=device_test.further(),
         guesses=Guesses(),
         seconds=lambda: seconds[0],
     )
