@@ -64,6 +64,7 @@ _LINKED: Final = re.compile(r'(?:src|href)="(/static/[^"#?]+)"')
 _QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "/reports/sms": ("range=90", "range=90&status=Unknown&environment=production"),
     "/reports/silences": ("range=90",),
+    "/reports/visits": ("range=90&tab=Duration",),
     "/outbox": ("environment=production", "state=unknown"),
     "/messages": ("answer=code",),
 }

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import count
+from math import ceil
 from typing import Final
 
 _WIDTH: Final = 360
@@ -43,7 +44,7 @@ class Series:
     """One colour of a chart: a value for each label."""
 
     name: str
-    values: Sequence[int]
+    values: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def columns(title: str, description: str, labels: Sequence[str], series: Sequenc
         name: unique on the page; ids are made of it.
     """
     heights = [sum(values) for values in zip(*(stack.values for stack in series), strict=True)] or [0]
-    step, top = _scale(max(heights))
+    step, top = _scale(ceil(max(heights)))
     plot = _HEIGHT - _TOP - _BOTTOM
     width = (_WIDTH - _LEFT - 4) / max(len(labels), 1)
     parts = [_grid(value, _HEIGHT - _BOTTOM - plot * value / top) for value in range(0, top + 1, step)]

@@ -33,6 +33,7 @@ from carebell.staff.provider import ProviderSignIn
 from carebell.staff.running_source import RunningSource
 from carebell.staff.sms_report import SmsReports
 from carebell.staff.sms_texts import SmsTexts
+from carebell.staff.visit_report import VisitReports
 from carebell.staff.visits import StaffVisits
 from carebell.staff.why import WhyInquiry
 from portal.pages import Desks
@@ -41,7 +42,7 @@ from portal.pages.environments import EnvironmentDesks
 from portal.pages.sign_in import SignInWays
 from portal.people import People
 from portal.roles import Role
-from store import sms_pages
+from store import sms_pages, visit_pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,11 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
         sms_report=SmsReports(
             source=source,
             sums=DaySums(store=running.store, now=running.clock.now, count=sms_pages.sums),
+            author=author_of,
+        ),
+        visit_report=VisitReports(
+            source=source,
+            sums=DaySums(store=running.store, now=running.clock.now, count=visit_pages.sums),
             author=author_of,
         ),
         outbox=OutboxInquiry(source=source),

@@ -103,7 +103,7 @@ class SmsReports:
                 after=f"{rows} rows",
                 at=self.source.now(),
             )
-        return _chunks(csv_lines(self._rows(question)))
+        return in_chunks(csv_lines(self._rows(question)))
 
     def _rows(self, question: ReportQuestion) -> Iterator[OutboxRow]:
         """As `report sms` has them, read in slices: a browser that takes its time keeps no transaction open."""
@@ -184,7 +184,8 @@ def _cell(value: str | int | None) -> str:
     return "" if value is None else str(value)
 
 
-def _chunks(lines: Iterator[str]) -> Iterator[bytes]:
+def in_chunks(lines: Iterator[str]) -> Iterator[bytes]:
+    """A file in parts of some hundred lines."""
     chunk: list[str] = []
     for line in lines:
         chunk.append(line)

@@ -24,6 +24,7 @@ from portal.pages import (
     sign_in,
     sign_in_elsewhere,
     sms_report,
+    visit_report,
     visits_page,
     why,
     you,
@@ -43,6 +44,7 @@ from portal.pages.own_session import OwnSessionDesk
 from portal.pages.sign_in import SignInWays
 from portal.pages.sign_in_elsewhere import ProviderDesk
 from portal.pages.sms_report import SmsReportDesk
+from portal.pages.visit_report import VisitReportDesk
 from portal.pages.visits_page import VisitsDesk
 from portal.pages.why import WhyDesk
 from portal.proposals import Proposer
@@ -64,6 +66,7 @@ class Desks:
     proposer: Proposer
     why: WhyDesk
     sms_report: SmsReportDesk
+    visit_report: VisitReportDesk
     outbox: OutboxDesk
     messages: MessagesDesk
     visits: VisitsDesk
@@ -82,6 +85,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
         *numbers.pages(desks.numbers),
         *why.pages(desks.why),
         *sms_report.pages(desks.sms_report),
+        *visit_report.pages(desks.visit_report),
         *outbox.pages(desks.outbox),
         *messages.pages(desks.messages),
         *visits_page.pages(desks.visits),

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
 from typing import Final, Protocol
-from urllib.parse import urlencode
 
-from portal.forms import FieldError, Form
+from portal.forms import Form
 from portal.page_request import Answer, Download, PageRequest, Shown
 from portal.pages.report_charts import ReportDay, bars_by_reason, chart_by_day
+from portal.pages.report_days import address, asked_days, one_of, range_links
 from portal.people import Browser, Session
 from portal.roles import Permission
 from portal.route_table import Page
 
 PAGE_ROWS: Final = 50
-LONGEST_DAYS: Final = 366
-RANGES: Final = ("7", "30", "90")
-"""Days up to today."""
 SHOWN_FIRST: Final = (
     "sent_time",
     "sent_from",
@@ -145,14 +142,16 @@ def _report_page(
             "choices": choices,
             "options": _options(choices),
             "columns": columns,
-            "ranges": [] if question is None else _range_links("/reports/sms", question, request, own),
+            "ranges": []
+            if question is None
+            else range_links("/reports/sms", question.first, question.last, request.now, [*fields, *own]),
             "report": report,
             "chart": chart_by_day(report.days) if report is not None else "",
-            "more": _address("/reports/sms", [*fields, *own, ("after", report.after)])
+            "more": address("/reports/sms", [*fields, *own, ("after", report.after)])
             if report and report.after
             else "",
-            "first_page": _address("/reports/sms", [*fields, *own]) if request.query.get("after") else "",
-            "silences": _address("/reports/silences", fields[:3]),
+            "first_page": address("/reports/sms", [*fields, *own]) if request.query.get("after") else "",
+            "silences": address("/reports/silences", fields[:3]),
             "command": "" if question is None else _command(question),
             "fields": fields,
         },
@@ -170,14 +169,16 @@ def show_silences(desk: SmsReportDesk, request: PageRequest) -> Answer:
         rows, counted_at = desk.silences(question)
         fields = _fields(question)
     links = {
-        row.reason: _address("/reports/sms", [*fields, ("status", "Not sent"), ("reason", row.reason)]) for row in rows
+        row.reason: address("/reports/sms", [*fields, ("status", "Not sent"), ("reason", row.reason)]) for row in rows
     }
     return Shown(
         template="silences.html",
         title="Texts not sent",
         view={
             "options": _options(choices),
-            "ranges": [] if question is None else _range_links("/reports/silences", question, request, []),
+            "ranges": []
+            if question is None
+            else range_links("/reports/silences", question.first, question.last, request.now, fields),
             "rows": rows,
             "total": sum(row.texts for row in rows),
             "counted_at": counted_at,
@@ -204,62 +205,21 @@ def _asked(
     values: Mapping[str, str], request: PageRequest, choices: ReportChoices
 ) -> tuple[ReportQuestion | None, Form]:
     """The question, and the form with what was chosen; None with errors in the form."""
-    today = request.now.date()
     form = Form().filled({name: value for name, value in values.items() if value})
-    if values.get("range") in RANGES or not (values.get("from") or values.get("to")):
-        first, last = (
-            today - timedelta(days=int(values["range"] if values.get("range") in RANGES else RANGES[0]) - 1),
-            today,
-        )
-    else:
-        days = {name: _date(values.get(name, "").strip()) for name in ("from", "to")}
-        errors = [
-            FieldError(field=name, sentence=f"{words}: choose a day, such as {today}.")
-            for name, words in (("from", "From"), ("to", "To"))
-            if days[name] is None
-        ]
-        if errors:
-            return None, form.with_errors(*errors)
-        first, last = days["from"] or today, days["to"] or today
-        if last < first:
-            return None, form.with_errors(
-                FieldError(field="to", sentence="To: choose a day that is not before the first.")
-            )
-        if (last - first).days >= LONGEST_DAYS:
-            return None, form.with_errors(
-                FieldError(field="from", sentence=f"From: choose {LONGEST_DAYS} days at most.")
-            )
+    days, form = asked_days(values, request.now, form)
+    if days is None:
+        return None, form
+    first, last = days
     question = ReportQuestion(
         first=first,
         last=last,
-        environment=_one_of(values.get("environment", ""), choices.environments),
-        kind=_one_of(values.get("kind", ""), choices.kinds),
-        status=_one_of(values.get("status", ""), choices.statuses),
-        reason=_one_of(values.get("reason", ""), [reason for reason, _ in choices.reasons]),
+        environment=one_of(values.get("environment", ""), choices.environments),
+        kind=one_of(values.get("kind", ""), choices.kinds),
+        status=one_of(values.get("status", ""), choices.statuses),
+        reason=one_of(values.get("reason", ""), [reason for reason, _ in choices.reasons]),
         scope=request.scope,
     )
     return question, form.filled({"from": str(first), "to": str(last)})
-
-
-def _range_links(
-    path: str, question: ReportQuestion, request: PageRequest, own: list[tuple[str, str]]
-) -> list[tuple[str, str, bool]]:
-    """(words, address, whether it is shown now) of the usual spans."""
-    filters = [(name, value) for name, value in _fields(question) if name not in ("from", "to")]
-    today = request.now.date()
-    days = (question.last - question.first).days + 1
-    return [
-        (
-            f"{span} days",
-            _address(path, [("range", span), *filters, *own]),
-            question.last == today and days == int(span),
-        )
-        for span in RANGES
-    ]
-
-
-def _address(path: str, fields: Sequence[tuple[str, str]]) -> str:
-    return f"{path}?{urlencode(fields)}"
 
 
 def _options(choices: ReportChoices) -> dict[str, list[tuple[str, str]]]:
@@ -271,18 +231,6 @@ def _options(choices: ReportChoices) -> dict[str, list[tuple[str, str]]]:
         "status": [every, *((status, status) for status in choices.statuses)],
         "reason": [every, *choices.reasons],
     }
-
-
-def _one_of(value: str, known: Sequence[str]) -> str:
-    """What was chosen; "" if there is no such choice (any more)."""
-    return value if value in known else ""
-
-
-def _date(written: str) -> date | None:
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        return None
 
 
 def _fields(question: ReportQuestion) -> list[tuple[str, str]]:

@@ -59,6 +59,7 @@ WALKS: Final[Mapping[str, Walk]] = {
     "/people/{person}": Walk(address="/people/id-dana"),
     "/reports/silences": Walk(address="/reports/silences"),
     "/reports/sms": Walk(address="/reports/sms"),
+    "/reports/visits": Walk(address="/reports/visits"),
     "/set-up/{token}": Walk(address="/set-up/no-such-link", login=None, status=410),
     "/sign-in": Walk(address="/sign-in", login=None),
     "/sign-in/code": Walk(address="/sign-in/code", login=None),

@@ -120,7 +120,7 @@ _HOSTILE_QUERY: Final = "&".join(
         "level", "action", "who", "subject", "against", "code", "error", "error_description", "iss", "appointment",
     )
 )  # fmt: skip
-_FILES: Final = ("/reports/sms/csv", "/audit/export", "/logs/download")
+_FILES: Final = ("/reports/sms/csv", "/reports/visits/csv", "/audit/export", "/logs/download")
 _ALL_TIME: Final = (("from", f"{NOW.date() - timedelta(days=1)}"), ("to", f"{NOW.date() + timedelta(days=30)}"))
 
 
