@@ -230,3 +230,33 @@ def test_a_relays_secret_that_cannot_be_used_is_told(
 
     assert problem.key == "environments.prod.visits.device_test.credential_file"
     assert problem.why == why.format(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (None, 0o400, "there is no file meeting.secret"),
+        ("word\n", 0o444, "meeting.secret is open to other accounts; chmod 0400 it"),
+        ("# nothing\n", 0o400, "must hold one secret a line"),
+        ("two words\n", 0o400, "must hold one secret a line"),
+        ("# old until May\nword\nnext-word\n", 0o400, None),
+    ],
+)
+def test_a_meetings_secret_stands_in_a_file_of_its_own(
+    write: Write, tmp_path: Path, content: str | None, mode: int, said: str | None
+) -> None:
+    secret(tmp_path / "carebell.key")
+    path = write("environments:\n", "join: {enabled: true, public_url: https://visit.example}\nenvironments:\n")
+    meeting = "{kind: jitsi, url: 'https://meet.example', app_id: a, secret_file: meeting.secret}"
+    visits = f"    visits: {{join: ours, allowed_hosts: [meet.example], meeting: {meeting}}}\n"
+    path.write_text(path.read_text("utf-8").replace("    time_zone:", f"{visits}    time_zone:", 1), encoding="utf-8")
+    if content is not None:
+        (tmp_path / "meeting.secret").write_text(content, encoding="utf-8")
+        (tmp_path / "meeting.secret").chmod(mode)
+
+    problems = check_files(load(path, {}))
+
+    assert [problem.key for problem in problems] == (
+        [] if said is None else ["environments.prod.visits.meeting.secret_file"]
+    )
+    assert said is None or said in str(problems[0])

@@ -313,3 +313,46 @@ def test_a_token_that_no_key_opens_stops_nobody_else(store: Store, vault: Vault)
         assert fresh != token, "a message is taken nevertheless, and the visit has a link that can be told"
         found = [visit_links.find(conn, other.ring, word, NOW) for word in (token, fresh)]
     assert None not in found
+
+
+# Meetings
+
+
+def test_what_meetings_ask_of_visits(store: Store, vault: Vault) -> None:
+    one, _ = _planned(store, vault)
+    with store.read() as conn:
+        visit = visits.named(conn, one.id)
+        assert visit is not None
+        assert visits.by_code(conn, visit.environment, visit.code) == visit
+        assert visits.by_code(conn, "another", visit.code) is None
+        opens, ends = visit.window.opens_at, visit.window.ends_at
+        assert visits.without_meeting(conn, visit.environment, NOW, opens) == [visit.id]
+        assert visits.without_meeting(conn, visit.environment, NOW, opens - HOUR) == []
+        assert visits.without_meeting(conn, visit.environment, ends, ends) == []
+        assert visits.unreported(conn, visit.environment, NOW, ends) == []
+    with store.write() as conn:
+        visits.set_meeting(conn, vault, visit, "zoom 1 h https://zoom.us/j/1")
+        visits.append(
+            conn, visit, VisitEventKind.CONNECTED, at=opens, source=VisitEventSource.MEETING, who=VisitRole.PATIENT
+        )
+    with store.read() as conn:
+        assert visits.without_meeting(conn, visit.environment, NOW, opens) == []
+        assert visits.in_meetings(conn, [visit.environment]) == [visit.id]
+        assert visits.in_meetings(conn, ["another"]) == []
+        assert visits.unreported(conn, visit.environment, NOW, ends) == [visit.id]
+        assert visits.unreported(conn, visit.environment, NOW, ends - HOUR) == []
+        assert visits.last_left(conn, visit.id) is None
+    with store.write() as conn:
+        locked = visits.lock(conn, visit.id)
+        assert locked is not None
+        visits.append(
+            conn, locked, VisitEventKind.DISCONNECTED, at=opens + HOUR, source=VisitEventSource.REPORT,
+            who=VisitRole.PATIENT,
+        )  # fmt: skip
+        visits.set_times(conn, locked, started_at=opens + HOUR / 2, ended_at=opens + HOUR)
+    with store.read() as conn:
+        corrected = visits.named(conn, one.id)
+        assert corrected is not None
+        assert (corrected.started_at, corrected.ended_at) == (opens + HOUR / 2, None), "it is not over"
+        assert visits.unreported(conn, visit.environment, NOW, ends) == []
+        assert visits.last_left(conn, visit.id) == opens + HOUR
