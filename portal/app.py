@@ -3,6 +3,7 @@
     POST (the gateway's paths)   a text's new status; a patient's STOP, START, HELP or other words
     POST /meetings/ENVIRONMENT/… who comes and goes in a video visit (`portal.meeting_webhooks`)
     GET  /health                 200 ready, 503 not; JSON       GET  /metrics          Prometheus text
+    GET  /jwks.json              the public keys with which Carebell signs in at EHRs; 404 without any
     GET  /livez /readyz /healthz 200 or 503 for orchestrators; ?verbose shows each check
 
 Collaborators are passed as callables, so that tests build the same application with fakes. Anybody who reaches the port may see
@@ -12,9 +13,9 @@ the answers, so none holds patient data. There is no access log, because its lin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -45,6 +46,7 @@ def build(
     metrics: Callable[[], bytes],
     report: Report,
     meetings: Route | None = None,
+    public_keys: Callable[[], Mapping[str, Any]] = dict,
 ) -> Starlette:
     """The application.
 
@@ -53,6 +55,7 @@ def build(
         on_status, on_inbound: handle a genuine webhook's value; idempotent, in any order. An exception becomes 503.
         health: the answer to GET /health; metrics: the Prometheus exposition for GET /metrics. Requests at the same time share one
         call. report: gets every webhook, including refused ones. meetings: `meeting_webhooks.meeting_route`; None: no visits.
+        public_keys: a JWK set (RFC 7517), read from files in a thread; empty: there are none.
     """
 
     async def take(value: StatusUpdate | Inbound) -> None:
@@ -81,7 +84,19 @@ def build(
     async def show_metrics(request: Request) -> Response:
         return Response(await ask_metrics(), headers={"content-type": METRICS_TYPE})
 
+    async def read_public_keys() -> Mapping[str, Any]:
+        return await asyncio.to_thread(public_keys)
+
+    ask_public_keys = Shared(read_public_keys)
+
+    async def show_public_keys(request: Request) -> Response:
+        keys = await ask_public_keys()
+        if not keys.get("keys"):
+            return Response(status_code=404)
+        return JSONResponse(dict(keys), media_type="application/jwk-set+json")
+
     routes = [Route("/health", show_health, methods=["GET"]), Route("/metrics", show_metrics, methods=["GET"])]
+    routes.append(Route("/jwks.json", show_public_keys, methods=["GET"]))
     routes += probe_routes(state_now)
     routes += [
         Route(webhook.path, endpoint(webhook, take, report), methods=["POST"], name=webhook.name)

@@ -1,4 +1,4 @@
-"""The door that faces the internet: the gateway's webhooks, `/health` and `/metrics`."""
+"""The door that faces the internet: the gateway's webhooks, `/health`, `/metrics`, and the public keys for EHRs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from carebell.maintenance.periodic import PeriodicTasks
 from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.patient_replies import PatientReplies
 from carebell.outbound.webhooks import Webhooks
+from carebell.writeback.web_targets import published_keys
 from portal.app import build
 from portal.http_limits import HttpLimits
 from portal.server import serve
@@ -65,6 +66,7 @@ class HttpDoor:
             metrics=self.health.render,
             report=webhooks.report,
             meetings=meeting_webhooks(running, webhooks.report),
+            public_keys=lambda: published_keys(running.loaded()),
         )
         section = loaded.configuration.http
         async with serve(

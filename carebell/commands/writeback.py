@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from carebell.commands.interrupt import interruptible
 from carebell.commands.open_store import opened
 from carebell.commands.output import no_rows, print_json, print_sentence, print_table
 from carebell.exits import OK, REFUSED, Stop, UsageStop
-from carebell.inquiries.writebacks import ExplainedWriteback, explained, explained_one, sample
+from carebell.inquiries.writebacks import ExplainedWriteback, channel_shown, explained, explained_one, sample
 from carebell.times import Zones, iso
 from carebell.writeback.manual_retry import retry as retry_row
 from ehr.messages import Unrenderable
 from scheduler.clock import RealClock
-from scheduler.writeback import WritebackEvent, WritebackState
+from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackState
 from store import writeback_rows
 
 
@@ -95,9 +96,17 @@ def _show_event(
     try:
         content = sample(loaded, environment, event, by=by, ask=ask, now=RealClock().now())
     except LookupError:
-        raise Stop(f"environments.{environment}.writeback.hl7 is missing: nothing goes back by HL7") from None
+        raise Stop(f"environments.{environment}.writeback has no hl7, fhir or epic_status: nothing goes back") from None
     except Unrenderable as error:
         raise Stop(str(error)) from None
+    channel = channel_shown(loaded, environment, event)
+    if channel is not WritebackChannel.HL7:
+        plan = json.loads(content)
+        if as_json:
+            print_json({"environment": environment, "event": event.value, "plan": plan})
+        else:
+            print(json.dumps(plan, indent=2, ensure_ascii=False))
+        return
     lines = content.decode("utf-8").rstrip("\r").split("\r")
     if as_json:
         print_json({"environment": environment, "event": event.value, "segments": lines})

@@ -9,7 +9,10 @@ from typing import Final
 
 from carebell.writeback.targets import hl7_target
 from config.load import Loaded
+from config.model import WritebackSection
 from ehr.acknowledgements import answer_words
+from ehr.delivery import delivery_words
+from ehr.fhir_plan import fhir_plan, status_plan
 from ehr.messages import OutgoingEvent, render
 from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackState
 from store import outbox, writeback_rows
@@ -33,6 +36,19 @@ _CODES: Final = {
     "SIGNING_KEY": "the signing key or its certificate cannot be used",
     "NO_VISIT_ID": "no id of this visit is known that the out-map sends",
     "NO_MESSAGE": "the out-map has no message for this event",
+    "CLIENT_KEY": "the key of writeback.fhir.auth cannot be used",
+    "CLIENT_ID": "the client id of writeback.epic_status cannot be read",
+    "SSO_MISSING": "the extra `sso` is not installed, which signs in at FHIR servers",
+    "NOT_CONNECTED": "the EHR's server cannot be reached",
+    "NAME_UNKNOWN": "the name of the EHR's server is not known",
+    "ADDRESS_REFUSED": "the EHR's server is not on the public internet",
+    "TOO_SLOW": "the EHR's server did not answer in time",
+    "CERTIFICATE": "the certificate of the EHR's server cannot be trusted",
+    "CONNECTION_LOST": "the EHR's server closed the connection before its answer was complete",
+    "NOT_HTTP": "the EHR's server sent no whole HTTP answer",
+    "REDIRECT": "the EHR's server answered with a redirect, and none is followed",
+    "TOO_LARGE": "the answer of the EHR's server is too long",
+    "ENDED": "the service ended",
     "CONTENT_GONE": "the bytes of its first attempt are forgotten; they would not be the same again",
 }
 _SAMPLE: Final = "0123456789ABCDEFGHIJ"
@@ -92,20 +108,37 @@ def _explain(loaded: Loaded, row: WritebackRow, visit: VisitNames | None) -> Exp
         row=row,
         reference="" if visit is None else visit.reference,
         state="held" if held else row.state.value,
-        why=_why(row, held=held, channel_known=environment is not None and environment.writeback.hl7 is not None),
+        why=_why(row, held=held, channel_known=environment is not None and _has(environment.writeback, row.channel)),
     )
+
+
+def _has(section: WritebackSection, channel: WritebackChannel) -> bool:
+    of_channel = {
+        WritebackChannel.HL7: section.hl7,
+        WritebackChannel.FHIR: section.fhir,
+        WritebackChannel.EPIC_STATUS: section.epic_status,
+    }
+    return of_channel[channel] is not None
 
 
 def _why(row: WritebackRow, *, held: bool, channel_known: bool) -> str:
     if held:
         return "Held by writeback.hold of its environment."
     if row.state is WritebackState.ACKNOWLEDGED:
-        return f"The EHR took it ({row.answer})."
+        already = "It was so already" if row.code == "ALREADY" else "The EHR took it"
+        return "Nothing that the EHR is told." if row.code == "NOTHING" else f"{already} ({row.answer})."
     if row.state is WritebackState.SUPERSEDED:
         return "A later one of the same person came within seconds."
-    if row.state is WritebackState.DUE and row.channel is WritebackChannel.HL7 and not channel_known:
-        return "Its environment has no writeback.hl7 any more."
-    if row.answer is not None:
+    if row.state is WritebackState.DUE and not channel_known:
+        return f"Its environment has no writeback.{row.channel.value} any more."
+    words_of_web = None if row.code is None else delivery_words(row.code, row.err3)
+    if row.channel is not WritebackChannel.HL7 and words_of_web is not None:
+        sentence = f"{words_of_web} ({row.code})"
+    elif row.code is not None and row.code.startswith("TOKEN_"):
+        sentence = (
+            f"The EHR's token endpoint gives no token ({row.code}). Is the client registered there with this key?"
+        )
+    elif row.answer is not None and row.channel is WritebackChannel.HL7:
         sentence = answer_words(row.answer, row.err3)
     elif row.code is not None:
         words = _CODES.get(row.code, row.code)
@@ -118,14 +151,16 @@ def _why(row: WritebackRow, *, held: bool, channel_known: bool) -> str:
 
 
 def sample(loaded: Loaded, environment: str, event: WritebackEvent, *, by: str, ask: bool, now: datetime) -> bytes:
-    """The message that an event of an environment would make, with an invented visit.
+    """What an event of an environment would send, with an invented visit: an HL7 message, or JSON for a web service.
+
+    An event that does not go back is shown by the first channel that the environment has.
 
     Raises:
-        LookupError: the environment has no `writeback.hl7`.
-        Unrenderable: its out-map has no message for the event.
+        LookupError: the environment has no channel.
+        Unrenderable: its map has nothing for the event.
     """
-    target = hl7_target(loaded, environment)
-    if target is None:
+    channel = channel_shown(loaded, environment, event)
+    if channel is None:
         raise LookupError(environment)
     outgoing = OutgoingEvent(
         id=_SAMPLE,
@@ -141,8 +176,25 @@ def sample(loaded: Loaded, environment: str, event: WritebackEvent, *, by: str, 
             "ended_at": (now + timedelta(minutes=20)).isoformat(),
             "duration": 1200,
             "lobby_wait": 90,
+            "visit_code": "V-SAMPLE",
         },
         aliases=("EHR|CLINIC|filler|900100|", "EHR|CLINIC|placer|P900100|", "EHR|CLINIC|visit|V900100|"),
         start=now + timedelta(days=1),
     )
-    return render(target.out_map, target.header, outgoing, target.zone)
+    zone = loaded.configuration.environments[environment].zone
+    if channel is WritebackChannel.FHIR:
+        return fhir_plan(loaded.fhir_maps[environment], outgoing, zone)
+    if channel is WritebackChannel.EPIC_STATUS:
+        return status_plan(loaded.status_maps[environment], outgoing, zone)
+    target = hl7_target(loaded, environment)
+    assert target is not None
+    return render(target.out_map, target.header, outgoing, zone)
+
+
+def channel_shown(loaded: Loaded, environment: str, event: WritebackEvent) -> WritebackChannel | None:
+    """By which channel an event goes back, or would; None: the environment has none."""
+    section = loaded.configuration.environments[environment].writeback
+    named = section.events.get(event.value, "none")
+    if named != "none":
+        return WritebackChannel(named)
+    return next((channel for channel in WritebackChannel if _has(section, channel)), None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from carebell.writeback.lines import TargetUnusable, outgoing_event
 from config.fhir_map import FhirMap
@@ -20,7 +21,7 @@ from ehr.delivery import Delivery
 from ehr.fhir import FhirServer
 from ehr.fhir_plan import fhir_plan, status_plan
 from oauth.backend_services import BackendTokens
-from oauth.client_keys import ClientKey, ClientKeyError, read_client_key
+from oauth.client_keys import ClientKey, ClientKeyError, published, read_client_key
 from oauth.faults import SsoExtraMissing
 from oauth.fetcher import Fetcher, FetchPolicy
 from scheduler.writeback import WritebackChannel
@@ -196,6 +197,21 @@ def client_key(fhir: WritebackFhir, file: Path) -> ClientKey:
         raise TargetUnusable("CLIENT_KEY", f"{file.name} {error}") from None
     except SsoExtraMissing as error:
         raise TargetUnusable("SSO_MISSING", error.sentence) from None
+
+
+def published_keys(loaded: Loaded) -> dict[str, Any]:
+    """The public halves of all keys of `writeback.fhir.auth`, as a JWK set: in use, to follow, or used before.
+
+    A key that cannot be used is left out; the sender names it. Reads files.
+    """
+    keys: list[ClientKey] = []
+    for environment in loaded.configuration.environments.values():
+        fhir = environment.writeback.fhir
+        for file in () if fhir is None else (fhir.auth.key_file, fhir.auth.other_key_file):
+            if fhir is not None and file is not None:
+                with suppress(TargetUnusable):
+                    keys.append(client_key(fhir, file))
+    return published(keys)
 
 
 def fhir_target(loaded: Loaded, name: str, now: Callable[[], datetime]) -> FhirTarget | None:

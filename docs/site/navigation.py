@@ -24,7 +24,14 @@ _HOW_TO: Final[Mapping[str, tuple[str, ...]]] = {
         "backups",
         "monitor",
     ),
-    "Connect a sender": ("connect-epic", "connect-oracle-health", "sign-messages", "rotate-signing-key", "write-back"),
+    "Connect a sender": (
+        "connect-epic",
+        "connect-oracle-health",
+        "sign-messages",
+        "rotate-signing-key",
+        "write-back",
+        "write-back-fhir",
+    ),
     "Decide what is sent": ("reminder-intervals", "replies", "twilio", "http-gateway"),
     "Answer questions": ("why-no-text", "read-the-logs", "audit"),
 }

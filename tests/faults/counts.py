@@ -106,6 +106,8 @@ FAULTS: Final[Mapping[str, Fault]] = dict([
     _fault("P22", "kill -9 of who sends to the EHR", _GOES_BACK, "kills", 3, 500),
     _fault("P23", "a message that the EHR never takes", "the others go on; in strict order it is an alarm", "messages", 10, 50),
     _fault("P24", "the EHR sends back what it was told", "no text, nothing goes back", "echoes", 50, 1000),
+    _fault("P25", "a FHIR server changes, refuses, stalls and forgets tokens", "the rows say what the EHR has", "write-backs",
+           120, 5000),
     _fault("P26", "an EHR that is away for a day", "late ones are named, the rest arrives in order", "messages", 60, 60),
     _fault("P27", "what a proxy gets wrong before the patients' pages", "refused, or does no harm", "requests", 13, 13),
 ])  # fmt: skip

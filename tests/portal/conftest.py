@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import requests
@@ -29,6 +30,7 @@ class Behind:
     replies: list[Inbound] = field(default_factory=list)
     events: list[WebhookEvent] = field(default_factory=list)
     health: Health = field(default_factory=lambda: Health(parts={"database": HealthPart(ok=True)}))
+    public_keys: dict[str, Any] = field(default_factory=dict)
     broken: Exception | None = None
     hang: asyncio.Event | None = None
 
@@ -69,6 +71,7 @@ async def ask(behind: Behind) -> AsyncIterator[Ask]:
         health=behind.ask_health,
         metrics=lambda: b"carebell_up 1\n",
         report=behind.events.append,
+        public_keys=lambda: behind.public_keys,
     )
     async with serve(app, "127.0.0.1", 0) as (host, port):
 

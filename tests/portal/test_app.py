@@ -212,3 +212,12 @@ async def test_a_gateway_without_webhooks_has_none(behind: Behind) -> None:
         await reader.read()
         writer.close()
         await writer.wait_closed()
+
+
+async def test_public_keys_are_shown_where_there_are_any(ask: Ask, behind: Behind) -> None:
+    assert (await ask("GET", "/jwks.json")).status_code == 404
+    behind.public_keys = {"keys": [{"kty": "EC", "kid": "1"}]}
+    answer = await ask("GET", "/jwks.json")
+    assert (answer.status_code, answer.json()) == (200, behind.public_keys)
+    assert answer.headers["content-type"] == "application/jwk-set+json"
+    assert (await ask("POST", "/jwks.json")).status_code == 405

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,29 @@ def test_an_event_is_shown_before_it_happens(carebell: Carebell, refused: tuple[
     assert carebell("-c", configuration, "writeback", "show", "confirmed", "-e", "test").code == 1
     assert carebell("-c", configuration, "writeback", "show", "nothing").code == 1
     assert carebell("-c", configuration, "writeback", "list", "--state", "lost").code == 2
+
+
+WEB = """\
+    writeback:
+      events: {confirmed: fhir, connected: epic_status}
+      fhir: {auth: {client_id: a, key_file: fhir.key}, map: generic}
+      epic_status: {url: "https://ehr.example/status", client_id_file: epic.client, map: status.yaml}
+    sms:
+"""
+STATUS = (
+    'name: Own\nmethod: POST\nfields: {ConferenceID: "{visit_code}", ExternalIDType: CSN}\nstatuses: {connected: in}\n'
+)
+
+
+def test_what_a_web_service_would_be_told_is_shown(configuration: Path, carebell: Carebell) -> None:
+    text = configuration.read_text(encoding="utf-8")
+    configuration.write_text(text.replace("    sms:\n", WEB, 1), encoding="utf-8")
+    (configuration.parent / "status.yaml").write_text(STATUS, encoding="utf-8")
+
+    [plan] = [row["plan"] for row in _rows(carebell, configuration, "show", "confirmed", "-e", "production")]
+    assert (plan["create"], plan["find"]) == ("AppointmentResponse", {"search": "900100"})
+    assert json.loads(carebell("-c", configuration, "writeback", "show", "confirmed", "-e", "production").out) == plan
+    [status] = _rows(carebell, configuration, "show", "connected", "-e", "production")
+    assert status["plan"]["body"] == {
+        "ConferenceID": "V-SAMPLE", "ExternalIDType": "CSN", "ConnectionStatus": "in",
+    }  # fmt: skip

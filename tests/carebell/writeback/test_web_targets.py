@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from carebell.writeback.web_targets import published_keys
+from oauth.client_keys import read_client_key
 from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackState
 from tests.carebell.writeback.bench import Bench
 from tests.carebell.writeback.web_bench import after, web_bench
@@ -141,3 +146,25 @@ async def test_nothing_of_a_token_or_a_patient_is_in_the_log_or_a_row(tmp_path: 
         everything = made.log.read_text() + repr(made.rows())
         assert "a-token-to-look-for" not in everything
         assert "Patient/" not in everything
+
+
+async def test_both_keys_are_published_while_one_replaces_the_other(tmp_path: Path) -> None:
+    async with web_bench(tmp_path) as (made, _):
+        first = (tmp_path / "fhir.key").read_bytes()
+        environment = made.loaded.configuration.environments["prod"]
+        fhir = environment.writeback.fhir
+        assert fhir is not None
+        private = ec.generate_private_key(ec.SECP384R1())
+        (tmp_path / "next.key").write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        auth = fhir.auth.model_copy(update={"other_key_file": tmp_path / "next.key"})
+        section = environment.writeback.model_copy(update={"fhir": fhir.model_copy(update={"auth": auth})})
+        environments = {"prod": environment.model_copy(update={"writeback": section})}
+        both = replace(
+            made.loaded, configuration=made.loaded.configuration.model_copy(update={"environments": environments})
+        )
+        shown = published_keys(both)["keys"]
+        assert shown[0]["kid"] == read_client_key(first, "ES384").key_id
+        assert len({key["kid"] for key in shown}) == 2
+        assert not any("d" in key for key in shown)
+        (tmp_path / "fhir.key").write_bytes(b"")
+        assert published_keys(both)["keys"] == shown[1:]
