@@ -41,7 +41,8 @@ class BackendTokens:
     """One client's tokens at one FHIR server; threads may share it. Nothing of it is ever written.
 
     Attributes:
-        scopes: the least that is needed, such as `system/Appointment.ru`.
+        scopes: the least that is needed, in SMART's second notation, such as `system/Appointment.ru`. A server that does not name
+            `permission-v2` among its capabilities is asked in the first one.
         random_token: (bytes) -> that many random bytes as Base64url.
     """
 
@@ -52,6 +53,7 @@ class BackendTokens:
     scopes: Sequence[str]
     random_token: Callable[[int], str] = field(default=secrets.token_urlsafe, repr=False)
     _endpoint: str | None = field(default=None, init=False)
+    _scope: str = field(default="", init=False)
     _kept: AccessToken | None = field(default=None, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -83,7 +85,7 @@ class BackendTokens:
         )
         form = {
             "grant_type": "client_credentials",
-            "scope": " ".join(self.scopes),
+            "scope": self._scope,
             "client_assertion_type": _ASSERTION_TYPE,
             "client_assertion": assertion,
         }
@@ -114,7 +116,20 @@ class BackendTokens:
             raise SignInFault(
                 SignInCode.DISCOVERY, f"The FHIR server names a token endpoint that cannot be used. {fault.sentence}"
             ) from None
+        capabilities = document.get("capabilities")
+        knows_second = isinstance(capabilities, list) and "permission-v2" in capabilities
+        self._scope = " ".join(self.scopes if knows_second else first_notation(self.scopes))
         return endpoint
+
+
+def first_notation(scopes: Sequence[str]) -> list[str]:
+    """SMART's scopes before its version 2: `system/Appointment.ru` is `system/Appointment.read system/Appointment.write`."""
+    older = []
+    for scope in scopes:
+        resource, _, actions = scope.rpartition(".")
+        older += [f"{resource}.read"] if set(actions) & set("rs") else []
+        older += [f"{resource}.write"] if set(actions) & set("cud") else []
+    return older
 
 
 def _is_plain(value: str) -> bool:

@@ -65,6 +65,9 @@ class SimulatedBackend:
         if kind != "Bearer" or ends_at is None or now >= ends_at:
             return None
         resource, _, action = scope.partition(".")
+        older = {"r": "read", "s": "read", "c": "write", "u": "write"}
+        if f"system/{resource}.{older[action]}" in scopes:
+            return True
         granted = (word.removeprefix("system/").partition(".") for word in scopes)
         return any(name == resource and action in actions for name, _, actions in granted)
 

@@ -8,7 +8,7 @@ BASE_PATH = "/api/FHIR/R4"
 SIGN_IN_PATH = "/oauth2"
 
 
-def smart_configuration(origin: str, *, issuer: str) -> dict[str, Any]:
+def smart_configuration(origin: str, *, issuer: str, scopes: str = "permission-v2") -> dict[str, Any]:
     """SMART App Launch 2.2.0, `.well-known/smart-configuration`."""
     return {
         **_endpoints(origin),
@@ -21,7 +21,7 @@ def smart_configuration(origin: str, *, issuer: str) -> dict[str, Any]:
             "client-confidential-asymmetric",
             "sso-openid-connect",
             "permission-user",
-            "permission-v2",
+            scopes,
         ],
         "scopes_supported": ["openid", "fhirUser", "profile"],
     }

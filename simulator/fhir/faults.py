@@ -13,6 +13,7 @@ class FhirFault(enum.Enum):
     # Discovery and metadata
     DSTU2 = "dstu2"  # answers as an old FHIR server
     NO_SMART = "no_smart"  # has no SMART configuration
+    OLD_SCOPES = "old_scopes"  # knows scopes of SMART 1 alone
     OTHER_ISSUER_IN_DOCUMENT = "other_issuer_in_document"
     # The callback
     WRONG_STATE = "wrong_state"

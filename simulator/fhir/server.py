@@ -220,7 +220,15 @@ def _routed(
     form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if method == "POST" else {}
     named = "https://another.example" if FhirFault.OTHER_ISSUER_IN_DOCUMENT in faults else issuer
     if (method, path) == ("GET", f"{BASE_PATH}/.well-known/smart-configuration"):
-        document = None if FhirFault.NO_SMART in faults else smart_configuration(simulator.origin, issuer=named)
+        document = (
+            None
+            if FhirFault.NO_SMART in faults
+            else smart_configuration(
+                simulator.origin,
+                issuer=named,
+                scopes="permission-v1" if FhirFault.OLD_SCOPES in faults else "permission-v2",
+            )
+        )
         return Endpoint.SMART_CONFIGURATION, _document(document)
     if (method, path) == ("GET", f"{BASE_PATH}/metadata"):
         write = conformance if FhirFault.DSTU2 in faults else capability_statement

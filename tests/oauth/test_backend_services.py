@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from oauth.backend_services import BackendTokens
+from oauth.backend_services import BackendTokens, first_notation
 from oauth.client_keys import ClientAlgorithm, ClientKey, ClientKeyError, published, read_client_key
 from oauth.faults import FetchCode, FetchFault, SignInCode, SignInFault
 from oauth.fetcher import Fetcher
@@ -131,3 +131,16 @@ def test_what_is_published_is_the_public_half_alone(rsa_pem: bytes) -> None:
         {"kty", "n", "e", "use", "alg", "kid"},
         {"kty", "crv", "x", "y", "use", "alg", "kid"},
     ]
+
+
+def test_a_server_of_smart_1_is_asked_in_its_own_words(fhir: FhirSimulator, fetcher: Fetcher) -> None:
+    key = read_client_key(EC_PEM, "ES384")
+    fhir.resources.backend.keys = published([key])["keys"]
+    fhir.clock = lambda: NOW
+    fhir.plan(FhirFaultPlan(faults=frozenset({FhirFault.OLD_SCOPES})))
+    token = tokens_of(fhir, fetcher, key).token(NOW)
+    allows = fhir.resources.backend.allows
+    assert [allows(f"Bearer {token}", f"{kind}.u", NOW) for kind in ("Appointment", "Patient")] == [True, False]
+    assert first_notation(["system/Appointment.rs", "system/Communication.c", "system/Appointment.ru"]) == [
+        "system/Appointment.read", "system/Communication.write", "system/Appointment.read", "system/Appointment.write",
+    ]  # fmt: skip
