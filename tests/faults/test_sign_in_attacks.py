@@ -26,7 +26,7 @@ from tests.oauth.conftest import fetcher, fhir, signer
 
 __all__ = ["fetcher", "fhir", "provider", "signer", "staff"]
 
-HARMLESS: Final = {FhirFault.DSTU2, FhirFault.NO_SMART, FhirFault.IGNORES_PKCE}
+HARMLESS: Final = {FhirFault.DSTU2, FhirFault.NO_SMART, FhirFault.IGNORES_PKCE, FhirFault.OLD_SCOPES}
 """What a provider is not asked for, and what only it can mend."""
 WRONG: Final = sorted(set(FhirFault) - HARMLESS, key=lambda fault: fault.value)
 
