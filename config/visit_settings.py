@@ -60,7 +60,7 @@ class MeetingSettings(Section):
     zoom, teams: the client secret of the app."""
     webhook_secret_file: Path | None = None
     """jitsi: the bearer token with which its prosody tells us who comes and goes; zoom: the app's secret token, which signs its
-    webhooks. Several lines during a rotation."""
+    webhooks. Several lines during a rotation. null: nobody tells, and going there counts as being there."""
     account_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
     """zoom: the account. teams: the directory (tenant) id."""
     client_id: str = Field(default="", pattern=r"^[!-~]{0,128}$")
@@ -80,8 +80,8 @@ class MeetingSettings(Section):
 
     @property
     def tells(self) -> bool:
-        """Whether its server says by itself who comes and goes."""
-        return self.kind in ("jitsi", "zoom")
+        """Whether its server says by itself who comes and goes, and proves it."""
+        return self.kind in ("jitsi", "zoom") and self.webhook_secret_file is not None
 
     @property
     def takes_given_address(self) -> bool:

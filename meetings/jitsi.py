@@ -33,16 +33,13 @@ class JitsiMeetings:
     """Attributes:
     url: of the server, without a `/` at its end.
     app_id, secret: as the server's prosody has them.
+    reports: whether prosody's plugin event_sync says who comes and goes.
     """
 
     url: str
     app_id: str
     secret: bytes = field(repr=False)
-
-    @property
-    def reports(self) -> bool:
-        """By prosody's plugin event_sync."""
-        return True
+    reports: bool = True
 
     def create(self, request: MeetingRequest) -> Meeting:
         opens, ends = (int(at.timestamp()) for at in (request.window.opens_at, request.window.ends_at))

@@ -29,15 +29,14 @@ _MOST_PAGES: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoomMeetings:
-    """Attributes: host: the user whose meetings they are, by id or e-mail address."""
+    """Attributes:
+    host: the user whose meetings they are, by id or e-mail address.
+    reports: whether webhooks say who comes and goes; the report after the end does in any case.
+    """
 
     api: ServiceApi
     host: str
-
-    @property
-    def reports(self) -> bool:
-        """By webhooks, and by its report."""
-        return True
+    reports: bool = True
 
     def owns(self, ref: str) -> bool:
         return ref.startswith("zoom ")

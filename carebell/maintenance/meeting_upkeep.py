@@ -48,7 +48,7 @@ class MeetingUpkeep:
         kinds = {
             name: policy.environment.visits.meeting
             for name, policy in self.runtime_config().policies.items()
-            if policy.join_url is not None and policy.environment.visits.meeting.kind != "link"
+            if policy.join_url is not None and _is_known(policy.environment.visits.meeting)
         }
         if not kinds:
             return
@@ -120,3 +120,8 @@ class MeetingUpkeep:
                 conn, visit, VisitEventKind.ENDED, at=since, source=VisitEventSource.MEETING
             )
         self.meetings.recorder.log([ended])
+
+
+def _is_known(settings: MeetingSettings) -> bool:
+    """Whether anybody says who was in the meeting."""
+    return settings.tells or settings.is_service

@@ -24,7 +24,10 @@ from oauth.fetcher import Fetcher, FetchPolicy
 
 def _jitsi(settings: MeetingSettings) -> Meetings:
     return JitsiMeetings(
-        url=(settings.url or "").rstrip("/"), app_id=settings.app_id, secret=_secrets(settings.secret_file)[0]
+        url=(settings.url or "").rstrip("/"),
+        app_id=settings.app_id,
+        secret=_secrets(settings.secret_file)[0],
+        reports=settings.tells,
     )
 
 
@@ -45,7 +48,7 @@ def _zoom(settings: MeetingSettings, fetcher: Fetcher) -> MeetingService:
         token_form={"grant_type": "account_credentials", "account_id": settings.account_id},
         authorization=f"Basic {basic}",
     )
-    return zoom.ZoomMeetings(api=api, host=settings.host)
+    return zoom.ZoomMeetings(api=api, host=settings.host, reports=settings.tells)
 
 
 def _teams(settings: MeetingSettings, fetcher: Fetcher) -> MeetingService:

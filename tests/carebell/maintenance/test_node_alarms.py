@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from carebell.maintenance.alarm_conditions import Condition
-from carebell.maintenance.node_alarms import LOST_SPAN, SIGNATURE_SPAN, Growth, NodeAlarms
+from carebell.maintenance.node_alarms import LOST_SPAN, MEETING_SPAN, SIGNATURE_SPAN, Growth, NodeAlarms
 from config.load import Loaded
 from journal.metrics import Metrics
 from tests.story.folder import load, make
@@ -30,6 +30,7 @@ class Machine:
     dropped: int = 0
     clocks: dict[str, float] = field(default_factory=dict)
     unreadable: int = 0
+    meetings: float = 0
     node: NodeAlarms = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,6 +45,7 @@ class Machine:
             dropped_fields=lambda: self.dropped,
             clock_differences=lambda: self.clocks,
             unreadable_days=lambda: self.unreadable,
+            missing_meetings=lambda: self.meetings,
             seconds=lambda: self.now,
             free=lambda _: PLENTY,
         )
@@ -141,3 +143,14 @@ def test_growth_looks_back_as_far_as_its_span_and_not_further() -> None:
     assert [growth.measure(total, seconds) for total, seconds in ((5, 0), (7, 5), (7, 10), (9, 16), (9, 30))] == [
         5, 7, 2, 2, 0
     ]  # fmt: skip
+
+
+def test_a_visit_without_a_meeting_is_an_alarm_for_ten_minutes(loaded: Loaded) -> None:
+    machine = Machine(loaded)
+    assert machine.said() == []
+    machine.meetings = 1
+    assert machine.said() == [("meetings_unavailable", "critical", "")]
+    machine.now += MEETING_SPAN.total_seconds() + 1
+    machine.look()
+    machine.now += 1
+    assert machine.said() == []

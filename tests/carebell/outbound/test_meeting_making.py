@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from carebell.maintenance.meeting_upkeep import AGAIN
 from carebell.outbound.meeting_making import SETTLES
+from config.model import MeetingSettings
 from scheduler.visit_life import VisitState
 from simulator.meetings.zoom import MakingFault
 from store import visits
@@ -75,3 +77,23 @@ def test_a_visits_report_gives_its_times_when_its_meeting_is_empty(place: ZoomPl
     assert (visit.state, visit.started_at, visit.ended_at) == (VisitState.ENDED, began, left)
     with place.clinic.service.store.read() as conn:
         assert "report" in {event.source.value for event in visits.events(conn, [visit.id])}
+
+
+def test_what_cannot_be_made_ahead_is_said_once_a_minute_and_made_later(place: ZoomPlace) -> None:
+    place.zoom.faults = [MakingFault.BUSY, MakingFault.BUSY]
+    for _ in range(3):
+        place.upkeep.round()
+    assert place.missed == [None]
+    place.clinic.service.step(AGAIN)
+    place.upkeep.round()
+    assert place.missed == [None, None]
+    place.clinic.service.step(AGAIN)
+    place.upkeep.round()
+    assert len(place.numbers(REFERENCE)) == 1
+
+
+def test_where_nobody_tells_who_comes_going_there_counts() -> None:
+    zoom = MeetingSettings(kind="zoom", webhook_secret_file=Path("token"))
+    assert zoom.tells
+    assert not zoom.model_copy(update={"webhook_secret_file": None}).tells
+    assert not MeetingSettings(kind="teams", webhook_secret_file=Path("token")).tells
