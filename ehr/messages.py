@@ -13,11 +13,13 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from config.outmap import KEYS, OutMap, OutMessage, OutSegment
+from scheduler.device_test import DeviceTestStep
 from scheduler.writeback import Fact, WritebackEvent
 
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _ESCAPES: Final = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
 _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_STEPS: Final = [step.value for step in DeviceTestStep]
 _INSTANTS: Final = frozenset({"started_at", "ended_at"})
 
 
@@ -107,7 +109,7 @@ def _lines(segment: OutSegment, values: Mapping[str, str], event: OutgoingEvent)
         steps: list[Mapping[str, str]] = [{}]
     else:
         listed = event.facts.get("steps")
-        pairs = listed.items() if isinstance(listed, Mapping) else ()
+        pairs = sorted(listed.items(), key=_place) if isinstance(listed, Mapping) else ()
         steps = [
             {"nr": str(nr), "step": _escaped(step), "result": _escaped(result)}
             for nr, (step, result) in enumerate(pairs, 1)
@@ -116,6 +118,11 @@ def _lines(segment: OutSegment, values: Mapping[str, str], event: OutgoingEvent)
         line = _line(segment, {**values, **step})
         if line is not None:
             yield line
+
+
+def _place(pair: tuple[str, str]) -> int:
+    """Of a step in the device test: a row's facts are kept in the order of their names."""
+    return _STEPS.index(pair[0]) if pair[0] in _STEPS else len(_STEPS)
 
 
 def _line(segment: OutSegment, values: Mapping[str, str]) -> str | None:

@@ -74,21 +74,15 @@ class DeviceTest:
     browser: str | None
 
     @property
-    def failures(self) -> tuple[tuple[DeviceTestStep, str], ...]:
-        """What failed, in the order of the steps."""
-        return tuple((step, code) for step, code in self.results.items() if code != OK)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every step was reached and is well."""
-        return not self.failures and len(self.results) == len(DeviceTestStep)
-
-    @property
     def words(self) -> str:
-        """`passed`, `not finished`, or what failed: `camera blocked, microphone in use`."""
-        if self.failures:
-            return ", ".join(f"{step.value} {code.replace('_', ' ')}" for step, code in self.failures)
-        return "passed" if self.passed else "not finished"
+        """See `result_words`."""
+        return result_words({step.value: code for step, code in self.results.items()})
+
+
+def result_words(results: Mapping[str, str]) -> str:
+    """`passed`, `not finished` (not every step was reached), or what failed: `camera blocked, microphone in use`."""
+    failed = [f"{step} {code.replace('_', ' ')}" for step, code in results.items() if code != OK]
+    return ", ".join(failed) or ("passed" if len(results) == len(DeviceTestStep) else "not finished")
 
 
 def read_results(written: object) -> dict[DeviceTestStep, str]:

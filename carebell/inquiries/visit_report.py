@@ -12,6 +12,7 @@ from typing import Final
 from carebell.inquiries.csv_cells import Cell, safe
 from carebell.times import iso
 from config.model import Configuration
+from scheduler.device_test import result_words
 from scheduler.reply import ReplyKind
 from scheduler.visit_life import VisitEventSource
 from scheduler.visit_times import VisitOutcome
@@ -191,11 +192,7 @@ def average(total: timedelta, count: int) -> int | None:
 
 
 def _tested(results: Mapping[str, str] | None) -> str | None:
-    """`passed`, or what failed: `camera blocked, microphone in use`."""
-    if results is None:
-        return None
-    failed = [f"{step} {code.replace('_', ' ')}" for step, code in results.items() if code != "ok"]
-    return ", ".join(failed) or "passed"
+    return None if results is None else result_words(results)
 
 
 def _seconds(span: timedelta | None) -> int | None:

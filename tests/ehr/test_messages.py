@@ -93,6 +93,13 @@ def test_one_line_for_each_step() -> None:
     assert [line.split("|")[1] for line in lines if line.startswith("OBX")] == ["1", "2"]
 
 
+def test_the_steps_stand_in_the_order_of_the_test() -> None:
+    kept = {"call": "poor", "camera": "ok", "connection": "ok", "later": "ok", "microphone": "in_use", "speaker": "ok"}
+    lines = render(_map(), HEADER, _event(WritebackEvent.DEVICE_TEST, facts={**EVERYTHING, "steps": kept}), ZONE)
+    steps = [line.split("|")[3].split("^")[0] for line in lines.decode().split("\r") if line.startswith("OBX")]
+    assert steps == ["camera", "microphone", "speaker", "connection", "call", "later"]
+
+
 def test_enhanced_mode_asks_for_the_accept_answer_alone() -> None:
     header = OutgoingHeader(
         **{name: getattr(HEADER, name) for name in HEADER.__dataclass_fields__} | {"enhanced": True}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from carebell.bootstrap import components
+from scheduler.device_test import DeviceTest, DeviceTestStep
+from store import device_tests, visits
 from tests.carebell.conftest import Carebell
 from tests.carebell.patients.room import URL, changes
 from tests.story.clinic import opened
 from tests.story.ehr import signed
-from tests.story.folder import change
+from tests.story.folder import change, load
 
 
 @pytest.fixture
@@ -53,6 +57,21 @@ def test_a_visit_is_listed_shown_and_its_links_are_made_and_revoked(carebell: Ca
     assert [event["what"] for event in row["events"]] == ["planned", "revoked"]
     acts = [entry["what"] for entry in carebell("-c", booked, "audit", "--json", "--what", "visit").rows]
     assert sorted(acts) == ["visit.link", "visit.revoke"]
+
+
+def test_the_device_tests_of_a_visit_are_shown(carebell: Carebell, booked: Path) -> None:
+    [row] = carebell("-c", booked, "visit", "show", "A1", "--json").rows
+    assert row["device_tests"] == []
+    loaded, at = load(booked), datetime.now(UTC)
+    results = {DeviceTestStep.CAMERA: "ok", DeviceTestStep.SPEAKER: "not_heard"}
+    with closing(components.open_database(loaded, upgrade=False)) as store, store.write() as conn:
+        (visit,) = visits.between(conn, at, at + timedelta(days=3))
+        device_tests.add(conn, visit.id, DeviceTest(at=at, results=results, browser="safari 17"))
+    [row] = carebell("-c", booked, "visit", "show", "A1", "--json").rows
+    [test] = row["device_tests"]
+    assert (test["browser"], test["results"]) == ("safari 17", {"camera": "ok", "speaker": "not_heard"})
+    shown = carebell("-c", booked, "visit", "show", "A1").out
+    assert "speaker not heard" in shown
 
 
 def test_what_is_no_visit_has_no_link(carebell: Carebell, booked: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from carebell.staff.visits import StaffVisits
 from portal.pages import visits_page
 from portal.roles import Role
-from store import audit
+from scheduler.device_test import DeviceTest, DeviceTestStep
+from store import audit, device_tests
 from store.audit import AuditFilter
 from tests.carebell.patients.room import MINUTE, START, Clinic, clinic
 from tests.portal.pages.staff import Browser, browsing, words
@@ -61,6 +62,19 @@ def test_staff_sees_who_waits_and_lets_them_in(day: Clinic, staff: Browser) -> N
     with day.service.store.read() as conn:
         acts = [(entry.action, entry.subject) for entry in audit.entries(conn, AuditFilter())]
     assert sorted(acts) == [("visit.let_in", "900100"), ("visit.put_off", "900100")]
+
+
+def test_staff_sees_what_the_device_test_found(day: Clinic, staff: Browser) -> None:
+    day.here(day.token())
+    support = staff.sign_in(Role.SUPPORT)
+    before = words(support.get("/visits"))
+    assert "camera blocked" not in before
+    results = {DeviceTestStep.CAMERA: "blocked", DeviceTestStep.MICROPHONE: "ok"}
+    test = DeviceTest(at=day.service.now, results=results, browser="chrome 126")
+    with day.service.store.write() as conn:
+        device_tests.add(conn, day.visit().id, test)
+    assert "camera blocked" in words(support.get("/visits"))
+    assert "camera blocked" in words(support.get("/visits/waiting", part="waiting_list"))
 
 
 def test_who_has_gone_cannot_be_let_in(day: Clinic, staff: Browser) -> None:
