@@ -99,7 +99,7 @@ def client_secret(loaded: Loaded) -> SecretStr | None:
 
 
 def meeting_secrets(path: Path | None) -> tuple[bytes, ...]:
-    """The secrets that a meeting's server shares with us, the one in use first; none without a file.
+    """The secrets that a meeting's server, or the EHR that launches, shares with us, the one in use first; none without a file.
 
     Raises:
         OSError, ValueError: the file cannot be read, or holds something else than one a line.
@@ -143,17 +143,22 @@ def _lines(loaded: Loaded, keys: Keys, path: Path) -> list[str]:
 def _meetings(configuration: Configuration) -> Iterator[tuple[Keys, str]]:
     for name, environment in configuration.environments.items():
         meeting, at = environment.visits.meeting, ("environments", name, "visits", "meeting")
-        files = (("secret_file", meeting.secret_file), ("webhook_secret_file", meeting.webhook_secret_file))
-        for key, path in files:
+        launch: Keys = ("environments", name, "visits", "launch", "client_secret_file")
+        files: tuple[tuple[Keys, Path | None], ...] = (
+            ((*at, "secret_file"), meeting.secret_file),
+            ((*at, "webhook_secret_file"), meeting.webhook_secret_file),
+            (launch, environment.visits.launch.client_secret_file),
+        )
+        for keys, path in files:
             if path is None or environment.visits.join != "ours":
                 continue
-            problems = list(_secret((*at, key), path))
+            problems = list(_secret(keys, path))
             yield from problems
             if not problems:
                 try:
                     meeting_secrets(path)
                 except (OSError, ValueError) as error:
-                    yield (*at, key), str(error) if not isinstance(error, OSError) else "cannot be read"
+                    yield keys, str(error) if not isinstance(error, OSError) else "cannot be read"
 
 
 def _findings(loaded: Loaded) -> Iterator[tuple[Keys, str]]:

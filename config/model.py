@@ -55,6 +55,7 @@ from config.values import read_duration as read_duration
 from config.values import write_duration as write_duration
 from config.visit_settings import DeviceTestSettings as DeviceTestSettings
 from config.visit_settings import JoinSection as JoinSection
+from config.visit_settings import LaunchSettings as LaunchSettings
 from config.visit_settings import MeetingSettings as MeetingSettings
 from config.visit_settings import Visits as Visits
 from config.writeback_settings import FhirAuth as FhirAuth

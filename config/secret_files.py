@@ -22,6 +22,8 @@ def secret_files(configuration: Configuration) -> list[tuple[Keys, Path]]:
         files.append(((*at, "secret_file"), meeting.secret_file))
         files.append(((*at, "webhook_secret_file"), meeting.webhook_secret_file))
         files.append((relay_secret_keys(name), environment.visits.device_test.credential_file))
+        launch_keys: Keys = ("environments", name, "visits", "launch", "client_secret_file")
+        files.append((launch_keys, environment.visits.launch.client_secret_file))
     return [(keys, file) for keys, file in files if file is not None]
 
 
@@ -60,4 +62,5 @@ def secret_files_in_use(configuration: Configuration) -> list[tuple[Keys, Path]]
             opened |= {(*at, "secret_file"), (*at, "webhook_secret_file")}
             if environment.visits.device_test.enabled:
                 opened.add(relay_secret_keys(name))
+            opened.add(("environments", name, "visits", "launch", "client_secret_file"))
     return [(keys, file) for keys, file in secret_files(configuration) if keys in opened]

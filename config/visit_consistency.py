@@ -28,6 +28,7 @@ def visit_disagreements(configuration: Configuration) -> Iterator[tuple[Keys, st
             yield from _modes(environment, keys)
             yield from _meeting(environment, keys)
             yield from _device_test(environment.visits.device_test, (*keys, "device_test"))
+            yield from _launch(environment, (*keys, "launch"))
 
 
 def _modes(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
@@ -60,6 +61,15 @@ def _meeting(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]
     if not meeting_allowed(visits.meeting.url.replace(VISIT_CODE, "code"), environment):
         host = urlsplit(visits.meeting.url).hostname
         yield (*keys, "allowed_hosts"), f"does not name {host}, where visits.meeting.url leads"
+
+
+def _launch(environment: Environment, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    launch = environment.visits.launch
+    if launch.client_id is None:
+        if launch.client_secret_file is not None or launch.patients:
+            yield (*keys, "client_id"), "is missing: write the client id that the EHR gave to Carebell for launches"
+    elif environment.fhir_base_url is None:
+        yield (*keys, "client_id"), "needs fhir_base_url: only a launch by that FHIR server (iss) counts"
 
 
 def _incomplete(meeting: MeetingSettings) -> Iterator[tuple[str, str]]:

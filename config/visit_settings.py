@@ -20,6 +20,7 @@ from config.values import (
     Origin,
     ServiceUrl,
     VisitMode,
+    Word,
 )
 
 
@@ -42,6 +43,19 @@ class JoinSection(Section):
         """Where patients reach the pages; `port` is the one that is listened on."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{port}"
+
+
+class LaunchSettings(Section):
+    """Launches from the EHR (SMART on FHIR, EHR launch): the addresses `/ehr/ENVIRONMENT/provider` and `/patient` below
+    `join.public_url`, as the integration records give them."""
+
+    client_id: Word | None = None
+    """That the EHR gave to Carebell for launches. Its redirect URI is `join.public_url` with `/ehr/ENVIRONMENT/callback`, its
+    scopes are `launch openid fhirUser`. null: nobody is launched."""
+    client_secret_file: Path | None = None
+    """That belongs to the client id, on the first line. null: a public client, which PKCE alone protects."""
+    patients: bool = False
+    """true: the EHR also launches its patients, from their own sign-in there."""
 
 
 class MeetingSettings(Section):
@@ -125,6 +139,7 @@ class Visits(Section):
     devices: int = Field(default=3, ge=1, le=20)
     """On so many devices one link may be open at a time."""
     meeting: MeetingSettings = MeetingSettings()
+    launch: LaunchSettings = LaunchSettings()
     allowed_hosts: list[LinkHost] = Field(default_factory=list)
     """Meetings may be at these hosts only: patients are sent nowhere else. A test environment may also name one on this machine."""
     device_test: DeviceTestSettings = DeviceTestSettings()

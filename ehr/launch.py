@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
+from ehr.record_contents import LAUNCH_SCOPES
 from ehr.urls import clean
 from oauth.code_flow import ClientRegistration, Parameters, PendingSignIn, StartedSignIn
 from oauth.discovery import SignInServer, discover_smart
@@ -24,7 +25,6 @@ from oauth.faults import SignInCode, SignInFault
 from oauth.fetcher import Fetcher
 from oauth.sign_in import complete_launch, start
 
-SCOPE: Final = "launch openid fhirUser"
 LONGEST_LAUNCH: Final = 4_096
 """Characters of an EHR's launch word: Epic's are signed tokens of their own."""
 Reader = Literal["provider", "patient"]
@@ -52,7 +52,6 @@ class LaunchCode(StrEnum):
     WRONG_USER = "wrong_user"  # a patient at the providers' address, or the reverse
     NO_SESSION = "no_session"  # the context names no visit
     UNKNOWN_VISIT = "unknown_visit"
-    BUSY = "busy"
 
 
 class LaunchFault(Exception):
@@ -135,7 +134,7 @@ def begin_launch(
         SsoExtraMissing: its answer could not be verified here.
     """
     base_url = clean(base_url)
-    return start(_server(fetcher, base_url), client, scope=SCOPE, now=now, audience=base_url, launch=word)
+    return start(_server(fetcher, base_url), client, scope=LAUNCH_SCOPES, now=now, audience=base_url, launch=word)
 
 
 def finish_launch(

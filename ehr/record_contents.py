@@ -15,9 +15,16 @@ from ehr.records import IntegrationRecord, RecordField
 
 LONGEST_ORACLE_LINK: Final = 255
 """Characters that Oracle Health takes for a video link; a longer one is answered 422."""
+LAUNCH_SCOPES: Final = "launch openid fhirUser"
+"""SMART App Launch 2.2.0: of a launch from within the EHR that tells who was launched, and nothing else."""
 _DEPARTMENT: Final = "%PERFDEPID;;; ; ;;NONE;%"
 _NO_LINKS: Final = (
     "Patients' links are not set up: `join` is off in the configuration. The record is complete once it is on."
+)
+
+
+_NO_LAUNCH: Final = (
+    "Launches are not set up: `visits.launch` of the environment (docs/how-to/launch.md). It is whole once they are."
 )
 
 
@@ -40,6 +47,7 @@ class RecordFacts:
 
     Attributes:
         join_url: `join.public_url`; None: patients have no links.
+        launches: whom the EHR may launch: provider, patient.
         group_visits: the context tokens name the conference in place of the visit.
         texts: which texts are sent, a short phrase each.
         reply_words: words that patients may answer with, without those for STOP.
@@ -73,6 +81,7 @@ class RecordFacts:
     sample: str = ""
     device_codes: Sequence[tuple[str, str]] = ()
     group_visits: bool = False
+    launches: Sequence[str] = ("provider", "patient")
 
 
 def integration_records(facts: RecordFacts) -> tuple[IntegrationRecord, ...]:
@@ -83,9 +92,12 @@ def integration_records(facts: RecordFacts) -> tuple[IntegrationRecord, ...]:
 def _patient(facts: RecordFacts) -> IntegrationRecord:
     if facts.join_url is None:
         return IntegrationRecord(kind="patient", environment=facts.environment, fields=(), missing=_NO_LINKS)
+    if "patient" not in facts.launches:
+        return IntegrationRecord(kind="patient", environment=facts.environment, fields=(), missing=_NO_LAUNCH)
     name = quote(facts.environment, safe="")
     fields = [
         RecordField(name="launch_url", label="Launch URL", value=_address(facts, "patient")),
+        *_registration(facts),
         RecordField(name="context_token", label="Context token", value=f"{_session(facts)}&env={name}"),
         RecordField(name="device_test_token", label="Device test context token", value=f"test=true&env={name}"),
     ]
@@ -96,9 +108,12 @@ def _patient(facts: RecordFacts) -> IntegrationRecord:
 def _provider(facts: RecordFacts) -> IntegrationRecord:
     if facts.join_url is None:
         return IntegrationRecord(kind="provider", environment=facts.environment, fields=(), missing=_NO_LINKS)
+    if "provider" not in facts.launches:
+        return IntegrationRecord(kind="provider", environment=facts.environment, fields=(), missing=_NO_LAUNCH)
     token = f"{_session(facts)}&departmentId={_DEPARTMENT}&env={quote(facts.environment, safe='')}"
     fields = [
         RecordField(name="launch_url", label="Launch URL", value=_address(facts, "provider")),
+        *_registration(facts),
         RecordField(
             name="context_token",
             label="Context token",
@@ -176,6 +191,16 @@ def _device_test(facts: RecordFacts) -> IntegrationRecord:
 
 def _session(facts: RecordFacts) -> str:
     return f"sessionId={'%CONFERENCEID%' if facts.group_visits else '%CSN%'}"
+
+
+def _registration(facts: RecordFacts) -> list[RecordField]:
+    """What both launch URLs need of the app that is registered in the EHR."""
+    return [
+        RecordField(name="redirect_uri", label="Redirect URI", value=_address(facts, "callback")),
+        RecordField(
+            name="scopes", label="Scopes", value=LAUNCH_SCOPES, note="a SMART on FHIR launch, in the whole window"
+        ),
+    ]
 
 
 def _address(facts: RecordFacts, reader: str) -> str:

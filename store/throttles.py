@@ -26,6 +26,7 @@ class ThrottleScope(StrEnum):
     ADDRESS = "address"  # an allowance of failures
     JOIN = "join"  # an allowance of patients' requests
     KNOWN = "known"  # that a login was right from here before
+    LAUNCH = "launch"  # answers to launches from an EHR: each counts once
     LOGIN = "login"  # failures in a row, from wherever
     PAIR = "pair"  # failures in a row of a login from one place
 

@@ -14,10 +14,10 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, null, select, update
+from sqlalchemy import Connection, delete, null, or_, select, update
 
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
 from store.crypto import Undecipherable, day_of, sealed_day
@@ -58,19 +58,26 @@ def new_link(
     role: VisitRole,
     now: datetime,
     *,
+    lasts: timedelta | None = None,
     random: Callable[[int], int] = secrets.randbelow,
 ) -> str:
-    """A further link of a locked visit; its token, which is told nowhere else. It ends with the visit's window."""
+    """A further link of a locked visit; its token, which is told nowhere else. It ends with the visit's window.
+
+    Args:
+        lasts: it ends so long after `now` if that is earlier, and no text ever names it.
+    """
     token = new_join_token(random)
     key = vault.ring.link_key(token)
+    until = visit.window.ends_at
+    sealed = _TOKEN.seal(conn, vault, key, token.encode(), until=until) if lasts is None else None
     conn.execute(
         visit_links.insert().values(
             key=key,
             visit=visit.id,
             role=role.value,
-            sealed=_TOKEN.seal(conn, vault, key, token.encode(), until=visit.window.ends_at),
+            sealed=sealed,
             created_at=now,
-            ends_at=visit.window.ends_at,
+            ends_at=until if lasts is None else min(until, now + lasts),
         )
     )
     return token
@@ -155,8 +162,12 @@ def revoke(
     return append(conn, visit, VisitEventKind.REVOKED, at=now, who=VisitRole.STAFF, source=source, ref=key)
 
 
-def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow) -> None:
-    """A locked visit's links end with its new window, and their tokens are sealed with the key of that day."""
+def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow, *, from_end: datetime) -> None:
+    """A locked visit's links end with its new window, and their tokens are sealed with the key of that day.
+
+    Args:
+        from_end: when its window ended before; links that end earlier than that are no longer than they were.
+    """
     of = visit_links.c
     for key, sealed in conn.execute(select(of.key, of.sealed).where(of.visit == visit)).all():
         if sealed is not None and sealed_day(sealed) != day_of(window.ends_at):
@@ -165,7 +176,11 @@ def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow) -> Non
                 token = _TOKEN.unseal(conn, vault, key, bytes(sealed))
             again = None if token is None else _TOKEN.seal(conn, vault, key, token, until=window.ends_at)
             conn.execute(update(visit_links).where(of.key == key).values(sealed=again))
-    conn.execute(update(visit_links).where(of.visit == visit).values(ends_at=window.ends_at))
+    conn.execute(
+        update(visit_links)
+        .where(of.visit == visit, or_(of.ends_at >= from_end, of.ends_at > window.ends_at))
+        .values(ends_at=window.ends_at)
+    )
 
 
 def take_over(conn: Connection, visit: VideoVisit, other: VideoVisit) -> None:

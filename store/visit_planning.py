@@ -169,7 +169,7 @@ def _move(conn: Connection, vault: Vault, visit: VideoVisit, window: VisitWindow
         .where(visits.c.id == visit.id)
         .values(opens_at=window.opens_at, ends_at=window.ends_at, meeting_ref=sealed)
     )
-    visit_links.move(conn, vault, visit.id, window)
+    visit_links.move(conn, vault, visit.id, window, from_end=visit.window.ends_at)
 
 
 def _is_meeting(conn: Connection, vault: Vault, visit: VideoVisit, meeting: str) -> bool:

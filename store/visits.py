@@ -313,6 +313,17 @@ def last_left(conn: Connection, visit: str) -> datetime | None:
     return left
 
 
+def set_department(conn: Connection, visit: VideoVisit, department: str) -> None:
+    """Store where a locked visit takes place, as the EHR calls it."""
+    conn.execute(update(visits).where(visits.c.id == visit.id).values(department=department))
+
+
+def of_appointments(conn: Connection, owners: Collection[str]) -> list[VideoVisit]:
+    """The visits of appointments, by our ids of these; not locked."""
+    wanted = with_appointment().where(visits.c.appointment.in_(list(owners))).order_by(visits.c.id)
+    return [read_visit(row) for row in conn.execute(wanted).mappings()]
+
+
 def named(conn: Connection, owner: str) -> VideoVisit | None:
     """The visit of an appointment, by our id of that; not locked."""
     row = conn.execute(with_appointment().where(visits.c.appointment == owner)).mappings().one_or_none()

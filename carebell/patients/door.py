@@ -16,6 +16,7 @@ from carebell.bootstrap.meeting_rooms import MeetingRooms
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.visit_recorder import recorder_of
 from carebell.patients.device_tests import DeviceTests
+from carebell.patients.launch_door import THREADS, launch_pages
 from carebell.patients.waiting_room import WaitingRoom
 from journal.events.gateway import HttpClosed
 from journal.events.service import InternalError
@@ -27,6 +28,7 @@ from portal.join.app import build
 from portal.join.desk import JoinWords
 from portal.join.device_test import DeviceTestPages
 from portal.join.guessing import PER_MINUTE
+from portal.join.provider import ProviderPages
 from portal.join.rendering import JoinRenderer, static_files
 from portal.origin import Network
 from portal.server import serve
@@ -47,6 +49,7 @@ class PatientsDoor:
     async def serve(self, running: RunningService) -> AsyncIterator[Address]:
         section = running.loaded().configuration.join
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=_NAME)
+        launch_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="launch")
         app = _AddressedJoinApp()
 
         def closed(connection: Closed) -> None:
@@ -67,10 +70,11 @@ class PatientsDoor:
                 spawn=lambda work, is_over: running.supervisor.start(_NAME, work, is_over=is_over),
             ) as address:
                 # No request is answered before: accepting begins in a later turn of the loop.
-                app.pages = _pages(running, section.url_at(address[1]), threads)
+                app.pages = _pages(running, section.url_at(address[1]), threads, launch_threads)
                 yield address
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
+            launch_threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _AddressedJoinApp:
@@ -82,7 +86,9 @@ class _AddressedJoinApp:
         await self.pages(scope, receive, send)
 
 
-def _pages(running: RunningService, public_url: str, threads: ThreadPoolExecutor) -> ASGIApp:
+def _pages(
+    running: RunningService, public_url: str, threads: ThreadPoolExecutor, launch_threads: ThreadPoolExecutor
+) -> ASGIApp:
     def unknown(address: str | None, over: bool) -> None:
         running.metrics.join_links_unknown.inc()
         running.repeats.emit(
@@ -111,17 +117,27 @@ def _pages(running: RunningService, public_url: str, threads: ThreadPoolExecutor
         organization=lambda: running.loaded().configuration.organization.name,
         contact=lambda: running.loaded().configuration.organization.contact,
     )
+    renderer = JoinRenderer(words, static_files())
     test = DeviceTestPages(
         desk=DeviceTests(
             store=running.store, vault=running.vault, loaded=running.loaded, recorder=recorder, now=running.clock.now
         ),
         join=room,
-        renderer=JoinRenderer(words, static_files()),
+        renderer=renderer,
         public_url=public_url,
         threads=threads,
         trusted_proxies=trusted_proxies,
         report=report,
     )
+    launch = launch_pages(
+        running,
+        renderer,
+        public_url=public_url,
+        threads=launch_threads,
+        trusted_proxies=trusted_proxies,
+        report=report,
+    )
+    provider = ProviderPages(desk=room, renderer=renderer, public_url=public_url, threads=threads, report=report)
     return build(
         room,
         words,
@@ -131,6 +147,6 @@ def _pages(running: RunningService, public_url: str, threads: ThreadPoolExecutor
         threads=threads,
         unknown=unknown,
         report=report,
-        below=test.below(),
-        further=test.further(),
+        below={**test.below(), **provider.below()},
+        further=[*test.further(), *launch.further()],
     )

@@ -15,7 +15,7 @@ from config.model import MeetingSettings
 from config.visit_consistency import meeting_allowed
 from journal.events.visits import MeetingUnavailable
 from meetings.port import BEING_MADE, Meeting, MeetingFault, MeetingRequest, Meetings
-from portal.join.desk import JoinView, OnTheWay, Stage
+from portal.join.desk import JoinView, OnTheWay, Stage, WaitingPerson
 from scheduler.appointment import AppointmentStatus
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, state_at
 from store import visit_devices, visit_links, visits
@@ -117,6 +117,28 @@ class WaitingRoom:
             return OnTheWay(view=view, url=None)
         return self._gone(token, device, view, meeting, url, given, reports=meetings.reports)
 
+    def answer(self, token: str, link: str, *, let_in: bool) -> bool:
+        """`portal.join.provider.LetInDesk`: a provider lets somebody in, or asks them for more minutes."""
+        now, events = self.now(), list[VisitEvent]()
+        with self.store.write() as conn:
+            opened = self._open(conn, token, now)
+            view = None if opened is None else self._view(conn, *opened, now)
+            if opened is None or view is None or opened[1].role is not VisitRole.PROVIDER:
+                return False
+            visit = opened[0]
+            waits = any(person.link == link for person in view.waiting)
+            act, what = (
+                (visit_devices.admit, VisitEventKind.ADMITTED)
+                if let_in
+                else (visit_devices.put_off, VisitEventKind.PUT_OFF)
+            )
+            if view.stage == "admitted" and waits and act(conn, visit.id, link, now):
+                events.append(
+                    self.recorder.note(conn, visit, what, at=now, who=VisitRole.PROVIDER, source=PAGE, ref=link)
+                )
+        self.recorder.log(events)
+        return True
+
     def _gone(
         self,
         token: str,
@@ -183,7 +205,22 @@ class WaitingRoom:
             waits_since=since,
             put_off=link.put_off_at is not None,
             test=settings.device_test.enabled,
+            waiting=_waiting(conn, visit, now) if link.role is VisitRole.PROVIDER else (),
         )
+
+
+def _waiting(conn: Transaction, visit: VideoVisit, now: datetime) -> tuple[WaitingPerson, ...]:
+    return tuple(
+        WaitingPerson(
+            link=row.link,
+            role=row.role.value,
+            since=row.since,
+            admitted=row.admitted_at is not None,
+            put_off=row.put_off_at is not None,
+        )
+        for row in visit_devices.waiting(conn, now, environments=[visit.environment])
+        if row.visit == visit.id
+    )
 
 
 def _stage(

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from carebell.bootstrap.ehr_fetching import Kind
 from carebell.outbound import approval_steps
 from carebell.outbound.approval_steps import PROOF_LASTS, NotApproved, WhyNotApproved
 from carebell.outbound.proof_codes import proof_code
 from carebell.staff.approval_questions import STANDINGS, ApprovalQuestions, AskedFacts
 from carebell.staff.approval_rules import rule_rows
 from carebell.staff.elsewhere import SigningInElsewhere
-from carebell.staff.fetching import Kind
 from carebell.staff.people_context import author_of
 from config.load import Loaded
 from ehr.access_proof import begin_proof, complete_proof

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from carebell.bootstrap.ehr_fetching import fetcher_for
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.visit_recorder import recorder_of
 from carebell.inquiries.day_sums import DaySums
@@ -16,7 +17,7 @@ from carebell.staff.certificates import Certificates
 from carebell.staff.configuration import StaffConfiguration
 from carebell.staff.elsewhere import SigningInElsewhere
 from carebell.staff.environments import Environments
-from carebell.staff.fetching import fetcher_for, fhir_checker, provider_fetcher
+from carebell.staff.fetching import fhir_checker, provider_fetcher
 from carebell.staff.holding import Holding
 from carebell.staff.integration_records import IntegrationRecords
 from carebell.staff.log_lines import LogLines

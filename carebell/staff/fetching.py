@@ -1,23 +1,15 @@
-"""How the portal asks an environment's FHIR server. This machine itself is asked in rehearsals alone."""
+"""How the portal asks the organisation's own sign-in, and FHIR servers of environments that are still to come."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_network
-from typing import Literal
 
+from carebell.bootstrap.ehr_fetching import Kind, fetcher_for
 from config.addresses import is_loopback
 from config.load import Loaded
 from ehr.fhir_check import FhirCheck, check_fhir, check_offline
 from oauth.fetcher import Fetcher, FetchPolicy, simulator_policy
-
-Kind = Literal["production", "test"]
-
-
-def fetcher_for(loaded: Loaded, kind: Kind) -> Fetcher:
-    """A simulator on this machine may be asked for a test environment, where no real text can leave either. Nothing else inside."""
-    rehearses = kind == "test" and not loaded.configuration.gateway.is_live
-    return Fetcher(simulator_policy(kind)) if rehearses else Fetcher()
 
 
 def provider_fetcher(loaded: Loaded) -> Fetcher:

@@ -14,6 +14,7 @@ from carebell.staff.people_context import author_of
 from config.fieldmap import FieldMap
 from config.load import Loaded
 from config.model import Environment
+from ehr.launch import Reader
 from ehr.record_comparison import compare
 from ehr.record_contents import HeaderLine, RecordFacts, integration_records
 from ehr.records import IntegrationRecord
@@ -101,7 +102,8 @@ def record_facts(loaded: Loaded, name: str, environment: Environment, *, at: dat
     return RecordFacts(
         environment=name,
         ehr=environment.ehr,
-        join_url=None,
+        join_url=_join_url(loaded, environment),
+        launches=_launches(environment),
         sms_from=environment.sms.sender,
         host=host if listener.host in _EVERYWHERE else listener.host,
         port=listener.port,
@@ -117,6 +119,19 @@ def record_facts(loaded: Loaded, name: str, environment: Environment, *, at: dat
         answers=[(row.code, str(row.answer), row.meaning) for row in answers],
         sample=sample_message(environment),
     )
+
+
+def _join_url(loaded: Loaded, environment: Environment) -> str | None:
+    join = loaded.configuration.join
+    return join.public_url if join.enabled and environment.visits.join == "ours" else None
+
+
+def _launches(environment: Environment) -> list[Reader]:
+    """Whom the EHR can launch as it is configured now."""
+    launch = environment.visits.launch
+    if launch.client_id is None or environment.fhir_base_url is None:
+        return []
+    return ["provider", "patient"] if launch.patients else ["provider"]
 
 
 def sample_message(environment: Environment) -> str:

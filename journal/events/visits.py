@@ -31,6 +31,33 @@ class JoinLinkUnknown(Event):
     limit: int | None
 
 
+@event(logging.INFO, "Nothing to do. `carebell visit show` lists the links of the visit.")
+class EhrLaunched(Event):
+    """An EHR launched somebody who is signed in there, and they got a link of their own for this visit. `who` is a keyed hash: the
+    same person has the same one."""
+
+    environment: str
+    appointment: str
+    visit_role: VisitRole
+    who: str
+
+
+@event(
+    logging.WARNING,
+    "What to do for each code stands in docs/how-to/launch.md. Most mean that the launch URL, context token or client id in "
+    "the EHR is another one than in the integration records; `sign_in`: `reason` has the code of what the EHR's server did wrong.",
+)
+class EhrLaunchRefused(Event):
+    """Somebody came to a launch address of this environment and got no further: `code` says why. Nothing that they brought is
+    logged."""
+
+    environment: str
+    reader: str
+    code: str
+    reason: str | None
+    peer: str | None
+
+
 @event(
     logging.ERROR,
     "Look at `visits.meeting` and `visits.allowed_hosts` of the environment. A patient who waits is told so. "

@@ -14,6 +14,23 @@ meeting. crowded: it is open on too many devices. canceled. changed: no video vi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingPerson:
+    """Somebody in the waiting room, as a provider of the visit sees them.
+
+    Attributes:
+        link: names the person's link; it leads nowhere.
+        role: patient, guest or interpreter.
+        since: when they came. admitted: they were let in. put_off: they were asked for more minutes.
+    """
+
+    link: str
+    role: str
+    since: datetime
+    admitted: bool
+    put_off: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JoinView:
     """What a page says of a visit; nothing of the patient.
 
@@ -26,6 +43,7 @@ class JoinView:
         contact: whom to call. organization: who invites.
         waits_since: while `waiting`. put_off: staff asked for some more minutes.
         test: there is a device test for it.
+        waiting: who waits for the visit, on the page of a provider's link; none on others.
     """
 
     stage: Stage
@@ -41,6 +59,7 @@ class JoinView:
     waits_since: datetime | None = None
     put_off: bool = False
     test: bool = False
+    waiting: tuple[WaitingPerson, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

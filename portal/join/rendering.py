@@ -12,7 +12,7 @@ from typing import Final
 from babel.dates import get_timezone_name
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from portal.join.desk import JoinView, JoinWords, OnTheWay
+from portal.join.desk import JoinView, JoinWords, OnTheWay, WaitingPerson
 from portal.static_files import StaticFile
 from portal.static_files import read_all as read_staff_files
 
@@ -84,14 +84,16 @@ class JoinRenderer:
         Args:
             device: of a browser without script that came in before; None: a new one.
         """
+        is_provider = view.role == "provider" and view.stage == "admitted"
         return self.html(
-            _TEMPLATES[view.stage],
+            "provider.html" if is_provider else _TEMPLATES[view.stage],
             view,
             token=token,
             device=device or secrets.token_hex(8),
             sentence=_SENTENCES.get(view.stage, ""),
             refreshes=view.stage in ("waiting", "lobby") and device is not None,
             minutes=minutes_waited(view, now),
+            people=[(person, person_words(person, now)) for person in view.waiting],
         )
 
     def on_the_way(self, way: OnTheWay, token: str, device: str) -> str:
@@ -152,6 +154,14 @@ def when_words(view: JoinView) -> str:
 def minutes_waited(view: JoinView, now: datetime) -> int:
     """Whole minutes since they came in."""
     return 0 if view.waits_since is None else max(0, int((now - view.waits_since).total_seconds()) // 60)
+
+
+def person_words(person: WaitingPerson, now: datetime) -> str:
+    """`Patient, for 4 minutes. You asked for more minutes.`"""
+    minutes = max(0, int((now - person.since).total_seconds()) // 60)
+    since = f"for {minutes} minute{'s' if minutes > 1 else ''}" if minutes else "since a moment ago"
+    answer = " Let in." if person.admitted else " You asked for more minutes." if person.put_off else ""
+    return f"{person.role.capitalize()}, {since}.{answer}"
 
 
 def waiting_words(view: JoinView, minutes: int) -> str:

@@ -57,7 +57,7 @@ ANY_VALUE_WORKS: Final = {
     "a switch, a choice or a number whose every value does something": (
         "gateway.kind", "gateway.twilio.on_ambiguous", "http.port", "log.level",
         "portal.sign_in.local.second_factor", "portal.edits",
-        "environments.*.visits.meeting.kind",
+        "environments.*.visits.meeting.kind", "environments.*.visits.launch.patients",
         "environments.*.kind",
         "environments.*.enabled", "environments.*.authentication", "environments.*.reuse_of_control_id",
         "environments.*.on_transient", "environments.*.honour_ne", "environments.*.sms.approved",
@@ -88,6 +88,7 @@ ANY_VALUE_WORKS: Final = {
         "environments.*.writeback.fhir.auth.key_file", "environments.*.writeback.fhir.auth.other_key_file",
         "environments.*.writeback.epic_status.client_id_file",
         "environments.*.visits.meeting.secret_file", "environments.*.visits.meeting.webhook_secret_file",
+        "environments.*.visits.launch.client_secret_file",
     ),
 }  # fmt: skip
 COVERED_BY_A_RELATIVE: Final = {

@@ -71,6 +71,14 @@ def test_this_machine_is_a_meeting_in_a_test_alone(write: Write) -> None:
             MEETING.replace("meet.example,", "meat.example,"),
             "does not name meet.example, where visits.meeting.url leads",
         ),
+        (
+            MEETING.replace("join: ours,", "join: ours, launch: {patients: true},"),
+            r"launch\.client_id: is missing: write the client id",
+        ),
+        (
+            MEETING.replace("join: ours,", "join: ours, launch: {client_id: carebell},"),
+            r"launch\.client_id: needs fhir_base_url",
+        ),
         (MEETING.replace("join: ours,", "join: ours, modes: [phone],"), None),
     ],
 )

@@ -53,6 +53,8 @@ def test_there_are_five() -> None:
 def test_the_patients_record() -> None:
     patient = RECORDS["patient"]
     assert value(patient, "launch_url") == "https://visit.lamna.example/ehr/production/patient"
+    assert value(patient, "redirect_uri") == "https://visit.lamna.example/ehr/production/callback"
+    assert value(patient, "scopes") == "launch openid fhirUser"
     assert value(patient, "context_token") == "sessionId=%CSN%&env=production"
     assert value(patient, "device_test_token") == "test=true&env=production"
 
@@ -63,6 +65,13 @@ def test_the_providers_record_names_the_department() -> None:
     group = {record.kind: record for record in integration_records(replace(FACTS, group_visits=True))}
     assert value(group["provider"], "context_token").startswith("sessionId=%CONFERENCEID%&departmentId=")
     assert value(group["patient"], "context_token") == "sessionId=%CONFERENCEID%&env=production"
+
+
+def test_launches_that_are_not_set_up_have_no_record() -> None:
+    made = {record.kind: record for record in integration_records(replace(FACTS, launches=("provider",)))}
+    assert made["provider"].missing is None
+    assert made["patient"].fields == ()
+    assert "visits.launch" in (made["patient"].missing or "")
 
 
 def test_the_sms_configuration() -> None:
@@ -107,7 +116,7 @@ def test_check_codes_tell_records_apart() -> None:
     codes = [record.check_code for record in (*RECORDS.values(), *TEST_RECORDS.values())]
     assert len(set(codes)) == len(codes)
     assert all(len(code) == 6 and set(code) <= set("BCDFGHJKLMNPQRSTVWXZ") for code in codes)
-    assert RECORDS["patient"].check_code == "RCKLVQ"
+    assert RECORDS["patient"].check_code == "FZRNHV"
 
 
 def test_forms() -> None:

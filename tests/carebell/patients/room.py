@@ -23,6 +23,7 @@ from portal.join.app import build
 from portal.join.desk import JoinWords
 from portal.join.device_test import DeviceTestPages
 from portal.join.guessing import Guesses
+from portal.join.provider import ProviderPages
 from portal.join.rendering import JoinRenderer, static_files
 from scheduler.visit_life import VisitRole
 from store import visit_links, visits
@@ -154,6 +155,13 @@ def _put_together(service: Pieces, journal: Journal, threads: ThreadPoolExecutor
         report=failed.append,
         seconds=lambda: seconds[0],
     )
+    provider = ProviderPages(
+        desk=room,
+        renderer=JoinRenderer(words, static_files()),
+        public_url=URL,
+        threads=threads,
+        report=failed.append,
+    )
     app = build(
         room,
         words,
@@ -163,7 +171,7 @@ def _put_together(service: Pieces, journal: Journal, threads: ThreadPoolExecutor
         threads=threads,
         unknown=lambda address, over: unknown.append((address, over)),
         report=failed.append,
-        below=device_test.below(),
+        below={**device_test.below(), **provider.below()},
         further=device_test.further(),
         guesses=Guesses(),
         seconds=lambda: seconds[0],

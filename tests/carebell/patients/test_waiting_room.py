@@ -165,7 +165,7 @@ def test_the_link_goes_on_after_the_number_is_forgotten(day: Clinic) -> None:
 def test_a_provider_goes_straight_in(day: Clinic) -> None:
     token = day.new_link(VisitRole.PROVIDER)
     day.service.step(to=START - 10 * MINUTE)
-    assert "Go to your visit" in day.client.get(f"/j/{token}").text
+    assert "Go to the visit" in day.client.get(f"/j/{token}").text
     day.client.post(f"/j/{token}/go", data={"device": "d1"}, headers=SAME)
     assert day.visit().state is VisitState.PLANNED
     day.service.step(to=START + timedelta(hours=2, minutes=30))

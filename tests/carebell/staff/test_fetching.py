@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from carebell.staff.fetching import fetcher_for, provider_fetcher
+from carebell.bootstrap.ehr_fetching import fetcher_for
+from carebell.staff.fetching import provider_fetcher
 from config.load import Loaded
 from oauth.faults import FetchFault
 from oauth.fetcher import Fetcher
