@@ -6,7 +6,6 @@ begins behind the last visit of the page before it, and looks at `SCAN` visits a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,14 +13,15 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select, tuple_
 
+from scheduler.device_test import DeviceTest
 from scheduler.meeting_times import MeetingSign
 from scheduler.visit_life import VisitState
 from scheduler.visit_times import VisitOutcome, VisitTimes, visit_times
-from store import patient_replies
+from store import device_tests, patient_replies
 from store.instants import UtcDateTime
 from store.patient_replies import PatientReply
 from store.sms_pages import RowKey
-from store.tables import appointments, device_tests, outbox, visits
+from store.tables import appointments, outbox, visits
 from store.visits import events, sign_of
 
 SCAN: Final = 5_000
@@ -43,7 +43,7 @@ class ReportedVisit:
     Attributes:
         id: ours. code: the meeting's. reference: the hospital's id of the appointment.
         provider: who it is with, until the appointment is forgotten.
-        device_test: step -> `ok` or what failed, of the newest test of the patient's device; None: there was none.
+        device_test: the newest one; None: there was none.
         texts: that the gateway took.
         reply: the last one about coming, to the visit at its present time; None: none.
     """
@@ -55,7 +55,7 @@ class ReportedVisit:
     department: str | None
     provider: str | None
     times: VisitTimes
-    device_test: Mapping[str, str] | None
+    device_test: DeviceTest | None
     texts: int
     reply: PatientReply | None
 
@@ -167,7 +167,7 @@ def _read(conn: Connection, ids: Sequence[str]) -> Mapping[str, ReportedVisit]:
     for event in events(conn, ids):
         signs[event.visit].append(sign_of(event))
     owners = [row.appointment for row in rows]
-    tests = _device_tests(conn, ids)
+    tests = device_tests.latest(conn, ids)
     texts, replies = _texts(conn, owners), patient_replies.last_effective(conn, owners)
     return {
         row.id: ReportedVisit(
@@ -190,12 +190,6 @@ def _texts(conn: Connection, owners: Sequence[str]) -> dict[str, int]:
     of = outbox.c
     taken = select(of.appointment, func.count()).where(of.appointment.in_(owners), of.sent_at.is_not(None))
     return {row[0]: row[1] for row in conn.execute(taken.group_by(of.appointment))}
-
-
-def _device_tests(conn: Connection, ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    of = device_tests.c
-    asked = select(of.visit, of.results).where(of.visit.in_(ids)).order_by(of.at, of.id.desc())
-    return {row.visit: json.loads(row.results) for row in conn.execute(asked)}
 
 
 def _of_present_time(reply: PatientReply | None, planned_revision: int) -> PatientReply | None:

@@ -12,7 +12,6 @@ from typing import Final
 from carebell.inquiries.csv_cells import Cell, safe
 from carebell.times import iso
 from config.model import Configuration
-from scheduler.device_test import result_words
 from scheduler.reply import ReplyKind
 from scheduler.visit_life import VisitEventSource
 from scheduler.visit_times import VisitOutcome
@@ -61,7 +60,11 @@ COLUMNS: Final[tuple[Column, ...]] = (
     ("appointment", "Appointment ID", lambda visit: visit.reference),
     ("confirmed", "Confirmed", lambda visit: None if visit.reply is None else _REPLIES[visit.reply.kind]),
     ("device_test", "Device test", lambda visit: "No" if visit.device_test is None else "Yes"),
-    ("device_test_result", "Device test result", lambda visit: _tested(visit.device_test)),
+    (
+        "device_test_result",
+        "Device test result",
+        lambda visit: None if visit.device_test is None else visit.device_test.words,
+    ),
     ("patient_left_lobby", "Patient left lobby", lambda visit: _yes_or_no(visit.times.left_lobby)),
     ("source_of_times", "Source of times", lambda visit: _SOURCES[visit.times.source] if visit.times.source else None),
     ("environment", "Environment", lambda visit: visit.environment),
@@ -189,10 +192,6 @@ def reported(
 def average(total: timedelta, count: int) -> int | None:
     """Whole seconds; None of nothing."""
     return round(total.total_seconds() / count) if count else None
-
-
-def _tested(results: Mapping[str, str] | None) -> str | None:
-    return None if results is None else result_words(results)
 
 
 def _seconds(span: timedelta | None) -> int | None:

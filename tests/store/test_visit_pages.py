@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event
 
+from scheduler.device_test import DeviceTest, DeviceTestStep
 from scheduler.reply import ReplyKind
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
 from scheduler.visit_times import VisitOutcome
-from store import patient_replies, visit_pages, visits
+from store import device_tests, patient_replies, visit_pages, visits
 from store.engine import Store
 from store.patient_replies import PatientReply
 from store.sms_pages import RowKey
-from store.tables import device_tests
 from store.vault import Vault
 from store.visit_pages import ReportedVisit, VisitFilter
 from store.visit_planning import VisitPlan, adopt, keep
@@ -143,13 +143,12 @@ def test_a_visit_tells_of_its_test_its_texts_and_the_reply(store: Store, vault: 
         visit = visits.named(conn, owner)
         assert visit is not None
         patient_replies.add(conn, reply, "key")
-        tests = [
-            {"id": "1", "visit": visit.id, "at": NOW, "results": '{"camera":"blocked"}', "browser": None},
-            {"id": "2", "visit": visit.id, "at": NOW + MINUTE, "results": '{"camera":"ok"}', "browser": "chrome 126"},
-        ]
-        conn.execute(insert(device_tests), tests)
+        for at, code in ((NOW, "ok"), (NOW + MINUTE, "blocked")):
+            test = DeviceTest(at=at, results={DeviceTestStep.CAMERA: code}, browser="chrome 126")
+            device_tests.add(conn, visit.id, test)
     [shown] = _walk(store, VisitFilter())
-    assert (shown.device_test, shown.texts, shown.code) == ({"camera": "ok"}, 0, visit.code)
+    assert shown.device_test is not None
+    assert (shown.device_test.words, shown.texts, shown.code) == ("camera blocked", 0, visit.code)
     assert shown.reply is not None
     assert (shown.times.lobby_wait, shown.times.duration) == (2 * MINUTE, 21 * MINUTE)
 
