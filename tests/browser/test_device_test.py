@@ -42,6 +42,18 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PatientsSite]
         yield site
 
 
+@pytest.fixture(scope="module")
+def far_relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PatientsSite]:
+    """A clinic with a relay that no network lets through."""
+    folder = tmp_path_factory.mktemp("relay") / "clinic"
+    folder.mkdir()
+    (folder / "turn.secret").write_text("sesame\n", encoding="ascii")
+    (folder / "turn.secret").chmod(0o400)
+    settings = {"enabled": True, "ice_servers": ["turn:127.0.0.1:9?transport=tcp"], "credential_file": "turn.secret"}
+    with serving_patients(folder, device_test=settings) as site:
+        yield site
+
+
 @pytest.fixture
 def visit(browser: Browser, patients: PatientsSite) -> Iterator[Visit]:
     """`visit(*arguments, path=..., script=..., **settings)`: the test's page in a Chromium with these further arguments."""
@@ -51,18 +63,24 @@ def visit(browser: Browser, patients: PatientsSite) -> Iterator[Visit]:
     windows: list[Window] = []
     with ExitStack() as stack:
 
-        def opened(*arguments: str, path: str = "/j/{token}/test", script: str = "", **settings: Any) -> Window:
+        def opened(
+            *arguments: str,
+            path: str = "/j/{token}/test",
+            script: str = "",
+            site: PatientsSite = patients,
+            **settings: Any,
+        ) -> Window:
             program = browser.browser_type.launch(
                 executable_path=chromium.path(), args=[*PLAIN, *arguments], timeout=60_000
             )
             stack.callback(program.close)
-            watch = Watch(origins={patients.url})
+            watch = Watch(origins={site.url})
             page = stack.enter_context(watched_page(program, watch, **{**WIDE, **settings}))
             if script:
                 page.add_init_script(script)
-            window = Window(page=page, url=patients.url, watch=watch)
+            window = Window(page=page, url=site.url, watch=watch)
             windows.append(window)
-            assert window.open(path.format(token=patients.token)) == 200
+            assert window.open(path.format(token=site.token)) == 200
             return window
 
         yield opened
@@ -195,6 +213,16 @@ def test_a_full_server_is_not_taken_for_a_slow_line(visit: Visit) -> None:
     window = visit(script=script)
     _walk(window)
     assert _result(window, "connection").startswith("Too many people test at this moment.")
+
+
+def test_a_relay_that_no_network_lets_through_is_named(visit: Visit, far_relay: PatientsSite) -> None:
+    window = visit(FAKE_DEVICES, ALLOWED, site=far_relay)
+    _walk(window)
+    assert _result(window, "connection").startswith("Your network blocks video calls.")
+    assert _result(window, "call").startswith("The test call did not come about."), "it never goes another way"
+    kept = _kept(far_relay, 0)
+    assert (kept["connection"], kept["call"]) == ("no_relay", "failed")
+    assert "sesame" not in window.page.content()
 
 
 def test_who_waits_goes_on_waiting(visit: Visit, patients: PatientsSite) -> None:

@@ -1,4 +1,5 @@
-// What the device test measures, a function for each step. Codes and numbers come back, no words; picture and sound stay here.
+// What the device test measures, a function for each step. Codes and numbers come back, no words; picture and sound leave the
+// page for the test call alone, encrypted, if a relay is configured.
 "use strict";
 
 window.deviceChecks = (() => {
