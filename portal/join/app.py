@@ -6,10 +6,10 @@
     POST /j/{token}/go          they go on to the meeting
     GET  /j/{token}/visit.ics   the time, for a calendar
 
-There are no cookies and no accounts: who has a link may use it. A POST must come from a page of this site. The pages send no
-referrer, so that browsers that know no fetch metadata name their origin as `null`; nobody else has the token in the address.
-Unknown, revoked and ended links have one answer, byte for byte. Further pages below a token are further routes (`Below`), such as
-those of `portal.join.device_test`.
+There are no accounts, and below a token no cookies: who has a link may use it. A POST must come from a page of this site. The
+pages send no referrer, so that browsers that know no fetch metadata name their origin as `null`; nobody else has the token in the
+address. Unknown, revoked and ended links have one answer, byte for byte. Further pages below a token are further routes
+(`Below`), such as those of `portal.join.device_test`.
 """
 
 from __future__ import annotations
