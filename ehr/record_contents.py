@@ -18,6 +18,7 @@ LONGEST_ORACLE_LINK: Final = 255
 LAUNCH_SCOPES: Final = "launch openid fhirUser"
 """SMART App Launch 2.2.0: of a launch from within the EHR that tells who was launched, and nothing else."""
 _DEPARTMENT: Final = "%PERFDEPID;;; ; ;;NONE;%"
+_NO_TEST: Final = "Patients cannot test their device: `visits.device_test.enabled` is false."
 _NO_LINKS: Final = (
     "Patients' links are not set up: `join` is off in the configuration. The record is complete once it is on."
 )
@@ -58,7 +59,7 @@ class RecordFacts:
         fields: (value, where it is read) of the field map.
         answers: (code, answer, meaning) of what Carebell answers.
         sample: an example message, a segment a line.
-        device_codes: (code, meaning) of what the device test reports.
+        device_codes: (code, meaning) of what the device test reports; none: there is no test.
     """
 
     environment: str
@@ -180,11 +181,15 @@ def _sms_configuration(facts: RecordFacts) -> IntegrationRecord:
 def _device_test(facts: RecordFacts) -> IntegrationRecord:
     if facts.join_url is None:
         return IntegrationRecord(kind="device_test", environment=facts.environment, fields=(), missing=_NO_LINKS)
+    if not facts.device_codes:
+        return IntegrationRecord(kind="device_test", environment=facts.environment, fields=(), missing=_NO_TEST)
     codes = "\n".join(f"{code}: {meaning}" for code, meaning in facts.device_codes)
     fields = [
         RecordField(name="url", label="URL", value=f"{facts.join_url.rstrip('/')}/test"),
-        RecordField(name="steps", label="It tests", value="loudspeaker, microphone, camera, connection, a test call"),
-        *([RecordField(name="codes", label="It reports", value=codes)] if codes else []),
+        RecordField(
+            name="steps", label="It tests", value="browser, camera, microphone, loudspeaker, connection, a test call"
+        ),
+        RecordField(name="codes", label="It reports", value=codes),
     ]
     return IntegrationRecord(kind="device_test", environment=facts.environment, fields=tuple(fields))
 

@@ -22,6 +22,7 @@ from parser.answers import AnswerTable
 from portal.edit_forms.reminders import reminder_words
 from portal.pages.environments.records import ComparedSpan, RecordFormat, RecordRow, ShownComparison, ShownRecord
 from portal.people import Browser, Session
+from scheduler.device_test import FAILURES
 from store import audit
 from store.audit import AuditAction
 from store.engine import Store
@@ -104,6 +105,7 @@ def record_facts(loaded: Loaded, name: str, environment: Environment, *, at: dat
         ehr=environment.ehr,
         join_url=_join_url(loaded, environment),
         launches=_launches(environment),
+        device_codes=_device_codes(environment),
         sms_from=environment.sms.sender,
         host=host if listener.host in _EVERYWHERE else listener.host,
         port=listener.port,
@@ -132,6 +134,14 @@ def _launches(environment: Environment) -> list[Reader]:
     if launch.client_id is None or environment.fhir_base_url is None:
         return []
     return ["provider", "patient"] if launch.patients else ["provider"]
+
+
+def _device_codes(environment: Environment) -> list[tuple[str, str]]:
+    """What the device test reports for each step; nothing where it is off."""
+    if not environment.visits.device_test.enabled:
+        return []
+    failures = [(f"{step} {code}", meaning) for step, codes in FAILURES.items() for code, meaning in codes.items()]
+    return [("ok", "the step works"), *failures]
 
 
 def sample_message(environment: Environment) -> str:

@@ -220,3 +220,10 @@ def test_two_far_differences_in_a_long_record() -> None:
     comparison = compare(record, pasted)
     changed = [(span.kind, span.text) for span in comparison.spans if span.kind != "same"]
     assert changed == [("missing", "o"), ("extra", "0"), ("extra", "f")]
+
+
+def test_a_test_that_is_off_has_no_address() -> None:
+    records = {record.kind: record for record in integration_records(replace(FACTS, device_codes=()))}
+    assert records["device_test"].fields == ()
+    assert records["device_test"].missing is not None
+    assert records["patient"].missing is None
