@@ -66,6 +66,7 @@ _QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "/reports/silences": ("range=90",),
     "/reports/visits": ("range=90&tab=Duration",),
     "/outbox": ("environment=production", "state=unknown"),
+    "/returns": ("state=refused",),
     "/messages": ("answer=code",),
 }
 """Page -> what people choose there."""

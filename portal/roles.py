@@ -28,6 +28,7 @@ class Permission(Enum):
     APPROVE = "approve a configuration"
     HOLD = "hold texts"
     RELEASE = "release held texts"
+    SEND_AGAIN = "send something back to the EHR again"
     OPT_OUT_ADD = "add an opt-out"
     OPT_OUT_REMOVE = "remove an opt-out"
     ADMIT = "let patients into their visits"
@@ -49,6 +50,7 @@ ALLOWED: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.APPROVE: frozenset({Role.ADMINISTRATOR, Role.ANALYST}),
     Permission.HOLD: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),
     Permission.RELEASE: _ADMINISTRATOR,
+    Permission.SEND_AGAIN: _ADMINISTRATOR,
     Permission.OPT_OUT_ADD: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),
     Permission.OPT_OUT_REMOVE: _ADMINISTRATOR,
     Permission.ADMIT: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),

@@ -94,6 +94,7 @@ def rows(
     conn: Connection,
     *,
     environment: str | None = None,
+    environments: Collection[str] | None = None,
     of_appointments: Collection[str] | None = None,
     state: WritebackState | None = None,
     event: WritebackEvent | None = None,
@@ -103,6 +104,7 @@ def rows(
     """The newest rows first.
 
     Args:
+        environments: only theirs; None: all.
         of_appointments: `Appointment.id`s; None: of all.
         before: the id of the last row of the page before.
     """
@@ -111,6 +113,8 @@ def rows(
     conditions: list[ColumnElement[bool]] = []
     if environment is not None:
         conditions.append(of.environment == environment)
+    if environments is not None:
+        conditions.append(of.environment.in_(list(environments)))
     if of_appointments is not None:
         conditions.append(of.appointment.in_(list(of_appointments)))
     if state is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -51,6 +51,29 @@ _CODES: Final = {
     "ENDED": "the service ended",
     "CONTENT_GONE": "the bytes of its first attempt are forgotten; they would not be the same again",
 }
+_TLS: Final = (
+    "Do `ca` and `server_name` of `writeback.hl7.tls` fit the engine's certificate, and does the engine know ours?"
+)
+_ENGINE_LOG: Final = "Ask the engine's analyst what its log says of this time."
+_REMEDIES: Final = {
+    "UNKNOWN_HOST": "Is `host` of `writeback.hl7` right?",
+    "REFUSED": "Is the engine up, and are `host` and `port` of `writeback.hl7` right?",
+    "UNREACHABLE": "Ask whoever runs the network for the way to the engine.",
+    "CONNECT_TIMEOUT": "Does a firewall stand between this machine and the engine?",
+    "TLS": _TLS,
+    "TLS_FILES": "`carebell check-config` says which file.",
+    "SIGNING_KEY": "`carebell check-config` says what is wrong with it.",
+    "CLIENT_KEY": "`carebell check-config` says what is wrong with it.",
+    "SSO_MISSING": "Install the extra `sso`.",
+    "NO_VISIT_ID": "Does the feed send SCH-1, SCH-2 or PV1-19, and does the out-map name it?",
+    "NO_MESSAGE": "Give the out-map a message for it, or take it out of `writeback.events`.",
+} | dict.fromkeys(("RESET", "CLOSED", "ANSWER_TIMEOUT", "NOT_MLLP", "NOT_AN_ANSWER", "WRONG_ID"), _ENGINE_LOG)
+_OF_STATE: Final = {
+    WritebackState.DUE: "It is tried again by itself.",
+    WritebackState.REFUSED: "Put that right, then send it again.",
+    WritebackState.EXPIRED: "Tell the clinic if it matters, or send it again.",
+    WritebackState.UNKNOWN: "Look whether the EHR has it. Send it again only if it has not: a repetition makes a second one.",
+}
 _SAMPLE: Final = "0123456789ABCDEFGHIJ"
 
 
@@ -58,13 +81,14 @@ _SAMPLE: Final = "0123456789ABCDEFGHIJ"
 class ExplainedWriteback:
     """Attributes:
     reference: the id that people use. state: as stored, or `held` by `writeback.hold`.
-    why: one sentence; empty: nothing to say.
+    why: one sentence; empty: nothing to say. remedy: what to do about it; empty: nothing.
     """
 
     row: WritebackRow
     reference: str
     state: str
     why: str
+    remedy: str
 
 
 def explained(
@@ -72,6 +96,7 @@ def explained(
     loaded: Loaded,
     *,
     environment: str | None = None,
+    environments: Collection[str] | None = None,
     appointment: str | None = None,
     state: WritebackState | None = None,
     before: str | None = None,
@@ -80,11 +105,19 @@ def explained(
     """The newest first.
 
     Args:
+        environments: only theirs; None: all.
         appointment: Carebell's id, the hospital's reference, or a whole alias.
+        before: the id of the last one of the page before.
     """
     ids = None if appointment is None else outbox.ids_of(conn, appointment, environment=environment)
     rows = writeback_rows.rows(
-        conn, environment=environment, of_appointments=ids, state=state, before=before, limit=limit
+        conn,
+        environment=environment,
+        environments=environments,
+        of_appointments=ids,
+        state=state,
+        before=before,
+        limit=limit,
     )
     return _explained(conn, loaded, rows)
 
@@ -104,11 +137,13 @@ def _explain(loaded: Loaded, row: WritebackRow, visit: VisitNames | None) -> Exp
     environment = loaded.configuration.environments.get(row.environment)
     waits = row.state is WritebackState.DUE
     held = waits and environment is not None and environment.writeback.hold
+    channel_known = environment is not None and _has(environment.writeback, row.channel)
     return ExplainedWriteback(
         row=row,
         reference="" if visit is None else visit.reference,
         state="held" if held else row.state.value,
-        why=_why(row, held=held, channel_known=environment is not None and _has(environment.writeback, row.channel)),
+        why=_why(row, held=held, channel_known=channel_known),
+        remedy=_remedy(row, held=held, channel_known=channel_known),
     )
 
 
@@ -148,6 +183,19 @@ def _why(row: WritebackRow, *, held: bool, channel_known: bool) -> str:
     if row.state is WritebackState.EXPIRED:
         return f"Nobody took it in time. {sentence}".strip()
     return sentence
+
+
+def _remedy(row: WritebackRow, *, held: bool, channel_known: bool) -> str:
+    if held:
+        return "Take `hold` out of its `writeback` when it may go."
+    if row.state is WritebackState.DUE and not channel_known:
+        return f"Give its environment `writeback.{row.channel.value}` again, or let it expire."
+    untried = row.answer is None and row.code is None
+    if row.state is WritebackState.DUE and (untried or row.err3 in ("206", "207")):
+        return ""  # of a locked one the reason says that it is tried again
+    of_code = _REMEDIES.get(row.code or "", "") if row.answer is None else ""
+    of_state = _OF_STATE.get(row.state, "")
+    return f"{of_code} {of_state}".strip() if of_state else ""
 
 
 def sample(loaded: Loaded, environment: str, event: WritebackEvent, *, by: str, ask: bool, now: datetime) -> bytes:

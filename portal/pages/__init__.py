@@ -20,6 +20,7 @@ from portal.pages import (
     overview,
     own_session,
     people_page,
+    returns,
     set_up,
     sign_in,
     sign_in_elsewhere,
@@ -41,6 +42,7 @@ from portal.pages.opt_outs import OptOutDesk
 from portal.pages.outbox import OutboxDesk
 from portal.pages.overview import OverviewDesk
 from portal.pages.own_session import OwnSessionDesk
+from portal.pages.returns import ReturnsDesk
 from portal.pages.sign_in import SignInWays
 from portal.pages.sign_in_elsewhere import ProviderDesk
 from portal.pages.sms_report import SmsReportDesk
@@ -70,6 +72,7 @@ class Desks:
     outbox: OutboxDesk
     messages: MessagesDesk
     visits: VisitsDesk
+    returns: ReturnsDesk
     holds: HoldDesk
     opt_outs: OptOutDesk
     log: LogDesk
@@ -89,6 +92,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
         *outbox.pages(desks.outbox),
         *messages.pages(desks.messages),
         *visits_page.pages(desks.visits),
+        *returns.pages(desks.returns),
         *holds.pages(desks.holds),
         *opt_outs.pages(desks.opt_outs),
         *log_page.pages(desks.log),
