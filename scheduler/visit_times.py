@@ -86,8 +86,8 @@ def visit_times(signs: Iterable[MeetingSign], state: VisitState) -> VisitTimes:
     moves = [sign for sign in counted if sign.what in _MOVES]
     source = _source(moves or counted)
     stays = _stays(moves)
-    staff = [stay for (who, _), each in stays.items() if who in _STAFF for stay in each]
-    others = [stay for (who, _), each in stays.items() if who not in _STAFF for stay in each]
+    staff = [stay for (who, _), of_person in stays.items() if who in _STAFF for stay in of_person]
+    others = [stay for (who, _), of_person in stays.items() if who not in _STAFF for stay in of_person]
     let_in = [sign.at for sign in counted if sign.what is VisitEventKind.ADMITTED and sign.who in _STAFF]
     if not staff and let_in and source is VisitEventSource.PAGE and moves:
         # The meeting tells nothing, and whoever lets a patient in goes there.
@@ -136,11 +136,11 @@ def _source(signs: Sequence[MeetingSign]) -> VisitEventSource | None:
 def _stays(moves: Sequence[MeetingSign]) -> _Stays:
     """Who was in the meeting from when to when. Of somebody who left and never came, as far as is known, that moment is known."""
     stays: dict[tuple[VisitRole, Hashable], list[_Stay]] = {}
-    for (at, who, person), each in groupby(
+    for (at, who, person), of_person in groupby(
         sorted(moves, key=lambda sign: (sign.at, sign.who, str(sign.person))),
         key=lambda sign: (sign.at, sign.who, sign.person),
     ):
-        what = {sign.what for sign in each}
+        what = {sign.what for sign in of_person}
         known = stays.setdefault((who, person), [])
         is_there = bool(known) and known[-1].left is None
         if VisitEventKind.DISCONNECTED in what:
@@ -156,7 +156,7 @@ def _stays(moves: Sequence[MeetingSign]) -> _Stays:
 
 
 def _start(counted: Sequence[MeetingSign], staff: Sequence[_Stay], others: Sequence[_Stay]) -> datetime | None:
-    together = (ours.meets(theirs) for ours, theirs in product(staff, others))
+    together = (one_of_staff.meets(other) for one_of_staff, other in product(staff, others))
     first_activity = min((sign.at for sign in counted if sign.what in _ACTIVITY), default=None)
     return min((since for since in together if since is not None), default=first_activity)
 

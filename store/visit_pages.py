@@ -112,9 +112,9 @@ def reported(
             beyond = tuple_(of.report_start, of.id) >= tuple_(literal(end.at, UtcDateTime()), literal(end.id))
             bounds += [of.report_start >= end.at, beyond]
     asked = select(of.id, of.report_start).where(*bounds, *matching).order_by(*order).limit(limit + 1)
-    found = conn.execute(asked).all()
-    shown = found[:limit]
-    if len(found) > limit:
+    next_ones = conn.execute(asked).all()
+    shown = next_ones[:limit]
+    if len(next_ones) > limit:
         end = RowKey(at=shown[-1].report_start, id=shown[-1].id)
     known = _read(conn, [row.id for row in shown])
     return VisitPage(visits=[known[row.id] for row in shown], after=end)

@@ -84,7 +84,7 @@ def visits_by_day(days: Sequence[VisitDay], *, by_environment: bool) -> Markup:
     """Columns of how many visits, stacked by status or by environment."""
     groups, labels, by = _groups(days)
     kinds = [day.by_environment if by_environment else day.by_status for day in days[:1]]
-    names = [name for each in kinds for name, _ in each]
+    names = [name for counts in kinds for name, _ in counts]
 
     def counted(day: VisitDay, name: str) -> int:
         return dict(day.by_environment if by_environment else day.by_status)[name]
@@ -114,7 +114,9 @@ def averages_by_day(days: Sequence[VisitDay]) -> Markup:
         ("Average duration", "duration", [[(day.lasted, day.timed) for day in group] for group in groups]),
         ("Average lobby wait time", "lobby-wait", [[(day.waited, day.waits) for day in group] for group in groups]),
     ):
-        averages = [_minutes(sum(total for total, _ in each), sum(number for _, number in each)) for each in parts]
+        averages = [
+            _minutes(sum(total for total, _ in days_of), sum(number for _, number in days_of)) for days_of in parts
+        ]
         series = [charts.Series(name="minutes", values=[average or 0 for average in averages])]
         title = f"{words} by {by}, in minutes"
         description = f"{words} of visits that started from {days[0].day} to {days[-1].day}."
@@ -122,8 +124,8 @@ def averages_by_day(days: Sequence[VisitDay]) -> Markup:
             caption=f"{words.lower()} by {by}, in UTC",
             headings=[by.capitalize(), "Minutes", "Visits"],
             rows=[
-                (group[0].day, "–" if average is None else average, sum(number for _, number in each))
-                for group, average, each in zip(groups, averages, parts, strict=True)
+                (group[0].day, "–" if average is None else average, sum(number for _, number in days_of))
+                for group, average, days_of in zip(groups, averages, parts, strict=True)
             ],
         )
         drawings.append(charts.figure(title, charts.columns(title, description, labels, series, name=name), table))
@@ -150,6 +152,6 @@ def _most(series: Sequence[charts.Series]) -> list[charts.Series]:
     shown = [stack for stack in series if stack in by_size[: _COLOURS - 1]]
     rest = [stack for stack in series if stack not in shown]
     others = charts.Series(
-        name="others", values=[sum(values) for values in zip(*(one.values for one in rest), strict=True)]
+        name="others", values=[sum(values) for values in zip(*(stack.values for stack in rest), strict=True)]
     )
     return [*shown, others]
