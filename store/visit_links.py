@@ -184,13 +184,12 @@ def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow, *, fro
 
 
 def take_over(conn: Connection, visit: VideoVisit, other: VideoVisit) -> None:
-    """The links of another visit lead to this one from now on; texts name this one's own. Both are locked."""
+    """The links of another visit lead to this one from now on; texts name this one's own. Both are locked. A link that was shorter
+    than its visit stays so."""
     of = visit_links.c
-    conn.execute(
-        update(visit_links)
-        .where(of.visit == other.id)
-        .values(visit=visit.id, ends_at=visit.window.ends_at, sealed=null())
-    )
+    whole = update(visit_links).where(of.visit == other.id, of.ends_at >= other.window.ends_at)
+    conn.execute(whole.values(ends_at=visit.window.ends_at))
+    conn.execute(update(visit_links).where(of.visit == other.id).values(visit=visit.id, sealed=null()))
 
 
 def needs_another(conn: Connection, visit: VideoVisit) -> bool:

@@ -166,6 +166,18 @@ def test_one_visit_under_two_ids_keeps_both_links(store: Store, vault: Vault) ->
     assert _token(store, vault, third) == token
 
 
+def test_a_short_link_is_no_longer_under_another_visit(store: Store, vault: Vault) -> None:
+    one, _ = _planned(store, vault, 1)
+    other, _ = _planned(store, vault, 2)
+    with store.write() as conn:
+        visit = visits.named(conn, other.id) or pytest.fail("no visit")
+        short = visit_links.new_link(conn, vault, visit, VisitRole.PROVIDER, NOW, lasts=timedelta(hours=1))
+        adopt(conn, one.id, [other.id])
+        _, link = visit_links.find(conn, vault.ring, short, NOW) or pytest.fail("not found")
+        assert link.ends_at == NOW + timedelta(hours=1)
+        assert visit_links.find(conn, vault.ring, short, NOW + timedelta(hours=1)) is None
+
+
 def test_a_meeting_is_sealed_until_the_link_ends(store: Store, vault: Vault) -> None:
     one, _ = _planned(store, vault)
     for days in (0, 30):
