@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import random
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -164,15 +165,18 @@ def _bench(folder: Path, engine: InboundEngine, port: int, node: str, clock: Ste
 
 
 @asynccontextmanager
-async def bench(folder: Path, script: Iterable[EngineAct] = (), **changes: Any) -> AsyncIterator[Bench]:
+async def bench(
+    folder: Path, script: Iterable[EngineAct] = (), *, tls_of_engine: ssl.SSLContext | None = None, **changes: Any
+) -> AsyncIterator[Bench]:
     """Args:
     script: of the engine; after it everything is taken.
+    tls_of_engine: None: it listens unencrypted.
     """
     store = open_store(f"sqlite:///{folder / 'carebell.db'}")
     schema.upgrade(store)
     store.close()
     engine = InboundEngine(script=itertools.chain(iter(script), itertools.repeat(EngineAct.AA)), late=0.02)
-    port = await engine.start()
+    port = await engine.start(tls=tls_of_engine)
     made = _bench(folder, engine, port, "n", SteppingClock(NOW), **changes)
     try:
         yield made
