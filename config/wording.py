@@ -16,7 +16,7 @@ _PATTERNS: Final[dict[str, str]] = {
     "before": "must be a number and a unit: 15m, 24h, 7d or 2w",
     "approvers": "must be a user name of the portal: 2 to 64 of a-z, 0-9 and . _ @ -",
     "version": "must be a version of HL7 v2, such as 2.5.1",
-    "client_id": "must be the client id as the EHR shows it, without blanks",
+    "client_id": "must be the client id as the other side shows it, without blanks",
     "segment": "must be a segment's name: three capital letters or digits",
     "account_sid": "must be Twilio's account SID: AC and 32 letters or digits",
 }
