@@ -69,6 +69,7 @@ class InboundEngine:
     always: MSH-10 -> what to do with this message each time, whatever the script says.
     late: seconds before a late answer.
     messages: all that arrived, in their order.
+    answers: the bytes that it answered with, right or wrong, in their order.
     on_message: is told of each.
     """
 
@@ -77,6 +78,7 @@ class InboundEngine:
     late: float = 1.0
     messages: list[EngineMessage] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list, repr=False)
+    answers: list[bytes] = field(default_factory=list, repr=False)
     on_message: Callable[[EngineMessage], None] = lambda _: None
     _server: asyncio.Server | None = field(default=None, init=False)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set, init=False)
@@ -131,6 +133,7 @@ class InboundEngine:
             await asyncio.sleep(self.late)
         for block in _answers(act, control_id):
             writer.write(block)
+            self.answers.append(block)
         await writer.drain()
         if act is EngineAct.HALF:
             writer.close()

@@ -48,18 +48,13 @@ from carebell.maintenance.retention import Retention
 from carebell.maintenance.supervisor import Supervisor
 from carebell.outbound.dispatcher import Dispatcher
 from carebell.outbound.posting import WorkerThreads
+from carebell.writeback.sender import WritebackSender
 from config.load import Loaded
 from config.load import load as load_configuration
 from config.watch import Watch
 from journal.events.configuration import ConfigurationLoaded, ConfigurationWarning
 from journal.events.database import DatabaseUpgraded
-from journal.events.service import (
-    InternalError,
-    ServiceFailed,
-    ServiceStarted,
-    ServiceStopped,
-    ServiceStopping,
-)
+from journal.events.service import InternalError, ServiceFailed, ServiceStarted, ServiceStopped, ServiceStopping
 from journal.logs import Journal
 from journal.metrics import Metrics
 from journal.repeats import RepeatLimiter
@@ -103,6 +98,7 @@ class Service:
     alarms: AlarmWatch = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     retention: Retention = field(init=False)
+    writebacks: WritebackSender = field(init=False)
     store: Store = field(init=False)
     vault: Vault = field(init=False)
     _active: ActiveConfig = field(init=False)
@@ -261,8 +257,8 @@ class Service:
             self.store.locks.mark(self.node)
         outgoing = outgoing_texts(running, gateway, threads, descriptors.gateway)
         self.dispatcher = outgoing.dispatcher
-        writebacks = writeback_sender(running)
-        stack.push_async_callback(writebacks.finish)
+        self.writebacks = writeback_sender(running)
+        stack.push_async_callback(self.writebacks.finish)
         rotation = CertificateMonitor(
             store=self.store, loaded=lambda: self.loaded, journal=journal, metrics=self.metrics
         )
@@ -288,7 +284,7 @@ class Service:
             on_end=self.end,
             on_fatal=self._fatal,
         )
-        health = node_health(running, receiving, periodic, writebacks.silent)
+        health = node_health(running, receiving, periodic, self.writebacks.silent)
         http = HttpDoor(delivery=outgoing.delivery, health=health)
         self.addresses = await open_doors([http, *self.doors], running, stack)
         await receiving.open(outgoing.in_flight, stack)
@@ -302,7 +298,7 @@ class Service:
             beat=self._heartbeat.beat,
             alarm_round=self.alarms.round,
             outgoing=outgoing,
-            writebacks=writebacks,
+            writebacks=self.writebacks,
             retention=self.retention,
             manager=self.manager,
             committing=receiving.committing,

@@ -1,12 +1,13 @@
-"""`demo`: the whole service in one run. Only the time, the sender and the gateway are simulated.
+"""`demo`: the whole service in one run. Only the time, the EHR and the gateway are simulated.
 
-A signed booking is sent to the service over a real MLLP socket. The confirmation, the reminders, a new time, a cancellation and
-the deletion of the phone number follow. The clock jumps from one due text to the next.
+A signed booking is sent to the service over a real MLLP socket. The confirmation, the reminders, the patient's answer, what goes
+back to the EHR, a new time, a cancellation and the forgotten phone number follow. The clock jumps from one due text to the next.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from typing import Final, TextIO
 
 from carebell.bootstrap.components import load
 from carebell.bootstrap.service import Service
+from carebell.commands.demo_reply import DemoReplies
 from carebell.commands.init import init
 from carebell.commands.interrupt import interruptible
 from carebell.commands.output import print_json, rows_alone
@@ -31,9 +33,11 @@ from config.load import Loaded
 from journal.logs import setup
 from journal.metrics import Metrics
 from listener.client import MllpClient
+from notifier.console import ConsoleGateway
 from parser.phone_number import PhoneNumber
 from scheduler.clock import SteppingClock
-from store import appointments, outbox
+from scheduler.writeback import WritebackState
+from store import appointments, outbox, writeback_rows
 from store.phone_scan import scan_files
 
 _ANY_PORT: Final = {
@@ -86,16 +90,29 @@ class _DemoStory:
         self._folder = folder
         self._keeps = keeps
         self._rows = rows
+        self._aside = aside
         self._clock = SteppingClock(_morning())
-        self._loaded: Loaded = load(folder / "carebell.yaml", {**_ANY_PORT, **aside})
+        self._replies = DemoReplies(folder)
         self._sent = 0
 
     async def tell(self) -> bool:
         """True if each step did what it should."""
-        loaded = self._loaded
+        try:
+            variables = await self._replies.start()
+            return await self._serve(load(self._folder / "carebell.yaml", {**_ANY_PORT, **variables, **self._aside}))
+        finally:
+            await self._replies.stop()
+
+    async def _serve(self, loaded: Loaded) -> bool:
         with setup(now=self._clock.now, file=loaded.configuration.log.file) as journal:
             service = Service(
-                loaded=loaded, journal=journal, metrics=Metrics(), clock=self._clock, pace=_BY_HAND, reloads=False
+                loaded=loaded,
+                journal=journal,
+                metrics=Metrics(),
+                clock=self._clock,
+                pace=_BY_HAND,
+                gateway=ConsoleGateway(sys.stdout),  # the webhooks are the simulated Twilio's, the texts are printed
+                reloads=False,
             )
             await service.start()
             try:
@@ -122,6 +139,12 @@ class _DemoStory:
             steps.append(await self._texts(service, 1) == 1)
             self._title("A week before, the first reminder")
             steps.append(await self._texts(service, 1) == 1)
+            self._step(timedelta(minutes=20))
+            self._title("The patient answers C, and is thanked")
+            steps.append(await self._reply(service, "C") == 200)
+            steps.append(await self._texts(service, 1) == 1)
+            self._title("The EHR is told that the visit is confirmed (SIU^S14)")
+            steps.append(await self._tell_ehr(service))
             moved = visit + timedelta(days=2, hours=-4, minutes=-30)
             self._step(timedelta(hours=26))
             self._title("The visit is moved (SIU^S13)")
@@ -168,6 +191,42 @@ class _DemoStory:
         )
         return acknowledgement
 
+    async def _reply(self, service: Service, word: str) -> int:
+        status = await self._replies.write(service, word)
+        sender = PhoneNumber(PHONE).masked
+        self._say(
+            f"  SMS  > {word} from {sender}, a signed webhook over HTTP\n  HTTP < {status}",
+            "reply",
+            word=word,
+            sender=sender,
+            status=status,
+        )
+        return status
+
+    async def _tell_ehr(self, service: Service) -> bool:
+        """Send what goes back to the EHR. True if the EHR acted upon one message, and Carebell knows."""
+        engine = self._replies.engine
+        await service.writebacks.tick()
+        await service.writebacks.idle()
+        for sent, content in zip(engine.messages, engine.contents, strict=True):
+            self._say(
+                f"  EHR  < {_first_lines(content)}",
+                "writeback",
+                message=sent.trigger,
+                appointment=sent.appointment,
+                control_id=sent.control_id,
+            )
+        for answer in engine.answers:
+            msa = next(line for line in answer.decode().split("\r") if line.startswith("MSA"))
+            self._say(f"  ACK  > {msa}", "writeback_answer", answer=msa.split("|")[1], msa=msa)
+        states = await asyncio.to_thread(self._told, service)
+        self._say(f"  recorded: {', '.join(states) or 'nothing'}", "writeback_recorded", states=states)
+        return len(engine.acted_upon()) == 1 and states == [WritebackState.ACKNOWLEDGED.value]
+
+    def _told(self, service: Service) -> list[str]:
+        with service.store.read() as conn:
+            return [row.state.value for row in writeback_rows.rows(conn)]
+
     async def _texts(self, service: Service, count: int) -> int:
         """Jump to the next due text and send it, `count` times. Return how many were sent."""
         sent_count = 0
@@ -205,7 +264,7 @@ class _DemoStory:
         before = self._phone(service)
         service.retention.round()
         after = self._phone(service)
-        log = self._loaded.configuration.log.file
+        log = service.loaded.configuration.log.file
         files = [*service.store.files, *([log] if log is not None else [])]
         traces = scan_files(files, PhoneNumber(PHONE))
         searched = len([file for file in files if file.exists()])

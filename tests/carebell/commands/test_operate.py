@@ -1,4 +1,4 @@
-"""`init`, `demo` and the operations: hold and release, opt-outs, purge, key rotation, upgrades."""
+"""`init` and the operations: hold and release, opt-outs, purge, key rotation, upgrades."""
 
 from __future__ import annotations
 
@@ -76,24 +76,6 @@ def test_init_never_overwrites(carebell: Carebell, tmp_path: Path) -> None:
     (other / "certs/test.cer").write_text("mine")
     assert carebell("init", other).code == 1
     assert [path.name for path in other.rglob("*") if path.is_file()] == ["test.cer"]
-
-
-def test_the_demo_tells_the_whole_story(carebell: Carebell, tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
-    ended = carebell("demo", "--dir", folder)
-    assert ended.code == 0
-    for seen in ("MSA|AR|DEMO0001|SIG01", "MSA|AA|", "booked", "reminder", "updated", "canceled", "0 traces"):
-        assert seen in ended.out
-    assert "5550143" not in ended.out
-    states = {row["state"] for row in carebell("-c", folder / "carebell.yaml", "outbox", "--json").rows}
-    assert states == {"delivered", "suppressed"}
-    [row] = carebell("-c", folder / "carebell.yaml", "appointments", "--json").rows
-    assert (row["status"], row["phone"]) == ("canceled", None)
-
-
-def test_the_demo_cleans_up_after_itself(carebell: Carebell, tmp_path: Path) -> None:
-    assert carebell("demo").code == 0
-    assert list(Path.cwd().iterdir()) == []
 
 
 # On what a service stored
