@@ -15,7 +15,7 @@ _PREFIX: Final = "signed"
 
 
 def note(conn: Connection, environment: str, thumbprint: str, at: datetime) -> None:
-    """It signed a message received at `at`. Callers need not note each one: an hour's precision is plenty."""
+    """It signed a message received at `at`. Callers need not note each one: some seconds' precision is plenty."""
     value = str(to_microseconds(at))
     insert = insert_into(conn, meta)
     said = insert.values(name=_name(environment, thumbprint), value=value)

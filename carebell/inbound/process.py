@@ -36,7 +36,8 @@ from store.engine import Transaction
 from store.sending import SendingText
 from store.vault import Vault
 
-_USAGE_PRECISION: Final = timedelta(hours=1)
+USE_PRECISION: Final = timedelta(seconds=5)
+"""How often it is noted at most that a certificate is in use: people retire the other one by it, and it costs a row each time."""
 
 
 class ProcessingOutcome(Enum):
@@ -155,11 +156,11 @@ class MessageProcessor:
         return results
 
     def _note_usage(self, conn: Transaction, jobs: Sequence[ValidatedMessage], now: datetime) -> None:
-        """Record that these certificates are in use, with a precision of an hour."""
+        """Record that these certificates are in use, to `USE_PRECISION`: in the transaction of the messages themselves."""
         signers = {(job.verified.environment, job.verified.thumbprint) for job in jobs if job.verified is not None}
         for signer in sorted(signers):  # in one order on every node (`store.lock_order`)
             noted = self._noted.get(signer)
-            if noted is None or not noted <= now < noted + _USAGE_PRECISION:
+            if noted is None or not noted <= now < noted + USE_PRECISION:
                 usage.note(conn, *signer, now)
                 self._noted[signer] = now
 

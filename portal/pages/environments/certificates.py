@@ -7,7 +7,7 @@ certificate is kept, in a file with a name of ours, and the change of the config
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from certs.reasons import REASONS
@@ -26,6 +26,8 @@ MOST: Final = 2
 """Two certificates while one replaces the other."""
 LARGEST_BODY: Final = 262_144
 """Bytes: a file that is too large for a certificate still gets its sentence, where it is not absurd."""
+SILENT_FOR: Final = timedelta(hours=1)
+"""A certificate that signed a message since then is still in use by its sender."""
 FILE: Final = "certificate"
 _FIELDS: Final = (ConfigurationField(name=FILE, label="Certificate", keys=("certificates",)),)
 
@@ -38,7 +40,8 @@ class CertificateInUse:
         file: its name, without the folder.
         thumbprint: x5t#S256, 43 characters. subject: RFC 4514. Both and the dates are None where the file holds no certificate.
         days_left: until it expires; negative afterwards.
-        last_used: when it last signed a message that was taken, to the hour; None: never, as far as this database knows.
+        last_used: when it last signed a message that was taken, on whatever node, to five seconds; None: never, as far as this
+            database knows.
         problem: why the file cannot be used as it is; a sentence.
     """
 
@@ -50,6 +53,10 @@ class CertificateInUse:
     days_left: int | None
     last_used: datetime | None
     problem: str | None = None
+
+    def is_silent(self, at: datetime) -> bool:
+        """Whether it signed nothing in the last hour."""
+        return self.last_used is None or self.last_used <= at - SILENT_FOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

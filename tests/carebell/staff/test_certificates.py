@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,17 @@ def test_the_page_says_what_each_is_and_when_it_was_last_used(rotating: Clinic) 
     assert "No message was verified with it yet." in said
     assert read_old() in answer.text
     assert "Retire the old one, then another can be uploaded." in said
+
+
+def test_one_that_signed_a_message_just_now_is_still_in_use(rotating: Clinic, database: Store) -> None:
+    with database.write() as conn:
+        usage.note(conn, "production", read_old(), CLOCK - timedelta(minutes=4, seconds=5))
+    said = words(rotating.browser.get(PAGE))
+    assert "Still in use Last message: 4 minutes ago." in said
+    assert "messages signed with it are refused with SIG05" in said
+    with database.write() as conn:
+        usage.note(conn, "production", read_old(), CLOCK - timedelta(hours=1))
+    assert "Still in use" not in words(rotating.browser.get(PAGE))
 
 
 def test_a_third_is_refused_and_the_old_one_is_retired_by_its_place(rotating: Clinic) -> None:
