@@ -15,14 +15,17 @@ from carebell.commands.open_store import opened
 from carebell.commands.output import print_json, print_sentence
 from carebell.commands.progress import progress
 from carebell.commands.timeline import TimelineEntry, print_timeline
-from carebell.commands.typed import typed_number
+from carebell.commands.typed import typed_unseen
 from carebell.exits import OK, REFUSED, Stop, UsageStop
-from carebell.inquiries.trace import Traced, Tracer
+from carebell.inquiries.trace import Traced, Tracer, countries_of
 from carebell.inquiries.trace_entries import TraceEntry
 from carebell.inquiries.trace_steps import STEP_WORDS
 from carebell.sms_words import TITLES, title_of
 from carebell.times import iso
+from config.load import Loaded
 from journal.lines import plain
+from parser.phone_number import PhoneNumber
+from parser.typed_phone import numbers_meant
 from store import audit
 from store.audit import AuditAction
 
@@ -39,10 +42,11 @@ def trace(
     """Print the life of an appointment, of a message's appointment, or of every appointment of a number; 1 if nothing is known."""
     if sum((appointment is not None, control_id is not None, by_phone)) != 1:
         raise UsageStop("give one of --appointment ID, --control-id ID and --phone")
-    number = typed_number("Number") if by_phone else None
+    typed = typed_unseen("Number (not shown): ") if by_phone else None
     with opened(config) as session:
         if environment is not None:
             environment_named(session.loaded, environment)
+        number = None if typed is None else _number(typed, session.loaded, environment)
         tracer = Tracer.of(session, environment, _warn_unreadable)
 
         def shown(subject: str) -> None:
@@ -67,6 +71,14 @@ def trace(
     else:
         _print_for_people(traced)
     return OK if traced.known else REFUSED
+
+
+def _number(typed: str, loaded: Loaded, environment: str | None) -> PhoneNumber:
+    """UsageStop unless it is one number, by its country code or in the environments' countries; the error does not repeat it."""
+    numbers = numbers_meant(typed, countries_of(loaded, None if environment is None else [environment]))
+    if len(numbers) != 1:
+        raise UsageStop("write the number with its country code, such as +12025550143")
+    return numbers[0]
 
 
 def _warn_unreadable(file: Path, why: str) -> None:

@@ -12,8 +12,12 @@ from parser.phone_number import typed_number as number_of
 
 def typed_number(prompt: str) -> PhoneNumber:
     """The number, typed unseen at a terminal, or read from the first line of standard input. UsageStop unless it is E.164."""
-    asked = f"{prompt} (E.164, not shown): "
-    return read_number(getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline())
+    return read_number(typed_unseen(f"{prompt} (E.164, not shown): "))
+
+
+def typed_unseen(asked: str) -> str:
+    """What is typed unseen at a terminal, or the first line of standard input."""
+    return getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()
 
 
 def read_number(written: str) -> PhoneNumber:

@@ -22,6 +22,7 @@ from carebell.inquiries.trace_log import TraceLog
 from carebell.inquiries.trace_messages import message_entries, refusal_words, remembered_messages
 from carebell.inquiries.trace_steps import TraceStep
 from carebell.times import Zones
+from config.load import Loaded
 from journal.lines import plain
 from journal.rotated import OnUnreadable
 from parser.phone_number import PhoneNumber
@@ -182,6 +183,14 @@ class Tracer:
                 "Numbers are deleted when the visit begins: look for the appointment's id."
             ),
         )
+
+
+def countries_of(loaded: Loaded, environments: Sequence[str] | None) -> list[str]:
+    """The countries by which the environments' messages (None: of all) are read where a number has no country code."""
+    every = loaded.configuration.environments
+    return list(
+        dict.fromkeys(every[name].sms.countries[0] for name in (every if environments is None else environments))
+    )
 
 
 def looked_for(name: str, *, known: bool) -> str:

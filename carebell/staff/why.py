@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from carebell.inquiries.messages import advice, refusals
 from carebell.inquiries.remedies import remedy_of
 from carebell.inquiries.source import KeyedSource
-from carebell.inquiries.trace import Traced, Tracer
+from carebell.inquiries.trace import Traced, Tracer, countries_of
 from carebell.inquiries.trace_entries import TraceEntry
 from carebell.inquiries.trace_life import AppointmentTrace
 from carebell.inquiries.trace_steps import STEP_WORDS, TraceStep
@@ -22,6 +22,7 @@ from carebell.staff.own_environments import own_environments
 from carebell.times import Zones
 from journal.lines import plain
 from parser.phone_number import PhoneNumber
+from parser.typed_phone import numbers_meant
 from portal.pages.why import LikelyCause, WhyAnswer, WhyLife, WhyStep
 from portal.people import Browser, Session
 from portal.rendering import distance
@@ -62,7 +63,7 @@ class WhyInquiry:
             tracer.by_number(phone, _is_recorded, nullcontext(_counts_nothing))
             for tracer in self._tracers(environments, notes)
         ]
-        answer = self._answer(traces, environments, notes)
+        answer = replace(self._answer(traces, environments, notes), number=phone.masked)
         if answer.known:
             return answer
         forgotten = LikelyCause(
@@ -70,6 +71,10 @@ class WhyInquiry:
             answer="A telephone number is deleted when its visit begins. Look for the appointment's number instead.",
         )
         return replace(answer, causes=[forgotten, *answer.causes[:2]])
+
+    def numbers(self, written: str, environments: Sequence[str] | None) -> Sequence[str]:
+        """Read as the environments' messages are."""
+        return [number.e164() for number in numbers_meant(written, countries_of(self.source.loaded, environments))]
 
     # Looking
 

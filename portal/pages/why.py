@@ -69,6 +69,7 @@ class WhyAnswer:
     loose, loose_answer: steps that belong to no appointment, and what they mean.
     causes: if there is nothing.
     notes: what the reader should know about the log and the keys.
+    number: the telephone number that was looked for, masked; "" if none was.
     """
 
     lives: Sequence[WhyLife] = ()
@@ -76,6 +77,7 @@ class WhyAnswer:
     loose_answer: str = ""
     causes: Sequence[LikelyCause] = ()
     notes: Sequence[str] = ()
+    number: str = ""
 
     @property
     def known(self) -> bool:
@@ -93,6 +95,10 @@ class WhyDesk(Protocol):
 
     def by_number(self, by: Session, number: str, environments: Sequence[str] | None, browser: Browser) -> WhyAnswer:
         """By a telephone number in E.164."""
+        ...
+
+    def numbers(self, written: str, environments: Sequence[str] | None) -> Sequence[str]:
+        """What it may be as a telephone number without a country code in the environments' countries, in E.164."""
         ...
 
 
@@ -128,7 +134,7 @@ def ask(desk: WhyDesk, request: PageRequest) -> Answer:
         )
     environments = [chosen] if chosen else None if request.scope is None else allowed
     if not wanted.startswith("+"):
-        return _page(desk, request, form, desk.by_name(request.own_session, wanted, environments, request.browser))
+        return _page(desk, request, form, _without_code(desk, request, wanted, environments))
     if not request.may(Permission.SEARCH_NUMBER):
         raise NotAllowed(Permission.SEARCH_NUMBER)
     number = _SEPARATORS.sub("", wanted)
@@ -136,6 +142,19 @@ def ask(desk: WhyDesk, request: PageRequest) -> Answer:
         sentence = "Type a telephone number with its country code, such as +1 202 555 0143."
         return _page(desk, request, form.with_errors(FieldError(field=FIELD, sentence=sentence)))
     return _page(desk, request, form, desk.by_number(request.own_session, number, environments, request.browser))
+
+
+def _without_code(desk: WhyDesk, request: PageRequest, wanted: str, environments: Sequence[str] | None) -> WhyAnswer:
+    """By its name; if none is known, as a telephone number of the environments' countries, for whoever may search by one."""
+    by, browser = request.own_session, request.browser
+    answer = desk.by_name(by, wanted, environments, browser)
+    if answer.known or not request.may(Permission.SEARCH_NUMBER):
+        return answer
+    for number in desk.numbers(wanted, environments):
+        answer = desk.by_number(by, number, environments, browser)
+        if answer.known:
+            break
+    return answer
 
 
 def _page(desk: WhyDesk, request: PageRequest, form: Form, answer: WhyAnswer | None = None) -> Shown:

@@ -241,11 +241,13 @@ def test_by_number_from_a_prompt(carebell: Carebell, configuration: Path) -> Non
     _live(configuration, life)
     ended = _trace(carebell, configuration, "--phone", typed=f"{PATIENT}\n")
     assert {row["appointment"] for row in ended.rows} == {"A1", "A2"}
+    as_written_at_home = _trace(carebell, configuration, "--phone", typed="(202) 555-0188\n")
+    assert as_written_at_home.rows == ended.rows
     assert carebell("-c", configuration, "trace", "--phone", typed="0188\n").code == 2
     unknown = carebell("-c", configuration, "trace", "--phone", typed="+12025550199\n")
     assert (unknown.code, "no appointment keeps ***0199" in unknown.out.replace("\n", " ")) == (1, True)
     looks = carebell("-c", configuration, "audit", "--what", "trace", "--json").rows
-    assert [row["subject"] for row in looks] == ["***0188", "***0199"]
+    assert [row["subject"] for row in looks] == ["***0188", "***0188", "***0199"]
 
 
 def test_a_number_that_opted_out_and_has_no_appointment(carebell: Carebell, configuration: Path) -> None:

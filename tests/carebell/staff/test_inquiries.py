@@ -206,6 +206,30 @@ def test_a_number_is_recorded_masked_and_finds_its_visits(browser: Browser, sour
     assert "A telephone number is deleted when its visit begins" in unknown
 
 
+@pytest.mark.parametrize("written", ["2025550188", "(202) 555-0188", "202 555 0188"])
+def test_a_number_is_found_without_its_country_code(browser: Browser, source: Opened, written: str) -> None:
+    answer = browser.post("/why", {"telephone": written})
+    assert "Looked for as the telephone number ***0188. " in words(answer)
+    assert "A1 in production" in words(answer)
+    assert [entry.subject for entry in _entries(source, "trace")[-2:]] == ["an unknown id", "***0188"]
+    assert written not in answer.text
+    assert "5550188" not in answer.text
+
+
+def test_a_number_without_country_code_and_without_visit_is_said_to_be_one(browser: Browser) -> None:
+    answer = words(browser.post("/why", {"telephone": "2025550199"}))
+    assert "Looked for as the telephone number ***0199. " in answer
+    assert "A telephone number is deleted when its visit begins" in answer
+
+
+def test_who_may_not_search_by_number_finds_none_by_its_digits(browser: Browser, source: Opened) -> None:
+    browser.sign_in(Role.ANALYST, ["production"])
+    answer = words(browser.post("/why", {"telephone": "2025550188"}))
+    assert "Nothing is known about that" in answer
+    assert "***0188" not in answer
+    assert _entries(source, "trace")[-1].subject == "an unknown id"
+
+
 def test_what_is_unknown_gets_its_likely_causes(browser: Browser, source: Opened) -> None:
     answer = words(browser.post("/why", {"telephone": "4711"}))
     assert "1 message was refused in the last 24 hours, the newest with SIG01. Add the signing step" in answer
