@@ -41,6 +41,8 @@ WHY: Final[Mapping[str, str]] = {
     Reason.SWITCHED_OFF: "switched off in the configuration",
     Reason.NO_TEXT: "no template gives a text",
     Reason.NO_TIME: "the visit has a date but no time",
+    Reason.NO_RULE: "the configuration has no such reminder for this visit any more",
+    Reason.LATE_RULE: "its time had passed when the configuration first asked for it",
     Reason.NOT_BOOKED: "the visit is not booked, or no longer booked: waitlisted, pending, held or blocked",
 }
 

@@ -244,7 +244,7 @@ def _reminders(
 
 def _is_settled(past: PlannedRow, now: datetime) -> bool:
     """Whether the plan may no longer change a reminder's row: it was attempted, or its time has passed and it was not waiting."""
-    if past.gone or past.reason is Reason.LATE_BOOKING:
+    if past.gone or past.reason in (Reason.LATE_BOOKING, Reason.LATE_RULE):
         return True
     return past.state is SmsState.SUPPRESSED and past.due is not None and past.due <= now
 
@@ -258,7 +258,7 @@ def _judged(
     if appointment.date_only:
         reminder.silence = Reason.NO_TIME
     elif own_due <= since:
-        reminder.silence = Reason.LATE_BOOKING
+        reminder.silence = Reason.LATE_BOOKING if own_due <= appointment.planned_at else Reason.LATE_RULE
     else:
         _move_out_of_quiet(reminder, appointment, policy, since)
     if reminder.silence is None and reminder.due >= appointment.start:
@@ -368,6 +368,8 @@ def _why_taken_back(past: PlannedRow, appointment: Appointment, policy: Policy) 
         return Reason.PAST
     if past.kind.is_confirmation and not appointment.window_open:
         return Reason.NO_VISIBLE_CHANGE
+    if past.kind is SmsKind.REMINDER and past.revision == appointment.planned_revision:
+        return Reason.NO_RULE  # the visit is as it was: a config edit, or its mode, took the rule away
     return Reason.SUPERSEDED
 
 

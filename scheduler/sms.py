@@ -50,6 +50,8 @@ class Reason(StrEnum):
     SWITCHED_OFF = "switched_off"  # sms.confirmation.* is false; not in sms.md
     NO_TEXT = "no_text"  # the templates give no text for these values; not in sms.md
     NO_TIME = "no_time"  # the start is a date without a time of day; not in sms.md
+    NO_RULE = "no_rule"  # sms.reminders has no such reminder for this visit any more; not in sms.md
+    LATE_RULE = "late_rule"  # its time had passed when sms.reminders first had it for this visit; not in sms.md
     NOT_BOOKED = "not_booked"  # waitlisted, pending, held or blocked; not in sms.md
 
 

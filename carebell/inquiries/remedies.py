@@ -31,6 +31,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     Reason.SWITCHED_OFF: "An administrator switches this notification on, if it is wanted.",
     Reason.NO_TEXT: "An administrator corrects the template that the check of the configuration names.",
     Reason.NO_TIME: "Enter the time of the visit in the EHR.",
+    Reason.NO_RULE: "No text replaces it unless another reminder waits. If the patient must be reminded, call.",
+    Reason.LATE_RULE: "Nothing: a reminder whose time is over is never sent late. If the patient must be told, call.",
     Reason.NOT_BOOKED: "Nothing until the EHR books the visit.",
     Reason.CANCELED: "Nothing: the visit was cancelled before.",
 }

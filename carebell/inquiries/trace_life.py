@@ -18,7 +18,7 @@ from carebell.inquiries.trace_messages import remembered_entry
 from carebell.inquiries.trace_replies import last_reply, reply_entry
 from carebell.inquiries.trace_steps import TraceStep
 from carebell.inquiries.wait_explainer import Wait, WaitExplainer, Waiting, cap_text, moved_from
-from carebell.sms_words import title_of
+from carebell.sms_words import WHY, title_of
 from carebell.times import Zones
 from config.model import Environment
 from scheduler.sms import Cap, Reason, SmsState
@@ -100,7 +100,7 @@ class LifeReader:
         explainer = wait_explainer_for(conn, self.zones, self.now, rows, {} if number is None else {facts.id: number})
         key = number.key if number is not None else next((row.phone_key for row in rows if row.phone_key), None)
         waiting = {row.id: explainer.why(row, environment, key) for row in rows if row.state is SmsState.DUE}
-        details = dict(self._details(conn, rows, environment, key, explainer, clock))
+        details = dict(_configured(rows)) | dict(self._details(conn, rows, environment, key, explainer, clock))
         for name, why in waiting.items():
             if why.wait is Wait.CAP:
                 waiting[name] = replace(why, text=f"will not go: {details[name]}")
@@ -220,6 +220,13 @@ class LifeReader:
                     appointment=facts.reference,
                     detail=f"texts are held by {hold.actor}: {hold.reason}",
                 )
+
+
+def _configured(rows: Sequence[OutboxRow]) -> Iterator[tuple[str, str]]:
+    """Which version of the configuration took a reminder away, or asked for it after its time."""
+    for row in rows:
+        if row.reason in (Reason.NO_RULE, Reason.LATE_RULE):
+            yield row.id, f"{WHY[row.reason]} (version {row.config_version})"
 
 
 def _with_more(entry: TraceEntry, rows: Sequence[OutboxRow], details: Mapping[str, str]) -> TraceEntry:

@@ -64,6 +64,16 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.SWITCHED_OFF: ("`sms.confirmation` is false for this change.", ""),
     Reason.NO_TEXT: ("No template gives a text for these values.", "`carebell check-config` names the template."),
     Reason.NO_TIME: ("The start is a date without a time of day: no timed reminder is possible.", ""),
+    Reason.NO_RULE: (
+        "The reminder waited, and `sms.reminders` has it no more for this visit: the configuration changed, or the visit's mode. "
+        "Nothing replaces it, unless another reminder waits.",
+        "`carebell config preview` warns of visits that would get no reminder any more.",
+    ),
+    Reason.LATE_RULE: (
+        "The reminder's time had passed when `sms.reminders` first had it for this visit: the configuration, or the visit's mode, "
+        "changed after that time. It is never sent at once instead.",
+        "",
+    ),
     Reason.NOT_BOOKED: (
         "The visit is waitlisted, pending, held or blocked: the patient is told nothing until a message books it.",
         "`carebell explain` shows which field says so; the words are the field map's `status` lists.",

@@ -197,6 +197,7 @@ class Service:
         self.waiting: Waiting | None = None
         self.windows = 0  # how many times a confirmation began to wait
         self.pending: list[Pending] = []
+        self.planned = datetime.min.replace(tzinfo=UTC)  # receipt of the message that planned the reminders
         self.plans = 0  # how many times the reminders were planned anew
         self.born: dict[str, datetime] = {}  # rule of the present plan -> receipt of the message that planned it
         self.gone: list[datetime] = []  # confirmations that went
@@ -408,9 +409,11 @@ class Service:
                 kept.append(each)
             else:
                 verdict = verdicts[each.reminder.rule]
-                self.remember(each, gone if verdict == "goes" else verdict)
+                lost = "no_rule" if self.status == ON and not anew else gone
+                self.remember(each, lost if verdict == "goes" else verdict)
         self.pending = kept
         if anew:
+            self.planned = received
             self.plans += 1
             self.born = {}
         if self.status == WANTED:
@@ -445,7 +448,7 @@ class Service:
             return
         own = own_due(reminder, start)
         if own <= received:
-            self.validate(reminder.rule, own, "late_booking")
+            self.validate(reminder.rule, own, "late_booking" if own <= self.planned else "late_rule")
         elif (due := own if reminder.always else self.permitted(own, start, received)) is None:
             self.validate(reminder.rule, own, "quiet_hours")
         elif due >= start.instant:

@@ -228,7 +228,7 @@ def test_a_rule_for_video_visits_follows_the_mode() -> None:
     assert fates([booked], video) == ["05-20 13:45 reminder goes"]
     assert fates([event("S14", "2026-05-10 10:00", VISIT)], video) == []
     in_person = event("S14", "2026-05-12 10:00", VISIT, visit_mode="in-person")
-    assert fates([booked, in_person], video) == ["05-12 10:01 updated goes", "05-20 13:45 reminder superseded"]
+    assert fates([booked, in_person], video) == ["05-12 10:01 updated goes", "05-20 13:45 reminder no_rule"]
 
 
 def test_a_reminder_expires_while_it_is_useful() -> None:

@@ -11,7 +11,7 @@ import pytest
 from config.model import Reminder
 from parser.event import Start, Status
 from scheduler.apply_event import create
-from scheduler.plan import reminder_due
+from scheduler.plan import reminder_due, replan
 from scheduler.sms import Reason
 from tests.scheduler.stories import event, later, local, policy, texts
 
@@ -491,3 +491,32 @@ def test_a_waiting_list_without_a_time_asks_for_no_reminder() -> None:
     assert texts([event("S12", BOOKED_AT, None, status=Status.WAITLIST)], policy(DAY_BEFORE)) == [
         ("booked", "scheduled", "-", "not_booked")
     ]
+
+
+# A configuration that changes
+
+
+def _changed(booked: str, changed: str, *reminders: dict[str, str]) -> list[tuple[str, str]]:
+    """(rule, reason) of the rows that a change of the reminders at a clock time writes for a booked visit."""
+    rules = policy(DAY_BEFORE, confirmation={"scheduled": False, "updated": True, "canceled": True})
+    appointment = create(event("S12", booked, VISIT), rules, id="a" * 32, zone="America/New_York")
+    before = replan(appointment, rules, [], local(booked))
+    now = policy(*reminders, confirmation={"scheduled": False, "updated": True, "canceled": True})
+    after = replan(before.appointment, now, before.changes, local(changed))
+    written = {row.identity: row for row in (*before.changes, *after.changes)}
+    again = replan(after.appointment, now, list(written.values()), local(changed))
+    assert not again.changes, "what is planned again is the same"
+    back = replan(after.appointment, rules, list(written.values()), local(changed))
+    assert "reminder" in {row.reason.value for row in back.changes} or not after.changes
+    return [(row.rule, row.reason.value) for row in after.changes]
+
+
+def test_a_reminder_that_the_configuration_takes_away_says_so() -> None:
+    assert _changed(BOOKED_AT, "2026-06-10 09:00") == [("24h", "no_rule")]
+    assert _changed(BOOKED_AT, "2026-06-10 09:00", {"before": "48h"}) == [("48h", "reminder"), ("24h", "no_rule")]
+
+
+def test_a_reminder_that_comes_after_its_time_was_not_booked_late() -> None:
+    two_days = {"before": "48h"}
+    assert _changed(BOOKED_AT, "2026-06-18 15:00", two_days) == [("48h", "late_rule"), ("24h", "no_rule")]
+    assert _changed("2026-06-18 15:00", "2026-06-18 16:00", two_days) == [("48h", "late_booking"), ("24h", "no_rule")]

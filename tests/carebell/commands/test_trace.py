@@ -195,6 +195,33 @@ def test_cancelled(carebell: Carebell, configuration: Path) -> None:
 # What else a life holds
 
 
+def test_a_reminder_that_a_changed_configuration_took_away(carebell: Carebell, configuration: Path) -> None:
+    """Nothing replaces it, and the one that came too late was not booked late: each says so, with the version that did it."""
+    day_before, two_days = [{"before": "24h"}], [{"before": "48h"}]
+    change(configuration, {"environments": {"production": {"sms": ALL_DAY | {"reminders": day_before}}, "test": None}})
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    async def live() -> str:
+        async with opened(configuration, at=now, reloads=True) as clinic:
+            visit = now + timedelta(hours=60)
+            await clinic.send(signed("S12", "C1", sent=now, start=visit, reference="A1", phone=PATIENT))
+            await clinic.pass_by(timedelta(hours=20))
+            change(configuration, {"environments": {"production": {"sms": {"reminders": two_days}}}})
+            await clinic.until(lambda: bool(clinic.events("replanned")))
+            return str(clinic.events("replanned")[0]["configuration"])
+
+    version = asyncio.run(live())
+    ended = _trace(carebell, configuration, "--appointment", "A1")
+    assert {(step["rule"], step["reason"]): step["detail"] for step in _steps(ended, "not_sent")} == {
+        ("24h", "no_rule"): "no_rule: the configuration has no such reminder for this visit any more "
+        f"(version {version})",
+        (
+            "48h",
+            "late_rule",
+        ): f"late_rule: its time had passed when the configuration first asked for it (version {version})",
+    }
+
+
 def test_after_the_number_was_forgotten(carebell: Carebell, configuration: Path) -> None:
     async def life(clinic: Clinic, now: datetime) -> None:
         await _book(clinic, now, days=2)

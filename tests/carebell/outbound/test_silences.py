@@ -141,5 +141,5 @@ def test_a_changed_configuration_logs_what_it_takes_back(service: Pieces, tmp_pa
     with setup(now=service.clock.now, file=service.log) as journal:
         for _ in range(2):
             replan_environment(service.store, service.vault, service.clock, fewer, journal)
-    assert service.events("sms_suppressed", rule="48h", reason="superseded", source="configuration") == 1
+    assert service.events("sms_suppressed", rule="48h", reason="no_rule", source="configuration") == 1
     assert service.events("sms_suppressed") == 1
