@@ -23,7 +23,7 @@ from carebell.commands.output import print_json
 from carebell.commands.serve import serve
 from carebell.commands.signer import signer
 from carebell.commands.simulated_ehr import feed_of
-from carebell.commands.simulated_feed import DemoFeed, script_telephones
+from carebell.commands.simulated_feed import DemoFeed, engine_script, script_telephones
 from carebell.commands.simulated_twilio import ACCOUNT, account_of
 from carebell.exits import Stop
 from carebell.staff.administration import Administration
@@ -36,12 +36,23 @@ from portal.roles import Role
 from simulator.ehr import stream
 from simulator.fhir.server import FhirSimulator
 from simulator.fhir.sign_in import FhirClientSettings
+from simulator.inbound import InboundEngine
 from simulator.twilio_api import TwilioSimulator
 
 LOGIN: Final = "kim"
 _TOKEN_FILE: Final = "twilio.token"  # noqa: S105  # a file's name
-_PORTS: Final = {"production": 2575, "test": 2576, "http": 8080, "portal": 8443, "twilio": 8444, "fhir": 8445}
+_PORTS: Final = {
+    "production": 2575,
+    "test": 2576,
+    "http": 8080,
+    "portal": 8443,
+    "twilio": 8444,
+    "fhir": 8445,
+    "engine": 6661,
+}
 """Taken where they are free, so that the documentation's addresses are right."""
+
+_ENGINE_NAMES: Final = {"sending_facility": "LAMNA", "receiving_application": "EPIC", "receiving_facility": "LAMNA"}
 
 
 def stay(folder: Path, *, as_json: bool) -> int:
@@ -64,7 +75,7 @@ def prepare(folder: Path, ports: Mapping[str, int]) -> None:
     """Change the folder's configuration, and write the gateway's token that it names.
 
     Args:
-        ports: of `production`, `test`, `http`, `portal` and `twilio`.
+        ports: of `production`, `test`, `http`, `portal`, `twilio` and `engine`.
     """
     configuration, token_file = folder / "carebell.yaml", folder / _TOKEN_FILE
     configuration.write_bytes(edited(configuration.read_bytes(), _edits(ports), configuration.name))
@@ -73,14 +84,20 @@ def prepare(folder: Path, ports: Mapping[str, int]) -> None:
 
 
 def _edits(ports: Mapping[str, int]) -> list[Edit]:
-    """A portal without second factor, a gateway that is simulated, and texts at any hour: somebody is watching."""
+    """A portal without second factor, a gateway that is simulated, and texts at any hour: somebody is watching. Patients may
+    answer, and what they answer goes back to a simulated engine."""
     portal: dict[str, Any] = {
         "enabled": True,
         "port": ports["portal"],
         "public_url": _url(ports["portal"]),
         "sign_in": {"local": {"second_factor": "none"}},
     }
-    sms = ("environments", "production", "sms")
+    production = ("environments", "production")
+    sms = (*production, "sms")
+    writeback = {
+        "events": {"confirmed": "hl7", "cannot_come": "hl7", "call_me": "hl7"},
+        "hl7": {"host": "127.0.0.1", "port": ports["engine"], **_ENGINE_NAMES},
+    }
     return [
         Edit(("gateway", "kind"), "twilio"),
         Edit(("gateway", "twilio", "account_sid"), ACCOUNT),
@@ -90,10 +107,12 @@ def _edits(ports: Mapping[str, int]) -> list[Edit]:
         Edit(("gateway", "segments_per_second"), {"+14255550100": 10.0}),
         Edit(("http", "port"), ports["http"]),
         Edit(("portal",), portal),
-        Edit(("environments", "production", "listener", "port"), ports["production"]),
+        Edit((*production, "listener", "port"), ports["production"]),
         Edit(("environments", "test", "listener", "port"), ports["test"]),
         Edit((*sms, "quiet_hours"), None),
         Edit((*sms, "debounce"), "5s"),
+        Edit((*sms, "replies"), {"enabled": True}),
+        Edit((*production, "writeback"), writeback),
     ]
 
 
@@ -116,8 +135,14 @@ async def _around(service: Service, rows: TextIO | None, *, ports: Mapping[str, 
         except OSError as error:
             raise _not_listening("FHIR server", ports["fhir"], error) from None
         world.push_async_callback(asyncio.to_thread, fhir.stop)
+        engine = InboundEngine(script=engine_script(rng))
+        try:
+            await engine.start(port=ports["engine"])
+        except OSError as error:
+            raise _not_listening("interface engine", ports["engine"], error) from None
+        world.push_async_callback(engine.stop)
         link = await asyncio.to_thread(_first_link, service)
-        _say(service, link, fhir, rows)
+        _say(service, link, fhir, ports["engine"], rows)
         running = asyncio.create_task(_feed(service, simulator, rng).run())
         try:
             yield
@@ -164,17 +189,19 @@ def _first_link(service: Service) -> str:
     return f"{service.loaded.configuration.portal.public_url}/set-up/{invitation.token}"
 
 
-def _say(service: Service, link: str, fhir: FhirSimulator, rows: TextIO | None) -> None:
+def _say(service: Service, link: str, fhir: FhirSimulator, engine_port: int, rows: TextIO | None) -> None:
     client_id = fhir.sign_in.client.client_id
     if rows is not None:
         print_json({"time": None, "what": "portal", "user": LOGIN, "link": link}, rows)
         print_json({"time": None, "what": "fhir", "fhir_base_url": fhir.base_url, "client_id": client_id}, rows)
+        print_json({"time": None, "what": "engine", "host": "127.0.0.1", "port": engine_port}, rows)
         return
     print(
         f"\nOpen this in a browser and choose a password; the link works once, and your user name is {LOGIN}:\n"
         f"  {link}\n"
         "An invented hospital books, moves and cancels visits, and its patients answer now and then. Texts go to a simulated\n"
-        "Twilio: nothing leaves this machine. To connect a test environment, give it the simulated EHR's FHIR base URL:\n"
+        "Twilio, and what patients answer goes back to a simulated interface engine, which refuses one in ten (page Sent back):\n"
+        "nothing leaves this machine. To connect a test environment, give it the simulated EHR's FHIR base URL:\n"
         f"  {fhir.base_url}   client id: {client_id}\n"
         f"Commands work beside it: carebell -c {service.loaded.path} status\n"
         "Ctrl-C ends it.",

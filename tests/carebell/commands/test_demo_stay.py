@@ -7,9 +7,11 @@ import itertools
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,16 +21,17 @@ import pytest
 
 from carebell.bootstrap.preflight import findings
 from carebell.commands.simulated_clinic import prepare
-from carebell.commands.simulated_feed import FIRST, DemoFeed, script_telephones
+from carebell.commands.simulated_feed import FIRST, DemoFeed, engine_script, script_telephones
 from carebell.commands.simulated_twilio import account_of
 from config.load import load
 from listener.client import MllpClient
 from simulator.account import AccountSettings
+from simulator.inbound import EngineAct
 from simulator.patients import fictitious_number
 from simulator.twilio_api import TwilioSimulator
 from tests.carebell.conftest import Carebell
 
-PORTS = {"production": 2575, "test": 2576, "http": 8080, "portal": 8443, "twilio": 8444, "fhir": 8445}
+PORTS = {"production": 2575, "test": 2576, "http": 8080, "portal": 8443, "twilio": 8444, "fhir": 8445, "engine": 6661}
 
 
 def test_the_prepared_folder_is_sound_and_keeps_its_comments(carebell: Carebell, tmp_path: Path) -> None:
@@ -47,6 +50,10 @@ def test_the_prepared_folder_is_sound_and_keeps_its_comments(carebell: Carebell,
     assert (folder / "twilio.token").read_text("ascii").strip() == account.auth_token
     assert callbacks_to == "http://127.0.0.1:8080"
     assert (folder / "twilio.token").stat().st_mode & 0o077 == 0
+    production = configuration.environments["production"]
+    assert production.sms.replies.enabled
+    assert production.writeback.hl7 is not None
+    assert production.writeback.hl7.port == 6661
     assert _comments(before) - _comments((folder / "carebell.yaml").read_text("utf-8")) == set()
 
 
@@ -124,7 +131,14 @@ async def test_patients_answer_what_they_got() -> None:
     await _run(Connection(), simulator, rounds=60)
     replies = [text for text in simulator.account.messages if text.direction == "inbound"]
     assert len(replies) > 3
+    assert "C" in {reply.body for reply in replies}
     assert {(reply.sender, reply.to) for reply in replies} == {(to, "+14255550100")}
+
+
+def test_the_engine_refuses_a_few_messages() -> None:
+    acts = Counter(itertools.islice(engine_script(random.Random(1)), 200))
+    assert acts.keys() == {EngineAct.AA, EngineAct.AE}
+    assert acts[EngineAct.AA] > 5 * acts[EngineAct.AE]
 
 
 def test_some_telephones_are_off_or_do_not_exist() -> None:
@@ -159,6 +173,10 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
             assert (ehr["what"], ehr["client_id"]) == ("fhir", "carebell")
             with urllib.request.urlopen(f"{ehr['fhir_base_url']}/metadata") as answer:
                 assert json.loads(answer.read())["resourceType"] == "CapabilityStatement"
+            engine = json.loads(process.stdout.readline())
+            assert engine["what"] == "engine"
+            with socket.create_connection((engine["host"], engine["port"])):
+                pass
             assert len(list(tmp_path.glob("carebell-demo-*"))) == 1
         finally:
             process.send_signal(signal.SIGINT)
