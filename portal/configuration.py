@@ -101,7 +101,7 @@ class Effect:
         sentences: what changes for the texts that wait.
         is_estimate: the counts are of a part of the appointments, made up to the whole.
         days: by environment, kind and day. first: the first changes in time.
-        restart: keys that need a restart. approval: keys that an approver vouches for.
+        restart: keys that need a restart. approval: keys that an approver vouches for, where one is needed.
         warnings: about certificates, texts and consent.
     """
 

@@ -33,7 +33,7 @@ def config_preview(
 ) -> None:
     """Show which waiting texts a configuration would add, withdraw or move, by day. Nothing is changed.
 
-    It also says which keys need a restart, and which ones an approver vouches for.
+    It also says which keys need a restart, and which ones an approver vouches for where an approval is required.
     """
     from carebell.commands.config_preview import preview as run
 

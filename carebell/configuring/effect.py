@@ -76,7 +76,7 @@ class ConfigurationEffect:
 
     Attributes:
         changes: of texts that wait. at_once: how many of them would leave at once.
-        restart: keys that wait for a restart. approval: keys that an approver vouches for.
+        restart: keys that wait for a restart. approval: keys that an approver vouches for, of the environments that need one.
         unapproved: environments whose texts would be held until an approver has approved what they are connected to.
         switched_off: environment -> texts that wait and would not go, because it is switched off or gone.
         coverage: environment -> what of it was planned; empty: everything was.
@@ -223,10 +223,12 @@ def _comparable(loaded: Loaded) -> Loaded:
 
 
 def _approval(present: Loaded, trial: Loaded) -> list[str]:
-    """The keys that differ among those that an approver vouches for; every one of a new environment."""
+    """The keys that differ among those that an approver vouches for; all of a new environment, none without an approval."""
     before, after = _comparable(present), _comparable(trial)
     differing: dict[str, None] = {}
-    for name in after.configuration.environments:
+    for name, environment in after.configuration.environments.items():
+        if not environment.approval.required:
+            continue
         facts = asdict(approved_facts(after, name))
         known = asdict(approved_facts(before, name)) if name in before.configuration.environments else {}
         for fact, value in facts.items():

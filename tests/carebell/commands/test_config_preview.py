@@ -49,6 +49,11 @@ def production(**sms: Any) -> dict[str, Any]:
     return {"environments": {"production": {"sms": sms}}}
 
 
+def vouched(**keys: Any) -> dict[str, Any]:
+    """Changes of production, which an approver vouches for."""
+    return {"environments": {"production": {"approval": {"required": True, "approvers": ["dana"]}, **keys}}}
+
+
 def test_the_file_itself_changes_nothing(carebell: Carebell, lived: Path) -> None:
     assert carebell("-c", lived, "config", "preview", "--json").rows == [NOTHING]
     assert carebell("-c", lived, "config", "preview").out.startswith("no text that waits would change\n")
@@ -92,14 +97,15 @@ def test_a_trial_in_another_folder_stands_in_the_place_of_the_file(
         ({"log": {"level": "warning"}}, "restart", ["log"]),
         ({"gateway": {"kind": "console"}, "http": {"port": 8081}}, "restart", ["gateway", "http"]),
         ({"storage": {"url": "sqlite:///other.db"}}, "restart", ["storage"]),
-        (production(**{"from": "+14255550177"}), "approval", ["environments.production.sms.from"]),
-        ({"environments": {"production": {"ehr": "oracle_health"}}}, "approval", ["environments.production.ehr"]),
+        (vouched(sms={"from": "+14255550177"}), "approval", ["environments.production.sms.from"]),
+        (vouched(ehr="oracle_health"), "approval", ["environments.production.ehr"]),
         (
-            {"environments": {"production": {"certificates": ["certs/01-prod-rsa3072.cer"]}}},
+            vouched(certificates=["certs/01-prod-rsa3072.cer"]),
             "approval",
             ["environments.production.certificates"],
         ),
-        (production(caps={"per_day": 9}), "approval", []),
+        (vouched(sms={"caps": {"per_day": 9}}), "approval", []),
+        ({"environments": {"production": {"ehr": "oracle_health"}}}, "approval", []),
     ],
 )
 def test_what_else_it_says(
@@ -109,6 +115,16 @@ def test_what_else_it_says(
     ended = carebell("-c", lived, "config", "preview", trial, "--json")
     assert ended.code == 0, ended.err
     assert ended.rows[-1][key] == expected
+
+
+def test_an_approver_is_spoken_of_only_where_an_approval_is_needed(
+    carebell: Carebell, lived: Path, trial: Path
+) -> None:
+    change(trial, {"environments": {"production": {"ehr": "oracle_health"}}})
+    assert "approver" not in carebell("-c", lived, "config", "preview", trial).out
+    change(trial, vouched())
+    preview = carebell("-c", lived, "config", "preview", trial)
+    assert "an approver vouches for these: environments.production.ehr" in preview.out
 
 
 def test_texts_that_an_approval_would_hold_are_said(carebell: Carebell, lived: Path, trial: Path) -> None:
