@@ -103,6 +103,7 @@ class Effect:
         days: by environment, kind and day. first: the first changes in time.
         restart: keys that need a restart. approval: keys that an approver vouches for, where one is needed.
         warnings: about certificates, texts and consent.
+        certificates: sentences about those that come into use, or are used no more.
     """
 
     at: datetime
@@ -113,6 +114,7 @@ class Effect:
     restart: Sequence[str] = ()
     approval: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    certificates: Sequence[str] = ()
 
 
 ProposalStateName = Literal["open", "awaiting", "saved", "withdrawn", "sent_back", "expired"]

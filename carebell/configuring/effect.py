@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from carebell.approved_facts import approved_facts
 from carebell.bootstrap.active_config import waits_for_restart
+from carebell.configuring.certificate_changes import CertificateChange, certificate_changes
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig, runtime_config
 from carebell.outbound.approval_holds import unapproved
 from carebell.outbound.foresee import Change, ForeseenChange, foresee, foresee_appointments
@@ -80,6 +81,7 @@ class ConfigurationEffect:
         unapproved: environments whose texts would be held until an approver has approved what they are connected to.
         switched_off: environment -> texts that wait and would not go, because it is switched off or gone.
         coverage: environment -> what of it was planned; empty: everything was.
+        certificates: that come into use, and that are used no more.
     """
 
     changes: tuple[ForeseenChange, ...]
@@ -89,6 +91,7 @@ class ConfigurationEffect:
     switched_off: dict[str, int]
     unapproved: Sequence[str] = ()
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    certificates: Sequence[CertificateChange] = ()
 
     @property
     def is_estimate(self) -> bool:
@@ -160,6 +163,7 @@ def effect_of(
         unapproved=sorted(unapproved(conn, runtime)),
         switched_off=_switched_off(conn, runtime),
         coverage=coverage,
+        certificates=certificate_changes(conn, present, trial, now),
     )
 
 
@@ -270,6 +274,7 @@ def sentences(effect: ConfigurationEffect, policies: Mapping[str, EnvironmentPol
         yield f"{environment} is switched off or gone: {count} texts wait there and would not go"
     for environment in effect.unapproved:
         yield f"texts of {environment} would be held until an approver has approved what it is connected to"
+    yield from (change.sentence for change in effect.certificates)
     if effect.restart:
         yield f"needs a restart: {', '.join(effect.restart)}"
     if effect.approval:

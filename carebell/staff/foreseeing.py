@@ -47,6 +47,7 @@ def foresee(
         first=[_change(change, policies) for change in effect.by_time[:FIRST]],
         restart=effect.restart,
         approval=effect.approval,
+        certificates=[_capital(change.sentence) for change in effect.certificates],
         warnings=[f"{finding.problem.key} {finding.problem.why}".strip() for finding in warnings],
     )  # fmt: skip
 

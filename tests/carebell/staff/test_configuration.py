@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from httpx2 import Response
 
 from carebell.bootstrap.config_record import facts_of, record, sealed_text
 from carebell.staff.configuration import StaffConfiguration
+from certs.cer import read_upload
 from config.edit import REMOVED, Edit
 from config.load import Loaded
 from portal.page_request import NotAllowed
 from portal.pages import configuration as pages
 from portal.proposals import NotProposed, Proposed
 from portal.roles import Role
-from store import audit, config_versions
+from store import audit, config_versions, usage
 from store.audit import Author
 from store.engine import Store, open_store
 from store.keys import read_key_file
@@ -121,6 +123,27 @@ def test_a_change_is_foreseen_saved_and_in_force(clinic: Clinic) -> None:
     with clinic.store.read() as conn:
         written = [entry for entry in audit.entries(conn) if entry.action == "config.write"]
     assert [(entry.actor, entry.origin) for entry in written] == [("portal:kim", "peer=testclient")]
+
+
+def test_a_certificate_that_is_retired_is_named_with_what_becomes_of_its_messages(clinic: Clinic) -> None:
+    path, next_path = clinic.loaded.configuration.environments["production"].certificates
+    old, following = read_upload(path, CLOCK), read_upload(next_path, CLOCK)
+    assert old.thumbprint is not None
+    assert old.not_after is not None
+    with clinic.store.write() as conn:
+        usage.note(conn, "production", old.thumbprint, CLOCK - timedelta(seconds=5))
+    proposal = clinic.propose(Edit(("environments", "production", "certificates", 0), REMOVED))
+    shown = words(clinic.browser.get(f"/configuration/preview/{proposal}"))
+    assert "No text that waits would change." in shown
+    last_day = old.not_after.astimezone(ZoneInfo("America/Los_Angeles")).date()
+    about = f"{old.subject} (thumbprint {old.thumbprint}, valid until {last_day})"
+    assert f"Messages to production signed with {about} will be refused with SIG05" in shown
+    assert "the sender must send them again; the last one came 5 s ago" in shown
+    assert str(following.thumbprint) not in shown
+    clinic.save(proposal)
+    clinic.take()
+    back = clinic.propose(Edit(("environments", "production", "certificates", 1), f"certs/{path.name}"))
+    assert f"signed with {about} will be taken." in words(clinic.browser.get(f"/configuration/preview/{back}"))
 
 
 def test_two_presses_are_one_save(clinic: Clinic) -> None:
