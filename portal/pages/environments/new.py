@@ -261,6 +261,8 @@ class _Handlers:
                     "variables": {},
                     "submit_words": "Continue",
                 }
+            case "answers":
+                return {"certificate": self._certificate(known, request.now)}
         return {}
 
     def _approver_options(self, known: Form) -> list[tuple[str, str]]:

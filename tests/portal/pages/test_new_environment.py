@@ -131,6 +131,7 @@ def test_six_steps_make_an_environment_that_the_configuration_takes(wizard: Wiza
     said = words(wizard.browser.get(at))
     for value in ("east", "Oracle Health", URL, "Dana", "127.0.0.1, port 2600", "EAST, WEST", "2 days before 09:30"):
         assert value in said
+    assert f"The sender's certificate CN=east Its thumbprint (SHA-256) {'t' * 43} It is valid until" in said
     assert ("***0143" in said) == (kind == "test")
     assert wizard.send(at, {}) == f"/configuration/preview/{PROPOSAL}"
     [(author, edits)] = wizard.desk.proposed
