@@ -98,6 +98,7 @@ class Effect:
 
     Attributes:
         at: when it was foreseen.
+        losses: visits that get no reminder any more, and why.
         sentences: what changes for the texts that wait.
         is_estimate: the counts are of a part of the appointments, made up to the whole.
         days: by environment, kind and day. first: the first changes in time.
@@ -107,6 +108,7 @@ class Effect:
     """
 
     at: datetime
+    losses: Sequence[str] = ()
     sentences: Sequence[str] = ()
     is_estimate: bool = False
     days: Sequence[DayCount] = ()

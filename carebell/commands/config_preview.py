@@ -20,11 +20,12 @@ from carebell.commands.output import print_json, print_sentence, print_table
 from carebell.commands.progress import progress
 from carebell.configuring.effect import ConfigurationEffect, effect_of, sentences, shown_time
 from carebell.configuring.proposal import ProposalRefused, require_sound
+from carebell.configuring.reminder_effect import because
 from carebell.environment_policy import EnvironmentPolicy, runtime_config
 from carebell.exits import OK, ConfigurationStop, Stop
 from carebell.inbound.trust import ConfigurationFinding
 from carebell.outbound.foresee import Change
-from carebell.sms_words import WHY, title_of
+from carebell.sms_words import title_of
 from carebell.times import iso
 from config.load import Loaded
 from config.load import load as load_configuration
@@ -162,7 +163,7 @@ def _print(effect: ConfigurationEffect, policies: Mapping[str, EnvironmentPolicy
             [
                 change.environment, change.appointment, title_of(change.kind, change.rule), change.change.value,
                 shown_time(change.before, policies[change.environment]),
-                shown_time(change.after, policies[change.environment]), WHY[change.reason],
+                shown_time(change.after, policies[change.environment]), because(change),
             ]
             for change in effect.by_time
         ]  # fmt: skip

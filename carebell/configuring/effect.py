@@ -6,7 +6,7 @@ The effect is what the reload would do: `carebell.outbound.foresee` plans with t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from time import monotonic
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from carebell.approved_facts import approved_facts
 from carebell.bootstrap.active_config import waits_for_restart
 from carebell.configuring.certificate_changes import CertificateChange, certificate_changes
+from carebell.configuring.reminder_effect import reminder_moves, unreminded
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig, runtime_config
 from carebell.outbound.approval_holds import unapproved
 from carebell.outbound.foresee import Change, ForeseenChange, foresee, foresee_appointments
@@ -105,10 +106,20 @@ class ConfigurationEffect:
 
     def sums(self) -> Counter[Change]:
         """How many texts appear, vanish and move, in all environments."""
-        sums: Counter[Change] = Counter()
-        for (environment, change), count in Counter((row.environment, row.change) for row in self.changes).items():
-            sums[change] += self._estimated(environment, count)
-        return sums
+        return self._sums(self.changes)
+
+    def sums_beside_moves(self) -> Counter[Change]:
+        """The same without reminders that only wait for another time before the visit (`reminder_moves`)."""
+        moved = {change for move in reminder_moves(self.changes) for change in (move.fewer, move.more)}
+        return self._sums([change for change in self.changes if change not in moved])
+
+    def moves(self) -> Counter[str]:
+        """From which time before the visit to which -> how many reminders."""
+        return self._by_words((move.fewer.environment, move.words) for move in reminder_moves(self.changes))
+
+    def unreminded(self) -> Counter[str]:
+        """Why -> how many visits get no reminder any more."""
+        return self._by_words((last.environment, why) for last, why in unreminded(self.changes))
 
     def by_day(self, policies: Mapping[str, EnvironmentPolicy]) -> dict[tuple[str, SmsKind, date], Counter[Change]]:
         """The same by environment, kind and the clinic's day, sorted."""
@@ -120,6 +131,18 @@ class ConfigurationEffect:
             key: Counter({change: self._estimated(key[0], count) for change, count in counts[key].items()})
             for key in sorted(counts)
         }
+
+    def _sums(self, changes: Sequence[ForeseenChange]) -> Counter[Change]:
+        sums: Counter[Change] = Counter()
+        for (environment, change), count in Counter((row.environment, row.change) for row in changes).items():
+            sums[change] += self._estimated(environment, count)
+        return sums
+
+    def _by_words(self, found: Iterable[tuple[str, str]]) -> Counter[str]:
+        sums: Counter[str] = Counter()
+        for (environment, words), count in sorted(Counter(found).items()):
+            sums[words] += self._estimated(environment, count)
+        return sums
 
     def _estimated(self, environment: str, count: int) -> int:
         return _whole(count, self.coverage.get(environment))
@@ -256,15 +279,34 @@ def shown_time(instant: datetime | None, policy: EnvironmentPolicy) -> str:
     return "-" if instant is None else f"{instant.astimezone(ZoneInfo(policy.zone)):%a %Y-%m-%d %H:%M}"
 
 
+def warnings_about_reminders(effect: ConfigurationEffect) -> Iterator[str]:
+    """Visits that get no reminder any more, as people read it: this is said first."""
+    about = "about " if effect.is_estimate else ""
+    for why, count in effect.unreminded().items():
+        yield f"{about}{count} {'visit gets' if count == 1 else 'visits get'} no reminder any more: {why}"
+
+
 def sentences(effect: ConfigurationEffect, policies: Mapping[str, EnvironmentPolicy]) -> Iterator[str]:
-    """The effect as people read it. An estimate says "about"."""
+    """The effect as people read it, warnings first. An estimate says "about"."""
+    yield from warnings_about_reminders(effect)
+    yield from sentences_of_changes(effect, policies)
+
+
+def sentences_of_changes(effect: ConfigurationEffect, policies: Mapping[str, EnvironmentPolicy]) -> Iterator[str]:
+    """The effect as people read it, after the warnings."""
     about = "about " if effect.is_estimate else ""
     if effect.changes:
-        sums, first = effect.sums(), effect.by_time[0]
-        yield (
-            f"{about}{sums[Change.PLANNED]} texts more, {sums[Change.WITHDRAWN]} fewer, {sums[Change.MOVED]} moved; "
-            f"the first at {shown_time(first.at, policies[first.environment])}"
-        )
+        counts = [
+            f"{about}{count} {'reminder moves' if count == 1 else 'reminders move'} {words}"
+            for words, count in effect.moves().items()
+        ]
+        sums, first = effect.sums_beside_moves(), effect.by_time[0]
+        if sums or not counts:
+            counts.append(
+                f"{about}{sums[Change.PLANNED]} texts more, {sums[Change.WITHDRAWN]} fewer, {sums[Change.MOVED]} moved"
+            )
+        yield from counts[:-1]
+        yield f"{counts[-1]}; the first at {shown_time(first.at, policies[first.environment])}"
         yield (
             "nobody gets a text at once"
             if effect.at_once == 0

@@ -36,6 +36,8 @@ class ForeseenChange:
         appointment: the hospital's reference.
         before, after: when it is due, UTC; None: it does not wait then.
         reason: why it is sent then, or not.
+        is_last_reminder: it does not wait any more, and no other reminder of the visit waits then.
+        not_instead: reminders (rule, reason) that the configuration asks for and that do not go either, of the last one.
     """
 
     change: Change
@@ -46,6 +48,8 @@ class ForeseenChange:
     before: datetime | None
     after: datetime | None
     reason: Reason
+    is_last_reminder: bool = False
+    not_instead: tuple[tuple[str, Reason], ...] = ()
 
     @property
     def at(self) -> datetime:
@@ -98,12 +102,20 @@ def _changes(
     environment: str, appointment: str, history: Sequence[PlannedRow], changes: Sequence[PlannedRow]
 ) -> Iterator[ForeseenChange]:
     waiting = {row.identity: row.due for row in history if row.state is SmsState.DUE}
+    planned = {row.identity: row for row in (*history, *changes)}
+    unreminded = not any(row.kind is SmsKind.REMINDER and row.state is SmsState.DUE for row in planned.values())
+    not_instead = tuple(
+        (row.rule, row.reason)
+        for row in changes
+        if row.kind is SmsKind.REMINDER and row.state is SmsState.SUPPRESSED and row.identity not in waiting
+    )
     for row in changes:
         before = waiting.get(row.identity)
         after = row.due if row.state is SmsState.DUE else None
         if before == after:
             continue  # it only expires at another time, or is not sent for another reason
         change = Change.MOVED if before and after else Change.PLANNED if after else Change.WITHDRAWN
+        is_last = unreminded and row.kind is SmsKind.REMINDER and change is Change.WITHDRAWN
         yield ForeseenChange(
             change=change,
             environment=environment,
@@ -113,4 +125,6 @@ def _changes(
             before=before,
             after=after,
             reason=row.reason,
+            is_last_reminder=is_last,
+            not_instead=not_instead if is_last else (),
         )

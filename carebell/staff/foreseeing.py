@@ -8,11 +8,19 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Final
 
-from carebell.configuring.effect import ConfigurationEffect, EffectLimits, effect_of, sentences, shown_time
+from carebell.configuring.effect import (
+    ConfigurationEffect,
+    EffectLimits,
+    effect_of,
+    sentences_of_changes,
+    shown_time,
+    warnings_about_reminders,
+)
+from carebell.configuring.reminder_effect import because
 from carebell.environment_policy import EnvironmentPolicy, runtime_config
 from carebell.inbound.trust import ConfigurationFinding
 from carebell.outbound.foresee import Change, ForeseenChange
-from carebell.sms_words import WHY, title_of
+from carebell.sms_words import title_of
 from config.load import Loaded
 from portal.configuration import DayCount, Effect, TextChange
 from store.engine import Store
@@ -35,7 +43,8 @@ def foresee(
     effect, policies = _effect(store, vault, trial, in_force, now, limits)
     return Effect(
         at=now,
-        sentences=[_capital(sentence) for sentence in sentences(_texts_alone(effect), policies)],
+        losses=[_capital(sentence) for sentence in warnings_about_reminders(effect)],
+        sentences=[_capital(sentence) for sentence in sentences_of_changes(_texts_alone(effect), policies)],
         is_estimate=effect.is_estimate,
         days=[
             DayCount(
@@ -98,7 +107,7 @@ def _change(change: ForeseenChange, policies: Mapping[str, EnvironmentPolicy]) -
         change=_CHANGES[change.change],
         before=shown_time(change.before, policy),
         after=shown_time(change.after, policy),
-        reason=WHY[change.reason],
+        reason=because(change),
     )
 
 

@@ -27,7 +27,7 @@ HEADINGS: Final = {
 }
 SAYS: Final = {
     "why": "the patient asked for no more texts",
-    "preview": "23 texts more, 25 fewer",
+    "preview": "2 visits get no reminder any more: 48h before has passed already",
     "approval": "Access was proved: by a signed message",
     "records": "2 characters differ",
 }
