@@ -114,6 +114,24 @@ def anything_due(conn: Connection, now: datetime) -> bool:
     return conn.execute(select(of.id).where(or_(of.forget_at <= now, may_go)).limit(1)).first() is not None
 
 
+def anything_kept_too_long(conn: Connection, now: datetime, *, by: timedelta) -> bool:
+    """Whether `forget_due` could have emptied an appointment for as long as `by`.
+
+    That counts from its deadline or, if it is off, from its newest message or the end of its cancellation's text.
+    """
+    of, since = appointments.c, now - by
+    just_told = (
+        select(outbox.c.id)
+        .where(outbox.c.appointment == of.id, outbox.c.kind == SmsKind.CANCELED.value)
+        .where(func.coalesce(outbox.c.final_at, outbox.c.created_at) > since)
+        .exists()
+    )
+    could_go = (
+        _is_off(of.life) & of.forget_at.is_not(None) & (of.changed_at <= since) & _nothing_to_tell(since) & ~just_told
+    )
+    return conn.execute(select(of.id).where(or_(of.forget_at <= since, could_go)).limit(1)).first() is not None
+
+
 def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     """Destroy the keys of past days, and delete remembered messages and replies that are too old to be replayed.
 

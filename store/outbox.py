@@ -56,7 +56,8 @@ class Queue:
     waiting: all rows that are due now or later.
     retrying: rows that were tried without success and are to be tried again.
     overdue: rows that should have left by now: ready ones, and those of `retrying` whose time has come. Rows that a quiet hour, a
-        rate or a hold has postponed are not among them.
+        rate or a hold has postponed are not among them, nor those that the gateway took and that wait to be sent again because the
+        telephone could not be reached.
     lag: how late the oldest of `overdue` is; zero where none is.
     by_environment: the rows of `overdue`, in each environment that has any.
     by_state: rows that are being sent or unknown, by state.
@@ -86,9 +87,10 @@ def hurry(conn: Connection, now: datetime) -> int:
 def queue(conn: Connection, now: datetime) -> Queue:
     """The queue's depth and lag, for `status` and the metrics."""
     next_at, tried = outbox.c.next_attempt_at, outbox.c.attempts > 0
+    in_vain = tried & outbox.c.sent_at.is_(None)  # the last attempt did not reach the gateway; a claim clears `sent_at`
     is_ready = next_at <= now
-    is_overdue = or_(is_ready, tried & (outbox.c.due <= now))
-    since = case((tried, outbox.c.due), else_=next_at)
+    is_overdue = or_(is_ready, in_vain & (outbox.c.due <= now))
+    since = case((in_vain, outbox.c.due), else_=next_at)
     counted = conn.execute(
         select(
             outbox.c.environment,

@@ -67,7 +67,7 @@ def of_service(conn: Transaction, loaded: Loaded, now: datetime) -> Iterator[Con
     yield from _late_texts(conn, loaded, now)
     yield from _stopped(conn)
     yield from _unknown(conn, loaded, now)
-    if forgetting.anything_due(conn, now - FORGETTING_LATE):
+    if forgetting.anything_kept_too_long(conn, now, by=FORGETTING_LATE):
         minutes = FORGETTING_LATE // timedelta(minutes=1)
         yield Condition(
             alarm="forgetting_late",

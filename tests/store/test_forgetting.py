@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from scheduler.sms import Reason, SmsKind, SmsState
 from store import outbox
 from store.appointments import listed, masked_phones, named
 from store.engine import Store, open_store
-from store.forgetting import anything_due, forget_due, settle_files, sweep
+from store.forgetting import anything_due, anything_kept_too_long, forget_due, settle_files, sweep
 from store.phone_scan import scan_files
 from store.tables import appointments, messages
 from store.tables import outbox as outbox_table
@@ -24,6 +25,7 @@ from store.vault import Vault
 from tests.store.samples import NOW, PHONE, again, appointment, first, memory, put, reminder
 
 DAY = timedelta(days=1)
+LATE = timedelta(minutes=20)
 
 
 def _kept(store: Store) -> int:
@@ -82,6 +84,26 @@ def test_a_cancelled_visit_is_forgotten_when_its_text_is_settled(store: Store, v
         conn.execute(update(outbox_table).values(state=state.value))
         settled = state in (SmsState.DELIVERED, SmsState.UNDELIVERED, SmsState.FAILED, SmsState.SUPPRESSED)
         assert len(forget_due(conn, NOW)) == settled
+
+
+@pytest.mark.parametrize("status", [AppointmentStatus.CANCELED, AppointmentStatus.ENDED])
+def test_a_number_is_kept_too_long_from_when_it_could_go(store: Store, vault: Vault, status: AppointmentStatus) -> None:
+    put(store, vault, [first(appointment(status=status))])
+    second = timedelta(seconds=1)
+    with store.write() as conn:
+        assert anything_due(conn, NOW)
+        assert not anything_kept_too_long(conn, NOW + LATE - second, by=LATE)
+        assert anything_kept_too_long(conn, NOW + LATE, by=LATE)
+
+
+def test_a_cancelled_visit_is_kept_too_long_from_the_end_of_its_text(store: Store, vault: Vault) -> None:
+    text_row = reminder(kind=SmsKind.CANCELED, rule="canceled")
+    put(store, vault, [first(appointment(status=AppointmentStatus.CANCELED), text_row)])
+    delivered, second = NOW + timedelta(hours=3), timedelta(seconds=1)
+    with store.write() as conn:
+        conn.execute(update(outbox_table).values(state=SmsState.DELIVERED.value, final_at=delivered))
+        assert not anything_kept_too_long(conn, delivered + LATE - second, by=LATE)
+        assert anything_kept_too_long(conn, delivered + LATE, by=LATE)
 
 
 def test_an_open_window_still_needs_the_phone(store: Store, vault: Vault) -> None:
@@ -169,7 +191,7 @@ def test_the_scan_knows_the_spellings(tmp_path: Path, spelling: str, written: by
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("ask", [anything_due, forget_due])
+@pytest.mark.parametrize("ask", [anything_due, forget_due, partial(anything_kept_too_long, by=LATE)])
 def test_what_is_due_is_found_without_reading_what_is_kept(
     store: Store, ask: Callable[[Connection, datetime], object]
 ) -> None:

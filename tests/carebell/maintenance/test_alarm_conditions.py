@@ -22,7 +22,7 @@ from carebell.maintenance.certificates import registered
 from config.load import Loaded
 from scheduler.sms import HoldScope
 from simulator.faults import FaultPlan, ScriptedFault
-from store import alarms, holds, usage
+from store import alarms, forgetting, holds, usage
 from store.engine import Store, Transaction
 from store.holds import Hold
 from tests.carebell.pieces import BORN, identity, pieces
@@ -223,6 +223,30 @@ def test_a_number_that_is_not_forgotten_in_time_is_critical(tmp_path: Path) -> N
         service.step(to=start)
         service.retention.round()
         assert at(start + FORGETTING_LATE) == []
+
+
+def test_a_visit_whose_cancellation_was_told_just_now_is_not_forgotten_late(tmp_path: Path) -> None:
+    clock: list[datetime] = [MONDAY]
+    twilio = PocketTwilio(now=lambda: clock[0])
+    with pieces(tmp_path / "clinic", at=MONDAY, gateway=twilio) as service:
+        loaded, start = load(tmp_path / "clinic" / "carebell.yaml"), MONDAY + timedelta(days=9)
+
+        def minutes_pass() -> None:
+            for _ in range(5):
+                service.step(timedelta(minutes=1))
+                clock[0] = service.now
+                service.tick()
+                for update in twilio.mail():
+                    service.webhooks._status(update)
+
+        service.hear(unsigned("S12", "c1", sent=MONDAY, start=start))
+        minutes_pass()
+        service.hear(unsigned("S15", "c2", sent=service.now, start=start, status="Cancelled"))
+        minutes_pass()
+        with service.store.read() as conn:
+            assert forgetting.anything_due(conn, service.now), "the next round forgets it"
+            assert named(of_service(conn, loaded, service.now), "forgetting_late") == []
+            assert named(of_service(conn, loaded, service.now + FORGETTING_LATE), "forgetting_late")
 
 
 # This machine

@@ -15,6 +15,7 @@ from carebell.maintenance.overdue import REPEATED_EVERY, OverdueWatch, outbox_st
 from journal.logs import setup
 from notifier.gateway import Ambiguous, Receipt, Sms
 from scheduler.sms import HoldScope
+from simulator.outcomes import SimulatedOutcome
 from store import holds
 from store.holds import Hold
 from tests.carebell.pieces import Pieces, pieces
@@ -163,6 +164,22 @@ def test_texts_that_are_held_are_not_overdue(outage: Outage) -> None:
     ]
     state = outbox_state(outage.service.store, outage.service.metrics, outage.service.now)
     assert not state.is_late(LIMIT, {})
+
+
+def test_a_text_that_waits_for_a_telephone_that_is_off_is_not_overdue(outage: Outage) -> None:
+    """30003: the gateway answered and took it. It is tried again minutes later, and only then its turn has come."""
+    outage.twilio.account.otherwise = SimulatedOutcome(final="undelivered", error_code=30003)
+    outage.book("10")
+    retrying = 0
+    for _ in range(80):
+        outage.pass_by(ROUND)
+        for update in outage.twilio.mail():
+            outage.service.webhooks._status(update)
+        state = outbox_state(outage.service.store, outage.service.metrics, outage.service.now)
+        retrying += state.queue.retrying
+        assert (state.queue.overdue, state.queue.lag) == (0, timedelta()) or state.queue.ready == 1
+    assert retrying > 20, "it did wait"
+    assert outage.events() == []
 
 
 def place(outage: Outage, scope: HoldScope, name: str, *, breaker: bool) -> None:
