@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -18,6 +17,7 @@ from scheduler.device_test import DeviceTest
 from store import device_tests, visit_links, visits
 from store.visits import VideoVisit
 from tests.browser.clinic_week import NOW
+from tests.browser.site import free_port
 from tests.story.clinic import Clinic, opened
 from tests.story.ehr import signed
 from tests.story.folder import make
@@ -55,7 +55,7 @@ def serving_patients(folder: Path, *, at: datetime = NOW, **visits_section: Any)
     Args:
         visits_section: over production's `visits`.
     """
-    port = _free_port()
+    port = free_port()
     ours = {
         "join": "ours",
         "meeting": {"url": "https://meet.example/{visit_code}"},
@@ -97,10 +97,3 @@ async def _serve(path: Path, at: datetime, started: Future[PatientsSite], ended:
         if started.done():
             raise
         started.set_exception(error)
-
-
-def _free_port() -> int:
-    """The service must know its address before it listens: it stands in `join.public_url`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

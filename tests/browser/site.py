@@ -6,6 +6,7 @@ The service runs in a thread with a loop of its own, since playwright's has the 
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
@@ -149,6 +150,14 @@ async def _serve(
         if started.done():
             raise
         started.set_exception(error)
+
+
+def free_port() -> int:
+    """For what must know its address before it listens, as the patients' pages: it stands in `join.public_url`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def until(happened: Callable[[], bool]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from store.visits import VideoVisit
 from tests.browser.accessibility import sideways, small_targets, violations
 from tests.browser.clinic_week import NOW
 from tests.browser.conftest import NARROW, PORTAL, OpenWindow, watched_page
-from tests.browser.site import Site, serving
+from tests.browser.site import Site, free_port, serving
 from tests.browser.watch import Watch
 from tests.browser.window import Window
 from tests.story.ehr import signed
@@ -58,7 +57,7 @@ def meeting() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory, meeting: str) -> Iterator[Site]:
     """A portal and the patients' pages; A1 is a video visit in half an hour, A2 one in two days."""
-    folder, port = tmp_path_factory.mktemp("room") / "clinic", _free_port()
+    folder, port = tmp_path_factory.mktemp("room") / "clinic", free_port()
     path = make(
         folder,
         {
@@ -74,13 +73,6 @@ def clinic(tmp_path_factory: pytest.TempPathFactory, meeting: str) -> Iterator[S
     )
     with serving(path, doors=[PatientsDoor()]) as site:
         yield site
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _booked(site: Site, reference: str, start: datetime) -> str:
