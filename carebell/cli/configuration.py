@@ -33,7 +33,8 @@ def config_preview(
 ) -> None:
     """Show which waiting texts a configuration would add, withdraw or move, by day. Nothing is changed.
 
-    It also says which keys need a restart, and which ones an approver vouches for where an approval is required.
+    It also says which keys need a restart, which ones an approver vouches for where an approval is required,
+    and which certificates come into use or are used no more, and what becomes of their messages.
     """
     from carebell.commands.config_preview import preview as run
 

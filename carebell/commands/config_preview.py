@@ -154,6 +154,13 @@ def _print_json(effect: ConfigurationEffect, policies: Mapping[str, EnvironmentP
     print_json({
         "restart": effect.restart, "approval": effect.approval, "switched_off": effect.switched_off,
         "at_once": effect.at_once,
+        "certificates": [
+            {
+                "environment": change.environment, "change": change.change, "subject": change.subject,
+                "thumbprint": change.thumbprint, "not_after": iso(change.not_after), "last_used": iso(change.last_used),
+            }
+            for change in effect.certificates
+        ],
     })  # fmt: skip
 
 

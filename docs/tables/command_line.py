@@ -60,7 +60,8 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
         "config preview",
         '`{"environment", "kind", "date", "planned", "withdrawn", "moved"}`, or with `--appointments` `{"environment", '
         '"appointment", "kind", "rule", "change", "before", "after", "reason"}`; then `{"restart": [], "approval": [], '
-        '"switched_off": {}, "at_once"}`',
+        '"switched_off": {}, "at_once", "certificates": []}`, with `{"environment", "change", "subject", "thumbprint", '
+        '"not_after", "last_used"}` for each certificate that is `added` or `removed`',
     ),
     (
         "trace",
@@ -102,7 +103,7 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     (
         "config set",
         '`{"environment", "kind", "date", "planned", "withdrawn", "moved"}` and `{"restart", "approval", "switched_off", '
-        '"at_once"}` as `config preview`, then `{"key", "before", "after", "version", "written"}`; where somebody '
+        '"at_once", "certificates"}` as `config preview`, then `{"key", "before", "after", "version", "written"}`; where somebody '
         'else changed the file, `{"side", "line", "text", "left_out"}` for each line of base, yours and theirs that differs',
     ),
     (

@@ -20,7 +20,7 @@ from tests.carebell.conftest import Carebell
 from tests.story.clinic import opened
 from tests.story.folder import change, make
 
-NOTHING: Final = {"restart": [], "approval": [], "switched_off": {}, "at_once": 0}
+NOTHING: Final = {"restart": [], "approval": [], "switched_off": {}, "at_once": 0, "certificates": []}
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,22 @@ def test_an_approver_is_spoken_of_only_where_an_approval_is_needed(
     change(trial, vouched())
     preview = carebell("-c", lived, "config", "preview", trial)
     assert "an approver vouches for these: environments.production.ehr" in preview.out
+
+
+def test_a_certificate_that_is_used_no_more_is_named(carebell: Carebell, lived: Path, trial: Path) -> None:
+    change(trial, {"environments": {"production": {"certificates": ["certs/10-prod-next-rsa3072.cer"]}}})
+    said = carebell("-c", lived, "config", "preview", trial).out
+    assert "will be refused with SIG05, and the sender must send them again; the last one came" in " ".join(
+        said.split()
+    )
+    [row] = carebell("-c", lived, "config", "preview", trial, "--json").rows[-1]["certificates"]
+    facts = carebell("cert", "show", lived.parent / "certs/01-prod-rsa3072.cer", "--json").rows[0]
+    assert row["last_used"] is not None
+    assert {key: row[key] for key in ("environment", "change", "thumbprint", "subject", "not_after")} == {
+        "environment": "production",
+        "change": "removed",
+        **{key: facts[key] for key in ("thumbprint", "subject", "not_after")},
+    }
 
 
 def test_texts_that_an_approval_would_hold_are_said(carebell: Carebell, lived: Path, trial: Path) -> None:

@@ -43,7 +43,7 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "plan": (f"{MESSAGE} -e production {AT}", {"appointment", "kind", "rule", "due", "status", "reason", "to"}),
     "rehearse": (f"{MESSAGE} --days 2", None),
     "rehearse --simulate": ("--simulate 1 --days 1", None),
-    "config preview": ("", {"restart", "approval", "switched_off", "at_once"}),
+    "config preview": ("", {"restart", "approval", "switched_off", "at_once", "certificates"}),
     "install": ("--root {folder}/absent", None),
     "outbox": ("", {"id", "environment", "appointment", "state", "reason", "to"}),
     "outbox --appointment": ("--appointment A1", {"id", "state"}),
