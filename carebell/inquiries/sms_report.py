@@ -62,11 +62,13 @@ COLUMNS: Final[tuple[tuple[str, str, Callable[[OutboxRow], Cell]], ...]] = (
 
 @dataclass(slots=True)
 class Tiles:
-    """The sums. Shares are percentages with one decimal; None if the total is zero."""
+    """The sums. Shares are percentages with one decimal; None if the total is zero. `failed`, `not_sent`: for the page alone."""
 
     texts: int = 0
     taken: int = 0
     delivered: int = 0
+    failed: int = 0
+    not_sent: int = 0
     on_time: int = 0
     unknown: int = 0
     opted_out: int = 0
@@ -92,6 +94,8 @@ class Tiles:
         self.segments += segments
         self.unknown += texts if state is SmsState.UNKNOWN else 0
         self.delivered += texts if state is SmsState.DELIVERED else 0
+        self.failed += texts if state in FAILED else 0
+        self.not_sent += texts if state is SmsState.SUPPRESSED else 0
         self.opted_out += texts if reason is Reason.OPTED_OUT or failure_of(code or 0).opt_out else 0
 
     def shown(self) -> dict[str, int | float | None]:

@@ -23,15 +23,6 @@ from store.audit import AuditAction, Author
 from store.outbox_row import OutboxRow
 from store.sms_pages import RowFilter, SmsSum
 
-_TILES: Final = {
-    "texts_and_silences": "Texts and silences",
-    "taken_by_the_gateway": "Taken by the gateway",
-    "delivered_percent": "Delivered",
-    "on_time_percent": "On time",
-    "unknown": "Of unknown fate",
-    "opt_out_percent": "Opted out",
-    "segments": "Segments",
-}
 _KINDS: Final = {words: kind for kind, words in TYPES.items()}
 _SENT_FOR: Final = (Reason.BOOKED, Reason.UPDATED, Reason.REMINDER, Reason.ANSWER)
 """Reasons of texts; `canceled` is one of a silence, too."""
@@ -72,7 +63,7 @@ class SmsReports:
             if _matches(question, group):
                 tiles.add(group)
         return SmsReport(
-            tiles=[(_TILES[name], _tile(name, value)) for name, value in tiles.shown().items()],
+            tiles=_shown(tiles),
             days=[_day(day, question) for day in counts],
             rows=[
                 {key: _cell(value(row)) for key, _, value in COLUMNS} for row in page.rows if _matches(question, row)
@@ -174,10 +165,24 @@ def _outcome(state: SmsState) -> str:
             return "open"
 
 
-def _tile(name: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value} %" if name.endswith("_percent") else f"{value:,}"
+def _shown(tiles: Tiles) -> list[tuple[str, str]]:
+    """(name, value). A share stands beside what it is a share of the texts for."""
+    sums = tiles.shown()
+    return [
+        ("Texts and silences", f"{tiles.texts:,}"),
+        ("Taken by the gateway", f"{tiles.taken:,}"),
+        ("Delivered", _with_share(tiles.delivered, sums["delivered_percent"])),
+        ("Failed", f"{tiles.failed:,}"),
+        ("Not sent", f"{tiles.not_sent:,}"),
+        ("On time", _with_share(tiles.on_time, sums["on_time_percent"])),
+        ("Of unknown fate", f"{tiles.unknown:,}"),
+        ("Opted out", _with_share(tiles.opted_out, sums["opt_out_percent"])),
+        ("Segments", f"{tiles.segments:,}"),
+    ]
+
+
+def _with_share(count: int, percent: float | None) -> str:
+    return f"{count:,}" if percent is None else f"{count:,} ({percent} %)"
 
 
 def _cell(value: str | int | None) -> str:

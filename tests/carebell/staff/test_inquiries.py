@@ -168,6 +168,22 @@ def test_every_filter_shows_what_the_tiles_count(browser: Browser) -> None:
     assert CANARY not in words(rows)
 
 
+def test_the_tiles_give_counts_beside_their_shares(browser: Browser) -> None:
+    text = words(browser.get(f"/reports/sms?{SPAN}"))
+    total, failed, not_sent = (int(_tile(text, name)) for name in ("Texts and silences", "Failed", "Not sent"))
+    taken = int(_tile(text, "Taken by the gateway"))
+    assert 0 < taken < total
+    assert 0 < not_sent < total
+    assert failed == 0
+    assert re.search(rf"On time {taken} \(100\.0 %\)", text)
+    assert re.search(r"Delivered [0-9]+ \([0-9.]+ %\)", text)
+
+
+def test_the_report_leads_to_the_life_of_a_row(browser: Browser) -> None:
+    page = browser.get(f"/reports/sms?{SPAN}").text
+    assert re.search(r'name="telephone" value="A1"', page)
+
+
 def _tile(text: str, name: str) -> str:
     found_tile = re.search(rf"{name} ([0-9,]+)", text)
     assert found_tile is not None

@@ -176,6 +176,15 @@ def test_the_first_page_shows_a_week_with_the_products_columns_first(browser: Br
     assert '<li aria-current="true"><a href="/reports/sms?range=7">7 days</a>' in answer.text
 
 
+def test_each_row_leads_to_why_by_post(browser: Browser, desk: Desk) -> None:
+    page = browser.get("/reports/sms?columns=status").text.partition("<caption>Texts, the newest first")[2]
+    [form] = re.findall(r'<form method="post" action="/why">.*?</form>', page)
+    fields = dict(re.findall(r'name="(telephone|environment)"[^>]* value="([^"]*)"', form))
+    assert {name: unescape(value) for name, value in fields.items()} == {
+        "telephone": f"Appointment reference {CANARY}", "environment": f"Environment {CANARY}",
+    }  # fmt: skip
+
+
 def test_filters_and_columns_are_kept_from_page_to_page(browser: Browser, desk: Desk) -> None:
     query = (
         "from=2026-11-01&to=2026-11-30&environment=production&kind=Reminder&status=Not+sent&reason=landline"
