@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 from carebell.inbound.trust import days_left
-from carebell.inquiries.messages import REFUSALS, refusals
+from carebell.inquiries.messages import REFUSALS, RefusedMessage, refusals
 from carebell.inquiries.source import Source
 from carebell.maintenance.standing_alarms import StandingAlarm, standing_alarms
 from certs.cer import read_upload
@@ -26,6 +26,9 @@ from store.outbox_row import FINAL
 from store.sms_pages import SmsSum
 
 KEPT: Final = timedelta(seconds=10)
+_DAY: Final = timedelta(days=1)
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+_SIGNATURE: Final = "SIG"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class EnvironmentFact:
     """Attributes:
     last_message: when the newest verified message came; None: none in the freshness window.
     refused_today: since midnight at the clinic, by this machine's log. refused_at_least: there were more than are counted.
+    refused_in_a_row: those of the last day for their signature since `last_message`, by this machine's log; the newest first.
     waiting, late: texts that wait; of those, texts that should have left by now.
     settled, delivered: texts of the last 24 hours whose fate is known, and of those the ones that arrived.
     holds, breakers: those that keep its texts back.
@@ -60,6 +64,7 @@ class EnvironmentFact:
     last_message: datetime | None
     refused_today: int
     refused_at_least: bool
+    refused_in_a_row: Sequence[RefusedMessage]
     certificates: Sequence[CertificateFact]
     waiting: int
     late: int
@@ -143,6 +148,7 @@ def overview(source: Source) -> ServiceFacts:
                 last_message=last_messages[name],
                 refused_today=sum(refusal.environment == name for refusal in today),
                 refused_at_least=bool(today) and len(today) == len(refused) >= REFUSALS,
+                refused_in_a_row=_in_a_row(refused, name, max(last_messages[name] or _EVER, now - _DAY)),
                 certificates=[_certificate(path, now) for path in environment.certificates],
                 waiting=counts.waiting,
                 late=counts.late,
@@ -164,6 +170,14 @@ def overview(source: Source) -> ServiceFacts:
         nodes=nodes,
         alarms=alarms,
     )
+
+
+def _in_a_row(refused: Sequence[RefusedMessage], environment: str, since: datetime) -> list[RefusedMessage]:
+    return [
+        refusal
+        for refusal in refused
+        if refusal.environment == environment and refusal.code.startswith(_SIGNATURE) and refusal.at > since
+    ]
 
 
 def _outcomes(counted: Sequence[SmsSum], environment: str) -> tuple[int, int]:

@@ -38,6 +38,8 @@ _OF_ENVIRONMENT: Final[Mapping[AlarmName, tuple[str, str]]] = {
     "certificate_unused": ("certificates", "See the certificates"),
 }
 """The same, below an environment's address."""
+_IN_A_ROW: Final = 3
+"""So many refusals without an accepted message between them are no single bad message; the alarm counts ten minutes' refusals."""
 _APPROVAL: Final = ("approval", "See the approval")
 _APPROVE: Final = "An approver looks at what it is connected to and approves it; then they leave."
 
@@ -71,9 +73,16 @@ class StaffOverview:
                 if scope is None or environment.name in scope
             ],
             needs=[
-                _need(alarm)
-                for alarm in facts.alarms
-                if scope is None or not alarm.environment or alarm.environment in scope
+                *(
+                    _need(alarm)
+                    for alarm in facts.alarms
+                    if scope is None or not alarm.environment or alarm.environment in scope
+                ),
+                *(
+                    _refused(environment)
+                    for environment in facts.environments
+                    if (scope is None or environment.name in scope) and _only_refused(environment)
+                ),
             ],
             nodes=_nodes(facts),
             gateway=_gateway(facts),
@@ -117,6 +126,27 @@ def _need(alarm: StandingAlarm) -> NeedsSomebody:
         path=path,
         link=link,
         environment=alarm.environment,
+    )
+
+
+def _only_refused(fact: EnvironmentFact) -> bool:
+    """Whether nothing but refusals came from its sender, and no alarm says so yet: it counts more of them."""
+    said = any(alarm.alarm == "signature_failures" for alarm in fact.alarms)
+    return fact.environment.enabled and len(fact.refused_in_a_row) >= _IN_A_ROW and not said
+
+
+def _refused(fact: EnvironmentFact) -> NeedsSomebody:
+    newest, oldest = fact.refused_in_a_row[0], fact.refused_in_a_row[-1]
+    path, link = _PAGES["signature_failures"]
+    return NeedsSomebody(
+        severity="warning",
+        sentence=f"The last {len(fact.refused_in_a_row)} messages of {fact.name} were refused because of their signature, the "
+        f"newest with {newest.code}, and none was accepted meanwhile.",
+        advice=ALARMS["signature_failures"].advice,
+        since=oldest.at,
+        path=path,
+        link=link,
+        environment=fact.name,
     )
 
 
