@@ -60,6 +60,8 @@ def writeback_remarks(environment: Environment, writeback_keys: Keys) -> Iterato
         yield (*writeback_keys, "epic_status"), "does nothing: no event goes to epic_status"
     if section.hl7 is not None and section.hl7.signing is not None and not section.hl7.sign:
         yield (*writeback_keys, "hl7", "signing"), "does nothing without sign: true"
+    if section.patient_id == "keep" and not section.keeps_patient_id:
+        yield (*writeback_keys, "patient_id"), "keeps nothing: no event goes to hl7, and only HL7 messages have PID-3"
     for event in section.retry_for:
         if event != "default" and section.events.get(event, "none") == "none":
             yield (*writeback_keys, "retry_for", event), "does nothing: this event does not go back"

@@ -162,6 +162,9 @@ class WritebackSection(Section):
     """null: the EHR's FHIR server is told nothing."""
     epic_status: WritebackEpicStatus | None = None
     """null: no such service is told anything."""
+    patient_id: Literal["none", "keep"] = "none"
+    """keep: PID-3 of the newest message is kept encrypted until 24 hours after the visit's end, for `{patient_id}` of the out-map.
+    Never the name."""
     events: dict[WritebackEventName, Channel] = Field(default_factory=dict)
     """Event to channel; an event that is not named does not go back."""
     retry_for: dict[WritebackEventName | Literal["default"], RetryTime] = Field(default_factory=_usual_times)
@@ -183,6 +186,11 @@ class WritebackSection(Section):
     def sends(self) -> bool:
         """Whether any event goes back."""
         return any(channel != "none" for channel in self.events.values())
+
+    @property
+    def keeps_patient_id(self) -> bool:
+        """Whether PID-3 is kept: only where something goes back by HL7."""
+        return self.patient_id == "keep" and self.hl7 is not None and bool(self.events_of("hl7"))
 
     def events_of(self, channel: Channel) -> set[str]:
         """Those that go back by this channel."""

@@ -54,7 +54,7 @@ class OutgoingEvent:
     id: MSH-10. at: when it happened, aware.
     aliases: of the visit, as `parser.identity` writes them.
     start: of the visit; None: unknown.
-    patient_id: the repetitions of PID-3 as HL7 text with `^~\\&`; None: not kept.
+    patient_id: the repetitions of PID-3 as HL7 text with `^~\\&` (`parser.patient_id`); None: not kept.
     """
 
     id: str

@@ -103,6 +103,10 @@ GivenPhone: TypeAlias = PhoneNumber | BadPhone | UnreadablePhone | _Forget | Non
 """What a message says about the patient's telephone. None: nothing; FORGET: delete it now."""
 
 
+GivenPatientId: TypeAlias = str | _Forget | None
+"""PID-3 as `parser.patient_id` gives it. None: nothing, or the environment does not keep it; FORGET: delete it now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """When the visit starts.
@@ -164,7 +168,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulingEvent:
-    """One SIU message. It holds a phone (digits hidden) and no other identity of the patient.
+    """One SIU message. It holds a phone (digits hidden) and, where an environment wants them, name and PID-3 (never shown).
 
     Attributes:
         environment: whose certificate signed it.
@@ -181,6 +185,7 @@ class SchedulingEvent:
         consent: None: not given.
         facility, provider, location: display names for templates that use them; already cleaned to one short line.
         patient_name: cleaned; None unless the environment's templates use it.
+        patient_id: PID-3 for the EHR that sent it; None also unless the environment keeps it (`writeback.patient_id`).
     """
 
     environment: str
@@ -205,6 +210,7 @@ class SchedulingEvent:
     provider: str | None = None
     location: str | None = None
     patient_name: str | None = field(default=None, repr=False)
+    patient_id: GivenPatientId = field(default=None, repr=False)
     warnings: tuple[ParseWarning, ...] = ()
 
 

@@ -64,6 +64,7 @@ class Rules:
         join_link_field, join_link_hosts: the field of the link (None: none); hosts in small letters.
         consent_field, consent_granted: the field of consent (None: none); values that mean yes, in small letters.
         wants_name: whether a template uses the patient's name; otherwise the name is not read.
+        keeps_patient_id: whether PID-3 is kept for what goes back to the EHR; otherwise it is not read.
         statuses: folded spelling -> status.
         units: folded spelling -> `s`, `m` or `h`.
         languages: folded local word -> BCP 47 tag.
@@ -84,6 +85,7 @@ class Rules:
     consent_field: str | None
     consent_granted: frozenset[str]
     wants_name: bool
+    keeps_patient_id: bool
     statuses: Mapping[str, Status]
     units: Mapping[str, str]
     languages: Mapping[str, str]
@@ -144,6 +146,7 @@ def rules_for(environment: Environment, field_map: FieldMap, *, wants_name: bool
         consent_field=sms.consent.field,
         consent_granted=frozenset(value.strip().casefold() for value in sms.consent.granted),
         wants_name=wants_name,
+        keeps_patient_id=environment.writeback.keeps_patient_id,
         statuses=MappingProxyType(
             {folded(word): Status(name) for name in STATUSES for word in getattr(field_map.status, name)}
         ),

@@ -32,6 +32,7 @@ from parser.evidence import Trace
 from parser.identity import Ids, feed_of, find_ids
 from parser.parse_warnings import Oddity, warning
 from parser.patient import find_consent, find_deceased, find_language, find_name
+from parser.patient_id import find_patient_id
 from parser.phone_choice import PhoneFinding, find_phone
 from parser.rules import Rules, SaidInHeader, SaidOfPatient, SaidOfVisit, rules_for
 from parser.status import find_status
@@ -215,6 +216,7 @@ class _Reader:
             provider=visit.provider,
             location=visit.location,
             patient_name=find_name(message, fields.patient_name, trace) if rules.wants_name else None,
+            patient_id=find_patient_id(message, trace) if rules.keeps_patient_id else None,
             warnings=tuple(self._warnings),
         )
         return rejection or result

@@ -7,10 +7,12 @@ by a rotation and missed like any other key, and never destroyed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection
 
 from store.crypto import CellLocation, day_of, seal, sealed_day, unseal
@@ -37,6 +39,11 @@ class SealedColumn:
         day = KEPT if until is None else day_of(until)
         key = vault.keys_for(conn, {day}, create=True)[day]
         return seal(key, day, self._place(row), self.column, plain)
+
+    def seal_with(self, keys: Mapping[int, AESGCM], row: str, plain: bytes, *, until: datetime) -> bytes:
+        """As `seal`, with keys that were asked for at once for several rows (`Vault.keys_for`)."""
+        day = day_of(until)
+        return seal(keys[day], day, self._place(row), self.column, plain)
 
     def unseal(self, conn: Connection, vault: Vault, row: str, sealed: bytes) -> bytes | None:
         """Decrypt; None: its day is over and the key destroyed. Undecipherable as `crypto.unseal`."""

@@ -1,9 +1,9 @@
 """Every table, once, for SQLite and PostgreSQL. Alembic's migrations must lead to exactly this (a test holds it).
 
-Nothing here identifies a patient in the clear: the columns `phone`, `join_link`, `patient_name`, `told_details` and `content`
-hold AES-256-GCM ciphertexts (`crypto`, `vault`), a number that must be recognised again is an HMAC (`phone_key`), and the
-text of an SMS is not stored at all: it is rendered for each attempt. The portal's secrets are sealed too (`sealing`), and of
-a token there is only its SHA-256.
+Nothing here identifies a patient in the clear: the columns `phone`, `join_link`, `patient_name`, `told_details`, `content` and
+`patient_ids.sealed` hold AES-256-GCM ciphertexts (`crypto`, `vault`), a number that must be recognised again is an HMAC
+(`phone_key`), and the text of an SMS is not stored at all: it is rendered for each attempt. The portal's secrets are sealed too
+(`sealing`), and of a token there is only its SHA-256.
 
 Values that come from us (states, kinds) are TEXT without CHECK lists, so that a new one needs no table rebuild.
 """
@@ -500,6 +500,18 @@ visit_links = Table(
     Column("put_off_at", UtcDateTime),  # when staff last asked for more minutes
     Index("ix_visit_links_visit", "visit"),
     Index("ix_visit_links_ends_at", "ends_at"),
+)
+
+patient_ids = Table(
+    "patient_ids",
+    metadata,
+    # PID-3 for what goes back to the EHR, only where `writeback.patient_id` keeps it. Rows of their own, because they outlive the
+    # number: they end 24 hours after the visit.
+    Column("appointment", Text, ForeignKey("appointments.id"), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # with the key of the day of `ends_at`
+    Column("sent_at", UtcDateTime, nullable=False),  # MSH-7 of the message that gave it
+    Column("ends_at", UtcDateTime, nullable=False),
+    Index("ix_patient_ids_ends_at", "ends_at"),
 )
 
 visit_devices = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select
 
 from scheduler.writeback import Fact, WritebackChannel, WritebackEvent, WritebackState
+from store.patient_ids import KeptPatientId
 from store.tables import appointments, writebacks
 
 IS_DUE: Final = writebacks.c.state == literal_column("'due'")
@@ -74,11 +75,13 @@ class WritebackQueue:
 class VisitNames:
     """Attributes:
     reference: the id that people use. aliases: as the feed gave them. start: UTC; None: unknown.
+    patient_id: PID-3, where the sender needs it (`store.patient_ids`); None: not kept, or not asked for.
     """
 
     reference: str
     aliases: tuple[str, ...]
     start: datetime | None
+    patient_id: KeptPatientId | None = field(default=None, repr=False)
 
 
 COLUMNS: Final = tuple(writebacks.c[name] for name in WritebackRow.__dataclass_fields__)

@@ -18,7 +18,7 @@ from carebell.times import iso
 from journal.events.service import OperatorActed
 from journal.rotated import rotated_names
 from parser.phone_number import PhoneNumber
-from store import audit
+from store import audit, patient_ids
 from store.audit import AuditAction
 from store.phone_holders import PhoneHashes, PhoneHolder, PhoneSearch
 from store.phone_scan import scan_files
@@ -100,13 +100,19 @@ def _verify(session: Opened, number: PhoneNumber, now: datetime, *, as_json: boo
             as_json=as_json,
         )  # fmt: skip
     hashes = search.hashes()
+    with session.store.read() as conn:
+        kept = patient_ids.kept(conn)
     if as_json:
         print_json(
             {"files": len(files), "traces": len(traces), "visits": holder_count, "unreadable": search.unreadable,
-             "hashed_texts": hashes.texts, "hashed_until": iso(hashes.until), "opted_out": list(hashes.opted_out)}
+             "hashed_texts": hashes.texts, "hashed_until": iso(hashes.until), "opted_out": list(hashes.opted_out),
+             "patient_ids": kept.visits, "patient_ids_until": iso(kept.until)}
         )  # fmt: skip
     else:
         _print_sums(holder_count, search.unreadable, hashes)
+        if kept.visits and kept.until is not None:
+            of = f"{kept.visits} {'visit' if kept.visits == 1 else 'visits'}"
+            print_sentence(f"PID-3 is kept encrypted for {of}, the last until {kept.until:%Y-%m-%d %H:%M} UTC")
     return REFUSED if traces or holder_count or search.unreadable else OK
 
 

@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Final
 
 from carebell.environment_policy import EnvironmentPolicy
+from carebell.inbound.patient_id_plans import keep_patient_ids
 from carebell.inbound.unit_of_work import AppointmentChange, UnitOfWork, wanted_aliases
 from carebell.inbound.validate import ValidatedMessage
 from carebell.outbound.proof_codes import codes_in, note_codes
@@ -125,6 +126,7 @@ class MessageProcessor:
         self._note_usage(conn, jobs, now)
         save(conn, self._vault, unit.saves(policies), fresh, now, new_id=self._new_id)
         results = self._keep_visits(conn, unit, policies, results, now)
+        keep_patient_ids(conn, self._vault, policies, unit, now)
         self._note_codes(conn, jobs, results, policies, now)
         return [_with_sending(result, unit) for result in results] if unit.sending else results
 
@@ -250,6 +252,8 @@ class MessageProcessor:
             change.appointment = after
         merged = [silence for duplicate in duplicates for silence in change.merge(duplicate)]
         unit.index(change)
+        if event.patient_id is not None:
+            change.note_patient_id(event.occurred_at, event.patient_id)
         planned, withdrawn, suppressed, silences = change.replan(policy, event.received_at)
         return ProcessingResult(
             outcome=ProcessingOutcome.STORED,

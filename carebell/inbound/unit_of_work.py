@@ -9,7 +9,7 @@ from typing import Final
 
 from carebell.environment_policy import EnvironmentPolicy
 from carebell.outbound.silences import Silence, silences_of
-from parser.event import Action, SchedulingEvent
+from parser.event import Action, GivenPatientId, SchedulingEvent
 from scheduler.appointment import Appointment, AppointmentStatus, same_visit
 from scheduler.sms import PlannedRow, Reason, SmsKind, SmsState
 from scheduler.succession import comparable_kinds, end_replaced, replaced_by, sharable_aliases, shared_aliases, sharing
@@ -30,8 +30,20 @@ class AppointmentChange:
         self.moved_aliases: set[str] = set()
         self.series_marks: set[str] = set()
         self.taken_over: list[str] = []
+        self.patient_id: tuple[datetime, GivenPatientId] | None = None
         self.first = first
         self.touched = first
+
+    def note_patient_id(self, sent_at: datetime, given: GivenPatientId) -> None:
+        """Note PID-3 of a message that was applied, and when it was sent; the newest counts."""
+        if given is not None and (self.patient_id is None or self.patient_id[0] <= sent_at):
+            self.patient_id = (sent_at, given)
+
+    def _take_over(self, other: AppointmentChange) -> None:
+        self.taken_over.append(other.appointment.id)
+        if other.patient_id is not None:
+            self.note_patient_id(*other.patient_id)
+            other.patient_id = None
 
     def replan(self, policy: EnvironmentPolicy, now: datetime) -> tuple[int, int, int, list[Silence]]:
         """Plan again. Return how many texts now wait, were withdrawn, and are recorded as not sent; and the new ones of the last
@@ -56,7 +68,7 @@ class AppointmentChange:
     def merge(self, other: AppointmentChange) -> list[Silence]:
         """Two identities turned out to be one appointment: this one stays, the other ends. Gives its waiting texts, taken back."""
         self.moved_aliases |= other.known_aliases
-        self.taken_over.append(other.appointment.id)
+        self._take_over(other)
         known_aliases = tuple(alias for alias in other.appointment.aliases if alias not in self.appointment.aliases)
         self.appointment = replace(self.appointment, aliases=self.appointment.aliases + known_aliases)
         other.appointment = replace(
@@ -74,7 +86,7 @@ class AppointmentChange:
     def replace(self, other: AppointmentChange, event: SchedulingEvent) -> list[Silence]:
         """The other visit goes on as this one, which takes over the shared numbers. Gives its waiting texts, taken back."""
         self.moved_aliases |= shared_aliases(other.appointment.aliases, event) & other.known_aliases
-        self.taken_over.append(other.appointment.id)
+        self._take_over(other)
         other.appointment = end_replaced(other.appointment, event)
         return other.take_back_waiting()
 
@@ -221,6 +233,11 @@ class UnitOfWork:
     def appointments(self) -> list[Appointment]:
         """Those that `saves` has, as they are now."""
         return [change.appointment for change in self._changes.values() if change.touched]
+
+    def patient_ids(self) -> dict[str, tuple[datetime, GivenPatientId]]:
+        """Our id of an appointment -> PID-3 of its newest message that was not silent, and when that was sent."""
+        given = ((change.appointment.id, change.patient_id) for change in self._changes.values())
+        return {own_id: patient_id for own_id, patient_id in given if patient_id is not None}
 
     def taken_over(self) -> dict[str, list[str]]:
         """Our id of an appointment -> those that proved to be the same visit, or that go on as it."""

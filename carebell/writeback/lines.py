@@ -58,6 +58,10 @@ class WritebackTarget(Protocol):
         """Nothing is sent."""
 
     @property
+    def wants_patient_id(self) -> bool:
+        """Its messages may have PID-3, which the environment keeps."""
+
+    @property
     def strict(self) -> bool:
         """All one after the other, and a refused one stops the rest."""
 
@@ -85,4 +89,5 @@ def outgoing_event(row: WritebackRow, visit: VisitNames | None) -> OutgoingEvent
         facts=row.facts,
         aliases=visit.aliases,
         start=visit.start,
+        patient_id=None if visit.patient_id is None else visit.patient_id.repetitions,
     )

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -27,7 +27,7 @@ from ehr.messages import Unrenderable
 from journal.events.writebacks import WritebackIdentity, WritebackSent
 from journal.logs import Journal
 from scheduler.clock import Clock
-from store import leases, writeback_rows, writebacks
+from store import leases, patient_ids, writeback_rows, writebacks
 from store.engine import Store, Transaction
 from store.vault import Vault
 from store.writeback_rows import VisitNames, WritebackRow
@@ -243,6 +243,8 @@ class WritebackSender:
                 strict=target.strict,
             )
             visits = writeback_rows.visits_of(conn, {item.row.appointment for item in items})
+            if target.wants_patient_id:
+                visits = self._with_patient_ids(conn, visits, now)
             claimed = []
             for item in items:
                 identity = identity_of(item.row, visits)
@@ -274,8 +276,16 @@ class WritebackSender:
             return item.content
         assert line.way is not None
         content = line.way.content(item.row, visit)
-        writebacks.keep_content(conn, self._vault, item.row.id, content, until=max(item.row.expires_at, now))
+        patient_id = None if visit is None else visit.patient_id
+        until = item.row.expires_at if patient_id is None else min(item.row.expires_at, patient_id.ends_at)
+        writebacks.keep_content(conn, self._vault, item.row.id, content, until=max(until, now))
         return content
+
+    def _with_patient_ids(
+        self, conn: Transaction, visits: Mapping[str, VisitNames], now: datetime
+    ) -> dict[str, VisitNames]:
+        kept = patient_ids.read(conn, self._vault, visits.keys(), now)
+        return {own_id: replace(visit, patient_id=kept.get(own_id)) for own_id, visit in visits.items()}
 
     async def _send(self, line: _Line, way: WritebackLine, ready: ReadyWriteback) -> None:
         row, began = ready.row, self._seconds()

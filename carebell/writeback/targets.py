@@ -31,6 +31,7 @@ class Hl7Target:
 
     Attributes:
         hold: nothing is sent.
+        wants_patient_id: the environment keeps PID-3.
         zone: the clinic's.
     """
 
@@ -40,6 +41,7 @@ class Hl7Target:
     header: OutgoingHeader
     zone: tzinfo
     hold: bool
+    wants_patient_id: bool = False
 
     @property
     def channel(self) -> WritebackChannel:
@@ -129,6 +131,7 @@ def hl7_target(loaded: Loaded, name: str) -> Hl7Target | None:
         header=header,
         zone=environment.zone,
         hold=environment.writeback.hold,
+        wants_patient_id=environment.writeback.keeps_patient_id,
     )
 
 

@@ -62,6 +62,10 @@ class FhirTarget:
         return f"writeback {self.environment} {self.channel.value}"
 
     @property
+    def wants_patient_id(self) -> bool:
+        return False
+
+    @property
     def strict(self) -> bool:
         return False
 
@@ -134,6 +138,10 @@ class EpicStatusTarget:
     @property
     def name(self) -> str:
         return f"writeback {self.environment} {self.channel.value}"
+
+    @property
+    def wants_patient_id(self) -> bool:
+        return False
 
     @property
     def strict(self) -> bool:

@@ -75,7 +75,7 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
         "purge --verify",
         'then `{"file", "offset", "spelling"}` for each trace, `{"environment", "appointment", "status", "until", "settles", '
         '"waiting"}` for each visit that keeps it, and `{"files", "traces", "visits", "unreadable", "hashed_texts", '
-        '"hashed_until", "opted_out"}`',
+        '"hashed_until", "opted_out", "patient_ids", "patient_ids_until"}`',
     ),
     ("visit list", '`{"appointment", "environment", "start", "state", "opens", "ends", "started", "ended"}`'),
     (

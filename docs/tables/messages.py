@@ -130,6 +130,7 @@ def _places(field_map: FieldMap) -> dict[str, str]:
         "location": _steps(code(source) for source in field_map.location),
         "provider": _steps(code(source) for source in field_map.provider),
         "patient's name": f"{code(field_map.patient_name)}, only where a text uses it",
+        "patient's ids": f"all of {code('PID-3')}, only where `writeback.patient_id` keeps them",
     }
 
 

@@ -33,6 +33,7 @@ def rules(
     *,
     zone: str = CHICAGO,
     wants_name: bool = False,
+    writeback: dict[str, Any] | None = None,
     location_zones: dict[str, str] | None = None,
     **sms: Any,
 ) -> Rules:
@@ -49,6 +50,7 @@ def rules(
                 "receiving_facility": "LAMNATST",
                 "processing_ids": ["T"],
             },
+            "writeback": writeback or {},
             "sms": {"from": "+14255550101", "allow_list": ["+12025550143"], **sms},
         }
     )

@@ -26,6 +26,18 @@ AIS|1|A|FOLLOWUP^Follow-up visit|20260309140000-0500|0|MIN|30|MIN
 AIP|1|A|2002^EXAMPLE^ROBIN^^^DR|||20260309140000-0500
 """
 
+KEEPS_PATIENT_ID: dict[str, Any] = {
+    "patient_id": "keep",
+    "events": {"confirmed": "hl7"},
+    "hl7": {
+        "host": "engine.lamna.example",
+        "port": 6661,
+        "sending_facility": "A",
+        "receiving_application": "B",
+        "receiving_facility": "C",
+    },
+}
+
 
 def siu(event: str = "S12", *segments: str, sch: str = "SCH||F1", version: str = "2.5.1") -> str:
     return f"MSH|^~\\&|EPIC|LAMNA|A|B|20260302090000||{event}|C1|P|{version}\n" + "\n".join((sch, *segments)) + "\n"
@@ -104,12 +116,14 @@ def test_explaining_shows_every_value_its_field_and_every_loser() -> None:
 
 
 def test_neither_names_nor_numbers_nor_anything_else_of_the_patient_is_explained() -> None:
-    for by in (rules(), rules(wants_name=True)):
+    for by in (rules(), rules(wants_name=True), rules(writeback=KEEPS_PATIENT_ID)):
         result, evidence = explain(verified(M01), by)
         shown = repr(evidence) + repr(result)
         for private in ("TESTPATIENT", "ALEX", "MRN00042", "19800101", "5550143", "2025550143"):
             assert private not in shown
     assert read(verified(M01), rules(wants_name=True)).patient_name == "ALEX"  # type: ignore[union-attr]
+    assert read(verified(M01), rules(writeback=KEEPS_PATIENT_ID)).patient_id.startswith("MRN00042^")  # type: ignore[union-attr]
+    assert read(verified(M01), rules()).patient_id is None  # type: ignore[union-attr]
 
 
 def test_a_rejected_message_is_explained_as_far_as_it_can_be_read() -> None:
