@@ -21,7 +21,7 @@ VALUES: Final = {
     "by": "who: patient, provider, guest, interpreter",
     "start": "the visit's start",
     "visit_code": "the visit's code in links",
-    "started_at": "when the first one connected",
+    "started_at": "when the visit began, as the report has it",
     "ended_at": "when the visit ended",
     "duration": "the visit's length in seconds",
     "lobby_wait": "the wait in the lobby in seconds",

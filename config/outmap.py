@@ -24,7 +24,7 @@ VALUES: Final = {
     "start": "the visit's start",
     "patient_id": "the repetitions of PID-3, with `patient_id: keep`; otherwise empty",
     "visit_code": "the visit's code in links",
-    "started_at": "when the first one connected",
+    "started_at": "when the visit began, as the report has it",
     "ended_at": "when the visit ended",
     "duration": "the visit's length in seconds",
     "lobby_wait": "the wait in the lobby in seconds",

@@ -17,6 +17,7 @@ from carebell.environment_policy import RuntimeConfig
 from carebell.outbound.visit_plans import changes_of
 from journal.logs import Journal
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState
+from scheduler.visit_times import visit_times
 from scheduler.writeback import Fact, WritebackEvent, intend
 from store import visits, writebacks
 from store.engine import Transaction
@@ -85,7 +86,7 @@ class VisitRecorder:
         if event.who not in (VisitRole.CAREBELL, VisitRole.STAFF):
             facts["by"] = event.who.value
         if event.what is VisitEventKind.ENDED:
-            facts |= _times(conn, visit, event.at)
+            facts |= _times(conn, visit, event)
         intent = intend(
             policy.writeback,
             goes_back,
@@ -99,19 +100,16 @@ class VisitRecorder:
             writebacks.add(conn, intent, ids=self.control_ids, now=event.at)
 
 
-def _times(conn: Transaction, visit: VideoVisit, ended_at: datetime) -> dict[str, Fact]:
-    """When the visit began, how long it took, and how long somebody waited until they were let in; only what is known."""
-    facts: dict[str, Fact] = {"ended_at": ended_at.isoformat()}
-    if visit.started_at is not None:
-        facts |= {
-            "started_at": visit.started_at.isoformat(),
-            "duration": max(0, int((ended_at - visit.started_at).total_seconds())),
-        }
-    waited: datetime | None = None
-    for event in visits.events(conn, [visit.id]):
-        if event.what is VisitEventKind.WAITING and waited is None:
-            waited = event.at
-        if event.what is VisitEventKind.ADMITTED and waited is not None:
-            facts["lobby_wait"] = max(0, int((event.at - waited).total_seconds()))
-            break
+def _times(conn: Transaction, visit: VideoVisit, ended: VisitEvent) -> dict[str, Fact]:
+    """When the visit began, how long it took, and how long somebody waited until they were let in: as the report says it, and only
+    what is known."""
+    signs = [visits.sign_of(event) for event in visits.events(conn, [visit.id])]
+    times = visit_times(signs, ended.state or visit.state)
+    facts: dict[str, Fact] = {"ended_at": ended.at.isoformat()}
+    if times.start is not None:
+        facts["started_at"] = times.start.isoformat()
+    if times.duration is not None:
+        facts["duration"] = int(times.duration.total_seconds())
+    if times.lobby_wait is not None:
+        facts["lobby_wait"] = int(times.lobby_wait.total_seconds())
     return facts

@@ -252,6 +252,12 @@ def test_from_the_booking_to_the_report(browser: Browser, story: Story, window_o
     ]
     assert all(b"TESTPATIENT" not in content for content in story.engine.contents)
 
+    ended = story.engine.contents[-1].decode()
+    assert re.findall(r"(VISIT_DURATION|LOBBY_WAIT)[^|]*\|\|([0-9]*)", ended) == [
+        ("VISIT_DURATION", "1260"),
+        ("LOBBY_WAIT", "240"),
+    ]
+
     dana = window_of(site, "dana")
     dana.open("/reports/visits")
     (row_of_report,) = _report(dana)

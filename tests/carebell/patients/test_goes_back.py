@@ -63,7 +63,8 @@ def test_waiting_connecting_and_the_end_go_back_in_order(day: Clinic) -> None:
     assert '"by":"patient"' in _facts(day, "connected")
     ended = _facts(day, "visit_ended")
     assert f'"visit_code":"{day.visit().code}"' in ended
-    assert '"duration":' in ended
+    assert '"lobby_wait":240' in ended
+    assert '"duration":' not in ended, "a meeting that tells nothing: the report does not know it either"
     assert token not in ended
 
 
