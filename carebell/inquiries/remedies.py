@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from carebell.inquiries.wait_explainer import Wait
+from notifier.failures import ReportStatus
+from notifier.gateways import failure_of
 from scheduler.sms import Reason
 
 REMEDIES: Final[Mapping[str, str]] = {
@@ -55,3 +57,27 @@ def remedy_of(reason: str | None) -> str:
         return ""
     waits = next((words for wait, words in _WAITS.items() if wait.value == reason), "")
     return waits or REMEDIES.get(reason, "")
+
+
+_FAILURES: Final[Mapping[ReportStatus, str]] = {
+    ReportStatus.INVALID: REMEDIES[Reason.INVALID_PHONE],
+    ReportStatus.NONEXISTENT: REMEDIES[Reason.INVALID_PHONE],
+    ReportStatus.UNREACHABLE: "Call the patient. If the number stays out of reach, enter another mobile number in the EHR.",
+    ReportStatus.BLOCKED_NUMBER: "Call the patient, or enter another mobile number in the EHR.",
+    ReportStatus.BLOCKED_BY_RECIPIENT: REMEDIES[Reason.OPTED_OUT],
+    ReportStatus.SPAM: "Call the patient. An administrator looks at the text's wording and at the sender's registration.",
+}
+
+
+def remedy_of_failure(code: int | None) -> str:
+    """What to do about a text that was tried and failed with this code of the gateway; None: it gave none."""
+    if code is None:
+        return "Call the patient. The gateway gave no reason."
+    known = _FAILURES.get(failure_of(code).status)
+    return known or "Call the patient. An administrator looks the code up at the gateway."
+
+
+def remedy_of_retry(code: int | None) -> str:
+    """What to do about a text that failed with this code and is tried again."""
+    known = None if code is None else _FAILURES.get(failure_of(code).status)
+    return known or "Nothing yet: it is tried again by itself."

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from carebell.inquiries.remedies import remedy_of, remedy_of_failure, remedy_of_retry
 from carebell.inquiries.trace_entries import code_words
 from carebell.inquiries.wait_explainer import Wait, Waiting
 from carebell.sms_words import WHY, title_of
-from scheduler.sms import Reason, SmsState
+from scheduler.sms import Reason, SmsKind, SmsState
 from store.appointments import AppointmentFacts
 from store.outbox_row import OutboxRow
 
@@ -19,6 +20,11 @@ _NEED_SOMEBODY: Final = (Wait.SWITCHED_OFF, Wait.HOLD, Wait.BREAKER, Wait.SERVIC
 """Waiting texts that leave only when somebody does something."""
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.NO_VISIBLE_CHANGE)
 """Silences that nobody misses: another text says the same, or there is nothing to say."""
+_WITHOUT_A_REMINDER: Final = (Reason.NO_RULE, Reason.LATE_RULE)
+"""Likewise, where the visit has another reminder."""
+_AS_THEY_SHOULD_BE: Final = (*_BESIDE, *_WITHOUT_A_REMINDER, Reason.LATE_BOOKING, Reason.TOO_CLOSE, Reason.PAST)
+"""Silences of the rules. A text that was tried and failed is asked about before them."""
+_FAILED: Final = (SmsState.FAILED, SmsState.UNDELIVERED)
 
 
 def answer(
@@ -46,6 +52,8 @@ def answer(
         parts.append(_nothing(facts))
     if upcoming:
         parts.append(_next(upcoming[0], waiting.get(upcoming[0].id), clock))
+    if last is not None and _retried(upcoming, waiting) is not None and _is_as_it_should_be(last):
+        parts.reverse()
     return " ".join(parts)
 
 
@@ -58,10 +66,40 @@ def reason_of(facts: AppointmentFacts, rows: Sequence[OutboxRow], waiting: Mappi
     return last.reason.value if last is not None and _is_silent(last) else None
 
 
+def remedy(facts: AppointmentFacts, rows: Sequence[OutboxRow], waiting: Mapping[str, Waiting]) -> str:
+    """What to do about the text that the answer begins with; empty: nothing needs to be done."""
+    last, retried = _last_decided(facts, rows), _retried(_upcoming(rows), waiting)
+    if retried is not None and (last is None or _is_as_it_should_be(last)):
+        return remedy_of_retry(retried.code)
+    reason = reason_of(facts, rows, waiting)
+    if reason is None and last is not None and last.state in _FAILED:
+        return remedy_of_failure(last.code)
+    return remedy_of(reason)
+
+
 def _last_decided(facts: AppointmentFacts, rows: Sequence[OutboxRow]) -> OutboxRow | None:
+    """The one that a person is most likely asked about: the last, but a failed text before silences as they should be."""
     decided = [row for row in rows if row.state is not SmsState.DUE]
-    missed = [row for row in decided if row.reason not in _BESIDE] or decided
+    beside = (*_BESIDE, *(_WITHOUT_A_REMINDER if _has_a_reminder(rows) else ()))
+    missed = [row for row in decided if row.reason not in beside] or decided
+    tried = [row for row in missed if row.past.gone]
+    if tried and max(tried, key=lambda row: _decided_at(row, facts)).state in _FAILED:
+        missed = [row for row in missed if not _is_as_it_should_be(row)]
     return max(missed, key=lambda row: _decided_at(row, facts), default=None)
+
+
+def _has_a_reminder(rows: Sequence[OutboxRow]) -> bool:
+    return any(row.kind is SmsKind.REMINDER and row.state not in (SmsState.SUPPRESSED, *_FAILED) for row in rows)
+
+
+def _is_as_it_should_be(row: OutboxRow) -> bool:
+    return _is_silent(row) and row.reason in _AS_THEY_SHOULD_BE
+
+
+def _retried(upcoming: Sequence[OutboxRow], waiting: Mapping[str, Waiting]) -> OutboxRow | None:
+    """The next text, if it was tried, failed, and is tried again."""
+    of = waiting.get(upcoming[0].id) if upcoming else None
+    return upcoming[0] if of is not None and of.wait is Wait.RETRY else None
 
 
 def _upcoming(rows: Sequence[OutboxRow]) -> list[OutboxRow]:

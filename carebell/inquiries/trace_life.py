@@ -11,7 +11,7 @@ from typing import Final
 
 from carebell.inquiries.recipients import TextRecipient, recipients_of, wait_explainer_for
 from carebell.inquiries.source import KeyedSource
-from carebell.inquiries.trace_answer import STOPPED, answer, reason_of
+from carebell.inquiries.trace_answer import STOPPED, answer, reason_of, remedy
 from carebell.inquiries.trace_entries import Clock, TraceEntry, entries_of, entry_of
 from carebell.inquiries.trace_log import LoggedSteps, lines_of, number_entries
 from carebell.inquiries.trace_messages import remembered_entry
@@ -51,6 +51,7 @@ class AppointmentTrace:
     """Attributes:
     answer: the sentence at the top. entries: by time.
     reason: the `Reason` or `Wait` that the answer is about, if something needs an explanation.
+    remedy: what to do about what the answer begins with; empty: nothing.
     """
 
     facts: AppointmentFacts
@@ -58,6 +59,7 @@ class AppointmentTrace:
     entries: Sequence[TraceEntry]
     now: datetime
     reason: str | None = None
+    remedy: str = ""
 
     @property
     def answer_entry(self) -> TraceEntry:
@@ -123,8 +125,14 @@ class LifeReader:
         entries += [self._waits(row, waiting[row.id]) for row in rows if row.id in waiting]
         entries.sort(key=lambda entry: entry.order)
         sentence = " ".join([answer(facts, rows, waiting, details, clock), *last_reply(answered, clock)])
-        reason = reason_of(facts, rows, waiting)
-        return AppointmentTrace(facts=facts, answer=sentence, entries=entries, now=self.now, reason=reason)
+        return AppointmentTrace(
+            facts=facts,
+            answer=sentence,
+            entries=entries,
+            now=self.now,
+            reason=reason_of(facts, rows, waiting),
+            remedy=remedy(facts, rows, waiting),
+        )
 
     def _details(
         self,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from carebell.outbound.send_policy import cap_reached
 from config.model import Caps, Environment
 from journal.lines import plain
+from notifier.gateways import failure_of
 from scheduler.plan import reminder_due, whole_minute
 from scheduler.quiet_hours import is_quiet
 from scheduler.sms import Cap, SmsKind
@@ -91,7 +92,7 @@ class WaitExplainer:
             if (breaker.scope, breaker.name) in scopes:
                 again = self.clock(max(breaker.probe_at, self.now), row.environment)
                 return Waiting(
-                    wait=Wait.BREAKER, text=f"the gateway refuses, code {breaker.code}; next attempt {again}"
+                    wait=Wait.BREAKER, text=f"the gateway refuses, code {numbered(breaker.code)}; next attempt {again}"
                 )
         return self._turn(row)
 
@@ -135,9 +136,14 @@ class WaitExplainer:
             return Waiting(wait=Wait.NEXT_ROUND, text="will be sent in a moment")
         again = self.clock(after, row.environment)
         if row.attempts or row.code is not None:
-            code = "" if row.code is None else f", code {row.code}"
+            code = "" if row.code is None else f", code {numbered(row.code)}"
             return Waiting(wait=Wait.RETRY, text=f"the last attempt failed{code}; next attempt {again}")
         return Waiting(wait=Wait.TURN, text=f"its sender has others to send first; next attempt {again}")
+
+
+def numbered(code: int) -> str:
+    """A gateway's code with its words: `30003: the handset cannot be reached: off, or out of coverage`."""
+    return f"{code}: {failure_of(code).meaning}"
 
 
 def cap_text(cap: Cap, caps: Caps) -> str:

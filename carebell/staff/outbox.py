@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from carebell.inquiries.outbox import ExplainedRow, explained
 from carebell.inquiries.source import KeyedSource
+from carebell.inquiries.wait_explainer import numbered
 from carebell.sms_words import WHY, title_of
 from carebell.staff.cursors import read_row_key, write_row_key
 from carebell.staff.own_environments import own_environments
@@ -54,6 +55,8 @@ class OutboxInquiry:
 def _text(explained_row: ExplainedRow, zone: ZoneInfo) -> OutboxText:
     row = explained_row.row
     why = explained_row.why if explained_row.waiting is not None else WHY[row.reason]
+    if explained_row.waiting is None and row.code is not None:
+        why = f"{why}; the gateway's code {numbered(row.code)}"
     return OutboxText(
         due=row.due,
         environment=row.environment,

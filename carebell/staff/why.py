@@ -11,7 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from carebell.inquiries.messages import advice, refusals
-from carebell.inquiries.remedies import remedy_of
+from carebell.inquiries.remedies import remedy_of, remedy_of_failure, remedy_of_retry
 from carebell.inquiries.source import KeyedSource
 from carebell.inquiries.trace import Traced, Tracer, countries_of
 from carebell.inquiries.trace_entries import TraceEntry
@@ -120,7 +120,7 @@ class WhyInquiry:
             reference=facts.reference,
             environment=facts.environment,
             answer=trace.answer,
-            remedy=remedy_of(trace.reason),
+            remedy=trace.remedy,
             zone=ZoneInfo(Zones(self.source.loaded).of(facts.environment)),
             steps=[self._step(entry) for entry in trace.entries],
         )
@@ -129,6 +129,8 @@ class WhyInquiry:
         remedy = ""
         if entry.what in (TraceStep.NOT_SENT, TraceStep.WILL_NOT_GO):
             remedy = remedy_of(entry.reason)
+        elif entry.what in (TraceStep.FAILED, TraceStep.RETRY) and isinstance(entry.code, int):
+            remedy = (remedy_of_failure if entry.what is TraceStep.FAILED else remedy_of_retry)(entry.code)
         elif entry.what is TraceStep.REFUSED:
             remedy = advice(self.source.loaded, None if entry.code is None else str(entry.code))
         return WhyStep(

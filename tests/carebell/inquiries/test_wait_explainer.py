@@ -175,14 +175,14 @@ def test_holds_and_breakers(
     assert stopped.wait is (Wait.BREAKER if held else Wait.NEXT_ROUND)
     if held:
         assert by_hand.text == "waits: on hold since 2026-03-02 11:55 (wrong template); `carebell release` ends it"
-        assert stopped.text == "the gateway refuses, code 20003; next attempt 2026-03-02 12:04"
+        assert stopped.text == "the gateway refuses, code 20003: wrong account or token; next attempt 2026-03-02 12:04"
 
 
 def test_between_attempts(explainer: WaitExplainer, clinic: Environment) -> None:
     failed = explainer.why(row(again=NOW + 3 * MINUTE, attempts=1, code=20429), clinic)
     assert (failed.wait, failed.text) == (
         Wait.RETRY,
-        "the last attempt failed, code 20429; next attempt 2026-03-02 12:03",
+        "the last attempt failed, code 20429: too many requests; next attempt 2026-03-02 12:03",
     )
     queued = explainer.why(row(again=NOW + 3 * MINUTE), clinic)
     assert (queued.wait, queued.text) == (
