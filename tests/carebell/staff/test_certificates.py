@@ -123,7 +123,7 @@ def test_one_that_signed_a_message_just_now_is_still_in_use(rotating: Clinic, da
     with database.write() as conn:
         usage.note(conn, "production", read_old(), CLOCK - timedelta(minutes=4, seconds=5))
     said = words(rotating.browser.get(PAGE))
-    assert "Still in use Last message: 4 minutes ago." in said
+    assert "Still in use Last message: 4 minutes ago" in said
     assert "messages signed with it are refused with SIG05" in said
     with database.write() as conn:
         usage.note(conn, "production", read_old(), CLOCK - timedelta(hours=1))
