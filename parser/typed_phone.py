@@ -24,8 +24,8 @@ def numbers_meant(written: str, countries: Iterable[str]) -> list[PhoneNumber]:
     text = written.strip()
     if _WRITTEN.fullmatch(text) is None:
         return []
-    found = dict.fromkeys(e164_of(text.replace("/", " "), country) for country in countries)
-    return [PhoneNumber(e164) for e164 in found if e164 is not None and _is_valid(e164)]
+    spellings = dict.fromkeys(e164_of(text.replace("/", " "), country) for country in countries)
+    return [PhoneNumber(e164) for e164 in spellings if e164 is not None and _is_valid(e164)]
 
 
 def _is_valid(e164: str) -> bool:

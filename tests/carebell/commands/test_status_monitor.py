@@ -186,9 +186,13 @@ def test_json_is_one_object(carebell: Carebell, clinic: Path, running: Store) ->
 def test_overdue_texts_are_counted_in_status(
     carebell: Carebell, clinic: Path, running: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from store.outbox import Queue
+    from store.outbox import OverdueTexts, Queue
 
-    late = Queue(ready=3, waiting=9, retrying=2, overdue=4, lag=timedelta(minutes=7), by_environment={}, by_state={})
+    lag = timedelta(minutes=7)
+    late = Queue(
+        ready=3, waiting=9, retrying=2, overdue=4, lag=lag,
+        by_environment={"production": OverdueTexts(count=4, lag=lag)}, by_state={},
+    )  # fmt: skip
     monkeypatch.setattr("store.outbox.queue", lambda *_: late)
     [row] = carebell("-c", clinic, "status", "--json").rows
     assert row["queue"] == {
