@@ -138,9 +138,9 @@ class ConfigurationEffect:
             sums[change] += self._estimated(environment, count)
         return sums
 
-    def _by_words(self, found: Iterable[tuple[str, str]]) -> Counter[str]:
+    def _by_words(self, words_of_environments: Iterable[tuple[str, str]]) -> Counter[str]:
         sums: Counter[str] = Counter()
-        for (environment, words), count in sorted(Counter(found).items()):
+        for (environment, words), count in sorted(Counter(words_of_environments).items()):
             sums[words] += self._estimated(environment, count)
         return sums
 

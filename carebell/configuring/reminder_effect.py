@@ -34,8 +34,8 @@ def reminder_moves(changes: Sequence[ForeseenChange]) -> Iterator[ReminderMove]:
     for of_visit in _by_visit([change for change in changes if change.kind is SmsKind.REMINDER]):
         fewer = [change for change in of_visit if change.reason is Reason.NO_RULE]
         more = [change for change in of_visit if change.change is Change.PLANNED]
-        for one, other in zip(fewer, more, strict=False):
-            yield ReminderMove(fewer=one, more=other)
+        for before, after in zip(fewer, more, strict=False):
+            yield ReminderMove(fewer=before, more=after)
 
 
 def unreminded(changes: Sequence[ForeseenChange]) -> Iterator[tuple[ForeseenChange, str]]:
