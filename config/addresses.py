@@ -184,7 +184,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         raise ValueError("is not a URL") from None
     if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("is not a URL such as https://sms.clinic.example")
+        raise ValueError("is not a URL such as https://host.example; it begins with https://")
     if _literal(host) is None and _HOST.fullmatch(host) is None:
         raise ValueError("has a host name with characters that host names do not have")
     if parts.username is not None or parts.password is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from config.model import Environment
 from parser.phone_number import PhoneNumber
+from portal.edit_forms import feed as feed_form
 from portal.edit_forms.feed import AUTHENTICATIONS, ehr_options
 from portal.edit_forms.reminders import reminder_words
 from portal.environments import EnvironmentsDesk, PresentConfiguration
@@ -79,12 +80,13 @@ def show_all(desk: EnvironmentsDesk, request: PageRequest) -> Answer:
 def show(desk: EnvironmentsDesk, request: PageRequest) -> Answer:
     name, environment, _ = wanted(desk, request)
     approval = desk.approvals().get(name, "not needed")
-    view = {
-        "rows": _summary(name, environment, approval),
-        "tabs": tabs(name, request),
-        "may_change": request.may(Permission.CHANGE_CONFIGURATION),
-        "may_change_feed": request.may(Permission.CHANGE_FEED, name),
-    }
+    may_change, may_change_feed = request.may(Permission.CHANGE_CONFIGURATION), request.may(Permission.CHANGE_FEED, name)
+    rows = _summary(name, environment, approval)
+    if not may_change:
+        of_feed = {f"/environments/{name}/feed#{field.name}" for field in feed_form.SENDER}
+        of_feed |= {f"/environments/{name}/certificates", f"/environments/{name}/approval"}
+        rows = [row if may_change_feed and row.change in of_feed else replace(row, change=None) for row in rows]
+    view = {"rows": rows, "tabs": tabs(name, request), "may_change": may_change}
     return Shown(template="environments/one.html", title=f"Environment {name}", view=view)
 
 

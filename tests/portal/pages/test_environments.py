@@ -64,6 +64,14 @@ def test_an_environment_says_what_it_does_and_where_each_value_is_changed(browse
     assert "Change" not in words(browser.sign_in(Role.AUDITOR).get("/environments/production"))
 
 
+def test_an_analyst_is_offered_the_changes_that_an_analyst_may_make(browser: Browser) -> None:
+    text = browser.sign_in(Role.ANALYST).get("/environments/test").text
+    assert "/environments/test/feed#receiving_facility" in text
+    assert "/environments/test/certificates" in text
+    for closed in ("feed#port", "sms#sender", "sms#reminders"):
+        assert f'href="/environments/test/{closed}"' not in text
+
+
 def test_numbers_of_the_allow_list_are_masked(browser: Browser) -> None:
     answer = browser.sign_in(Role.AUDITOR).get("/environments/test")
     assert "***0143" in words(answer)
