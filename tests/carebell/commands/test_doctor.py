@@ -208,8 +208,9 @@ def _damaged_key(folder: Path) -> None:
 
 
 def _tls(folder: Path) -> None:
-    (folder / "tls.pem").write_text("x")
-    tls = {"certificate": "tls.pem", "key": "carebell.key"}
+    for name in ("tls.pem", "tls.key"):
+        (folder / name).write_text("x")
+    tls = {"certificate": "tls.pem", "key": "tls.key"}
     change(folder / "carebell.yaml", {"environments": {"production": {"listener": {"tls": tls}}}})
 
 
