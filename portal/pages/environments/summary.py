@@ -80,7 +80,10 @@ def show_all(desk: EnvironmentsDesk, request: PageRequest) -> Answer:
 def show(desk: EnvironmentsDesk, request: PageRequest) -> Answer:
     name, environment, _ = wanted(desk, request)
     approval = desk.approvals().get(name, "not needed")
-    may_change, may_change_feed = request.may(Permission.CHANGE_CONFIGURATION), request.may(Permission.CHANGE_FEED, name)
+    may_change, may_change_feed = (
+        request.may(Permission.CHANGE_CONFIGURATION),
+        request.may(Permission.CHANGE_FEED, name),
+    )
     rows = _summary(name, environment, approval)
     if not may_change:
         of_feed = {f"/environments/{name}/feed#{field.name}" for field in feed_form.SENDER}

@@ -65,7 +65,7 @@ def test_an_environment_says_what_it_does_and_where_each_value_is_changed(browse
 
 
 def test_an_analyst_is_offered_the_changes_that_an_analyst_may_make(browser: Browser) -> None:
-    text = browser.sign_in(Role.ANALYST).get("/environments/test").text
+    text = browser.sign_in(Role.ANALYST, ["test"]).get("/environments/test").text
     assert "/environments/test/feed#receiving_facility" in text
     assert "/environments/test/certificates" in text
     for closed in ("feed#port", "sms#sender", "sms#reminders"):
