@@ -193,10 +193,11 @@ NOT_RUN: Final = {
     "docs/explanation/scaling.md": 1,
     "docs/how-to/backups.md": 1,
     "docs/how-to/compiled.md": 2, "docs/how-to/container.md": 4,
-    "docs/how-to/install.md": 5,
+    "docs/how-to/install.md": 5, "docs/how-to/patients-pages.md": 1,
     "docs/how-to/postgresql.md": 1,
     "docs/how-to/reverse-proxy.md": 1,
-    "docs/how-to/write-back.md": 2,
+    "docs/how-to/write-back.md": 2, "docs/how-to/write-back-fhir.md": 2,
+    "docs/tutorial/two-people.md": 2,
 }  # fmt: skip
 
 STARTED: Final = ("README.md",)

@@ -269,7 +269,7 @@ def test_by_number_from_a_prompt(carebell: Carebell, configuration: Path) -> Non
     ended = _trace(carebell, configuration, "--phone", typed=f"{PATIENT}\n")
     assert {row["appointment"] for row in ended.rows} == {"A1", "A2"}
     as_written_at_home = _trace(carebell, configuration, "--phone", typed="(202) 555-0188\n")
-    assert as_written_at_home.rows == ended.rows
+    assert [row["appointment"] for row in as_written_at_home.rows] == [row["appointment"] for row in ended.rows]
     assert carebell("-c", configuration, "trace", "--phone", typed="0188\n").code == 2
     unknown = carebell("-c", configuration, "trace", "--phone", typed="+12025550199\n")
     assert (unknown.code, "no appointment keeps ***0199" in unknown.out.replace("\n", " ")) == (1, True)
