@@ -102,6 +102,7 @@ def defaults(step: str, answers: Answers, configuration: Configuration) -> dict[
             return {
                 **{f"confirmation_{key}": "1" for key, _ in sms.CONFIRMATIONS},
                 **sms.replies_shown(Replies()),
+                "join": sms.JOIN_USUAL,
                 "quiet": "1", "quiet_from": "21:00", "quiet_to": "08:00", "per_day": "3", "per_week": "10",
                 "reminder-0-count": "24", "reminder-0-unit": "h", "reminder-0-at": "", "reminder-0-modes": "",
             }  # fmt: skip
@@ -131,6 +132,8 @@ def section_of(
     section |= {"certificates": [certificate], "sender": {}, "sms": {}}
     for keys, value in {**feed_values, **sms_values}.items():
         if (keys == ("sms", "allow_list") and value is None) or (keys == sms.REPLIES_ENABLED and not value):
+            continue
+        if (keys, value) == (sms.JOIN, sms.JOIN_USUAL):
             continue
         _put(section, keys, value)
     section["listener"] = _listener(section["listener"], configuration)

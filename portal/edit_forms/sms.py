@@ -34,6 +34,15 @@ _REPLIES: Final[Keys] = ("sms", "replies")
 REPLIES_ENABLED: Final[Keys] = (*_REPLIES, "enabled")
 ASKING: Final = (("booked", "scheduled"), ("updated", "updated"), ("reminder", "reminders"))
 """Kind of text -> words of its box."""
+JOIN: Final[Keys] = ("visits", "join")
+JOIN_USUAL: Final = "feed"
+"""Of an environment whose file does not say it."""
+JOIN_LINKS: Final = (
+    ("feed", "the link that the message brings, if it brings one"),
+    ("ours", "a link of Carebell's own, to its waiting room"),
+    ("none", "no link"),
+)
+"""Value of `visits.join` -> words of the choice."""
 CANNOT_COME: Final = (("report", "tell it so"), ("ask_ehr", "ask it to cancel the visit"))
 FIELDS: Final = (
     *(ConfigurationField(name=name, label="Consent", keys=("sms", "consent", key)) for name, key in _CONSENT),
@@ -50,6 +59,7 @@ FIELDS: Final = (
     ConfigurationField(name="replies_answer", label="Thanks", keys=(*_REPLIES, "answer")),
     ConfigurationField(name="replies_cannot_come", label="The EHR", keys=(*_REPLIES, "cannot_come")),
     ConfigurationField(name="replies_unknown", label="Other messages", keys=(*_REPLIES, "unknown")),
+    ConfigurationField(name="join", label="Link to a video visit", keys=JOIN),
     ConfigurationField(name="quiet", label="Quiet hours", keys=_QUIET),
     ConfigurationField(name="quiet_from", label="Quiet hours from", keys=(*_QUIET, "from")),
     ConfigurationField(name="quiet_to", label="Quiet hours to", keys=(*_QUIET, "to")),
@@ -82,6 +92,7 @@ def values_of(environment: Environment) -> dict[Keys, Any]:
         **{("sms", "confirmation", key): getattr(sms.confirmation, key) for key, _ in CONFIRMATIONS},
         ("sms", "reminders"): reminders.values_of(rows)[0],
         **_replies_of(sms.replies),
+        JOIN: environment.visits.join,
         _QUIET: None if quiet is None else {"from": f"{quiet.begins:%H:%M}", "to": f"{quiet.ends:%H:%M}"},
         **{("sms", "caps", name): getattr(sms.caps, name) for name, _ in _CAPS},
         _ALLOW_LIST: None if sms.allow_list is None else list(sms.allow_list),
@@ -98,6 +109,7 @@ def shown(environment: Environment) -> dict[str, str]:
         "other_sender": "",
         **{f"confirmation_{key}": _box(values["sms", "confirmation", key]) for key, _ in CONFIRMATIONS},
         **replies_shown(sms.replies),
+        "join": environment.visits.join,
         "quiet": _box(bool(quiet)),
         "quiet_from": quiet.get("from", "21:00"),
         "quiet_to": quiet.get("to", "08:00"),
@@ -133,6 +145,7 @@ def typed(
     values["sms", "reminders"], reminder_errors = reminders.values_of(reminders.rows_of(form))
     errors += reminder_errors
     values |= _replies(form)
+    values[JOIN] = form.text("join") or JOIN_USUAL
     quiet = {"from": form.text("quiet_from"), "to": form.text("quiet_to")}
     values[_QUIET] = quiet if form.flag("quiet") else None
     for name, label in _CAPS:

@@ -81,6 +81,7 @@ def _sms_rows(form: Form) -> list[tuple[str, str]]:
             or "none",
         ),
         ("Patients may answer", _answering(form)),
+        ("Link to a video visit", dict(sms_form.JOIN_LINKS).get(values[sms_form.JOIN], "")),
         ("Quiet hours", f"{form.text('quiet_from')} to {form.text('quiet_to')}" if form.flag("quiet") else "none"),
         ("Texts for one number at most", f"{form.text('per_day')} in a day, {form.text('per_week')} in a week"),
     ]

@@ -177,6 +177,7 @@ def form_view(form: Form, senders: Sequence[str], texts: Sequence[TextPreview]) 
         "modes": reminders.MODES,
         "asking": sms_form.ASKING,
         "cannot_come": sms_form.CANNOT_COME,
+        "join_links": sms_form.JOIN_LINKS,
         "may_add_row": len(reminders.rows_of(form)) < reminders.MOST,
         "texts": texts,
     }

@@ -114,6 +114,14 @@ def test_what_was_typed_becomes_edits_of_what_changed(browser: Browser, desk: Fa
     }
 
 
+def test_whose_link_the_texts_carry_is_chosen(browser: Browser, desk: FakeDesk) -> None:
+    form = form_of(browser.get(PRODUCTION).text)
+    assert form["join"] == "feed"
+    assert browser.post(PRODUCTION, form | {"join": "none"}).status_code == 303
+    [(_, edits)] = desk.proposed
+    assert edits == {"environments.production.visits.join": "none"}
+
+
 def test_replies_are_switched_on_with_what_was_chosen(browser: Browser, desk: FakeDesk, texts: FakeTexts) -> None:
     form = form_of(browser.get(PRODUCTION).text)
     del form["replies_ask_updated"], form["replies_unknown"]
