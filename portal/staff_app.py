@@ -18,15 +18,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from portal.gate import Gate, Sessions
-from portal.origin import Network, host_of
+from portal.origin import Network
+from portal.own_host import OwnHost
 from portal.rendering import Renderer
 from portal.route_table import Page, checked
 from portal.static_files import StaticEndpoint, read_all
@@ -46,8 +46,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-_TRANSPORT: Final = "max-age=63072000"
-"""Two years, once the portal is reached by https."""
+_ELSEWHERE: Final = "This is not the portal's address: `portal.public_url` in carebell.yaml has it."
 
 
 def build(
@@ -102,33 +101,9 @@ def build(
     routes += [Route("/static/{name}", static_file, methods=["GET"]), Route("/favicon.ico", favicon, methods=["GET"])]
     app = Starlette(routes=routes, exception_handlers={HTTPException: problem})
     app.router.redirect_slashes = False
-    return StaffHeaders(app, public_url)
+    return OwnHost(app, public_url, HEADERS, _ELSEWHERE)
 
 
 def _by_path(table: Sequence[Page]) -> list[Page]:
     """Addresses without parameters first, so that `/environments/new` is not an environment's name."""
     return sorted(table, key=lambda page: ("{" in page.path, page.path.count("{")))
-
-
-class StaffHeaders:
-    """Adds the security headers to every answer, and refuses requests for another host."""
-
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
-        self._app = app
-        self._host = host_of(public_url)
-        self._headers = {**HEADERS, **({"strict-transport-security": _TRANSPORT} if public_url[:6] == "https:" else {})}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
-                headers.setdefault("cache-control", "no-store")
-            await send(message)
-
-        if scope["type"] == "http" and Headers(scope=scope).get("host", "").lower() != self._host:
-            sentence = "This is not the portal's address: `portal.public_url` in carebell.yaml has it.\n"
-            await PlainTextResponse(sentence, status_code=421)(scope, receive, send_with_headers)
-            return
-        await self._app(scope, receive, send_with_headers)

@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final, Literal
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from carebell.bootstrap.doors import Address
 from carebell.bootstrap.meeting_rooms import MeetingRooms
+from carebell.bootstrap.pages_door import pages_door
 from carebell.bootstrap.running_service import RunningService
 from carebell.bootstrap.visit_recorder import recorder_of
 from carebell.patients.device_tests import DeviceTests
 from carebell.patients.launch_door import THREADS, launch_pages
 from carebell.patients.waiting_room import WaitingRoom
-from journal.events.gateway import HttpClosed
 from journal.events.service import InternalError
 from journal.events.visits import JoinLinkUnknown
 from journal.traces import trace
 from listener.connection_register import source_of
-from portal.http_limits import Closed, HttpLimits
 from portal.join.app import build
 from portal.join.desk import JoinWords
 from portal.join.device_test import DeviceTestPages
@@ -31,7 +30,6 @@ from portal.join.guessing import PER_MINUTE
 from portal.join.provider import ProviderPages
 from portal.join.rendering import JoinRenderer, static_files
 from portal.origin import Network
-from portal.server import serve
 
 _NAME: Final = "join"
 _THREADS: Final = 4
@@ -47,43 +45,17 @@ class PatientsDoor:
 
     @asynccontextmanager
     async def serve(self, running: RunningService) -> AsyncIterator[Address]:
-        section = running.loaded().configuration.join
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=_NAME)
         launch_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="launch")
-        app = _AddressedJoinApp()
-
-        def closed(connection: Closed) -> None:
-            running.metrics.connections_refused.labels(_NAME, connection.reason).inc()
-            running.repeats.emit(
-                HttpClosed(peer=connection.peer, reason=connection.reason),
-                reason=connection.reason,
-                source=source_of(connection.peer or ""),
-            )
-
-        try:
-            async with serve(
-                app,
-                section.host,
-                section.port,
-                closed,
-                HttpLimits(connections=running.join_connections),
-                spawn=lambda work, is_over: running.supervisor.start(_NAME, work, is_over=is_over),
-            ) as address:
-                # No request is answered before: accepting begins in a later turn of the loop.
-                app.pages = _pages(running, section.url_at(address[1]), threads, launch_threads)
-                yield address
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            launch_threads.shutdown(wait=False, cancel_futures=True)
-
-
-class _AddressedJoinApp:
-    """The application, which is built when the port is known."""
-
-    pages: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.pages(scope, receive, send)
+        async with pages_door(
+            running,
+            _NAME,
+            running.loaded().configuration.join,
+            connections=running.join_connections,
+            pages=lambda public_url: _pages(running, public_url, threads, launch_threads),
+            pools=[threads, launch_threads],
+        ) as address:
+            yield address
 
 
 def _pages(

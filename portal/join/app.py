@@ -25,19 +25,20 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from portal.join.calendar import calendar_file
 from portal.join.desk import JoinDesk, JoinView, JoinWords
 from portal.join.guessing import Guesses
 from portal.join.rendering import JoinRenderer, static_files
 from portal.limited_body import read_limited
-from portal.origin import Network, host_of, peer_of
+from portal.origin import Network, peer_of
+from portal.own_host import OwnHost
 from portal.static_files import StaticEndpoint
 
 Value = TypeVar("Value")
@@ -65,7 +66,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "x-frame-options": "DENY",
     "x-robots-tag": "noindex, nofollow, noarchive",
 }
-_TRANSPORT: Final = "max-age=63072000"
+_ELSEWHERE: Final = "This is not the address of these pages."
 _LARGEST_BODY: Final = 1_024
 _DEVICE: Final = re.compile(r"[A-Za-z0-9]{1,40}")
 
@@ -136,7 +137,7 @@ def build(
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: problem})
     app.router.redirect_slashes = False
-    return JoinHeaders(app, public_url)
+    return OwnHost(app, public_url, HEADERS, _ELSEWHERE)
 
 
 class _Pages:
@@ -268,27 +269,3 @@ def is_own_page(headers: Headers, public_url: str) -> bool:
     if site is not None:
         return site == "same-origin"
     return headers.get("origin") in ("null", public_url)
-
-
-class JoinHeaders:
-    """Adds the security headers to every answer, and refuses requests for another host."""
-
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
-        self._app = app
-        self._host = host_of(public_url)
-        self._headers = {**HEADERS, **({"strict-transport-security": _TRANSPORT} if public_url[:6] == "https:" else {})}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
-                headers.setdefault("cache-control", "no-store")
-            await send(message)
-
-        if scope["type"] == "http" and Headers(scope=scope).get("host", "").lower() != self._host:
-            sentence = "This is not the address of these pages.\n"
-            await PlainTextResponse(sentence, status_code=421)(scope, receive, send_with_headers)
-            return
-        await self._app(scope, receive, send_with_headers)
