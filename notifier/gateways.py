@@ -27,6 +27,8 @@ CODE_TABLES: Final[Mapping[str, Mapping[int, Failure]]] = MappingProxyType(
 """Kind of gateway -> its failures by code. No two share a code."""
 
 _FAILURES: Final = {code: failure for table in CODE_TABLES.values() for code, failure in table.items()}
+SAMPLE_CODE: Final = 30003
+"""A delivery that failed, for previews."""
 
 
 def open_gateway(loaded: Loaded, now: Callable[[], datetime], stream: TextIO, on_date: OnDate = ignore_date) -> Gateway:

@@ -19,10 +19,10 @@ from typing import Final, TextIO
 
 from carebell.bootstrap.components import load
 from carebell.bootstrap.service import Service
-from carebell.commands.demo_reply import DemoReplies
 from carebell.commands.init import init
 from carebell.commands.interrupt import interruptible
 from carebell.commands.output import print_json, rows_alone
+from carebell.commands.simulated_reply import DemoReplies
 from carebell.exits import OK, REFUSED, Stop
 from carebell.maintenance.periodic import Pace
 from carebell.samples import PHONE, REFERENCE, ZONE, message
@@ -111,7 +111,7 @@ class _DemoStory:
                 metrics=Metrics(),
                 clock=self._clock,
                 pace=_BY_HAND,
-                gateway=ConsoleGateway(sys.stdout),  # the webhooks are the simulated Twilio's, the texts are printed
+                gateway=ConsoleGateway(sys.stdout),  # webhooks come from a simulated gateway, texts are printed
                 reloads=False,
             )
             await service.start()

@@ -142,7 +142,7 @@ class WaitExplainer:
 
 
 def numbered(code: int) -> str:
-    """A gateway's code with its words: `30003: the handset cannot be reached: off, or out of coverage`."""
+    """A gateway's code with its words: `CODE: the handset cannot be reached: off, or out of coverage`."""
     return f"{code}: {failure_of(code).meaning}"
 
 

@@ -14,6 +14,7 @@ from ehr.acknowledgements import answer_words
 from ehr.delivery import delivery_words
 from ehr.fhir_plan import fhir_plan, status_plan
 from ehr.messages import OutgoingEvent, render
+from notifier.gateways import SAMPLE_CODE
 from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackState
 from store import outbox, writeback_rows
 from store.engine import Transaction
@@ -217,7 +218,7 @@ def sample(loaded: Loaded, environment: str, event: WritebackEvent, *, by: str, 
         facts={
             "by": by,
             "ask": ask,
-            "code": 30003,
+            "code": SAMPLE_CODE,
             "browser": "Safari 18",
             "steps": {"camera": "ok", "microphone": "NotAllowedError"},
             "started_at": now.isoformat(),

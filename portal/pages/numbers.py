@@ -28,7 +28,7 @@ from portal.route_table import Page
 KINDS: Final = (("local", "Local"), ("toll_free", "Toll-free"), ("mobile", "Mobile"))
 _ORDER: Final = "/numbers/orders/{order}"
 _POLLS: Final = 60
-"""How often the page asks, two seconds apart, how far an order is: as long as Twilio may take."""
+"""How often the page asks, two seconds apart, how far an order is: as long as an order may take."""
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _AREA: Final = re.compile(r"[2-9][0-9]{2}")
 _CONTAINS: Final = re.compile(r"[0-9*]{2,16}")

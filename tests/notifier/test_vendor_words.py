@@ -24,7 +24,7 @@ ROOMS = (
     "ehr",
 )
 KNOWN = re.compile(
-    r"carebell/.*(?:numbers|simulat|simulated)[^/]*\.py"  # the commands that are for one vendor, by their contract
+    r"carebell/.*(?:numbers|number_orders|simulat|simulated)[^/]*\.py"  # the commands that are for one vendor, by their contract
     r"|carebell/cli/audited\.py"  # which names every command
     r"|notifier/twilio/.*|notifier/gateways\.py"  # the vendor's room, and the one table that names all gateways
     r"|journal/foreign\.py"  # the loggers of libraries, by name

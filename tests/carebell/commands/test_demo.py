@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carebell.commands.demo_reply import DemoReplies
+from carebell.commands.simulated_reply import DemoReplies
 from simulator.inbound import EngineAct, InboundEngine
 from tests.carebell.conftest import Carebell
 

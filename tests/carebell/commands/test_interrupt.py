@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -145,6 +146,9 @@ def test_send_counts_what_was_answered(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
             cwd=tmp_path,
+            preexec_fn=partial(
+                signal.signal, signal.SIGINT, signal.default_int_handler
+            ),  # also where tests run in the background
         ) as process,
     ):
         connection, _ = server.accept()
