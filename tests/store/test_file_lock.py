@@ -71,7 +71,8 @@ def test_who_comes_back_at_once_waits_behind_who_waited(path: Path, pair: tuple[
         waiting = threading.Thread(target=write, args=(second,))
         waiting.start()
         with _Probe(path) as probe:
-            while not probe.someone_waits():
+            # Before it queues, it looks once whether the turn is free, and has the next one's place for that moment.
+            while not (second._asked and probe.someone_waits()):
                 threading.Event().wait(0.001)
         first.release()
         first.take(PATIENCE)
