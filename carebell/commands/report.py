@@ -37,10 +37,7 @@ def report(
         if environment is not None:
             environment_named(session.loaded, environment)
         now = session.now()
-        until = now if span_end is None else instant("--to", span_end, now, last=True)
-        since = until - SPAN if span_start is None else instant("--from", span_start, now)
-        if since >= until:
-            raise UsageStop("--from must be before --to")
+        since, until = span_of(span_start, span_end, now)
         tiles = Tiles()
         with session.store.read() as conn:
             rows = _counted(outbox.report(conn, since, until, environment=environment), tiles)
@@ -86,6 +83,15 @@ def _print_page(rows: list[OutboxRow], tiles: Tiles, since: datetime, until: dat
         empty="nothing was planned in this time span",
         first="Appointment",
     )  # fmt: skip
+
+
+def span_of(begins: str | None, ends: str | None, now: datetime) -> tuple[datetime, datetime]:
+    """What `--from` and `--to` ask for; without them the last `SPAN`. UsageStop: there is no time between them."""
+    until = now if ends is None else instant("--to", ends, now, last=True)
+    since = until - SPAN if begins is None else instant("--from", begins, now)
+    if since >= until:
+        raise UsageStop("--from must be before --to")
+    return since, until
 
 
 def instant(option: str, written: str, now: datetime, *, last: bool = False) -> datetime:

@@ -10,7 +10,7 @@ from pathlib import Path
 from carebell.bootstrap.components import environment_named
 from carebell.commands.open_store import opened
 from carebell.commands.output import print_json, print_sentence, print_table
-from carebell.commands.report import SPAN, instant
+from carebell.commands.report import span_of
 from carebell.exits import UsageStop
 from carebell.inquiries.visit_report import ReportColumns, VisitTiles, reported
 from carebell.times import Zones, iso
@@ -45,10 +45,7 @@ def report_visits(
         if environment is not None:
             environment_named(session.loaded, environment)
         now = session.now()
-        until = now if span_end is None else instant("--to", span_end, now, last=True)
-        since = until - SPAN if span_start is None else instant("--from", span_start, now)
-        if since >= until:
-            raise UsageStop("--from must be before --to")
+        since, until = span_of(span_start, span_end, now)
         known = session.loaded.configuration
         columns = ReportColumns.of(known, known.environments if environment is None else [environment])
         tiles = VisitTiles()
