@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,27 +36,23 @@ _LEASE_LOST: Final = "LEASE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FhirTarget:
-    """One environment's FHIR server.
+class WebTarget(ABC):
+    """What the web services have in common: no patient's id, no strict order, and some requests at once.
 
     Attributes:
-        hold: nothing is sent. zone: the clinic's. events: those that go this way.
+        hold: nothing is sent. zone: the clinic's.
         loopback: a simulator on this machine may take its place; never in production.
     """
 
     environment: str
-    base_url: str
-    fhir: WritebackFhir
-    fhir_map: FhirMap = field(repr=False)
-    events: frozenset[str]
     zone: tzinfo
     hold: bool
     loopback: bool
     now: Callable[[], datetime] = field(repr=False)
 
     @property
-    def channel(self) -> WritebackChannel:
-        return WritebackChannel.FHIR
+    @abstractmethod
+    def channel(self) -> WritebackChannel: ...
 
     @property
     def name(self) -> str:
@@ -72,6 +69,20 @@ class FhirTarget:
     @property
     def limit(self) -> int:
         return _AT_ONCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FhirTarget(WebTarget):
+    """One environment's FHIR server. `events`: those that go this way."""
+
+    base_url: str
+    fhir: WritebackFhir
+    fhir_map: FhirMap = field(repr=False)
+    events: frozenset[str]
+
+    @property
+    def channel(self) -> WritebackChannel:
+        return WritebackChannel.FHIR
 
     @property
     def lease(self) -> timedelta:
@@ -120,36 +131,15 @@ class FhirLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpicStatusTarget:
-    """One environment's connection status' service. Attributes as `FhirTarget`'s."""
+class EpicStatusTarget(WebTarget):
+    """One environment's connection status' service."""
 
-    environment: str
     settings: WritebackEpicStatus
     status_map: ConnectionStatusMap = field(repr=False)
-    zone: tzinfo
-    hold: bool
-    loopback: bool
-    now: Callable[[], datetime] = field(repr=False)
 
     @property
     def channel(self) -> WritebackChannel:
         return WritebackChannel.EPIC_STATUS
-
-    @property
-    def name(self) -> str:
-        return f"writeback {self.environment} {self.channel.value}"
-
-    @property
-    def wants_patient_id(self) -> bool:
-        return False
-
-    @property
-    def strict(self) -> bool:
-        return False
-
-    @property
-    def limit(self) -> int:
-        return _AT_ONCE
 
     @property
     def lease(self) -> timedelta:
