@@ -13,6 +13,7 @@ import pytest
 
 from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackState
 from simulator.fhir.faults import ResourceAct
+from simulator.fhir.records import RecordAnswer, SimulatedRecords
 from simulator.fhir.server import FhirSimulator
 from store.writeback_rows import WritebackRow
 from tests.carebell.writeback.web_bench import web_bench
@@ -39,6 +40,32 @@ def test_rows_say_what_the_ehr_has(tally: Tally, tmp_path: Path) -> None:
             waiting = 0
     assert tally.seen["acknowledged"] > 0
     assert tally.seen["refused"] > 0
+
+
+@pytest.mark.faults("P25", proof=True)
+def test_a_server_that_makes_everything_twice_is_found(
+    tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = SimulatedRecords._create
+
+    def twice(records: SimulatedRecords, kind: str, body: bytes, condition: str | None) -> RecordAnswer:
+        create(records, kind, body, None)
+        return create(records, kind, body, None)
+
+    monkeypatch.setattr(SimulatedRecords, "_create", twice)
+    with pytest.raises(AssertionError, match="made twice"):
+        asyncio.run(_batch(tmp_path, random.Random(26), 12, tally.seen))
+    tally.seen.clear()
+
+
+@pytest.mark.faults("P25", proof=True)
+def test_a_server_that_says_yes_and_does_nothing_is_found(
+    tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SimulatedRecords, "_patch", lambda *_: RecordAnswer(status=200, document={}, version=2))
+    with pytest.raises(AssertionError, match="arrived"):
+        asyncio.run(_batch(tmp_path, random.Random(27), 12, tally.seen))
+    tally.seen.clear()
 
 
 async def _batch(folder: Path, rng: random.Random, count: int, seen: Counter[str]) -> None:

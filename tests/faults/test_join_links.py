@@ -69,14 +69,25 @@ def test_nobody_guesses_a_link(tally: Tally, tmp_path: Path) -> None:
         assert any("visit_links" in statement for statement in ended)
         for _ in tally.rounds():
             guess = new_join_token()
-            assert day.room.look(guess) is None
+            tally.seen["hits"] += day.room.look(guess) is not None
             assert statements() == ended
-            tally.seen["hits"] += 0
+        assert tally.seen["hits"] == 0
         answers = [day.client.get(f"/j/{new_join_token()}").status_code for _ in range(PER_MINUTE + 5)]
         assert answers == [404] * PER_MINUTE + [429] * 5
         assert [over for _, over in day.unknown] == [False] * PER_MINUTE + [True] * 5
         assert _alarm(day, unknown=499.0) == []
         assert _alarm(day, unknown=500.0) == ["join_guessing"]
+
+
+@pytest.mark.faults("P16", proof=True)
+def test_a_guess_that_is_right_is_a_hit_and_costs_other_statements(tally: Tally, tmp_path: Path) -> None:
+    with clinic(tmp_path / "clinic") as day:
+        day.hear("S12")
+        statements = _counted(day)
+        assert day.room.look(new_join_token()) is None
+        unknown = statements()
+        assert day.room.look(day.token()) is not None
+        assert statements() != unknown
 
 
 def _counted(day: Clinic) -> Callable[[], list[str]]:
