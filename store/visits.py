@@ -49,6 +49,7 @@ class VideoVisit:
         start, zone, date_only: of the appointment; start None: not known.
         status: of the appointment: active, canceled ...
         provider: who it is with, until the appointment is forgotten.
+        language: the patient's, as a BCP 47 tag; None: not known.
     """
 
     id: str
@@ -68,6 +69,7 @@ class VideoVisit:
     date_only: bool
     status: str
     provider: str | None
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,7 +349,7 @@ def _not_over() -> ColumnElement[bool]:
 
 def with_appointment(*more: Column[Any]) -> Select[Any]:
     of = appointments.c
-    shown = (of.reference, of.start, of.zone, of.date_only, of.life, of.provider)
+    shown = (of.reference, of.start, of.zone, of.date_only, of.life, of.provider, of.language)
     left_out = ("meeting_ref", "report_start", "lobby_wait", "lasted", "outcome")
     columns = (*(column for column in visits.c if column.name not in left_out), *shown)
     named_apart = (column.label(f"link_{column.name}") for column in more)
@@ -380,4 +382,5 @@ def read_visit(row: Mapping[Any, Any]) -> VideoVisit:
         date_only=row["date_only"],
         status=row["life"],
         provider=row["provider"],
+        language=row["language"],
     )

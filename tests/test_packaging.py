@@ -32,6 +32,8 @@ DATA = (
     "carebell/system/carebell.tmpfiles",
     "config/answers.yaml",
     "config/carebell.yaml",
+    "config/page_words/en.yaml",
+    "config/page_words/es.yaml",
     "config/reply_words/en.yaml",
     "config/reply_words/es.yaml",
     "config/reply_words/fr.yaml",

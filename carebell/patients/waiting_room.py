@@ -15,6 +15,7 @@ from config.model import MeetingSettings
 from config.visit_consistency import meeting_allowed
 from journal.events.visits import MeetingUnavailable
 from meetings.port import BEING_MADE, Meeting, MeetingFault, MeetingRequest, Meetings
+from notifier.dates import fallbacks
 from portal.join.desk import JoinView, OnTheWay, Stage, WaitingPerson
 from scheduler.appointment import AppointmentStatus
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, state_at
@@ -206,6 +207,8 @@ class WaitingRoom:
             put_off=link.put_off_at is not None,
             test=settings.device_test.enabled,
             waiting=_waiting(conn, visit, now) if link.role is VisitRole.PROVIDER else (),
+            languages=_languages(visit, link, policy),
+            territory=policy.environment.sms.countries[0],
         )
 
 
@@ -221,6 +224,13 @@ def _waiting(conn: Transaction, visit: VideoVisit, now: datetime) -> tuple[Waiti
         for row in visit_devices.waiting(conn, now, environments=[visit.environment])
         if row.visit == visit.id
     )
+
+
+def _languages(visit: VideoVisit, link: VisitLink, policy: EnvironmentPolicy) -> tuple[str, ...]:
+    """Of the page: the language of the visit's texts, as `notifier.text.render` chooses it; a provider's page is English."""
+    if link.role is VisitRole.PROVIDER:
+        return ("en",)
+    return (*fallbacks(visit.language), *fallbacks(policy.environment.sms.languages.fallback))
 
 
 def _stage(

@@ -8,8 +8,8 @@
 
 There are no accounts, and below a token no cookies: who has a link may use it. A POST must come from a page of this site. The
 pages send no referrer, so that browsers that know no fetch metadata name their origin as `null`; nobody else has the token in the
-address. Unknown, revoked and ended links have one answer, byte for byte. Further pages below a token are further routes
-(`Below`), such as those of `portal.join.device_test`.
+address. Unknown, revoked and ended links have one answer, byte for byte, in the language that the browser asks for. Further pages
+below a token are further routes (`Below`), such as those of `portal.join.device_test`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def build(
 
     async def problem(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 400
-        return pages.nothing_here() if status == 404 else PlainTextResponse("This is not asked like this.\n", status)
+        return pages.nothing_here(request) if status == 404 else pages.refused(request, "page.not_like_this", status)
 
     async def further_below(answer: Below, request: Request) -> Response:
         try:
@@ -176,9 +176,9 @@ class _Pages:
         token = request.path_params["token"]
 
         def made(view: JoinView) -> Response:
-            content = calendar_file(view, now=self._now())
+            content = calendar_file(view, self.renderer.words_of(view), now=self._now())
             if content is None:
-                return self.nothing_here()
+                return self.nothing_here(request)
             headers = {"content-disposition": 'attachment; filename="visit.ics"'}
             return Response(content, media_type="text/calendar; charset=utf-8", headers=headers)
 
@@ -202,9 +202,13 @@ class _Pages:
             lambda way: HTMLResponse(self.renderer.on_the_way(way, token, device)),
         )
 
-    def nothing_here(self, status: int = 404) -> Response:
+    def nothing_here(self, request: Request) -> Response:
         """Of a link that is unknown, revoked or over."""
-        return HTMLResponse(self.renderer.nothing(), status_code=status)
+        return HTMLResponse(self.renderer.nothing(languages_of(request)), status_code=404)
+
+    def refused(self, request: Request, key: str, status: int, **headers: str) -> Response:
+        """What no page of this site asks for."""
+        return PlainTextResponse(self.renderer.line(key, languages_of(request)), status, headers)
 
     async def _act(self, request: Request, act: Callable[[str, str, bool], JoinView | None]) -> Response:
         token = request.path_params["token"]
@@ -229,7 +233,7 @@ class _Pages:
                 return None if value is None else respond(value)
             except Exception as error:
                 self._report(error)
-                return HTMLResponse(self.renderer.failed(), status_code=500)
+                return HTMLResponse(self.renderer.failed(languages_of(request)), status_code=500)
 
         response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         return self.no_visit(request) if response is None else response
@@ -240,7 +244,9 @@ class _Pages:
         address = peer_of(client, request.headers.get("x-forwarded-for"), self._trusted_proxies())
         over = self._guesses.over_limit(address, self._seconds())
         self._unknown(address, over)
-        return PlainTextResponse("Too many requests.\n", 429, {"retry-after": "60"}) if over else self.nothing_here()
+        if over:
+            return self.refused(request, "page.too_many", 429, **{"retry-after": "60"})
+        return self.nothing_here(request)
 
     def _page(self, token: str, request: Request, view: JoinView) -> Response:
         device = request.query_params.get("d", "")
@@ -251,15 +257,20 @@ class _Pages:
     async def _posted(self, request: Request) -> tuple[str, Response | None]:
         """The device that a POST names, or why it is refused."""
         if not is_own_page(request.headers, self._public_url):
-            return "", PlainTextResponse("This did not come from a page of this site.\n", 403)
+            return "", self.refused(request, "page.not_from_here", 403)
         try:
             body = await read_limited(request, _LARGEST_BODY)
         except ClientDisconnect:
             body = None
         device = parse_qs((body or b"").decode("ascii", "replace")).get("device", [""])[-1]
         if _DEVICE.fullmatch(device) is None:
-            return "", PlainTextResponse("This is not asked like this.\n", 400)
+            return "", self.refused(request, "page.not_like_this", 400)
         return device, None
+
+
+def languages_of(request: Request) -> str:
+    """What the browser asks for (Accept-Language)."""
+    return request.headers.get("accept-language", "")
 
 
 def is_own_page(headers: Headers, public_url: str) -> bool:

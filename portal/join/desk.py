@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
+
+from config.page_words import PageTexts, built_in_page_words
 
 Stage = Literal["early", "lobby", "waiting", "admitted", "crowded", "canceled", "changed", "over"]
 """early: the link is not open yet. lobby: it is, and who has it has not come in. waiting: came in. admitted: may go on to the
@@ -44,6 +46,7 @@ class JoinView:
         waits_since: while `waiting`. put_off: staff asked for some more minutes.
         test: there is a device test for it.
         waiting: who waits for the visit, on the page of a provider's link; none on others.
+        languages: BCP 47 tags, the most wanted first. territory: whose dates a language without a region has, ISO 3166.
     """
 
     stage: Stage
@@ -60,6 +63,8 @@ class JoinView:
     put_off: bool = False
     test: bool = False
     waiting: tuple[WaitingPerson, ...] = ()
+    languages: tuple[str, ...] = ()
+    territory: str = "US"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +108,13 @@ class JoinDesk(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinWords:
-    """What a page says where no visit is known.
+    """What pages say, as it is now.
 
     Attributes:
-        organization, contact: as they are now.
+        organization, contact: where no visit is known.
+        languages: language -> its words.
     """
 
     organization: Callable[[], str]
     contact: Callable[[], str]
+    languages: Callable[[], Mapping[str, PageTexts]] = built_in_page_words

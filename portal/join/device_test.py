@@ -29,10 +29,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from meetings.turn import IceServer
-from portal.join.app import Below, NoVisit, is_own_page
+from portal.join.app import Below, NoVisit, is_own_page, languages_of
 from portal.join.browsers import PatientBrowser, browser_of
 from portal.join.desk import JoinDesk, JoinView
-from portal.join.device_words import TITLES, TO_DO, words_for
+from portal.join.device_words import sentences_for, steps_for
 from portal.join.guessing import Guesses
 from portal.join.rendering import JoinRenderer
 from portal.limited_body import read_limited
@@ -52,11 +52,6 @@ _ALL_LOADS_PER_MINUTE: Final = 480
 _RESULTS_PER_MINUTE: Final = 6
 """Of one link; also how often it gets credentials."""
 _TESTED: Final = ("early", "lobby", "waiting", "admitted")
-_BUTTONS: Final = {
-    DeviceTestStep.CAMERA: "Test the camera",
-    DeviceTestStep.MICROPHONE: "Test the microphone",
-    DeviceTestStep.SPEAKER: "Play the tone",
-}
 
 
 class DeviceTestDesk(Protocol):
@@ -188,20 +183,18 @@ class DeviceTestPages:
         self, request: Request, *, organization: str, contact: str, token: str, view: JoinView | None
     ) -> Response:
         browser = browser_of(request.headers.get("user-agent", ""))
-        steps = [
-            {"name": step.value, "title": TITLES[step], "to_do": TO_DO[step], "button": _BUTTONS.get(step, "")}
-            for step in DeviceTestStep
-        ]
+        words = self.renderer.words_for(languages_of(request)) if view is None else self.renderer.words_of(view)
         page = self.renderer.plain(
             "device_test.html",
+            words,
             organization=organization,
             contact=contact,
             token=token,
             family=browser.family,
             waiting=view is not None and view.stage == "waiting",
             call_seconds=CALL_SECONDS,
-            steps=steps,
-            sentences=words_for(browser),
+            steps=steps_for(words),
+            sentences=sentences_for(words, browser),
         )
         return HTMLResponse(page)
 

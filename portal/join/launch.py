@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from portal.join.app import languages_of
 from portal.join.guessing import Guesses
 from portal.join.rendering import JoinRenderer
 from portal.origin import Network, peer_of
@@ -76,6 +77,10 @@ _BUSY: Final = LaunchRefusal(
     code="busy",
     sentence="Too many visits are being opened at this moment. Open it again from the EHR in a minute.",
 )
+
+
+_FOR_PATIENTS: Final = {"busy": "busy", "not_started": "again", "replayed": "again"}
+"""Code -> the sentence of section `launch` that a patient reads; `failed` for all others, which a patient cannot mend."""
 
 
 class LaunchDesk(Protocol):
@@ -165,7 +170,7 @@ class LaunchPages:
             outcome = await asyncio.get_running_loop().run_in_executor(self.threads, ask, parameters)
         except Exception as error:
             self.report(error)
-            return HTMLResponse(self.renderer.failed(), status_code=500)
+            return HTMLResponse(self.renderer.failed(languages_of(request)), status_code=500)
         finally:
             self.under_way -= 1
         if outcome is None or isinstance(outcome, LaunchRefusal):
@@ -177,13 +182,25 @@ class LaunchPages:
         if refusal is not None:
             self.refused(request.path_params["environment"], refusal, peer)
         if self.guesses.over_limit(peer, self.seconds()):
-            return PlainTextResponse("Too many requests.\n", 429, {"retry-after": "60"})
+            return PlainTextResponse(
+                self.renderer.line("page.too_many", languages_of(request)), 429, {"retry-after": "60"}
+            )
         if refusal is None or refusal.hidden:
-            return HTMLResponse(self.renderer.nothing(), status_code=404)
-        page = self.renderer.plain(
-            "launch_refused.html", sentence=refusal.sentence, code=refusal.code, **self.renderer.around()
+            return HTMLResponse(self.renderer.nothing(languages_of(request)), status_code=404)
+        return HTMLResponse(self._refusal_page(request, refusal), status_code=status)
+
+    def _refusal_page(self, request: Request, refusal: LaunchRefusal) -> str:
+        """For staff what to correct, in English; for a patient, or who may be one, what to do now."""
+        is_staff = refusal.reader == "provider"
+        words = self.renderer.words_for("en" if is_staff else languages_of(request))
+        said = words.say(f"launch.{_FOR_PATIENTS.get(refusal.code, 'failed')}")
+        return self.renderer.plain(
+            "launch_refused.html",
+            words,
+            sentence=refusal.sentence if is_staff else said,
+            code=refusal.code,
+            **self.renderer.around(),
         )
-        return HTMLResponse(page, status_code=status)
 
     def _keep(self, response: Response, carried: str, seconds: int) -> None:
         """Lax: the callback comes from the EHR's server, by a redirect of the whole window."""

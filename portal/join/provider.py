@@ -80,7 +80,7 @@ class ProviderPages:
             done = await asyncio.get_running_loop().run_in_executor(self.threads, work)
         except Exception as error:
             self.report(error)
-            return HTMLResponse(self.renderer.failed(), status_code=500)
+            return HTMLResponse(self.renderer.failed("en"), status_code=500)
         if not done:
             raise NoVisit
         return RedirectResponse(f"/j/{token}", status_code=303)

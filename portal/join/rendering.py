@@ -1,4 +1,7 @@
-"""The patients' pages from their templates: Jinja2 with escaping always on and no undefined names."""
+"""The patients' pages from their templates: Jinja2 with escaping always on and no undefined names.
+
+The templates hold no words of their own: `say` gives them, all of one language. Only the page of a provider's link is English.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from babel.dates import get_timezone_name
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from portal.join.desk import JoinView, JoinWords, OnTheWay, WaitingPerson
+from portal.join.words import PageWords, accepted, choose
 from portal.static_files import StaticFile
 from portal.static_files import read_all as read_staff_files
 
@@ -37,12 +40,6 @@ _TEMPLATES: Final = {
     "canceled": "sentence.html",
     "changed": "sentence.html",
     "over": "sentence.html",
-}
-_SENTENCES: Final = {
-    "crowded": "Your visit is open on too many devices. Close it on one of them, then open the link again.",
-    "canceled": "This visit was canceled.",
-    "changed": "This visit is not by video any more.",
-    "over": "This visit is over.",
 }
 
 
@@ -78,6 +75,14 @@ class JoinRenderer:
         )
         self._templates.globals["static"] = {name: file.address for name, file in static.items()}
 
+    def words_of(self, view: JoinView) -> PageWords:
+        """Of a visit's pages."""
+        return choose(view.languages, self._words.languages(), territory=view.territory)
+
+    def words_for(self, accept_language: str) -> PageWords:
+        """Where no visit is known: as the browser's header asks for them."""
+        return choose(accepted(accept_language), self._words.languages())
+
     def page(self, view: JoinView, token: str, device: str | None, now: datetime) -> str:
         """What there is to say now.
 
@@ -85,14 +90,16 @@ class JoinRenderer:
             device: of a browser without script that came in before; None: a new one.
         """
         is_provider = view.role == "provider" and view.stage == "admitted"
+        template = _TEMPLATES[view.stage]
+        words = self.words_of(view)
         return self.html(
-            "provider.html" if is_provider else _TEMPLATES[view.stage],
+            "provider.html" if is_provider else template,
             view,
             token=token,
             device=device or secrets.token_hex(8),
-            sentence=_SENTENCES.get(view.stage, ""),
+            sentence=words.say(f"visit.{view.stage}") if template == "sentence.html" else "",
             refreshes=view.stage in ("waiting", "lobby") and device is not None,
-            minutes=minutes_waited(view, now),
+            said=waiting_words(view, words, minutes_waited(view, now)),
             people=[(person, person_words(person, now)) for person in view.waiting],
         )
 
@@ -104,29 +111,34 @@ class JoinRenderer:
             return self.html("no_room.html", way.view, token=token, device=device)
         return self.page(way.view, token, device, way.view.opens_at)
 
-    def nothing(self) -> str:
-        """Of a link that leads to no visit: the same bytes for each."""
-        return self._sentence("This link leads to no visit. It may be old, or a letter of it is missing.")
+    def nothing(self, accept_language: str) -> str:
+        """Of a link that leads to no visit: the same bytes for each, whatever the visit was that it led to."""
+        return self._sentence("page.nothing", accept_language)
 
-    def failed(self) -> str:
+    def failed(self, accept_language: str) -> str:
         """Carebell could not do it."""
-        return self._sentence("Something went wrong on our side. Open the link again in a minute.")
+        return self._sentence("page.failed", accept_language)
+
+    def line(self, key: str, accept_language: str) -> str:
+        """A refusal that is no page."""
+        return f"{self.words_for(accept_language).say(key)}\n"
 
     def state(self, view: JoinView, now: datetime) -> dict[str, object]:
         """What the page's script gets: the stage, and what to announce."""
-        return {"stage": view.stage, "words": waiting_words(view, minutes_waited(view, now))}
+        said = waiting_words(view, self.words_of(view), minutes_waited(view, now))
+        return {"stage": view.stage, "words": said}
 
     def html(self, template: str, view: JoinView, **more: object) -> str:
         """Any template of these pages, with what each has around it."""
-        minutes = more.get("minutes")
-        return self._templates.get_template(template).render(
+        words = self.words_of(view)
+        return self.plain(
+            template,
+            words,
             view=view,
             organization=view.organization,
             contact=view.contact,
-            when=when_words(view),
-            opens=_clock(view.opens_at, view),
-            poll_seconds=POLL_SECONDS,
-            words=waiting_words(view, minutes if isinstance(minutes, int) else 0),
+            when=when_words(view, words),
+            opens=words.clock(view.opens_at, view.zone),
             **more,
         )
 
@@ -134,21 +146,25 @@ class JoinRenderer:
         """What each page has around it, where no visit is known."""
         return {"organization": self._words.organization(), "contact": self._words.contact()}
 
-    def plain(self, template: str, **values: object) -> str:
+    def plain(self, template: str, words: PageWords, **values: object) -> str:
         """A template that names every value it needs; `around` has those of the layout."""
-        return self._templates.get_template(template).render(poll_seconds=POLL_SECONDS, **values)
+        return self._templates.get_template(template).render(
+            words=words, say=words.html, poll_seconds=POLL_SECONDS, **values
+        )
 
-    def _sentence(self, sentence: str) -> str:
-        return self.plain("sentence.html", sentence=sentence, **self.around())
+    def _sentence(self, key: str, accept_language: str) -> str:
+        words = self.words_for(accept_language)
+        return self.plain("sentence.html", words, sentence=words.say(key), **self.around())
 
 
-def when_words(view: JoinView) -> str:
+def when_words(view: JoinView, words: PageWords) -> str:
     """`Thursday, December 3 at 2:00 PM (Pacific Time)`, at the clinic's clock; "" where no time is known."""
     if view.start is None:
         return ""
-    local = view.start.astimezone(view.zone)
-    day = f"{local:%A, %B %-d}"
-    return day if view.date_only else f"{day} at {_clock(view.start, view)} ({_zone(view)})"
+    day = words.day(view.start, view.zone)
+    if view.date_only:
+        return day
+    return words.say("visit.when", day=day, time=words.clock(view.start, view.zone), zone=words.zone(view.zone))
 
 
 def minutes_waited(view: JoinView, now: datetime) -> int:
@@ -164,23 +180,16 @@ def person_words(person: WaitingPerson, now: datetime) -> str:
     return f"{person.role.capitalize()}, {since}.{answer}"
 
 
-def waiting_words(view: JoinView, minutes: int) -> str:
+def waiting_words(view: JoinView, words: PageWords, minutes: int) -> str:
     """What the waiting room says, and announces when it changes."""
     if view.stage == "admitted":
-        return "You can go in now."
+        return words.say("lobby.go_in")
     if view.stage != "waiting":
-        return "You are not in the waiting room yet."
+        return words.say("lobby.outside")
     if view.put_off:
-        said = "Your care team knows that you are here, and needs a few more minutes."
+        said = words.say("lobby.put_off")
+    elif view.provider:
+        said = words.say("lobby.inside_for", provider=view.provider)
     else:
-        said = f"You are in the waiting room. {view.provider or 'Your care team'} will let you in."
-    waited = f" You have waited {minutes} minute{'s' if minutes > 1 else ''}." if minutes else ""
-    return said + waited
-
-
-def _clock(instant: datetime, view: JoinView) -> str:
-    return f"{instant.astimezone(view.zone):%-I:%M %p}"
-
-
-def _zone(view: JoinView) -> str:
-    return get_timezone_name(view.zone, width="long", locale="en_US", zone_variant="generic")
+        said = words.say("lobby.inside")
+    return f"{said} {words.count('lobby.waited', 'minutes', minutes)}" if minutes else said

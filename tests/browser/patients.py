@@ -49,10 +49,13 @@ class PatientsSite:
 
 
 @contextmanager
-def serving_patients(folder: Path, *, at: datetime = NOW, **visits_section: Any) -> Iterator[PatientsSite]:
+def serving_patients(
+    folder: Path, *, at: datetime = NOW, language: str = "en", **visits_section: Any
+) -> Iterator[PatientsSite]:
     """A started service with the patients' door and a video visit in half an hour.
 
     Args:
+        language: the patient's, as the message has it.
         visits_section: over production's `visits`.
     """
     port = free_port()
@@ -71,7 +74,7 @@ def serving_patients(folder: Path, *, at: datetime = NOW, **visits_section: Any)
     )
     started: Future[PatientsSite] = Future()
     ended = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(path, at, started, ended)), name="patients")
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(path, at, language, started, ended)), name="patients")
     thread.start()
     try:
         yield started.result(120)
@@ -80,10 +83,12 @@ def serving_patients(folder: Path, *, at: datetime = NOW, **visits_section: Any)
         thread.join()
 
 
-async def _serve(path: Path, at: datetime, started: Future[PatientsSite], ended: threading.Event) -> None:
+async def _serve(
+    path: Path, at: datetime, language: str, started: Future[PatientsSite], ended: threading.Event
+) -> None:
     try:
         async with opened(path, at=at, doors=[PatientsDoor()], alone=False) as clinic:
-            booking = signed("S12", "BOOKED1", sent=at, start=START, visit="VIDEO")
+            booking = signed("S12", "BOOKED1", sent=at, start=START, visit="VIDEO", language=language)
             (answer,) = await clinic.send(booking)
             assert answer.code == "AA", answer
             host, port = clinic.service.addresses["join"]

@@ -1,5 +1,5 @@
 // The device test from step to step: whoever uses it presses a button for each thing that a browser wants to be asked for, and iPhones
-// make no sound without a tap. What is kept of it are codes (`camera: blocked`); the sentences stand in the page.
+// make no sound without a tap. What is kept of it are codes (`camera: blocked`); the words stand in the page.
 "use strict";
 
 (() => {
@@ -12,7 +12,7 @@
   const end = test.querySelector("[data-end]");
   const sentences = test.querySelector("[data-sentences]").content;
   const steps = Object.fromEntries([...test.querySelectorAll("[data-step]")].map((step) => [step.dataset.step, step]));
-  const NAMES = { host: "directly", srflx: "through the router", prflx: "through the router", relay: "by the relay" };
+  const WAYS = { host: "host", srflx: "router", prflx: "router", relay: "relay" };
   const results = {};
   let streams = [];
 
@@ -20,6 +20,10 @@
     said.textContent = text;
   };
   const sentence = (step, code) => sentences.querySelector(`[data-code="${step}.${code}"]`).textContent;
+  const words = (code, values = {}) => sentence("says", code).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const way = (kind) => (WAYS[kind] ? words(WAYS[kind]) : "");
+  const number = (value, digits = 0) =>
+    value.toLocaleString(test.dataset.locale, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
   const part = (step, name) => steps[step].querySelector(`[data-${name}]`);
 
   const conclude = (step, code, numbers = "") => {
@@ -73,10 +77,10 @@
   const testCamera = async () => {
     begin("camera");
     await pressed("camera", "do");
-    say("Looking for the camera.");
+    say(words("looking"));
     const seen = await checks.camera(part("camera", "video"));
     if (seen.stream) streams.push(seen.stream);
-    const numbers = seen.code === "ok" ? `${seen.width} × ${seen.height} points, ${seen.rate} pictures a second.` : "";
+    const numbers = seen.code === "ok" ? words("picture", seen) : "";
     conclude("camera", seen.code, numbers);
     if (seen.code !== "ok") part("camera", "video").hidden = true;
   };
@@ -84,13 +88,13 @@
   const testMicrophone = async (context) => {
     begin("microphone");
     await pressed("microphone", "do");
-    say("Say a sentence now.");
+    say(words("speak"));
     const meter = part("microphone", "level");
     meter.parentElement.hidden = false;
     const show = (level) => {
       meter.value = level;
     };
-    const heard = await checks.microphone(context, show, () => say("This is what was heard."));
+    const heard = await checks.microphone(context, show, () => say(words("playback")));
     if (heard.stream) streams.push(heard.stream);
     conclude("microphone", heard.code);
   };
@@ -98,9 +102,9 @@
   const testSpeaker = async (context) => {
     begin("speaker");
     await pressed("speaker", "do");
-    say("A tone sounds.");
+    say(words("tone"));
     if (!(await checks.tone(context))) return conclude("speaker", "failed");
-    say("Did you hear it?");
+    say(words("question"));
     const question = part("speaker", "question");
     question.hidden = false;
     const answer = await pressed("speaker", "yes", "no");
@@ -110,7 +114,7 @@
 
   const testConnection = async (canCall) => {
     begin("connection");
-    say("Measuring the connection.");
+    say(words("measuring"));
     const [measured, ice] = [await checks.connection(), await serversOf()];
     if (measured.down === undefined) {
       conclude("connection", measured.code);
@@ -118,24 +122,30 @@
     }
     const found = canCall ? await checks.ways(ice.servers) : new Set();
     const noRelay = canCall && ice.relay && !found.has("relay");
-    const ways = [...new Set([...found].map((kind) => NAMES[kind]))].filter(Boolean).join(", ");
-    const numbers =
-      `Round trip ${Math.round(measured.round_trip)} ms, ${measured.down.toFixed(1)} Mbit/s here, ` +
-      `${measured.up.toFixed(1)} Mbit/s back.` + (ways ? ` A call can go ${ways}.` : "");
+    const ways = [...new Set([...found].map(way))].filter(Boolean).join(", ");
+    const speed = words("speed", {
+      round_trip: number(measured.round_trip),
+      down: number(measured.down, 1),
+      up: number(measured.up, 1),
+    });
+    const numbers = ways ? `${speed} ${words("ways", { ways })}` : speed;
     conclude("connection", noRelay ? "no_relay" : measured.code, numbers);
     return ice;
   };
 
   const testCall = async (ice) => {
     begin("call");
-    say("The test call takes ten seconds.");
+    say(words("calling"));
     const made = await checks.call(streams, ice.servers, part("call", "video"), Number(test.dataset.callSeconds));
-    const numbers =
-      made.loss === undefined
-        ? ""
-        : `Lost ${(100 * made.loss).toFixed(1)} %, jitter ${Math.round(1000 * made.jitter)} ms, round trip ` +
-          `${Math.round(1000 * made.round_trip)} ms, ${made.frames} pictures${NAMES[made.way] ? `, ${NAMES[made.way]}` : ""}.`;
-    conclude("call", made.code, numbers);
+    if (made.loss === undefined) return conclude("call", made.code);
+    const measured = {
+      loss: number(100 * made.loss, 1),
+      jitter: number(1000 * made.jitter),
+      round_trip: number(1000 * made.round_trip),
+      frames: made.frames,
+      way: way(made.way),
+    };
+    conclude("call", made.code, words(measured.way ? "call_by" : "call", measured));
   };
 
   const finish = async () => {
@@ -144,18 +154,18 @@
     part("camera", "video").srcObject = null;
     part("camera", "video").hidden = true;
     const failed = Object.values(results).filter((code) => code !== "ok").length;
-    let words = failed ? "Not everything works yet. What to do stands at each step." : "Your device is ready for the visit.";
+    let summary = words(failed ? "not_all" : "all_well");
     if (token) {
       try {
         const answer = await posted(`/j/${token}/test`, { steps: results });
-        words += answer.ok ? " Your care team sees the result." : " The result could not be noted.";
+        summary += ` ${words(answer.ok ? "noted" : "not_noted")}`;
       } catch {
-        words += " The result could not be noted.";
+        summary += ` ${words("not_noted")}`;
       }
     }
-    end.querySelector("[data-summary]").textContent = words;
+    end.querySelector("[data-summary]").textContent = summary;
     end.hidden = false;
-    say(words);
+    say(summary);
     end.querySelector("[data-again]").focus();
   };
 
@@ -163,7 +173,7 @@
     for (const [name, step] of Object.entries(steps)) {
       delete results[name];
       step.dataset.state = "";
-      part(name, "result").textContent = "Not tested yet.";
+      part(name, "result").textContent = words("untested");
       part(name, "numbers").textContent = "";
     }
     end.hidden = true;

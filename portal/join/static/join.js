@@ -20,6 +20,8 @@
   const words = lobby.querySelector("[data-words]");
   const comeIn = lobby.querySelector("form[data-come-in]");
   const leaving = lobby.querySelector("form[data-leave]");
+  const sentences = lobby.querySelector("[data-sentences]").content;
+  const sentence = (code) => sentences.querySelector(`[data-code="${code}"]`).textContent;
   const stored = "device " + base;
   const random = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const device = sessionStorage.getItem(stored) || random();
@@ -53,7 +55,7 @@
         say(state.words);
       }
     } catch {
-      say("The connection is lost. This page tries again by itself.");
+      say(sentence("disconnected"));
     }
   };
 
@@ -78,11 +80,7 @@
   const streams = {};
   let context = null;
 
-  const WHY = {
-    NotAllowedError: "The browser does not allow it. Look at the address bar, or in the browser's settings for this site.",
-    NotFoundError: "None was found.",
-    NotReadableError: "Another program uses it.",
-  };
+  const WHY = { NotAllowedError: "blocked", NotFoundError: "none", NotReadableError: "in_use" };
 
   const listen = (stream) => {
     context = new AudioContext();
@@ -122,7 +120,7 @@
         streams[kind] = await navigator.mediaDevices.getUserMedia({ [kind]: true });
         said.textContent = "";
       } catch (fault) {
-        said.textContent = button.textContent.trim() + ": " + (WHY[fault.name] || "It cannot be used.");
+        said.textContent = button.textContent.trim() + ": " + sentence(WHY[fault.name] || "failed");
         return;
       }
       button.setAttribute("aria-pressed", "true");

@@ -66,7 +66,9 @@ class Clinic:
     seconds: list[float]
     unknown: list[tuple[str | None, bool]] = field(default_factory=list)
 
-    def hear(self, event: str, start: datetime = START, mode: str = "VIDEO", reference: str = "900100") -> None:
+    def hear(
+        self, event: str, start: datetime = START, mode: str = "VIDEO", reference: str = "900100", language: str = "en"
+    ) -> None:
         self.service.step(timedelta(seconds=1))
         status = "Cancelled" if event == "S15" else "Scheduled"
         content = unsigned(
@@ -77,6 +79,7 @@ class Clinic:
             visit=mode,
             status=status,
             reference=reference,
+            language=language,
         )
         self.service.hear(content)
         assert self.service.refused == []

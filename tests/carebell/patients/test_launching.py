@@ -316,6 +316,21 @@ def test_an_environment_that_is_not_there(hospital: Hospital) -> None:
         assert (answer.status_code, answer.content) == (404, unknown.content)
 
 
+def test_a_patient_reads_what_to_do_and_staff_what_to_correct(hospital: Hospital) -> None:
+    hospital.browser.headers["accept-language"] = "es"
+    patient = hospital.launch("patient", "pat", iss="https://evil.example")
+    assert '<html lang="es">' in patient.text
+    assert "Use el enlace de su mensaje de texto o llámenos, por favor." in patient.text
+    assert "<code>wrong_issuer</code>" in patient.text
+    assert "fhir_base_url" not in patient.text
+    provider = hospital.launch(iss="https://evil.example")
+    assert '<html lang="en">' in provider.text
+    assert "fhir_base_url" in provider.text
+    nobody = hospital.call_back([("code", "a"), ("state", "b")])
+    assert "Abra la visita otra vez desde donde la abrió" in nobody.text
+    assert hospital.codes == ["wrong_issuer", "wrong_issuer", "not_started"]
+
+
 @pytest.mark.parametrize("settings", [LaunchSettings(), LaunchSettings(client_id="carebell")])
 def test_launches_that_are_not_set_up(settings: LaunchSettings, hospital: Hospital) -> None:
     hospital.settings = settings

@@ -260,7 +260,7 @@ def test_headers_robots_and_another_host(day: Clinic) -> None:
 def test_the_calendar_file_says_when_and_not_what(day: Clinic) -> None:
     file = day.client.get(f"/j/{day.token()}/visit.ics")
     assert file.headers["content-type"] == "text/calendar; charset=utf-8"
-    assert "DTSTART:20260312T210000Z\r\nDTEND:20260312T213000Z\r\nSUMMARY:Your visit\r\n" in file.text
+    assert "DTSTART:20260312T210000Z\r\nDTEND:20260312T213000Z\r\nSUMMARY;LANGUAGE=en:Your visit\r\n" in file.text
     token = day.token()
     assert token not in file.text
     day.hear("S15")
