@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from config.addresses import public_https
 from config.model import Environment
 from config.problems import Keys
+from config.writeback_settings import WritebackHl7
 
 
 def writeback_disagreements(environment: Environment, writeback_keys: Keys) -> Iterator[tuple[Keys, str]]:
@@ -60,8 +61,31 @@ def writeback_remarks(environment: Environment, writeback_keys: Keys) -> Iterato
         yield (*writeback_keys, "epic_status"), "does nothing: no event goes to epic_status"
     if section.hl7 is not None and section.hl7.signing is not None and not section.hl7.sign:
         yield (*writeback_keys, "hl7", "signing"), "does nothing without sign: true"
+    if section.hl7 is not None and section.hl7.application_ack != "never":
+        if section.hl7.ack != "enhanced":
+            yield (*writeback_keys, "hl7", "application_ack"), "does nothing without ack: enhanced"
+        elif unlike := _addressed_elsewhere(environment, section.hl7):
+            why = f"the answer comes to this environment's listener, which refuses it (SIG08): {unlike}"
+            yield (*writeback_keys, "hl7", "application_ack"), why
     if section.patient_id == "keep" and not section.keeps_patient_id:
         yield (*writeback_keys, "patient_id"), "keeps nothing: no event goes to hl7, and only HL7 messages have PID-3"
     for event in section.retry_for:
         if event != "default" and section.events.get(event, "none") == "none":
             yield (*writeback_keys, "retry_for", event), "does nothing: this event does not go back"
+
+
+def _addressed_elsewhere(environment: Environment, hl7: WritebackHl7) -> str:
+    """Why `sender` does not fit an answer whose MSH-3 to MSH-6 are ours, exchanged; empty: it does."""
+    sender = environment.sender
+    pairs = (
+        (
+            "sending_application",
+            hl7.sending_application,
+            "sender.receiving_application",
+            [sender.receiving_application],
+        ),
+        ("sending_facility", hl7.sending_facility, "sender.receiving_facility", [sender.receiving_facility]),
+        ("receiving_facility", hl7.receiving_facility, "sender.facilities", sender.facilities),
+    )
+    unlike = [f"{name} {value} is not {theirs}" for name, value, theirs, allowed in pairs if value not in allowed]
+    return ", ".join(unlike)

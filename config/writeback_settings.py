@@ -96,8 +96,10 @@ class WritebackHl7(Section):
     """Append ZSG with `signing`."""
     signing: WritebackSigning | None = None
     ack: Literal["original", "enhanced"] = "original"
-    """original: the answer says that it was taken over (AA). enhanced: MSH-15 AL, MSH-16 NE, and the engine answers CA when it has
-    stored it."""
+    """original: the answer says that it was taken over (AA). enhanced: MSH-15 AL; the engine answers CA when it has stored it."""
+    application_ack: Literal["never", "errors", "always"] = "never"
+    """With `ack: enhanced`: whether the EHR's application answers later, by a message of its own to this environment's listener
+    (MSH-16 NE, ER, AL). AA: it processed what it had stored. AE, AR: it refuses it after all."""
     ack_timeout: Annotated[Duration, AfterValidator(Between("1s", "5m"))] = timedelta(seconds=30)
     """After this without an answer the connection is closed, and the message sent again."""
     on: Refusals = Refusals()
@@ -181,6 +183,11 @@ class WritebackSection(Section):
         named += [] if self.fhir is None else [self.fhir.auth.key_file, self.fhir.auth.other_key_file]
         named += [] if self.epic_status is None else [self.epic_status.client_id_file]
         return [path for path in named if path is not None]
+
+    @property
+    def takes_later_answers(self) -> bool:
+        """Whether the EHR's application may answer later, on the listener: also unasked, or asked by an earlier configuration."""
+        return self.hl7 is not None and self.hl7.ack == "enhanced"
 
     @property
     def sends(self) -> bool:

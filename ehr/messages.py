@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Final
+from typing import Final, Literal
 
 from config.outmap import KEYS, OutMap, OutMessage, OutSegment
 from scheduler.device_test import DeviceTestStep
@@ -36,7 +36,7 @@ class OutgoingHeader:
     """MSH of all messages to one target.
 
     Attributes:
-        enhanced: MSH-15 AL and MSH-16 NE.
+        enhanced: MSH-15 AL. application_ack: MSH-16 then.
     """
 
     sending_application: str
@@ -46,6 +46,7 @@ class OutgoingHeader:
     processing_id: str
     version: str
     enhanced: bool = False
+    application_ack: Literal["NE", "ER", "AL"] = "NE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def _header(header: OutgoingHeader, message_type: str, at: str, control_id: str,
     names = (
         header.sending_application, header.sending_facility, header.receiving_application, header.receiving_facility,
     )  # fmt: skip
-    acknowledgements = ("AL", "NE") if header.enhanced else ("", "")
+    acknowledgements = ("AL", header.application_ack) if header.enhanced else ("", "")
     fields = [
         "MSH", "^~\\&", *(_escaped(name) for name in names), at, "", message_type, control_id, header.processing_id,
         header.version, "", "", *acknowledgements, "", "" if is_ascii else "UNICODE UTF-8",

@@ -7,6 +7,8 @@ section 9 of the signing profile. The rules of the file:
   are copied as bytes (so they stay in the sender's character set) unless they hold a control character, the field
   separator or more than 250 bytes; then they are left empty. Our own text is ASCII, escaped with the sender's delimiters.
 - Only MSH-15 decides between original and enhanced mode. MSH-16 requests a second, later answer; none is ever sent.
+- What is an answer itself (`is_response`) never gets an application answer (section 2.9.3: its MSH-16 is NE). It gets CA, CE or
+  CR also where MSH-15 does not ask for it: an engine that sends one message at a time waits for something.
 - Up to version 2.4 ERR has one field, ERR-1; after that ERR-2, 3, 4, 5, 7 and 8. Up to 2.3.1 MSH-9 is `ACK`. A sender
   that names no version, or an unknown one, gets the newer forms.
   - MSA-3 repeats code and text in every version, although 2.7 withdrew it, because engines show it.
@@ -55,6 +57,7 @@ ERROR_TEXTS: Final[dict[str, str]] = {
 
 _ENHANCED: Final[dict[AnswerCode, WireCode]] = {"AA": "CA", "AE": "CE", "AR": "CR"}
 _CONDITIONS: Final = frozenset({b"AL", b"ER", b"SU", b"NE"})  # table 0155
+_RESPONSES: Final = frozenset({b"ACK", b"MCF", b"SRR"})
 _SILENT: Final = frozenset({b"", b'""'})
 
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
@@ -155,18 +158,27 @@ def _header(
 def acknowledgement_code(msh: Msh, answer: Answer, *, honour_ne: bool = False) -> WireCode | None:
     """MSA-1 for this sender: AA AE AR, or CA CE CR if MSH-15 requests enhanced mode; None: no answer is sent.
 
+    CA, CE, CR also for an answer, whatever its MSH-15 says.
+
     With MSH-15 `ER` only messages that are not accepted get an answer, with `SU` only accepted ones. `NE` requests no answer. It
     still gets one in original mode unless `honour_ne`, because nearly every engine waits for it.
     """
     condition = msh.accept_ack
     accepted = answer.answer == "AA"
+    unasked = _ENHANCED[answer.answer] if is_response(msh) else answer.answer
     if condition == b"NE":
-        return None if honour_ne else answer.answer
+        return None if honour_ne else unasked
     if condition not in _CONDITIONS:
-        return answer.answer
+        return unasked
     if condition == (b"ER" if accepted else b"SU"):
         return None
     return _ENHANCED[answer.answer]
+
+
+def is_response(msh: Msh) -> bool:
+    """Whether the message is an application answer: ACK, MCF (delayed, up to 2.4), or SRR, which answers an SRM."""
+    kind = msh.message_type
+    return kind[:3].upper() in _RESPONSES and kind[3:4] in (b"", msh.separators[1:2])
 
 
 def condition_warnings(msh: Msh) -> tuple[ParseWarning, ...]:

@@ -80,6 +80,10 @@ ISO 8601. duration, lobby_wait: seconds. visit_code: the visit's. ask: true wher
 Fact = str | int | bool | None | Mapping[str, str]
 UNTIL_START: Final = "until_start"
 DEFAULT: Final = "default"
+STORED: Final = "CA"
+"""The EHR's first answer in enhanced mode: it stored the message, and its application may still refuse it."""
+LATER_ANSWER: Final = "ACK"
+"""How messages that answer what went back are named where received messages have a trigger event."""
 RETRY_FOR: Final = timedelta(hours=24)
 
 
@@ -168,3 +172,26 @@ def intend(
         expires_at=policy.expiry(event, start, now),
         not_before=now + FLAP if event in FLAPPING else now,
     )
+
+
+def after_later_answer(state: WritebackState, answer: str | None, *, positive: bool) -> WritebackState | None:
+    """The state to which the application's later answer leads; None: it changes nothing, because all is decided.
+
+    It decides also what its CA was lost of, or what was given up: the EHR has it, whatever we know. A message that a person sends
+    again after a refusal waits with the old answer: a refusal that was on its way then does not stop it.
+
+    Args:
+        answer: MSA-1 of the last answer that counted; None: there was none.
+    """
+    match state:
+        case WritebackState.ACKNOWLEDGED:
+            undecided = answer == STORED
+        case WritebackState.DUE | WritebackState.EXPIRED:
+            undecided = positive or answer is None
+        case WritebackState.SENDING:
+            undecided = True
+        case _:
+            undecided = False
+    if not undecided:
+        return None
+    return WritebackState.ACKNOWLEDGED if positive else WritebackState.REFUSED

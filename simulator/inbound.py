@@ -7,8 +7,9 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from itertools import repeat
@@ -25,6 +26,8 @@ class EngineAct(StrEnum):
     aa, ae, ar: answers so. locked: AE with ERR-3 206. wrong_id: answers another message. late: answers after `late` seconds.
     none: answers nothing. reset: takes the message, and resets the connection. before: resets without taking it. half: sends half
     of an answer, and closes. doubled: answers twice. junk: sends what is not MLLP. huge: sends more than an answer may have.
+    ca: stored it (CA). later_aa, later_ae, later_ar: CA, and its application answers later. ae_first: the application's AE comes
+    before CA.
     """
 
     AA = "aa"
@@ -40,9 +43,28 @@ class EngineAct(StrEnum):
     DOUBLED = "doubled"
     JUNK = "junk"
     HUGE = "huge"
+    CA = "ca"
+    LATER_AA = "later_aa"
+    LATER_AE = "later_ae"
+    LATER_AR = "later_ar"
+    AE_FIRST = "ae_first"
 
 
-_TAKES_NOTHING: Final = frozenset({EngineAct.AE, EngineAct.AR, EngineAct.LOCKED, EngineAct.BEFORE})
+_LATER: Final = {
+    EngineAct.LATER_AA: "AA",
+    EngineAct.LATER_AE: "AE",
+    EngineAct.LATER_AR: "AR",
+    EngineAct.AE_FIRST: "AE",
+}
+ANSWERS_LATER: Final = frozenset(_LATER)
+"""Acts that need somebody who brings the application's answer to Carebell."""
+_ERRORS: Final = {"AE": "204", "AR": "202"}
+_TAKES_NOTHING: Final = frozenset(
+    {
+        EngineAct.AE, EngineAct.AR, EngineAct.LOCKED, EngineAct.BEFORE, EngineAct.LATER_AE, EngineAct.LATER_AR,
+        EngineAct.AE_FIRST,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +93,8 @@ class InboundEngine:
     messages: all that arrived, in their order.
     answers: the bytes that it answered with, right or wrong, in their order.
     on_message: is told of each.
+    bring_later: brings an application's answer, unsigned, to Carebell's listener.
+    now: the engine's clock.
     """
 
     script: Iterator[EngineAct] = field(default_factory=lambda: repeat(EngineAct.AA))
@@ -80,7 +104,10 @@ class InboundEngine:
     contents: list[bytes] = field(default_factory=list, repr=False)
     answers: list[bytes] = field(default_factory=list, repr=False)
     on_message: Callable[[EngineMessage], None] = lambda _: None
+    bring_later: Callable[[bytes], Awaitable[None]] | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _server: asyncio.Server | None = field(default=None, init=False)
+    _bringing: set[asyncio.Future[None]] = field(default_factory=set, init=False)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set, init=False)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> int:
@@ -97,6 +124,11 @@ class InboundEngine:
             _reset(writer)
         if self._server is not None:
             await self._server.wait_closed()
+
+    async def idle(self) -> None:
+        """Wait until every answer of the application was brought."""
+        while self._bringing:
+            await asyncio.wait(tuple(self._bringing))
 
     def acted_upon(self) -> list[EngineMessage]:
         """What the EHR did, each once."""
@@ -131,13 +163,23 @@ class InboundEngine:
             return True
         if act is EngineAct.LATE:
             await asyncio.sleep(self.late)
+        if act is EngineAct.AE_FIRST:
+            await self._bring_later(content, act)
         for block in _answers(act, control_id):
             writer.write(block)
             self.answers.append(block)
         await writer.drain()
         if act is EngineAct.HALF:
             writer.close()
+        if act in _LATER and act is not EngineAct.AE_FIRST:
+            bringing = asyncio.ensure_future(self._bring_later(content, act))
+            self._bringing.add(bringing)
+            bringing.add_done_callback(self._bringing.discard)
         return act is not EngineAct.HALF
+
+    async def _bring_later(self, content: bytes, act: EngineAct) -> None:
+        if self.bring_later is not None:
+            await self.bring_later(later_answer(content, _LATER[act], self.now()))
 
     def _note(self, content: bytes, lines: list[list[str]], act: EngineAct) -> None:
         control_id = lines[0][9]
@@ -156,13 +198,32 @@ class InboundEngine:
         self.on_message(message)
 
 
+def later_answer(content: bytes, code: str, now: datetime, *, control_id: str | None = None) -> bytes:
+    """The application's answer to a message, a message of its own, without a signature.
+
+    Args:
+        code: MSA-1. control_id: its MSH-10; None: one that follows from the message's.
+    """
+    header = content.decode("utf-8", "replace").split("\r", 1)[0].split("|")
+    event = header[8].split("^")[1]
+    kind = f"SRR^{event}^SRR_{event}" if header[8].startswith("SRM") else f"ACK^{event}^ACK"
+    own_id = control_id or f"R{header[9][1:]}"
+    fields = [
+        "MSH", header[1], *header[4:6], *header[2:4], now.strftime("%Y%m%d%H%M%S%z"), "", kind, own_id,
+        *header[10:12], "", "", "AL", "NE",
+    ]  # fmt: skip
+    error = "" if code not in _ERRORS else f"ERR|||{_ERRORS[code]}|E\r"
+    return f"{'|'.join(fields)}\rMSA|{code}|{header[9]}\r{error}".encode()
+
+
 def acts(words: Iterable[str]) -> Iterator[EngineAct]:
     """A script from words; after the last one everything is taken."""
     return (EngineAct(word) for word in words)
 
 
 def _answers(act: EngineAct, control_id: str) -> list[bytes]:
-    code = {EngineAct.AE: "AE", EngineAct.AR: "AR", EngineAct.LOCKED: "AE"}.get(act, "AA")
+    stored = dict.fromkeys((EngineAct.CA, *_LATER), "CA")
+    code = ({EngineAct.AE: "AE", EngineAct.AR: "AR", EngineAct.LOCKED: "AE"} | stored).get(act, "AA")
     answered = "X" * 20 if act is EngineAct.WRONG_ID else control_id
     err3 = {EngineAct.AE: "204", EngineAct.AR: "202", EngineAct.LOCKED: "206"}.get(act)
     error = "" if err3 is None else f"ERR|||{err3}|E\r"

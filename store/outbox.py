@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal_column, or_, select, update
 
 from scheduler.sms import SmsState
+from scheduler.writeback import LATER_ANSWER
 from store.appointment_repository import StoredAppointment, load
 from store.attempts import as_row
 from store.outbox_row import OutboxRow
@@ -259,10 +260,14 @@ def count_unknown(conn: Connection, *, since: datetime, until: datetime) -> int:
 
 
 def last_received(conn: Connection, environment: str) -> datetime | None:
-    """When the newest message of an environment was received; None: none is remembered."""
+    """When the newest message of an environment's feed was received; None: none is remembered.
+
+    Answers to what went back are no feed: an engine may send them while the EHR's scheduling has fallen silent.
+    """
     of = messages.c
-    newest = select(of.received_at).where(of.environment == environment).order_by(of.forget_after.desc()).limit(1)
-    return conn.execute(newest).scalar_one_or_none()
+    is_feed = of.event.is_distinct_from(LATER_ANSWER)
+    newest = select(of.received_at).where(of.environment == environment, is_feed)
+    return conn.execute(newest.order_by(of.forget_after.desc()).limit(1)).scalar_one_or_none()
 
 
 def _read(conn: Connection, wanted: Select[Any]) -> Iterator[OutboxRow]:

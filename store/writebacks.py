@@ -19,6 +19,9 @@ Who sends claims and finishes in transactions of its own; the EHR is called betw
     with store.write() as conn:
         acknowledged(conn, row.id, row.attempts, at=now, answer="AA")         # or `refused`, `retry`, `doubtful`
 
+Where the EHR's application answers later, by a message of its own, whoever records that locks the rows first (`tried`), and then
+writes what follows (`decided`).
+
 An attempt is known by its number: a report of an earlier one changes nothing. A row without a report is due again when its lease
 is over (`expire_leases`); the EHR then gets the same bytes with the same MSH-10, and can tell that it has them.
 """
@@ -26,7 +29,7 @@ is over (`expire_leases`); the EHR then gets the same bytes with the same MSH-10
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -180,6 +183,26 @@ def _claimable(now: datetime, environment: str, channel: WritebackChannel, stric
     )
 
 
+def tried(conn: Connection, ids: Collection[str]) -> dict[str, WritebackRow]:
+    """Those of these rows that an attempt was made of, locked until the commit in the order of their ids."""
+    of = writebacks.c
+    wanted = select(*COLUMNS).where(of.id.in_(sorted(ids)), of.attempts > 0).order_by(of.id).with_for_update()
+    return {str(row["id"]): read_row(row) for row in conn.execute(wanted).mappings()}
+
+
+def decided(
+    conn: Connection, writeback_id: str, state: WritebackState, *, at: datetime, answer: str, err3: str | None
+) -> None:
+    """Record the application's later answer to a row that `tried` locked, whatever attempt it is about.
+
+    Args:
+        state: acknowledged or refused. answer: AA, AE or AR.
+    """
+    code = None if state is WritebackState.ACKNOWLEDGED else answer
+    over = update(writebacks).where(writebacks.c.id == writeback_id)
+    conn.execute(over.values(state=state.value, final_at=at, answer=answer, code=code, err3=err3, **_OVER))
+
+
 def keep_content(conn: Connection, vault: Vault, writeback_id: str, content: bytes, *, until: datetime) -> None:
     """Keep the rendered bytes sealed until the row is final, so that every attempt sends the same ones.
 
@@ -265,7 +288,8 @@ def hurry(conn: Connection, environment: str, channel: WritebackChannel, now: da
     of = writebacks.c
     waits = IS_DUE & (of.environment == environment) & (of.channel == channel.value)
     unanswered = (of.attempts > 0) & of.answer.is_(None) & (of.next_attempt_at > now)
-    return conn.execute(update(writebacks).where(waits, unanswered).values(next_attempt_at=now)).rowcount
+    free = select(of.id).where(waits, unanswered).with_for_update(skip_locked=True)  # waits for nobody: `lock_order`
+    return conn.execute(update(writebacks).where(of.id.in_(free), waits).values(next_attempt_at=now)).rowcount
 
 
 def reopen(conn: Connection, writeback_id: str, *, now: datetime, expires_at: datetime) -> bool:

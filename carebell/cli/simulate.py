@@ -47,7 +47,10 @@ def simulator_twilio(
 @simulator.command("ehr")
 def simulator_ehr(
     context: typer.Context,
-    to: Annotated[Optional[str], typer.Option(metavar="HOST:PORT", help="The listener.")] = None,
+    to: Annotated[
+        Optional[str],
+        typer.Option(metavar="HOST:PORT", help="The listener; with --inbound: for later answers of the application."),
+    ] = None,
     inbound: Annotated[bool, typer.Option("--inbound", help="Take what goes back instead of sending a feed.")] = False,
     host: Annotated[str, typer.Option(help="With --inbound: address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --inbound: 0 takes any free port.")] = 0,
@@ -83,16 +86,18 @@ def simulator_ehr(
 ) -> None:
     """Send a hospital's scheduling feed with invented patients: bookings, moves, edits and cancellations."""
     from carebell.commands.simulated_ehr import ehr as run
-    from carebell.commands.simulated_engine import engine
+    from carebell.commands.simulated_engine import engine, later_answers
     from carebell.exits import UsageStop
 
-    if inbound == (to is not None):
-        raise UsageStop("name the listener with --to, or take what goes back with --inbound")
-    if to is None:
-        engine(host=host, port=port, answers=answers, again=again, count=count, as_json=wants_json(context, json))
-        return
-
     tls_settings = tls_of(tls, ca=tls_ca, certificate=tls_cert, key=tls_key, name=tls_name)
+    if inbound:
+        way = None if to is None else later_answers(to, key=key, cert=cert, tls=tls_settings)
+        engine(
+            host=host, port=port, answers=answers, again=again, way=way, count=count, as_json=wants_json(context, json)
+        )
+        return
+    if to is None:
+        raise UsageStop("name the listener with --to, or take what goes back with --inbound")
     raise typer.Exit(
         run(
             config_of(context, config),

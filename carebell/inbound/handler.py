@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final, Literal, NamedTuple
@@ -38,6 +38,7 @@ from listener.reply import RESET, Reply
 from parser.ack import Answer, WireCode, acknowledge, acknowledgement_code
 from parser.event import BadPhone, UnreadablePhone
 from scheduler.clock import Clock
+from scheduler.writeback import LATER_ANSWER
 from store.committer import CommitFault, Committing, Rejected
 
 _LINES: Final = 5
@@ -259,7 +260,7 @@ class MessageHandler:
             MessageAccepted(
                 environment=environment,
                 control_id=control_id,
-                trigger=validated.event.event if validated.event is not None else None,
+                trigger=_trigger(validated),
                 appointment=result.appointment,
                 revision=result.revision,
                 effect=_EFFECTS[result.outcome],
@@ -278,7 +279,7 @@ class MessageHandler:
             )
         )
         self._events += events_of(result.silences, "message")
-        self._events += result.visits
+        self._events += self._counted(validated, result)
         self._send_soon(reply, content)
 
     def _send_soon(self, reply: asyncio.Future[Reply], content: bytes | None) -> None:
@@ -346,15 +347,25 @@ class MessageHandler:
         )
         return content
 
-    def _log_silences(self, result: ProcessingResult) -> None:
-        for event in (*events_of(result.silences, "message"), *result.visits):
+    def _log_silences(self, validated: ValidatedMessage, result: ProcessingResult) -> None:
+        for event in (*events_of(result.silences, "message"), *self._counted(validated, result)):
             self._journal.emit(event)
+
+    def _counted(self, validated: ValidatedMessage, result: ProcessingResult) -> Sequence[Event]:
+        """What else is to be said of it, and count what reached another state by it."""
+        effect = result.later_answer
+        if effect is None:
+            return result.visits
+        if effect.counted is not None:
+            event, state, code = effect.counted
+            self._metrics.writebacks.labels(validated.environment or "", event.value, state.value, code).inc()
+        return (*result.visits, *effect.events)
 
     def _undelivered(self, validated: ValidatedMessage, peer: Peer, result: ProcessingResult | None) -> None:
         """The sender hung up before its answer; `result` None: nothing was stored, and there was no answer."""
         code = self._acknowledgement(validated, result.answer)[0] if result is not None else None
         if result is not None:
-            self._log_silences(result)
+            self._log_silences(validated, result)
         self._journal.emit(
             AnswerUndelivered(
                 environment=validated.environment, control_id=_control_id(validated), answer=code, peer=peer.address
@@ -375,3 +386,9 @@ def _control_id(validated: ValidatedMessage) -> str | None:
     """MSH-10 for the log, if it looks like an id. Anybody who reaches the port can write MSH-10, so text is not logged."""
     raw = validated.msh.control_id
     return raw.decode("ascii") if _CONTROL_ID.fullmatch(raw) else None
+
+
+def _trigger(validated: ValidatedMessage) -> str | None:
+    if validated.event is not None:
+        return validated.event.event
+    return LATER_ANSWER if validated.later_answer is not None else None

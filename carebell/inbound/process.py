@@ -26,11 +26,13 @@ from carebell.inbound.validate import ValidatedMessage
 from carebell.outbound.proof_codes import codes_in, note_codes
 from carebell.outbound.silences import Silence
 from carebell.outbound.visit_plans import changes_of, keep_visits
+from carebell.writeback.later_answers import LaterAnswerEffect, LaterAnswers
 from journal.events.visits import VisitChanged
 from parser.ack import ACCEPTED, Answer
 from parser.event import Action, SchedulingEvent
 from scheduler.apply_event import apply, create, doubtful_fields
 from scheduler.succession import succeed
+from scheduler.writeback import LATER_ANSWER
 from store import usage
 from store.appointment_repository import MessageKey, Remembered, find, known, save
 from store.engine import Transaction
@@ -46,7 +48,7 @@ class ProcessingOutcome(Enum):
 
     STORED = "stored"
     OLDER = "older"  # a newer message was here before, and this one adds nothing
-    IGNORED = "ignored"  # S23, S24: about slots, not about an appointment
+    IGNORED = "ignored"  # S23, S24: about slots, not about an appointment; or a later answer that changes nothing
     REPEATED = "repeated"  # the same bytes were here before
     REUSED = "reused"  # its control id was used for another message, which configuration refuses
 
@@ -66,6 +68,7 @@ class ProcessingResult:
         replaces: the reference under which the visit was known before this S13 gave it another id.
         shares_id_with: references of visits that share a placer or visit number with an S13 under a new id, and stay.
         visits: what the group that it came in changed of video visits; with the last message that was stored.
+        later_answer: the effect of an answer to what went back.
         doubtful: the fields that it decided although MSH-7 does not say whether it is newer than what was known.
     """
 
@@ -81,6 +84,7 @@ class ProcessingResult:
     suppressed: int = 0
     silences: tuple[Silence, ...] = ()
     visits: tuple[VisitChanged, ...] = ()
+    later_answer: LaterAnswerEffect | None = None
     doubtful: tuple[str, ...] = ()
     replaces: str | None = None
     shares_id_with: tuple[str, ...] = ()
@@ -115,10 +119,12 @@ class MessageProcessor:
             if job.event is not None and job.event.action is not Action.SLOT
         ]
         unit = UnitOfWork(stored for appointments in find(conn, self._vault, wanted, now) for stored in appointments)
+        said = [job.later_answer for job in jobs if job.later_answer is not None]
+        later = LaterAnswers(conn, said) if said else None
         fresh: list[Remembered] = []
         results = []
         for key, job in zip(keys, jobs, strict=True):
-            result, remembered = self._apply(job, key, policies, memory, unit)
+            result, remembered = self._apply(conn, job, key, policies, memory, unit, later)
             results.append(result)
             if remembered is not None:
                 memory.setdefault(remembered.key, []).append(remembered)
@@ -177,7 +183,7 @@ class MessageProcessor:
         """Who proves access to an EHR by a message of it (`proof_codes`). A repeated message proves nothing."""
         for job, result in zip(jobs, results, strict=True):
             policy = None if job.verified is None else policies.get(job.verified.environment)
-            if policy is None or job.verified is None or not policy.environment.approval.required:
+            if policy is None or job.verified is None or job.event is None or not policy.environment.approval.required:
                 continue
             if result.outcome in (ProcessingOutcome.REPEATED, ProcessingOutcome.REUSED):
                 continue
@@ -187,27 +193,32 @@ class MessageProcessor:
 
     def _apply(
         self,
+        conn: Transaction,
         job: ValidatedMessage,
         key: MessageKey,
         policies: Mapping[str, EnvironmentPolicy],
         memory: Mapping[MessageKey, Sequence[Remembered]],
         unit: UnitOfWork,
+        later: LaterAnswers | None,
     ) -> tuple[ProcessingResult, Remembered | None]:
         event, message = job.event, job.verified
-        assert event is not None
         assert message is not None
-        policy = policies[event.environment]
+        policy = policies[message.environment]
         before = memory.get(key, ())
         for remembered in before:
             if remembered.digest == message.digest:
                 return ProcessingResult(
                     outcome=ProcessingOutcome.REPEATED,
                     answer=_as_answered(remembered, policy),
-                    appointment_ids=unit.ids(event),
+                    appointment_ids=() if event is None else unit.ids(event),
                 ), None
         if before and policy.refuses_reuse:
             return ProcessingResult(outcome=ProcessingOutcome.REUSED, answer=policy.reused()), None
-        result = self._process(event, policy, unit)
+        if event is None:
+            assert later is not None
+            result = self._take_later_answer(conn, job, policy, later)
+        else:
+            result = self._process(event, policy, unit)
         if before:
             result = replace(result, reused=True)
         memorized = Remembered(
@@ -219,11 +230,26 @@ class MessageProcessor:
             text=result.answer.text,
             received_at=job.received_at,
             forget_after=job.received_at + policy.remembers_for,
-            event=event.event,
+            event=LATER_ANSWER if event is None else event.event,
             reference=result.appointment,
             reuses=bool(before),
         )
         return result, memorized
+
+    def _take_later_answer(
+        self, conn: Transaction, job: ValidatedMessage, policy: EnvironmentPolicy, later: LaterAnswers
+    ) -> ProcessingResult:
+        """It is about what went back, so it plans nothing and changes no appointment."""
+        assert job.later_answer is not None
+        hl7 = policy.environment.writeback.hl7
+        strict = hl7 is not None and hl7.ordering == "strict"
+        effect = later.take(conn, job.later_answer, policy.name, strict=strict, at=job.received_at)
+        return ProcessingResult(
+            outcome=ProcessingOutcome.STORED if effect.changed else ProcessingOutcome.IGNORED,
+            answer=ACCEPTED,
+            appointment=effect.reference,
+            later_answer=effect,
+        )
 
     def _process(self, event: SchedulingEvent, policy: EnvironmentPolicy, unit: UnitOfWork) -> ProcessingResult:
         if event.action is Action.SLOT:

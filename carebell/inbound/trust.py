@@ -113,6 +113,9 @@ def message_validator(loaded: Loaded, names: Sequence[str], at: datetime) -> Mes
         verifier=Verifier(keyring),
         rules={name: policy.rules for name, policy in policies.items()},
         answers={name: policy.answers for name, policy in policies.items()} | {"": AnswerTable(loaded.answer_rows)},
+        take_later_answers=frozenset(
+            name for name, policy in policies.items() if policy.environment.writeback.takes_later_answers
+        ),
     )
 
 

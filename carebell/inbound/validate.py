@@ -13,8 +13,10 @@ from typing import NamedTuple
 from certs.message import Msh, Refusal, VerifiedMessage
 from certs.msh import read_msh
 from certs.verify import Verifier
+from ehr.acknowledgements import EngineAnswer
+from ehr.later_answers import read_later_answer
 from parser import siu
-from parser.ack import Answer
+from parser.ack import Answer, is_response
 from parser.answers import AnswerTable
 from parser.event import Rejection, SchedulingEvent
 from parser.siu import Rules
@@ -36,7 +38,8 @@ class ValidatedMessage:
         msh: for the answer; header bytes only.
         environment: the environment of the certificate that signed it; None: not known.
         verified: None: refused before or by verification.
-        event: None: the message is refused or cannot be processed.
+        event: None: the message is refused, cannot be processed, or is a later answer.
+        later_answer: of the EHR's application to what went back; None: it is none.
         refused: the answer, if it is already certain.
         thumbprint, digest: short prefixes for the log line.
         authenticated: the sender is certain and the message fresh, whatever else is wrong. So a stranger cannot cause it at will.
@@ -47,6 +50,7 @@ class ValidatedMessage:
     received_at: datetime
     verified: VerifiedMessage | None = None
     event: SchedulingEvent | None = None
+    later_answer: EngineAnswer | None = None
     refused: Answer | None = None
     thumbprint: str | None = None
     digest: str = ""
@@ -60,11 +64,13 @@ class MessageValidator:
     Attributes:
         rules: environment -> how its messages are read.
         answers: environment -> its table of answers; "" is the table for messages of no known environment.
+        take_later_answers: environments to which the EHR's application may answer what went back.
     """
 
     verifier: Verifier
     rules: Mapping[str, Rules]
     answers: Mapping[str, AnswerTable]
+    take_later_answers: frozenset[str] = frozenset()
 
     @property
     def sole_environment(self) -> str | None:
@@ -95,15 +101,19 @@ class MessageValidator:
                 digest=outcome.digest,
                 authenticated=outcome.authenticated,
             )
-        read = siu.read(outcome, self.rules[outcome.environment])
-        event, refused = (read, None) if isinstance(read, SchedulingEvent) else (None, self._rejected(outcome, read))
+        read: SchedulingEvent | EngineAnswer | Rejection
+        if outcome.environment in self.take_later_answers and is_response(outcome.msh):
+            read = read_later_answer(outcome)
+        else:
+            read = siu.read(outcome, self.rules[outcome.environment])
         return ValidatedMessage(
             msh=outcome.msh,
             environment=outcome.environment,
             received_at=received_at,
             verified=outcome,
-            event=event,
-            refused=refused,
+            event=read if isinstance(read, SchedulingEvent) else None,
+            later_answer=read if isinstance(read, EngineAnswer) else None,
+            refused=self._rejected(outcome, read) if isinstance(read, Rejection) else None,
             thumbprint=outcome.thumbprint[:8],
             digest=outcome.digest.hex()[:16],
             authenticated=True,

@@ -12,6 +12,7 @@ from carebell.sms_words import WHY
 from journal.read import Line, instant_of
 from notifier.gateways import failure_of
 from scheduler.sms import Reason, SmsState
+from scheduler.writeback import LATER_ANSWER
 from store.outbox_row import FINAL, OutboxRow
 
 Clock = Callable[[datetime], str]
@@ -82,6 +83,10 @@ _EFFECTS: Final[Mapping[str, str]] = {
     "older": "a newer message had come before, so nothing changed",
     "ignored": "it is about free slots, not about an appointment",
 }
+_OF_LATER_ANSWERS: Final[Mapping[str, str]] = {
+    "stored": "the EHR's answer to what went back to it",
+    "ignored": "an answer of the EHR that changed nothing of what went back",
+}
 _SOURCES: Final[Mapping[str, str]] = {
     "message": "decided when the message was planned",
     "configuration": "decided after a change of the configuration",
@@ -118,7 +123,8 @@ def entry_of(line: Line, clock: Clock) -> TraceEntry | None:
 
 
 def _message(fields: Mapping[str, Any], clock: Clock) -> str:
-    parts = [_named(fields), _answered(fields), _EFFECTS.get(str(fields.get("effect")), "")]
+    effects = _OF_LATER_ANSWERS if fields.get("trigger") == LATER_ANSWER else _EFFECTS
+    parts = [_named(fields), _answered(fields), effects.get(str(fields.get("effect")), "")]
     counts = (("planned", "to be sent"), ("withdrawn", "withdrawn"), ("suppressed", "not to be sent"))
     parts += [
         f"{fields[name]} {'text' if fields[name] == 1 else 'texts'} {words}"

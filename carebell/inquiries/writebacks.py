@@ -15,7 +15,7 @@ from ehr.delivery import delivery_words
 from ehr.fhir_plan import fhir_plan, status_plan
 from ehr.messages import OutgoingEvent, render
 from notifier.gateways import SAMPLE_CODE
-from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackState
+from scheduler.writeback import STORED, WritebackChannel, WritebackEvent, WritebackState
 from store import outbox, writeback_rows
 from store.engine import Transaction
 from store.writeback_rows import VisitNames, WritebackRow
@@ -139,11 +139,13 @@ def _explain(loaded: Loaded, row: WritebackRow, visit: VisitNames | None) -> Exp
     waits = row.state is WritebackState.DUE
     held = waits and environment is not None and environment.writeback.hold
     channel_known = environment is not None and _has(environment.writeback, row.channel)
+    hl7 = None if environment is None else environment.writeback.hl7
+    asks_later = hl7 is not None and hl7.ack == "enhanced" and hl7.application_ack == "always"
     return ExplainedWriteback(
         row=row,
         reference="" if visit is None else visit.reference,
         state="held" if held else row.state.value,
-        why=_why(row, held=held, channel_known=channel_known),
+        why=_why(row, held=held, channel_known=channel_known, asks_later=asks_later),
         remedy=_remedy(row, held=held, channel_known=channel_known),
     )
 
@@ -157,11 +159,13 @@ def _has(section: WritebackSection, channel: WritebackChannel) -> bool:
     return of_channel[channel] is not None
 
 
-def _why(row: WritebackRow, *, held: bool, channel_known: bool) -> str:
+def _why(row: WritebackRow, *, held: bool, channel_known: bool, asks_later: bool) -> str:
     if held:
         return "Held by writeback.hold of its environment."
     if row.state is WritebackState.ACKNOWLEDGED:
         already = "It was so already" if row.code == "ALREADY" else "The EHR took it"
+        if row.answer == STORED and asks_later:
+            return "The EHR stored it (CA). Its application has not answered yet."
         return "Nothing that the EHR is told." if row.code == "NOTHING" else f"{already} ({row.answer})."
     if row.state is WritebackState.SUPERSEDED:
         return "A later one of the same person came within seconds."

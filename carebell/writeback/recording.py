@@ -101,8 +101,6 @@ class WritebackRecorder:
         code = delivery.code or answer
         done = False
         with self.store.write() as conn:
-            if was_silent:
-                writebacks.hurry(conn, target.environment, target.channel, now)
             if verdict is EngineVerdict.TAKEN:
                 done = writebacks.acknowledged(conn, row.id, row.attempts, at=now, answer=answer, code=delivery.code)
             elif verdict is EngineVerdict.REFUSED:
@@ -111,6 +109,8 @@ class WritebackRecorder:
                 )
             elif verdict is EngineVerdict.UNKNOWN:
                 done = writebacks.doubtful(conn, row.id, row.attempts, at=now, code=code)
+            if was_silent:
+                writebacks.hurry(conn, target.environment, target.channel, now)
         if verdict is EngineVerdict.AGAIN:
             self._try_again(row, identity, delivery, code)
         elif done and verdict is EngineVerdict.TAKEN:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from typing import Final
+from typing import Final, Literal
 
 from carebell.writeback.lines import TargetUnusable, outgoing_event
 from certs.cer import read_upload
@@ -23,6 +23,7 @@ from store.writeback_rows import VisitNames, WritebackRow
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)
 _MARGIN: Final = timedelta(seconds=30)
+_MSH_16: Final[Mapping[str, Literal["NE", "ER", "AL"]]] = {"never": "NE", "errors": "ER", "always": "AL"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,7 @@ def hl7_target(loaded: Loaded, name: str) -> Hl7Target | None:
         processing_id="P" if environment.kind == "production" else accepted[0],
         version=hl7.version,
         enhanced=hl7.ack == "enhanced",
+        application_ack=_MSH_16[hl7.application_ack],
     )
     return Hl7Target(
         environment=name,

@@ -94,7 +94,8 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("writeback show EVENT", '`{"environment", "event", "segments": []}`'),
     (
         "simulator ehr --inbound",
-        '`{"listening"}`, then `{"control_id", "type", "appointment", "answer", "taken"}` for each message',
+        '`{"listening"}`, then `{"control_id", "type", "appointment", "answer", "taken"}` for each message, '
+        '`{"control_id", "type", "answers", "with", "answered"}` for each later answer',
     ),
     ("writeback retry", '`{"id", "was", "changed"}`'),
     ("keys rotate", '`{"key", "moved", "unreadable", "copy_key_file"}`'),

@@ -83,6 +83,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "simulator ehr": (
         "carebell simulator ehr --to 127.0.0.1:2575 --count 100 --key engine.key --cert engine.cer",
         "carebell simulator ehr --inbound --port 6661 --answers ae,none,aa",
+        "carebell simulator ehr --inbound --answers later_aa,later_ae --to 127.0.0.1:2575 --key engine.key --cert engine.cer",
     ),
 }
 """Command without `carebell` -> calls."""

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from journal.events.base import Event, FieldGroup, event
 from scheduler.writeback import WritebackChannel, WritebackEvent
@@ -37,13 +38,38 @@ class WritebackAcknowledged(Event):
     milliseconds: float
 
 
+@event(logging.INFO)
+class WritebackProcessed(Event):
+    """The EHR's application processed what its engine had stored before (CA): its later answer is AA."""
+
+    identity: WritebackIdentity
+    attempt: int
+    answer: str
+
+
+@event(
+    logging.WARNING,
+    "`unknown`: do test and production answer to each other's listener, or does another system's answer come here? `decided`: "
+    "`carebell writeback show ID` has the answer that counts.",
+)
+class WritebackAnswerIgnored(Event):
+    """A later answer of the EHR's application changed nothing: nothing that went back from this environment has the id that it
+    names (`unknown`), or what became of it is decided (`decided`)."""
+
+    environment: str
+    writeback: str | None
+    answer: str
+    reason: Literal["unknown", "decided"]
+
+
 @event(
     logging.WARNING,
     "`carebell writeback show ID` says it in words. Put right what it names (out-map, or their table), then `carebell writeback "
     "retry ID`.",
 )
 class WritebackRefused(Event):
-    """The EHR does not want what went back, or no message could be made of it; it is not sent again."""
+    """The EHR does not want what went back, at once or by its application's later answer, or no message could be made of it; it is
+    not sent again."""
 
     identity: WritebackIdentity
     attempt: int

@@ -196,7 +196,7 @@ NOT_RUN: Final = {
     "docs/how-to/install.md": 5, "docs/how-to/patients-pages.md": 1,
     "docs/how-to/postgresql.md": 1,
     "docs/how-to/reverse-proxy.md": 1,
-    "docs/how-to/write-back.md": 2, "docs/how-to/write-back-fhir.md": 2,
+    "docs/how-to/write-back.md": 3, "docs/how-to/write-back-fhir.md": 2,
     "docs/tutorial/two-people.md": 2,
 }  # fmt: skip
 

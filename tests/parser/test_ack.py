@@ -147,6 +147,19 @@ def test_mode(application_ack: str, accept_ack: str, accepted: str, error: str, 
         assert (None if ack is None else fields(ack)["MSA"][1].decode()) == expected
 
 
+@pytest.mark.parametrize("message_type", [b"ACK", b"ACK^S14^ACK", b"ack^S14", b"MCF", b"SRR^S04^SRR_S04"])
+@pytest.mark.parametrize("accept_ack", ["", "NE", '""', "XX", "AL"])
+def test_an_answer_gets_no_application_answer(message_type: bytes, accept_ack: str) -> None:
+    msh = sent(message_type=message_type, accept_ack=accept_ack.encode())
+    answers = (ACCEPTED, ANSWERS["FIELD"], ANSWERS["SIG07"])
+    assert [acknowledgement_code(msh, answer) for answer in answers] == ["CA", "CE", "CR"]
+
+
+@pytest.mark.parametrize("message_type", [b"ACKX", b"AC", b"", b"SIU^ACK", b"MCFA^S12"])
+def test_what_is_called_like_an_answer_is_none(message_type: bytes) -> None:
+    assert acknowledgement_code(sent(message_type=message_type), ANSWERS["TYPE"]) == "AR"
+
+
 @pytest.mark.parametrize("application_ack", CONDITIONS)
 def test_never_is_honoured_on_request(application_ack: str) -> None:
     for answer in ANSWERS.values():

@@ -14,6 +14,8 @@ from scheduler.writeback import (
     WritebackEvent,
     WritebackIntent,
     WritebackPolicy,
+    WritebackState,
+    after_later_answer,
     intend,
 )
 
@@ -75,3 +77,27 @@ def test_only_declared_facts_are_taken() -> None:
     assert intent.facts == {"by": "patient", "at": NOW.isoformat()}
     with pytest.raises(ValueError, match="phone"):
         _intend(WritebackEvent.CONFIRMED, facts={"phone": "+12025550143"})
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "after_aa", "after_ae"),
+    [
+        ("acknowledged", "CA", "acknowledged", "refused"),
+        ("acknowledged", "AA", None, None),
+        ("sending", None, "acknowledged", "refused"),
+        ("sending", "AE", "acknowledged", "refused"),
+        ("due", None, "acknowledged", "refused"),
+        ("due", "AE", "acknowledged", None),
+        ("expired", None, "acknowledged", "refused"),
+        ("expired", "AR", "acknowledged", None),
+        ("refused", "AE", None, None),
+        ("superseded", None, None, None),
+        ("unknown", None, None, None),
+    ],
+)
+def test_a_later_answer_decides_what_is_undecided(
+    state: str, answer: str | None, after_aa: str | None, after_ae: str | None
+) -> None:
+    row = WritebackState(state)
+    assert after_later_answer(row, answer, positive=True) == after_aa
+    assert after_later_answer(row, answer, positive=False) == after_ae

@@ -85,3 +85,18 @@ def test_what_a_web_service_would_be_told_is_shown(configuration: Path, carebell
     assert status["plan"]["body"] == {
         "ConferenceID": "V-SAMPLE", "ExternalIDType": "CSN", "ConnectionStatus": "in",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--answers", "later_aa"), "name Carebell's listener with --to"),
+        (("--to", "127.0.0.1:1", "--key", "k.pem"), "--key and --cert go together"),
+        (("--to", "nowhere"), "is not HOST:PORT"),
+        (("--answers", "maybe"), "each is one of"),
+    ],
+)
+def test_an_engine_that_cannot_answer_later_says_why(carebell: Carebell, words: tuple[str, ...], said: str) -> None:
+    call = carebell("simulator", "ehr", "--inbound", *words)
+    assert call.code == 2
+    assert said in call.err
