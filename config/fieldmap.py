@@ -207,6 +207,9 @@ class FieldMap(Part):
     """Fields of people (XCN): prefix, given and family name become one text for templates."""
     patient_name: Path
     """The patient's name for templates; read only if a template uses it."""
+    conference: list[Path] = []
+    """The id that the visits of one group share: they take place in one meeting. Empty, or left out as in a map from before there
+    were groups: no visit is in a group."""
 
 
 def folded(word: str) -> str:

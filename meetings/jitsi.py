@@ -3,7 +3,7 @@
 Nothing is asked of the server: a room is there when somebody enters it, so that there is nothing to create, and nothing to fail.
 The token (HS256, with the server's `app_id` and `app_secret`) names the room, a role and the visit's window, and nobody.
 `context.user.moderator` and `affiliation` are for prosody's plugin token_affiliation, `moderator` beside them for token_moderation;
-`context.user.id` is the role, which event_sync sends back with each person who comes and goes.
+`context.user.id` is the role, in a group with whose visit it is, which event_sync sends back with each person who comes and goes.
 
 Sources: jitsi/lib-jitsi-meet doc/tokens.md; jitsi-contrib/prosody-plugins, token_affiliation.
 """
@@ -19,6 +19,8 @@ from meetings.port import Meeting, MeetingFault, MeetingRequest
 from meetings.tokens import hs256_token
 from scheduler.visit_life import VisitRole
 
+REF: Final = "."
+"""Stands between role and ref in a user's id."""
 _NAMES: Final = {
     VisitRole.PATIENT: "Patient",
     VisitRole.GUEST: "Guest",
@@ -41,17 +43,22 @@ class JitsiMeetings:
     secret: bytes = field(repr=False)
     reports: bool = True
 
+    @property
+    def returns_refs(self) -> bool:
+        """event_sync sends back `context.user.id`."""
+        return True
+
     def create(self, request: MeetingRequest) -> Meeting:
         opens, ends = (int(at.timestamp()) for at in (request.window.opens_at, request.window.ends_at))
         return Meeting(visit=request.visit, ref=f"jitsi {request.code} {opens} {ends}")
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime) -> str:
+    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
         _kind, room, opens, ends = meeting.ref.split(" ")
         if now >= datetime.fromtimestamp(int(ends), UTC):
             raise MeetingFault("over")
         moderates = role is VisitRole.PROVIDER
         user = {
-            "id": role.value,
+            "id": role.value if ref is None else f"{role.value}{REF}{ref}",
             "name": _NAMES.get(role, "Guest"),
             "moderator": moderates,
             "affiliation": "owner" if moderates else "member",

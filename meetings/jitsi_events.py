@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from meetings.jitsi import REF
 from meetings.port import MeetingEvent
 from meetings.webhook import FORGED, UNREADABLE, MeetingAnswer, MeetingCall
 from scheduler.visit_life import LINK_ROLES, VisitEventKind, VisitRole
@@ -67,13 +68,15 @@ def _events(document: Mapping[str, Any]) -> Iterator[MeetingEvent]:
 def _event(
     code: str, occupant: Mapping[str, Any], what: VisitEventKind, at: object, *, reported: bool = False
 ) -> MeetingEvent:
+    role, _, ref = str(occupant.get("id")).partition(REF)
     if isinstance(at, bool) or not isinstance(at, int | float):
         raise ValueError("a time is a number of seconds")
     return MeetingEvent(
         code=code,
         at=datetime.fromtimestamp(at, UTC),
-        who=_ROLES.get(str(occupant.get("id")), VisitRole.GUEST),
+        who=_ROLES.get(role, VisitRole.GUEST),
         what=what,
         person=str(occupant["occupant_jid"]),
+        ref=ref or None,
         reported=reported,
     )

@@ -24,13 +24,18 @@ class LinkMeetings:
         """An address says nothing of who is there."""
         return False
 
+    @property
+    def returns_refs(self) -> bool:
+        """Nor of whom."""
+        return False
+
     def create(self, request: MeetingRequest) -> Meeting:
         address = request.given if self.url is None else self.url.replace(_VISIT_CODE, request.code)
         if address is None:
             raise MeetingFault("no_address", may_help=True)  # a later message may give one
         return Meeting(visit=request.visit, ref=address)
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime) -> str:
+    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
         return meeting.ref
 
     def end(self, meeting: Meeting) -> None:

@@ -20,12 +20,12 @@ from scheduler.visit_life import VisitEventKind, VisitRole, VisitWindow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingRequest:
-    """A visit that needs a meeting. Nothing in it is of a patient.
+    """A visit, or a group of visits, that needs a meeting. Nothing in it is of a patient.
 
     Attributes:
-        visit: our id: the same visit gets the same meeting.
+        visit: our id of it: the same one gets the same meeting.
         code: random; fit for a room's name in an address.
-        start: of the visit; None: not known.
+        start: of the visit, or of the first one of the group; None: not known.
         given: the address that the message gave, if it gave one.
         again: it was asked for before, and nobody knows whether it was made.
     """
@@ -55,9 +55,10 @@ class MeetingEvent:
     """What a meeting says of itself, by a webhook or by its report.
 
     Attributes:
-        code: the visit's. at: UTC.
+        code: the visit's or the group's. at: UTC.
         what: waiting, left_lobby, admitted, connected or disconnected; ended: nobody is in it any more.
         person: whatever tells the participants of this meeting apart; only its HMAC is stored.
+        ref: that the person's `join_url` was made with, if this kind says it; None: it does not, or it is not known.
         reported: it is of the meeting's report, which wins over everything else that is known of its times.
     """
 
@@ -66,6 +67,7 @@ class MeetingEvent:
     who: VisitRole
     what: VisitEventKind
     person: str | None = field(default=None, repr=False)
+    ref: str | None = field(default=None, repr=False)
     reported: bool = False
 
 
@@ -94,10 +96,14 @@ class Meetings(Protocol):
 
     Attributes:
         reports: whether it says by itself who connects. If not, going there counts as connecting.
+        returns_refs: whether what it says names the `ref` of each person's address, so that the patients of a group are told apart.
     """
 
     @property
     def reports(self) -> bool: ...
+
+    @property
+    def returns_refs(self) -> bool: ...
 
     def create(self, request: MeetingRequest) -> Meeting:
         """The visit's meeting; a second call gives the same one.
@@ -107,8 +113,11 @@ class Meetings(Protocol):
         """
         ...
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime) -> str:
+    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
         """Where one person goes now; it may hold a secret of theirs, and is stored and logged nowhere.
+
+        Args:
+            ref: in the meeting of a group: whose visit it is, in a form that tells the others nothing.
 
         Raises:
             MeetingFault: they cannot go there.

@@ -43,6 +43,11 @@ class TeamsMeetings:
         """Only afterwards."""
         return False
 
+    @property
+    def returns_refs(self) -> bool:
+        """Patients are guests there, whom nothing of ours tells apart."""
+        return False
+
     def owns(self, ref: str) -> bool:
         return ref.startswith("teams ")
 
@@ -66,7 +71,7 @@ class TeamsMeetings:
             raise MeetingFault("api_unreadable")
         return Meeting(visit=request.visit, ref=f"teams {own_id} {address} {patients}")
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime) -> str:
+    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
         _kind, _own_id, staff, patients = meeting.ref.split(" ")
         return staff if role is VisitRole.PROVIDER else patients
 

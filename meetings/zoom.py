@@ -38,6 +38,11 @@ class ZoomMeetings:
     host: str
     reports: bool = True
 
+    @property
+    def returns_refs(self) -> bool:
+        """Zoom names its participants by names and addresses, which Carebell gives to nobody."""
+        return False
+
     def owns(self, ref: str) -> bool:
         return ref.startswith("zoom ")
 
@@ -47,7 +52,7 @@ class ZoomMeetings:
         made = there or self._made(token, request)
         return Meeting(visit=request.visit, ref=_ref(made))
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime) -> str:
+    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
         _kind, number, _host, address = _parts(meeting)
         if role is not VisitRole.PROVIDER:
             return address

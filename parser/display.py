@@ -1,4 +1,5 @@
-"""The values of a visit that texts may show: facility, location, provider, join link, visit mode, and the name if a text uses it.
+"""The values of a visit that texts may show: facility, location, provider, join link, visit mode, and the name if a text uses it;
+and the id of its group, which no text shows.
 
 Values come from a hospital's free text and are sent to a telephone. Each becomes one short line without control, format or
 direction characters. A link is used only if it is https to a host that the configuration allows. `notifier` cleans values
@@ -21,6 +22,8 @@ from parser.parse_warnings import Oddity, warning
 
 _MOST_CHARACTERS: Final = 60
 _LONGEST_LINK: Final = 500
+_LONGEST_CONFERENCE: Final = 120
+"""Characters of a conference's id; a launch names no longer one."""
 # The subset of RFC 3986 that every telephone shows as one link: no user, no port, no backslash, ASCII only.
 _LINK: Final = re.compile(
     r"https://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?:[/?#][!#-;=?-\[\]_a-z~]*)?"
@@ -70,6 +73,36 @@ def find_person(message: Message, name: str, fields: Sequence[str], trace: Trace
     if trace is not None:
         trace.note(name, text or None, choice.winner.field if choice.winner else None, choice.candidates)
     return text or None
+
+
+def find_conference(message: Message, paths: Sequence[str], trace: Trace | None = None) -> str | None:
+    """The id of the group that the visit belongs to; "": the sender takes it out of its group; None: nothing is said.
+
+    It is compared, so that it is used whole or not at all. A `""` counts only where no place gives an id.
+    """
+    deleted = False
+
+    def offers() -> Iterator[Offer[str]]:
+        nonlocal deleted
+        for path in paths:
+            offer = _first(message, path)
+            deleted |= offer.why_not is DELETED
+            if offer.value and (len(offer.value) > _LONGEST_CONFERENCE or not offer.value.isprintable()):
+                offer = offer._replace(value=None, why_not="too long, or has control characters")
+            yield offer
+
+    choice = choose(offers(), trace)
+    conference = choice.winner.value if choice.winner is not None else "" if deleted else None
+    if trace is not None:
+        note = 'the sender takes the visit out of its group ("")' if conference == "" else None
+        trace.note(
+            "conference",
+            conference or None,
+            choice.winner.field if choice.winner else None,
+            choice.candidates,
+            note=note,
+        )
+    return conference
 
 
 def _first(message: Message, path: str) -> Offer[str]:

@@ -185,6 +185,8 @@ class SchedulingEvent:
         consent: None: not given.
         facility, provider, location: display names for templates that use them; already cleaned to one short line.
         patient_name: cleaned; None unless the environment's templates use it.
+        conference: the id that the visits of one group share; "": the message takes the visit out of its group; None: not given, or
+            the field map names no field for it.
         patient_id: PID-3 for the EHR that sent it; None also unless the environment keeps it (`writeback.patient_id`).
     """
 
@@ -209,6 +211,7 @@ class SchedulingEvent:
     facility: str | None = None
     provider: str | None = None
     location: str | None = None
+    conference: str | None = None
     patient_name: str | None = field(default=None, repr=False)
     patient_id: GivenPatientId = field(default=None, repr=False)
     warnings: tuple[ParseWarning, ...] = ()

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from certs.message import ReadableMessage, UnverifiedMessage, VerifiedMessage
 from parser.ack import condition_warnings, control_id_fault
-from parser.display import find_link, find_mode, find_person, find_text
+from parser.display import find_conference, find_link, find_mode, find_person, find_text
 from parser.duration import find_duration
 from parser.er7 import Message, Place
 from parser.event import (
@@ -215,6 +215,7 @@ class _Reader:
             facility=visit.facility,
             provider=visit.provider,
             location=visit.location,
+            conference=find_conference(message, fields.conference, trace) if fields.conference else None,
             patient_name=find_name(message, fields.patient_name, trace) if rules.wants_name else None,
             patient_id=find_patient_id(message, trace) if rules.keeps_patient_id else None,
             warnings=tuple(self._warnings),

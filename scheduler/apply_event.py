@@ -41,6 +41,7 @@ _KEPT = (
     "facility",
     "provider",
     "location",
+    "conference",
     "patient_name",
 )
 
@@ -171,6 +172,7 @@ def create(event: SchedulingEvent, policy: Policy, *, id: str, zone: str) -> App
         facility=event.facility,
         provider=event.provider,
         location=event.location,
+        conference=event.conference,
         patient_name=event.patient_name,
         last_notified=Visible(start=None) if opens and event.action is Action.RESCHEDULE else None,
         changed_at=now,

@@ -66,6 +66,7 @@ class Appointment:
         phone: None if unknown, purged or unusable; `phone_fault` says which of the last two.
         phone_fault: why there is no phone: None (none was ever given), no_phone (deleted by the sender), invalid_phone, landline,
             purged.
+        conference: the id that the visits of one group share; "": taken out of its group; None: never given, or forgotten.
         last_notified: what the patient was last told, or already knew before the first event; None: nothing yet.
         changed_at: receipt of the last edit that changed what the patient sees; the debounce begins there.
         window_revision: revision of the first event of the open confirmation window; None: none open.
@@ -101,6 +102,7 @@ class Appointment:
     facility: str | None = None
     provider: str | None = None
     location: str | None = None
+    conference: str | None = None
     patient_name: str | None = None
     last_notified: Visible | None = None
     changed_at: datetime
@@ -173,6 +175,7 @@ class Appointment:
             facility=self.facility,
             provider=self.provider,
             location=self.location,
+            conference=self.conference,
             patient_name=self.patient_name,
             last_notified=self.last_notified,
             changed_at=self.changed_at,

@@ -1,11 +1,12 @@
 """When a visit began and ended, by what is known of who was in its meeting; pure.
 
 The meeting's report wins: if it is there, nothing else counts. Without it the meeting's own events do, in whatever order they came.
+Of a group's meeting the report may name the care team alone, so that it wins for each side that it names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,6 +15,9 @@ from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole
 
 EMPTY_FOR: Final = timedelta(minutes=10)
 """Nobody is in the meeting for so long, after both sides were: it is over, and nobody just lost the connection."""
+
+
+MOVES: Final = (VisitEventKind.CONNECTED, VisitEventKind.DISCONNECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +50,9 @@ class MeetingTimes:
     both: bool
 
 
-def times_of(signs: Iterable[MeetingSign]) -> MeetingTimes:
+def times_of(signs: Iterable[MeetingSign], *, in_group: bool = False) -> MeetingTimes:
     """The times by the report, if there is one, otherwise by the meeting's events."""
-    counted = _counted(signs)
+    counted = list(counted_moves(signs, in_group=in_group))
     came = [sign for sign in counted if sign.what is VisitEventKind.CONNECTED]
     patients = [sign.at for sign in came if sign.who is not VisitRole.PROVIDER]
     left = [sign.at for sign in counted if sign.what is VisitEventKind.DISCONNECTED]
@@ -76,7 +80,15 @@ def still_there(signs: Iterable[MeetingSign]) -> list[MeetingSign]:
     return [sign for sign in there if reported is None or sign.at > reported]
 
 
-def _counted(signs: Iterable[MeetingSign]) -> list[MeetingSign]:
-    moves = [sign for sign in signs if sign.what in (VisitEventKind.CONNECTED, VisitEventKind.DISCONNECTED)]
-    reported = [sign for sign in moves if sign.source is VisitEventSource.REPORT]
-    return reported or moves
+def counted_moves(signs: Iterable[MeetingSign], *, in_group: bool) -> Iterator[MeetingSign]:
+    """Who came and left, by the report alone where it says who was there: for everybody, or of a group for the care team and for
+    the others each."""
+    moves = [sign for sign in signs if sign.what in MOVES]
+    reported = {_side(sign, in_group) for sign in moves if sign.source is VisitEventSource.REPORT}
+    for sign in moves:
+        if sign.source is VisitEventSource.REPORT or _side(sign, in_group) not in reported:
+            yield sign
+
+
+def _side(sign: MeetingSign, in_group: bool) -> bool:
+    return in_group and sign.who is VisitRole.PROVIDER

@@ -55,6 +55,7 @@ class VisitEventKind(StrEnum):
 
     PLANNED = "planned"  # its link was made
     MOVED = "moved"  # another time; the link stays
+    REGROUPED = "regrouped"  # into another group, or out of one: it takes place in another meeting
     CANCELED = "canceled"
     REBOOKED = "rebooked"  # canceled before, and booked again under the same id
     OPENED_TEST = "opened_test"  # the device test

@@ -20,13 +20,12 @@ from enum import StrEnum
 from itertools import groupby, product
 from typing import Final
 
-from scheduler.meeting_times import MeetingSign
+from scheduler.meeting_times import MOVES, MeetingSign, counted_moves
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState
 
 _STAFF: Final = (VisitRole.PROVIDER, VisitRole.STAFF)
-_MOVES: Final = (VisitEventKind.CONNECTED, VisitEventKind.DISCONNECTED)
 _LOBBY: Final = (VisitEventKind.WAITING, VisitEventKind.LEFT_LOBBY)
-_ACTIVITY: Final = (*_MOVES, *_LOBBY, VisitEventKind.ADMITTED)
+_ACTIVITY: Final = (*MOVES, *_LOBBY, VisitEventKind.ADMITTED)
 _NOTHING: Final = timedelta()
 
 
@@ -50,6 +49,7 @@ class VisitTimes:
     attendees: how many persons were in the meeting.
     left_lobby: whether a patient left the waiting room, and came neither back nor into the meeting; None: no patient was there.
     source: of what is counted; None: nothing is.
+    went_by_page: the meeting told of the care team alone; that others came is known from their going there.
     """
 
     start: datetime | None
@@ -59,6 +59,7 @@ class VisitTimes:
     attendees: int
     left_lobby: bool | None
     source: VisitEventSource | None
+    went_by_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,14 @@ class _Stay:
 _Stays = Mapping[tuple[VisitRole, Hashable], Sequence[_Stay]]
 
 
-def visit_times(signs: Iterable[MeetingSign], state: VisitState) -> VisitTimes:
+def visit_times(signs: Iterable[MeetingSign], state: VisitState, *, in_group: bool = False) -> VisitTimes:
     """Args:
     signs: of one visit, in any order.
     state: as it is stored.
+    in_group: it takes place in the meeting of a group, which may not tell the patients apart.
     """
-    counted = _counted(signs)
-    moves = [sign for sign in counted if sign.what in _MOVES]
+    counted = _counted(signs, in_group)
+    moves = [sign for sign in counted if sign.what in MOVES]
     source = _source(moves or counted)
     stays = _stays(moves)
     staff = [stay for (who, _), of_person in stays.items() if who in _STAFF for stay in of_person]
@@ -103,10 +105,15 @@ def visit_times(signs: Iterable[MeetingSign], state: VisitState) -> VisitTimes:
         attendees=len(stays),
         left_lobby=left_lobby,
         source=source,
+        went_by_page=source is not VisitEventSource.PAGE and _source(_of_others(moves)) is VisitEventSource.PAGE,
     )
 
 
-def _counted(signs: Iterable[MeetingSign]) -> list[MeetingSign]:
+def _of_others(moves: Sequence[MeetingSign]) -> list[MeetingSign]:
+    return [sign for sign in moves if sign.who not in _STAFF and sign.what is VisitEventKind.CONNECTED]
+
+
+def _counted(signs: Iterable[MeetingSign], in_group: bool) -> list[MeetingSign]:
     """What counts, by time: of the visit as it is booked now, and of the report alone where it says who was there."""
     by_time = sorted(set(signs), key=lambda sign: sign.at)
     since: datetime | None = None
@@ -118,10 +125,8 @@ def _counted(signs: Iterable[MeetingSign]) -> list[MeetingSign]:
             since, over = sign.at, False
         over = over or sign.what is VisitEventKind.ENDED
     of_now = [sign for sign in by_time if since is None or sign.at >= since]
-    reported = any(sign.source is VisitEventSource.REPORT and sign.what in _MOVES for sign in of_now)
-    return [
-        sign for sign in of_now if not (reported and sign.what in _MOVES and sign.source is not VisitEventSource.REPORT)
-    ]
+    moves = set(counted_moves(of_now, in_group=in_group))
+    return [sign for sign in of_now if sign.what not in MOVES or sign in moves]
 
 
 def _source(signs: Sequence[MeetingSign]) -> VisitEventSource | None:
@@ -216,5 +221,5 @@ def _left_lobby(counted: Sequence[MeetingSign]) -> bool | None:
     }
     if not last:
         return None
-    came = any(sign.what in _MOVES for sign in of_patients)
+    came = any(sign.what in MOVES for sign in of_patients)
     return not came and VisitEventKind.LEFT_LOBBY in last.values()

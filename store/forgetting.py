@@ -17,7 +17,18 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, l
 
 from scheduler.appointment import AppointmentStatus
 from scheduler.sms import Reason, SmsKind, SmsState
-from store import invitations, patient_ids, patient_replies, proposals, replies, sessions, throttles, users, visit_links
+from store import (
+    conferences,
+    invitations,
+    patient_ids,
+    patient_replies,
+    proposals,
+    replies,
+    sessions,
+    throttles,
+    users,
+    visit_links,
+)
 from store.claims import WEEK
 from store.crypto import start_of
 from store.engine import Store
@@ -95,6 +106,7 @@ def forget_due(conn: Connection, now: datetime, *, limit: int = _PAGE) -> list[F
             facility=null(),
             provider=null(),
             location=null(),
+            conference=null(),
             phone_fault=case((had_phone, Reason.PURGED.value), else_=of.phone_fault),
             purged_at=func.coalesce(of.purged_at, literal(now, UtcDateTime())),
             forget_at=null(),
@@ -136,7 +148,8 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
     """Destroy the keys of past days, and delete remembered messages and replies that are too old to be replayed.
 
     Of the portal it deletes sessions, links and throttles that are over, and the text of proposals whose time is over; of the
-    patients' pages the join links whose visits are over; and PID-3 of visits that ended 24 hours ago.
+    patients' pages the join links whose visits are over, and the ids of groups whose last visit is; and PID-3 of visits that ended
+    24 hours ago.
     """
     keys = vault.destroy_before(conn, now)
     environments = conn.execute(select(messages.c.environment).distinct()).scalars().all()
@@ -160,7 +173,7 @@ def sweep(conn: Connection, vault: Vault, now: datetime) -> Swept:
         .with_for_update(skip_locked=True)
     )
     cleared = conn.execute(update(outbox).where(of.id.in_(useless)).values(phone_key=null())).rowcount
-    for table in (throttles, sessions, invitations, proposals, visit_links, patient_ids):
+    for table in (throttles, sessions, invitations, proposals, visit_links, conferences, patient_ids):
         table.expire(conn, now)
     forgotten = replies.expire(conn, now) + patient_replies.expire(conn, now)
     return Swept(keys=keys, messages=expired, phone_keys=cleared, replies=forgotten)
@@ -197,6 +210,7 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
         begins = start_of(day)
         proposals.forget_unreadable(conn, begins, begins + timedelta(days=1))
         visit_links.forget_unreadable(conn, begins, begins + timedelta(days=1))
+        conferences.forget_unreadable(conn, begins, begins + timedelta(days=1))
         patient_ids.forget_unreadable(conn, begins, begins + timedelta(days=1))
         on_day = (of.forget_at >= begins) & (of.forget_at < begins + timedelta(days=1))
         fault = case((of.phone.is_not(None), Reason.NO_PHONE.value), else_=of.phone_fault)

@@ -6,10 +6,10 @@
    of a gateway is written, a webhook or the result of a look-up.
 3. the rows of the outbox, only those of appointments that the transaction has locked. Whoever changes rows of the outbox
    without their appointments (leases that are over, old phone keys) skips those that somebody has.
-4. video visits, by id, then their links and the pages that are open. What a patient does on a page locks the
-   visit, after its appointment where something goes back to the EHR: the rows of `writebacks` are added with their appointment
-   locked, and claimed only where nobody has them. Later answers of the EHR lock theirs by id, after the appointments; the record
-   of an attempt locks its own row first, and then only what nobody has.
+4. video visits, by id, then groups of them (`conferences`), by key, then links and the pages that are open. What a patient does
+   on a page locks the visit, after its appointment where something goes back to the EHR: the rows of `writebacks` are added with
+   their appointment locked, and claimed only where nobody has them. Later answers of the EHR lock theirs by id, after the
+   appointments; the record of an attempt locks its own row first, and then only what nobody has.
 5. the portal's: users, by id; throttles, by scope and key; sessions; invitations; proposals. No transaction has them and
    appointments or texts.
 6. everything else: aliases, replay memory, patients' replies, opt-outs, breakers, `meta`, each in the order of its key.

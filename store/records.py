@@ -106,6 +106,7 @@ def _to_row(
         maybe(visit.purged_at),
         start if forget_at is visit.start else maybe(forget_at),
         None,
+        None if forget_at is None else visit.conference,
     )
 
 
@@ -180,6 +181,7 @@ class Reader:
             purged_at,
             forget_at,
             _,
+            conference,
         ) = row
         forget_at = maybe(forget_at)
         purged = maybe(purged_at)
@@ -211,6 +213,7 @@ class Reader:
             facility=facility,
             provider=provider,
             location=location,
+            conference=conference,
             patient_name=self._unseal(place, "patient_name", name, forget_at),
             last_notified=None if last_notified is None else _read_visible(last_notified, said),
             changed_at=self.instants.get(changed_at),

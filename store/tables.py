@@ -105,6 +105,7 @@ appointments = Table(
     # Ours alone: the deadline, whose day's key seals what is sealed; NULL: nothing sealed, nothing left to forget.
     Column("forget_at", UtcDateTime),
     Column("forgotten_at", UtcDateTime),  # when the sweep emptied the row
+    Column("conference", Text),  # the id that the visits of one group share; "": taken out of its group
     Index("ix_appointments_forget_at", "forget_at", sqlite_where=text("forget_at IS NOT NULL"),
           postgresql_where=text("forget_at IS NOT NULL")),
     Index("ix_appointments_reference", "reference"),
@@ -452,6 +453,27 @@ throttles = Table(
     sqlite_with_rowid=False,
 )
 
+conferences = Table(
+    "conferences",
+    metadata,
+    # A group of video visits that take place in one meeting: those of an environment with one conference id on one day. Nothing of
+    # a patient: who is in it stands with the visits.
+    Column("id", Text, primary_key=True),  # hex, random
+    Column("environment", Text, nullable=False),
+    Column("reference", Text),  # the hospital's conference id; NULL: its time is over
+    Column("day", Text, nullable=False),  # at the clinic, as 2026-03-12
+    Column("code", Text, nullable=False),  # random, as a visit's
+    Column("meeting_ref", LargeBinary),  # sealed with the key of the day of `ends_at`
+    Column("opens_at", UtcDateTime, nullable=False),  # when the first of its visits opens
+    Column("ends_at", UtcDateTime, nullable=False),  # when the last one of their links ends
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("environment", "reference", "day"),
+    UniqueConstraint("code"),
+    # Few rows: those that are not over.
+    Index("ix_conferences_ends_at", "ends_at", sqlite_where=text("reference IS NOT NULL"),
+          postgresql_where=text("reference IS NOT NULL")),
+)  # fmt: skip
+
 visits = Table(
     "visits",
     metadata,
@@ -474,11 +496,14 @@ visits = Table(
     Column("lobby_wait", BigInteger),  # microseconds
     Column("lasted", BigInteger),  # microseconds
     Column("outcome", Text),
+    Column("conference", Text),  # the id of its group (`conferences`); no foreign key, so that SQLite can drop the column
     UniqueConstraint("appointment"),
     UniqueConstraint("code"),
     # With all that the sums of a day need.
     Index("ix_visits_report_start", "report_start", "id", "environment", "outcome", "lasted", "lobby_wait",
           sqlite_where=text("report_start IS NOT NULL"), postgresql_where=text("report_start IS NOT NULL")),
+    Index("ix_visits_conference", "conference", sqlite_where=text("conference IS NOT NULL"),
+          postgresql_where=text("conference IS NOT NULL")),
     # Few rows: those that are not over, for what the clock does to them.
     Index("ix_visits_ends_at", "ends_at",
           sqlite_where=text("state NOT IN ('ended', 'canceled', 'no_show')"),
@@ -498,6 +523,7 @@ visit_links = Table(
     Column("revoked_at", UtcDateTime),
     Column("admitted_at", UtcDateTime),  # since when who has it may go on to the meeting
     Column("put_off_at", UtcDateTime),  # when staff last asked for more minutes
+    Column("conference", Text),  # of a provider who was launched into a group: it is the group's link
     Index("ix_visit_links_visit", "visit"),
     Index("ix_visit_links_ends_at", "ends_at"),
 )

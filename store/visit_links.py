@@ -20,6 +20,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, null, or_, select, update
 
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
+from store.conferences import Conference
 from store.crypto import Undecipherable, day_of, sealed_day
 from store.join_tokens import is_join_token, new_join_token
 from store.keys import KeyRing
@@ -39,6 +40,7 @@ class VisitLink:
         key: `KeyRing.link_key` of the token; the `ref` of this person's events.
         admitted_at: since when who has it may go on to the meeting; None: not yet.
         put_off_at: when staff last asked for more minutes.
+        conference: of a provider who was launched into a group: it is the group's link, whatever becomes of `visit`.
     """
 
     key: str
@@ -49,6 +51,7 @@ class VisitLink:
     revoked_at: datetime | None
     admitted_at: datetime | None
     put_off_at: datetime | None
+    conference: str | None = None
 
 
 def new_link(
@@ -59,16 +62,18 @@ def new_link(
     now: datetime,
     *,
     lasts: timedelta | None = None,
+    conference: Conference | None = None,
     random: Callable[[int], int] = secrets.randbelow,
 ) -> str:
     """A further link of a locked visit; its token, which is told nowhere else. It ends with the visit's window.
 
     Args:
         lasts: it ends so long after `now` if that is earlier, and no text ever names it.
+        conference: it is the link of this group, of which the visit is one, and ends with that.
     """
     token = new_join_token(random)
     key = vault.ring.link_key(token)
-    until = visit.window.ends_at
+    until = (visit if conference is None else conference).window.ends_at
     sealed = _TOKEN.seal(conn, vault, key, token.encode(), until=until) if lasts is None else None
     conn.execute(
         visit_links.insert().values(
@@ -77,6 +82,7 @@ def new_link(
             role=role.value,
             sealed=sealed,
             created_at=now,
+            conference=None if conference is None else conference.id,
             ends_at=until if lasts is None else min(until, now + lasts),
         )
     )
@@ -163,7 +169,8 @@ def revoke(
 
 
 def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow, *, from_end: datetime) -> None:
-    """A locked visit's links end with its new window, and their tokens are sealed with the key of that day.
+    """A locked visit's links, without those of its group, end with its new window, and their tokens are sealed with the key of that
+    day.
 
     Args:
         from_end: when its window ended before; links that end earlier than that are no longer than they were.
@@ -178,7 +185,7 @@ def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow, *, fro
             conn.execute(update(visit_links).where(of.key == key).values(sealed=again))
     conn.execute(
         update(visit_links)
-        .where(of.visit == visit, or_(of.ends_at >= from_end, of.ends_at > window.ends_at))
+        .where(of.visit == visit, of.conference.is_(None), or_(of.ends_at >= from_end, of.ends_at > window.ends_at))
         .values(ends_at=window.ends_at)
     )
 
@@ -187,7 +194,7 @@ def take_over(conn: Connection, visit: VideoVisit, other: VideoVisit) -> None:
     """The links of another visit lead to this one from now on; texts name this one's own. Both are locked. A link that was shorter
     than its visit stays so."""
     of = visit_links.c
-    whole = update(visit_links).where(of.visit == other.id, of.ends_at >= other.window.ends_at)
+    whole = update(visit_links).where(of.visit == other.id, of.conference.is_(None), of.ends_at >= other.window.ends_at)
     conn.execute(whole.values(ends_at=visit.window.ends_at))
     conn.execute(update(visit_links).where(of.visit == other.id).values(visit=visit.id, sealed=null()))
 
@@ -201,6 +208,16 @@ def needs_another(conn: Connection, visit: VideoVisit) -> bool:
         )
     ).all()
     return not any(row.sealed or row.revoked_at is not None for row in rows)
+
+
+def wait_again(conn: Connection, visit: str) -> None:
+    """Whoever was let in to a locked visit waits again, because it takes place elsewhere."""
+    of = visit_links.c
+    conn.execute(
+        update(visit_links)
+        .where(of.visit == visit, of.conference.is_(None))
+        .values(admitted_at=null(), put_off_at=null())
+    )
 
 
 def forget_tokens(conn: Connection, owners: Collection[str]) -> None:
@@ -238,4 +255,5 @@ def _link(row: Mapping[Any, Any]) -> VisitLink:
         revoked_at=row[f"{mark}revoked_at"],
         admitted_at=row[f"{mark}admitted_at"],
         put_off_at=row[f"{mark}put_off_at"],
+        conference=row[f"{mark}conference"],
     )

@@ -21,7 +21,7 @@ from store import device_tests, patient_replies
 from store.instants import UtcDateTime
 from store.patient_replies import PatientReply
 from store.sms_pages import RowKey
-from store.tables import appointments, outbox, visits
+from store.tables import appointments, conferences, outbox, visits
 from store.visits import events, sign_of
 
 SCAN: Final = 5_000
@@ -41,7 +41,7 @@ class ReportedVisit:
     """One visit of the report. Nothing of a patient.
 
     Attributes:
-        id: ours. code: the meeting's. reference: the hospital's id of the appointment.
+        id: ours. code: the meeting's, in a group that of all its visits. reference: the hospital's id of the appointment.
         provider: who it is with, until the appointment is forgotten.
         device_test: the newest one; None: there was none.
         texts: that the gateway took.
@@ -157,10 +157,11 @@ def _read(conn: Connection, ids: Sequence[str]) -> Mapping[str, ReportedVisit]:
     of, booked = visits.c, appointments.c
     rows = conn.execute(
         select(
-            of.id, of.environment, of.code, of.appointment, of.department, of.state, booked.reference, booked.provider,
-            booked.planned_revision,
+            of.id, of.environment, of.appointment, of.department, of.state, of.conference, booked.reference,
+            booked.provider, booked.planned_revision, func.coalesce(conferences.c.code, of.code).label("code"),
         )
         .join(appointments, booked.id == of.appointment)
+        .outerjoin(conferences, conferences.c.id == of.conference)
         .where(of.id.in_(ids))
     ).all()  # fmt: skip
     signs: dict[str, list[MeetingSign]] = {own_id: [] for own_id in ids}
@@ -177,7 +178,7 @@ def _read(conn: Connection, ids: Sequence[str]) -> Mapping[str, ReportedVisit]:
             reference=row.reference,
             department=row.department,
             provider=row.provider,
-            times=visit_times(signs[row.id], VisitState(row.state)),
+            times=visit_times(signs[row.id], VisitState(row.state), in_group=row.conference is not None),
             device_test=tests.get(row.id),
             texts=texts.get(row.appointment, 0),
             reply=_of_present_time(replies.get(row.appointment), row.planned_revision),

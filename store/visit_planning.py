@@ -1,13 +1,13 @@
 """Visits of appointments: made, moved, canceled and taken over in the transaction that plans the appointment.
 
 One visit has one patient's link for all its life: a reschedule moves the window and keeps the token, so that the link in an old
-text stays right.
+text stays right. A visit that a message puts into a group takes place there (`conferences`) with a link of its own.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +16,8 @@ from sqlalchemy import Connection, case, update
 
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
 from scheduler.visit_times import VisitOutcome
-from store import visit_devices, visit_links
+from store import conferences, visit_devices, visit_links
+from store.conferences import Conference, ConferenceKey
 from store.crypto import Undecipherable
 from store.join_tokens import new_visit_code
 from store.tables import visits
@@ -32,6 +33,8 @@ class VisitPlan:
         appointment: our id.
         window: when its link is open; None: no link (any more), because the visit is canceled or is no video visit.
         kind: of its meeting. meeting: its address, if the message gave one.
+        conference: the hospital's id of the visit's group; "": it is in none; None: it stays as it is.
+        day: of the visit at the clinic, as in `ConferenceKey`; None: no message is read for groups.
     """
 
     environment: str
@@ -39,6 +42,8 @@ class VisitPlan:
     window: VisitWindow | None
     kind: str
     meeting: str | None = field(default=None, repr=False)
+    conference: str | None = None
+    day: str | None = None
 
 
 def keep(
@@ -65,19 +70,78 @@ def keep(
     known = (
         {visit.appointment: visit for visit in locked(conn, visits.c.appointment.in_(list(wanted)))} if wanted else {}
     )
+    groups = _Groups.of(conn, wanted, known, now, random)
     events = []
     for own_id, plan in sorted(wanted.items()):
         visit = known.get(own_id)
         if visit is None:
             if plan.window is not None and plan.window.ends_at > now:
-                events.append(_made(conn, vault, plan, plan.window, now, random, new_id()))
+                events.append(_made(conn, vault, plan, plan.window, now, random, new_id(), groups.wanted_by(plan)))
         elif plan.window is None:
             if not visit.state.is_over:
                 visit_devices.forget(conn, visit.id)
                 events.append(append(conn, visit, VisitEventKind.CANCELED, at=now, source=VisitEventSource.FEED))
         else:
-            events += _kept(conn, vault, visit, plan, plan.window, now, random)
+            events += _kept(conn, vault, visit, plan, plan.window, now, random, groups)
+    conferences.fit(conn, vault, groups.locked.values())
     return events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Groups:
+    """The groups that the plans of one transaction are about.
+
+    Attributes:
+        present: those that their visits are in now, by our ids.
+        locked: those, as far as they are not over, and the ones to which their visits belong from now on.
+    """
+
+    present: Mapping[str, Conference]
+    locked: Mapping[ConferenceKey, Conference]
+
+    @classmethod
+    def of(
+        cls,
+        conn: Connection,
+        plans: Mapping[str, VisitPlan],
+        known: Mapping[str, VideoVisit],
+        now: datetime,
+        random: Callable[[int], int],
+    ) -> _Groups:
+        present = conferences.by_id(
+            conn, {visit.conference for visit in known.values() if visit.conference is not None}
+        )
+        wanted: dict[ConferenceKey, VisitWindow | None] = {
+            group.key: None for group in present.values() if group.key is not None
+        }
+        for own_id, plan in plans.items():
+            key = _key(plan, _group(known.get(own_id), present))
+            if key is not None and plan.window is not None and plan.window.ends_at > now:
+                wanted.setdefault(key, plan.window)
+        locked = conferences.settle_into(conn, wanted, now, random=random) if wanted else {}
+        return cls(present=present, locked=locked)
+
+    def wanted_by(self, plan: VisitPlan, visit: VideoVisit | None = None) -> str | None:
+        """Our id of the group that a visit belongs to from now on; None: it takes place by itself."""
+        group = _group(visit, self.present)
+        key = _key(plan, group)
+        if key is not None:
+            return self.locked[key].id if key in self.locked else None if group is None else group.id
+        if plan.conference is not None or group is None or plan.window is None:
+            return None
+        # The group's time is over, and with it what it was called: a visit that was moved away from it is by itself.
+        return group.id if plan.window.opens_at < group.window.ends_at else None
+
+
+def _group(visit: VideoVisit | None, present: Mapping[str, Conference]) -> Conference | None:
+    return None if visit is None or visit.conference is None else present.get(visit.conference)
+
+
+def _key(plan: VisitPlan, group: Conference | None) -> ConferenceKey | None:
+    """The group that a plan asks for; one that says nothing of it keeps the visit in its own, on the day to which it is moved."""
+    reference = plan.conference if plan.conference is not None else None if group is None else group.reference
+    day = plan.day or (None if group is None else group.day)
+    return ConferenceKey(plan.environment, reference, day) if reference and day is not None else None
 
 
 def adopt(conn: Connection, kept: str, others: Collection[str]) -> None:
@@ -107,6 +171,7 @@ def _made(
     now: datetime,
     random: Callable[[int], int],
     own_id: str,
+    conference: str | None,
 ) -> VisitEvent:
     conn.execute(
         visits.insert().values(
@@ -120,6 +185,7 @@ def _made(
             ends_at=window.ends_at,
             state=VisitState.PLANNED.value,
             created_at=now,
+            conference=conference,
         )
     )
     visit = lock(conn, own_id)
@@ -136,6 +202,7 @@ def _kept(
     window: VisitWindow,
     now: datetime,
     random: Callable[[int], int],
+    groups: _Groups,
 ) -> list[VisitEvent]:
     """Of a visit that took place only another start is news: many an EHR corrects the duration when it is over."""
     if visit.state in (VisitState.ENDED, VisitState.NO_SHOW) and (
@@ -150,8 +217,14 @@ def _kept(
         _move(conn, vault, visit, window)
         visit = replace(visit, window=window)
         events.append(append(conn, visit, VisitEventKind.MOVED, at=now, source=VisitEventSource.FEED))
+    conference = groups.wanted_by(plan, visit)
+    if conference != visit.conference:
+        conn.execute(update(visits).where(visits.c.id == visit.id).values(conference=conference))
+        visit_links.wait_again(conn, visit.id)  # they were let in elsewhere
+        visit = replace(visit, conference=conference)
+        events.append(append(conn, visit, VisitEventKind.REGROUPED, at=now, source=VisitEventSource.FEED))
     if plan.meeting is not None and not _is_meeting(conn, vault, visit, plan.meeting):
-        set_meeting(conn, vault, visit, plan.meeting)
+        set_meeting(conn, vault, visit.id, plan.meeting, window)
     if plan.kind != visit.kind:
         conn.execute(update(visits).where(visits.c.id == visit.id).values(kind=plan.kind))
     if window.ends_at > now and visit_links.needs_another(conn, visit):
@@ -162,7 +235,7 @@ def _kept(
 def _move(conn: Connection, vault: Vault, visit: VideoVisit, window: VisitWindow) -> None:
     meeting = None
     with suppress(Undecipherable):  # the next message gives it again
-        meeting = meeting_of(conn, vault, visit)
+        meeting = meeting_of(conn, vault, visit.id)
     sealed = None if meeting is None else sealed_meeting(conn, vault, visit.id, meeting, window)
     conn.execute(
         update(visits)
@@ -174,6 +247,6 @@ def _move(conn: Connection, vault: Vault, visit: VideoVisit, window: VisitWindow
 
 def _is_meeting(conn: Connection, vault: Vault, visit: VideoVisit, meeting: str) -> bool:
     try:
-        return meeting_of(conn, vault, visit) == meeting
+        return meeting_of(conn, vault, visit.id) == meeting
     except Undecipherable:
         return False

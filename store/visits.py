@@ -50,6 +50,7 @@ class VideoVisit:
         status: of the appointment: active, canceled ...
         provider: who it is with, until the appointment is forgotten.
         language: the patient's, as a BCP 47 tag; None: not known.
+        conference: our id of its group (`conferences`); None: it takes place by itself.
     """
 
     id: str
@@ -70,6 +71,7 @@ class VideoVisit:
     status: str
     provider: str | None
     language: str | None
+    conference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ def append(
         changed["started_at"] = func.coalesce(visits.c.started_at, literal(at, UtcDateTime()))
     elif after in (VisitState.ENDED, VisitState.NO_SHOW) and not visit.state.is_over:
         changed["ended_at"] = at
-    changed |= _reported(conn, visit.id, after)
+    changed |= _reported(conn, visit, after)
     conn.execute(update(visits).where(visits.c.id == visit.id).values(changed))
     return VisitEvent(
         visit=visit.id,
@@ -155,10 +157,10 @@ def sign_of(event: VisitEvent) -> MeetingSign:
     return MeetingSign(at=event.at, who=event.who, what=event.what, source=event.source, person=event.ref)
 
 
-def _reported(conn: Connection, visit: str, state: VisitState) -> dict[str, Any]:
+def _reported(conn: Connection, visit: VideoVisit, state: VisitState) -> dict[str, Any]:
     """What reports say of a visit: columns of `visits`."""
     of = visit_events.c
-    rows = conn.execute(select(of.at, of.who, of.what, of.source, of.ref).where(of.visit == visit))
+    rows = conn.execute(select(of.at, of.who, of.what, of.source, of.ref).where(of.visit == visit.id))
     times = visit_times(
         (
             MeetingSign(
@@ -171,6 +173,7 @@ def _reported(conn: Connection, visit: str, state: VisitState) -> dict[str, Any]
             for row in rows
         ),
         state,
+        in_group=visit.conference is not None,
     )
     return {
         "report_start": times.start,
@@ -210,17 +213,17 @@ def events(conn: Connection, ids: Collection[str]) -> list[VisitEvent]:
 # Meetings
 
 
-def meeting_of(conn: Connection, vault: Vault, visit: VideoVisit) -> str | None:
-    """The meeting's address or reference as it was stored; None: none is known, or its day is over."""
-    sealed = conn.execute(select(visits.c.meeting_ref).where(visits.c.id == visit.id)).scalar_one_or_none()
-    plain = None if sealed is None else _MEETING.unseal(conn, vault, visit.id, bytes(sealed))
+def meeting_of(conn: Connection, vault: Vault, visit: str) -> str | None:
+    """A visit's own meeting: its address or reference as it was stored; None: none is known, or its day is over."""
+    sealed = conn.execute(select(visits.c.meeting_ref).where(visits.c.id == visit)).scalar_one_or_none()
+    plain = None if sealed is None else _MEETING.unseal(conn, vault, visit, bytes(sealed))
     return None if plain is None else plain.decode()
 
 
-def set_meeting(conn: Connection, vault: Vault, visit: VideoVisit, meeting: str) -> None:
-    """Store where a locked visit takes place, sealed until its link ends."""
-    sealed = sealed_meeting(conn, vault, visit.id, meeting, visit.window)
-    conn.execute(update(visits).where(visits.c.id == visit.id).values(meeting_ref=sealed))
+def set_meeting(conn: Connection, vault: Vault, visit: str, meeting: str, window: VisitWindow) -> None:
+    """Store where a locked visit takes place, sealed until its link ends. Of a group: `meeting_places`."""
+    sealed = sealed_meeting(conn, vault, visit, meeting, window)
+    conn.execute(update(visits).where(visits.c.id == visit).values(meeting_ref=sealed))
 
 
 def sealed_meeting(
@@ -252,9 +255,7 @@ def by_id(conn: Connection, ids: Collection[str]) -> list[VideoVisit]:
 def over_now(conn: Connection, now: datetime, *, limit: int = 200) -> list[str]:
     """Ids of visits that are not over although their link's time is."""
     of = visits.c
-    return list(
-        conn.execute(select(of.id).where(_not_over(), of.ends_at <= now).order_by(of.id).limit(limit)).scalars()
-    )
+    return list(conn.execute(select(of.id).where(not_over(), of.ends_at <= now).order_by(of.id).limit(limit)).scalars())
 
 
 def ever_connected(conn: Connection, visit: str) -> list[VisitRole]:
@@ -264,39 +265,11 @@ def ever_connected(conn: Connection, visit: str) -> list[VisitRole]:
     return [VisitRole(who) for who in conn.execute(asked).scalars()]
 
 
-def by_code(conn: Connection, environment: str, code: str) -> VideoVisit | None:
-    """The visit of an environment with this code; not locked."""
-    asked = with_appointment().where(visits.c.code == code, visits.c.environment == environment)
-    row = conn.execute(asked).mappings().one_or_none()
-    return None if row is None else read_visit(row)
-
-
 def in_meetings(conn: Connection, environments: Collection[str], *, limit: int = 500) -> list[str]:
     """Ids of visits of these environments that somebody is, or was, in the meeting of, and that are not over."""
     of = visits.c
-    wanted = select(of.id).where(_not_over(), of.state == VisitState.IN_VISIT.value)
+    wanted = select(of.id).where(not_over(), of.state == VisitState.IN_VISIT.value)
     return list(conn.execute(wanted.where(of.environment.in_(list(environments))).limit(limit)).scalars())
-
-
-def without_meeting(
-    conn: Connection, environment: str, now: datetime, before: datetime, *, limit: int = 20
-) -> list[str]:
-    """Ids of an environment's visits to come in before `before` whose meeting nobody made yet, the next first."""
-    of = visits.c
-    wanted = select(of.id).where(_not_over(), of.environment == environment, of.meeting_ref.is_(None))
-    soon = wanted.where(of.ends_at > now, of.opens_at <= before).order_by(of.opens_at, of.id)
-    return list(conn.execute(soon.limit(limit)).scalars())
-
-
-def unreported(conn: Connection, environment: str, now: datetime, before: datetime, *, limit: int = 20) -> list[str]:
-    """Ids of an environment's visits whose meeting is known and gave no report, and that are over or end before `before`."""
-    of = visits.c
-    reported = select(visit_events.c.visit).where(
-        visit_events.c.visit == of.id, visit_events.c.source == VisitEventSource.REPORT.value
-    )
-    over = of.state.in_([VisitState.ENDED.value, VisitState.NO_SHOW.value]) | (of.ends_at <= before)
-    wanted = select(of.id).where(of.environment == environment, of.meeting_ref.is_not(None), of.ends_at > now, over)
-    return list(conn.execute(wanted.where(~reported.exists()).order_by(of.ends_at, of.id).limit(limit)).scalars())
 
 
 def set_times(conn: Connection, visit: VideoVisit, *, started_at: datetime | None, ended_at: datetime | None) -> None:
@@ -342,7 +315,7 @@ def between(
     return [read_visit(row) for row in conn.execute(wanted.order_by(appointments.c.start, visits.c.id)).mappings()]
 
 
-def _not_over() -> ColumnElement[bool]:
+def not_over() -> ColumnElement[bool]:
     """As in the partial index; with a parameter it would not be used."""
     return visits.c.state.not_in([literal_column(f"'{state.value}'") for state in VisitState if state.is_over])
 
@@ -383,4 +356,5 @@ def read_visit(row: Mapping[Any, Any]) -> VideoVisit:
         status=row["life"],
         provider=row["provider"],
         language=row["language"],
+        conference=row["conference"],
     )

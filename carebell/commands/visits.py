@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,8 +14,9 @@ from carebell.exits import OK, REFUSED, UsageStop
 from carebell.outbound.visit_plans import changes_of
 from carebell.times import Zones, iso
 from scheduler.visit_life import LINK_ROLES, VisitEventSource, VisitRole, state_at
-from store import audit, device_tests, visit_links, visits
+from store import audit, conferences, device_tests, visit_links, visits
 from store.audit import AuditAction
+from store.engine import Transaction
 from store.outbox import ids_of
 from store.visits import VideoVisit
 
@@ -31,15 +33,16 @@ def list_all(config: Path | None, environment: str | None, *, at: datetime | Non
         with session.store.read() as conn:
             names = None if environment is None else [environment]
             known = visits.between(conn, now - _BEFORE, now + _AFTER, environments=names)
+            named = _conferences(conn, known)
         zones = Zones(session.loaded)
     if as_json:
         for visit in known:
-            print_json(_row(visit, now))
+            print_json(_row(visit, now, named))
         return
     if known:
         print_sentence(zones.sentence({visit.environment for visit in known}))
     print_table(
-        ["Appointment", "Environment", "Start", "State", "Opens", "Ends"],
+        ["Appointment", "Environment", "Start", "State", "Opens", "Ends", "Conference"],
         [
             (
                 visit.reference,
@@ -48,6 +51,7 @@ def list_all(config: Path | None, environment: str | None, *, at: datetime | Non
                 state_at(visit.state, visit.window, now).value,
                 zones.clock(visit.window.opens_at, visit.environment),
                 zones.clock(visit.window.ends_at, visit.environment),
+                named.get(visit.id) or "",
             )
             for visit in known
         ],
@@ -63,7 +67,7 @@ def show(config: Path | None, appointment: str, environment: str | None, *, as_j
             return _none(appointment, as_json=as_json)
         with session.store.read() as conn:
             known, events = visit_links.links(conn, visit.id), visits.events(conn, [visit.id])
-            tests = device_tests.of_visit(conn, visit.id)
+            tests, named = device_tests.of_visit(conn, visit.id), _conferences(conn, [visit])
         zones = Zones(session.loaded)
     links = [
         {
@@ -85,9 +89,11 @@ def show(config: Path | None, appointment: str, environment: str | None, *, as_j
             }
             for test in tests
         ]
-        print_json({**_row(visit, now), "links": links, "events": happened, "device_tests": tested})
+        print_json({**_row(visit, now, named), "links": links, "events": happened, "device_tests": tested})
         return OK
     print_sentence(f"{visit.reference}: {state_at(visit.state, visit.window, now).value}")
+    if visit.id in named:
+        print_sentence(f"conference {named[visit.id]}: it takes place together with the other visits of this group")
     print_sentence(zones.sentence({visit.environment}))
     print_table(
         ["Link", "For", "Ends", "Revoked"],
@@ -187,7 +193,14 @@ def _none(appointment: str, *, as_json: bool) -> int:
     return REFUSED
 
 
-def _row(visit: VideoVisit, now: datetime) -> dict[str, object]:
+def _conferences(conn: Transaction, known: Sequence[VideoVisit]) -> dict[str, str]:
+    """Our id of a visit in a group -> the hospital's id of that, until its time is over."""
+    groups = conferences.by_id(conn, {visit.conference for visit in known if visit.conference is not None})
+    named = {visit.id: groups[visit.conference].reference for visit in known if visit.conference in groups}
+    return {own_id: reference for own_id, reference in named.items() if reference is not None}
+
+
+def _row(visit: VideoVisit, now: datetime, named: Mapping[str, str]) -> dict[str, object]:
     return {
         "appointment": visit.reference,
         "environment": visit.environment,
@@ -197,4 +210,5 @@ def _row(visit: VideoVisit, now: datetime) -> dict[str, object]:
         "ends": iso(visit.window.ends_at),
         "started": iso(visit.started_at),
         "ended": iso(visit.ended_at),
+        "conference": named.get(visit.id),
     }

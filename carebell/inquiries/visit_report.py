@@ -42,6 +42,8 @@ _SOURCES: Final[Mapping[VisitEventSource, str]] = {
     VisitEventSource.MEETING: "Meeting's events",
     VisitEventSource.PAGE: "Waiting room",
 }
+_WENT_BY_PAGE: Final = "Waiting room; care team: meeting"
+"""Of a group whose meeting does not tell the patients apart."""
 _REPLIES: Final[Mapping[ReplyKind, str]] = {ReplyKind.CONFIRM: "Yes", ReplyKind.CANNOT_COME: "No"}
 _PRIMARY: Final = "primary"
 _BATCH: Final = 500
@@ -66,7 +68,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         lambda visit: None if visit.device_test is None else visit.device_test.words,
     ),
     ("patient_left_lobby", "Patient left lobby", lambda visit: _yes_or_no(visit.times.left_lobby)),
-    ("source_of_times", "Source of times", lambda visit: _SOURCES[visit.times.source] if visit.times.source else None),
+    ("source_of_times", "Source of times", lambda visit: _source(visit)),
     ("environment", "Environment", lambda visit: visit.environment),
     ("within_limit", "Within limit", lambda visit: NO_LIMIT),
     (_PRIMARY, "Primary", lambda visit: visit.provider),
@@ -196,6 +198,13 @@ def average(total: timedelta, count: int) -> int | None:
 
 def _seconds(span: timedelta | None) -> int | None:
     return None if span is None else round(span.total_seconds())
+
+
+def _source(visit: ReportedVisit) -> str | None:
+    times = visit.times
+    if times.source is None:
+        return None
+    return _WENT_BY_PAGE if times.went_by_page else _SOURCES[times.source]
 
 
 def _yes_or_no(known: bool | None) -> str | None:

@@ -15,8 +15,9 @@ from meetings.port import BEING_MADE, Meeting, MeetingFault, MeetingRequest, Mee
 from scheduler.clock import Clock
 from scheduler.meeting_times import EMPTY_FOR, still_there, times_of
 from scheduler.visit_life import VisitEventKind, VisitEventSource
-from store import visits
+from store import meeting_places, visits
 from store.engine import Transaction
+from store.meeting_places import MeetingPlace
 from store.visits import VideoVisit
 
 AGAIN: Final = timedelta(minutes=1)
@@ -67,45 +68,49 @@ class MeetingUpkeep:
 
     def _ask(self, environment: str, settings: MeetingSettings, now: datetime) -> None:
         with self.meetings.store.read() as conn:
-            ahead = visits.without_meeting(conn, environment, now, now + settings.create)
-            over = visits.unreported(conn, environment, now, now + LAST_CHANCE)
-            begun = visits.in_meetings(conn, [environment])
-            emptied = [own for own in begun if not settings.tells or self._empty_since(conn, own) is not None]
-            wanted = visits.by_id(conn, [own for own in {*ahead, *over, *emptied} if own not in self._later])
-        for visit in wanted:
-            self._later[visit.id] = now + (SILENT if visit.id in begun and not settings.tells else AGAIN)
+            ahead = meeting_places.without_meeting(conn, environment, now, now + settings.create)
+            over = meeting_places.unreported(conn, environment, now, now + LAST_CHANCE)
+            begun = visits.by_id(conn, visits.in_meetings(conn, [environment]))
+            emptied = [visit for visit in begun if not settings.tells or self._empty_since(conn, visit) is not None]
+            held = {place.id: place for place in meeting_places.places_of(conn, emptied)}
+        unmade = {place.id: place for place in ahead}
+        places = {place.id: place for place in over} | held | unmade
+        for own_id, place in places.items():
+            if own_id in self._later:
+                continue
+            self._later[own_id] = now + (SILENT if own_id in held and not settings.tells else AGAIN)
             try:
                 service = self.service_of(settings)
-                if service is not None and visit.id in ahead:
-                    self._make(service, visit)
+                if service is not None and own_id in unmade:
+                    self._make(service, place)
                 elif service is not None:
-                    self._report(service, visit)
+                    self._report(service, place)
             except MeetingFault as fault:
                 if fault.code == BEING_MADE:
                     continue
-                unread = MeetingReportUnread(environment=environment, appointment=visit.reference, code=fault.code)
-                missing = MeetingUnavailable(environment=environment, appointment=visit.reference, code=fault.code)
-                if visit.id in ahead:
+                unread = MeetingReportUnread(environment=environment, appointment=place.reference, code=fault.code)
+                missing = MeetingUnavailable(environment=environment, appointment=place.reference, code=fault.code)
+                if own_id in unmade:
                     self.missed()
-                self.meetings.recorder.journal.emit(missing if visit.id in ahead else unread)
+                self.meetings.recorder.journal.emit(missing if own_id in unmade else unread)
 
-    def _make(self, service: MeetingService, visit: VideoVisit) -> None:
-        service.create(MeetingRequest(visit=visit.id, code=visit.code, window=visit.window, start=visit.start))
+    def _make(self, service: MeetingService, place: MeetingPlace) -> None:
+        service.create(MeetingRequest(visit=place.id, code=place.code, window=place.window, start=place.start))
 
-    def _report(self, service: MeetingService, visit: VideoVisit) -> None:
+    def _report(self, service: MeetingService, place: MeetingPlace) -> None:
         with self.meetings.store.read() as conn:
-            ref = visits.meeting_of(conn, self.meetings.vault, visit)
+            ref = meeting_places.meeting_of(conn, self.meetings.vault, place)
         if ref is not None and service.owns(ref):
-            reported = service.report(Meeting(visit=visit.id, ref=ref), visit.code)
+            reported = service.report(Meeting(visit=place.id, ref=ref), place.code)
             if reported:
-                self.meetings.take(visit.environment, reported)
+                self.meetings.take(place.environment, reported)
 
     # Empty meetings
 
-    def _empty_since(self, conn: Transaction, own_id: str) -> datetime | None:
-        """Since when nobody is in a meeting in which both sides were; None: somebody is, or one side never came."""
-        signs = [visits.sign_of(event) for event in visits.events(conn, [own_id])]
-        times = times_of(signs)
+    def _empty_since(self, conn: Transaction, visit: VideoVisit) -> datetime | None:
+        """Since when nobody of a visit is in a meeting in which both sides were; None: somebody is, or one side never came."""
+        signs = [visits.sign_of(event) for event in visits.events(conn, [visit.id])]
+        times = times_of(signs, in_group=visit.conference is not None)
         return times.left_at if times.both and not still_there(signs) else None
 
     def _look(self, own_id: str) -> None:
@@ -113,7 +118,7 @@ class MeetingUpkeep:
             visit = self.meetings.recorder.begin(conn, own_id)
             if visit is None or visit.state.is_over:
                 return
-            since = self._empty_since(conn, own_id)
+            since = self._empty_since(conn, visit)
             if since is None or self.clock.now() - since < EMPTY_FOR:
                 return
             ended = self.meetings.recorder.note(

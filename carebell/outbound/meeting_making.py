@@ -1,4 +1,4 @@
-"""One meeting for each visit, however often and from wherever it is asked for.
+"""One meeting for each visit, or group of visits, however often and from wherever it is asked for.
 
     lease for the visit ─> its stored reference ─> otherwise: create, outside of any transaction ─> store the reference, sealed
 
@@ -16,7 +16,7 @@ from typing import Final
 
 from meetings.port import BEING_MADE, Meeting, MeetingEvent, MeetingFault, MeetingRequest, MeetingService
 from scheduler.visit_life import VisitRole
-from store import leases, visits
+from store import leases, meeting_places
 from store.engine import Store
 from store.vault import Vault
 
@@ -28,7 +28,7 @@ SETTLES: Final = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneMeeting:
-    """`meetings.port.MeetingService` over another one, with what is stored of a visit."""
+    """`meetings.port.MeetingService` over another one, with what is stored of a visit or group."""
 
     service: MeetingService
     store: Store
@@ -39,6 +39,10 @@ class OneMeeting:
     @property
     def reports(self) -> bool:
         return self.service.reports
+
+    @property
+    def returns_refs(self) -> bool:
+        return self.service.returns_refs
 
     def owns(self, ref: str) -> bool:
         return self.service.owns(ref)
@@ -52,8 +56,8 @@ class OneMeeting:
             again = leases.is_known(conn, job)
             if not leases.acquire(conn, job, holder, now=self.now(), lasts=TAKES):
                 raise MeetingFault(BEING_MADE, may_help=True)
-            visit = next(iter(visits.by_id(conn, [request.visit])), None)
-            stored = None if visit is None else visits.meeting_of(conn, self.vault, visit)
+            place = meeting_places.by_id(conn, request.visit)
+            stored = None if place is None else meeting_places.meeting_of(conn, self.vault, place)
             if stored is not None and self.owns(stored):
                 leases.release(conn, job, holder)
                 return Meeting(visit=request.visit, ref=stored)
@@ -67,14 +71,14 @@ class OneMeeting:
                     leases.release(conn, job, holder)
             raise
         with self.store.write() as conn:
-            locked = visits.lock(conn, request.visit)
-            if locked is not None:
-                visits.set_meeting(conn, self.vault, locked, meeting.ref)
+            place = meeting_places.locked(conn, request.visit)
+            if place is not None:
+                meeting_places.set_meeting(conn, self.vault, place, meeting.ref)
             leases.release(conn, job, holder)
         return meeting
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime) -> str:
-        return self.service.join_url(meeting, role, now)
+    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
+        return self.service.join_url(meeting, role, now, ref)
 
     def end(self, meeting: Meeting) -> None:
         self.service.end(meeting)

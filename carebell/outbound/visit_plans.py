@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from carebell.environment_policy import EnvironmentPolicy
 from journal.events.visits import VisitChanged
@@ -66,13 +67,22 @@ def plan_of(appointment: Appointment, policy: EnvironmentPolicy) -> VisitPlan | 
         if wanted and appointment.start is not None
         else None
     )
+    grouped = bool(policy.rules.field_map.conference) and appointment.start is not None
     return VisitPlan(
         environment=appointment.environment,
         appointment=appointment.id,
         window=window,
         kind=visits.meeting.kind,
         meeting=appointment.join_link if visits.meeting.takes_given_address else None,
+        conference=appointment.conference if grouped else None,
+        day=_day(appointment) if grouped else None,
     )
+
+
+def _day(appointment: Appointment) -> str | None:
+    """At the clinic."""
+    start = appointment.start
+    return None if start is None else start.astimezone(ZoneInfo(appointment.zone)).date().isoformat()
 
 
 def changes_of(events: Iterable[VisitEvent]) -> list[VisitChanged]:

@@ -104,7 +104,7 @@ def _times(conn: Transaction, visit: VideoVisit, ended: VisitEvent) -> dict[str,
     """When the visit began, how long it took, and how long somebody waited until they were let in: as the report says it, and only
     what is known."""
     signs = [visits.sign_of(event) for event in visits.events(conn, [visit.id])]
-    times = visit_times(signs, ended.state or visit.state)
+    times = visit_times(signs, ended.state or visit.state, in_group=visit.conference is not None)
     facts: dict[str, Fact] = {"ended_at": ended.at.isoformat()}
     if times.start is not None:
         facts["started_at"] = times.start.isoformat()

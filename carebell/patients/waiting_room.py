@@ -1,8 +1,12 @@
-"""The waiting room: who came, who left, and who goes on to the meeting. Implements `portal.join.desk.JoinDesk` over the store."""
+"""The waiting room: who came, who left, and who goes on to the meeting. Implements `portal.join.desk.JoinDesk` over the store.
+
+A patient's page is of their own visit alone, in a group as by itself: nothing on it, and no question behind it, depends on who else
+is there. A provider's page is of all visits of the group.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,18 +14,21 @@ from zoneinfo import ZoneInfo
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
 from carebell.outbound.meeting_kinds import meetings_of
+from carebell.outbound.meeting_recording import visit_ref
 from carebell.outbound.visit_recording import VisitRecorder
 from config.model import MeetingSettings
 from config.visit_consistency import meeting_allowed
 from journal.events.visits import MeetingUnavailable
-from meetings.port import BEING_MADE, Meeting, MeetingFault, MeetingRequest, Meetings
+from meetings.port import BEING_MADE, MeetingFault, MeetingRequest, Meetings
 from notifier.dates import fallbacks
 from portal.join.desk import JoinView, OnTheWay, Stage, WaitingPerson
 from scheduler.appointment import AppointmentStatus
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, state_at
-from store import visit_devices, visit_links, visits
+from store import conferences, meeting_places, visit_devices, visit_links
 from store.engine import Store, Transaction
+from store.meeting_places import MeetingPlace
 from store.vault import Vault
+from store.visit_devices import WaitingLink
 from store.visit_links import VisitLink
 from store.visits import VideoVisit, VisitEvent
 
@@ -51,7 +58,7 @@ class WaitingRoom:
     def look(self, token: str) -> JoinView | None:
         now = self.now()
         with self.store.read() as conn:
-            opened = visit_links.find(conn, self.vault.ring, token, now)
+            opened = self._found(conn, token, now)
             return None if opened is None else self._view(conn, *opened, now)
 
     def stay(self, token: str, device: str, *, by_script: bool) -> JoinView | None:
@@ -92,11 +99,12 @@ class WaitingRoom:
     def go(self, token: str, device: str) -> OnTheWay | None:
         now = self.now()
         with self.store.read() as conn:
-            opened = visit_links.find(conn, self.vault.ring, token, now)
+            opened = self._found(conn, token, now)
             view = None if opened is None else self._view(conn, *opened, now)
             if opened is None or view is None:
                 return None
-            given = visits.meeting_of(conn, self.vault, opened[0])
+            place = self._place(conn, opened[0])
+            given = meeting_places.meeting_of(conn, self.vault, place)
         if view.stage != "admitted":
             return OnTheWay(view=view, url=None)
         visit, link = opened
@@ -105,10 +113,11 @@ class WaitingRoom:
             meetings = self.meetings_of(policy.environment.visits.meeting)
             # Outside of any transaction: a kind may ask another server.
             request = MeetingRequest(
-                visit=visit.id, code=visit.code, window=visit.window, start=visit.start, given=given
+                visit=place.id, code=place.code, window=place.window, start=place.start, given=given
             )
             meeting = meetings.create(request)
-            url = _checked(meetings.join_url(meeting, link.role, now), policy)
+            ref = None if place.conference is None else visit_ref(self.vault.ring, visit.id)
+            url = _checked(meetings.join_url(meeting, link.role, now, ref), policy)
         except MeetingFault as fault:
             if fault.code != BEING_MADE:
                 self.missed()
@@ -116,27 +125,32 @@ class WaitingRoom:
                     MeetingUnavailable(environment=visit.environment, appointment=visit.reference, code=fault.code)
                 )
             return OnTheWay(view=view, url=None)
-        return self._gone(token, device, view, meeting, url, given, reports=meetings.reports)
+        # In a group a meeting may tell of the care team, and not which patient it is that came.
+        tells = meetings.reports and (
+            place.conference is None or link.role is VisitRole.PROVIDER or meetings.returns_refs
+        )
+        return self._gone(token, device, view, place, url, meeting.ref if meeting.ref != given else None, tells=tells)
 
-    def answer(self, token: str, link: str, *, let_in: bool) -> bool:
-        """`portal.join.provider.LetInDesk`: a provider lets somebody in, or asks them for more minutes."""
+    def answer(self, token: str, link: str | None, *, let_in: bool) -> bool:
+        """`portal.join.provider.LetInDesk`: a provider lets somebody in, or all who wait, or asks somebody for more minutes."""
         now, events = self.now(), list[VisitEvent]()
         with self.store.write() as conn:
             opened = self._open(conn, token, now)
             view = None if opened is None else self._view(conn, *opened, now)
             if opened is None or view is None or opened[1].role is not VisitRole.PROVIDER:
                 return False
-            visit = opened[0]
-            waits = any(person.link == link for person in view.waiting)
+            known = {visit.id: visit for visit in self._together(conn, *opened, now)}
             act, what = (
                 (visit_devices.admit, VisitEventKind.ADMITTED)
                 if let_in
                 else (visit_devices.put_off, VisitEventKind.PUT_OFF)
             )
-            if view.stage == "admitted" and waits and act(conn, visit.id, link, now):
-                events.append(
-                    self.recorder.note(conn, visit, what, at=now, who=VisitRole.PROVIDER, source=PAGE, ref=link)
-                )
+            answered = [row for row in _waiting(conn, known.values(), now) if link in (None, row.link)]
+            for row in answered if view.stage == "admitted" else ():
+                if act(conn, row.visit, row.link, now):
+                    visit = known[row.visit]
+                    who = VisitRole.PROVIDER
+                    events.append(self.recorder.note(conn, visit, what, at=now, who=who, source=PAGE, ref=row.link))
         self.recorder.log(events)
         return True
 
@@ -145,13 +159,17 @@ class WaitingRoom:
         token: str,
         device: str,
         view: JoinView,
-        meeting: Meeting,
+        place: MeetingPlace,
         url: str,
-        given: str | None,
+        made: str | None,
         *,
-        reports: bool,
+        tells: bool,
     ) -> OnTheWay | None:
-        """Note that somebody went, if they still may: the meeting took its time to be made."""
+        """Note that somebody went, if they still may and it is still there: the meeting took its time to be made.
+
+        Args:
+            made: its reference, if that is not stored yet. tells: whether the meeting says by itself that they came.
+        """
         now, events = self.now(), list[VisitEvent]()
         with self.store.write() as conn:
             opened = self._open(conn, token, now)
@@ -159,23 +177,59 @@ class WaitingRoom:
                 return None
             visit, link = opened
             again = self._view(conn, visit, link, now)
-            if again is None or again.stage != "admitted":
+            present = self._place(conn, visit)
+            if again is None or again.stage != "admitted" or present.id != place.id:
                 return None if again is None else OnTheWay(view=again, url=None)
-            if meeting.ref != given:
-                visits.set_meeting(conn, self.vault, visit, meeting.ref)
+            if made is not None:
+                meeting_places.set_meeting(conn, self.vault, present, made)
             visit_devices.leave(conn, link.key, device, now)
-            if not reports:
-                what = VisitEventKind.CONNECTED
-                events.append(self.recorder.note(conn, visit, what, at=now, who=link.role, source=PAGE, ref=link.key))
+            what = VisitEventKind.CONNECTED
+            for concerned in () if tells else self._together(conn, visit, link, now):
+                if concerned.window.opens_at <= now:
+                    events.append(
+                        self.recorder.note(conn, concerned, what, at=now, who=link.role, source=PAGE, ref=link.key)
+                    )
         self.recorder.log(events)
         return OnTheWay(view=view, url=url)
 
     def _open(self, conn: Transaction, token: str, now: datetime) -> tuple[VideoVisit, VisitLink] | None:
-        """The link and its visit, locked until the commit; what was decided before the lock is read again."""
-        opened = visit_links.find(conn, self.vault.ring, token, now)
-        if opened is None or self.recorder.begin(conn, opened[0].id) is None:
+        """The link and its visit, or on a provider's page all visits of the group, locked until the commit; what was decided before
+        the lock is read again."""
+        opened = self._found(conn, token, now)
+        if opened is None:
             return None
-        return visit_links.find(conn, self.vault.ring, token, now)
+        ids = {opened[0].id, *(visit.id for visit in self._together(conn, *opened, now))}
+        locked = self.recorder.begin_all(conn, ids)
+        again = self._found(conn, token, now)
+        return again if again is not None and again[0].id in locked else None
+
+    def _found(self, conn: Transaction, token: str, now: datetime) -> tuple[VideoVisit, VisitLink] | None:
+        """The link and its visit; of a provider in a group one that goes on, if its own does not."""
+        opened = visit_links.find(conn, self.vault.ring, token, now)
+        if opened is None or opened[1].role is not VisitRole.PROVIDER:
+            return opened
+        visit, link = opened
+        group = link.conference or visit.conference
+        is_there = link.conference in (None, visit.conference)
+        if group is None or (is_there and not state_at(visit.state, visit.window, now).is_over):
+            return opened
+        others = conferences.going_on(conn, group, now)
+        if others:
+            return others[0], link
+        return opened if is_there else None
+
+    def _together(self, conn: Transaction, visit: VideoVisit, link: VisitLink, now: datetime) -> list[VideoVisit]:
+        """The visits that what somebody does with this link concerns."""
+        if link.role is not VisitRole.PROVIDER or visit.conference is None:
+            return [visit]
+        return conferences.going_on(conn, visit.conference, now)
+
+    def _place(self, conn: Transaction, visit: VideoVisit) -> MeetingPlace:
+        """Where a visit takes place. An address in a message is of its own patient, also in a group: nobody else is sent there."""
+        settings = self.runtime_config().policies[visit.environment].environment.visits.meeting
+        return (
+            meeting_places.place_alone(visit) if settings.takes_given_address else meeting_places.place_of(conn, visit)
+        )
 
     def _left(self, conn: Transaction, visit: VideoVisit, link: str, who: VisitRole, now: datetime) -> VisitEvent:
         others = visit_devices.others_wait(conn, visit.id, link, now)
@@ -191,6 +245,8 @@ class WaitingRoom:
         if policy is None or policy.join_url is None:
             return None
         settings = policy.environment.visits
+        together = self._together(conn, visit, link, now)
+        in_group = link.role is VisitRole.PROVIDER and visit.conference is not None
         since = visit_devices.since(conn, link.key, now)
         return JoinView(
             stage="crowded" if crowded else _stage(visit, link, policy, since, now),
@@ -206,13 +262,24 @@ class WaitingRoom:
             waits_since=since,
             put_off=link.put_off_at is not None,
             test=settings.device_test.enabled,
-            waiting=_waiting(conn, visit, now) if link.role is VisitRole.PROVIDER else (),
             languages=_languages(visit, link, policy),
             territory=policy.environment.sms.countries[0],
+            waiting=_people(conn, together, now, named=in_group) if link.role is VisitRole.PROVIDER else (),
+            in_group=in_group,
         )
 
 
-def _waiting(conn: Transaction, visit: VideoVisit, now: datetime) -> tuple[WaitingPerson, ...]:
+def _waiting(conn: Transaction, together: Iterable[VideoVisit], now: datetime) -> list[WaitingLink]:
+    known = {visit.id: visit.environment for visit in together}
+    rows = visit_devices.waiting(conn, now, environments=set(known.values())) if known else []
+    return [row for row in rows if row.visit in known]
+
+
+def _people(
+    conn: Transaction, together: Sequence[VideoVisit], now: datetime, *, named: bool
+) -> tuple[WaitingPerson, ...]:
+    """Args: named: with their appointments, by which a provider tells the patients of a group apart."""
+    references = {visit.id: visit.reference for visit in together}
     return tuple(
         WaitingPerson(
             link=row.link,
@@ -220,9 +287,9 @@ def _waiting(conn: Transaction, visit: VideoVisit, now: datetime) -> tuple[Waiti
             since=row.since,
             admitted=row.admitted_at is not None,
             put_off=row.put_off_at is not None,
+            reference=references[row.visit] if named else None,
         )
-        for row in visit_devices.waiting(conn, now, environments=[visit.environment])
-        if row.visit == visit.id
+        for row in _waiting(conn, together, now)
     )
 
 

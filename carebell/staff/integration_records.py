@@ -181,6 +181,7 @@ def _fields(read: FieldMap) -> list[tuple[str, str]]:
         "Provider": read.provider,
         "Location": read.location,
         "Building": read.facility,
+        "Conference of a group": read.conference,
     }
     return [(name, ", ".join(fields)) for name, fields in places.items() if fields]
 

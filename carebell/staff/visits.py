@@ -12,8 +12,9 @@ from carebell.staff.people_context import author_of
 from portal.pages.visits_page import WaitingRow
 from portal.people import Browser, Session
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole
-from store import audit, device_tests, visit_devices, visits
+from store import audit, conferences, device_tests, visit_devices, visits
 from store.audit import AuditAction
+from store.conferences import Conference
 from store.engine import Transaction
 
 
@@ -29,6 +30,7 @@ class StaffVisits:
             waiting = visit_devices.waiting(conn, self.running.clock.now())
             known = {visit.id: visit for visit in visits.by_id(conn, {row.visit for row in waiting})}
             tested = device_tests.latest(conn, known)
+            groups = conferences.by_id(conn, {visit.conference for visit in known.values() if visit.conference})
         return [
             WaitingRow(
                 link=row.link,
@@ -41,6 +43,8 @@ class StaffVisits:
                 admitted=row.admitted_at is not None,
                 put_off=row.put_off_at is not None,
                 device_test=tested[row.visit].words if row.visit in tested else None,
+                group=known[row.visit].conference,
+                conference=_reference(groups.get(known[row.visit].conference or "")),
             )
             for row in waiting
         ]
@@ -78,6 +82,10 @@ class StaffVisits:
             )
         self.recorder.log([event])
         return True
+
+
+def _reference(group: Conference | None) -> str | None:
+    return None if group is None else group.reference
 
 
 def _visit_of(conn: Transaction, link: str, running: RunningService) -> str | None:

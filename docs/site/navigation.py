@@ -20,6 +20,7 @@ _HOW_TO: Final[Mapping[str, tuple[str, ...]]] = {
         "tls",
         "reverse-proxy",
         "patients-pages",
+        "group-visits",
         "postgresql",
         "backups",
         "monitor",

@@ -129,6 +129,7 @@ def _places(field_map: FieldMap) -> dict[str, str]:
         "facility": _steps(code(source) for source in field_map.facility),
         "location": _steps(code(source) for source in field_map.location),
         "provider": _steps(code(source) for source in field_map.provider),
+        "conference (group)": _steps(code(source) for source in field_map.conference),
         "patient's name": f"{code(field_map.patient_name)}, only where a text uses it",
         "patient's ids": f"all of {code('PID-3')}, only where `writeback.patient_id` keeps them",
     }

@@ -23,6 +23,7 @@ class WaitingPerson:
         link: names the person's link; it leads nowhere.
         role: patient, guest or interpreter.
         since: when they came. admitted: they were let in. put_off: they were asked for more minutes.
+        reference: in a group, the hospital's id of their appointment; None: it is the only visit.
     """
 
     link: str
@@ -30,6 +31,7 @@ class WaitingPerson:
     since: datetime
     admitted: bool
     put_off: bool
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +47,9 @@ class JoinView:
         contact: whom to call. organization: who invites.
         waits_since: while `waiting`. put_off: staff asked for some more minutes.
         test: there is a device test for it.
-        waiting: who waits for the visit, on the page of a provider's link; none on others.
         languages: BCP 47 tags, the most wanted first. territory: whose dates a language without a region has, ISO 3166.
+        waiting: who waits for the visit, or for a visit of its group, on the page of a provider's link; none on others.
+        in_group: it is the page of a provider who sees a group.
     """
 
     stage: Stage
@@ -65,6 +68,7 @@ class JoinView:
     waiting: tuple[WaitingPerson, ...] = ()
     languages: tuple[str, ...] = ()
     territory: str = "US"
+    in_group: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

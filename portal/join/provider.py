@@ -1,7 +1,8 @@
-"""What providers do on the page of their own link: let people in who wait for this visit, or ask them for more minutes.
+"""What providers do on the page of their own link: let people in who wait for the visit or its group, or ask them for more minutes.
 
-    POST /j/{token}/let-in     link=…
-    POST /j/{token}/not-yet    link=…
+    POST /j/{token}/let-in         link=…
+    POST /j/{token}/let-all-in
+    POST /j/{token}/not-yet        link=…
 
 The page itself is `/j/{token}`, as everybody's.
 """
@@ -30,11 +31,11 @@ _LINK: Final = re.compile(r"[0-9a-f]{64}")
 class LetInDesk(Protocol):
     """What these pages ask for."""
 
-    def answer(self, token: str, link: str, *, let_in: bool) -> bool:
+    def answer(self, token: str, link: str | None, *, let_in: bool) -> bool:
         """Let somebody in, or ask them for more minutes; what has no effect any more has none.
 
         Args:
-            token: of a provider's link. link: names the other person's.
+            token: of a provider's link. link: names the other person's; None: all who wait.
 
         Returns:
             Whether the token is a provider's of a visit that goes on.
@@ -54,15 +55,22 @@ class ProviderPages:
 
     def below(self) -> dict[tuple[str, str], Below]:
         """For `portal.join.app.build`."""
-        return {("POST", "/let-in"): self._let_in, ("POST", "/not-yet"): self._not_yet}
+        return {
+            ("POST", "/let-in"): self._let_in,
+            ("POST", "/let-all-in"): self._let_all_in,
+            ("POST", "/not-yet"): self._not_yet,
+        }
 
     async def _let_in(self, request: Request, token: str) -> Response:
         return await self._answer(request, token, let_in=True)
 
+    async def _let_all_in(self, request: Request, token: str) -> Response:
+        return await self._answer(request, token, let_in=True, all_of_them=True)
+
     async def _not_yet(self, request: Request, token: str) -> Response:
         return await self._answer(request, token, let_in=False)
 
-    async def _answer(self, request: Request, token: str, *, let_in: bool) -> Response:
+    async def _answer(self, request: Request, token: str, *, let_in: bool, all_of_them: bool = False) -> Response:
         if not is_own_page(request.headers, self.public_url):
             return PlainTextResponse("This did not come from a page of this site.\n", 403)
         try:
@@ -70,11 +78,11 @@ class ProviderPages:
         except ClientDisconnect:
             body = None
         link = parse_qs((body or b"").decode("ascii", "replace")).get("link", [""])[-1]
-        if _LINK.fullmatch(link) is None:
+        if not all_of_them and _LINK.fullmatch(link) is None:
             return PlainTextResponse("This is not asked like this.\n", 400)
 
         def work() -> bool:
-            return self.desk.answer(token, link, let_in=let_in)
+            return self.desk.answer(token, None if all_of_them else link, let_in=let_in)
 
         try:
             done = await asyncio.get_running_loop().run_in_executor(self.threads, work)

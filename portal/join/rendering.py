@@ -173,11 +173,12 @@ def minutes_waited(view: JoinView, now: datetime) -> int:
 
 
 def person_words(person: WaitingPerson, now: datetime) -> str:
-    """`Patient, for 4 minutes. You asked for more minutes.`"""
+    """`Patient, for 4 minutes. You asked for more minutes.` In a group: `Patient of appointment 900100, for 4 minutes.`"""
     minutes = max(0, int((now - person.since).total_seconds()) // 60)
     since = f"for {minutes} minute{'s' if minutes > 1 else ''}" if minutes else "since a moment ago"
     answer = " Let in." if person.admitted else " You asked for more minutes." if person.put_off else ""
-    return f"{person.role.capitalize()}, {since}.{answer}"
+    of = "" if person.reference is None else f" of appointment {person.reference}"
+    return f"{person.role.capitalize()}{of}, {since}.{answer}"
 
 
 def waiting_words(view: JoinView, words: PageWords, minutes: int) -> str:

@@ -33,6 +33,8 @@ class WaitingRow:
         start, zone: of the visit.
         device_test: what the newest device test of the visit found; None: nobody made one.
         since: when they came. admitted: they were let in and have not gone on yet. put_off: they were asked for more minutes.
+        group: names the group of visits that theirs is of; None: it is by itself.
+        conference: the hospital's id of that group.
     """
 
     link: str
@@ -45,6 +47,8 @@ class WaitingRow:
     admitted: bool
     put_off: bool
     device_test: str | None = None
+    group: str | None = None
+    conference: str | None = None
 
 
 class VisitsDesk(Protocol):
@@ -101,13 +105,21 @@ def show(desk: VisitsDesk, request: PageRequest) -> Answer:
         template="visits.html",
         title="Visits",
         view={
-            "rows": rows,
+            "groups": _groups(rows),
             "has_links": desk.has_links(),
             "may_admit": request.may(Permission.ADMIT),
             "poll_seconds": POLL_SECONDS,
             "done": _DONE.get(request.query.get("done", ""), ""),
         },
     )
+
+
+def _groups(rows: Sequence[WaitingRow]) -> list[tuple[str | None, list[WaitingRow]]]:
+    """(conference, who waits): a group together, at the place of the one who waits longest. Conference None: no group."""
+    together: dict[tuple[str | None, str], list[WaitingRow]] = {}
+    for row in rows:
+        together.setdefault((row.group, "" if row.group else row.link), []).append(row)
+    return [(rows[0].conference if rows[0].group else None, rows) for rows in together.values()]
 
 
 def let_in(desk: VisitsDesk, request: PageRequest) -> Answer:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parser.display import find_link, find_mode, one_line
+from parser.display import find_conference, find_link, find_mode, one_line
 from parser.er7 import Message
+from parser.evidence import Trace
 from parser.patient import find_consent, find_deceased
 
 HOSTS = frozenset({"meet.lamna.example"})
@@ -124,3 +125,28 @@ def test_consent(value: str, consent: bool | None) -> None:
 def test_death(date: str, flag: str, dead: bool) -> None:
     parsed = message("PID" + "|" * 29 + f"{date}|{flag}")
     assert find_deceased(parsed, "PID-30", "PID-29") is dead
+
+
+@pytest.mark.parametrize(
+    ("segments", "conference"),
+    [
+        (("ZCH|||G-77",), "G-77"),
+        (("ZCH||| G-77 ",), "G-77"),
+        (("ZCH|||", "OBX|1|ST|||G-78"), "G-78"),
+        (('ZCH|||""',), ""),
+        (('ZCH|||""', "OBX|1|ST|||G-78"), "G-78"),
+        (("ZCH|||" + "x" * 120,), "x" * 120),
+        (("ZCH|||" + "x" * 121,), None),
+        (("ZCH|||G\\X0D\\7",), None),
+        (("ZCH|||",), None),
+        ((), None),
+    ],
+)
+def test_a_conference_is_used_whole_or_not_at_all(segments: tuple[str, ...], conference: str | None) -> None:
+    trace = Trace()
+    assert find_conference(message(*segments), ["ZCH-3", "OBX-5"]) == conference
+    assert find_conference(message(*segments), ["ZCH-3", "OBX-5"], trace) == conference
+    [evidence] = trace.evidence
+    assert (evidence.name, evidence.value) == ("conference", conference or None)
+    assert {candidate.field for candidate in evidence.candidates} == {"ZCH-3", "OBX-5"}
+    assert ("takes the visit out" in (evidence.note or "")) is (conference == "")

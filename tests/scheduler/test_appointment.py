@@ -29,7 +29,7 @@ ENDINGS = {
     Status.COMPLETED: AppointmentStatus.ENDED,
 }
 JUNK = BadPhone(reason="invalid_phone")
-KEPT = ("duration", "language", "consent", "visit_mode", "facility", "provider")
+KEPT = ("duration", "language", "consent", "visit_mode", "facility", "provider", "conference")
 
 
 def told_in(order: list[SchedulingEvent]) -> Appointment:
@@ -112,6 +112,7 @@ def random_event(random: Random, name: str, number: int) -> SchedulingEvent:
         "visit_mode": random.choice((None, "video", "phone", "in-person")),
         "facility": random.choice((None, "North", "South")),
         "provider": random.choice((None, "East", "West")),
+        "conference": random.choice((None, "G-1", "G-2", "")),
         "deceased": random.random() < 0.03,
         "phone": random_phone(random) if random.random() < 0.6 else random.choice((None, UnreadablePhone())),
         "aliases": tuple(

@@ -39,6 +39,7 @@ def _full() -> Appointment:
         facility="Lamna",
         provider="Dr. Example",
         location="Room 1",
+        conference="G-77",
         patient_name="Ann",
         window_revision=3,
         window_due=NOW + hour,

@@ -88,7 +88,7 @@ def _insert_as_0_1(conn: Transaction, vault: Vault, written: Appointment) -> Non
     """The row as version 0.1 wrote it: without `event_until`, each stamp a number alone."""
     [row] = records.to_rows(conn, vault, [written], NOW)
     values = dict(zip(records.COLUMNS, row, strict=True))
-    del values["event_until"]
+    del values["event_until"], values["conference"]
     values["stamps"] = json.dumps({"life": to_microseconds(NOW)})
     names = ", ".join(values)
     marks = ", ".join(f":{name}" for name in values)

@@ -18,7 +18,7 @@ from scheduler.visit_life import (
     VisitWindow,
     end_by_clock,
 )
-from store import visit_devices, visit_links, visits
+from store import meeting_places, visit_devices, visit_links, visits
 from store.crypto import Undecipherable
 from store.engine import Store
 from store.forgetting import forget_due, settle_files, sweep
@@ -184,10 +184,10 @@ def test_a_meeting_is_sealed_until_the_link_ends(store: Store, vault: Vault) -> 
         assert len(_keep(store, vault, one, window=_window(one.start + days * DAY), meeting=MEETING)) == (days > 0)
         with store.read() as conn:
             visit = visits.named(conn, one.id) or pytest.fail("no visit")
-            assert visits.meeting_of(conn, vault, visit) == MEETING
+            assert visits.meeting_of(conn, vault, visit.id) == MEETING
     with store.write() as conn:
         sweep(conn, vault, one.start + 40 * DAY)
-        assert visits.meeting_of(conn, vault, visit) is None
+        assert visits.meeting_of(conn, vault, visit.id) is None
 
 
 def test_events_are_numbered_and_lead_to_a_state(store: Store, vault: Vault) -> None:
@@ -335,24 +335,26 @@ def test_what_meetings_ask_of_visits(store: Store, vault: Vault) -> None:
     with store.read() as conn:
         visit = visits.named(conn, one.id)
         assert visit is not None
-        assert visits.by_code(conn, visit.environment, visit.code) == visit
-        assert visits.by_code(conn, "another", visit.code) is None
+        place = meeting_places.place_of(conn, visit)
+        assert place.visits == (visit.id,)
+        assert meeting_places.by_code(conn, visit.environment, visit.code) == place
+        assert meeting_places.by_code(conn, "another", visit.code) is None
         opens, ends = visit.window.opens_at, visit.window.ends_at
-        assert visits.without_meeting(conn, visit.environment, NOW, opens) == [visit.id]
-        assert visits.without_meeting(conn, visit.environment, NOW, opens - HOUR) == []
-        assert visits.without_meeting(conn, visit.environment, ends, ends) == []
-        assert visits.unreported(conn, visit.environment, NOW, ends) == []
+        assert meeting_places.without_meeting(conn, visit.environment, NOW, opens) == [place]
+        assert meeting_places.without_meeting(conn, visit.environment, NOW, opens - HOUR) == []
+        assert meeting_places.without_meeting(conn, visit.environment, ends, ends) == []
+        assert meeting_places.unreported(conn, visit.environment, NOW, ends) == []
     with store.write() as conn:
-        visits.set_meeting(conn, vault, visit, "zoom 1 h https://zoom.us/j/1")
+        meeting_places.set_meeting(conn, vault, place, "zoom 1 h https://zoom.us/j/1")
         visits.append(
             conn, visit, VisitEventKind.CONNECTED, at=opens, source=VisitEventSource.MEETING, who=VisitRole.PATIENT
         )
     with store.read() as conn:
-        assert visits.without_meeting(conn, visit.environment, NOW, opens) == []
+        assert meeting_places.without_meeting(conn, visit.environment, NOW, opens) == []
         assert visits.in_meetings(conn, [visit.environment]) == [visit.id]
         assert visits.in_meetings(conn, ["another"]) == []
-        assert visits.unreported(conn, visit.environment, NOW, ends) == [visit.id]
-        assert visits.unreported(conn, visit.environment, NOW, ends - HOUR) == []
+        assert meeting_places.unreported(conn, visit.environment, NOW, ends) == [place]
+        assert meeting_places.unreported(conn, visit.environment, NOW, ends - HOUR) == []
         assert visits.last_left(conn, visit.id) is None
     with store.write() as conn:
         locked = visits.lock(conn, visit.id)
@@ -366,5 +368,5 @@ def test_what_meetings_ask_of_visits(store: Store, vault: Vault) -> None:
         corrected = visits.named(conn, one.id)
         assert corrected is not None
         assert (corrected.started_at, corrected.ended_at) == (opens + HOUR / 2, None), "it is not over"
-        assert visits.unreported(conn, visit.environment, NOW, ends) == []
+        assert meeting_places.unreported(conn, visit.environment, NOW, ends) == []
         assert visits.last_left(conn, visit.id) == opens + HOUR

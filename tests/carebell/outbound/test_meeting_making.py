@@ -31,7 +31,7 @@ def test_a_meeting_is_made_ahead_and_a_tap_leads_there(place: ZoomPlace) -> None
     [number] = place.numbers(REFERENCE)
     assert place.go(REFERENCE) == f"https://us05web.zoom.us/j/{number}?pwd=known"
     with place.clinic.service.store.read() as conn:
-        stored = visits.meeting_of(conn, place.clinic.service.vault, place.clinic.visit())
+        stored = visits.meeting_of(conn, place.clinic.service.vault, place.clinic.visit().id)
     assert stored is not None
     assert "zak" not in stored
 

@@ -50,8 +50,9 @@ class Place:
         path, body, headers = call
         return self.client.post(f"/meetings/production/{path}", content=body, headers=dict(headers)).status_code
 
-    def enter(self, role: VisitRole) -> Occupant:
-        token = self.clinic.token() if role is VisitRole.PATIENT else self.clinic.new_link(role)
+    def enter(self, role: VisitRole, reference: str = "900100") -> Occupant:
+        patient = role is VisitRole.PATIENT
+        token = self.clinic.token(reference) if patient else self.clinic.new_link(role, reference)
         self.clinic.here(token)
         way = self.clinic.room.go(token, "d1")
         assert way is not None
@@ -66,7 +67,7 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[Place]:
+def place(folder: Path, *, groups: bool = False) -> Iterator[Place]:
     files = {}
     for name, content in (("secret_file", "shared"), ("webhook_secret_file", BEARER)):
         files[name] = folder / name
@@ -78,7 +79,7 @@ def place(folder: Path) -> Iterator[Place]:
         "app_id": "carebell",
         **{name: str(path) for name, path in files.items()},
     }
-    with clinic(folder, lobby="none", meeting=meeting) as own:
+    with clinic(folder, groups=groups, lobby="none", meeting=meeting) as own:
         service = own.service
         meetings = MeetingRecorder(store=service.store, vault=service.vault, recorder=own.recorder)
         refused: list[str] = []

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,8 +68,15 @@ class Clinic:
     unknown: list[tuple[str | None, bool]] = field(default_factory=list)
 
     def hear(
-        self, event: str, start: datetime = START, mode: str = "VIDEO", reference: str = "900100", language: str = "en"
+        self,
+        event: str,
+        start: datetime = START,
+        mode: str = "VIDEO",
+        reference: str = "900100",
+        language: str = "en",
+        conference: str = "",
     ) -> None:
+        """Args: conference: of a clinic of groups, whose messages carry it in SCH-7.2."""
         self.service.step(timedelta(seconds=1))
         status = "Cancelled" if event == "S15" else "Scheduled"
         content = unsigned(
@@ -80,6 +88,7 @@ class Clinic:
             status=status,
             reference=reference,
             language=language,
+            note=conference,
         )
         self.service.hear(content)
         assert self.service.refused == []
@@ -94,16 +103,16 @@ class Clinic:
         with self.service.store.read() as conn:
             return visit_links.tokens(conn, self.service.vault, [owner], self.service.now)[owner]
 
-    def new_link(self, role: VisitRole) -> str:
+    def new_link(self, role: VisitRole, reference: str = "900100") -> str:
         with self.service.store.write() as conn:
-            return visit_links.new_link(conn, self.service.vault, self.visit(), role, self.service.now)
+            return visit_links.new_link(conn, self.service.vault, self.visit(reference), role, self.service.now)
 
     def key(self, token: str) -> str:
         return self.service.vault.ring.link_key(token)
 
-    def events(self) -> list[str]:
+    def events(self, reference: str = "900100") -> list[str]:
         with self.service.store.read() as conn:
-            return [event.what.value for event in visits.events(conn, [self.visit().id])]
+            return [event.what.value for event in visits.events(conn, [self.visit(reference).id])]
 
     def here(self, token: str, device: str = "d1") -> dict[str, str]:
         answer = self.client.post(f"/j/{token}/here", data={"device": device}, headers=SCRIPT)
@@ -113,12 +122,21 @@ class Clinic:
 
 
 @contextmanager
-def clinic(folder: Path, *, at: datetime = NOW, sms: dict[str, Any] | None = None, **visits: Any) -> Iterator[Clinic]:
+def clinic(
+    folder: Path, *, at: datetime = NOW, sms: dict[str, Any] | None = None, groups: bool = False, **visits: Any
+) -> Iterator[Clinic]:
+    """Args: groups: its field map says where a message carries a conference id."""
     twilio = PocketTwilio(now=lambda: at)
+    wanted = changes(**visits)
+    if groups:
+        folder.mkdir(exist_ok=True)
+        generic = (resources.files("parser") / "fieldmaps" / "generic.yaml").read_text("utf-8")
+        (folder / "groups.yaml").write_text(
+            generic.replace("conference: []", "conference: [SCH-7.2]"), encoding="utf-8"
+        )
+        wanted["environments"]["production"]["ehr"] = "groups.yaml"
     with (
-        pieces(
-            folder, at=at, gateway=twilio, sms={"debounce": "0s", **(sms or {})}, changes=changes(**visits)
-        ) as service,
+        pieces(folder, at=at, gateway=twilio, sms={"debounce": "0s", **(sms or {})}, changes=wanted) as service,
         setup(now=service.clock.now, file=folder / "visits.log") as journal,
         ThreadPoolExecutor(2) as threads,
     ):

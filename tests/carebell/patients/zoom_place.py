@@ -23,6 +23,7 @@ from portal.meeting_webhooks import meeting_route
 from portal.webhooks import WebhookEvent
 from simulator.meetings.server import running_service
 from simulator.meetings.zoom import SimulatedZoom
+from store import meeting_places
 from tests.carebell.patients.room import START, Clinic, clinic
 
 HOST: Final = "visits"
@@ -58,13 +59,14 @@ class ZoomPlace:
         return None if way is None else way.url
 
     def numbers(self, reference: str) -> list[int]:
-        """Of the meetings that this visit has at Zoom."""
-        topic = f"Visit {self.clinic.visit(reference).code}"
+        """Of the meetings that this visit, or its group, has at Zoom."""
+        with self.clinic.service.store.read() as conn:
+            topic = f"Visit {meeting_places.place_of(conn, self.clinic.visit(reference)).code}"
         return [meeting.number for meeting in self.zoom.meetings.values() if meeting.topic == topic]
 
 
 @contextmanager
-def zoom_place(folder: Path) -> Iterator[ZoomPlace]:
+def zoom_place(folder: Path, *, groups: bool = False) -> Iterator[ZoomPlace]:
     secret, signing = folder / "client", folder / "signing"
     for path, content in ((secret, "client-word"), (signing, "signing-word")):
         path.write_text(content + "\n", encoding="utf-8")
@@ -87,7 +89,8 @@ def zoom_place(folder: Path) -> Iterator[ZoomPlace]:
             "host": HOST,
             "api_url": url,
         }
-        with clinic(folder, lobby="none", meeting=meeting, allowed_hosts=["*.zoom.us", "zoom.us"]) as own:
+        hosts = ["*.zoom.us", "zoom.us"]
+        with clinic(folder, groups=groups, lobby="none", meeting=meeting, allowed_hosts=hosts) as own:
             zoom.clock = own.service.clock.now
             own.hear("S12")
             own.service.step(START - own.service.now)

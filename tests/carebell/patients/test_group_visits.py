@@ -1,0 +1,292 @@
+"""Group visits over the pages: one meeting for all, and each patient's page of their own visit alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import event as observed
+
+from carebell.inquiries.visit_report import COLUMNS
+from carebell.staff.visits import StaffVisits
+from portal.pages import visits_page
+from portal.roles import Role
+from scheduler.visit_life import VisitRole, VisitState
+from store import conferences, visit_pages
+from store.visit_pages import VisitFilter
+from tests.carebell.outbound.test_meeting_recording import Place, place
+from tests.carebell.patients.room import MINUTE, SAME, START, Clinic, clinic
+from tests.carebell.patients.zoom_place import zoom_place
+from tests.portal.pages.staff import browsing, words
+
+GROUP: Final = ("900201", "900202", "900203")
+REPORTED: Final = {key: value for key, _, value in COLUMNS}
+
+
+def _book(day: Clinic, *references: str, conference: str = "G-77") -> None:
+    for reference in references or GROUP:
+        day.hear("S12", reference=reference, conference=conference)
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Clinic]:
+    with clinic(tmp_path / "clinic", groups=True) as made:
+        _book(made)
+        made.hear("S12")
+        made.service.step(to=START - 10 * MINUTE)
+        yield made
+
+
+def _page(day: Clinic, token: str) -> str:
+    return day.client.get(f"/j/{token}").text
+
+
+def _link_of(page: str, reference: str) -> str:
+    matched = re.search(rf'of appointment {reference},.*?name="link" value="([0-9a-f]{{64}})"', page, re.DOTALL)
+    assert matched is not None, page
+    return matched[1]
+
+
+def test_all_of_a_group_come_to_one_room_and_nobody_else_does(day: Clinic) -> None:
+    provider, rooms = day.new_link(VisitRole.PROVIDER, GROUP[1]), set()
+    tokens = {reference: day.token(reference) for reference in (*GROUP, "900100")}
+    for token in tokens.values():
+        day.here(token)
+    assert day.client.post(f"/j/{provider}/let-all-in", headers=SAME).status_code == 303
+    for reference in GROUP:
+        going = day.client.post(f"/j/{tokens[reference]}/go", data={"device": "d1"}, headers=SAME)
+        rooms |= set(re.findall(r"https://meet\.example/([a-z0-9]+)", going.text))
+    assert len(rooms) == 1
+    assert (
+        f"https://meet.example/{rooms.copy().pop()}"
+        in day.client.post(f"/j/{provider}/go", data={"device": "d1"}, headers=SAME).text
+    )
+    assert rooms.isdisjoint({day.visit(reference).code for reference in tokens})
+    assert day.here(tokens["900100"])["stage"] == "waiting", "a visit by itself is nobody else's to let in"
+    for reference in GROUP:
+        assert day.events(reference) == ["planned", "waiting", "admitted", "connected", "connected"]
+        assert day.visit(reference).state is VisitState.IN_VISIT
+    assert day.events() == ["planned", "waiting"]
+
+
+def test_a_provider_answers_each_of_the_group(day: Clinic) -> None:
+    provider = day.new_link(VisitRole.PROVIDER, GROUP[0])
+    assert "Your group visit" in _page(day, provider)
+    assert "Nobody waits." in _page(day, provider)
+    tokens = [day.token(reference) for reference in GROUP]
+    for token in (tokens[0], tokens[1], day.token()):
+        day.here(token)
+    page = _page(day, provider)
+    assert "Patient of appointment 900201, since a moment ago." in page
+    assert "900203" not in page, "who does not wait is not listed"
+    assert "900100" not in page, "nor who waits for another visit"
+    assert "Let all in" in page
+    for path, reference in (("let-in", GROUP[0]), ("not-yet", GROUP[1])):
+        link = _link_of(page, reference)
+        assert day.client.post(f"/j/{provider}/{path}", data={"link": link}, headers=SAME).status_code == 303
+    assert [day.here(token)["stage"] for token in tokens[:2]] == ["admitted", "waiting"]
+    assert "needs a few more minutes" in day.here(tokens[1])["words"]
+    assert "Let all in" not in _page(day, provider), "one waits: its own button does it"
+    assert day.events(GROUP[0])[-1] == "admitted"
+    assert day.events(GROUP[1])[-1] == "put_off"
+
+
+def test_only_a_provider_of_the_group_lets_all_in(day: Clinic) -> None:
+    tokens = [day.token(reference) for reference in GROUP]
+    for token in tokens:
+        day.here(token)
+    by_itself = day.new_link(VisitRole.PROVIDER)
+    for token, status in ((tokens[0], 404), ("1" * 17, 404), (by_itself, 303)):
+        assert day.client.post(f"/j/{token}/let-all-in", headers=SAME).status_code == status
+    assert day.client.post(f"/j/{by_itself}/let-all-in", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    link = day.key(tokens[0])
+    assert day.client.post(f"/j/{by_itself}/let-in", data={"link": link}, headers=SAME).status_code == 303
+    assert {day.here(token)["stage"] for token in tokens} == {"waiting"}
+
+
+def test_a_patient_learns_nothing_of_the_others(day: Clinic) -> None:
+    """The pages and the number of questions behind them are the same, whoever else is in the group and whatever they do."""
+    alone, in_group = day.token(), day.token(GROUP[0])
+
+    def seen(token: str) -> tuple[list[str], int]:
+        asked: list[str] = []
+
+        def note(_conn: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+            asked.append(statement)
+
+        observed.listen(day.service.store.engine, "before_cursor_execute", note)
+        pages = [_page(day, token).replace(token, ""), str(day.here(token)), _page(day, token).replace(token, "")]
+        observed.remove(day.service.store.engine, "before_cursor_execute", note)
+        return [re.sub(r'value="[0-9a-f]{16}"', "", page) for page in pages], len(asked)
+
+    first = seen(in_group)
+    assert first == seen(alone)
+    again = seen(in_group)
+    for reference in GROUP[1:]:
+        day.here(day.token(reference))
+    provider = day.new_link(VisitRole.PROVIDER, GROUP[1])
+    day.client.post(f"/j/{provider}/let-in", data={"link": day.key(day.token(GROUP[1]))}, headers=SAME)
+    day.hear("S15", reference=GROUP[2])
+    assert seen(in_group) == again
+    with day.service.store.read() as conn:
+        group = day.visit(GROUP[0]).conference
+        code = conferences.by_id(conn, [group or ""])[group or ""].code
+    for page in again[0]:
+        assert not {part for part in ("G-77", code, "group", "Group", *GROUP) if part in page}
+
+
+def test_one_that_is_canceled_leaves_the_others_and_the_provider(day: Clinic) -> None:
+    provider = day.new_link(VisitRole.PROVIDER, GROUP[0])
+    tokens = [day.token(reference) for reference in GROUP]
+    for token in tokens:
+        day.here(token)
+    day.hear("S15", reference=GROUP[0])
+    assert day.here(tokens[0])["stage"] == "canceled"
+    page = _page(day, provider)
+    assert "900202" in page
+    assert "900201" not in page
+    day.client.post(f"/j/{provider}/let-all-in", headers=SAME)
+    assert [day.here(token)["stage"] for token in tokens] == ["canceled", "admitted", "admitted"]
+    for reference in GROUP[1:]:
+        day.hear("S15", reference=reference)
+    assert "This visit was canceled." in _page(day, provider)
+
+
+def test_who_is_moved_to_another_group_waits_there(day: Clinic) -> None:
+    _book(day, "900301", conference="G-78")
+    token, other = day.token(GROUP[0]), day.new_link(VisitRole.PROVIDER, "900301")
+    first = day.new_link(VisitRole.PROVIDER, GROUP[1])
+    day.here(token)
+    day.client.post(f"/j/{first}/let-all-in", headers=SAME)
+    assert day.here(token)["stage"] == "admitted"
+    day.hear("S14", reference=GROUP[0], conference="G-78")
+    assert day.here(token)["stage"] == "waiting", "let in there is not let in here"
+    assert "900201" in _page(day, other)
+    assert "900201" not in _page(day, first)
+    day.hear("S14", reference=GROUP[0], conference='""')
+    assert "900201" not in _page(day, other)
+    assert day.visit(GROUP[0]).conference is None
+    assert day.token(GROUP[0]) == token
+
+
+def test_a_message_without_an_id_changes_no_group(day: Clinic) -> None:
+    before = day.visit(GROUP[0]).conference
+    day.hear("S14", reference=GROUP[0])
+    day.service.step(to=START + MINUTE)
+    day.service.retention.round()
+    day.hear("S14", reference=GROUP[0])
+    assert before is not None
+    assert day.visit(GROUP[0]).conference == before
+
+
+def test_where_the_message_gives_the_address_each_goes_to_their_own(tmp_path: Path) -> None:
+    sms = {"join_link": {"field": "OBX-5", "allowed_hosts": ["meet.example"]}}
+    with clinic(tmp_path / "clinic", groups=True, sms=sms, meeting={"url": None}, lobby="none") as made:
+        _book(made)
+        made.service.step(to=START - 10 * MINUTE)
+        page = made.client.post(f"/j/{made.token(GROUP[0])}/go", data={"device": "d1"}, headers=SAME)
+        assert "We are getting your room ready." in page.text
+
+
+def test_staff_sees_the_group_together(day: Clinic) -> None:
+    running: Any = SimpleNamespace(
+        store=day.service.store, clock=day.service.clock, runtime_config=lambda: day.service.runtime_config
+    )
+    for reference in (GROUP[0], "900100", GROUP[1]):
+        day.here(day.token(reference))
+        day.service.step(timedelta(seconds=2))
+    with browsing(visits_page.pages(StaffVisits(running=running, recorder=day.recorder))) as browser:
+        page = words(browser.sign_in(Role.SUPPORT).get("/visits"))
+    assert "Group visit G-77: 2 wait" in page
+    assert page.index("900201") < page.index("900202") < page.index("900100")
+    assert page.count("group G-77") == 2
+
+
+# Meetings
+
+
+def test_many_who_open_it_first_make_one_meeting(tmp_path: Path) -> None:
+    with zoom_place(tmp_path, groups=True) as at, ThreadPoolExecutor(3) as threads:
+        for reference in GROUP:
+            at.clinic.hear("S12", start=at.clinic.service.now, reference=reference, conference="G-77")
+        ways = list(threads.map(at.go, GROUP))
+        assert len(at.numbers(GROUP[0])) == 1
+        assert len({way for way in ways if way is not None}) == 1
+        assert {at.go(reference) for reference in GROUP} == {way for way in ways if way is not None}
+        at.upkeep.round()
+        assert len(at.numbers(GROUP[0])) == 1
+        assert at.missed == []
+
+
+def test_a_meeting_that_knows_no_patients_tells_of_the_care_team_alone(tmp_path: Path) -> None:
+    with zoom_place(tmp_path, groups=True) as at:
+        at.held = False
+        for reference in GROUP:
+            at.clinic.hear("S12", start=at.clinic.service.now, reference=reference, conference="G-77")
+        at.upkeep.round()
+        [number] = at.numbers(GROUP[0])
+        host = at.zoom.enter(number, host=True)
+        for reference in GROUP[:2]:
+            assert at.go(reference) is not None
+            at.zoom.enter(number)
+        assert [at.clinic.visit(reference).state for reference in GROUP] == [
+            VisitState.IN_VISIT, VisitState.IN_VISIT, VisitState.PLANNED,
+        ]  # fmt: skip
+        assert [at.clinic.events(reference) for reference in GROUP] == [
+            ["planned", "connected", "connected"], ["planned", "connected", "connected"], ["planned", "connected"],
+        ]  # fmt: skip
+        at.clinic.service.step(20 * MINUTE)
+        at.zoom.leave(number, host)
+        at.zoom.close(number)
+        at.clinic.service.step(11 * MINUTE)
+        at.upkeep.round()
+        at.upkeep.round()
+        assert at.clinic.visit(GROUP[0]).state is VisitState.ENDED
+        at.clinic.service.step(timedelta(days=1))
+        at.clinic.upkeep.round()
+        assert _reported(at.clinic, "status") == ["Completed", "Completed", "No show"]
+        assert _reported(at.clinic, "source_of_times") == [
+            "Waiting room; care team: meeting", "Waiting room; care team: meeting", "Meeting's report",
+        ]  # fmt: skip
+        assert _reported(at.clinic, "attendees") == [2, 2, 1]
+        assert len(set(_reported(at.clinic, "meeting_id"))) == 1
+
+
+def test_a_meeting_that_returns_our_refs_tells_each_visit_its_own_times(tmp_path: Path) -> None:
+    with place(tmp_path, groups=True) as at:
+        _jitsi_group(at)
+        assert [at.clinic.events(reference) for reference in GROUP] == [
+            ["planned", "connected", "connected", "disconnected", "disconnected"],
+            ["planned", "connected", "connected", "disconnected"],
+            ["planned", "connected", "disconnected"],
+        ]  # fmt: skip
+
+
+def _jitsi_group(at: Place) -> None:
+    for reference in GROUP:
+        at.clinic.hear("S12", start=at.clinic.service.now, reference=reference, conference="G-77")
+    at.jitsi.rooms.clear()
+    provider = at.enter(VisitRole.PROVIDER, GROUP[2])
+    came = [at.enter(VisitRole.PATIENT, reference) for reference in GROUP[:2]]
+    assert "900201" not in came[0].role
+    assert came[0].role != came[1].role
+    [room] = at.jitsi.rooms
+    at.wait(5)
+    at.jitsi.leave(room, came[0])
+    at.wait(5)
+    at.jitsi.leave(room, provider)
+
+
+def _reported(day: Clinic, key: str) -> list[Any]:
+    ids = {day.visit(reference).id: reference for reference in GROUP}
+    with day.service.store.read() as conn:
+        begins, ends = START - timedelta(days=40), START + timedelta(days=40)
+        page = visit_pages.reported(conn, begins, ends, VisitFilter(), after=None, limit=50)
+    rows = {ids[visit.id]: REPORTED[key](visit) for visit in page.visits if visit.id in ids}
+    return [rows[reference] for reference in GROUP]
