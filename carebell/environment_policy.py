@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from carebell.approved_facts import approved_facts
 from config.load import Loaded
 from config.model import Environment, Organization, WritebackSection
+from config.page_words import PageTexts, built_in_page_words, languages_with
 from ehr.fingerprint import ApprovedFacts
 from notifier.recipients import NumberRules, may_text
 from notifier.reply_meaning import ReplyVocabulary
@@ -98,12 +99,14 @@ class RuntimeConfig:
     Attributes:
         policies: of the enabled environments.
         rates: sender -> SMS segments a second, if configured.
+        page_words: language -> the words of the patients' pages.
     """
 
     policies: Mapping[str, EnvironmentPolicy]
     organization: Organization
     rates: Mapping[str, float]
     version: str
+    page_words: Mapping[str, PageTexts] = field(default_factory=built_in_page_words, repr=False)
 
     @property
     def asking(self) -> frozenset[str]:
@@ -123,6 +126,7 @@ def runtime_config(loaded: Loaded) -> RuntimeConfig:
         organization=configuration.organization,
         rates=configuration.gateway.segments_per_second,
         version=loaded.version,
+        page_words=languages_with(loaded.page_words),
     )
 
 

@@ -36,8 +36,13 @@ def _whole_field(text: str) -> str:
     return text
 
 
+def is_language(text: str) -> bool:
+    """Whether `text` is a language tag such as en, es-MX or zh-Hant."""
+    return _LANGUAGE.fullmatch(text) is not None
+
+
 def _language(text: str) -> str:
-    if _LANGUAGE.fullmatch(text) is None:
+    if not is_language(text):
         first, _, rest = text.strip().replace("_", "-").partition("-")
         meant = f"{first.lower()}-{rest}" if rest else first.lower()
         hint = f" (did you mean {meant}?)" if _LANGUAGE.fullmatch(meant) else ""

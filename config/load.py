@@ -28,6 +28,7 @@ from config.fieldmap import FieldMap
 from config.model import Configuration, WritebackSection
 from config.outmap import OutMap
 from config.overlay import overlay
+from config.page_words import page_word_faults
 from config.problems import ConfigurationError, Keys, Problem, SourceLocation
 from config.secret_files import secret_files
 from config.status_map import ConnectionStatusMap
@@ -75,6 +76,7 @@ class Loaded:
         templates: environment -> its texts.
         out_maps: environment -> the messages that go back to its EHR; none where nothing does.
         fhir_maps: environment -> what its FHIR server is told. status_maps: environment -> the connection status' request.
+        page_words: what `join.words` says, over the built-in words of the patients' pages (`config.page_words`); empty: nothing.
         answer_rows: config/answers.yaml: failure code -> row; an environment's `answers` go over them.
         files: every file that was read or is named; a change of one is a change of the configuration.
         digests: the digest of each of `files` when it was read; for files that are only named, after the others were read.
@@ -90,6 +92,7 @@ class Loaded:
     out_maps: Mapping[str, OutMap] = field(default_factory=dict)
     fhir_maps: Mapping[str, FhirMap] = field(default_factory=dict)
     status_maps: Mapping[str, ConnectionStatusMap] = field(default_factory=dict)
+    page_words: Mapping[str, Any] = field(default_factory=dict, repr=False)
     files: tuple[Path, ...] = ()
     digests: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     places: Mapping[Keys, SourceLocation] = field(repr=False)
@@ -151,6 +154,7 @@ def load(
         out_maps=reader.out_maps,
         fhir_maps=reader.fhir_maps,
         status_maps=reader.status_maps,
+        page_words=reader.page_words,
         files=tuple(dict.fromkeys((*read, *named))),
         digests={**digests_of(named), **read},
         places=places,
@@ -185,6 +189,7 @@ class _Rules:
         self.out_maps: dict[str, OutMap] = {}
         self.fhir_maps: dict[str, FhirMap] = {}
         self.status_maps: dict[str, ConnectionStatusMap] = {}
+        self.page_words: Mapping[str, Any] = {}
         self._files: list[Path] = []
         self._configuration = configuration
         self._where = where
@@ -196,6 +201,7 @@ class _Rules:
         return {path: self._documents[path].digest for path in self._files}
 
     def read(self) -> Iterator[Problem]:
+        yield from self._page_words(self._configuration.join.words)
         self.answer_rows = dict(read_shipped(HERE / "answers.yaml").values)
         built_in = [read_shipped(path) for path in sorted((HERE / "templates").glob("*.yaml"))]
         for name, environment in self._configuration.environments.items():
@@ -218,6 +224,18 @@ class _Rules:
             if languages and fallback not in languages:
                 at: Keys = (*keys, "sms", "languages", "fallback")
                 yield Problem.at(self._where(at), at, f"has no texts; there are texts in {', '.join(languages)}")
+
+    def _page_words(self, own: Path | None) -> Iterator[Problem]:
+        if own is None:
+            return
+        try:
+            document = self._named(("join", "words"), own)
+        except ConfigurationError as error:
+            yield from error.problems
+            return
+        self.page_words = document.values
+        for keys, why in page_word_faults(document.values):
+            yield Problem.at(document.where(keys), keys, why)
 
     def _answers(self, keys: Keys, answers: Mapping[str, str]) -> Iterator[Problem]:
         for code, answer in answers.items():
@@ -346,6 +364,7 @@ def _version(written: Configuration, reader: _Rules) -> str:
         {name: out_map.model_dump(mode="json") for name, out_map in reader.out_maps.items()},
         {name: fhir_map.model_dump(mode="json") for name, fhir_map in reader.fhir_maps.items()},
         {name: status_map.model_dump(mode="json") for name, status_map in reader.status_maps.items()},
+        reader.page_words,
     ]
     text = json.dumps(what, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,9 +1,9 @@
 """A configuration as text and back: what is in force, kept where commands find it when the file on disk is broken.
 
-The text is JSON: the values as `config.model` writes them with absolute paths, the field maps, the texts and the out-maps. It holds
-no secret: no field whose type is a secret, wherever it stands, and no database URL (no other URL may have a password,
-`config.values`). It holds no telephone number of `allow_list` and `force_to` either, since it lies in the database, where no number
-may stand in the clear.
+The text is JSON: the values as `config.model` writes them with absolute paths, the field maps, the texts, the out-maps and what
+`join.words` says. It holds no secret: no field whose type is a secret, wherever it stands, and no database URL (no other URL may
+have a password, `config.values`). It holds no telephone number of `allow_list` and `force_to` either: it lies in the database,
+where no number may stand in the clear.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def to_text(loaded: Loaded) -> str:
             "out_maps": {name: out_map.model_dump(mode="json") for name, out_map in loaded.out_maps.items()},
             "fhir_maps": {name: fhir_map.model_dump(mode="json") for name, fhir_map in loaded.fhir_maps.items()},
             "status_maps": {name: status.model_dump(mode="json") for name, status in loaded.status_maps.items()},
+            "page_words": loaded.page_words,
         },
         separators=(",", ":"),
     )
@@ -65,6 +66,7 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
         status_maps = {
             name: ConnectionStatusMap.model_validate(status) for name, status in written.get("status_maps", {}).items()
         }
+        page_words = dict(written.get("page_words", {}))
         templates = {name: Templates(texts=texts, places={}) for name, texts in written["templates"].items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:  # pydantic's and json's are ValueErrors
         raise ValueError("the stored configuration cannot be read") from error
@@ -77,6 +79,7 @@ def from_text(text: str, *, path: Path, version: str, url: str) -> Loaded:
         out_maps=out_maps,
         fhir_maps=fhir_maps,
         status_maps=status_maps,
+        page_words=page_words,
         answer_rows=dict(read_shipped(HERE / "answers.yaml").values),
         files=(path,),
         places={},

@@ -38,6 +38,9 @@ class JoinSection(Section):
     trusted_proxies: list[Network] = Field(default_factory=list)
     """Proxies (CIDR) whose X-Forwarded-For tells the client's address, for the limit of unknown links; empty: the peer itself
     counts."""
+    words: Path | None = None
+    """Your own YAML file with the pages' words in further languages, or instead of built-in ones, in the form of
+    config/page_words/*.yaml. A language that lacks a phrase is not used."""
 
     def url_at(self, port: int) -> str:
         """Where patients reach the pages; `port` is the one that is listened on."""

@@ -280,7 +280,7 @@ def _sections(content: str) -> dict[str, Any]:
     written = json.loads(content)
     return {
         **written["configuration"],
-        **{name: written[name] for name in ("templates", "field_maps") if written.get(name)},
+        **{name: written[name] for name in ("templates", "field_maps", "page_words") if written.get(name)},
     }
 
 

@@ -14,8 +14,10 @@ from config.files import check_files, open_to_others
 from config.ineffective_settings import pointless
 from config.load import Loaded
 from config.model import Environment
+from config.page_words import languages_with, missing_page_words
 from config.problems import ConfigurationError, Problem
 from listener.tls import ClientCertificates, TlsSetupError, server_context
+from notifier.dates import fallbacks
 from notifier.gateways import check_gateway
 from notifier.reply_meaning import unusable_words
 from notifier.reply_words import read_reply_words
@@ -38,6 +40,7 @@ def findings(loaded: Loaded, at: datetime) -> list[ConfigurationFinding]:
             noted += _about_texts(loaded, name, environment)
         else:
             noted.append(warning(loaded, ("environments", name, "enabled"), "this environment is switched off"))
+    noted += _about_pages(loaded)
     noted += _shared_keys(loaded, at)
     noted += _about_gateway(loaded, {problem.key for problem in problems})
     if not any(environment.enabled for environment in loaded.configuration.environments.values()):
@@ -142,6 +145,27 @@ def _about_replies(loaded: Loaded, name: str, environment: Environment) -> Itera
             path = (language, kind, mode)
             why = "does not ask: sms.replies.ask_in names it, and it has no [... {reply} ...]"
             yield ConfigurationFinding(problem=Problem.at(templates.where(path), path, why), is_warning=True)
+
+
+def _about_pages(loaded: Loaded) -> Iterator[ConfigurationFinding]:
+    """Languages that the patients' pages do not have although somebody wrote words or texts in them."""
+    if not loaded.configuration.join.enabled:
+        return
+    own = loaded.page_words
+    for language, keys in missing_page_words(own).items():
+        first = f"{', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''}"
+        yield warning(loaded, ("join", "words"), f"{language} lacks {len(keys)} phrases ({first}): no page is in it")
+    known = {language.lower() for language in languages_with(own)}
+    for name, environment in loaded.configuration.environments.items():
+        if not environment.enabled or environment.visits.join != "ours":
+            continue
+        for language in TemplateSet.build(loaded.templates[name].texts).languages:
+            if known.isdisjoint(tag.lower() for tag in fallbacks(language)):
+                fallback = environment.sms.languages.fallback
+                why = (
+                    f"there are texts in {language}, and no pages: these patients' pages are in {fallback} (join.words)"
+                )
+                yield warning(loaded, ("environments", name, "visits", "join"), why)
 
 
 def _is_loopback(environment: Environment) -> bool:

@@ -88,6 +88,7 @@ def _pages(
     words = JoinWords(
         organization=lambda: running.loaded().configuration.organization.name,
         contact=lambda: running.loaded().configuration.organization.contact,
+        languages=lambda: running.runtime_config().page_words,
     )
     renderer = JoinRenderer(words, static_files())
     test = DeviceTestPages(

@@ -77,7 +77,7 @@ ANY_VALUE_WORKS: Final = {
         "gateway.twilio.auth_token", "gateway.http.url", "gateway.http.token", "gateway.http.public_url",
         "gateway.http.webhook_secret", "environments.*.fhir_base_url", "environments.*.ehr", "environments.*.answers",
         "environments.*.sms.consent.field", "environments.*.sms.join_link.field", "environments.*.sms.visit_mode.field",
-        "environments.*.sms.templates",
+        "environments.*.sms.templates", "join.words",
     ),
     "a file, which check_files opens": (
         "gateway.twilio.auth_token_file", "gateway.http.token_file", "gateway.http.webhook_secret_file",

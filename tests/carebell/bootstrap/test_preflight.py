@@ -67,3 +67,25 @@ def test_a_twilio_account_without_callbacks_is_a_warning_too(tmp_path: Path) -> 
     (tmp_path / "twilio.token").chmod(0o400)
     said = [f for f in findings(load(path), CLOCK) if f.problem.key.startswith("gateway")]
     assert [(f.problem.key, f.is_warning) for f in said] == [("gateway.twilio.public_url", True)]
+
+
+def test_languages_that_the_patients_pages_do_not_have_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "words.yaml").write_text(
+        "fr: {page: {title: Votre visite}}\nes-MX: {lobby: {leave: Salirse}}\n", "utf-8"
+    )
+    (tmp_path / "texts.yaml").write_text(
+        'vi: {opt_out: x, booked: {default: "{organization} {date} {contact} {opt_out}"}}\n', "utf-8"
+    )
+    meeting = {"url": "https://meet.example/{visit_code}"}
+    ours = {"join": "ours", "meeting": meeting, "allowed_hosts": ["meet.example"]}
+    path = make(
+        tmp_path,
+        {
+            "join": {"enabled": True, "public_url": "https://visit.example", "words": "words.yaml"},
+            "environments": {"production": {"visits": ours, "sms": {"templates": "texts.yaml"}}},
+        },
+    )
+    said = {f.problem.key: f.problem.why for f in findings(load(path), CLOCK) if f.is_warning}
+    assert said["join.words"].startswith("fr lacks ")
+    assert said["join.words"].endswith(" phrases (page.questions, page.nothing, page.failed ...): no page is in it")
+    assert said["environments.production.visits.join"].startswith("there are texts in vi, and no pages: ")

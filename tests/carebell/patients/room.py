@@ -42,7 +42,9 @@ SAME: Final = {"sec-fetch-site": "same-origin"}
 SCRIPT: Final = {**SAME, "accept": "application/json"}
 
 
-def changes(writeback: dict[str, Any] | None = None, **visits: Any) -> dict[str, Any]:
+def changes(
+    writeback: dict[str, Any] | None = None, join: dict[str, Any] | None = None, **visits: Any
+) -> dict[str, Any]:
     ours = {
         "join": "ours",
         "meeting": {"url": "https://meet.example/{visit_code}"},
@@ -50,7 +52,7 @@ def changes(writeback: dict[str, Any] | None = None, **visits: Any) -> dict[str,
         **visits,
     }
     return {
-        "join": {"enabled": True, "public_url": URL},
+        "join": {"enabled": True, "public_url": URL, **(join or {})},
         "environments": {"production": {"visits": ours} | ({} if writeback is None else {"writeback": writeback})},
     }
 
@@ -158,6 +160,7 @@ def _put_together(service: Pieces, journal: Journal, threads: ThreadPoolExecutor
     words = JoinWords(
         organization=lambda: service.runtime_config.organization.name,
         contact=lambda: service.runtime_config.organization.contact,
+        languages=lambda: service.runtime_config.page_words,
     )
     tests = DeviceTests(
         store=service.store,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from config.page_words import built_in_page_words
 from scheduler.visit_life import VisitRole
 from tests.carebell.patients.room import MINUTE, SAME, START, Clinic, clinic
 
@@ -56,6 +58,24 @@ def test_without_words_in_their_language_it_is_that_of_their_texts(
     with clinic(tmp_path / "clinic", sms={"languages": {"fallback": fallback}}) as made:
         made.hear("S12", language=said)
         assert f'<html lang="{language}">' in made.client.get(f"/j/{made.token()}", headers=SPANISH).text
+
+
+def test_words_of_ones_own_are_a_language_like_any(tmp_path: Path) -> None:
+    """French that is English in all but one phrase: what matters is where they come from."""
+    folder = tmp_path / "clinic"
+    folder.mkdir()
+    french = {**built_in_page_words()["en"], "page.title": "Votre visite"}
+    sections: dict[str, dict[str, object]] = {}
+    for key, text in french.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = text
+    (folder / "words.yaml").write_text(json.dumps({"fr": sections}), "utf-8")
+    with clinic(folder, join={"words": "words.yaml"}) as made:
+        made.hear("S12", language="fra")
+        page = made.client.get(f"/j/{made.token()}", headers=ENGLISH).text
+    assert '<html lang="fr">' in page
+    assert "<title>Votre visite</title>" in page
+    assert "jeudi, 12 mars" in page
 
 
 def test_a_providers_page_is_english_and_their_guests_is_not(day: Clinic) -> None:
