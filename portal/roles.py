@@ -29,6 +29,7 @@ class Permission(Enum):
     HOLD = "hold texts"
     RELEASE = "release held texts"
     SEND_AGAIN = "send something back to the EHR again"
+    FOLLOW_UP = "note that a patient's reply was followed up"
     OPT_OUT_ADD = "add an opt-out"
     OPT_OUT_REMOVE = "remove an opt-out"
     ADMIT = "let patients into their visits"
@@ -51,6 +52,7 @@ ALLOWED: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.HOLD: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),
     Permission.RELEASE: _ADMINISTRATOR,
     Permission.SEND_AGAIN: _ADMINISTRATOR,
+    Permission.FOLLOW_UP: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),
     Permission.OPT_OUT_ADD: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),
     Permission.OPT_OUT_REMOVE: _ADMINISTRATOR,
     Permission.ADMIT: frozenset({Role.ADMINISTRATOR, Role.SUPPORT}),

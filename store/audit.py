@@ -55,6 +55,7 @@ class AuditAction(StrEnum):
     OPTOUT_ADD = "optout.add"
     OPTOUT_REMOVE = "optout.remove"
     WRITEBACK_RETRY = "writeback.retry"
+    REPLY_DONE = "reply.done"
     PURGE = "purge"
     KEYS_ROTATE = "keys.rotate"
     KEYS_DROP = "keys.drop"
@@ -116,6 +117,7 @@ MEANINGS: Final[Mapping[AuditAction, str]] = {
     AuditAction.OPTOUT_ADD: "a number must not be texted; after: the sender",
     AuditAction.OPTOUT_REMOVE: "a number may be texted again; before: the sender",
     AuditAction.WRITEBACK_RETRY: "something is sent back to the EHR after all; before: its state",
+    AuditAction.REPLY_DONE: "somebody saw to a patient's reply, and it waits no more; subject: the reply; before: its kind",
     AuditAction.PURGE: "numbers were deleted; after: how many. Who `housekeeping`: the sum of an hour",
     AuditAction.KEYS_ROTATE: "the master key was replaced",
     AuditAction.KEYS_DROP: "day keys that no key could unwrap were deleted",

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, null, select, update
+from sqlalchemy import Connection, delete, literal_column, null, select, update
 
 from scheduler.appointment import Appointment
 from scheduler.reply import ReplyKind, ReplyReason
 from store.replies import REMEMBERED
-from store.tables import patient_replies
+from store.tables import appointments, patient_replies
 from store.upsert import insert_into
 
+_WAITS: Final = patient_replies.c.done_at.is_(None) & (patient_replies.c.kind != literal_column("'confirm'"))
+"""Written as in the partial index; with a parameter the index would not be used."""
+_MOST: Final = 1000
 _ABOUT_COMING: Final = (ReplyKind.CONFIRM.value, ReplyKind.CANNOT_COME.value)
 
 
@@ -87,9 +90,47 @@ def of_appointment(conn: Connection, appointment: str) -> list[PatientReply]:
     return [_read(row) for row in conn.execute(wanted).mappings()]
 
 
-def expire(conn: Connection, now: datetime) -> int:
-    """Forget the message ids that are too old to come again, and replies about no visit with theirs; how many."""
+def waiting(conn: Connection, *, environments: Collection[str] | None = None) -> list[PatientReply]:
+    """Those that may wait for a person, oldest first: all but confirmations, of visits whose number is not forgotten.
+
+    Args:
+        environments: only theirs; None: all.
+    """
     of = patient_replies.c
+    wanted = (
+        select(patient_replies)
+        .join(appointments, appointments.c.id == of.appointment)
+        .where(_WAITS, appointments.c.phone.is_not(None))
+        .order_by(of.at, of.id)
+        .limit(_MOST)
+    )
+    if environments is not None:
+        wanted = wanted.where(of.environment.in_(sorted(environments)))
+    return [_read(row) for row in conn.execute(wanted).mappings()]
+
+
+def by_id(conn: Connection, reply_id: str) -> PatientReply | None:
+    """One reply, whether or not it waits."""
+    row = conn.execute(select(patient_replies).where(patient_replies.c.id == reply_id)).mappings().one_or_none()
+    return None if row is None else _read(row)
+
+
+def close(conn: Connection, reply: PatientReply, at: datetime) -> int:
+    """A person did what it asks for: it, and those of its visit and kind before it, wait no more. How many did."""
+    of = patient_replies.c
+    same = (of.appointment == reply.appointment) & (of.kind == reply.kind.value)
+    earlier = (of.at < reply.at) | ((of.at == reply.at) & (of.id <= reply.id))
+    return conn.execute(update(patient_replies).where(_WAITS, same, earlier).values(done_at=at)).rowcount
+
+
+def expire(conn: Connection, now: datetime) -> int:
+    """Forget the message ids that are too old to come again, and replies about no visit with theirs; how many.
+
+    What waited for a person until its visit's number was forgotten waits no more.
+    """
+    of = patient_replies.c
+    forgotten = select(appointments.c.id).where(appointments.c.id == of.appointment, appointments.c.phone.is_(None))
+    conn.execute(update(patient_replies).where(_WAITS, forgotten.exists()).values(done_at=now))
     old = (of.key.is_not(None)) & (of.at <= now - REMEMBERED)
     gone = conn.execute(delete(patient_replies).where(old, of.appointment.is_(None))).rowcount
     return gone + conn.execute(update(patient_replies).where(old).values(key=null())).rowcount

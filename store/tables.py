@@ -251,8 +251,12 @@ patient_replies = Table(
     Column("reason", Text),  # why it changed nothing; NULL: it took effect
     Column("at", UtcDateTime, nullable=False),
     Column("key", Text),  # HMAC of the gateway's message id, as in `replies`; NULL: too old to come again
+    Column("done_at", UtcDateTime),  # when a person did what it asks for, or nobody can any more; NULL: not
     UniqueConstraint("key"),
     Index("ix_patient_replies_appointment", "appointment", "at"),
+    # Few rows: those that may wait for a person.
+    Index("ix_patient_replies_waiting", "at", sqlite_where=text("done_at IS NULL AND kind <> 'confirm'"),
+          postgresql_where=text("done_at IS NULL AND kind <> 'confirm'")),
     Index("ix_patient_replies_kept", "at", sqlite_where=text("key IS NOT NULL"),
           postgresql_where=text("key IS NOT NULL")),
 )  # fmt: skip

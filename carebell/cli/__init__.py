@@ -18,6 +18,7 @@ from carebell.cli import (
     inspect,
     numbers,
     portal,
+    replies,
     setup,
     signing,
     simulate,
@@ -59,6 +60,7 @@ app.add_typer(configuration.configuration, name="config", cls=Group)
 app.add_typer(signing.cert, name="cert", cls=Group)
 app.add_typer(audit.audit, name="audit", cls=Group)
 app.add_typer(admin.optout, name="optout", cls=Group)
+app.add_typer(replies.reply, name="reply", cls=Group)
 app.add_typer(writeback.writeback, name="writeback", cls=Group)
 app.add_typer(admin.keys, name="keys", cls=Group)
 app.add_typer(admin.db, name="db", cls=Group)

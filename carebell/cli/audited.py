@@ -92,6 +92,8 @@ COMMANDS: Final[Mapping[str, tuple[AuditAction, ...] | str]] = {
     "optout list": "shows keyed hashes alone, and changes nothing",
     "optout add": (AuditAction.OPTOUT_ADD,),
     "optout remove": (AuditAction.OPTOUT_REMOVE,),
+    "reply list": NOTHING_OF_A_PATIENT,
+    "reply done": (AuditAction.REPLY_DONE,),
     "writeback list": NOTHING_OF_A_PATIENT,
     "writeback show": NOTHING_OF_A_PATIENT,
     "writeback retry": (AuditAction.WRITEBACK_RETRY,),

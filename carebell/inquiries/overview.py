@@ -13,6 +13,7 @@ from typing import Final
 from carebell.inbound.trust import days_left
 from carebell.inquiries.messages import REFUSALS, RefusedMessage, refusals
 from carebell.inquiries.source import Source
+from carebell.inquiries.waiting_replies import count_waiting
 from carebell.maintenance.standing_alarms import StandingAlarm, standing_alarms
 from certs.cer import read_upload
 from config.model import Environment
@@ -55,6 +56,7 @@ class EnvironmentFact:
     refused_in_a_row: those of the last day for their signature since `last_message`, by this machine's log; the newest first.
     waiting, late: texts that wait; of those, texts that should have left by now.
     settled, delivered: texts of the last 24 hours whose fate is known, and of those the ones that arrived.
+    replies: patients who answered a text and wait for a person.
     holds, breakers: those that keep its texts back.
     alarms: those about it alone.
     """
@@ -70,6 +72,7 @@ class EnvironmentFact:
     late: int
     settled: int
     delivered: int
+    replies: int
     holds: Sequence[Hold]
     breakers: Sequence[Breaker]
     alarms: Sequence[StandingAlarm]
@@ -134,6 +137,7 @@ def overview(source: Source) -> ServiceFacts:
         held, breakers = holds.held(conn), holds.open_breakers(conn)
         alarms = standing_alarms(conn, loaded, now, host=os.uname().nodename, alive=now - leases.ALIVE)
         contact, nodes = gateway_contact.contact(conn), leases.seen(conn, since=now - leases.ALIVE)
+        replies = count_waiting(conn)
         last_messages = {name: outbox.last_received(conn, name) for name in configuration.environments}
     facts = []
     for name, environment in configuration.environments.items():
@@ -154,6 +158,7 @@ def overview(source: Source) -> ServiceFacts:
                 late=counts.late,
                 settled=settled,
                 delivered=delivered,
+                replies=replies.get(name, 0),
                 holds=[hold for hold in held if _stops(hold, name, environment)],
                 breakers=[breaker for breaker in breakers if _stops(breaker, name, environment)],
                 alarms=[alarm for alarm in alarms if alarm.environment == name],

@@ -31,6 +31,7 @@ from carebell.staff.passwords import Passwords
 from carebell.staff.people import people_of
 from carebell.staff.people_context import PeopleContext, approvers_by_environment, author_of
 from carebell.staff.provider import ProviderSignIn
+from carebell.staff.replies import StaffReplies
 from carebell.staff.returns import StaffReturns
 from carebell.staff.running_source import RunningSource
 from carebell.staff.sms_report import SmsReports
@@ -147,6 +148,7 @@ def desks_for(running: RunningService, public_url: str) -> Desks:
         outbox=OutboxInquiry(source=source),
         messages=MessagesInquiry(source=source),
         visits=StaffVisits(running=running, recorder=recorder_of(running)),
+        replies=StaffReplies(source=source, author=author_of),
         returns=StaffReturns(source=source, author=author_of),
         holds=Holding(running=running),
         opt_outs=StaffOptOuts(running=running),

@@ -108,6 +108,7 @@ def _card(fact: EnvironmentFact, approval: ApprovalFact) -> EnvironmentCard:
         approval=approval.state,
         approved_by=approval.by,
         approved_at=approval.at,
+        replies=fact.replies,
     )
 
 

@@ -87,6 +87,11 @@ JSON_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("visit revoke", '`{"appointment", "mark", "revoked"}`'),
     ("optout add, remove", '`{"phone", "sender", "opted_out"}` for each sender; `changed` for `remove`'),
     (
+        "reply list",
+        '`{"id", "environment", "appointment", "reply", "reason", "since", "count", "start", "moved"}`, the longest wait first',
+    ),
+    ("reply done", '`{"id", "changed"}`'),
+    (
         "writeback list, show ID",
         '`{"id", "environment", "appointment", "event", "channel", "state", "why", "attempts", "answer", "code", "err3", '
         '"created", "sent", "next", "expires", "final"}`',

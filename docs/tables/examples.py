@@ -52,6 +52,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "optout list": ("carebell optout list",),
     "optout add": ("carebell optout add",),
     "optout remove": ("carebell optout remove",),
+    "reply list": ("carebell reply list -e production",),
+    "reply done": ("carebell reply done 01997c2b7a4f4c0d8e1b5a6f7d8c9e0f",),
     "writeback list": ("carebell writeback list --state refused",),
     "writeback show": (
         "carebell writeback show confirmed -e production",

@@ -20,6 +20,7 @@ from portal.pages import (
     overview,
     own_session,
     people_page,
+    replies,
     returns,
     set_up,
     sign_in,
@@ -42,6 +43,7 @@ from portal.pages.opt_outs import OptOutDesk
 from portal.pages.outbox import OutboxDesk
 from portal.pages.overview import OverviewDesk
 from portal.pages.own_session import OwnSessionDesk
+from portal.pages.replies import ReplyDesk
 from portal.pages.returns import ReturnsDesk
 from portal.pages.sign_in import SignInWays
 from portal.pages.sign_in_elsewhere import ProviderDesk
@@ -72,6 +74,7 @@ class Desks:
     outbox: OutboxDesk
     messages: MessagesDesk
     visits: VisitsDesk
+    replies: ReplyDesk
     returns: ReturnsDesk
     holds: HoldDesk
     opt_outs: OptOutDesk
@@ -92,6 +95,7 @@ def all_pages(desks: Desks) -> tuple[Page, ...]:
         *outbox.pages(desks.outbox),
         *messages.pages(desks.messages),
         *visits_page.pages(desks.visits),
+        *replies.pages(desks.replies),
         *returns.pages(desks.returns),
         *holds.pages(desks.holds),
         *opt_outs.pages(desks.opt_outs),

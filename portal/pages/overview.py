@@ -23,6 +23,7 @@ class EnvironmentCard:
         last_message: when the newest message arrived; None: none ever did. refused_today: messages, since midnight in its zone.
         certificate_days: until the first of its certificates expires; None: none can be read.
         waiting, late: texts. delivered: of the texts whose fate was learned in the last 24 hours, those that arrived, and all.
+        replies: patients who answered a text and wait for a person.
         held: why its texts are held; None: they are not.
         approved_by, approved_at: if `approval` is "approved".
     """
@@ -40,6 +41,7 @@ class EnvironmentCard:
     approval: ApprovalWords
     approved_by: str | None = None
     approved_at: datetime | None = None
+    replies: int = 0
 
     @property
     def delivered_percent(self) -> str | None:

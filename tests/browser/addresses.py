@@ -60,6 +60,7 @@ WALKS: Final[Mapping[str, Walk]] = {
     "/reports/silences": Walk(address="/reports/silences"),
     "/reports/sms": Walk(address="/reports/sms"),
     "/reports/visits": Walk(address="/reports/visits"),
+    "/replies": Walk(address="/replies"),
     "/returns": Walk(address="/returns"),
     "/set-up/{token}": Walk(address="/set-up/no-such-link", login=None, status=410),
     "/sign-in": Walk(address="/sign-in", login=None),

@@ -93,6 +93,7 @@ ELSEWHERE: Final = {
     "visit link",
     "visit revoke",
     "writeback retry",
+    "reply done",
 }
 
 

@@ -60,7 +60,7 @@ MOMENTS: Final = [
 ONLY_LOOKS: Final = {
     "appointments", "audit", "audit export", "audit verify", "cert show", "check-config", "config preview", "doctor",
     "config history", "config show", "explain", "logs", "numbers list", "numbers search", "optout list", "outbox", "plan",
-    "portal user list", "rehearse", "report sms", "report visits", "sign",
+    "portal user list", "rehearse", "reply list", "report sms", "report visits", "sign",
     "status", "trace", "verify", "visit list", "visit show", "writeback list", "writeback show",
 }  # fmt: skip
 """Ctrl-C ends these with `nothing was changed`, which is true of them at any moment."""
@@ -69,7 +69,7 @@ ELSEWHERE: Final = {
     "install", "numbers buy", "numbers link", "keys drop-unreadable",  # tests/carebell/commands/test_install.py, test_numbers.py
     "portal user invite", "portal user disable", "portal user enable", "portal unlock",  # test_portal_users.py
     "config restore",  # writes as `config set` does
-    "db downgrade", "visit link", "visit revoke", "writeback retry",  # one transaction: it is done or not
+    "db downgrade", "visit link", "visit revoke", "writeback retry", "reply done",  # one transaction: it is done or not
     "serve", "simulator twilio", "simulator ehr", "simulator fhir",  # end with 0: Ctrl-C is how they are ended
 }  # fmt: skip
 

@@ -65,6 +65,8 @@ CALLS: Final[dict[str, tuple[str, set[str] | None]]] = {
     "optout list": ("", None),
     "optout add": (PATIENT, {"phone", "sender", "opted_out"}),
     "optout remove": (PATIENT, {"phone", "sender", "opted_out", "changed"}),
+    "reply list": ("", None),
+    "reply done": ("none", None),
     "writeback list": ("", None),
     "writeback show": ("none", None),
     "writeback retry": ("none", None),
