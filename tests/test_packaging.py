@@ -6,9 +6,12 @@ wheel without a word. The story tests run once more from the wheel (`.ci/run`); 
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -17,6 +20,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -155,6 +159,16 @@ def _setup() -> ModuleType:
     return module
 
 
+def _script(name: str) -> Any:
+    """A module of `.ci`, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"ci_{Path(name).stem}", CHECKOUT / ".ci" / name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @needs_checkout
 def test_what_is_compiled_is_there_and_is_named_once() -> None:
     setup = _setup()
@@ -170,6 +184,65 @@ def test_a_pattern_that_fits_no_module_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(setup, "GROUPS", {"library": ("parser/gone.py",)})
     with pytest.raises(ValueError, match=r"parser/gone\.py: nothing to compile"):
         setup.compiled_modules()
+
+
+WITHOUT_OWN_CONSTRUCTOR = {"Reset", "Delimiters", "PhoneRules", "Rules", "VisitWindow"}
+"""Dataclasses of compiled modules that keep the interpreted one: they have no fields, a `__post_init__`, or are made with a
+configuration."""
+
+
+@needs_checkout
+def test_compiled_dataclasses_are_made_by_a_constructor_that_takes_what_theirs_takes() -> None:
+    paths = [path for group in _setup().compiled_modules().values() for path in group]
+    kept = set()
+    for path in paths:
+        source = (CHECKOUT / path).read_text("utf-8")
+        rewritten = _script("constructors.py").rewritten(source)
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        lines = rewritten.split("\n")
+        assert [at for at, line in enumerate(source.split("\n")) if line not in ("", lines[at])] == []
+        for statement in ast.parse(rewritten).body:
+            made = getattr(module, statement.name) if isinstance(statement, ast.ClassDef) else None
+            if isinstance(statement, ast.ClassDef) and dataclasses.is_dataclass(made):
+                functions = {node.name: node for node in statement.body if isinstance(node, ast.FunctionDef)}
+                constructor = functions.get("__init__")
+                if constructor is None:
+                    kept.add(statement.name)
+                    continue
+                assert _parameters(constructor.args) == [
+                    (name, parameter.kind is parameter.KEYWORD_ONLY, parameter.default is not parameter.empty)
+                    for name, parameter in inspect.signature(vars(made)["__init__"]).parameters.items()
+                ]
+                assigned = [ast.unparse(line.targets[0]) for line in constructor.body if isinstance(line, ast.Assign)]
+                assert assigned == [f"self.{field.name}" for field in dataclasses.fields(made)]
+    assert kept == WITHOUT_OWN_CONSTRUCTOR
+
+
+def _parameters(arguments: ast.arguments) -> list[tuple[str, bool, bool]]:
+    """(name, keyword only, has a default)"""
+    plain = len(arguments.args) - len(arguments.defaults)
+    positional = [(argument.arg, False, at >= plain) for at, argument in enumerate(arguments.args)]
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return positional + [(argument.arg, True, default is not None) for argument, default in named]
+
+
+@needs_checkout
+def test_a_constructor_keeps_defaults_and_makes_fresh_what_a_factory_makes() -> None:
+    source = """@dataclass(slots=True, kw_only=True)
+class Made:
+    name: str
+    count: int = field(default=2, repr=False)
+    names: list[str] = field(default_factory=list)
+
+    def said(self) -> str:
+        return self.name
+"""
+    scope: dict[str, Any] = {"dataclass": dataclasses.dataclass, "field": dataclasses.field, "__name__": __name__}
+    exec(_script("constructors.py").rewritten(source), scope)
+    made, other = scope["Made"](name="one"), scope["Made"](name="two", count=3, names=["three"])
+    assert (made.said(), made.count, made.names) == ("one", 2, [])
+    assert (other.said(), other.count, other.names) == ("two", 3, ["three"])
+    assert made.names is not scope["Made"](name="one").names
 
 
 @needs_checkout
