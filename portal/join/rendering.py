@@ -25,6 +25,7 @@ _SCRIPT: Final = "text/javascript; charset=utf-8"
 _TYPES: Final = {
     "join.css": _STYLE,
     "join.js": _SCRIPT,
+    "provider.js": _SCRIPT,
     "device-test.css": _STYLE,
     "device-checks.js": _SCRIPT,
     "device-test.js": _SCRIPT,

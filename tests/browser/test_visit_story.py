@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,12 +17,13 @@ from carebell.patients.door import PatientsDoor
 from scheduler.visit_life import VisitRole
 from scheduler.writeback import FLAP, WritebackState
 from simulator.inbound import EngineAct, InboundEngine
-from simulator.meetings.jitsi import Occupant, SimulatedJitsi
+from simulator.meetings.jitsi import SimulatedJitsi
 from store import visit_devices, visit_links, visits, writeback_rows
 from store.visits import VideoVisit
 from store.writeback_rows import WritebackRow
 from tests.browser.clinic_week import NOW
 from tests.browser.conftest import NARROW, PORTAL, OpenWindow, watched_page
+from tests.browser.meeting_server import MeetingServer, meeting_server
 from tests.browser.site import Site, free_port, serving, until
 from tests.browser.watch import Watch
 from tests.browser.window import Window
@@ -44,59 +43,6 @@ QUICK: Final = replace(BY_HAND, dispatch=0.1, visits=0.2)
 STEPS: Final = ("Start the test", "Test the camera", "Test the microphone", "Play the tone", "Yes, I heard it")
 PATIENCE: Final = 90_000
 """Milliseconds after which a device test that goes by itself is taken for stuck."""
-
-
-@dataclass
-class MeetingServer:
-    """A server of meetings on this machine: whoever opens an address with a token is in its room, and Carebell is told.
-
-    Attributes:
-        url: of the server.
-        jitsi: who is in which room; None: it does not know Carebell yet.
-    """
-
-    url: str = ""
-    jitsi: SimulatedJitsi | None = None
-    there: dict[VisitRole, Occupant] = field(default_factory=dict)
-
-    def enter(self, address: str) -> None:
-        assert self.jitsi is not None
-        occupant = self.jitsi.enter(address)
-        self.there[VisitRole(occupant.role)] = occupant
-
-    def leave(self, code: str, role: VisitRole) -> None:
-        assert self.jitsi is not None
-        self.jitsi.leave(code, self.there.pop(role))
-
-
-@contextmanager
-def _meeting_server() -> Iterator[MeetingServer]:
-    made = MeetingServer()
-
-    class Rooms(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if "jwt=" in self.path:
-                made.enter(made.url + self.path)
-            body = b"<!doctype html><html lang='en'><title>Meeting</title><h1>The meeting</h1></html>"
-            self.send_response(200)
-            self.send_header("content-type", "text/html")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Rooms)
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield made
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @dataclass
@@ -147,7 +93,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
     engine, port, engine_port = InboundEngine(), free_port(), free_port()
     twilio = PocketTwilio(now=lambda: NOW)
     with ExitStack() as stack:
-        meeting = stack.enter_context(_meeting_server())
+        meeting = stack.enter_context(meeting_server())
         path = make(tmp_path / "clinic", _changes(meeting.url, port, engine_port))
         for name, content in (("jitsi.secret", SHARED), ("jitsi.bearer", BEARER)):
             (path.parent / name).write_text(f"{content}\n", encoding="utf-8")
