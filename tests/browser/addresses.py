@@ -52,6 +52,7 @@ WALKS: Final[Mapping[str, Walk]] = {
     "/messages": Walk(address="/messages"),
     "/numbers": Walk(address="/numbers"),
     "/numbers/new": Walk(address="/numbers/new"),
+    "/numbers/orders/{order}": Walk(address=begun.number_order),
     "/opt-outs": Walk(address="/opt-outs"),
     "/outbox": Walk(address="/outbox"),
     "/people": Walk(address="/people"),
@@ -84,10 +85,3 @@ NO_PAGES: Final[Mapping[str, str]] = {
     "/approval/callback": "takes the browser back from an EHR",
 }
 """Path of the route table -> what it answers instead of a page that somebody opens."""
-
-NOT_YET: Final = frozenset(
-    {
-        "/numbers/orders/{order}",
-    }
-)
-"""Pages of which an address is only there after something was proposed or begun; no walk goes there yet."""

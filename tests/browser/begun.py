@@ -6,12 +6,16 @@ import re
 from collections.abc import Callable, Mapping
 from html import unescape
 from http.client import HTTPConnection
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from carebell.staff.number_orders import NumberOrders
+from notifier.twilio.numbers import Plan, Step
 from tests.browser.site import Site
 
 LOGIN: Final = "kim"
+NUMBER: Final = "+12065550177"
 _COOKIE: Final = "carebell"
 _made: dict[tuple[str, str], str] = {}
 
@@ -34,6 +38,11 @@ def draft_step(site: Site) -> str:
 def version(site: Site) -> str:
     """The version that is in force."""
     return _once(site, "version", _newest)
+
+
+def number_order(site: Site) -> str:
+    """Kim's order of a number, which is shown with its costs. As the form leaves it once Twilio has said that it is for sale."""
+    return _once(site, "order", lambda _visitor: f"/numbers/orders/{_ordered(site)}")
 
 
 def _once(site: Site, what: str, make: Callable[[_Visitor], str]) -> str:
@@ -84,6 +93,17 @@ def _propose(visitor: _Visitor) -> str:
 def _begin(visitor: _Visitor) -> str:
     form = {"name": "east-clinic", "kind": "production", "time_zone": "America/Los_Angeles", "ehr": "epic"}
     return visitor.post("/environments/new", form, of="/environments/new").replace("/address", "/feed")
+
+
+def _ordered(site: Site) -> str:
+    service = site.clinic.service
+    kim: Any = SimpleNamespace(person=SimpleNamespace(login=LOGIN))
+    steps = (
+        Step(action="buy", number=NUMBER, costs=True),
+        Step(action="set_webhook", number=NUMBER, target="https://sms.lamna.example/twilio/messages"),
+    )
+    orders = NumberOrders(store=service.store, vault=service.vault)
+    return orders.add(kim, "buy", Plan(steps), site.clinic.clock.now())
 
 
 def _newest(visitor: _Visitor) -> str:
