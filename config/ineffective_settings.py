@@ -101,6 +101,9 @@ def _visits(loaded: Loaded, environment: Environment, keys: Keys) -> Iterator[tu
             yield (*keys, name), "does nothing without visits.join: ours"
     if visits.join == "none" and environment.sms.join_link.field is not None:
         yield (*keys, "join"), "none: the link in sms.join_link.field is read and stands in no text"
+    if visits.join == "ours" and visits.launch.group_visits and not loaded.field_maps[str(keys[1])].conference:
+        why = "no message is read for a conference id: the field map has no `conference` (docs/how-to/group-visits.md)"
+        yield (*keys, "launch", "group_visits"), why
     test = visits.device_test
     relays = any(url.startswith("turn") for url in test.ice_servers)
     if visits.join == "ours" and not test.enabled and (*keys, "device_test", "ice_servers") in loaded.places:

@@ -59,6 +59,9 @@ class LaunchSettings(Section):
     """That belongs to the client id, on the first line. null: a public client, which PKCE alone protects."""
     patients: bool = False
     """true: the EHR also launches its patients, from their own sign-in there."""
+    group_visits: bool = False
+    """true: the context tokens of the integration records name the conference (`%CONFERENCEID%`) in place of the visit, for an EHR
+    that launches group visits so. It changes the records alone: a launch is understood either way."""
 
 
 class MeetingSettings(Section):

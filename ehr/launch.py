@@ -52,6 +52,7 @@ class LaunchCode(StrEnum):
     WRONG_USER = "wrong_user"  # a patient at the providers' address, or the reverse
     NO_SESSION = "no_session"  # the context names no visit
     UNKNOWN_VISIT = "unknown_visit"
+    CONFERENCE_ALONE = "conference_alone"  # a patient's context names a group, and not which visit of it is theirs
 
 
 class LaunchFault(Exception):
@@ -73,7 +74,8 @@ class Launched:
 
     Attributes:
         subject_hash: keyed; the same person at the same issuer has the same one.
-        session: the visit as the EHR knows it; None: the context named none.
+        session: the visit as the EHR knows it, or the group of visits; None: the context named none.
+        appointment: beside a group, the person's own visit; None: the context named none.
         department: where it takes place, as the EHR calls it.
         environment: as the context names it; None: it does not.
         test: the context asks for the device test.
@@ -81,6 +83,7 @@ class Launched:
 
     subject_hash: str
     session: str | None = field(repr=False)
+    appointment: str | None = field(repr=False)
     department: str | None
     environment: str | None
     test: bool
@@ -172,6 +175,7 @@ def finish_launch(
     return Launched(
         subject_hash=subject_hash(f"{given.user.issuer}\n{given.user.subject}"),
         session=_matching(_SESSION, context.get("sessionId")),
+        appointment=_matching(_SESSION, context.get("appointmentId")),
         department=_matching(_DEPARTMENT, context.get("departmentId")),
         environment=context.get("env") or None,
         test=context.get("test") == "true",

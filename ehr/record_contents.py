@@ -18,6 +18,8 @@ LONGEST_ORACLE_LINK: Final = 255
 LAUNCH_SCOPES: Final = "launch openid fhirUser"
 """SMART App Launch 2.2.0: of a launch from within the EHR that tells who was launched, and nothing else."""
 _DEPARTMENT: Final = "%PERFDEPID;;; ; ;;NONE;%"
+_OWN_VISIT: Final = "&appointmentId=%CSN%"
+_OWN_VISIT_NOTE: Final = "without appointmentId no patient comes in: the conference is the same for all of the group"
 _NO_TEST: Final = "Patients cannot test their device: `visits.device_test.enabled` is false."
 _NO_LINKS: Final = (
     "Patients' links are not set up: `join` is off in the configuration. The record is complete once it is on."
@@ -49,7 +51,7 @@ class RecordFacts:
     Attributes:
         join_url: `join.public_url`; None: patients have no links.
         launches: whom the EHR may launch: provider, patient.
-        group_visits: the context tokens name the conference in place of the visit.
+        group_visits: the context tokens name the conference in place of the visit, and a patient's also the own visit.
         texts: which texts are sent, a short phrase each.
         reply_words: words that patients may answer with, without those for STOP.
         stop_words: words that end the texts.
@@ -99,7 +101,12 @@ def _patient(facts: RecordFacts) -> IntegrationRecord:
     fields = [
         RecordField(name="launch_url", label="Launch URL", value=_address(facts, "patient")),
         *_registration(facts),
-        RecordField(name="context_token", label="Context token", value=f"{_session(facts)}&env={name}"),
+        RecordField(
+            name="context_token",
+            label="Context token",
+            value=f"{_session(facts)}{_OWN_VISIT if facts.group_visits else ''}&env={name}",
+            note=_OWN_VISIT_NOTE if facts.group_visits else None,
+        ),
         RecordField(name="device_test_token", label="Device test context token", value=f"test=true&env={name}"),
     ]
     fields += _oracle(facts, "patient", 1)

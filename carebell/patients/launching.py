@@ -33,8 +33,9 @@ from oauth.faults import OAuthFault
 from oauth.fetcher import Fetcher
 from portal.join.launch import LaunchArrival, LaunchParameters, LaunchRefusal, ToSignIn
 from scheduler.visit_life import VisitRole
-from store import throttles, visit_links, visits
+from store import conferences, throttles, visit_links, visits
 from store.carried import carry, opened
+from store.conferences import Conference
 from store.engine import Store, Transaction
 from store.outbox import ids_of
 from store.throttles import ThrottleScope
@@ -58,12 +59,20 @@ _NO_SESSION: Final = (
     "record in the EHR, and start the launch from a visit."
 )
 _UNKNOWN_VISIT: Final = (
-    "The EHR named a visit that Carebell does not know, or one that is over or no video visit. Has the appointment's "
-    "message arrived, and is the id in the context token one that the message carries?"
+    "The EHR named a visit, or a group of visits, that Carebell does not know, or one that is over or no video visit. Has the "
+    "appointment's message arrived, and is the id in the context token one that the message carries?"
 )
 _NO_SUCH_ENVIRONMENT: Final = (
     "The context token in the EHR names an environment (`env`) that there is not. Enter that of the integration record."
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Meant:
+    """What a context names: a visit, or a group alone, of several days the one that is open."""
+
+    visit: VideoVisit | None
+    group: Conference | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,23 +140,32 @@ class Launching:
             return _refusal(reader, LaunchCode.OTHER_ENVIRONMENT, sentence)
         if launched.test:
             return LaunchArrival(path="/test")
-        if launched.session is None:
+        session = launched.session or launched.appointment  # of a visit in no group an EHR may know no conference
+        if session is None:
             return _refusal(reader, LaunchCode.NO_SESSION, _NO_SESSION)
-        return self._arrived(environment, reader, launched, launched.session)
+        return self._arrived(environment, reader, launched, session)
 
     def _arrived(
         self, environment: str, reader: Reader, launched: Launched, session: str
     ) -> LaunchArrival | LaunchRefusal:
         now = self.now()
         with self.store.write() as conn:
-            visit = self._visit(conn, environment, session, now)
-            if visit is not None:
-                if reader == "provider" and launched.department is not None:
-                    visits.set_department(conn, visit, launched.department)
-                token = self._link(conn, visit, VisitRole(reader), now)
-        if visit is None:
-            # A patient learns nothing: the same page as for a link that leads nowhere.
-            return _refusal(reader, LaunchCode.UNKNOWN_VISIT, _UNKNOWN_VISIT, hidden=reader == "patient")
+            meant = self._meant(conn, environment, session, launched.appointment, now)
+            if meant is None or (reader == "patient" and meant.visit is None):
+                # A patient learns nothing: the same page as for a link that leads nowhere. Nobody guesses which of a group it is.
+                code = LaunchCode.UNKNOWN_VISIT if meant is None else LaunchCode.CONFERENCE_ALONE
+                return _refusal(reader, code, _UNKNOWN_VISIT, hidden=reader == "patient")
+            together = [] if meant.visit is None else [meant.visit]
+            if meant.group is not None:
+                together = conferences.going_on(conn, meant.group.id, now)
+            locked = self.recorder.begin_all(conn, [visit.id for visit in together])
+            visit = next((locked[visit.id] for visit in together if visit.id in locked), None)
+            if visit is None:
+                return _refusal(reader, LaunchCode.UNKNOWN_VISIT, _UNKNOWN_VISIT, hidden=reader == "patient")
+            if reader == "provider" and launched.department is not None:
+                for concerned in locked.values():
+                    visits.set_department(conn, concerned, launched.department)
+            token = self._link(conn, visit, VisitRole(reader), now, meant.group)
         self.recorder.journal.emit(
             EhrLaunched(
                 environment=environment,
@@ -158,22 +176,53 @@ class Launching:
         )
         return LaunchArrival(path=f"/j/{token}")
 
-    def _visit(self, conn: Transaction, environment: str, session: str, now: datetime) -> VideoVisit | None:
-        """The one visit that is meant, locked; None: there is none any more, or it is not clear which."""
+    def _meant(
+        self, conn: Transaction, environment: str, session: str, appointment: str | None, now: datetime
+    ) -> _Meant | None:
+        """What a context names; None: nothing that there is any more, or it is not clear what.
+
+        Args:
+            session: an appointment's id or a conference's. If both have it, and they are of one group, it names the group: an EHR
+                may call a group after one of its appointments, and that patient is not everybody.
+            appointment: the own visit, which a group of that id must not contradict.
+        """
+        visit = self._visit(conn, environment, session, now)
+        groups = [
+            group
+            for group in conferences.named(conn, environment, session, now)
+            if conferences.going_on(conn, group.id, now)
+        ]
+        if appointment is not None:
+            own = self._visit(conn, environment, appointment, now)
+            contradicted = own is not None and bool(groups) and own.conference not in [group.id for group in groups]
+            if own is None or (contradicted and (visit is None or visit.id != own.id)):
+                return None
+            return _Meant(visit=own, group=None)
+        if not groups:
+            return None if visit is None else _Meant(visit=visit, group=None)
+        if visit is not None and visit.conference not in [group.id for group in groups]:
+            return None
+        of_now = [group for group in groups if group.window.opens_at <= now] or groups
+        return _Meant(visit=None, group=of_now[0]) if len(of_now) == 1 else None
+
+    def _visit(self, conn: Transaction, environment: str, name: str, now: datetime) -> VideoVisit | None:
+        """The one visit of an appointment with this id; None: there is none any more, or there are several."""
         meant = [
             visit
-            for visit in visits.of_appointments(conn, ids_of(conn, session, environment=environment))
+            for visit in visits.of_appointments(conn, ids_of(conn, name, environment=environment))
             if visit.window.ends_at > now
         ]
-        return self.recorder.begin(conn, meant[0].id) if len(meant) == 1 else None
+        return meant[0] if len(meant) == 1 else None
 
-    def _link(self, conn: Transaction, visit: VideoVisit, role: VisitRole, now: datetime) -> str:
-        """A patient's own link, which the texts name, if there is one; else one of this launch alone."""
+    def _link(
+        self, conn: Transaction, visit: VideoVisit, role: VisitRole, now: datetime, group: Conference | None
+    ) -> str:
+        """A patient's own link, which the texts name, if there is one; else one of this launch alone, or of the whole group."""
         if role is VisitRole.PATIENT:
             own = visit_links.tokens(conn, self.vault, [visit.appointment], now).get(visit.appointment)
             if own is not None:
                 return own
-        return visit_links.new_link(conn, self.vault, visit, role, now, lasts=LINK_LASTS)
+        return visit_links.new_link(conn, self.vault, visit, role, now, lasts=LINK_LASTS, conference=group)
 
     def _first_use(self, pending: PendingSignIn) -> bool:
         key = self.vault.ring.throttle_key(ThrottleScope.LAUNCH, pending.state)

@@ -105,6 +105,7 @@ def record_facts(loaded: Loaded, name: str, environment: Environment, *, at: dat
         ehr=environment.ehr,
         join_url=_join_url(loaded, environment),
         launches=_launches(environment),
+        group_visits=environment.visits.launch.group_visits,
         device_codes=_device_codes(environment),
         sms_from=environment.sms.sender,
         host=host if listener.host in _EVERYWHERE else listener.host,

@@ -57,7 +57,7 @@ ANY_VALUE_WORKS: Final = {
     "a switch, a choice or a number whose every value does something": (
         "gateway.kind", "gateway.twilio.on_ambiguous", "http.port", "log.level",
         "portal.sign_in.local.second_factor", "portal.edits",
-        "environments.*.visits.meeting.kind", "environments.*.visits.launch.patients",
+        "environments.*.visits.meeting.kind", "environments.*.visits.launch.patients", "environments.*.visits.launch.group_visits",
         "environments.*.kind",
         "environments.*.enabled", "environments.*.authentication", "environments.*.reuse_of_control_id",
         "environments.*.on_transient", "environments.*.honour_ne", "environments.*.sms.approved",

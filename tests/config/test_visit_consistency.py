@@ -109,6 +109,22 @@ def test_a_meeting_of_the_feed_needs_its_hosts(write: Write) -> None:
         load(path, {})
 
 
+def test_a_launch_of_groups_needs_a_field_map_that_names_them(write: Write) -> None:
+    path: Path = write("environments:\n", OURS)
+    launch = "launch: {client_id: carebell, group_visits: true}"
+    visits = MEETING.replace("join: ours,", f"join: ours, {launch},")
+    text = path.read_text("utf-8").replace("    time_zone:", f"    visits: {visits}\n    time_zone:", 1)
+    text = text.replace("    time_zone:", "    fhir_base_url: https://ehr.example/r4\n    time_zone:", 1)
+    path.write_text(text, encoding="utf-8")
+    [remark] = pointless(load(path, {}))
+    assert remark.key == "environments.prod.visits.launch.group_visits"
+    shipped = (Path(__file__).parents[2] / "parser/fieldmaps/generic.yaml").read_text("utf-8")
+    own = shipped.replace("conference: []", "conference: [ZCH-4]")
+    (path.parent / "own.yaml").write_text(own, encoding="utf-8")
+    path.write_text(text.replace("ehr: generic", "ehr: own.yaml"), encoding="utf-8")
+    assert pointless(load(path, {})) == []
+
+
 JITSI = "{join: ours, allowed_hosts: [meet.example], meeting: {kind: jitsi, "
 
 

@@ -43,6 +43,7 @@ def test_a_provider_is_identified_without_a_password(fetcher: Fetcher, fhir: Fhi
     assert launched == Launched(
         subject_hash=f"<{len(f'{fhir.issuer}-dana')}>",
         session="900100",
+        appointment=None,
         department="Cardiology East",
         environment="production",
         test=False,

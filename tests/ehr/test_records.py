@@ -64,7 +64,9 @@ def test_the_providers_record_names_the_department() -> None:
     assert token == "sessionId=%CSN%&departmentId=%PERFDEPID;;; ; ;;NONE;%&env=production"
     group = {record.kind: record for record in integration_records(replace(FACTS, group_visits=True))}
     assert value(group["provider"], "context_token").startswith("sessionId=%CONFERENCEID%&departmentId=")
-    assert value(group["patient"], "context_token") == "sessionId=%CONFERENCEID%&env=production"
+    assert value(group["patient"], "context_token") == "sessionId=%CONFERENCEID%&appointmentId=%CSN%&env=production"
+    assert "without appointmentId no patient comes in" in group["patient"].to_text()
+    assert "appointmentId" not in value(group["provider"], "context_token")
 
 
 def test_launches_that_are_not_set_up_have_no_record() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,37 @@ def test_what_is_no_visit_has_no_link(carebell: Carebell, booked: Path) -> None:
     for words in (["show", "A2"], ["link", "A2", "--for", "guest"], ["revoke", "A2", "00"], ["show", "A9"]):
         assert carebell("-c", booked, "visit", *words).code == 1
     assert carebell("-c", booked, "visit", "link", "A1", "--for", "doctor").code == 2
+
+
+def test_a_group_is_named_by_its_conference(carebell: Carebell, configuration: Path) -> None:
+    now, ours = datetime.now(UTC), changes()
+    generic = (resources.files("parser") / "fieldmaps" / "generic.yaml").read_text("utf-8")
+    own = generic.replace("conference: []", "conference: [ZCH-4, SCH-7.2]")
+    (configuration.parent / "groups.yaml").write_text(own, encoding="utf-8")
+    ours["environments"]["production"]["ehr"] = "groups.yaml"
+    change(configuration, ours)
+    messages = [
+        signed("S12", reference, sent=now, start=now + timedelta(days=2), reference=reference, visit="VIDEO", note=note)
+        for reference, note in (("A1", "G-77"), ("A2", "G-77"), ("A3", ""))
+    ]
+
+    async def live() -> None:
+        async with opened(configuration, at=now) as clinic:
+            await clinic.send(*messages)
+
+    asyncio.run(live())
+    named = {
+        row["appointment"]: row["conference"] for row in carebell("-c", configuration, "visit", "list", "--json").rows
+    }
+    assert named == {"A1": "G-77", "A2": "G-77", "A3": None}
+    assert "G-77" in carebell("-c", configuration, "visit", "list").out
+    [row] = carebell("-c", configuration, "visit", "show", "A2", "--json").rows
+    assert row["conference"] == "G-77"
+    assert "conference G-77: it takes place together" in carebell("-c", configuration, "visit", "show", "A2").out
+    assert "conference" not in carebell("-c", configuration, "visit", "show", "A3").out
+    file = configuration.parent / "one.hl7"
+    file.write_bytes(messages[0])
+    rows = carebell("-c", configuration, "explain", file, "-e", "production", "--json").rows
+    [evidence] = [row for row in rows if row["name"] == "conference"]
+    assert (evidence["value"], evidence["field"]) == ("G-77", "SCH-7.2")
+    assert [(candidate["field"], candidate["why_not"]) for candidate in evidence["candidates"]] == [("ZCH-4", "empty")]

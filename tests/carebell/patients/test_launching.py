@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,6 +35,7 @@ from tests.oauth.conftest import signer
 __all__ = ["signer"]
 HERE: Final = "http://127.0.0.1:8081"
 CONTEXT: Final = {"sessionId": "900100", "departmentId": "Cardiology East", "env": "production"}
+GROUP: Final = ("900201", "900202", "900203")
 TEST_BASE: Final = "https://test.ehr.example/api/FHIR/R4"
 
 
@@ -49,9 +50,15 @@ class Hospital:
     settings: LaunchSettings
     refused: list[tuple[str, LaunchRefusal]] = field(default_factory=list)
 
+    def launch_in(self, context: Mapping[str, str], reader: str = "provider", user: str = "dana") -> Any:
+        """As `launch`, with another context."""
+        return self._launched(self.fhir.sign_in.launch(context, user), reader)
+
     def launch(self, reader: str = "provider", user: str = "dana", **query: str) -> Any:
         """What the launch address answers."""
-        word = self.fhir.sign_in.launch(CONTEXT, user)
+        return self._launched(self.fhir.sign_in.launch(CONTEXT, user), reader, **query)
+
+    def _launched(self, word: str, reader: str, **query: str) -> Any:
         given = {"iss": self.fhir.base_url, "launch": word, **query}
         return self.browser.get(f"/ehr/production/{reader}?{urlencode(given)}")
 
@@ -76,6 +83,21 @@ def hospital(tmp_path: Path, signer: TokenSigner) -> Iterator[Hospital]:
         ThreadPoolExecutor(2) as threads,
     ):
         day.hear("S12")
+        day.service.step(to=START - 10 * MINUTE)
+        yield _put_together(day, fhir, threads)
+
+
+@pytest.fixture
+def group(tmp_path: Path, signer: TokenSigner) -> Iterator[Hospital]:
+    """Three visits of the conference G-77, and one visit by itself."""
+    with (
+        clinic(tmp_path / "clinic", groups=True) as day,
+        running_fhir_simulator(FhirSimulator(signer=signer, clock=day.service.clock.now)) as fhir,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        day.hear("S12")
+        for reference in GROUP:
+            day.hear("S12", reference=reference, conference="G-77")
         day.service.step(to=START - 10 * MINUTE)
         yield _put_together(day, fhir, threads)
 
@@ -201,6 +223,93 @@ def test_the_device_test_from_the_ehr(hospital: Hospital) -> None:
     word = hospital.fhir.sign_in.launch({"test": "true", "env": "production"}, "pat")
     query = urlencode({"iss": hospital.fhir.base_url, "launch": word})
     assert hospital.back(hospital.browser.get(f"/ehr/production/patient?{query}")).headers["location"] == "/test"
+
+
+# Groups
+
+
+def test_a_provider_comes_to_the_group_by_its_conference(group: Hospital) -> None:
+    day = group.day
+    own = group.back(group.launch_in({**CONTEXT, "sessionId": "G-77"})).headers["location"]
+    tokens = [day.token(reference) for reference in GROUP]
+    for token in (*tokens, day.token()):
+        day.here(token)
+    page = group.browser.get(own).text
+    assert [reference in page for reference in (*GROUP, "900100")] == [True, True, True, False]
+    assert not any(token in page for token in tokens)
+    day.hear("S15", reference=GROUP[0])
+    day.hear("S14", reference=GROUP[1], conference="G-78")
+    page = group.browser.get(own).text
+    assert [reference in page for reference in GROUP] == [False, False, True], "the link is the group's, not a visit's"
+    group.browser.post(f"{own}/let-all-in", headers=SAME)
+    assert [day.here(token)["stage"] for token in tokens] == ["canceled", "waiting", "admitted"]
+    assert "https://meet.example/" in group.browser.post(f"{own}/go", data={"device": "d1"}, headers=SAME).text
+    assert day.visit(GROUP[2]).department == "Cardiology East"
+    day.hear("S15", reference=GROUP[2])
+    assert group.browser.get(own).status_code in (200, 404)
+    assert "900203" not in group.browser.get(own).text
+
+
+def test_a_provider_comes_to_the_group_by_one_of_its_appointments(group: Hospital) -> None:
+    for reference in GROUP:
+        group.day.here(group.day.token(reference))
+    own = group.back(group.launch_in({**CONTEXT, "sessionId": GROUP[1]})).headers["location"]
+    page = group.browser.get(own).text
+    assert all(reference in page for reference in GROUP)
+    assert "Let all in" in page
+
+
+def test_a_patient_of_a_group_comes_to_their_own_link_or_to_none(group: Hospital) -> None:
+    unknown = group.browser.get(f"/j/{'1' * 17}")
+    for session, own, leads_to in (
+        ("G-77", GROUP[1], GROUP[1]),
+        (GROUP[1], None, GROUP[1]),
+        (None, GROUP[2], GROUP[2]),
+        ("never-heard-of", GROUP[2], GROUP[2]),
+        ("G-77", None, None),
+        ("G-77", "900100", None),
+        ("G-77", "123456", None),
+    ):
+        named = {"sessionId": session, "appointmentId": own, "env": "production"}
+        context = {name: value for name, value in named.items() if value is not None}
+        answer = group.back(group.launch_in(context, "patient", "pat"))
+        if leads_to is not None:
+            assert answer.headers["location"] == f"/j/{group.day.token(leads_to)}"
+        else:
+            assert (answer.status_code, answer.content) == (404, unknown.content)
+    assert group.codes == ["conference_alone", "unknown_visit", "unknown_visit"]
+
+
+def test_a_group_that_is_called_after_one_of_its_appointments_is_nobody_s_own(group: Hospital) -> None:
+    for reference in GROUP:
+        group.day.hear("S14", reference=reference, conference=GROUP[0])
+    context = {"sessionId": GROUP[0], "env": "production"}
+    assert group.back(group.launch_in(context, "patient", "pat")).status_code == 404
+    assert group.codes == ["conference_alone"]
+    own = group.back(group.launch_in({**context, "appointmentId": GROUP[0]}, "patient", "pat"))
+    assert own.headers["location"] == f"/j/{group.day.token(GROUP[0])}"
+    assert group.back(group.launch_in(context)).status_code == 303
+
+
+def test_a_name_that_means_a_visit_and_a_group_without_it_means_neither(group: Hospital) -> None:
+    for reference in GROUP:
+        group.day.hear("S14", reference=reference, conference="900100")
+    assert group.back(group.launch()).status_code == 403
+    assert group.back(group.launch("patient", "pat")).status_code == 404
+    assert group.codes == ["unknown_visit", "unknown_visit"]
+
+
+def test_of_several_days_the_group_that_is_open_is_meant(group: Hospital) -> None:
+    for days, references in ((7, ("900301", "900302")), (14, ("900303",))):
+        for reference in references:
+            group.day.hear("S12", start=START + timedelta(days=days), reference=reference, conference="G-77")
+    own = group.back(group.launch_in({**CONTEXT, "sessionId": "G-77"})).headers["location"]
+    group.day.here(group.day.token(GROUP[0]))
+    assert GROUP[0] in group.browser.get(own).text
+    group.day.service.step(to=START + timedelta(days=2))
+    assert group.back(group.launch_in({**CONTEXT, "sessionId": "G-77"})).status_code == 403
+    group.day.service.step(to=START + timedelta(days=7))
+    assert group.back(group.launch_in({**CONTEXT, "sessionId": "G-77"})).status_code == 303
 
 
 # What does not

@@ -131,3 +131,17 @@ def test_check_codes_are_the_same_tomorrow(records: Records) -> None:
         )
     ]
     assert codes[0] == codes[1]
+
+
+def test_records_of_groups_name_the_conference_and_a_patient_s_own_visit(tmp_path: Path) -> None:
+    launch = {"client_id": "carebell", "patients": True, "group_visits": True}
+    meeting = {"url": "https://meet.example/{visit_code}"}
+    visits = {"join": "ours", "meeting": meeting, "allowed_hosts": ["meet.example"], "launch": launch}
+    production = {"fhir_base_url": "https://ehr.example/r4", "visits": visits}
+    join = {"enabled": True, "public_url": "https://visit.example"}
+    loaded = folder.load(make(tmp_path / "clinic", {"join": join, "environments": {"production": production}}))
+    environment = loaded.configuration.environments["production"]
+    made = integration_records(record_facts(loaded, "production", environment, at=CLOCK, host="x"))
+    tokens = {record.kind: field.value for record in made for field in record.fields if field.name == "context_token"}
+    assert tokens["patient"] == "sessionId=%CONFERENCEID%&appointmentId=%CSN%&env=production"
+    assert tokens["provider"].startswith("sessionId=%CONFERENCEID%&departmentId=")
