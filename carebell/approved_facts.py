@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from certs.cer import read_upload
 from config.load import Loaded
+from config.model import Configuration, Environment
 from ehr.fingerprint import ApprovedFacts
+
+LEADS_TO: Final = ", which leads to "
 
 
 def approved_facts(loaded: Loaded, name: str) -> ApprovedFacts:
@@ -40,4 +44,18 @@ def approved_facts(loaded: Loaded, name: str) -> ApprovedFacts:
         consent_field=sms.consent.field,
         consent_granted=tuple(sms.consent.granted) if sms.consent.field is not None else (),
         recipients=recipients,
+        join_host=_join_host(loaded.configuration, environment),
     )
+
+
+def _join_host(configuration: Configuration, environment: Environment) -> str | None:
+    """The host in patients' texts, and those of the meetings to which its pages lead; None: the texts name no link of our own.
+
+    A link that the message gives is the sender's word, and the sender is approved.
+    """
+    join, visits = configuration.join, environment.visits
+    if visits.join != "ours" or not join.enabled or join.public_url is None:
+        return None
+    host = urlsplit(join.public_url).netloc.lower()
+    meetings = sorted({allowed.lower() for allowed in visits.allowed_hosts})
+    return f"{host}{LEADS_TO}{', '.join(meetings)}" if meetings else host

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from carebell.approved_facts import approved_facts
+from carebell.approved_facts import LEADS_TO, approved_facts
 from carebell.bootstrap.active_config import waits_for_restart
 from carebell.configuring.certificate_changes import CertificateChange, certificate_changes
 from carebell.configuring.reminder_effect import reminder_moves, unreminded
@@ -182,7 +182,7 @@ def effect_of(
         changes=tuple(changes),
         at_once=_at_once(changes, coverage, now),
         restart=_restart(present, trial),
-        approval=_approval(present, trial),
+        approval=approval_keys(present, trial),
         unapproved=sorted(unapproved(conn, runtime)),
         switched_off=_switched_off(conn, runtime),
         coverage=coverage,
@@ -249,7 +249,7 @@ def _comparable(loaded: Loaded) -> Loaded:
     return snapshot.from_text(snapshot.to_text(loaded), path=loaded.path, version=loaded.version, url=url)
 
 
-def _approval(present: Loaded, trial: Loaded) -> list[str]:
+def approval_keys(present: Loaded, trial: Loaded) -> list[str]:
     """The keys that differ among those that an approver vouches for; all of a new environment, none without an approval."""
     before, after = _comparable(present), _comparable(trial)
     differing: dict[str, None] = {}
@@ -259,9 +259,26 @@ def _approval(present: Loaded, trial: Loaded) -> list[str]:
         facts = asdict(approved_facts(after, name))
         known = asdict(approved_facts(before, name)) if name in before.configuration.environments else {}
         for fact, value in facts.items():
-            if fact not in ("environment", "join_host", "write_back") and (fact not in known or known[fact] != value):
+            if fact in ("environment", "write_back") or (fact in known and known[fact] == value):
+                continue
+            if fact == "join_host":
+                differing |= dict.fromkeys(_join_keys(name, known.get(fact), value))
+            else:
                 differing[f"environments.{name}.{_KEYS.get(fact, fact)}"] = None
     return list(differing)
+
+
+def _join_keys(name: str, before: str | None, after: str | None) -> Iterator[str]:
+    """Which keys change the host of patients' links, or those of the meetings behind it."""
+    if before is None or after is None:
+        if after != before:
+            yield f"environments.{name}.visits.join"
+        return
+    (host, _, meetings), (new_host, _, new_meetings) = before.partition(LEADS_TO), after.partition(LEADS_TO)
+    if host != new_host:
+        yield "join.public_url"
+    if meetings != new_meetings:
+        yield f"environments.{name}.visits.allowed_hosts"
 
 
 def _switched_off(conn: Transaction, runtime: RuntimeConfig) -> dict[str, int]:

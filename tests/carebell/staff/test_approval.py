@@ -73,6 +73,25 @@ def test_a_change_of_what_is_approved_waits_and_texts_go_on(clinic: Clinic) -> N
     assert again.status_code == 404, "it waits for nobody any more"
 
 
+def test_another_host_of_patients_links_waits_for_the_approver(clinic: Clinic) -> None:
+    link = {"join_link": {"field": "SCH-8.2", "allowed_hosts": ["meet.lamna.example"]}}
+    visits = {"join": "ours", "allowed_hosts": ["meet.lamna.example"]}
+    join = {"enabled": True, "public_url": "https://visit.lamna.example"}
+    folder.change(clinic.path, {"join": join, "environments": {"test": {"visits": visits, "sms": link}}})
+    clinic.take()
+    assert "visit.lamna.example, which leads to meet.lamna.example" in clinic.text()
+    clinic.prove()
+    clinic.act("approve")
+    kim = clinic.be(Role.ADMINISTRATOR, "kim")
+    before = clinic.path.read_bytes()
+    proposal = clinic.propose(kim, Edit(("join", "public_url"), "https://visit.elsewhere.example"))
+    assert clinic.browser.post(f"/configuration/preview/{proposal}/save", {"comment": "a new host"}).status_code == 303
+    assert clinic.path.read_bytes() == before
+    folder.change(clinic.path, {"join": {"public_url": "https://visit.elsewhere.example"}})
+    clinic.take()
+    assert clinic.held() == ["test"], "by hand it is in force at once, and texts wait"
+
+
 def test_a_change_of_times_waits_for_nobody(clinic: Clinic) -> None:
     clinic.prove()
     clinic.act("approve")
