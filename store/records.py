@@ -215,7 +215,7 @@ class Reader:
             location=location,
             conference=conference,
             patient_name=self._unseal(place, "patient_name", name, forget_at),
-            last_notified=None if last_notified is None else _read_visible(last_notified, said),
+            last_notified=None if last_notified is None else read_visible(last_notified, said),
             changed_at=self.instants.get(changed_at),
             window_revision=window_revision,
             window_due=maybe(window_due),
@@ -276,7 +276,8 @@ def _visible_text(last_notified: Visible) -> str:
     return json.dumps([start, last_notified.date_only, last_notified.visit_mode, last_notified.canceled])
 
 
-def _read_visible(text: str, details: str | None) -> Visible:
+def read_visible(text: str, details: str | None) -> Visible:
+    """Of the columns `told` and, unsealed, `told_details`."""
     start, date_only, visit_mode, canceled = json.loads(text)
     pairs = () if details is None else tuple(cast("tuple[str, str]", tuple(pair)) for pair in json.loads(details))
     at = None if start is None else from_microseconds(start)

@@ -30,6 +30,7 @@ from store.meeting_places import MeetingPlace
 from store.vault import Vault
 from store.visit_devices import WaitingLink
 from store.visit_links import VisitLink
+from store.visit_moves import move_of
 from store.visits import VideoVisit, VisitEvent
 
 SCRIPT_SAYS_SO: Final = timedelta(seconds=25)
@@ -248,8 +249,9 @@ class WaitingRoom:
         together = self._together(conn, visit, link, now)
         in_group = link.role is VisitRole.PROVIDER and visit.conference is not None
         since = visit_devices.since(conn, link.key, now)
+        stage = "crowded" if crowded else _stage(visit, link, policy, since, now)
         return JoinView(
-            stage="crowded" if crowded else _stage(visit, link, policy, since, now),
+            stage=stage,
             role=link.role.value,
             start=visit.start,
             zone=ZoneInfo(visit.zone),
@@ -262,6 +264,7 @@ class WaitingRoom:
             waits_since=since,
             put_off=link.put_off_at is not None,
             test=settings.device_test.enabled,
+            moved=move_of(conn, visit) if stage == "early" else "none",
             languages=_languages(visit, link, policy),
             territory=policy.environment.sms.countries[0],
             waiting=_people(conn, together, now, named=in_group) if link.role is VisitRole.PROVIDER else (),

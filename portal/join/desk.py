@@ -47,6 +47,7 @@ class JoinView:
         contact: whom to call. organization: who invites.
         waits_since: while `waiting`. put_off: staff asked for some more minutes.
         test: there is a device test for it.
+        moved: while `early`: untold: the patient was last told another time. told: another may stand in an older text.
         languages: BCP 47 tags, the most wanted first. territory: whose dates a language without a region has, ISO 3166.
         waiting: who waits for the visit, or for a visit of its group, on the page of a provider's link; none on others.
         in_group: it is the page of a provider who sees a group.
@@ -66,6 +67,7 @@ class JoinView:
     put_off: bool = False
     test: bool = False
     waiting: tuple[WaitingPerson, ...] = ()
+    moved: Literal["none", "untold", "told"] = "none"
     languages: tuple[str, ...] = ()
     territory: str = "US"
     in_group: bool = False

@@ -28,6 +28,11 @@ def _admit(day: Clinic, token: str) -> None:
         assert visit_devices.admit(conn, day.visit().id, day.key(token), day.service.now)
 
 
+def _send(day: Clinic) -> None:
+    day.service.step(2 * MINUTE)
+    assert day.service.tick() == 1
+
+
 def test_each_time_has_its_page(day: Clinic) -> None:
     token = day.token()
     early = day.client.get(f"/j/{token}")
@@ -143,12 +148,35 @@ def test_what_becomes_of_the_visit_is_said_in_a_sentence(day: Clinic, event: str
 
 
 def test_a_moved_visit_says_its_new_time(day: Clinic) -> None:
+    """Until the text about it left the patient was told another time; then an older text still has that."""
+    _send(day)
     token = day.token()
     day.service.step(to=START - 10 * MINUTE)
+    assert "changed" not in day.client.get(f"/j/{token}").text
     day.here(token)
     day.hear("S13", START + timedelta(days=1))
     assert day.here(token)["stage"] == "early"
-    assert "Friday, March 13" in day.client.get(f"/j/{token}").text
+    untold = day.client.get(f"/j/{token}").text
+    assert "Friday, March 13" in untold
+    assert "The time of your visit has changed. The time in your text message does not count any more." in untold
+    _send(day)
+    told = day.client.get(f"/j/{token}").text
+    assert "Friday, March 13" in told
+    assert "If a text message says another time, go by this page." in told
+    assert "has changed" not in told
+
+
+def test_a_visit_that_never_moved_speaks_of_no_other_time(day: Clinic) -> None:
+    _send(day)
+    page = day.client.get(f"/j/{day.token()}").text
+    assert "text message" not in page
+    assert "has changed" not in page
+
+
+def test_before_any_text_no_time_has_changed(day: Clinic) -> None:
+    """Moved within the debounce: the first text has the new time, and nobody was told another one."""
+    day.hear("S13", START + timedelta(days=1))
+    assert "has changed" not in day.client.get(f"/j/{day.token()}").text
 
 
 def test_the_link_goes_on_after_the_number_is_forgotten(day: Clinic) -> None:
