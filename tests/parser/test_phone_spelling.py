@@ -24,13 +24,14 @@ from parser.phone_spelling import (
 )
 
 E164 = "+12025550143"
-CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
-INVISIBLE = [character for character in CHARACTERS if unicodedata.category(character) == "Cf"] + list(
-    "\u034f\ufe0f\u3164"
-)
-SPACES = [character for character in CHARACTERS if unicodedata.category(character) == "Zs"] + ["\t", "\n", "\x85"]
-DASHES = [character for character in CHARACTERS if unicodedata.category(character) == "Pd"] + list("\u2212\u2043\u30fc")
-DIGITS = [character for character in CHARACTERS if unicodedata.category(character) == "Nd"]
+OF_CATEGORY: dict[str, list[str]] = {"Cf": [], "Zs": [], "Pd": [], "Nd": []}
+for character in map(chr, range(sys.maxunicode + 1)):  # once for all: each process that runs tests does it
+    if (category := unicodedata.category(character)) in OF_CATEGORY:
+        OF_CATEGORY[category].append(character)
+INVISIBLE: list[str] = OF_CATEGORY["Cf"] + list("\u034f\ufe0f\u3164")
+SPACES: list[str] = OF_CATEGORY["Zs"] + ["\t", "\n", "\x85"]
+DASHES: list[str] = OF_CATEGORY["Pd"] + list("\u2212\u2043\u30fc")
+DIGITS = OF_CATEGORY["Nd"]
 ZEROS = [digit for digit in DIGITS if unicodedata.decimal(digit) == 0]
 
 
