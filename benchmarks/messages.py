@@ -83,8 +83,9 @@ def booking(number: int, rng: random.Random, now: datetime) -> bytes:
     return _message(number, rng, now, event="S12", later=0, control_id=f"B{number}")
 
 
-MOVED: Final = 999
-"""Appointments that `booking_or_move` books, and then moves again and again."""
+MOVED: Final = 4999
+"""Appointments that `booking_or_move` books, and then moves again and again. Odd: each comes in both halves of the messages;
+as many as these, since a message reads all texts that were ever planned for its appointment."""
 
 
 def booking_or_move(number: int, rng: random.Random, now: datetime) -> bytes:
