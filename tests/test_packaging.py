@@ -1,7 +1,7 @@
 """The rooms have common names, so: every one is ours alone, the wheel holds all of each, and the checkout holds nothing else.
 
 `listener`, `parser` or `config` could come from anybody's distribution; a `find:` that misses a sub-package builds an empty
-wheel without a word. The gate runs the story tests from the wheel (`.ci/run`); there, what asks about the checkout is skipped.
+wheel without a word. The story tests run once more from the wheel (`.ci/run`); there, what asks about the checkout is skipped.
 """
 
 from __future__ import annotations
