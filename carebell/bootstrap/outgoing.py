@@ -11,12 +11,12 @@ from carebell.outbound.delivery import DeliveryRecorder
 from carebell.outbound.dispatcher import LEASE, Dispatcher
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
-from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.posts_elsewhere import PostsElsewhere
 from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.text_outcomes import TextOutcomes
+from carebell.outbound.worker_threads import WorkerThreads
 from carebell.writeback.recording import WritebackRecorder
 from carebell.writeback.sender import WritebackSender
 from notifier.gateway import Gateway

@@ -47,7 +47,7 @@ from carebell.maintenance.periodic import Pace, PeriodicTask, PeriodicTasks, in_
 from carebell.maintenance.retention import Retention
 from carebell.maintenance.supervisor import Supervisor
 from carebell.outbound.dispatcher import Dispatcher
-from carebell.outbound.posting import WorkerThreads
+from carebell.outbound.worker_threads import WorkerThreads
 from carebell.writeback.sender import WritebackSender
 from config.load import Loaded
 from config.load import load as load_configuration

@@ -25,13 +25,14 @@ from carebell.outbound.approval_holds import unapproved
 from carebell.outbound.budgets import SenderBudgets
 from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
-from carebell.outbound.posting import Posted, Poster, WorkerThreads
+from carebell.outbound.posting import Posted, Poster
 from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import SendPolicy
 from carebell.outbound.silences import events_of
 from carebell.outbound.text_outcomes import TextOutcomes
+from carebell.outbound.worker_threads import WorkerThreads
 from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
 from journal.metrics import Metrics

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event
 from typing import Final
 
 from carebell.environment_policy import RuntimeConfig
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.render import claimed_sms
+from carebell.outbound.worker_threads import WorkerThreads
 from journal.events.service import InternalError
 from journal.logs import Journal
 from journal.traces import trace
@@ -24,46 +24,8 @@ from store.last_look import LastLook
 _FOLLOWS: Final = 0.005
 """Seconds to wait for the next answer, so that one transaction records both; short compared with a request."""
 _FOLLOWS_CLOSELY: Final = 0.001
-"""The same after a quarter of the worker threads are done, so that a fast gateway needs few transactions."""
-
-
-class WorkerThreads:
-    """Threads that run what they are given, in its order. They are started when they are needed, and kept.
-
-    Args:
-        count: the most that run at once.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.count: Final = count
-        self._jobs: Final[SimpleQueue[Callable[[], None] | None]] = SimpleQueue()
-        self._threads: Final[list[Thread]] = []
-
-    def run(self, jobs: Sequence[Callable[[], None]], *, open_jobs: int) -> None:
-        """Queue jobs, each of which handles its own failures.
-
-        Args:
-            open_jobs: those that are not over, these included.
-        """
-        while len(self._threads) < min(self.count, open_jobs):
-            thread = Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
-        for job in jobs:
-            self._jobs.put(job)
-
-    def end(self) -> None:
-        """Wait until what was queued is over, and end the threads."""
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-            del job  # no patient's data stays in memory here while the thread waits
+"""The same after a quarter of the worker threads are done, so that a fast gateway needs few transactions. And how long texts may
+wait for a thread while no post is over, until more threads post."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,24 +70,38 @@ class Poster:
         self._ending = ending
         self._journal = journal
         self._seconds = seconds
-        self._finished: Final[SimpleQueue[Posted]] = SimpleQueue()
+        self._finished: Final[deque[Posted]] = deque()
+        self._wanted = 1  # so many of them wake the dispatcher's thread
+        self._enough: Final = Event()
 
     def post(self, claimed: Sequence[Claimed], decided_with: RuntimeConfig) -> None:
         """Hand claimed texts to the threads. Their appointments are marked as in flight: a change that is committed after a text's
         last look delays its acknowledgement (`in_flight`)."""
         self._look.watch(claimed)
         self.open += len(claimed)
-        self._threads.run([partial(self._post, claim, decided_with) for claim in claimed], open_jobs=self.open)
+        self._threads.run([partial(self._post, claim, decided_with) for claim in claimed])
 
     def gather(self) -> list[Posted]:
         """One or more finished posts, with those that finish shortly after them."""
-        posted, at_once = [self._finished.get()], self._threads.count
-        with suppress(Empty):
-            while len(posted) < self.open:
-                few = 4 * len(posted) < at_once
-                posted.append(self._finished.get(timeout=_FOLLOWS if few else _FOLLOWS_CLOSELY))
+        threads, finished = self._threads, self._finished
+        while not self._wait_for(1, _FOLLOWS_CLOSELY if threads.waiting else None):
+            threads.widen()
+        while (count := len(finished)) < self.open:
+            few = 4 * count < threads.count
+            enough = min(-(-threads.count // 4), self.open) if few else self.open
+            if not self._wait_for(enough, _FOLLOWS if few else _FOLLOWS_CLOSELY) and len(finished) == count:
+                break
+        posted = [finished.popleft() for _ in range(len(finished))]
         self.open -= len(posted)
+        if sum(post.seconds for post in posted) < _FOLLOWS * len(posted):
+            threads.narrow()
         return posted
+
+    def _wait_for(self, count: int, seconds: float | None) -> bool:
+        """Wait until so many posts are over; False: they are not yet."""
+        self._wanted = count
+        self._enough.clear()
+        return len(self._finished) >= count or self._enough.wait(seconds)
 
     def _post(self, claim: Claimed, decided_with: RuntimeConfig) -> None:
         """One create, on a worker thread. After an unexpected failure the row becomes `unknown`."""
@@ -145,7 +121,9 @@ class Poster:
             receipt = Ambiguous(why="gateway_error")
         finally:
             self._in_flight.leave(claim.row.appointment)
-            self._finished.put(Posted(claimed=claim, receipt=receipt, seconds=self._seconds() - began))
+            self._finished.append(Posted(claimed=claim, receipt=receipt, seconds=self._seconds() - began))
+            if len(self._finished) >= self._wanted:
+                self._enough.set()
 
     def _may_leave(self, claim: Claimed, decided_with: RuntimeConfig) -> bool:
         """Whether nothing has happened since the claim that speaks against it. Directly before the post."""

@@ -33,12 +33,12 @@ from carebell.outbound.dispatcher import Dispatcher
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.invalid_numbers import InvalidNumbers
 from carebell.outbound.patient_replies import PatientReplies
-from carebell.outbound.posting import WorkerThreads
 from carebell.outbound.recipient import recipient_of
 from carebell.outbound.reconciliation import Reconciliation
 from carebell.outbound.replan import ReminderReplanner
 from carebell.outbound.text_outcomes import TextOutcomes
 from carebell.outbound.webhooks import Webhooks
+from carebell.outbound.worker_threads import WorkerThreads
 from certs.algorithms import PrivateKey
 from certs.cer import inspect
 from certs.certificate import SigningCertificate

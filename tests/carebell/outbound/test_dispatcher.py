@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -53,6 +54,19 @@ def test_no_more_is_claimed_than_can_be_posted_at_once(tmp_path: Path, monkeypat
         assert service.tick() == DUE
         assert AT_ONCE // 2 < max(open_rows) <= AT_ONCE
         assert service.count(SmsState.SENDING) == 0
+
+
+def test_a_slow_gateway_gets_as_many_requests_at_once_as_may_be(tmp_path: Path) -> None:
+    all_open, first_ones = Barrier(AT_ONCE), iter(range(AT_ONCE))
+
+    def before(_: Sms) -> None:
+        if next(first_ones, None) is not None:
+            all_open.wait(30)  # no answer before so many are open
+
+    twilio = PocketTwilio(now=lambda: NOW, before=before)
+    with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}) as service:
+        book_many(service)
+        assert service.tick() == DUE
 
 
 def test_a_claim_that_fails_keeps_no_open_request_from_being_recorded(

@@ -1,0 +1,82 @@
+"""Threads for calls that may wait: only as many work as are needed to keep up.
+
+A gateway that answers at once needs one thread; each further one would only take the interpreter from it (a change of threads
+costs more than the rest of a post). A gateway that takes its time needs one for each request. So one thread begins, and whoever
+waits for results says when nothing happens (`widen`): twice as many work then. When calls prove short, one is enough again
+(`narrow`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final
+
+
+class WorkerThreads:
+    """Threads that run what they are given, in its order. They are started when they are needed, and kept.
+
+    The methods are for one thread.
+
+    Args:
+        count: the most that run at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count: Final = count
+        self._width = 1  # how many work together now
+        self._jobs: Final[deque[Callable[[], None]]] = deque()
+        self._calls: Final[SimpleQueue[bool]] = SimpleQueue()  # each has one thread work off the jobs; False: end
+        self._threads: Final[list[Thread]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a job waits for a thread."""
+        return bool(self._jobs)
+
+    def run(self, jobs: Sequence[Callable[[], None]]) -> None:
+        """Queue jobs, each of which handles its own failures."""
+        self._jobs.extend(jobs)
+        self._call(min(self._width, len(jobs)))
+
+    def widen(self) -> None:
+        """Let twice as many work: those that do are waiting for something."""
+        if self._width < self.count:
+            more = min(self._width, self.count - self._width)
+            self._width += more
+            waiting = len(self._jobs)
+            self._call(waiting if self._width == self.count else min(more, waiting))
+
+    def narrow(self) -> None:
+        """Let one work from the next jobs on: none waits for long."""
+        self._width = 1
+
+    def end(self) -> None:
+        """Wait until what was queued is over, and end the threads."""
+        self._call(min(self.count, len(self._jobs)))
+        for _ in self._threads:
+            self._calls.put(False)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _call(self, number: int) -> None:
+        while len(self._threads) < min(self._width, self.count) and number:
+            thread = Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        for _ in range(number):
+            self._calls.put(True)
+
+    def _work(self) -> None:
+        while self._calls.get():
+            while (job := self._next()) is not None:
+                job()
+
+    def _next(self) -> Callable[[], None] | None:
+        with suppress(IndexError):  # another thread took the last one
+            return self._jobs.popleft()
+        return None

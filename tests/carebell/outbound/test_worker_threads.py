@@ -1,0 +1,84 @@
+"""As few threads as keep up: one for calls that return at once, one for each call that waits."""
+
+from collections.abc import Iterator
+from functools import partial
+from threading import Barrier, Event, current_thread
+
+import pytest
+
+from carebell.outbound.worker_threads import WorkerThreads
+
+_PATIENCE = 30.0  # seconds; only a fault takes so long
+
+
+def waits_at(barrier: Barrier) -> None:
+    barrier.wait(_PATIENCE)
+
+
+def until_none_waits(threads: WorkerThreads) -> None:
+    while threads.waiting:
+        threads.widen()
+
+
+@pytest.fixture
+def threads() -> Iterator[WorkerThreads]:
+    made = WorkerThreads(4)
+    yield made
+    made.end()
+
+
+def test_jobs_run_in_their_order_on_one_thread(threads: WorkerThreads) -> None:
+    done: list[int] = []
+    ran_on: set[str] = set()
+    over = Event()
+
+    def job(number: int) -> None:
+        done.append(number)
+        ran_on.add(current_thread().name)
+
+    threads.run([*(partial(job, number) for number in range(100)), over.set])
+    assert over.wait(_PATIENCE)
+    assert done == list(range(100))
+    assert len(ran_on) == 1
+
+
+def test_every_job_that_waits_gets_a_thread(threads: WorkerThreads) -> None:
+    all_at_once = Barrier(5)
+    threads.run([lambda: waits_at(all_at_once)] * 4)
+    until_none_waits(threads)
+    all_at_once.wait(_PATIENCE)
+
+
+def test_a_later_job_gets_a_thread_although_all_before_it_wait(threads: WorkerThreads) -> None:
+    first_ones, released = Barrier(4), Event()
+
+    def waits() -> None:
+        first_ones.wait(_PATIENCE)
+        released.wait(_PATIENCE)
+
+    threads.run([waits] * 3)
+    until_none_waits(threads)
+    first_ones.wait(_PATIENCE)
+    threads.narrow()
+    threads.run([released.set])
+    until_none_waits(threads)
+    assert released.wait(_PATIENCE)
+
+
+def test_after_it_was_narrowed_one_thread_works(threads: WorkerThreads) -> None:
+    threads.widen()
+    threads.widen()
+    threads.narrow()
+    over = Event()
+    ran_on: list[str] = []
+    threads.run([*[lambda: ran_on.append(current_thread().name)] * 100, over.set])
+    assert over.wait(_PATIENCE)
+    assert len(set(ran_on)) == 1
+
+
+def test_the_end_waits_for_what_was_queued() -> None:
+    threads = WorkerThreads(2)
+    done: list[int] = []
+    threads.run([partial(done.append, number) for number in range(1000)])
+    threads.end()
+    assert done == list(range(1000))
