@@ -102,7 +102,7 @@ def json_value(name: str, value: object) -> str | None:
         # NaN and infinities are not JSON.
         return str(round(value, 3)) if -1e18 < value < 1e18 else "null"  # type: ignore[call-overload,operator]
     if isinstance(value, Enum):
-        return json_value(name, value.value)
+        return _member(name, value)
     if isinstance(value, datetime):
         return f'"{instant(value)}"'
     if isinstance(value, date):
@@ -115,6 +115,11 @@ def json_value(name: str, value: object) -> str | None:
         items = sorted(value) if isinstance(value, (frozenset, set)) else value
         return "[" + ",".join(_text(name, item) for item in items) + "]"
     return None
+
+
+@lru_cache(maxsize=512)  # finding a member's value takes longer than the rest of a field
+def _member(name: str, value: Enum) -> str | None:
+    return json_value(name, value.value)
 
 
 def _text(name: str, value: str) -> str:

@@ -11,6 +11,7 @@ than carriers do; texts for patients hold no such clusters unless a template's a
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _BASIC: Final = frozenset(
 )
 _EXTENSION: Final = frozenset("\f^{}\\[~]|€")
 _GSM7: Final = _BASIC | _EXTENSION
+_BASIC_TEXT: Final = re.compile(f"[{re.escape(''.join(sorted(_BASIC)))}]*")
 
 
 class Encoding(StrEnum):
@@ -52,7 +54,7 @@ class Count:
 
 def count(text: str) -> Count:
     """Segments, units and encoding of the unchanged `text`; `fold` it first to save segments."""
-    if _BASIC.issuperset(text):  # the usual case; no pair can cross a boundary
+    if _BASIC_TEXT.fullmatch(text) is not None:  # the usual case; no pair can cross a boundary
         single, part = _ROOM[Encoding.GSM7]
         segments = 1 if len(text) <= single else -(-len(text) // part)
         return Count(encoding=Encoding.GSM7, segments=segments, units=len(text))
@@ -130,12 +132,17 @@ _FOLDED: Final = {
 }
 
 
+_FOLDED_ASCII: Final = re.compile(f"[{re.escape(''.join(chr(code) for code in sorted(_FOLDED) if code < 0x80))}]")
+
+
 def fold(text: str) -> str:
     """`text` with typographic characters as their GSM-7 equals, invisible ones removed, composed (NFC).
 
     It folds quotes, dashes, ellipsis, every kind of space (Babel puts U+202F before PM) and bullets. Letters are not changed:
     a name keeps its spelling even if that costs more.
     """
+    if text.isascii() and _FOLDED_ASCII.search(text) is None:  # most texts are already what this makes of them
+        return text
     return unicodedata.normalize("NFC", text).translate(_FOLDED)
 
 

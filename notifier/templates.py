@@ -118,7 +118,8 @@ class Template:
                 text += words.get(piece.value) or ""
             else:
                 text += piece.value[1:] if text.endswith(".") and piece.value.startswith(".") else piece.value
-        return _SPACES.sub(" ", fold(text)).strip()
+        text = fold(text)
+        return (_SPACES.sub(" ", text) if "  " in text else text).strip()
 
 
 class TemplateError(ValueError):

@@ -22,6 +22,7 @@ from notifier.lint import check
 from notifier.segments import Encoding, count
 from notifier.templates import (
     ANSWER,
+    DETAILS,
     ONE_VISIT,
     REPLY,
     Finding,
@@ -183,6 +184,13 @@ def _left_out(
     template: Template, words: dict[str, str | None], dropped: tuple[int, ...], values: Values
 ) -> tuple[str, ...]:
     """The placeholders of the template whose given value is not in the text."""
+    missing = [
+        piece.value
+        for piece in template.fields
+        if piece.value in DETAILS and (piece.part in dropped or not words[piece.value])
+    ]
+    if not missing:
+        return ()
     provided = {
         "facility": values.facility,
         "location": values.location,
@@ -190,9 +198,4 @@ def _left_out(
         "patient_name": values.patient_name,
         "join_link": values.own_link or values.join_link,
     }
-    gone = [
-        piece.value
-        for piece in template.fields
-        if provided.get(piece.value) and (piece.part in dropped or not words[piece.value])
-    ]
-    return tuple(dict.fromkeys(gone)) if gone else ()
+    return tuple(dict.fromkeys(name for name in missing if provided[name]))

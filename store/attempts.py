@@ -46,10 +46,11 @@ class Acceptance(NamedTuple):
 def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> int:
     """Record that the gateway took these; return how many rows changed. If a callback came first, only missing values are
     added."""
-    put = codec(conn).put
-    changed = _ACCEPTED.run(conn, [(sent.outbox_id, sent.attempt, sent.message_id, put(at)) for sent in taken])
+    instant = codec(conn).put(at)
+    changed = _ACCEPTED.run(conn, [(*sent, instant) for sent in taken])
     for outbox_id, state, known_id in changed:
-        _forget_at_gateway(conn, outbox_id, SmsState(state), known_id, at)
+        if STATES[state] in FINAL:  # a callback came first
+            _forget_at_gateway(conn, outbox_id, STATES[state], known_id, at)
     return len(changed)
 
 

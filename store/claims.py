@@ -279,30 +279,22 @@ class _Outcome:
             if decision.cap is not None:
                 self.caps[row.id] = decision.cap
         else:
-            sending = replace(
-                row,
-                state=SmsState.SENDING,
-                attempts=row.attempts + 1,
-                next_attempt_at=None,
+            asks = decision.question is not None
+            attempt = row.claimed(
+                at=self.now,
                 lease_until=self.lease_until,
                 node=self.node,
-                sid=None,
-                code=None,
                 sender=candidate.sender,
                 segments=decision.segments,
-                question=decision.question,
-                question_alone=None if decision.question is None else decision.is_alone,
-                question_until=None if decision.question is None else candidate.appointment.deadline,
                 phone_key=key,
-                claimed_at=self.now,
-                sent_at=None,
-                final_at=None,
-                checked_at=None,
+                question=decision.question,
+                question_alone=decision.is_alone if asks else None,
+                question_until=candidate.appointment.deadline if asks else None,
             )
             assert candidate.recipient is not None
             self.claimed.append(
                 Claimed(
-                    row=sending,
+                    row=attempt,
                     appointment=candidate.appointment,
                     recipient=candidate.recipient,
                     text=decision.text,
@@ -310,20 +302,20 @@ class _Outcome:
             )
 
     def write(self, conn: Connection, vault: Vault) -> None:
-        instants = codec(conn)
-        put, maybe = instants.put, instants.put_maybe
+        maybe, now, lease_until = codec(conn).put_maybe, codec(conn).put(self.now), codec(conn).put(self.lease_until)
+        sending = SmsState.SENDING.value
         _SENDING.run(
             conn,
             [
                 (
-                    row.state.value,
+                    sending,
                     row.attempts,
-                    put(self.lease_until),
+                    lease_until,
                     row.node,
                     row.sender,
                     row.segments,
                     row.phone_key,
-                    put(self.now),
+                    now,
                     row.question,
                     row.question_alone,
                     maybe(row.question_until),
@@ -332,7 +324,7 @@ class _Outcome:
                 for row in (claim.row for claim in self.claimed)
             ],
         )
-        _SETTLED.run(conn, [(row.state.value, row.reason.value, put(self.now), row.id) for row in self.suppressed])
+        _SETTLED.run(conn, [(row.state.value, row.reason.value, now, row.id) for row in self.suppressed])
         _POSTPONED.run(conn, [(maybe(row.next_attempt_at), row.id) for row in self.postponed])
         resave(conn, vault, list(self.closed.values()), self.now)
 

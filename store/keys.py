@@ -53,7 +53,7 @@ class KeyRing:
 
     def phone_key(self, phone: PhoneNumber) -> str:
         """HMAC-SHA256(pepper, E.164) as 64 hex digits. It recognises a number without storing it."""
-        return hmac.new(self.pepper, phone.e164().encode("ascii"), hashlib.sha256).hexdigest()
+        return hmac.digest(self.pepper, phone.e164().encode("ascii"), "sha256").hex()
 
     def mark(self) -> str:
         """HMAC-SHA256(pepper, "key file") as 64 hex digits: the same after every rotation, another for another key file."""

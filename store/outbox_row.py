@@ -80,6 +80,55 @@ class OutboxRow:
     question_alone: bool | None = None
     question_until: datetime | None = None
 
+    def claimed(
+        self,
+        *,
+        at: datetime,
+        lease_until: datetime,
+        node: str,
+        sender: str,
+        segments: int,
+        phone_key: str | None,
+        question: int | None,
+        question_alone: bool | None,
+        question_until: datetime | None,
+    ) -> OutboxRow:
+        """The row in its next attempt. Each field is named: `replace` takes three times as long, and every text passes here."""
+        return OutboxRow(
+            id=self.id,
+            environment=self.environment,
+            appointment=self.appointment,
+            reference=self.reference,
+            kind=self.kind,
+            rule=self.rule,
+            revision=self.revision,
+            due=self.due,
+            expires=self.expires,
+            start=self.start,
+            state=SmsState.SENDING,
+            reason=self.reason,
+            attempts=self.attempts + 1,
+            doubts=self.doubts,
+            next_attempt_at=None,
+            lease_until=lease_until,
+            node=node,
+            sid=None,
+            code=None,
+            sender=sender,
+            segments=segments,
+            phone_key=phone_key,
+            config_version=self.config_version,
+            created_at=self.created_at,
+            claimed_at=at,
+            sent_at=None,
+            final_at=None,
+            checked_at=None,
+            gateway_forgotten_at=self.gateway_forgotten_at,
+            question=question,
+            question_alone=question_alone,
+            question_until=question_until,
+        )
+
     @property
     def past(self) -> PlannedRow:
         """The row as the planner uses it."""
@@ -98,19 +147,21 @@ COLUMNS: Final = tuple(column.name for column in outbox.columns)
 KINDS: Final = {kind.value: kind for kind in SmsKind}
 STATES: Final = {state.value: state for state in SmsState}
 REASONS: Final = {reason.value: reason for reason in Reason}
-_INSTANTS: Final = tuple(index for index, column in enumerate(outbox.columns) if isinstance(column.type, UtcDateTime))
-_KIND, _STATE, _REASON, _ALONE = (COLUMNS.index(name) for name in ("kind", "state", "reason", "question_alone"))
+_INSTANTS: Final = tuple(column.name for column in outbox.columns if isinstance(column.type, UtcDateTime))
 
 
 def read_row(row: Sequence[Any], instants: InstantCodec) -> OutboxRow:
     """An `OutboxRow` from the values of `COLUMNS` as the driver returns them."""
-    values = list(row)
-    for index in _INSTANTS:
-        if values[index] is not None:
-            values[index] = instants.get(values[index])
-    values[_ALONE] = None if row[_ALONE] is None else bool(row[_ALONE])
-    values[_KIND], values[_STATE], values[_REASON] = KINDS[row[_KIND]], STATES[row[_STATE]], REASONS[row[_REASON]]
-    return OutboxRow(**dict(zip(COLUMNS, values, strict=True)))
+    columns = dict(zip(COLUMNS, row, strict=True))
+    get = instants.get
+    for name in _INSTANTS:
+        if columns[name] is not None:
+            columns[name] = get(columns[name])
+    if columns["question_alone"] is not None:
+        columns["question_alone"] = bool(columns["question_alone"])
+    columns["kind"], columns["state"] = KINDS[columns["kind"]], STATES[columns["state"]]
+    columns["reason"] = REASONS[columns["reason"]]
+    return OutboxRow(**columns)
 
 
 def read_past(row: Sequence[Any], instants: InstantCodec) -> PlannedRow:

@@ -26,7 +26,7 @@ from carebell.outbound.budgets import SenderBudgets
 from carebell.outbound.delivery import DeliveryRecorder, identity_of
 from carebell.outbound.in_flight import InFlight
 from carebell.outbound.posting import Posted, Poster
-from carebell.outbound.recipient import recipient_of
+from carebell.outbound.recipient import Recipients
 from carebell.outbound.reopen import reopen_windows
 from carebell.outbound.replan import replan_reminders
 from carebell.outbound.send_policy import SendPolicy
@@ -36,9 +36,9 @@ from carebell.outbound.worker_threads import WorkerThreads
 from journal.events.sms import NumberUnreadable, SmsSent
 from journal.logs import Journal
 from journal.metrics import Metrics
-from notifier.gateway import Accepted, Ambiguous, Gateway, NotSent, Receipt
+from notifier.gateway import Accepted, Ambiguous, DeliveryStatus, Gateway, NotSent, Receipt
 from scheduler.clock import Clock
-from scheduler.sms import Reason, SmsState
+from scheduler.sms import Reason, SmsKind, SmsState
 from scheduler.writeback import WritebackEvent
 from store import gateway_contact, outbox
 from store.claims import Claimed, Round, claim
@@ -183,6 +183,7 @@ class Dispatcher:
         senders = {name: policy.environment.sms.sender for name, policy in runtime_config.policies.items()}
         with self._store.write() as conn:
             budgets = SenderBudgets(conn, runtime_config, set(senders.values()), now)
+            recipients = Recipients(runtime_config)
             claimed_round = claim(
                 conn,
                 self._vault,
@@ -191,8 +192,8 @@ class Dispatcher:
                 limit=limit,
                 lease=LEASE,
                 senders=senders,
-                decide=SendPolicy(runtime_config, now, budgets),
-                recipient=lambda appointment: recipient_of(appointment, runtime_config),
+                decide=SendPolicy(runtime_config, now, budgets, recipients),
+                recipient=recipients,
                 unapproved=unapproved(conn, runtime_config),
                 linked=[name for name, policy in runtime_config.policies.items() if policy.join_url is not None],
                 asking=runtime_config.asking,
@@ -253,11 +254,11 @@ class Dispatcher:
             returned = [post.claimed for post in posted if post.receipt is None or post.claimed.row.id in again]
             silences = reopen_windows(conn, self._vault, self._runtime_config(), returned, now)
             replanned = replan_reminders(conn, self._vault, self._runtime_config(), settled.lost, now, source="gateway")
-        self._count_sent([post.claimed.row for post in posted if isinstance(post.receipt, Accepted)])
+        taken = [(post, post.receipt) for post in posted if isinstance(post.receipt, Accepted)]
+        self._count_sent([post for post, _ in taken], now)
+        self._journal.emit_all([_sent_line(post, receipt, now) for post, receipt in taken])
         for post in posted:
-            if isinstance(post.receipt, Accepted):
-                self._log_sent(post, post.receipt, now)
-            elif post.receipt is not None:
+            if post.receipt is not None and not isinstance(post.receipt, Accepted):
                 self._delivery.log_answer(post.claimed.row, post.receipt, post.claimed.recipient, now)
         self._delivery.log(settled.events)
         self._delivery.log(events_of(silences, "given_back"))
@@ -274,36 +275,43 @@ class Dispatcher:
         gateway_contact.note(conn, answered=answered, failures=len(unanswered), reason=reason, now=now)
         self._noted_contact = now if answered else None
 
-    def _count_sent(self, rows: Sequence[OutboxRow]) -> None:
+    def _count_sent(self, taken: Sequence[Posted], now: datetime) -> None:
         """Count what the gateway took: once for each label, since finding a label's counter costs more than to count."""
-        texts = Counter((row.environment, row.kind.value) for row in rows)
+        texts: Counter[tuple[str, SmsKind]] = Counter()
         segments: Counter[str] = Counter()
-        for row in rows:
+        for post in taken:
+            row = post.claimed.row
+            texts[row.environment, row.kind] += 1
             segments[row.environment] += row.segments or 0
+            self._metrics.sms_late_seconds.observe(max(_late(row, now), 0.0))
+            self._metrics.gateway_seconds.observe(post.seconds)
         for (environment, kind), count in texts.items():
-            self._metrics.sms.labels(environment, kind, "accepted", "").inc(count)
+            self._metrics.sms.labels(environment, kind.value, "accepted", "").inc(count)
         for environment, count in segments.items():
             self._metrics.sms_segments.labels(environment).inc(count)
 
-    def _log_sent(self, post: Posted, receipt: Accepted, now: datetime) -> None:
-        row = post.claimed.row
-        late = (now - row.due).total_seconds() if row.due is not None else 0.0
-        self._metrics.sms_late_seconds.observe(max(late, 0.0))
-        self._metrics.gateway_seconds.observe(post.seconds)
-        self._journal.emit(
-            SmsSent(
-                identity=identity_of(row),
-                to=post.claimed.recipient.masked,
-                segments=row.segments,
-                attempt=row.attempts,
-                sid=receipt.message_id,
-                state=SmsState(receipt.status.value),
-                due=row.due,
-                late_seconds=round(late, 1),
-                milliseconds=round(post.seconds * 1000, 1),
-                sender=row.sender,
-            )
-        )
+
+_STATES: Final = {status: SmsState(status.value) for status in DeliveryStatus}
+
+
+def _sent_line(post: Posted, receipt: Accepted, now: datetime) -> SmsSent:
+    row = post.claimed.row
+    return SmsSent(
+        identity=identity_of(row),
+        to=post.claimed.recipient.masked,
+        segments=row.segments,
+        attempt=row.attempts,
+        sid=receipt.message_id,
+        state=_STATES[receipt.status],
+        due=row.due,
+        late_seconds=round(_late(row, now), 1),
+        milliseconds=round(post.seconds * 1000, 1),
+        sender=row.sender,
+    )
+
+
+def _late(row: OutboxRow, now: datetime) -> float:
+    return (now - row.due).total_seconds() if row.due is not None else 0.0
 
 
 def _lock_key(row: OutboxRow) -> tuple[str, str, str]:

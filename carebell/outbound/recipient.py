@@ -6,6 +6,31 @@ from carebell.environment_policy import RuntimeConfig
 from notifier.recipients import Allowed, may_text
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
+from scheduler.sms import Reason
+
+
+class Recipients:
+    """The numbers that one round's texts go to. Whether a patient can be texted is asked twice of each text and judged once."""
+
+    def __init__(self, runtime_config: RuntimeConfig) -> None:
+        self._runtime_config = runtime_config
+        self._judged: dict[str, tuple[Appointment, Allowed | Reason]] = {}
+
+    def __call__(self, appointment: Appointment) -> PhoneNumber | None:
+        """As `recipient_of`."""
+        policy = self._runtime_config.policies.get(appointment.environment)
+        if policy is None:
+            return None
+        allowed = may_text(appointment.phone, appointment.phone_fault, policy.numbers, appointment.consent)
+        self._judged[appointment.id] = appointment, allowed
+        return allowed.to if isinstance(allowed, Allowed) else None
+
+    def blocked(self, appointment: Appointment) -> Reason | None:
+        """As `EnvironmentPolicy.blocked`."""
+        known = self._judged.get(appointment.id)
+        if known is None or known[0] is not appointment or appointment.deceased:
+            return self._runtime_config.policies[appointment.environment].blocked(appointment)
+        return known[1] if isinstance(known[1], Reason) else None
 
 
 def recipient_of(appointment: Appointment, runtime_config: RuntimeConfig) -> PhoneNumber | None:

@@ -49,14 +49,15 @@ def compose(
     *,
     rule: str = "",
     asking: Asking = NOTHING_ASKED,
+    settings: TextSettings | None = None,
 ) -> Rendered | Unrendered:
     """The text as it would leave now. A cancellation names the time that the patient was last told.
 
     Args:
+        settings: `text_settings` of this organization and environment, if the caller has them.
         token: of the visit's own join link (`visit_links.tokens`); None: it has none.
         rule: of an answer, which one; `scheduler.reply.AnswerRule`.
     """
-    sms = policy.environment.sms
     start, zone, date_only = appointment.start, appointment.zone, appointment.date_only
     if (
         kind is SmsKind.CANCELED
@@ -87,7 +88,7 @@ def compose(
             visits=asking.visits,
             visit_count=asking.visit_count,
         ),
-        text_settings(organization, sms),
+        settings or text_settings(organization, policy.environment.sms),
     )
 
 
@@ -132,9 +133,10 @@ def text_of(
     *,
     rule: str = "",
     asking: Asking = NOTHING_ASKED,
+    settings: TextSettings | None = None,
 ) -> Rendered | None:
     """The text as `compose` gives it; None: the templates give none."""
-    text = compose(appointment, kind, policy, organization, token, rule=rule, asking=asking)
+    text = compose(appointment, kind, policy, organization, token, rule=rule, asking=asking, settings=settings)
     return text if isinstance(text, Rendered) else None
 
 

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from carebell.environment_policy import EnvironmentPolicy, RuntimeConfig
-from carebell.outbound.render import NOTHING_ASKED, Asking, text_of
+from carebell.outbound.recipient import Recipients
+from carebell.outbound.render import NOTHING_ASKED, Asking, text_of, text_settings
 from config.model import Caps
-from notifier.text import Ask, ListedVisit, Rendered
+from notifier.text import Ask, ListedVisit, Rendered, TextSettings
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.confirmation_window import close_window
 from scheduler.reply import AnswerRule, ReplyKind, free_number
@@ -40,17 +41,22 @@ class SendPolicy:
     Args:
         now: the round's instant, UTC.
         budgets: charged with the segments of each text that may be sent.
+        recipients: who was judged in this round already.
     """
 
-    def __init__(self, runtime_config: RuntimeConfig, now: datetime, budgets: Budgets) -> None:
+    def __init__(
+        self, runtime_config: RuntimeConfig, now: datetime, budgets: Budgets, recipients: Recipients | None = None
+    ) -> None:
         self._policies = runtime_config.policies
         self._organization = runtime_config.organization
         self._now = now
         self._budgets = budgets
+        self._recipients = recipients or Recipients(runtime_config)
+        self._settings: dict[str, TextSettings] = {}  # by environment
 
     def __call__(self, candidate: ClaimCandidate) -> Decision:
         policy = self._policies[candidate.row.environment]
-        reason = self._against(candidate, policy)
+        reason = self._against(candidate)
         if reason is not None:
             too_late = reason in (Reason.PAST, Reason.EXPIRED)
             return Suppress(reason=reason, appointment=_settled(candidate, policy, too_late=too_late))
@@ -80,13 +86,25 @@ class SendPolicy:
         asking = [_asking(candidate, policy, number)]
         if asking[0].visits:
             asking = [replace(asking[0], visits=asking[0].visits[:size]) for size in range(MOST_LISTED, 0, -1)]
-        texts = (
-            text_of(appointment, row.kind, policy, self._organization, candidate.token, rule=row.rule, asking=some)
-            for some in asking
-        )
-        return number, next((text for text in texts if text is not None), None)
+        settings = self._settings.get(policy.name)
+        if settings is None:
+            settings = self._settings[policy.name] = text_settings(self._organization, policy.environment.sms)
+        for some in asking:
+            text = text_of(
+                appointment,
+                row.kind,
+                policy,
+                self._organization,
+                candidate.token,
+                rule=row.rule,
+                asking=some,
+                settings=settings,
+            )
+            if text is not None:
+                return number, text
+        return number, None
 
-    def _against(self, candidate: ClaimCandidate, policy: EnvironmentPolicy) -> Reason | None:
+    def _against(self, candidate: ClaimCandidate) -> Reason | None:
         """The first reason why this text must never be sent; None: there is none."""
         row, appointment, now = candidate.row, candidate.appointment, self._now
         past = row.past
@@ -100,7 +118,7 @@ class SendPolicy:
             return Reason.PAST
         if row.expires is not None and now > row.expires:
             return Reason.EXPIRED
-        blocked = policy.blocked(appointment)
+        blocked = self._recipients.blocked(appointment)
         if blocked is not None:
             return blocked
         if candidate.opted_out:

@@ -99,6 +99,10 @@ def test_typography_folds_to_gsm7() -> None:
     assert count(folded).encoding is Encoding.GSM7
 
 
+def test_typewriters_characters_are_folded_too() -> None:
+    assert fold("a\tb\vc`d") == "a b\nc'd"
+
+
 def test_a_decomposed_letter_is_composed_and_counts_as_gsm7() -> None:
     assert fold("Jose\u0301") == "José"
     assert count(fold("Jose\u0301")).encoding is Encoding.GSM7
