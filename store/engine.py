@@ -28,6 +28,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
+from store.checkpoints import SQLITE_ITSELF, Checkpoints
 from store.fair_lock import FairLock
 from store.faults import StoreFault, classify
 from store.file_lock import LockFile
@@ -47,6 +48,7 @@ _PRAGMAS: Final = (
     "secure_delete=ON",
     "foreign_keys=ON",
     "temp_store=MEMORY",  # no temporary file may hold a patient's data
+    f"wal_autocheckpoint={SQLITE_ITSELF}",
 )
 _SEVERAL_HOSTS: Final = re.compile(
     r"(?P<before>postgresql(?:\+psycopg)?://(?:[^@/?]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)/(?P<database>[^?]*)(?:\?(?P<more>.*))?"
@@ -101,6 +103,7 @@ class Store:
         file: SQLite's file; None on PostgreSQL.
         turns: the order of SQLite's writers, of all processes. None on PostgreSQL, whose server orders them, and in memory.
         locks: the lock file beside SQLite's; None on PostgreSQL and in memory.
+        checkpoints: write SQLite's log back; None where nobody writes to a file.
     """
 
     engine: Engine
@@ -108,6 +111,7 @@ class Store:
     file: Path | None
     turns: FairLock | None
     locks: LockFile | None
+    checkpoints: Checkpoints | None = None
     _writer: _Writer = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -137,6 +141,8 @@ class Store:
         else:
             with self.turns.turn(at_once=at_once), self._writer.transaction(at_once=at_once) as conn:
                 yield conn
+                if self.checkpoints is not None:
+                    self.checkpoints.committing()
 
     def server_time(self) -> datetime | None:
         """The database server's time, UTC; None on SQLite, which has no clock of its own."""
@@ -167,6 +173,8 @@ class Store:
         return (self.file, *(self.file.with_name(self.file.name + end) for end in ("-wal", "-shm", "-journal")))
 
     def close(self) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.close()
         self._writer.close()
         self.engine.dispose()
         if self.locks is not None:
@@ -292,12 +300,14 @@ def _open_sqlite(target: URL, echo: bool) -> Store:
     engine = create_engine(target, echo=echo, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    turns = FairLock(_BUSY_MS / 1000, locks)
     store = Store(
         engine=engine,
         writing=engine.execution_options(carebell_writes=True),
         file=file,
-        turns=FairLock(_BUSY_MS / 1000, locks),
+        turns=turns,
         locks=locks,
+        checkpoints=Checkpoints(file, turns),
     )
     try:
         with store.read():

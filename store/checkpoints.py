@@ -1,0 +1,119 @@
+"""Write SQLite's log back beside the commits, not within one of them.
+
+By itself SQLite writes the log back within the COMMIT that makes it 1,000 pages long: every message of that group waits for 4 MB
+and two fsyncs, and all writers behind it. And a page that many commits change is written back each time. So here a thread of its
+own does it, when the log is longer (`PAGES`): first nearly all of it while others go on writing, then, in a writer's turn, the
+little that came meanwhile, so that the next commit can begin the log anew. If nobody does that, SQLite does, at `SQLITE_ITSELF`
+pages.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+import threading
+from bisect import bisect_left
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from store.fair_lock import FairLock
+from store.faults import StoreFault
+
+PAGES: Final = 8_000
+"""32 MB."""
+SQLITE_ITSELF: Final = 4 * PAGES
+_LOOKS_AFTER: Final = 8
+"""Commits. Most change some dozens of pages, one of a large group a thousand."""
+_HEAD: Final = 32
+_FRAME_HEAD: Final = 24
+
+
+class Checkpoints:
+    """Of one database, by one process. The thread is started when it is needed first.
+
+    Args:
+        turns: the writers' order.
+        pages: how long the log becomes.
+    """
+
+    def __init__(self, file: Path, turns: FairLock, *, pages: int = PAGES) -> None:
+        self._file: Final = file
+        self._log: Final = file.with_name(f"{file.name}-wal")
+        self._turns: Final = turns
+        self._pages: Final = pages
+        self._commits = 0
+        self._seen = 0
+        self._next = pages
+        self._wanted: Final = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def committing(self) -> None:
+        """To be called with each commit, by whoever has the writers' turn."""
+        self._commits += 1
+        if self._commits % _LOOKS_AFTER == 0 and self._is_long():
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+                self._thread.start()
+            self._wanted.set()
+
+    def close(self) -> None:
+        """End the thread after what it does now. Nobody writes any more."""
+        self._closed = True
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _is_long(self) -> bool:
+        """Whether the log is to be written back now; once for each length.
+
+        Somebody who reads an old view keeps the log from being begun anew. Then the next try is worth it after as much again.
+        """
+        pages = log_pages(self._log)
+        if pages < self._seen:  # it was begun anew
+            self._next = self._pages
+        self._seen = pages
+        if pages < self._next:
+            return False
+        self._next = pages + self._pages
+        return True
+
+    def _run(self) -> None:
+        with closing(sqlite3.connect(self._file, isolation_level=None)) as conn:
+            while True:
+                self._wanted.wait()
+                self._wanted.clear()
+                if self._closed:
+                    return
+                with suppress(sqlite3.Error, StoreFault):  # whatever is not written back is still in the log
+                    _write_back(conn)
+                    with self._turns.turn():
+                        _write_back(conn)
+
+
+def _write_back(conn: sqlite3.Connection) -> None:
+    conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def log_pages(log: Path) -> int:
+    """How many pages the log has since it was begun anew. Its file is longer: SQLite writes over what is in it.
+
+    By https://www.sqlite.org/walformat.html: the frames of the present log have the two salts of the file's head, those behind
+    them have older ones.
+    """
+    try:
+        file = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        head = os.pread(file, _HEAD, 0)
+        if len(head) < _HEAD:
+            return 0
+        [page_size] = struct.unpack(">I", head[8:12])
+        frame, salts = _FRAME_HEAD + page_size, head[16:24]
+        frames = range((os.fstat(file).st_size - _HEAD) // frame)
+        return bisect_left(frames, True, key=lambda at: os.pread(file, 8, _HEAD + at * frame + 8) != salts)
+    finally:
+        os.close(file)

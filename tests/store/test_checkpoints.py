@@ -1,0 +1,112 @@
+"""SQLite's log is written back beside the commits: it stays short, and nothing of it is lost."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from store import checkpoints
+from store.checkpoints import SQLITE_ITSELF, Checkpoints, log_pages
+from store.engine import Store, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'a.db'}")
+    with opened.write() as conn:
+        conn.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB)")
+    yield opened
+    opened.close()
+
+
+def log_of(store: Store) -> Path:
+    return store.files[1]
+
+
+def add(store: Store, pages: int) -> None:
+    with store.write() as conn:
+        conn.exec_driver_sql("INSERT INTO t (body) VALUES (zeroblob(?))", (4096 * pages,))
+
+
+def checkpoint(store: Store) -> tuple[int, int, int]:
+    """(busy, pages of the log, pages written back), by SQLite."""
+    assert store.file is not None
+    with closing(sqlite3.connect(store.file)) as conn:
+        busy, pages, done = conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return busy, pages, done
+
+
+def test_the_length_of_the_log_is_what_sqlite_says(store: Store) -> None:
+    for _ in range(5):
+        add(store, 10)
+        read = log_pages(log_of(store))
+        assert (read, read) == checkpoint(store)[1:]
+
+
+def test_a_log_that_was_begun_anew_is_as_long_as_what_is_new_in_it(store: Store) -> None:
+    add(store, 100)
+    checkpoint(store)
+    size = log_of(store).stat().st_size
+    add(store, 1)
+    assert 1 <= log_pages(log_of(store)) < 10
+    assert log_of(store).stat().st_size == size
+
+
+def test_no_log_is_no_page(tmp_path: Path) -> None:
+    assert log_pages(tmp_path / "none-wal") == 0
+    (tmp_path / "short-wal").write_bytes(b"\x37")
+    assert log_pages(tmp_path / "short-wal") == 0
+
+
+def test_sqlite_itself_writes_a_log_back_only_when_it_is_far_longer(store: Store) -> None:
+    assert SQLITE_ITSELF > checkpoints.PAGES
+    with store.write() as conn:
+        assert conn.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar_one() == SQLITE_ITSELF
+
+
+def with_short_log(store: Store) -> Store:
+    """Written back from 50 pages on."""
+    assert store.file is not None
+    assert store.turns is not None
+    object.__setattr__(store, "checkpoints", Checkpoints(store.file, store.turns, pages=50))
+    return store
+
+
+def test_many_commits_begin_the_log_anew_again_and_again(store: Store) -> None:
+    short = with_short_log(store)
+    longest = 0
+    for _ in range(400):
+        add(short, 2)
+        longest = max(longest, log_pages(log_of(short)))
+    assert short.checkpoints is not None
+    short.checkpoints.close()
+    add(short, 2)
+    assert log_pages(log_of(short)) < longest
+    with short.read() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 401
+
+
+def test_while_somebody_reads_an_old_view_nothing_is_lost_and_writers_go_on(store: Store) -> None:
+    short = with_short_log(store)
+    with short.read() as old:
+        before = old.exec_driver_sql("SELECT count(*) FROM t").scalar_one()
+        for _ in range(100):
+            add(short, 2)
+        assert old.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == before
+    with short.read() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == before + 100
+
+
+def test_a_store_that_is_closed_leaves_no_thread_and_no_log(tmp_path: Path) -> None:
+    opened = with_short_log(open_store(f"sqlite:///{tmp_path / 'b.db'}"))
+    with opened.write() as conn:
+        conn.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB)")
+    for _ in range(100):
+        add(opened, 2)
+    opened.close()
+    assert opened.checkpoints is not None
+    assert opened.checkpoints._thread is not None
+    assert not opened.checkpoints._thread.is_alive()
+    assert not log_of(opened).exists()
