@@ -34,6 +34,7 @@ class Owner(Protocol):
     handler: Handler
     oversize: Oversize
     frames: int
+    chunk: memoryview
 
     def report(self, kind: Kind, peer: Peer | None, text: str = "", error: BaseException | None = None) -> None: ...
     def saturated(self) -> bool: ...
@@ -55,8 +56,12 @@ class _End:
         self.answer = answer
 
 
-class Connection(asyncio.Protocol):
-    """The protocol of one accepted socket. `start` begins its work after the TLS handshake, if there is one."""
+class Connection(asyncio.BufferedProtocol):
+    """The protocol of one accepted socket. `start` begins its work after the TLS handshake, if there is one.
+
+    It is a buffered protocol so that a read takes no more than the server's `chunk`: whatever a peer writes at once, the rest
+    stays in the kernel and on the peer's side while the service has enough to do.
+    """
 
     __slots__ = (
         "_answered",
@@ -124,7 +129,7 @@ class Connection(asyncio.Protocol):
             return None
         return self._decoder.mid_block or self._busy_writing, self._last_block
 
-    # --- asyncio.Protocol
+    # --- asyncio.BufferedProtocol
 
     def start(self, transport: asyncio.Transport, peer: Peer) -> None:
         """Begin. Bytes may have arrived before: a TLS peer can send data with its last handshake message."""
@@ -138,6 +143,13 @@ class Connection(asyncio.Protocol):
         self._pump()
         if self._eof:
             self._end_of_input()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """All connections of a server share it: each read is copied out at once."""
+        return self._server.chunk
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._server.chunk[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         self._heard = True

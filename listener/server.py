@@ -34,6 +34,8 @@ from listener.reply import Handler, Oversize, no_answer
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+CHUNK = 16 * 1024
+"""Bytes of one read: some ten messages. 500 connections that write all they have hold 8 MB here before they are made to wait."""
 _AFTER_RESET = 1.0  # s; the loop's next turn ends a connection that was reset
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))  # a dead peer is found in 2 minutes
 _USER_TIMEOUT_MS = 120_000  # the same for an answer that is never acknowledged: the kernel would try for 15 minutes
@@ -102,6 +104,7 @@ class MllpServer:
         self.handler = handler
         self.oversize = oversize
         self.frames = 0
+        self.chunk = memoryview(bytearray(CHUNK))
         self._limits = limits or Limits()
         self._tls = tls
         self._allowed = networks(allow_from)

@@ -12,7 +12,6 @@ from datetime import timedelta
 import hl7.client
 import pytest
 
-from listener.bound_port import READ_AHEAD
 from listener.closing import reset
 from listener.connection import Connection
 from listener.connection_register import ConnectionRegister
@@ -20,7 +19,7 @@ from listener.framing import frame
 from listener.incidents import Kind, Peer
 from listener.limits import Limits
 from listener.reply import RESET, Close, Reply
-from listener.server import MllpServer, networks
+from listener.server import CHUNK, MllpServer, networks
 from tests.listener.conftest import SHORT, SOON, Later, Listen, ask, echo, eventually, read_block, read_to_end
 
 
@@ -40,7 +39,7 @@ async def test_what_a_peer_writes_at_once_stays_on_its_own_side(listen: Listen) 
     await later.until(4)
     for _ in range(20):
         await asyncio.sleep(0.001)
-        assert listening.server.statistics().buffered_bytes <= 2 * READ_AHEAD
+        assert listening.server.statistics().buffered_bytes <= CHUNK
 
 
 async def test_the_handler_learns_who_sent_it(listen: Listen) -> None:
