@@ -133,6 +133,14 @@ class FhirMap(BaseModel):
     interactions: dict[Annotated[str, Field(pattern=EVENT_KEY)], FhirInteraction] = Field(min_length=1)
     """Event to interaction, with the same keys as `messages` of an out-map."""
 
+    def asks(self, event: str) -> bool:
+        """Whether the EHR can be asked to act for it."""
+        return f"{event}.ask" in self.interactions
+
+    def reports(self, event: str) -> bool:
+        """Whether the EHR is told of it without being asked to act."""
+        return any(key.partition(".")[0] == event and not key.endswith(".ask") for key in self.interactions)
+
     def has(self, event: str) -> bool:
         """Whether there is an interaction for an event, perhaps only for one person, or only where the EHR is asked."""
         return any(key.partition(".")[0] == event for key in self.interactions)

@@ -125,6 +125,14 @@ class OutMap(BaseModel):
     """Event to message. `event.ask`: where the EHR is asked to act; `event.patient`, `.provider`, `.guest` or `.interpreter`: where
     that person is meant. The most precise one is taken."""
 
+    def asks(self, event: str) -> bool:
+        """Whether the EHR can be asked to act for it."""
+        return f"{event}.ask" in self.messages
+
+    def reports(self, event: str) -> bool:
+        """Whether the EHR is told of it without being asked to act."""
+        return any(key.partition(".")[0] == event and not key.endswith(".ask") for key in self.messages)
+
     def has(self, event: str) -> bool:
         """Whether there is a message for an event, whoever is meant."""
         return event in self.messages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -10,10 +10,12 @@ from carebell.exits import ConfigurationStop
 from carebell.inbound.trust import ConfigurationFinding, certificates_of, trust_of, warning
 from carebell.outbound.render import text_settings
 from certs.keyring import Keyring, KeyringError
+from config.fhir_map import FhirMap
 from config.files import check_files, open_to_others
 from config.ineffective_settings import pointless
 from config.load import Loaded
 from config.model import Environment
+from config.outmap import OutMap
 from config.page_words import languages_with, missing_page_words
 from config.problems import ConfigurationError, Problem
 from listener.tls import ClientCertificates, TlsSetupError, server_context
@@ -135,6 +137,8 @@ def _about_replies(loaded: Loaded, name: str, environment: Environment) -> Itera
     elif sms.replies.cannot_come == "ask_ehr" and goes_back.get("cannot_come", "none") == "none":
         why = "ask_ehr asks nobody: writeback.events.cannot_come names no way to the EHR"
         yield warning(loaded, (*keys, "cannot_come"), why)
+    elif (otherwise := _misunderstood_cancellation(loaded, name, sms.replies.cannot_come)) is not None:
+        yield warning(loaded, (*keys, "cannot_come"), otherwise)
     with suppress(ConfigurationError):  # a broken file of words is a problem of the gateway, said there
         words = read_reply_words(loaded.configuration.gateway.reply_words)
         for place, why in unusable_words(sms.replies, words):
@@ -145,6 +149,24 @@ def _about_replies(loaded: Loaded, name: str, environment: Environment) -> Itera
             path = (language, kind, mode)
             why = "does not ask: sms.replies.ask_in names it, and it has no [... {reply} ...]"
             yield ConfigurationFinding(problem=Problem.at(templates.where(path), path, why), is_warning=True)
+
+
+def _misunderstood_cancellation(loaded: Loaded, name: str, wanted: str) -> str | None:
+    """Why the map of `writeback` does not do with `cannot_come` what is wanted; None: it does, or it goes back by no map."""
+    channel = loaded.configuration.environments[name].writeback.events.get("cannot_come", "none")
+    maps: Mapping[str, Mapping[str, OutMap | FhirMap]] = {"hl7": loaded.out_maps, "fhir": loaded.fhir_maps}
+    own_map = maps.get(channel, {}).get(name)
+    if own_map is None:
+        return None
+    if wanted == "ask_ehr" and not own_map.asks("cannot_come"):
+        return (
+            f"ask_ehr asks nobody: the map {own_map.name} of writeback.{channel} has no cannot_come.ask, so it reports"
+        )
+    if wanted == "report" and not own_map.reports("cannot_come"):
+        return (
+            f"report tells nobody: the map {own_map.name} of writeback.{channel} has cannot_come.ask alone (NO_MESSAGE)"
+        )
+    return None
 
 
 def _about_pages(loaded: Loaded) -> Iterator[ConfigurationFinding]:

@@ -89,3 +89,27 @@ def test_languages_that_the_patients_pages_do_not_have_are_warned_of(tmp_path: P
     assert said["join.words"].startswith("fr lacks ")
     assert said["join.words"].endswith(" phrases (page.questions, page.nothing, page.failed ...): no page is in it")
     assert said["environments.production.visits.join"].startswith("there are texts in vi, and no pages: ")
+
+
+@pytest.mark.parametrize(
+    ("fhir_map", "wanted", "why"),
+    [
+        ("oracle_health", "report", "report tells nobody"),
+        ("oracle_health", "ask_ehr", None),
+        ("generic", "report", None),
+        ("generic", "ask_ehr", "ask_ehr asks nobody"),
+    ],
+)
+def test_a_map_that_does_not_cancel_as_wanted_is_warned_of(
+    tmp_path: Path, fhir_map: str, wanted: str, why: str | None
+) -> None:
+    fhir = {"auth": {"client_id": "a", "key_file": "fhir.key"}, "map": fhir_map}
+    production = {
+        "fhir_base_url": "https://ehr.example/r4",
+        "writeback": {"events": {"cannot_come": "fhir"}, "fhir": fhir},
+        "sms": {"replies": {"enabled": True, "cannot_come": wanted}},
+    }
+    path = make(tmp_path, {"environments": {"production": production}})
+    said = [f.problem.why for f in findings(load(path), CLOCK) if f.problem.key.endswith("replies.cannot_come")]
+    assert len(said) == (why is not None)
+    assert all(sentence.startswith(str(why)) for sentence in said)

@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from ruamel.yaml import YAML
 
 from carebell.writeback.web_targets import published_keys
+from config.fhir_map import FhirMap
+from config.load import FHIR_MAPS
 from oauth.client_keys import read_client_key
 from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackState
 from tests.carebell.writeback.bench import Bench
 from tests.carebell.writeback.web_bench import after, web_bench
 
+ORACLE_HEALTH = FHIR_MAPS / "oracle_health.yaml"
 pytestmark = pytest.mark.asyncio
 FHIR, STATUS = WritebackChannel.FHIR, WritebackChannel.EPIC_STATUS
 
@@ -168,3 +172,26 @@ async def test_both_keys_are_published_while_one_replaces_the_other(tmp_path: Pa
         assert not any("d" in key for key in shown)
         (tmp_path / "fhir.key").write_bytes(b"")
         assert published_keys(both)["keys"] == shown[1:]
+
+
+@pytest.mark.parametrize(
+    ("before", "ask", "state", "code", "after_it"),
+    [
+        ("booked", True, WritebackState.ACKNOWLEDGED, None, "cancelled"),
+        ("cancelled", True, WritebackState.ACKNOWLEDGED, "ALREADY", "cancelled"),
+        ("fulfilled", True, WritebackState.REFUSED, "APPOINTMENT_STATE", "fulfilled"),
+        ("booked", False, WritebackState.REFUSED, "NO_MESSAGE", "booked"),
+    ],
+)
+async def test_oracle_health_cancels_only_where_it_is_asked(
+    tmp_path: Path, before: str, ask: bool, state: WritebackState, code: str | None, after_it: str
+) -> None:
+    async with web_bench(tmp_path) as (made, fhir):
+        oracle = FhirMap.model_validate(YAML(typ="safe").load(ORACLE_HEALTH.read_text("utf-8")))
+        made.loaded = replace(made.loaded, fhir_maps={"prod": oracle})
+        fhir.resources.records.put("0", status=before)
+        [visit] = made.visits(1)
+        made.add(visit, WritebackEvent.CANNOT_COME, channel=FHIR, ask=ask)
+        await made.until_settled()
+        assert (last(made)[0], last(made)[2]) == (state, code)
+        assert fhir.resources.records.appointments["0"]["status"] == after_it
