@@ -48,7 +48,8 @@ class WritebackState(StrEnum):
     """The state of a row of `writebacks`. The last five are final; a person may make any of them but `acknowledged` due again.
 
     due: waits for its turn, its time or the next attempt. sending: a node has it. acknowledged: the EHR took it.
-    refused: the EHR does not want it. expired: nobody took it in time. superseded: a later one said the opposite within seconds.
+    refused: the EHR does not want it. expired: nobody took it in time. superseded: a later one said the opposite before
+    it was sent.
     unknown: sent, and nobody can say whether it arrived or ask again safely.
     """
 

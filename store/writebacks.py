@@ -40,6 +40,7 @@ from scheduler.writeback import (
     FLAPPING,
     Fact,
     WritebackChannel,
+    WritebackEvent,
     WritebackIntent,
     WritebackState,
 )
@@ -72,7 +73,7 @@ def add(conn: Connection, intent: WritebackIntent, *, ids: Callable[[], str], no
     """Add a row, and return its id; None: this appointment, event and number has one already, which stays as it is.
 
     The caller has the appointment locked, and commits. A connect or disconnect replaces one of the same person that has not been
-    tried yet (`superseded`).
+    tried yet (`superseded`); a confirmation replaces a question for a cancellation that has not.
 
     Args:
         ids: `carebell.ids.ControlIds`. now: when it is recorded, UTC.
@@ -102,6 +103,8 @@ def add(conn: Connection, intent: WritebackIntent, *, ids: Callable[[], str], no
         return None
     if intent.event in FLAPPING:
         _supersede(conn, intent, own_id, now)
+    elif intent.event is WritebackEvent.CONFIRMED:
+        _take_back_question(conn, intent, now)
     return own_id
 
 
@@ -112,6 +115,17 @@ def _supersede(conn: Connection, intent: WritebackIntent, own_id: str, now: date
     flaps = of.event.in_([event.value for event in FLAPPING])
     earlier = conn.execute(select(of.id, of.facts).where(same, flaps, untried)).all()
     ids = [row.id for row in earlier if json.loads(row.facts).get("by") == intent.facts.get("by")]
+    if ids:
+        over = update(writebacks).where(of.id.in_(ids), IS_DUE, of.attempts == 0)
+        conn.execute(over.values(state=WritebackState.SUPERSEDED.value, final_at=now, **_OVER))
+
+
+def _take_back_question(conn: Connection, intent: WritebackIntent, now: datetime) -> None:
+    """Whoever confirms wants no cancellation any more: the EHR is not asked for one that has not been tried yet."""
+    of = writebacks.c
+    untried = IS_DUE & (of.attempts == 0) & (of.appointment == intent.appointment)
+    asked = select(of.id, of.facts).where(untried, of.event == WritebackEvent.CANNOT_COME.value)
+    ids = [row.id for row in conn.execute(asked) if json.loads(row.facts).get("ask") is True]
     if ids:
         over = update(writebacks).where(of.id.in_(ids), IS_DUE, of.attempts == 0)
         conn.execute(over.values(state=WritebackState.SUPERSEDED.value, final_at=now, **_OVER))
