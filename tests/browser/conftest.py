@@ -156,11 +156,14 @@ Walker = Callable[..., Window]
 
 @pytest.fixture(scope="module")
 def walker(browser: Browser) -> Iterator[Walker]:
-    """`walker(site, path, **settings)`: the page of a path, in a window that walks share."""
+    """`walker(site, path, **settings)`: the page of a path, in a window that walks share.
+
+    With `full=True` it shows all that the site has: hundreds of lines where some of each kind show how one is made.
+    """
     windows: dict[str, Window] = {}
     with ExitStack() as stack:
 
-        def walk(site: Site, path: str, **settings: Any) -> Window:
+        def walk(site: Site, path: str, *, full: bool = False, **settings: Any) -> Window:
             login = WALKS[path].login
             key = repr((site.url, login, settings))
             if key not in windows:
@@ -171,7 +174,7 @@ def walker(browser: Browser) -> Iterator[Walker]:
                 windows[key] = Window(page=page, url=site.url, watch=watch)
             window = windows[key]
             window.watch.problems.clear()
-            assert window.open(WALKS[path].on(site)) == WALKS[path].status
+            assert window.open(WALKS[path].on(site, full=full)) == WALKS[path].status
             return window
 
         yield walk

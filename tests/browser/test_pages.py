@@ -24,10 +24,18 @@ def test_every_page_of_the_route_table_is_walked() -> None:
     assert not set(WALKS) & set(NO_PAGES)
 
 
+def test_the_log_that_is_walked_has_lines_of_each_kind(walker: Walker, site: Site) -> None:
+    log = walker(site, "/logs", **WIDE).page.locator("[role=log]")
+    assert log.locator(".log-info .log-value").count() > 0
+    assert log.locator(".log-warning .log-value").count() > 0
+    assert log.locator(".log-warning .quiet").count() > 0
+    assert 1 < log.locator(".log-line").count() < 20
+
+
 @pytest.mark.parametrize("path", WALKS)
 def test_a_page_full_of_data(walker: Walker, site: Site, path: str) -> None:
     """Light, wide; its title, one heading, nothing of a patient."""
-    window = walker(site, path, **WIDE, color_scheme="light")
+    window = walker(site, path, full=True, **WIDE, color_scheme="light")
     assert window.title == f"{window.heading} – Carebell"
     assert window.page.locator("h1").count() == 1
     assert CANARIES.findall(window.page.content()) == []
@@ -37,14 +45,14 @@ def test_a_page_full_of_data(walker: Walker, site: Site, path: str) -> None:
 
 @pytest.mark.parametrize("path", WALKS)
 def test_a_page_without_anything_to_show(walker: Walker, empty_site: Site, path: str) -> None:
-    window = walker(empty_site, path, **WIDE)
+    window = walker(empty_site, path, full=True, **WIDE)
     assert window.flaws() == []
     assert window.watch.problems == []
 
 
 @pytest.mark.parametrize("path", WALKS)
 def test_a_page_with_long_names_on_a_small_telephone(walker: Walker, long_site: Site, path: str) -> None:
-    window = walker(long_site, path, **NARROW)
+    window = walker(long_site, path, full=True, **NARROW)
     assert window.flaws() == []
     assert window.watch.problems == []
 
