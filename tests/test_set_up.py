@@ -182,7 +182,7 @@ def index() -> Iterator[Index]:
             del format, args
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield Index(f"http://127.0.0.1:{server.server_port}/simple/", files)
     server.shutdown()

@@ -56,7 +56,7 @@ def meeting_server() -> Iterator[MeetingServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Rooms)
     made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield made

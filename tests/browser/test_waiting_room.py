@@ -46,7 +46,7 @@ class _Meeting(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def meeting() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Meeting)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

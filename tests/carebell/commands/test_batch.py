@@ -205,7 +205,7 @@ def test_send_ends_quietly_when_nobody_reads(carebell: Carebell, port: int, monk
 def port() -> Iterator[int]:
     """A listener that accepts everything."""
     with socketserver.TCPServer(("127.0.0.1", 0), _Accepting) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_address[1]
         server.shutdown()
