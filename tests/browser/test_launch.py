@@ -153,10 +153,12 @@ def test_who_waits_comes_to_the_providers_page_and_the_focus_stays(hospital: Hos
     with hospital.window(**NARROW) as patient, hospital.window(**WIDE) as provider:
         assert provider.open(hospital.launch_of("provider", "dana", "L2")) == 200
         provider.until("Nobody waits.")
+        assert provider.page.locator("[data-news]").inner_text() == ""
         provider.page.get_by_role("button", name="Go to the visit").focus()
         assert patient.open(hospital.launch_of("patient", "pat", "L2")) == 200
         patient.until("You are in the waiting room.")
         provider.page.get_by_role("button", name="Not yet").wait_for(timeout=PATIENCE)
+        assert provider.page.locator("[data-news]").inner_text() == "Somebody came into the waiting room."
         assert provider.page.evaluate("() => document.activeElement.innerText") == "Go to the visit"
         provider.page.get_by_role("button", name="Let in").focus()
         with hospital.window(**WIDE) as elsewhere:

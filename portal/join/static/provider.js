@@ -1,10 +1,13 @@
-// Who waits, kept up to date without reloading the page: what somebody is reading or pressing stays where it is. Without this file
-// the page reloads itself.
+// Who waits, kept up to date without reloading the page: what somebody is reading or pressing stays where it is, and who comes is
+// announced. Without this file the page reloads itself.
 "use strict";
 
 (() => {
   const people = document.querySelector("[data-people]");
   if (!people) return;
+
+  const news = document.querySelector("[data-news]");
+  const waiting = (part) => part.querySelectorAll('form[action$="/let-in"]').length;
 
   const look = async () => {
     if (document.visibilityState !== "visible") return;
@@ -18,6 +21,7 @@
       }
       if (now.innerHTML === people.innerHTML) return;
       const focused = people.contains(document.activeElement) ? document.activeElement.id : "";
+      news.textContent = waiting(now) > waiting(people) ? news.dataset.came : "";
       people.replaceChildren(...now.childNodes);
       const again = focused && document.getElementById(focused);
       if (again) again.focus();
