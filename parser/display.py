@@ -86,7 +86,7 @@ def find_conference(message: Message, paths: Sequence[str], trace: Trace | None 
         nonlocal deleted
         for path in paths:
             offer = _first(message, path)
-            deleted |= offer.why_not is DELETED
+            deleted |= offer.why_not == DELETED
             if offer.value and (len(offer.value) > _LONGEST_CONFERENCE or not offer.value.isprintable()):
                 offer = offer._replace(value=None, why_not="too long, or has control characters")
             yield offer
@@ -111,7 +111,7 @@ def _first(message: Message, path: str) -> Offer[str]:
         offer = offered(spot.field, spot.value)
         if offer.why_not is None:
             return offer
-        if offer.why_not is DELETED:
+        if offer.why_not == DELETED:
             deleted = deleted or offer
     return deleted or Offer(path, "", None, EMPTY)
 

@@ -19,22 +19,30 @@ from tests.store.conftest import migrated_file
 __all__ = ["migrated_file"]
 
 
-def _book(place: ZoomPlace, number: int) -> str:
+def _book(place: ZoomPlace, number: int, conference: str = "") -> str:
     reference = str(910_000 + number)
-    place.clinic.hear("S12", start=place.clinic.service.now + timedelta(minutes=5), reference=reference)
+    start = place.clinic.service.now + timedelta(minutes=5)
+    place.clinic.hear("S12", start=start, reference=reference, conference=conference)
     return reference
 
 
 @pytest.mark.faults("P18")
 def test_a_visit_has_one_meeting(tmp_path: Path, tally: Tally) -> None:
     chance = random.Random(18)
-    with zoom_place(tmp_path) as place, ThreadPoolExecutor(3) as threads:
+    with zoom_place(tmp_path, groups=True) as place, ThreadPoolExecutor(3) as threads:
         for number in tally.rounds():
             reference = _book(place, number)
+            taken = [reference]
+            if chance.random() < 0.3:  # a group of two or three, any of whom may be the first
+                sizes = range(chance.randrange(2, 4))
+                taken = [_book(place, 10_000 * (size + 1) + number, f"G-{number}") for size in sizes]
+                reference = taken[0]
+                tally.seen["groups"] += 1
             place.zoom.faults = chance.choices(list(MakingFault), k=chance.randrange(4))
             way, tries = None, 0
             while way is None:
-                taps = [threads.submit(place.go, reference, f"d{device}") for device in range(chance.randrange(1, 4))]
+                devices = range(chance.randrange(1, 4))
+                taps = [threads.submit(place.go, chance.choice(taken), f"d{device}") for device in devices]
                 if chance.random() < 0.5:
                     place.upkeep.round()
                 ways = {tap.result() for tap in taps} - {None}
@@ -46,7 +54,7 @@ def test_a_visit_has_one_meeting(tmp_path: Path, tally: Tally) -> None:
                 place.clinic.service.step(SETTLES)
             [made] = place.numbers(reference)
             assert f"/{made}?" in way
-            assert place.go(reference) == way
+            assert {place.go(another) for another in taken} == {way}
 
 
 @pytest.mark.faults("P19")
