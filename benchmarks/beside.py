@@ -130,7 +130,8 @@ def _latency(bench: Bench, by_server: _ByServer) -> Iterator[Figure]:
         value=alone.p50 / middle,
         unit="x",
         target=4,
-        note=f"{alone.p50:.2f} ms; limited by {alone.limit}",
+        note=f"{alone.p50:.2f} ms; limited by {alone.limit}: a message that is alone pays for a whole group's statements and "
+        "commit (docs/decisions/0012)",
     )
     yield Figure(
         name="ACK at 1 connection, p99 in p50s",
