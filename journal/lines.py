@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -141,9 +141,9 @@ def people_line(
         colour: ANSI colours for the level and the names.
         columns: longer lines continue in indented lines, broken only between fields; None: one line of any length.
     """
-    clock = time[:19].replace("T", " ") + ("Z" if time.endswith("Z") else "")
+    clock = _clock(time)
     if not colour and columns is None:
-        return f"{plain(clock)} {_title(level, event)}{''.join([_pair(*field) for field in fields.items()])}".rstrip()
+        return f"{clock} {_title(level, event)}{''.join(_pairs(fields))}".rstrip()
     words = plain(event.replace("_", " "))
     shown = [(plain(name), _shown(value)) for name, value in fields.items() if value is not None]
     breaks = _breaks(shown, columns)
@@ -151,10 +151,15 @@ def people_line(
         words = f"{words:<{_EVENT}}"
     if not colour:
         pairs = "".join(f"{gap}{name}={value}" for gap, (name, value) in zip(breaks, shown, strict=True))
-        return f"{plain(clock)} {level.upper():<8} {words}{pairs}".rstrip()
+        return f"{clock} {level.upper():<8} {words}{pairs}".rstrip()
     pairs = "".join(f"{gap}\x1b[36m{name}=\x1b[0m{value}" for gap, (name, value) in zip(breaks, shown, strict=True))
     mark = f"\x1b[{_COLOURS.get(level, '0')}m{plain(level.upper()):<8}\x1b[0m"
-    return f"\x1b[2m{plain(clock)}\x1b[0m {mark} \x1b[1m{words}\x1b[0m{pairs}".rstrip()
+    return f"\x1b[2m{clock}\x1b[0m {mark} \x1b[1m{words}\x1b[0m{pairs}".rstrip()
+
+
+@lru_cache(maxsize=16)  # lines that are written together have one time
+def _clock(time: str) -> str:
+    return plain(time[:19].replace("T", " ") + ("Z" if time.endswith("Z") else ""))
 
 
 @lru_cache(maxsize=512)
@@ -162,8 +167,18 @@ def _title(level: str, event: str) -> str:
     return f"{level.upper():<8} {plain(event.replace('_', ' ')):<{_EVENT}}"
 
 
-def _pair(name: str, value: object) -> str:
-    return f" {plain(name)}={_shown(value)}" if value is not None else ""
+def _pairs(fields: Mapping[str, object]) -> Iterator[str]:
+    """` name=value` of each field. A word in ASCII, the usual case, is written as it is."""
+    for name, value in fields.items():
+        if type(value) is str and value.isascii() and value.isprintable() and value and " " not in value:
+            yield f"{_before(name)}{value}"
+        elif value is not None:
+            yield f"{_before(name)}{_shown(value)}"
+
+
+@lru_cache(maxsize=512)
+def _before(name: str) -> str:
+    return f" {plain(name)}="
 
 
 def words_line(event: str, fields: Mapping[str, object]) -> str:

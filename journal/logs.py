@@ -104,11 +104,14 @@ class Journal:
         for (name, prefix), value in zip(known.fields, known.values(event), strict=True):
             if value is None:
                 continue
-            # The two most common types are handled here without a call, all others in json_value.
+            # The three most common types are handled here without a call, all others in json_value.
             kind = type(value)
             if kind is str and name != "to" and len(value) <= LONGEST_VALUE:  # type: ignore[arg-type]  # kind is str
                 text = encode_basestring_ascii(value)  # type: ignore[arg-type]  # kind is str
             elif kind is int:
+                text = str(value)
+            elif kind is float and -1e18 < value < 1e18:  # type: ignore[operator]  # kind is float
+                value = round(value, 3)  # type: ignore[call-overload]  # kind is float
                 text = str(value)
             else:
                 rendered = json_value(name, value)
