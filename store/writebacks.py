@@ -73,7 +73,7 @@ def add(conn: Connection, intent: WritebackIntent, *, ids: Callable[[], str], no
     """Add a row, and return its id; None: this appointment, event and number has one already, which stays as it is.
 
     The caller has the appointment locked, and commits. A connect or disconnect replaces one of the same person that has not been
-    tried yet (`superseded`); a confirmation replaces a question for a cancellation that has not.
+    tried yet (`superseded`).
 
     Args:
         ids: `carebell.ids.ControlIds`. now: when it is recorded, UTC.
@@ -103,8 +103,6 @@ def add(conn: Connection, intent: WritebackIntent, *, ids: Callable[[], str], no
         return None
     if intent.event in FLAPPING:
         _supersede(conn, intent, own_id, now)
-    elif intent.event is WritebackEvent.CONFIRMED:
-        _take_back_question(conn, intent, now)
     return own_id
 
 
@@ -120,10 +118,13 @@ def _supersede(conn: Connection, intent: WritebackIntent, own_id: str, now: date
         conn.execute(over.values(state=WritebackState.SUPERSEDED.value, final_at=now, **_OVER))
 
 
-def _take_back_question(conn: Connection, intent: WritebackIntent, now: datetime) -> None:
-    """Whoever confirms wants no cancellation any more: the EHR is not asked for one that has not been tried yet."""
+def take_back_question(conn: Connection, appointment: str, now: datetime) -> None:
+    """Whoever confirms wants no cancellation any more: the EHR is not asked for one that has not been tried yet.
+
+    The caller has the appointment locked, and commits. A confirmation does this whether or not it goes back itself.
+    """
     of = writebacks.c
-    untried = IS_DUE & (of.attempts == 0) & (of.appointment == intent.appointment)
+    untried = IS_DUE & (of.attempts == 0) & (of.appointment == appointment)
     asked = select(of.id, of.facts).where(untried, of.event == WritebackEvent.CANNOT_COME.value)
     ids = [row.id for row in conn.execute(asked) if json.loads(row.facts).get("ask") is True]
     if ids:

@@ -168,7 +168,7 @@ def _why(row: WritebackRow, *, held: bool, channel_known: bool, asks_later: bool
             return "The EHR stored it (CA). Its application has not answered yet."
         return "Nothing that the EHR is told." if row.code == "NOTHING" else f"{already} ({row.answer})."
     if row.state is WritebackState.SUPERSEDED:
-        return "A later one of the same person came before it was sent."
+        return "The same person did or said otherwise before it was sent."
     if row.state is WritebackState.DUE and not channel_known:
         return f"Its environment has no writeback.{row.channel.value} any more."
     words_of_web = None if row.code is None else delivery_words(row.code, row.err3)

@@ -173,6 +173,8 @@ class PatientReplies:
         return None
 
     def _write_back(self, conn: Transaction, about: Appointment, reply: PatientReply, now: datetime) -> None:
+        if reply.kind is ReplyKind.CONFIRM:
+            writebacks.take_back_question(conn, about.id, now)
         policy = self.runtime_config().policies[about.environment]
         asks = reply.kind is ReplyKind.CANNOT_COME and policy.environment.sms.replies.cannot_come == "ask_ehr"
         intent = intend(

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from notifier.reply_words import read_reply_words
 from notifier.twilio.webhooks import SignedForm, read_inbound
 from notifier.webhook import Unreadable
-from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackPolicy
+from scheduler.writeback import WritebackChannel, WritebackEvent, WritebackPolicy, WritebackState
 from store import writeback_rows
 from store.tables import outbox, patient_replies
 from tests.carebell.pieces import Pieces, pieces
@@ -151,6 +151,24 @@ def test_the_ehr_is_asked_to_cancel_where_the_configuration_says_so(tmp_path: Pa
         service.tick()
         say(service, "No")
         assert went_back(service) == [("cannot_come", True)]
+
+
+@pytest.mark.parametrize("confirmed", [{}, {"confirmed": WritebackChannel.HL7}])
+def test_who_confirms_after_all_takes_the_question_back_whatever_goes_back_of_it(
+    tmp_path: Path, twilio: PocketTwilio, confirmed: Mapping[str, WritebackChannel]
+) -> None:
+    asks = {**SMS, "replies": {"enabled": True, "cannot_come": "ask_ehr"}}
+    with opened(tmp_path, twilio, asks) as service:
+        write_back(service, cannot_come=WritebackChannel.HL7, **confirmed)
+        for reference, start in (("one", VISIT), ("two", NEXT_DAY)):
+            book(service, reference, start)
+            service.tick()
+        say(service, "N1")
+        say(service, "N2", 2)
+        say(service, "C1", 3)
+        with service.store.read() as conn:
+            asked = [row.state for row in reversed(writeback_rows.rows(conn)) if row.facts["ask"]]
+        assert asked == [WritebackState.SUPERSEDED, WritebackState.DUE]
 
 
 def test_a_second_confirmation_is_recorded_and_has_no_second_effect(service: Pieces, twilio: PocketTwilio) -> None:

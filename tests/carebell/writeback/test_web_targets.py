@@ -195,15 +195,3 @@ async def test_oracle_health_cancels_only_where_it_is_asked(
         await made.until_settled()
         assert (last(made)[0], last(made)[2]) == (state, code)
         assert fhir.resources.records.appointments["0"]["status"] == after_it
-
-
-async def test_who_confirms_after_all_is_not_canceled(tmp_path: Path) -> None:
-    async with web_bench(tmp_path) as (made, fhir):
-        fhir.resources.records.put("0")
-        one, other = made.visits(2)
-        made.add(one, WritebackEvent.CANNOT_COME, channel=FHIR, ask=True)
-        made.add(other, WritebackEvent.CANNOT_COME, channel=FHIR, ask=True)
-        made.add(one, channel=FHIR)
-        asked, of_other, confirmed = made.rows()
-        assert (asked.state, of_other.state) == (WritebackState.SUPERSEDED, WritebackState.DUE)
-        assert confirmed.state is WritebackState.DUE
