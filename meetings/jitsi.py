@@ -1,7 +1,7 @@
 """Meetings on the hospital's own Jitsi server: a room with the visit's code, and a token for each person who goes there. Pure.
 
 Nothing is asked of the server: a room is there when somebody enters it, so that there is nothing to create, and nothing to fail.
-The token (HS256, with the server's `app_id` and `app_secret`) names the room, a role and the visit's window, and nobody.
+The token (HS256, with the server's `app_id` and `app_secret`) names the room, a role and when the own visit is open, and nobody.
 `context.user.moderator` and `affiliation` are for prosody's plugin token_affiliation, `moderator` beside them for token_moderation;
 `context.user.id` is the role, in a group with whose visit it is, which event_sync sends back with each person who comes and goes.
 
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from meetings.port import Meeting, MeetingFault, MeetingRequest
 from meetings.tokens import hs256_token
-from scheduler.visit_life import VisitRole
+from scheduler.visit_life import VisitRole, VisitWindow
 
 REF: Final = "."
 """Stands between role and ref in a user's id."""
@@ -52,9 +52,19 @@ class JitsiMeetings:
         opens, ends = (int(at.timestamp()) for at in (request.window.opens_at, request.window.ends_at))
         return Meeting(visit=request.visit, ref=f"jitsi {request.code} {opens} {ends}")
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
-        _kind, room, opens, ends = meeting.ref.split(" ")
-        if now >= datetime.fromtimestamp(int(ends), UTC):
+    def join_url(
+        self,
+        meeting: Meeting,
+        role: VisitRole,
+        now: datetime,
+        ref: str | None = None,
+        own: VisitWindow | None = None,
+    ) -> str:
+        _kind, room, *times = meeting.ref.split(" ")
+        opens, ends = (int(at) for at in times)
+        if own is not None:
+            opens, ends = int(own.opens_at.timestamp()), min(ends, int(own.ends_at.timestamp()))
+        if now >= datetime.fromtimestamp(ends, UTC):
             raise MeetingFault("over")
         moderates = role is VisitRole.PROVIDER
         user = {
@@ -68,8 +78,8 @@ class JitsiMeetings:
             "aud": self.app_id,
             "sub": urlsplit(self.url).hostname,
             "room": room,
-            "nbf": int(opens),
-            "exp": int(ends),
+            "nbf": opens,
+            "exp": ends,
             "moderator": moderates,
             "context": {"user": user},
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from meetings.port import Meeting, MeetingFault, MeetingRequest
-from scheduler.visit_life import VisitRole
+from scheduler.visit_life import VisitRole, VisitWindow
 
 _VISIT_CODE = "{visit_code}"
 
@@ -35,7 +35,14 @@ class LinkMeetings:
             raise MeetingFault("no_address", may_help=True)  # a later message may give one
         return Meeting(visit=request.visit, ref=address)
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
+    def join_url(
+        self,
+        meeting: Meeting,
+        role: VisitRole,
+        now: datetime,
+        ref: str | None = None,
+        own: VisitWindow | None = None,
+    ) -> str:
         return meeting.ref
 
     def end(self, meeting: Meeting) -> None:

@@ -113,11 +113,19 @@ class Meetings(Protocol):
         """
         ...
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
+    def join_url(
+        self,
+        meeting: Meeting,
+        role: VisitRole,
+        now: datetime,
+        ref: str | None = None,
+        own: VisitWindow | None = None,
+    ) -> str:
         """Where one person goes now; it may hold a secret of theirs, and is stored and logged nowhere.
 
         Args:
             ref: in the meeting of a group: whose visit it is, in a form that tells the others nothing.
+            own: in the meeting of a group: the time of their own visit; None: they may be there all the time.
 
         Raises:
             MeetingFault: they cannot go there.

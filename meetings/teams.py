@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from meetings.port import Meeting, MeetingEvent, MeetingFault, MeetingRequest
 from meetings.service_api import ServiceApi, document_of, instant, text_of
-from scheduler.visit_life import VisitEventKind, VisitRole
+from scheduler.visit_life import VisitEventKind, VisitRole, VisitWindow
 
 API: Final = "https://graph.microsoft.com/v1.0"
 SIGN_IN: Final = "https://login.microsoftonline.com"
@@ -71,7 +71,14 @@ class TeamsMeetings:
             raise MeetingFault("api_unreadable")
         return Meeting(visit=request.visit, ref=f"teams {own_id} {address} {patients}")
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
+    def join_url(
+        self,
+        meeting: Meeting,
+        role: VisitRole,
+        now: datetime,
+        ref: str | None = None,
+        own: VisitWindow | None = None,
+    ) -> str:
         _kind, _own_id, staff, patients = meeting.ref.split(" ")
         return staff if role is VisitRole.PROVIDER else patients
 

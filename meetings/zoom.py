@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from meetings.port import Meeting, MeetingEvent, MeetingFault, MeetingRequest
 from meetings.service_api import ServiceApi, document_of, instant, text_of
-from scheduler.visit_life import VisitEventKind, VisitRole
+from scheduler.visit_life import VisitEventKind, VisitRole, VisitWindow
 
 API: Final = "https://api.zoom.us/v2"
 TOKEN: Final = "https://zoom.us/oauth/token"  # noqa: S105 (an address)
@@ -52,7 +52,14 @@ class ZoomMeetings:
         made = there or self._made(token, request)
         return Meeting(visit=request.visit, ref=_ref(made))
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
+    def join_url(
+        self,
+        meeting: Meeting,
+        role: VisitRole,
+        now: datetime,
+        ref: str | None = None,
+        own: VisitWindow | None = None,
+    ) -> str:
         _kind, number, _host, address = _parts(meeting)
         if role is not VisitRole.PROVIDER:
             return address

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from meetings.port import BEING_MADE, Meeting, MeetingEvent, MeetingFault, MeetingRequest, MeetingService
-from scheduler.visit_life import VisitRole
+from scheduler.visit_life import VisitRole, VisitWindow
 from store import leases, meeting_places
 from store.engine import Store
 from store.vault import Vault
@@ -77,8 +77,15 @@ class OneMeeting:
             leases.release(conn, job, holder)
         return meeting
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
-        return self.service.join_url(meeting, role, now, ref)
+    def join_url(
+        self,
+        meeting: Meeting,
+        role: VisitRole,
+        now: datetime,
+        ref: str | None = None,
+        own: VisitWindow | None = None,
+    ) -> str:
+        return self.service.join_url(meeting, role, now, ref, own)
 
     def end(self, meeting: Meeting) -> None:
         self.service.end(meeting)

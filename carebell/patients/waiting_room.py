@@ -118,7 +118,8 @@ class WaitingRoom:
             )
             meeting = meetings.create(request)
             ref = None if place.conference is None else visit_ref(self.vault.ring, visit.id)
-            url = _checked(meetings.join_url(meeting, link.role, now, ref), policy)
+            own = None if link.role is VisitRole.PROVIDER else visit.window
+            url = _checked(meetings.join_url(meeting, link.role, now, ref, own), policy)
         except MeetingFault as fault:
             if fault.code != BEING_MADE:
                 self.missed()

@@ -17,6 +17,7 @@ from scheduler.visit_life import VisitEventKind, VisitRole, VisitWindow
 from simulator.meetings.jitsi import NotAdmitted, SimulatedJitsi
 
 NOW: Final = datetime(2026, 3, 12, 21, 0, tzinfo=UTC)
+MINUTE: Final = timedelta(minutes=1)
 WINDOW: Final = VisitWindow(opens_at=NOW - timedelta(hours=1), ends_at=NOW + timedelta(hours=3))
 REQUEST: Final = MeetingRequest(visit="v1", code="7fqxk2mzp9rtvbn4w", window=WINDOW)
 MEETINGS: Final = JitsiMeetings(url="https://meet.example", app_id="carebell", secret=b"shared")
@@ -59,6 +60,31 @@ def test_a_token_is_good_for_its_server_and_time_alone(prosody: Prosody, at: dat
     prosody.now = at
     with pytest.raises(NotAdmitted, match=said):
         prosody.enter(_address(VisitRole.PATIENT))
+
+
+@pytest.mark.parametrize(
+    ("opens", "ends", "closed"), [(-30, 60, [-31, 60]), (-30, 300, [-31, 180]), (None, None, [-61, 180])]
+)
+def test_in_a_group_a_token_is_good_for_the_own_time_alone(
+    opens: int | None, ends: int | None, closed: list[int]
+) -> None:
+    """Never longer than for the room's."""
+    own = None
+    if opens is not None and ends is not None:
+        own = VisitWindow(opens_at=NOW + opens * MINUTE, ends_at=NOW + ends * MINUTE)
+    url = MEETINGS.join_url(MEETINGS.create(REQUEST), VisitRole.PATIENT, NOW, "word", own)
+    prosody = Prosody()
+    assert prosody.enter(url).role == "patient.word"
+    for minutes in closed:
+        prosody.now = NOW + minutes * MINUTE
+        with pytest.raises(NotAdmitted, match="not the token's time"):
+            prosody.enter(url)
+
+
+def test_nobody_is_sent_into_a_group_when_their_own_visit_is_over() -> None:
+    own = VisitWindow(opens_at=NOW - MINUTE, ends_at=NOW)
+    with pytest.raises(MeetingFault, match="over"):
+        MEETINGS.join_url(MEETINGS.create(REQUEST), VisitRole.PATIENT, NOW, "word", own)
 
 
 def test_a_token_is_good_for_its_room_alone() -> None:

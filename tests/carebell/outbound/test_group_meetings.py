@@ -52,7 +52,14 @@ class CountingService:
             raise MeetingFault("api_timeout", may_help=True, unsure=True)
         return Meeting(visit=request.visit, ref=f"made {request.code}")
 
-    def join_url(self, meeting: Meeting, role: VisitRole, now: datetime, ref: str | None = None) -> str:
+    def join_url(
+        self,
+        meeting: Meeting,
+        role: VisitRole,
+        now: datetime,
+        ref: str | None = None,
+        own: VisitWindow | None = None,
+    ) -> str:
         return f"https://meet.example/{meeting.ref.removeprefix('made ')}"
 
     def end(self, meeting: Meeting) -> None:

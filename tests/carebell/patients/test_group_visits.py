@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -266,6 +268,35 @@ def test_a_meeting_that_returns_our_refs_tells_each_visit_its_own_times(tmp_path
             ["planned", "connected", "connected", "disconnected"],
             ["planned", "connected", "disconnected"],
         ]  # fmt: skip
+
+
+def test_a_patient_s_token_has_the_times_of_their_own_visit(tmp_path: Path) -> None:
+    """By those of the group it told when others come and go, and opened the room when the own visit was long over."""
+    with place(tmp_path, groups=True) as at:
+        now = at.clinic.service.now
+        for number, reference in enumerate(GROUP):
+            at.clinic.hear("S12", start=now + number * 10 * MINUTE, reference=reference, conference="G-77")
+        windows = [at.clinic.visit(reference).window for reference in GROUP]
+        first, last = _times(windows[0].opens_at, windows[0].ends_at), _times(windows[0].opens_at, windows[2].ends_at)
+        own = _times(windows[1].opens_at, windows[1].ends_at)
+        assert _claimed(at, at.clinic.token(GROUP[0])) == first
+        assert _claimed(at, at.clinic.token(GROUP[1])) == own
+        assert _claimed(at, at.clinic.new_link(VisitRole.GUEST, GROUP[1])) == own
+        assert _claimed(at, at.clinic.new_link(VisitRole.PROVIDER, GROUP[1])) == last
+
+
+def _times(*instants: datetime) -> tuple[int, ...]:
+    return tuple(int(instant.timestamp()) for instant in instants)
+
+
+def _claimed(at: Place, token: str) -> tuple[int, ...]:
+    """From when until when the token in an address is good."""
+    at.clinic.here(token)
+    way = at.clinic.room.go(token, "d1")
+    assert way is not None
+    content = (way.url or "").rpartition("jwt=")[2].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
+    return claims["nbf"], claims["exp"]
 
 
 def _jitsi_group(at: Place) -> None:
