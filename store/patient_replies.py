@@ -116,7 +116,12 @@ def by_id(conn: Connection, reply_id: str) -> PatientReply | None:
 
 
 def close(conn: Connection, reply: PatientReply, at: datetime) -> int:
-    """A person did what it asks for: it, and those of its visit and kind before it, wait no more. How many did."""
+    """A person did what it asks for: it, and those of its visit and kind before it, wait no more. How many did.
+
+    One about no visit waits for nobody, and stays as it is.
+    """
+    if reply.appointment is None:
+        return 0
     of = patient_replies.c
     same = (of.appointment == reply.appointment) & (of.kind == reply.kind.value)
     earlier = (of.at < reply.at) | ((of.at == reply.at) & (of.id <= reply.id))

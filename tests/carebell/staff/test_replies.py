@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from carebell.commands.open_store import Opened
 from carebell.commands.open_store import opened as opened_store
@@ -20,7 +21,7 @@ from portal.people import Session
 from portal.roles import Role
 from scheduler.appointment import Appointment
 from scheduler.reply import ReplyKind, ReplyReason
-from store import audit, patient_replies
+from store import audit, patient_replies, tables
 from store.audit import AuditFilter, Author
 from store.forgetting import sweep
 from store.patient_replies import PatientReply
@@ -198,6 +199,17 @@ def test_an_analyst_of_the_test_environment_sees_nothing_of_production(
 @pytest.mark.parametrize("unknown", ["", "0" * 32, "\x00", "x" * 400])
 def test_what_is_not_there_is_not_found(browser: Browser, unknown: str) -> None:
     assert browser.post("/replies/done", {"id": unknown}).status_code == 404
+
+
+def test_one_about_no_visit_waits_for_nobody_and_is_not_noted(
+    browser: Browser, carebell: Carebell, configuration: Path, source: Opened
+) -> None:
+    one, other = _reply(source, None, UNKNOWN, hours_ago=2), _reply(source, None, UNKNOWN, hours_ago=1)
+    assert browser.post("/replies/done", {"id": other}).headers["location"] == "/replies?done=was"
+    assert carebell("-c", configuration, "reply", "done", one).code == 1
+    with source.store.read() as conn:
+        assert [row.done_at for row in conn.execute(select(tables.patient_replies))] == [None, None]
+    assert _entries(source) == []
 
 
 def test_the_overview_counts_them(source: Opened, visit: Appointment) -> None:
