@@ -230,7 +230,11 @@ def settle_files(store: Store) -> bool:
     # Outside any transaction: a checkpoint cannot run in one, so the driver's connection is asked directly.
     raw = store.engine.raw_connection()
     try:
-        busy, _, _ = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor = raw.cursor()
+        cursor.execute(
+            "PRAGMA wal_checkpoint(PASSIVE)"
+        ).fetchone()  # TRUNCATE holds the writers' lock as long as it writes
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
         raw.close()
     return bool(busy == 0)

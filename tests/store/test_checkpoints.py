@@ -6,10 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from store import checkpoints
 from store.checkpoints import SQLITE_ITSELF, Checkpoints, log_pages
 from store.engine import Store, open_store
+from store.forgetting import settle_files
 
 
 @pytest.fixture
@@ -110,3 +112,23 @@ def test_a_store_that_is_closed_leaves_no_thread_and_no_log(tmp_path: Path) -> N
     assert opened.checkpoints._thread is not None
     assert not opened.checkpoints._thread.is_alive()
     assert not log_of(opened).exists()
+
+
+def test_the_log_is_written_back_before_the_lock_is_taken_that_truncating_needs(store: Store) -> None:
+    add(store, 100)
+    in_the_file: list[int] = []
+
+    def trace(statement: str) -> None:
+        if "TRUNCATE" in statement:
+            with closing(
+                sqlite3.connect(f"file:{store.file}?immutable=1", uri=True)
+            ) as conn:  # it does not read the log
+                in_the_file.extend(row[0] for row in conn.execute("SELECT count(*) FROM t"))
+
+    @event.listens_for(store.engine, "checkout")
+    def listen(conn: sqlite3.Connection, *_: object) -> None:
+        conn.set_trace_callback(trace)
+
+    assert settle_files(store)
+    assert in_the_file == [1]
+    assert log_of(store).stat().st_size == 0
