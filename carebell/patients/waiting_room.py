@@ -6,7 +6,7 @@ is there. A provider's page is of all visits of the group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -68,7 +68,7 @@ class WaitingRoom:
             opened = self._open(conn, token, now)
             if opened is None:
                 return None
-            visit, link = opened
+            visit, link, _ = opened
             view = self._view(conn, visit, link, now)
             if view is not None and view.stage in ("lobby", "waiting") and link.role is not VisitRole.PROVIDER:
                 policy = self.runtime_config().policies[visit.environment]
@@ -90,7 +90,7 @@ class WaitingRoom:
             opened = self._open(conn, token, now)
             if opened is None:
                 return None
-            visit, link = opened
+            visit, link, _ = opened
             if visit_devices.leave(conn, link.key, device, now):
                 events.append(self._left(conn, visit, link.key, link.role, now))
             view = self._view(conn, visit, link, now)
@@ -138,10 +138,13 @@ class WaitingRoom:
         now, events = self.now(), list[VisitEvent]()
         with self.store.write() as conn:
             opened = self._open(conn, token, now)
-            view = None if opened is None else self._view(conn, *opened, now)
-            if opened is None or view is None or opened[1].role is not VisitRole.PROVIDER:
+            if opened is None or opened[1].role is not VisitRole.PROVIDER:
                 return False
-            known = {visit.id: visit for visit in self._together(conn, *opened, now)}
+            own, provider, locked = opened
+            view = self._view(conn, own, provider, now)
+            if view is None:
+                return False
+            known = {visit.id: visit for visit in self._together(conn, own, provider, now) if visit.id in locked}
             act, what = (
                 (visit_devices.admit, VisitEventKind.ADMITTED)
                 if let_in
@@ -177,7 +180,7 @@ class WaitingRoom:
             opened = self._open(conn, token, now)
             if opened is None:
                 return None
-            visit, link = opened
+            visit, link, locked = opened
             again = self._view(conn, visit, link, now)
             present = self._place(conn, visit)
             if again is None or again.stage != "admitted" or present.id != place.id:
@@ -187,23 +190,25 @@ class WaitingRoom:
             visit_devices.leave(conn, link.key, device, now)
             what = VisitEventKind.CONNECTED
             for concerned in () if tells else self._together(conn, visit, link, now):
-                if concerned.window.opens_at <= now:
+                if concerned.id in locked and concerned.window.opens_at <= now:
                     events.append(
                         self.recorder.note(conn, concerned, what, at=now, who=link.role, source=PAGE, ref=link.key)
                     )
         self.recorder.log(events)
         return OnTheWay(view=view, url=url)
 
-    def _open(self, conn: Transaction, token: str, now: datetime) -> tuple[VideoVisit, VisitLink] | None:
+    def _open(
+        self, conn: Transaction, token: str, now: datetime
+    ) -> tuple[VideoVisit, VisitLink, Collection[str]] | None:
         """The link and its visit, or on a provider's page all visits of the group, locked until the commit; what was decided before
-        the lock is read again."""
+        the lock is read again. Third, which visits are locked: nothing is noted of one that joins the group meanwhile."""
         opened = self._found(conn, token, now)
         if opened is None:
             return None
         ids = {opened[0].id, *(visit.id for visit in self._together(conn, *opened, now))}
         locked = self.recorder.begin_all(conn, ids)
         again = self._found(conn, token, now)
-        return again if again is not None and again[0].id in locked else None
+        return (*again, locked) if again is not None and again[0].id in locked else None
 
     def _found(self, conn: Transaction, token: str, now: datetime) -> tuple[VideoVisit, VisitLink] | None:
         """The link and its visit; of a provider in a group one that goes on, if its own does not."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +15,20 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import event as observed
+from sqlalchemy import update
 
+from carebell.ids import ControlIds
 from carebell.inquiries.visit_report import COLUMNS
+from carebell.outbound.visit_recording import VisitRecorder
 from carebell.staff.visits import StaffVisits
 from portal.pages import visits_page
 from portal.roles import Role
 from scheduler.visit_life import VisitRole, VisitState
 from store import conferences, visit_pages
+from store.engine import Transaction
+from store.tables import visits as visit_rows
 from store.visit_pages import VisitFilter
+from store.visits import VideoVisit
 from tests.carebell.outbound.test_meeting_recording import Place, place
 from tests.carebell.patients.room import MINUTE, SAME, START, Clinic, clinic
 from tests.carebell.patients.zoom_place import zoom_place
@@ -175,6 +182,48 @@ def test_who_is_moved_to_another_group_waits_there(day: Clinic) -> None:
     assert "900201" not in _page(day, other)
     assert day.visit(GROUP[0]).conference is None
     assert day.token(GROUP[0]) == token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateRecorder(VisitRecorder):
+    """Attributes: meanwhile: what another node commits when the visits of a group are locked, and before they are read again."""
+
+    meanwhile: Callable[[Transaction], None]
+
+    def begin_all(self, conn: Transaction, ids: Iterable[str]) -> dict[str, VideoVisit]:
+        locked = VisitRecorder.begin_all(self, conn, ids)
+        self.meanwhile(conn)
+        return locked
+
+
+@pytest.mark.parametrize("act", ["let_all_in", "go"])
+def test_a_visit_that_joins_after_the_lock_is_left_to_the_next_click(day: Clinic, act: str) -> None:
+    """Nobody holds its row: another node may be adding to its events under the same number."""
+    _book(day, "900301", conference="G-78")
+    provider, late = day.new_link(VisitRole.PROVIDER, GROUP[0]), day.visit("900301").id
+    for reference in (GROUP[0], "900301"):
+        day.here(day.token(reference))
+
+    def joins(conn: Transaction) -> None:
+        conn.execute(
+            update(visit_rows).where(visit_rows.c.id == late).values(conference=day.visit(GROUP[0]).conference)
+        )
+
+    recorder = LateRecorder(
+        runtime_config=lambda: day.service.runtime_config,
+        control_ids=ControlIds(),
+        journal=day.recorder.journal,
+        meanwhile=joins,
+    )
+    for room, noted in ((replace(day.room, recorder=recorder), False), (day.room, True)):
+        if act == "go":
+            way = room.go(provider, "d1")
+            assert way is not None
+            assert way.url is not None
+        else:
+            assert room.answer(provider, None, let_in=True)
+        assert (day.events("900301") != ["planned", "waiting"]) is noted
+        assert day.events(GROUP[0]) != ["planned", "waiting"]
 
 
 def test_a_message_without_an_id_changes_no_group(day: Clinic) -> None:
