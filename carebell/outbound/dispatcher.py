@@ -180,6 +180,7 @@ class Dispatcher:
         runtime_config, now = self._runtime_config(), self._clock.now()
         if not self._anything_due(now):
             return _NOTHING
+        self._threads.start_first()
         senders = {name: policy.environment.sms.sender for name, policy in runtime_config.policies.items()}
         with self._store.write() as conn:
             budgets = SenderBudgets(conn, runtime_config, set(senders.values()), now)

@@ -17,7 +17,8 @@ from typing import Final
 
 
 class WorkerThreads:
-    """Threads that run what they are given, in its order. They are started when they are needed, and kept.
+    """Threads that run what they are given, in its order. They are started when they are needed, and kept. If the system has no
+    thread left, those that there are do the work.
 
     The methods are for one thread.
 
@@ -37,8 +38,22 @@ class WorkerThreads:
         """Whether a job waits for a thread."""
         return bool(self._jobs)
 
+    def start_first(self) -> None:
+        """Start a thread if there is none.
+
+        Raises:
+            RuntimeError: the system has no thread left.
+        """
+        if not self._threads:
+            self._start()
+
     def run(self, jobs: Sequence[Callable[[], None]]) -> None:
-        """Queue jobs, each of which handles its own failures."""
+        """Queue jobs, each of which handles its own failures.
+
+        Raises:
+            RuntimeError: there is no thread, and none can be started. Nothing is queued.
+        """
+        self.start_first()
         self._jobs.extend(jobs)
         self._call(min(self._width, len(jobs)))
 
@@ -64,12 +79,16 @@ class WorkerThreads:
         self._threads.clear()
 
     def _call(self, number: int) -> None:
-        while len(self._threads) < min(self._width, self.count) and number:
-            thread = Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        with suppress(RuntimeError):  # no more can be started: there is at least one
+            while len(self._threads) < min(self._width, self.count) and number:
+                self._start()
         for _ in range(number):
             self._calls.put(True)
+
+    def _start(self) -> None:
+        thread = Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _work(self) -> None:
         while self._calls.get():

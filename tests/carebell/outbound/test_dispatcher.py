@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
@@ -91,6 +91,48 @@ def test_a_claim_that_fails_keeps_no_open_request_from_being_recorded(
         assert service.count(SmsState.SENDING) == 0
         monkeypatch.undo()
         assert service.tick() == DUE - AT_ONCE
+
+
+def test_nothing_is_claimed_while_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twilio = PocketTwilio(now=lambda: NOW)
+    with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}) as service:
+        book_many(service)
+        start = Thread.start
+
+        def fail(thread: Thread) -> None:
+            if thread.name.startswith("worker-"):
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="new thread"):
+            service.tick()
+        assert service.count(SmsState.SENDING) == 0
+        monkeypatch.undo()
+        assert service.tick() == DUE
+
+
+def test_a_thread_that_cannot_be_started_keeps_no_text_from_leaving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Thread.start
+
+    def fail(thread: Thread) -> None:
+        if thread.name.startswith("worker-") and thread.name != "worker-0":
+            second.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def before(_: Sms) -> None:
+        second.wait(30)  # no answer before another thread was wanted
+
+    second = Event()
+    twilio = PocketTwilio(now=lambda: NOW, before=before)
+    with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}) as service:
+        book_many(service)
+        monkeypatch.setattr(Thread, "start", fail)
+        assert service.tick() == DUE
+        assert second.is_set()
 
 
 def test_what_cannot_be_looked_at_again_is_given_back_untried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from threading import Barrier, Event, current_thread
+from threading import Barrier, Event, Thread, current_thread
 
 import pytest
 
@@ -13,6 +13,10 @@ _PATIENCE = 30.0  # seconds; only a fault takes so long
 
 def waits_at(barrier: Barrier) -> None:
     barrier.wait(_PATIENCE)
+
+
+def waits_for(event: Event) -> None:
+    event.wait(_PATIENCE)
 
 
 def until_none_waits(threads: WorkerThreads) -> None:
@@ -74,6 +78,34 @@ def test_after_it_was_narrowed_one_thread_works(threads: WorkerThreads) -> None:
     threads.run([*[lambda: ran_on.append(current_thread().name)] * 100, over.set])
     assert over.wait(_PATIENCE)
     assert len(set(ran_on)) == 1
+
+
+def no_more_threads(_: Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_without_any_thread_nothing_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = WorkerThreads(4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", no_more_threads)
+        with pytest.raises(RuntimeError, match="new thread"):
+            threads.run([lambda: None])
+    assert not threads.waiting
+    threads.end()
+
+
+def test_the_threads_that_there_are_do_the_work_of_those_that_cannot_start(
+    threads: WorkerThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, over = Event(), Event()
+    threads.run([lambda: waits_for(released)])
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", no_more_threads)
+        threads.widen()
+        threads.run([lambda: None, over.set])
+        threads.widen()
+        released.set()
+        assert over.wait(_PATIENCE)
 
 
 def test_the_end_waits_for_what_was_queued() -> None:
