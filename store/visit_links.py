@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, null, or_, select, update
+from sqlalchemy import Connection, delete, null, select, update
 
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
 from store.conferences import Conference
@@ -30,6 +30,8 @@ from store.vault import Vault
 from store.visits import VideoVisit, VisitEvent, append, read_visit, with_appointment
 
 _TOKEN: Final = SealedColumn(table="visit_links", column="sealed")
+_SHORTER: Final = timedelta(microseconds=1)
+"""A link that lasts a time of its own ends so much before its visit at the latest: another one ends with the visit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ def new_link(
     """A further link of a locked visit; its token, which is told nowhere else. It ends with the visit's window.
 
     Args:
-        lasts: it ends so long after `now` if that is earlier, and no text ever names it.
+        lasts: it ends so long after `now`, or right before the window if that is earlier; it is never longer, wherever the visit
+            moves, and no text ever names it.
         conference: it is the link of this group, of which the visit is one, and ends with that.
     """
     token = new_join_token(random)
@@ -83,7 +86,7 @@ def new_link(
             sealed=sealed,
             created_at=now,
             conference=None if conference is None else conference.id,
-            ends_at=until if lasts is None else min(until, now + lasts),
+            ends_at=until if lasts is None else min(until - _SHORTER, now + lasts),
         )
     )
     return token
@@ -183,20 +186,23 @@ def move(conn: Connection, vault: Vault, visit: str, window: VisitWindow, *, fro
                 token = _TOKEN.unseal(conn, vault, key, bytes(sealed))
             again = None if token is None else _TOKEN.seal(conn, vault, key, token, until=window.ends_at)
             conn.execute(update(visit_links).where(of.key == key).values(sealed=again))
-    conn.execute(
-        update(visit_links)
-        .where(of.visit == visit, of.conference.is_(None), or_(of.ends_at >= from_end, of.ends_at > window.ends_at))
-        .values(ends_at=window.ends_at)
-    )
+    _end_with(conn, visit, window.ends_at, from_end=from_end)
 
 
 def take_over(conn: Connection, visit: VideoVisit, other: VideoVisit) -> None:
     """The links of another visit lead to this one from now on; texts name this one's own. Both are locked. A link that was shorter
     than its visit stays so."""
+    _end_with(conn, other.id, visit.window.ends_at, from_end=other.window.ends_at)
+    conn.execute(update(visit_links).where(visit_links.c.visit == other.id).values(visit=visit.id, sealed=null()))
+
+
+def _end_with(conn: Connection, visit: str, ends_at: datetime, *, from_end: datetime) -> None:
+    """A visit's links end at `ends_at` if they ended at `from_end`; those that ended earlier end before it, and never later than
+    before."""
     of = visit_links.c
-    whole = update(visit_links).where(of.visit == other.id, of.conference.is_(None), of.ends_at >= other.window.ends_at)
-    conn.execute(whole.values(ends_at=visit.window.ends_at))
-    conn.execute(update(visit_links).where(of.visit == other.id).values(visit=visit.id, sealed=null()))
+    own = update(visit_links).where(of.visit == visit, of.conference.is_(None))
+    conn.execute(own.where(of.ends_at < from_end, of.ends_at >= ends_at).values(ends_at=ends_at - _SHORTER))
+    conn.execute(own.where(of.ends_at >= from_end).values(ends_at=ends_at))
 
 
 def needs_another(conn: Connection, visit: VideoVisit) -> bool:

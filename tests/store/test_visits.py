@@ -178,6 +178,39 @@ def test_a_short_link_is_no_longer_under_another_visit(store: Store, vault: Vaul
         assert visit_links.find(conn, vault.ring, short, NOW + timedelta(hours=1)) is None
 
 
+@pytest.mark.parametrize("hours", [1, 500])
+def test_a_short_link_never_grows_with_its_visit(store: Store, vault: Vault, hours: int) -> None:
+    """Also one that the visit's window ended, when it was made or later, even to the instant."""
+    one, _ = _planned(store, vault)
+    with store.write() as conn:
+        visit = visits.named(conn, one.id) or pytest.fail("no visit")
+        lasts = timedelta(hours=hours)
+        short = visit_links.new_link(conn, vault, visit, VisitRole.PROVIDER, NOW, lasts=lasts)
+    ends = min(NOW + lasts, visit.window.ends_at)
+    for start in (one.start + DAY, one.start - DAY, NOW - HOUR, NOW - 2 * HOUR, one.start, one.start + 9 * DAY):
+        _keep(store, vault, one, window=_window(start))
+        ends = min(ends, _window(start).ends_at)
+        with store.read() as conn:
+            _, link = visit_links.find(conn, vault.ring, short, NOW) or pytest.fail("not found")
+        assert ends - timedelta(microseconds=2) <= link.ends_at <= ends
+
+
+@pytest.mark.parametrize(("of", "to"), [(1, 9), (9, 1)])
+def test_a_short_link_never_grows_under_another_visit(store: Store, vault: Vault, of: int, to: int) -> None:
+    one, _ = _planned(store, vault, 1)
+    other, _ = _planned(store, vault, 2)
+    _keep(store, vault, other, window=_window(other.start + of * DAY))
+    _keep(store, vault, one, window=_window(one.start + to * DAY))
+    with store.write() as conn:
+        visit = visits.named(conn, other.id) or pytest.fail("no visit")
+        short = visit_links.new_link(conn, vault, visit, VisitRole.PROVIDER, NOW, lasts=30 * DAY)
+        adopt(conn, one.id, [other.id])
+    _keep(store, vault, one, window=_window(one.start + 20 * DAY))
+    with store.read() as conn:
+        _, link = visit_links.find(conn, vault.ring, short, NOW) or pytest.fail("not found")
+    assert link.ends_at < _window(one.start + 2 * DAY).ends_at
+
+
 def test_a_meeting_is_sealed_until_the_link_ends(store: Store, vault: Vault) -> None:
     one, _ = _planned(store, vault)
     for days in (0, 30):

@@ -201,6 +201,19 @@ def test_a_providers_link_is_short_and_stays_so_when_the_visit_moves(hospital: H
     assert hospital.browser.get(own).status_code == 404
 
 
+def test_a_launch_right_before_the_start_is_over_in_twelve_hours_wherever_the_visit_moves(hospital: Hospital) -> None:
+    day = hospital.day
+    own = hospital.back(hospital.launch()).headers["location"]
+    day.hear("S13", start=START + timedelta(days=3))
+    assert hospital.browser.get(own).status_code == 200
+    day.hear("S13", start=START + timedelta(days=5))
+    day.service.step(LINK_LASTS)
+    assert hospital.browser.get(own).status_code == 404
+    day.service.step(to=START + timedelta(days=5))
+    assert hospital.browser.get(own).status_code == 404
+    assert hospital.browser.get(f"/j/{day.token()}").status_code == 200
+
+
 def test_a_patient_comes_to_the_link_of_their_texts(hospital: Hospital) -> None:
     arrival = hospital.back(hospital.launch("patient", "pat"))
     assert arrival.headers["location"] == f"/j/{hospital.day.token()}"
