@@ -254,8 +254,9 @@ class WaitingRoom:
         settings = policy.environment.visits
         together = self._together(conn, visit, link, now)
         in_group = link.role is VisitRole.PROVIDER and visit.conference is not None
+        opens_at = min((concerned.window.opens_at for concerned in together), default=visit.window.opens_at)
         since = visit_devices.since(conn, link.key, now)
-        stage = "crowded" if crowded else _stage(visit, link, policy, since, now)
+        stage = "crowded" if crowded else _stage(visit, opens_at, link, policy, since, now)
         return JoinView(
             stage=stage,
             role=link.role.value,
@@ -263,7 +264,7 @@ class WaitingRoom:
             zone=ZoneInfo(visit.zone),
             date_only=visit.date_only,
             ends=visit.window.ends_at - settings.ends_after,
-            opens_at=visit.window.opens_at,
+            opens_at=opens_at,
             contact=runtime_config.organization.contact,
             organization=runtime_config.organization.name,
             provider=visit.provider if settings.show_provider else None,
@@ -310,7 +311,12 @@ def _languages(visit: VideoVisit, link: VisitLink, policy: EnvironmentPolicy) ->
 
 
 def _stage(
-    visit: VideoVisit, link: VisitLink, policy: EnvironmentPolicy, since: datetime | None, now: datetime
+    visit: VideoVisit,
+    opens_at: datetime,
+    link: VisitLink,
+    policy: EnvironmentPolicy,
+    since: datetime | None,
+    now: datetime,
 ) -> Stage:
     state = state_at(visit.state, visit.window, now)
     if state is VisitState.CANCELED:
@@ -318,7 +324,7 @@ def _stage(
         return "changed" if still_booked else "canceled"
     if state.is_over:
         return "over"
-    if now < visit.window.opens_at:
+    if now < opens_at:
         return "early"
     no_lobby = policy.environment.visits.lobby != "ours" or link.role is VisitRole.PROVIDER
     if no_lobby or link.admitted_at is not None:

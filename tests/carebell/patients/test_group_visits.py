@@ -106,6 +106,31 @@ def test_a_provider_answers_each_of_the_group(day: Clinic) -> None:
     assert day.events(GROUP[1])[-1] == "put_off"
 
 
+def test_a_provider_by_a_later_visit_of_the_group_lets_in_who_waits_for_an_earlier_one(day: Clinic) -> None:
+    day.hear("S12", start=START + timedelta(hours=3), reference="900204", conference="G-77")
+    provider, token, later = day.new_link(VisitRole.PROVIDER, "900204"), day.token(GROUP[0]), day.token("900204")
+    day.here(token)
+    assert day.here(later)["stage"] == "early", "a patient's page is of their own visit"
+    assert "Patient of appointment 900201, since a moment ago." in _page(day, provider)
+    assert day.client.post(f"/j/{provider}/let-in", data={"link": day.key(token)}, headers=SAME).status_code == 303
+    assert day.here(token)["stage"] == "admitted"
+    going = day.client.post(f"/j/{provider}/go", data={"device": "d1"}, headers=SAME)
+    assert "https://meet.example/" in going.text
+    assert day.events("900204") == ["planned"], "nobody was there yet for a visit that is not open"
+
+
+def test_before_the_first_of_a_group_opens_it_is_early_for_its_provider(tmp_path: Path) -> None:
+    with clinic(tmp_path / "clinic", groups=True) as made:
+        _book(made)
+        made.hear("S12", start=START + timedelta(hours=3), reference="900204", conference="G-77")
+        provider = made.new_link(VisitRole.PROVIDER, "900204")
+        opens_at = made.visit(GROUP[0]).window.opens_at
+        made.service.step(to=opens_at - timedelta(seconds=1))
+        assert "Nobody waits." not in _page(made, provider)
+        made.service.step(to=opens_at)
+        assert "Nobody waits." in _page(made, provider)
+
+
 def test_only_a_provider_of_the_group_lets_all_in(day: Clinic) -> None:
     tokens = [day.token(reference) for reference in GROUP]
     for token in tokens:
