@@ -63,7 +63,7 @@ class Refusals(Section):
     """What a negative answer means: `refuse`: it is not sent again. `retry`: it is, until its time is over.
 
     HL7 2.5 says: AE is an error of the content, AR has other reasons. Engines differ. ERR-3 206 and 207 (locked, internal
-    error) are always tried again.
+    error) are always tried again. It says nothing of an application's later answer, which is not tried again.
     """
 
     AE: Refusal = "refuse"

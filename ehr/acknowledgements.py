@@ -2,7 +2,7 @@
 
 Negative answers mean different things in different engines (HL7 2.5, 2.9.2.2: AE is an error of the content, AR has other
 reasons; several engines have it the other way round), so the configuration decides. A locked record or an internal error of the EHR
-(ERR-3 206 and 207) is always tried again.
+(ERR-3 206 and 207) is always tried again, except where the application says it later (`scheduler.writeback.after_later_answer`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ _ADVICE: Final = {
     "203": "Does it want another MSH-12 (`version`)?",
     "204": "Does SCH-2 hold their number?",
     "205": "It has this message already.",
-    "206": "It is tried again.",
-    "207": "It is tried again; ask its administrators if it stays so.",
+    "207": "Ask its administrators if it stays so.",
 }
 
 

@@ -195,9 +195,8 @@ def _remedy(row: WritebackRow, *, held: bool, channel_known: bool) -> str:
         return "Take `hold` out of its `writeback` when it may go."
     if row.state is WritebackState.DUE and not channel_known:
         return f"Give its environment `writeback.{row.channel.value}` again, or let it expire."
-    untried = row.answer is None and row.code is None
-    if row.state is WritebackState.DUE and (untried or row.err3 in ("206", "207")):
-        return ""  # of a locked one the reason says that it is tried again
+    if row.state is WritebackState.DUE and row.answer is None and row.code is None:
+        return ""
     of_code = _REMEDIES.get(row.code or "", "") if row.answer is None else ""
     of_state = _OF_STATE.get(row.state, "")
     return f"{of_code} {of_state}".strip() if of_state else ""

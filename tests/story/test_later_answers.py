@@ -149,6 +149,15 @@ async def test_a_refusal_after_ca_is_one_as_at_once(tmp_path: Path, code: str, e
         assert ehr.decision(own_id) == (REFUSED, code, err3)
 
 
+async def test_a_locked_record_that_is_said_later_is_refused_and_nobody_promises_another_try(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as ehr:
+        own_id = ehr.tell()
+        await ehr.until(own_id, ACKNOWLEDGED)
+        await ehr.clinic.send(sign(ehr.answer("AE", "R1").replace(b"ERR|||204", b"ERR|||206")))
+        assert ehr.decision(own_id) == (REFUSED, "AE", "206")
+        assert ehr.words(own_id) == "The EHR says: application record locked (206)."
+
+
 async def test_what_was_sent_again_by_a_person_has_its_own_answer(tmp_path: Path) -> None:
     async with hospital(tmp_path) as ehr:
         own_id = ehr.tell()
