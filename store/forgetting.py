@@ -7,8 +7,9 @@ its write-ahead log still holds (secure_delete overwrites the pages of the datab
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -44,6 +45,11 @@ _OFF: Final = tuple(
 _UNSETTLED: Final = (SmsState.DUE, SmsState.SENDING, SmsState.ACCEPTED, SmsState.SENT, SmsState.UNKNOWN)
 KEEP_PHONE_KEYS: Final = WEEK + timedelta(days=1)
 """A cap counts seven days; after that the number's HMAC in the outbox is not needed."""
+_TRIES: Final = 20
+_TRY_AGAIN: Final = 0.25
+"""Seconds: five altogether, as long as SQLite itself waits for those who read."""
+_BEING_WRITTEN_BACK: Final = -1
+"""So SQLite answers, and at once, for the log's length if somebody else is writing it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,21 +229,32 @@ def give_up_unreadable(conn: Connection, vault: Vault) -> GivenUp:
     return GivenUp(keys=len(days), appointments=emptied, people=people)
 
 
-def settle_files(store: Store) -> bool:
-    """SQLite: write the log back and truncate it. False: a reader held it; call again later. PostgreSQL: nothing to do."""
+def settle_files(store: Store, *, wait: Callable[[float], None] = time.sleep) -> bool:
+    """SQLite: write the log back and truncate it. PostgreSQL: nothing to do.
+
+    It waits five seconds for those who read, and for somebody else who writes the log back.
+
+    Args:
+        wait: sleeps for seconds.
+
+    Returns:
+        False: somebody was still reading it or writing it back; call again later.
+    """
     if store.file is None:
         return True
     # Outside any transaction: a checkpoint cannot run in one, so the driver's connection is asked directly.
     raw = store.engine.raw_connection()
     try:
         cursor = raw.cursor()
-        cursor.execute(
-            "PRAGMA wal_checkpoint(PASSIVE)"
-        ).fetchone()  # TRUNCATE holds the writers' lock as long as it writes
-        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        for _ in range(_TRIES):
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # TRUNCATE holds the writers' lock as it writes
+            busy, pages, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if pages != _BEING_WRITTEN_BACK:
+                return bool(busy == 0)
+            wait(_TRY_AGAIN)
     finally:
         raw.close()
-    return bool(busy == 0)
+    return False
 
 
 def _is_off(status: ColumnElement[str]) -> ColumnElement[bool]:

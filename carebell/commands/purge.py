@@ -69,7 +69,8 @@ def purge(config: Path | None, number: str | None, *, at: datetime | None, verif
             if not purged.files_settled:
                 if not as_json:
                     print_sentence(
-                        "the database's log could not be truncated now, because another process is reading; run purge again"
+                        "the database's log could not be truncated now, because another process is reading it or writing "
+                        "it back; run purge again"
                     )
                 return REFUSED
             return OK if search_number is None else _verify(session, search_number, now, as_json=as_json)

@@ -35,7 +35,10 @@ AUDIT_EVERY: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purged:
-    """What one round forgot. `files_settled` False: a reader prevented truncating SQLite's log; the next round tries again."""
+    """What one round forgot.
+
+    `files_settled` False: SQLite's log was being read or written back and could not be truncated; the next round tries again.
+    """
 
     appointments: int
     suppressed: int

@@ -1,9 +1,12 @@
 """SQLite's log is written back beside the commits: it stays short, and nothing of it is lost."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 from sqlalchemy import event
@@ -132,3 +135,42 @@ def test_the_log_is_written_back_before_the_lock_is_taken_that_truncating_needs(
     assert settle_files(store)
     assert in_the_file == [1]
     assert log_of(store).stat().st_size == 0
+
+
+_HOLD: Final = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 121)  # of https://www.sqlite.org/walformat.html: WAL_CKPT_LOCK
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def written_back_by_another_process(store: Store) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(store.files[2])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+
+
+def test_truncating_waits_until_the_log_has_been_written_back_by_somebody_else(store: Store) -> None:
+    add(store, 100)
+    with written_back_by_another_process(store) as process:
+
+        def wait(seconds: float) -> None:
+            process.communicate()
+
+        assert settle_files(store, wait=wait)
+    assert log_of(store).stat().st_size == 0
+
+
+def test_truncating_does_not_wait_longer_than_five_seconds(store: Store) -> None:
+    add(store, 100)
+    waits: list[float] = []
+    with written_back_by_another_process(store):
+        assert not settle_files(store, wait=waits.append)
+    assert len(waits) > 1
+    assert sum(waits) == 5
