@@ -52,6 +52,7 @@ def keep(
     plans: Iterable[VisitPlan],
     now: datetime,
     *,
+    left: Collection[str] = (),
     random: Callable[[int], int] = secrets.randbelow,
     new_id: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> list[VisitEvent]:
@@ -61,7 +62,8 @@ def keep(
     day gets a new one if its token is forgotten.
 
     Args:
-        plans: one for each appointment that changed. random: n -> a number from 0 to n - 1.
+        plans: one for each appointment that changed. left: our ids of the groups that `adopt` took a visit from.
+        random: n -> a number from 0 to n - 1.
 
     Returns:
         What changed, to be logged after the commit.
@@ -70,7 +72,7 @@ def keep(
     known = (
         {visit.appointment: visit for visit in locked(conn, visits.c.appointment.in_(list(wanted)))} if wanted else {}
     )
-    groups = _Groups.of(conn, wanted, known, now, random)
+    groups = _Groups.of(conn, wanted, known, left, now, random)
     events = []
     for own_id, plan in sorted(wanted.items()):
         visit = known.get(own_id)
@@ -92,7 +94,7 @@ class _Groups:
     """The groups that the plans of one transaction are about.
 
     Attributes:
-        present: those that their visits are in now, by our ids.
+        present: those that their visits are in now, or were until they proved to be others, by our ids.
         locked: those, as far as they are not over, and the ones to which their visits belong from now on.
     """
 
@@ -105,11 +107,12 @@ class _Groups:
         conn: Connection,
         plans: Mapping[str, VisitPlan],
         known: Mapping[str, VideoVisit],
+        left: Collection[str],
         now: datetime,
         random: Callable[[int], int],
     ) -> _Groups:
         present = conferences.by_id(
-            conn, {visit.conference for visit in known.values() if visit.conference is not None}
+            conn, {*left, *(visit.conference for visit in known.values() if visit.conference is not None)}
         )
         wanted: dict[ConferenceKey, VisitWindow | None] = {
             group.key: None for group in present.values() if group.key is not None
@@ -144,12 +147,16 @@ def _key(plan: VisitPlan, group: Conference | None) -> ConferenceKey | None:
     return ConferenceKey(plan.environment, reference, day) if reference and day is not None else None
 
 
-def adopt(conn: Connection, kept: str, others: Collection[str]) -> None:
+def adopt(conn: Connection, kept: str, others: Collection[str]) -> set[str]:
     """Several appointments proved to be one visit, or one goes on as another: `kept` takes over their visits, and their links stay.
 
     Args:
         kept, others: our ids of the appointments; both exist. Call it before `keep`.
+
+    Returns:
+        The groups that had a visit which is canceled now: `keep` locks them after all visits, and fits them.
     """
+    left = set[str]()
     known = {visit.appointment: visit for visit in locked(conn, visits.c.appointment.in_([kept, *others]))}
     for other in sorted(set(others) & known.keys()):
         visit = known[other]
@@ -158,9 +165,12 @@ def adopt(conn: Connection, kept: str, others: Collection[str]) -> None:
             canceled = case((visits.c.report_start.is_not(None), VisitOutcome.CANCELED.value))
             state = VisitState.CANCELED.value
             conn.execute(update(visits).where(visits.c.id == visit.id).values(state=state, outcome=canceled))
+            if visit.conference is not None:
+                left.add(visit.conference)
         else:
             conn.execute(update(visits).where(visits.c.id == visit.id).values(appointment=kept))
             known[kept] = replace(visit, appointment=kept)
+    return left
 
 
 def _made(

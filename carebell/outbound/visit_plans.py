@@ -37,12 +37,13 @@ def keep_visits(
     concerned = [appointment for appointment in appointments if _has_links(policies.get(appointment.environment))]
     if not concerned:
         return []
+    left = set[str]()
     for appointment in concerned:
         others = (taken_over or {}).get(appointment.id, ())
         if others:
-            adopt(conn, appointment.id, others)
+            left |= adopt(conn, appointment.id, others)
     plans = (plan_of(appointment, policies[appointment.environment]) for appointment in concerned)
-    return keep(conn, vault, [plan for plan in plans if plan is not None], now)
+    return keep(conn, vault, [plan for plan in plans if plan is not None], now, left=left)
 
 
 def plan_of(appointment: Appointment, policy: EnvironmentPolicy) -> VisitPlan | None:

@@ -33,6 +33,7 @@ from tests.carebell.outbound.test_meeting_recording import Place, place
 from tests.carebell.patients.room import MINUTE, SAME, START, Clinic, clinic
 from tests.carebell.patients.zoom_place import zoom_place
 from tests.portal.pages.staff import browsing, words
+from tests.story.ehr import unsigned
 
 GROUP: Final = ("900201", "900202", "900203")
 REPORTED: Final = {key: value for key, _, value in COLUMNS}
@@ -249,6 +250,31 @@ def test_a_visit_that_joins_after_the_lock_is_left_to_the_next_click(day: Clinic
             assert room.answer(provider, None, let_in=True)
         assert (day.events("900301") != ["planned", "waiting"]) is noted
         assert day.events(GROUP[0]) != ["planned", "waiting"]
+
+
+def test_a_visit_that_proves_to_be_another_makes_its_group_no_longer(tmp_path: Path) -> None:
+    """What is sealed for a group, and the hospital's id, is kept until the last of its links ends, and no day longer."""
+    with clinic(tmp_path / "clinic", groups=True) as made:
+
+        def hear(event: str, ids: str, start: datetime, conference: str) -> None:
+            """Args: ids: SCH-1 and SCH-2. One is known by the first and another by the second, until a message has both."""
+            made.service.step(MINUTE)
+            content = unsigned(
+                event, f"{made.service.now:%H%M}", sent=made.service.now, start=start, visit="VIDEO", note=conference
+            )
+            made.service.hear(content.replace(b"|900100^EPIC|900100^EPIC|", f"|{ids}|".encode()))
+            assert made.service.refused == []
+
+        made.hear("S12", reference=GROUP[0], conference="G-77")
+        hear("S12", "900202^EPIC|", START + 60 * MINUTE, "G-77")
+        hear("S12", "|900301^EPIC", START, "G-78")
+        short, group = made.visit(GROUP[0]).window, made.visit(GROUP[0]).conference or ""
+        hear("S14", "900202^EPIC|900301^EPIC", START, "G-78")
+        with made.service.store.read() as conn:
+            states = {visit.window: visit.state for visit in conferences.members(conn, group)}
+            assert states.pop(short) is VisitState.PLANNED
+            assert list(states.values()) == [VisitState.CANCELED]
+            assert conferences.by_id(conn, [group])[group].window == short
 
 
 def test_a_message_without_an_id_changes_no_group(day: Clinic) -> None:
