@@ -61,7 +61,7 @@ class LaunchSettings(Section):
     """true: the EHR also launches its patients, from their own sign-in there."""
     group_visits: bool = False
     """true: the context tokens of the integration records name the conference (`%CONFERENCEID%`) in place of the visit, for an EHR
-    that launches group visits so. It changes the records alone: a launch is understood either way."""
+    that launches group visits so. Patients are then launched by their own appointment (`appointmentId`) alone."""
 
 
 class MeetingSettings(Section):

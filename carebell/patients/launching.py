@@ -143,6 +143,9 @@ class Launching:
         session = launched.session or launched.appointment  # of a visit in no group an EHR may know no conference
         if session is None:
             return _refusal(reader, LaunchCode.NO_SESSION, _NO_SESSION)
+        if reader == "patient" and section.visits.launch.group_visits and launched.appointment is None:
+            # The id may be that of a group which no message has named yet, though an appointment has the same.
+            return _refusal(reader, LaunchCode.CONFERENCE_ALONE, _UNKNOWN_VISIT, hidden=True)
         return self._arrived(environment, reader, launched, session)
 
     def _arrived(
@@ -183,25 +186,23 @@ class Launching:
 
         Args:
             session: an appointment's id or a conference's. If both have it, and they are of one group, it names the group: an EHR
-                may call a group after one of its appointments, and that patient is not everybody.
+                may call a group after one of its appointments, and that patient is not everybody, also when its visits are over.
             appointment: the own visit, which a group of that id must not contradict.
         """
         visit = self._visit(conn, environment, session, now)
-        groups = [
-            group
-            for group in conferences.named(conn, environment, session, now)
-            if conferences.going_on(conn, group.id, now)
-        ]
+        named = conferences.named(conn, environment, session, now)
+        ids = [group.id for group in named]
         if appointment is not None:
             own = self._visit(conn, environment, appointment, now)
-            contradicted = own is not None and bool(groups) and own.conference not in [group.id for group in groups]
+            contradicted = own is not None and bool(ids) and own.conference not in ids
             if own is None or (contradicted and (visit is None or visit.id != own.id)):
                 return None
             return _Meant(visit=own, group=None)
-        if not groups:
+        if not named:
             return None if visit is None else _Meant(visit=visit, group=None)
-        if visit is not None and visit.conference not in [group.id for group in groups]:
+        if visit is not None and visit.conference not in ids:
             return None
+        groups = [group for group in named if conferences.going_on(conn, group.id, now)]
         of_now = [group for group in groups if group.window.opens_at <= now] or groups
         return _Meant(visit=None, group=of_now[0]) if len(of_now) == 1 else None
 

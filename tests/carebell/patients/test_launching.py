@@ -23,7 +23,7 @@ from portal.join.desk import JoinWords
 from portal.join.launch import MOST_AT_ONCE, LaunchPages, LaunchRefusal
 from portal.join.provider import ProviderPages
 from portal.join.rendering import JoinRenderer, static_files
-from scheduler.visit_life import VisitEventSource, VisitRole
+from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole
 from simulator.fhir.faults import FhirFault, FhirFaultPlan
 from simulator.fhir.server import FhirSimulator, running_fhir_simulator
 from simulator.fhir.tokens import TokenSigner
@@ -302,6 +302,36 @@ def test_a_group_that_is_called_after_one_of_its_appointments_is_nobody_s_own(gr
     own = group.back(group.launch_in({**context, "appointmentId": GROUP[0]}, "patient", "pat"))
     assert own.headers["location"] == f"/j/{group.day.token(GROUP[0])}"
     assert group.back(group.launch_in(context)).status_code == 303
+
+
+def test_a_group_called_after_an_appointment_is_nobody_s_own_when_its_visits_are_over(group: Hospital) -> None:
+    for reference in GROUP:
+        group.day.hear("S14", reference=reference, conference=GROUP[0])
+    for reference in GROUP:
+        with group.day.service.store.write() as conn:
+            visit = group.day.recorder.begin(conn, group.day.visit(reference).id)
+            assert visit is not None
+            what, now = VisitEventKind.ENDED, group.day.service.now
+            group.day.recorder.note(conn, visit, what, at=now, who=VisitRole.STAFF, source=VisitEventSource.COMMAND)
+    context = {"sessionId": GROUP[0], "env": "production"}
+    assert group.back(group.launch_in(context, "patient", "pat")).status_code == 404
+    assert group.codes == ["unknown_visit"]
+    own = group.back(group.launch_in({**context, "appointmentId": GROUP[1]}, "patient", "pat"))
+    assert own.headers["location"] == f"/j/{group.day.token(GROUP[1])}"
+
+
+def test_where_launches_name_groups_a_patient_comes_by_their_appointment_alone(group: Hospital) -> None:
+    """No message has named the group yet: the id may be that of a group all the same."""
+    context = {"sessionId": "900100", "env": "production"}
+    group.settings = LaunchSettings(client_id="carebell", patients=True, group_visits=True)
+    assert group.back(group.launch_in(context, "patient", "pat")).status_code == 404
+    assert group.back(group.launch_in({**context, "sessionId": "123456"}, "patient", "pat")).status_code == 404
+    assert group.codes == ["conference_alone", "conference_alone"]
+    own = group.back(group.launch_in({**context, "appointmentId": "900100"}, "patient", "pat"))
+    assert own.headers["location"] == f"/j/{group.day.token()}"
+    own = group.back(group.launch_in({"appointmentId": "900100", "env": "production"}, "patient", "pat"))
+    assert own.headers["location"] == f"/j/{group.day.token()}"
+    assert group.back(group.launch_in(context)).status_code == 303, "a provider comes by the id of a visit too"
 
 
 def test_a_name_that_means_a_visit_and_a_group_without_it_means_neither(group: Hospital) -> None:
