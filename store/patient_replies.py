@@ -20,7 +20,8 @@ from store.upsert import insert_into
 
 _WAITS: Final = patient_replies.c.done_at.is_(None) & (patient_replies.c.kind != literal_column("'confirm'"))
 """Written as in the partial index; with a parameter the index would not be used."""
-_MOST: Final = 1000
+MOST: Final = 1000
+"""So many replies are looked at for those that wait."""
 _ABOUT_COMING: Final = (ReplyKind.CONFIRM.value, ReplyKind.CANNOT_COME.value)
 
 
@@ -93,6 +94,8 @@ def of_appointment(conn: Connection, appointment: str) -> list[PatientReply]:
 def waiting(conn: Connection, *, environments: Collection[str] | None = None) -> list[PatientReply]:
     """Those that may wait for a person, oldest first: all but confirmations, of visits whose number is not forgotten.
 
+    At most `MOST`, and one more if there are more.
+
     Args:
         environments: only theirs; None: all.
     """
@@ -102,7 +105,7 @@ def waiting(conn: Connection, *, environments: Collection[str] | None = None) ->
         .join(appointments, appointments.c.id == of.appointment)
         .where(_WAITS, appointments.c.phone.is_not(None))
         .order_by(of.at, of.id)
-        .limit(_MOST)
+        .limit(MOST + 1)
     )
     if environments is not None:
         wanted = wanted.where(of.environment.in_(sorted(environments)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from carebell.bootstrap.components import environment_named
@@ -22,8 +23,10 @@ def list_all(config: Path | None, *, environment: str | None, as_json: bool) -> 
             environment_named(session.loaded, environment)
         only = None if environment is None else [environment]
         with session.store.read() as conn:
-            listed = waiting_replies(conn, session.vault, session.now(), environments=only)
+            listed, more = waiting_replies(conn, session.vault, session.now(), environments=only)
         zones = Zones(session.loaded)
+    if more:
+        print("there are more replies than are looked at: the newest are missing; note some as done", file=sys.stderr)
     if as_json:
         for waiting in listed:
             print_json(
@@ -50,7 +53,7 @@ def list_all(config: Path | None, *, environment: str | None, as_json: bool) -> 
              waiting.newest.id)
             for waiting in listed
         ],
-        empty="no patient waits for a person",
+        empty="none of those looked at waits for a person" if more else "no patient waits for a person",
     )  # fmt: skip
 
 

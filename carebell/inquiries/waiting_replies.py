@@ -41,36 +41,39 @@ class WaitingReply:
 
 def waiting_replies(
     conn: Transaction, vault: Vault, now: datetime, *, environments: Collection[str] | None = None
-) -> list[WaitingReply]:
-    """The one that waits longest first.
+) -> tuple[list[WaitingReply], bool]:
+    """The one that waits longest first, and whether newer replies were not looked at, being too many.
 
     Args:
         environments: only theirs; None: all.
     """
-    groups = _groups(conn, environments)
+    groups, more = _groups(conn, environments)
     ids = {group[-1].appointment for group in groups}
     stored = load(conn, vault, [own_id for own_id in ids if own_id is not None], now, lock=False, unreadable=set())
-    return [
+    listed = [
         _waiting(group, stored[owner].appointment)
         for group in groups
         if (owner := group[-1].appointment) is not None and owner in stored
     ]
+    return listed, more
 
 
 def count_waiting(conn: Transaction) -> Mapping[str, int]:
     """Environment -> how many `waiting_replies` has."""
-    return Counter(group[-1].environment for group in _groups(conn, None))
+    groups, _ = _groups(conn, None)
+    return Counter(group[-1].environment for group in groups)
 
 
-def _groups(conn: Transaction, environments: Collection[str] | None) -> list[Sequence[PatientReply]]:
-    """Replies of one visit that ask for the same, oldest first; the group that waits longest first."""
-    rows = patient_replies.waiting(conn, environments=environments)
+def _groups(conn: Transaction, environments: Collection[str] | None) -> tuple[list[Sequence[PatientReply]], bool]:
+    """Replies of one visit that ask for the same, oldest first; the group that waits longest first. And whether there are more."""
+    waiting_rows = patient_replies.waiting(conn, environments=environments)
+    rows = waiting_rows[: patient_replies.MOST]
     last = patient_replies.last_effective(conn, {row.appointment for row in rows if row.appointment is not None})
     groups: dict[tuple[str | None, ReplyKind], list[PatientReply]] = {}
     for row in rows:
         if not _is_overtaken(row, last.get(row.appointment or "")):
             groups.setdefault((row.appointment, row.kind), []).append(row)
-    return list(groups.values())
+    return list(groups.values()), len(waiting_rows) > len(rows)
 
 
 def _is_overtaken(reply: PatientReply, last: PatientReply | None) -> bool:

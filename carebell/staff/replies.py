@@ -35,11 +35,11 @@ class StaffReplies:
     def environments(self, scope: frozenset[str] | None) -> Sequence[str]:
         return own_environments(self.source.loaded, scope)
 
-    def rows(self, environments: Sequence[str] | None) -> Sequence[ReplyRow]:
+    def rows(self, environments: Sequence[str] | None) -> tuple[Sequence[ReplyRow], bool]:
         with self.source.store.read() as conn:
-            waiting_now = waiting_replies(conn, self.source.vault, self.source.now(), environments=environments)
+            waiting_now, more = waiting_replies(conn, self.source.vault, self.source.now(), environments=environments)
         zones = Zones(self.source.loaded)
-        return [
+        rows = [
             ReplyRow(
                 id=waiting.newest.id,
                 environment=waiting.newest.environment,
@@ -54,6 +54,7 @@ class StaffReplies:
             )
             for waiting in waiting_now
         ]
+        return rows, more
 
     def environment_of(self, reply_id: str) -> str | None:
         if not _ID.fullmatch(reply_id):

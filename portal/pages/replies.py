@@ -60,8 +60,8 @@ class ReplyDesk(Protocol):
 
     def environments(self, scope: frozenset[str] | None) -> Sequence[str]: ...
 
-    def rows(self, environments: Sequence[str] | None) -> Sequence[ReplyRow]:
-        """The one that waits longest first. `environments`: only theirs; None: all."""
+    def rows(self, environments: Sequence[str] | None) -> tuple[Sequence[ReplyRow], bool]:
+        """The one that waits longest first, and whether newer ones were not looked at. `environments`: only theirs; None: all."""
         ...
 
     def environment_of(self, reply_id: str) -> str | None:
@@ -90,11 +90,13 @@ def show(desk: ReplyDesk, request: PageRequest) -> Answer:
     allowed = desk.environments(request.scope)
     chosen = request.query.get("environment", "")
     chosen = chosen if chosen in allowed else ""
+    rows, more = desk.rows([chosen] if chosen else None if request.scope is None else allowed)
     return Shown(
         template="replies.html",
         title="Replies",
         view={
-            "rows": desk.rows([chosen] if chosen else None if request.scope is None else allowed),
+            "rows": rows,
+            "more": more,
             "options": [("", "All"), *((name, name) for name in allowed)],
             "chosen": chosen,
             "may_follow_up": request.may(Permission.FOLLOW_UP),

@@ -79,7 +79,8 @@ def _reply(source: Opened, visit: Appointment | None, kind: ReplyKind, *, hours_
 
 def _waiting(source: Opened) -> list[tuple[str, ReplyKind, int]]:
     with source.store.read() as conn:
-        listed = waiting_replies(conn, source.vault, NOW)
+        listed, more = waiting_replies(conn, source.vault, NOW)
+        assert not more
         assert sum(count_waiting(conn).values()) == len(listed)
     return [(waiting.reference, waiting.newest.kind, waiting.count) for waiting in listed]
 
@@ -210,6 +211,23 @@ def test_one_about_no_visit_waits_for_nobody_and_is_not_noted(
     with source.store.read() as conn:
         assert [row.done_at for row in conn.execute(select(tables.patient_replies))] == [None, None]
     assert _entries(source) == []
+
+
+def test_where_newer_ones_are_missing_page_and_command_say_so(
+    monkeypatch: pytest.MonkeyPatch, browser: Browser, carebell: Carebell, configuration: Path, source: Opened
+) -> None:
+    one, two, three = (_visit(source, number) for number in (1, 2, 3))
+    monkeypatch.setattr(patient_replies, "MOST", 3)
+    _reply(source, one, CANNOT_COME, hours_ago=5)
+    _reply(source, one, CONFIRM, hours_ago=4)  # who cannot come is overtaken, and counts all the same
+    _reply(source, two, CALL_ME, hours_ago=3)
+    _reply(source, two, CALL_ME, hours_ago=2)
+    asked = ("-c", configuration, "reply", "list", "--json")
+    assert ("missing" in words(browser.get("/replies")), carebell(*asked).err) == (False, "")
+    _reply(source, three, CALL_ME, hours_ago=1)
+    call = carebell(*asked)
+    assert ("the newest are missing" in words(browser.get("/replies")), "missing" in call.err) == (True, True)
+    assert [row["appointment"] for row in call.rows] == ["R2"]
 
 
 def test_the_overview_counts_them(source: Opened, visit: Appointment) -> None:

@@ -35,8 +35,8 @@ class Desk:
     def environments(self, scope: frozenset[str] | None) -> Sequence[str]:
         return [name for name in ("production", "test") if scope is None or name in scope]
 
-    def rows(self, environments: Sequence[str] | None) -> Sequence[ReplyRow]:
-        return [ROW]
+    def rows(self, environments: Sequence[str] | None) -> tuple[Sequence[ReplyRow], bool]:
+        return [ROW], False
 
     def environment_of(self, reply_id: str) -> str | None:
         return "production"
