@@ -51,13 +51,12 @@ class Checkpoints:
         self._thread: threading.Thread | None = None
 
     def committing(self) -> None:
-        """To be called with each commit, by whoever has the writers' turn."""
+        """To be called with each commit, by whoever has the writers' turn. No fault of it ends the commit."""
         self._commits += 1
-        if self._commits % _LOOKS_AFTER == 0 and self._is_long():
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
-                self._thread.start()
-            self._wanted.set()
+        if self._commits % _LOOKS_AFTER == 0:
+            with suppress(OSError, RuntimeError):  # of reading the log, and of a system that has no more threads
+                if self._is_long():
+                    self._wake()
 
     def close(self) -> None:
         """End the thread after what it does now. Nobody writes any more."""
@@ -65,6 +64,13 @@ class Checkpoints:
         self._wanted.set()
         if self._thread is not None:
             self._thread.join()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+            thread.start()
+            self._thread = thread
+        self._wanted.set()
 
     def _is_long(self) -> bool:
         """Whether the log is to be written back now; once for each length.

@@ -1,8 +1,11 @@
 """SQLite's log is written back beside the commits: it stays short, and nothing of it is lost."""
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -174,3 +177,32 @@ def test_truncating_does_not_wait_longer_than_five_seconds(store: Store) -> None
         assert not settle_files(store, wait=waits.append)
     assert len(waits) > 1
     assert sum(waits) == 5
+
+
+def count(store: Store) -> int:
+    with store.read() as conn:
+        return int(conn.exec_driver_sql("SELECT count(*) FROM t").scalar_one())
+
+
+def test_a_system_without_more_threads_prevents_no_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = with_short_log(store)
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    for _ in range(80):
+        add(short, 2)
+    assert count(short) == 80
+    assert short.checkpoints is not None
+    short.checkpoints.close()
+
+
+def test_a_log_that_cannot_be_read_prevents_no_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pread(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", pread)
+    for _ in range(80):
+        add(store, 2)
+    assert count(store) == 80
