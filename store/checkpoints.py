@@ -14,6 +14,7 @@ import sqlite3
 import struct
 import threading
 from bisect import bisect_left
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -36,13 +37,22 @@ class Checkpoints:
     Args:
         turns: the writers' order.
         pages: how long the log becomes.
+        connect: opens the database.
     """
 
-    def __init__(self, file: Path, turns: FairLock, *, pages: int = PAGES) -> None:
+    def __init__(
+        self,
+        file: Path,
+        turns: FairLock,
+        *,
+        pages: int = PAGES,
+        connect: Callable[[Path], sqlite3.Connection] | None = None,
+    ) -> None:
         self._file: Final = file
         self._log: Final = file.with_name(f"{file.name}-wal")
         self._turns: Final = turns
         self._pages: Final = pages
+        self._connect: Final = connect or _connect
         self._commits = 0
         self._seen = 0
         self._next = pages
@@ -66,7 +76,7 @@ class Checkpoints:
             self._thread.join()
 
     def _wake(self) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
             thread.start()
             self._thread = thread
@@ -87,16 +97,20 @@ class Checkpoints:
         return True
 
     def _run(self) -> None:
-        with closing(sqlite3.connect(self._file, isolation_level=None)) as conn:
-            while True:
-                self._wanted.wait()
-                self._wanted.clear()
-                if self._closed:
-                    return
-                with suppress(sqlite3.Error, StoreFault):  # whatever is not written back is still in the log
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._closed:
+                return
+            # Whatever is not written back is still in the log, and a longer log is another try.
+            with suppress(sqlite3.Error, StoreFault, OSError, RuntimeError), closing(self._connect(self._file)) as conn:
+                _write_back(conn)
+                with self._turns.turn():
                     _write_back(conn)
-                    with self._turns.turn():
-                        _write_back(conn)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, isolation_level=None)
 
 
 def _write_back(conn: sqlite3.Connection) -> None:

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import queue
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -74,11 +75,11 @@ def test_sqlite_itself_writes_a_log_back_only_when_it_is_far_longer(store: Store
         assert conn.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar_one() == SQLITE_ITSELF
 
 
-def with_short_log(store: Store) -> Store:
+def with_short_log(store: Store, connect: Callable[[Path], sqlite3.Connection] | None = None) -> Store:
     """Written back from 50 pages on."""
     assert store.file is not None
     assert store.turns is not None
-    object.__setattr__(store, "checkpoints", Checkpoints(store.file, store.turns, pages=50))
+    object.__setattr__(store, "checkpoints", Checkpoints(store.file, store.turns, pages=50, connect=connect))
     return store
 
 
@@ -206,3 +207,38 @@ def test_a_log_that_cannot_be_read_prevents_no_commit(store: Store, monkeypatch:
     for _ in range(80):
         add(store, 2)
     assert count(store) == 80
+
+
+@pytest.mark.parametrize(
+    "fault", [sqlite3.OperationalError("unable to open"), OSError("too many"), RuntimeError("ends")]
+)
+def test_after_a_fault_a_longer_log_is_another_try(store: Store, fault: Exception) -> None:
+    tries: queue.Queue[Path] = queue.Queue()
+
+    def connect(file: Path) -> sqlite3.Connection:
+        tries.put(file)
+        raise fault
+
+    short = with_short_log(store, connect)
+    for _ in range(2):
+        for _ in range(40):
+            add(short, 2)
+        assert tries.get(timeout=10) == short.file
+
+
+def test_a_thread_that_has_ended_is_started_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: queue.Queue[Path] = queue.Queue()
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    def connect(file: Path) -> sqlite3.Connection:
+        tries.put(file)
+        raise MemoryError
+
+    short = with_short_log(store, connect)
+    for _ in range(2):
+        for _ in range(40):
+            add(short, 2)
+        assert tries.get(timeout=10) == short.file
+        assert short.checkpoints is not None
+        assert short.checkpoints._thread is not None
+        short.checkpoints._thread.join()
