@@ -1,14 +1,29 @@
 """As few threads as keep up: one for calls that return at once, one for each call that waits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from threading import Barrier, Event, Thread, current_thread
+from threading import Barrier, Event, Semaphore, Thread, current_thread
 
 import pytest
 
 from carebell.outbound.worker_threads import WorkerThreads
 
 _PATIENCE = 30.0  # seconds; only a fault takes so long
+_PAUSE = 0.001  # so long a job lets other threads run, if there are any
+
+
+class CountedIdle(WorkerThreads):
+    """`idle` is released whenever a thread sees that there is no job left for it."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.idle = Semaphore(0)
+
+    def _next(self) -> Callable[[], None] | None:
+        job = super()._next()
+        if job is None:
+            self.idle.release()
+        return job
 
 
 def waits_at(barrier: Barrier) -> None:
@@ -39,6 +54,7 @@ def test_jobs_run_in_their_order_on_one_thread(threads: WorkerThreads) -> None:
     def job(number: int) -> None:
         done.append(number)
         ran_on.add(current_thread().name)
+        Event().wait(_PAUSE)
 
     threads.run([*(partial(job, number) for number in range(100)), over.set])
     assert over.wait(_PATIENCE)
@@ -69,14 +85,25 @@ def test_a_later_job_gets_a_thread_although_all_before_it_wait(threads: WorkerTh
     assert released.wait(_PATIENCE)
 
 
-def test_after_it_was_narrowed_one_thread_works(threads: WorkerThreads) -> None:
+def test_after_it_was_narrowed_one_thread_works() -> None:
+    threads, all_at_once = CountedIdle(4), Barrier(4)
     threads.widen()
     threads.widen()
+    threads.run([lambda: waits_at(all_at_once)] * 4)
+    for _ in range(4):
+        assert threads.idle.acquire(timeout=_PATIENCE)
     threads.narrow()
     over = Event()
     ran_on: list[str] = []
-    threads.run([*[lambda: ran_on.append(current_thread().name)] * 100, over.set])
+
+    def job() -> None:
+        ran_on.append(current_thread().name)
+        Event().wait(_PAUSE)
+
+    threads.run([*[job] * 100, over.set])
     assert over.wait(_PATIENCE)
+    threads.end()
+    assert len(ran_on) == 100
     assert len(set(ran_on)) == 1
 
 
