@@ -24,8 +24,9 @@ from store.last_look import LastLook
 _FOLLOWS: Final = 0.005
 """Seconds to wait for the next answer, so that one transaction records both; short compared with a request."""
 _FOLLOWS_CLOSELY: Final = 0.001
-"""The same after a quarter of the worker threads are done, so that a fast gateway needs few transactions. And how long texts may
-wait for a thread while no post is over, until more threads post."""
+"""The same after a quarter of the worker threads are done, so that a fast gateway needs few transactions."""
+_WIDENS_AFTER: Final = 0.001
+"""How long texts may wait for a thread while no post is over, until more threads post."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Poster:
     def gather(self) -> list[Posted]:
         """One or more finished posts, with those that finish shortly after them."""
         threads, finished = self._threads, self._finished
-        while not self._wait_for(1, _FOLLOWS_CLOSELY if threads.waiting else None):
+        while not self._wait_for(1, _WIDENS_AFTER if threads.waiting else None):
             threads.widen()
         while (count := len(finished)) < self.open:
             few = 4 * count < threads.count
@@ -101,7 +102,11 @@ class Poster:
         """Wait until so many posts are over; False: they are not yet."""
         self._wanted = count
         self._enough.clear()
-        return len(self._finished) >= count or self._enough.wait(seconds)
+        while len(self._finished) < count:
+            if not self._enough.wait(seconds):
+                return False
+            self._enough.clear()  # it may have been set for an earlier wait
+        return True
 
     def _post(self, claim: Claimed, decided_with: RuntimeConfig) -> None:
         """One create, on a worker thread. After an unexpected failure the row becomes `unknown`."""

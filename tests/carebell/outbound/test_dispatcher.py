@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from carebell.outbound.posting import Posted
 from notifier.gateway import Sms
 from scheduler.sms import HoldScope, SmsState
 from simulator.patients import fictitious_number
@@ -22,6 +24,10 @@ from tests.story.ehr import unsigned
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 DUE = 120
+
+
+def assert_set(event: Event) -> None:
+    assert event.wait(30)
 
 
 def book_many(service: Pieces) -> None:
@@ -91,6 +97,47 @@ def test_a_claim_that_fails_keeps_no_open_request_from_being_recorded(
         assert service.count(SmsState.SENDING) == 0
         monkeypatch.undo()
         assert service.tick() == DUE - AT_ONCE
+
+
+class EarlySet(Event):
+    """Set once right after it was cleared, as by a thread that had decided it before. The third wait calls `waited`."""
+
+    waited: Callable[[], None]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits, self.is_early = 0, True
+
+    def clear(self) -> None:
+        super().clear()
+        if self.is_early:
+            self.is_early = False
+            self.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        if self.waits == 3:
+            self.waited()
+        return super().wait(timeout)
+
+
+def test_without_a_finished_post_nothing_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = Event()
+    monkeypatch.setattr(EarlySet, "waited", lambda _: released.set(), raising=False)
+    monkeypatch.setattr("carebell.outbound.posting.Event", EarlySet)
+    twilio = PocketTwilio(now=lambda: NOW, before=lambda _: assert_set(released))
+    with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}) as service:
+        book_many(service)
+        record_all, recorded = service.dispatcher._record_all, []
+
+        def counted(posted: Sequence[Posted]) -> list[Exception]:
+            recorded.append(len(posted))
+            return record_all(posted)
+
+        monkeypatch.setattr(service.dispatcher, "_record_all", counted)
+        assert service.tick() == DUE
+        assert sum(recorded) == DUE
+        assert 0 not in recorded
 
 
 def test_nothing_is_claimed_while_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
