@@ -27,6 +27,8 @@ _FOLLOWS_CLOSELY: Final = 0.001
 """The same after a quarter of the worker threads are done, so that a fast gateway needs few transactions."""
 _WIDENS_AFTER: Final = 0.001
 """How long texts may wait for a thread while no post is over, until more threads post."""
+_LONG: Final = 0.02
+"""A post that takes so long has more threads post, whatever the dispatcher's thread does: it may wait for the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Posted:
 
 
 class Poster:
-    """The posts of one tick. All methods are for the dispatcher's thread.
+    """The posts of one tick. All public methods are for the dispatcher's thread.
 
     Attributes:
         open: texts that were given to the threads and not gathered.
@@ -126,7 +128,10 @@ class Poster:
             receipt = Ambiguous(why="gateway_error")
         finally:
             self._in_flight.leave(claim.row.appointment)
-            self._finished.append(Posted(claimed=claim, receipt=receipt, seconds=self._seconds() - began))
+            seconds = self._seconds() - began
+            if seconds >= _LONG and self._threads.waiting:
+                self._threads.widen()
+            self._finished.append(Posted(claimed=claim, receipt=receipt, seconds=seconds))
             if len(self._finished) >= self._wanted:
                 self._enough.set()
 

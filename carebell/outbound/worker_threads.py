@@ -2,8 +2,8 @@
 
 A gateway that answers at once needs one thread; each further one would only take the interpreter from it (a change of threads
 costs more than the rest of a post). A gateway that takes its time needs one for each request. So one thread begins, and whoever
-waits for results says when nothing happens (`widen`): twice as many work then. When calls prove short, one is enough again
-(`narrow`).
+waits for results, or has waited long for a call, says so (`widen`): twice as many work then. When calls prove short, one is enough
+again (`narrow`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Final
 
 
@@ -20,7 +20,7 @@ class WorkerThreads:
     """Threads that run what they are given, in its order. They are started when they are needed, and kept. If the system has no
     thread left, those that there are do the work.
 
-    The methods are for one thread.
+    The methods are for one thread; a job may call `widen`.
 
     Args:
         count: the most that run at once.
@@ -32,6 +32,7 @@ class WorkerThreads:
         self._jobs: Final[deque[Callable[[], None]]] = deque()
         self._calls: Final[SimpleQueue[bool]] = SimpleQueue()  # each has one thread work off the jobs; False: end
         self._threads: Final[list[Thread]] = []
+        self._lock: Final = Lock()  # of the width, the calls and the list of threads
 
     @property
     def waiting(self) -> bool:
@@ -44,8 +45,9 @@ class WorkerThreads:
         Raises:
             RuntimeError: the system has no thread left.
         """
-        if not self._threads:
-            self._start()
+        with self._lock:
+            if not self._threads:
+                self._start()
 
     def run(self, jobs: Sequence[Callable[[], None]]) -> None:
         """Queue jobs, each of which handles its own failures.
@@ -54,26 +56,31 @@ class WorkerThreads:
             RuntimeError: there is no thread, and none can be started. Nothing is queued.
         """
         self.start_first()
-        self._jobs.extend(jobs)
-        self._call(min(self._width, len(jobs)))
+        with self._lock:
+            self._jobs.extend(jobs)
+            self._call(min(self._width, len(jobs)))
 
     def widen(self) -> None:
         """Let twice as many work: those that do are waiting for something."""
-        if self._width < self.count:
-            more = min(self._width, self.count - self._width)
-            self._width += more
-            waiting = len(self._jobs)
-            self._call(waiting if self._width == self.count else min(more, waiting))
+        with self._lock:
+            if self._width < self.count:
+                more = min(self._width, self.count - self._width)
+                self._width += more
+                waiting = len(self._jobs)
+                self._call(waiting if self._width == self.count else min(more, waiting))
 
     def narrow(self) -> None:
         """Let one work from the next jobs on: none waits for long."""
-        self._width = 1
+        with self._lock:
+            self._width = 1
 
     def end(self) -> None:
         """Wait until what was queued is over, and end the threads."""
-        self._call(min(self.count, len(self._jobs)))
-        for _ in self._threads:
-            self._calls.put(False)
+        with self._lock:
+            self._call(min(self.count, len(self._jobs)))
+            self._width = self.count  # so that a job that widens now starts none
+            for _ in self._threads:
+                self._calls.put(False)
         for thread in self._threads:
             thread.join()
         self._threads.clear()

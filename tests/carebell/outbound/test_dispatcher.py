@@ -140,6 +140,23 @@ def test_without_a_finished_post_nothing_is_recorded(tmp_path: Path, monkeypatch
         assert 0 not in recorded
 
 
+def test_texts_that_wait_behind_a_slow_one_get_a_thread_although_the_dispatcher_does_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carebell.outbound.posting._WIDENS_AFTER", 60.0)  # by the dispatcher's thread
+    both_open, posts, moments = Barrier(2), iter(range(DUE)), iter(range(10 * DUE))
+
+    def before(_: Sms) -> None:
+        if next(posts) in (1, 2):
+            both_open.wait(10)
+
+    twilio = PocketTwilio(now=lambda: NOW, before=before)
+    with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}) as service:
+        book_many(service)
+        monkeypatch.setattr(service.dispatcher, "_seconds", lambda: float(next(moments)))
+        assert service.tick() == DUE
+
+
 def test_nothing_is_claimed_while_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     twilio = PocketTwilio(now=lambda: NOW)
     with pieces(tmp_path / "clinic", at=NOW, gateway=twilio, sms={"debounce": "0s", "reminders": []}) as service:
