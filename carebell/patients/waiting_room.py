@@ -1,7 +1,8 @@
 """The waiting room: who came, who left, and who goes on to the meeting. Implements `portal.join.desk.JoinDesk` over the store.
 
 A patient's page is of their own visit alone, in a group as by itself: nothing on it, and no question behind it, depends on who else
-is there. A provider's page is of all visits of the group.
+is there. That ends where somebody who was let in goes on to the meeting (`go`): its place is read with all visits of the group, and
+"getting your room ready" may mean that another of them has the meeting made just now. A provider's page is of the whole group.
 """
 
 from __future__ import annotations
@@ -104,10 +105,10 @@ class WaitingRoom:
             view = None if opened is None else self._view(conn, *opened, now)
             if opened is None or view is None:
                 return None
+            if view.stage != "admitted":
+                return OnTheWay(view=view, url=None)
             place = self._place(conn, opened[0])
             given = meeting_places.meeting_of(conn, self.vault, place)
-        if view.stage != "admitted":
-            return OnTheWay(view=view, url=None)
         visit, link = opened
         policy = self.runtime_config().policies[visit.environment]
         try:

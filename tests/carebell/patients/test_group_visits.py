@@ -156,9 +156,10 @@ def test_a_patient_learns_nothing_of_the_others(day: Clinic) -> None:
             asked.append(statement)
 
         observed.listen(day.service.store.engine, "before_cursor_execute", note)
-        pages = [_page(day, token).replace(token, ""), str(day.here(token)), _page(day, token).replace(token, "")]
+        going = day.client.post(f"/j/{token}/go", data={"device": "d1"}, headers=SAME).text
+        pages = [_page(day, token), str(day.here(token)), _page(day, token), going]
         observed.remove(day.service.store.engine, "before_cursor_execute", note)
-        return [re.sub(r'value="[0-9a-f]{16}"', "", page) for page in pages], len(asked)
+        return [re.sub(r'value="[0-9a-f]{16}"', "", page.replace(token, "")) for page in pages], len(asked)
 
     first = seen(in_group)
     assert first == seen(alone)
@@ -174,6 +175,13 @@ def test_a_patient_learns_nothing_of_the_others(day: Clinic) -> None:
         code = conferences.by_id(conn, [group or ""])[group or ""].code
     for page in again[0]:
         assert not {part for part in ("G-77", code, "group", "Group", *GROUP) if part in page}
+    day.client.post(f"/j/{provider}/let-in", data={"link": day.key(in_group)}, headers=SAME)
+    day.client.post(f"/j/{in_group}/go", data={"device": "d1"}, headers=SAME)
+    there = seen(in_group)
+    assert code in there[0][-1], "who is let in goes to the room of all"
+    day.hear("S15", reference=GROUP[1])
+    day.client.post(f"/j/{provider}/go", data={"device": "d1"}, headers=SAME)
+    assert seen(in_group) == there
 
 
 def test_one_that_is_canceled_leaves_the_others_and_the_provider(day: Clinic) -> None:
