@@ -298,10 +298,31 @@ def test_a_message_without_an_id_changes_no_group(day: Clinic) -> None:
 def test_where_the_message_gives_the_address_each_goes_to_their_own(tmp_path: Path) -> None:
     sms = {"join_link": {"field": "OBX-5", "allowed_hosts": ["meet.example"]}}
     with clinic(tmp_path / "clinic", groups=True, sms=sms, meeting={"url": None}, lobby="none") as made:
-        _book(made)
+        rooms = {GROUP[0]: "https://meet.example/first", GROUP[1]: "https://meet.example/second"}
+        for reference in GROUP:
+            note = f"OBX|1|ST|LINK||{rooms[reference]}\r" if reference in rooms else ""
+            made.service.hear(
+                unsigned(
+                    "S12",
+                    f"{reference}S12",
+                    sent=made.service.now,
+                    start=START,
+                    visit="VIDEO",
+                    reference=reference,
+                    note="G-77",
+                )
+                + note.encode()
+            )
+        assert made.visit(GROUP[0]).conference is not None
+        assert len({made.visit(reference).conference for reference in GROUP}) == 1
         made.service.step(to=START - 10 * MINUTE)
-        page = made.client.post(f"/j/{made.token(GROUP[0])}/go", data={"device": "d1"}, headers=SAME)
-        assert "We are getting your room ready." in page.text
+        pages = {
+            reference: made.client.post(f"/j/{made.token(reference)}/go", data={"device": "d1"}, headers=SAME).text
+            for reference in GROUP
+        }
+        addresses = [set(re.findall(r"https://meet\.example/\w+", page)) for page in pages.values()]
+        assert addresses == [{rooms[GROUP[0]]}, {rooms[GROUP[1]]}, set()]
+        assert "We are getting your room ready." in pages[GROUP[2]]
 
 
 def test_staff_sees_the_group_together(day: Clinic) -> None:
