@@ -104,6 +104,7 @@ class Checkpoints:
                 return
             # Whatever is not written back is still in the log, and a longer log is another try.
             with suppress(sqlite3.Error, StoreFault, OSError, RuntimeError), closing(self._connect(self._file)) as conn:
+                conn.execute("PRAGMA synchronous=FULL")  # whatever SQLite was built with
                 _write_back(conn)
                 with self._turns.turn():
                     _write_back(conn)

@@ -242,3 +242,22 @@ def test_a_thread_that_has_ended_is_started_anew(store: Store, monkeypatch: pyte
         assert short.checkpoints is not None
         assert short.checkpoints._thread is not None
         short.checkpoints._thread.join()
+
+
+def test_what_is_written_back_is_synced_whatever_sqlite_was_built_with(store: Store) -> None:
+    settings: queue.Queue[int] = queue.Queue()
+
+    class Asked(sqlite3.Connection):
+        def close(self) -> None:
+            settings.put(self.execute("PRAGMA synchronous").fetchone()[0])
+            super().close()
+
+    def connect(file: Path) -> sqlite3.Connection:
+        conn = sqlite3.connect(file, isolation_level=None, factory=Asked)
+        conn.execute("PRAGMA synchronous=OFF")
+        return conn
+
+    short = with_short_log(store, connect)
+    for _ in range(40):
+        add(short, 2)
+    assert settings.get(timeout=10) == 2  # FULL, by https://www.sqlite.org/pragma.html#pragma_synchronous
