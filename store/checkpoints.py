@@ -54,7 +54,7 @@ class Checkpoints:
         self._pages: Final = pages
         self._connect: Final = connect or _connect
         self._commits = 0
-        self._seen = 0
+        self._salts = b""
         self._next = pages
         self._wanted: Final = threading.Event()
         self._closed = False
@@ -87,10 +87,10 @@ class Checkpoints:
 
         Somebody who reads an old view keeps the log from being begun anew. Then the next try is worth it after as much again.
         """
-        pages = log_pages(self._log)
-        if pages < self._seen:  # it was begun anew
+        salts, pages = _look(self._log)
+        if salts != self._salts:  # it was begun anew
             self._next = self._pages
-        self._seen = pages
+        self._salts = salts
         if pages < self._next:
             return False
         self._next = pages + self._pages
@@ -119,7 +119,12 @@ def _write_back(conn: sqlite3.Connection) -> None:
 
 
 def log_pages(log: Path) -> int:
-    """How many pages the log has since it was begun anew. Its file is longer: SQLite writes over what is in it.
+    """How many pages the log has since it was begun anew. Its file is longer: SQLite writes over what is in it."""
+    return _look(log)[1]
+
+
+def _look(log: Path) -> tuple[bytes, int]:
+    """The log's salts, which are others each time it is begun anew, and its pages.
 
     By https://www.sqlite.org/walformat.html: the frames of the present log have the two salts of the file's head, those behind
     them have older ones.
@@ -127,14 +132,15 @@ def log_pages(log: Path) -> int:
     try:
         file = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return 0
+        return b"", 0
     try:
         head = os.pread(file, _HEAD, 0)
         if len(head) < _HEAD:
-            return 0
+            return b"", 0
         [page_size] = struct.unpack(">I", head[8:12])
         frame, salts = _FRAME_HEAD + page_size, head[16:24]
         frames = range((os.fstat(file).st_size - _HEAD) // frame)
-        return bisect_left(frames, True, key=lambda at: os.pread(file, 8, _HEAD + at * frame + 8) != salts)
+        pages = bisect_left(frames, True, key=lambda at: os.pread(file, 8, _HEAD + at * frame + 8) != salts)
+        return salts, pages
     finally:
         os.close(file)

@@ -261,3 +261,27 @@ def test_what_is_written_back_is_synced_whatever_sqlite_was_built_with(store: St
     for _ in range(40):
         add(short, 2)
     assert settings.get(timeout=10) == 2  # FULL, by https://www.sqlite.org/pragma.html#pragma_synchronous
+
+
+def test_a_log_that_was_begun_anew_and_has_grown_longer_than_before_is_written_back(store: Store) -> None:
+    tries: queue.Queue[Path] = queue.Queue()
+
+    def connect(file: Path) -> sqlite3.Connection:
+        tries.put(file)
+        raise sqlite3.OperationalError
+
+    assert store.file is not None
+    assert store.turns is not None
+    watching = Checkpoints(store.file, store.turns, pages=50, connect=connect)
+    add(store, 60)
+    for _ in range(8):
+        watching.committing()
+    assert tries.get(timeout=10) == store.file
+    seen = log_pages(log_of(store))
+    checkpoint(store)
+    add(store, 70)
+    assert seen < log_pages(log_of(store)) < seen + 50
+    for _ in range(8):
+        watching.committing()
+    assert tries.get(timeout=10) == store.file
+    watching.close()
