@@ -208,7 +208,7 @@ class _Pages:
 
     def refused(self, request: Request, key: str, status: int, **headers: str) -> Response:
         """What no page of this site asks for."""
-        return PlainTextResponse(self.renderer.line(key, languages_of(request)), status, headers)
+        return _refused(request, self.renderer, key, status, **headers)
 
     async def _act(self, request: Request, act: Callable[[str, str, bool], JoinView | None]) -> Response:
         token = request.path_params["token"]
@@ -256,16 +256,31 @@ class _Pages:
 
     async def _posted(self, request: Request) -> tuple[str, Response | None]:
         """The device that a POST names, or why it is refused."""
-        if not is_own_page(request.headers, self._public_url):
-            return "", self.refused(request, "page.not_from_here", 403)
-        try:
-            body = await read_limited(request, _LARGEST_BODY)
-        except ClientDisconnect:
-            body = None
-        device = parse_qs((body or b"").decode("ascii", "replace")).get("device", [""])[-1]
-        if _DEVICE.fullmatch(device) is None:
-            return "", self.refused(request, "page.not_like_this", 400)
-        return device, None
+        return await posted(request, self.renderer, self._public_url, "device", _DEVICE)
+
+
+async def posted(
+    request: Request, renderer: JoinRenderer, public_url: str, field: str, pattern: re.Pattern[str] | None
+) -> tuple[str, Response | None]:
+    """One field of a small form of these pages, or why the POST is refused.
+
+    Args:
+        pattern: of the whole value; None: the field is not needed.
+    """
+    if not is_own_page(request.headers, public_url):
+        return "", _refused(request, renderer, "page.not_from_here", 403)
+    try:
+        body = await read_limited(request, _LARGEST_BODY)
+    except ClientDisconnect:
+        body = None
+    value = parse_qs((body or b"").decode("ascii", "replace")).get(field, [""])[-1]
+    if pattern is not None and pattern.fullmatch(value) is None:
+        return "", _refused(request, renderer, "page.not_like_this", 400)
+    return value, None
+
+
+def _refused(request: Request, renderer: JoinRenderer, key: str, status: int, **headers: str) -> Response:
+    return PlainTextResponse(renderer.line(key, languages_of(request)), status, headers)
 
 
 def languages_of(request: Request) -> str:

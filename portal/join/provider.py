@@ -15,16 +15,13 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, Protocol
-from urllib.parse import parse_qs
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from portal.join.app import Below, NoVisit, is_own_page
+from portal.join.app import Below, NoVisit, languages_of, posted
 from portal.join.rendering import JoinRenderer
-from portal.limited_body import read_limited
 
-_LARGEST_BODY: Final = 1_024
 _LINK: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -71,15 +68,10 @@ class ProviderPages:
         return await self._answer(request, token, let_in=False)
 
     async def _answer(self, request: Request, token: str, *, let_in: bool, all_of_them: bool = False) -> Response:
-        if not is_own_page(request.headers, self.public_url):
-            return PlainTextResponse("This did not come from a page of this site.\n", 403)
-        try:
-            body = await read_limited(request, _LARGEST_BODY)
-        except ClientDisconnect:
-            body = None
-        link = parse_qs((body or b"").decode("ascii", "replace")).get("link", [""])[-1]
-        if not all_of_them and _LINK.fullmatch(link) is None:
-            return PlainTextResponse("This is not asked like this.\n", 400)
+        pattern = None if all_of_them else _LINK
+        link, refusal = await posted(request, self.renderer, self.public_url, "link", pattern)
+        if refusal is not None:
+            return refusal
 
         def work() -> bool:
             return self.desk.answer(token, None if all_of_them else link, let_in=let_in)
@@ -88,7 +80,7 @@ class ProviderPages:
             done = await asyncio.get_running_loop().run_in_executor(self.threads, work)
         except Exception as error:
             self.report(error)
-            return HTMLResponse(self.renderer.failed("en"), status_code=500)
+            return HTMLResponse(self.renderer.failed(languages_of(request)), status_code=500)
         if not done:
             raise NoVisit
         return RedirectResponse(f"/j/{token}", status_code=303)

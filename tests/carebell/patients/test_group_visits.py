@@ -132,6 +132,11 @@ def test_only_a_provider_of_the_group_lets_all_in(day: Clinic) -> None:
     for token, status in ((tokens[0], 404), ("1" * 17, 404), (by_itself, 303)):
         assert day.client.post(f"/j/{token}/let-all-in", headers=SAME).status_code == status
     assert day.client.post(f"/j/{by_itself}/let-all-in", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    for headers, status, said in (({}, 403, "Esto no llegó"), (SAME, 400, "La solicitud no")):
+        wrong = day.client.post(
+            f"/j/{by_itself}/let-in", data={"link": "x"}, headers={**headers, "accept-language": "es"}
+        )
+        assert (wrong.status_code, wrong.text.startswith(said)) == (status, True)
     link = day.key(tokens[0])
     assert day.client.post(f"/j/{by_itself}/let-in", data={"link": link}, headers=SAME).status_code == 303
     assert {day.here(token)["stage"] for token in tokens} == {"waiting"}
