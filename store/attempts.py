@@ -50,7 +50,7 @@ def accepted(conn: Connection, taken: Sequence[Acceptance], *, at: datetime) -> 
     changed = _ACCEPTED.run(conn, [(*sent, instant) for sent in taken])
     for outbox_id, state, known_id in changed:
         if STATES[state] in FINAL:  # a callback came first
-            _forget_at_gateway(conn, outbox_id, STATES[state], known_id, at)
+            _forget_at_gateway(conn, outbox_id, known_id, at)
     return len(changed)
 
 
@@ -137,8 +137,8 @@ def advance_status(
         )
         .returning(outbox.c.sid)
     ).all()
-    for (known_id,) in changed:
-        _forget_at_gateway(conn, outbox_id, state, known_id, at)
+    for (known_id,) in changed if final else ():
+        _forget_at_gateway(conn, outbox_id, known_id, at)
     return bool(changed)
 
 
@@ -191,7 +191,7 @@ def failures(conn: Connection, sender: str, code: int, since: datetime) -> int:
 
 def forget_attempt(conn: Connection, outbox_id: str, message_id: str, at: datetime) -> None:
     """Record that an earlier attempt of this row is finished at the gateway and must be deleted there too."""
-    _forget_at_gateway(conn, outbox_id, SmsState.DELIVERED, message_id, at)
+    _forget_at_gateway(conn, outbox_id, message_id, at)
 
 
 def by_message_id(conn: Connection, message_id: str) -> OutboxRow | None:
@@ -267,8 +267,9 @@ def _settle(conn: Connection, outbox_id: str, attempt: int, before: Sequence[Sms
     return done.rowcount > 0
 
 
-def _forget_at_gateway(conn: Connection, outbox_id: str, state: SmsState, message_id: str | None, at: datetime) -> None:
-    if state not in FINAL or message_id is None:
+def _forget_at_gateway(conn: Connection, outbox_id: str, message_id: str | None, at: datetime) -> None:
+    """Have a text that is finished deleted at the gateway; None: it has no id there."""
+    if message_id is None:
         return
     conn.execute(
         insert_into(conn, gateway_forgets)
