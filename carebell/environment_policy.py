@@ -14,7 +14,7 @@ from config.load import Loaded
 from config.model import Environment, Organization, WritebackSection
 from config.page_words import PageTexts, built_in_page_words, languages_with
 from ehr.fingerprint import ApprovedFacts
-from notifier.recipients import NumberRules, may_text
+from notifier.recipients import Allowed, NumberRules, may_text
 from notifier.reply_meaning import ReplyVocabulary
 from notifier.text import TemplateSet, placeholders_used
 from parser.ack import Answer
@@ -71,11 +71,20 @@ class EnvironmentPolicy:
         """The answer to a control id that was used for another message."""
         return self.answers.answer("SIG10", text="MSH-10 was used before, for another message")
 
-    def blocked(self, appointment: Appointment) -> Reason | None:
-        """Why this patient cannot be texted at any time; None: the patient can be. The claim checks opt-outs and caps."""
+    def judge(self, appointment: Appointment) -> Allowed | Reason:
+        """The number that the appointment's texts go to, or the first reason against it."""
+        return may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
+
+    def blocked(self, appointment: Appointment, allowed: Allowed | Reason | None = None) -> Reason | None:
+        """Why this patient cannot be texted at any time; None: the patient can be. The claim checks opt-outs and caps.
+
+        Args:
+            allowed: what `judge` says, if it was asked before.
+        """
         if appointment.deceased:
             return Reason.DECEASED
-        allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
+        if allowed is None:
+            allowed = self.judge(appointment)
         return allowed if isinstance(allowed, Reason) else None
 
     def replan(self, appointment: Appointment, history: Sequence[PlannedRow], now: datetime) -> ReplannedTexts:
@@ -88,7 +97,7 @@ class EnvironmentPolicy:
 
     def recipient(self, appointment: Appointment) -> PhoneNumber | None:
         """The number that a text is really sent to. If the patient cannot be texted: the patient's number, if it is known."""
-        allowed = may_text(appointment.phone, appointment.phone_fault, self.numbers, appointment.consent)
+        allowed = self.judge(appointment)
         return appointment.phone if isinstance(allowed, Reason) else allowed.to
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carebell.environment_policy import RuntimeConfig
-from notifier.recipients import Allowed, may_text
+from notifier.recipients import Allowed
 from parser.phone_number import PhoneNumber
 from scheduler.appointment import Appointment
 from scheduler.sms import Reason
@@ -17,26 +17,21 @@ class Recipients:
         self._judged: dict[str, tuple[Appointment, Allowed | Reason]] = {}
 
     def __call__(self, appointment: Appointment) -> PhoneNumber | None:
-        """As `recipient_of`."""
+        """None: this patient cannot be texted, or the environment is switched off."""
         policy = self._runtime_config.policies.get(appointment.environment)
         if policy is None:
             return None
-        allowed = may_text(appointment.phone, appointment.phone_fault, policy.numbers, appointment.consent)
+        allowed = policy.judge(appointment)
         self._judged[appointment.id] = appointment, allowed
         return allowed.to if isinstance(allowed, Allowed) else None
 
     def blocked(self, appointment: Appointment) -> Reason | None:
         """As `EnvironmentPolicy.blocked`."""
         known = self._judged.get(appointment.id)
-        if known is None or known[0] is not appointment or appointment.deceased:
-            return self._runtime_config.policies[appointment.environment].blocked(appointment)
-        return known[1] if isinstance(known[1], Reason) else None
+        allowed = known[1] if known is not None and known[0] is appointment else None
+        return self._runtime_config.policies[appointment.environment].blocked(appointment, allowed)
 
 
 def recipient_of(appointment: Appointment, runtime_config: RuntimeConfig) -> PhoneNumber | None:
-    """None: this patient cannot be texted, or the environment is switched off."""
-    policy = runtime_config.policies.get(appointment.environment)
-    if policy is None:
-        return None
-    allowed = may_text(appointment.phone, appointment.phone_fault, policy.numbers, appointment.consent)
-    return allowed.to if isinstance(allowed, Allowed) else None
+    """The number of one appointment, as `Recipients` gives it."""
+    return Recipients(runtime_config)(appointment)
