@@ -42,6 +42,13 @@ async def test_what_a_peer_writes_at_once_stays_on_its_own_side(listen: Listen) 
         assert listening.server.statistics().buffered_bytes <= CHUNK
 
 
+async def test_no_message_stays_in_the_shared_buffer(listen: Listen) -> None:
+    listening = await listen()
+    reader, writer = await listening.connect()
+    assert await ask(reader, writer, b"one") == frame(b"ACK one")
+    assert not any(listening.server.chunk)
+
+
 async def test_the_handler_learns_who_sent_it(listen: Listen) -> None:
     peers: list[Peer] = []
 
