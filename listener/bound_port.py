@@ -13,7 +13,7 @@ from typing import Any, Final
 from listener.accepting import BACKLOG, Acceptor
 
 READ_AHEAD: Final = 32 * 1024
-"""Bytes of one connection that the kernel takes before we read them, and so the most that one read brings into memory.
+"""Bytes of one connection that the kernel takes before we read them. One read brings `listener.server.CHUNK` into memory at most.
 
 A peer that writes thousands of messages at once keeps them on its own side. 20 messages fit; over a line with 100 ms both ways one
 connection still carries 300 KB, 200 messages, a second. With the kernel's own choice a burst of 80 MB was read in at once.

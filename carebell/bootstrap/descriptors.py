@@ -21,9 +21,11 @@ from journal.logs import Journal
 from listener.accepting import PER_TURN
 
 _FILES: Final = 48
-"""Standard streams, log, event loop, watched folder, listening sockets; certificates and templates while they are read."""
+"""Standard streams, log, event loop, watched folder, listening sockets; certificates and templates while they are read, the
+database's log while its length is read."""
 _DATABASE: Final = 48
-"""Fifteen connections (SQLAlchemy's pool of 5 plus 10) with three files each, as in SQLite."""
+"""Sixteen connections (SQLAlchemy's pool of 5 plus 10, and the one that writes the log back) with three files each, as in
+SQLite."""
 _HTTP: Final = 200
 _PORTAL: Final = 100
 """The staff's pages: a browser opens six connections at most, and a reverse proxy shares them among browsers."""
