@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from store.fair_lock import FairLock
-from store.faults import StoreFault
+from store.faults import StoreFault, classify, is_fatal
 
 PAGES: Final = 8_000
 """32 MB."""
@@ -58,10 +58,16 @@ class Checkpoints:
         self._next = pages
         self._wanted: Final = threading.Event()
         self._closed = False
+        self._fatal: str | None = None
         self._thread: threading.Thread | None = None
 
     def committing(self) -> None:
-        """To be called with each commit, by whoever has the writers' turn. No fault of it ends the commit."""
+        """To be called with each commit, by whoever has the writers' turn.
+
+        StoreFault: the disk failed while the log was written back. No other fault ends the commit.
+        """
+        if self._fatal is not None:
+            raise StoreFault(self._fatal)
         self._commits += 1
         if self._commits % _LOOKS_AFTER == 0:
             with suppress(OSError, RuntimeError):  # of reading the log, and of a system that has no more threads
@@ -103,18 +109,26 @@ class Checkpoints:
             if self._closed:
                 return
             # Whatever is not written back is still in the log, and a longer log is another try.
-            with suppress(sqlite3.Error, StoreFault, OSError, RuntimeError), closing(self._connect(self._file)) as conn:
-                conn.execute("PRAGMA synchronous=FULL")  # whatever SQLite was built with
-                _write_back(conn)
-                with self._turns.turn():
-                    _write_back(conn)
+            try:
+                self._write_back()
+            except (sqlite3.Error, StoreFault, OSError, RuntimeError) as error:
+                fault = classify(error)
+                if fault is not None and is_fatal(fault):
+                    self._fatal = fault.code
+
+    def _write_back(self) -> None:
+        with closing(self._connect(self._file)) as conn:
+            conn.execute("PRAGMA synchronous=FULL")  # whatever SQLite was built with
+            _checkpoint(conn)
+            with self._turns.turn():
+                _checkpoint(conn)
 
 
 def _connect(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(file, isolation_level=None)
 
 
-def _write_back(conn: sqlite3.Connection) -> None:
+def _checkpoint(conn: sqlite3.Connection) -> None:
     conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from store import checkpoints
 from store.checkpoints import SQLITE_ITSELF, Checkpoints, log_pages
 from store.engine import Store, open_store
+from store.faults import StoreFault, is_fatal
 from store.forgetting import settle_files
 
 
@@ -285,3 +286,41 @@ def test_a_log_that_was_begun_anew_and_has_grown_longer_than_before_is_written_b
         watching.committing()
     assert tries.get(timeout=10) == store.file
     watching.close()
+
+
+def after_a_fault(store: Store, code: int) -> Store:
+    """Writing the log back has failed with this result code of SQLite's."""
+    tried, may_fail = threading.Event(), threading.Event()
+
+    def connect(_: Path) -> sqlite3.Connection:
+        tried.set()
+        may_fail.wait(timeout=10)
+        error = sqlite3.OperationalError("the driver's words")
+        error.sqlite_errorcode = code
+        raise error
+
+    short = with_short_log(store, connect)
+    for _ in range(40):
+        add(short, 2)
+    assert tried.wait(timeout=10)
+    may_fail.set()
+    assert short.checkpoints is not None
+    short.checkpoints.close()  # it waits for the thread
+    return short
+
+
+def test_a_disk_that_fails_while_the_log_is_written_back_ends_the_next_commits(store: Store) -> None:
+    failed = after_a_fault(store, sqlite3.SQLITE_IOERR_FSYNC)
+    before = count(failed)
+    for _ in range(2):
+        with pytest.raises(StoreFault) as caught:
+            add(failed, 1)
+        assert is_fatal(caught.value)
+    assert count(failed) == before
+
+
+def test_a_full_disk_while_the_log_is_written_back_ends_no_commit(store: Store) -> None:
+    full = after_a_fault(store, sqlite3.SQLITE_FULL)
+    before = count(full)
+    add(full, 1)
+    assert count(full) == before + 1
