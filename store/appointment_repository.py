@@ -27,7 +27,7 @@ from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from scheduler.appointment import Appointment
 from scheduler.sms import PlannedRow, SmsState
-from store import records
+from store import records, visit_links
 from store.crypto import Undecipherable
 from store.outbox_row import read_past
 from store.prepared import Given, Prepared, PreparedRows, any_of, codec, insert_given, list_value, together
@@ -220,6 +220,7 @@ def resave(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: 
     """Write appointments that exist and are locked, each once."""
     rows = records.to_rows(conn, vault, sorted(changed, key=lambda appointment: appointment.id), now)
     _UPDATE.run(conn, [(*row[1:], row[0]) for row in rows])
+    visit_links.forget_late(conn, changed, now)
 
 
 def save(

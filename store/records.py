@@ -43,7 +43,8 @@ _NO_STAMPS: Final[Mapping[str, SentPeriod]] = MappingProxyType({})
 def to_rows(conn: Connection, vault: Vault, changed: Sequence[Appointment], now: datetime) -> list[tuple[Any, ...]]:
     """Rows for `appointments`, sealed under the keys of their days, which are made where missing.
 
-    Nothing is sealed without a deadline or after it: what came too late is not stored.
+    Without a deadline or after it nothing is sealed, and nothing else written that goes with it, since no round would empty the
+    row: what came too late is not stored.
     """
     deadlines = [at if (at := visit.deadline) is not None and at > now else None for visit in changed]
     keys = vault.keys_for(conn, {day_of(at) for at in deadlines if at is not None}, create=True)
@@ -89,9 +90,9 @@ def _to_row(
         visit.consent,
         visit.visit_mode,
         link,
-        visit.facility,
-        visit.provider,
-        visit.location,
+        None if forget_at is None else visit.facility,
+        None if forget_at is None else visit.provider,
+        None if forget_at is None else visit.location,
         name,
         None if last_notified is None else _visible_text(last_notified),
         details,

@@ -5,13 +5,13 @@
 
 A link is found by the HMAC of its token (`KeyRing.link_key`). The token itself is sealed with the key of the day on which the link
 ends, because texts are rendered at each attempt; it is deleted when the appointment is forgotten, and the whole link when its time
-is over.
+is over. A link that is made later than that has none.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,13 +19,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, null, select, update
 
+from scheduler.appointment import Appointment
 from scheduler.visit_life import VisitEventKind, VisitEventSource, VisitRole, VisitState, VisitWindow
 from store.conferences import Conference
 from store.crypto import Undecipherable, day_of, sealed_day
 from store.join_tokens import is_join_token, new_join_token
 from store.keys import KeyRing
 from store.sealing import SealedColumn
-from store.tables import visit_devices, visit_links, visits
+from store.tables import appointments, visit_devices, visit_links, visits
 from store.vault import Vault
 from store.visits import VideoVisit, VisitEvent, append, read_visit, with_appointment
 
@@ -77,7 +78,8 @@ def new_link(
     token = new_join_token(random)
     key = vault.ring.link_key(token)
     until = (visit if conference is None else conference).window.ends_at
-    sealed = _TOKEN.seal(conn, vault, key, token.encode(), until=until) if lasts is None else None
+    named = lasts is None and not _is_forgotten(conn, visit.appointment)
+    sealed = _TOKEN.seal(conn, vault, key, token.encode(), until=until) if named else None
     conn.execute(
         visit_links.insert().values(
             key=key,
@@ -206,14 +208,17 @@ def _end_with(conn: Connection, visit: str, ends_at: datetime, *, from_end: date
 
 
 def needs_another(conn: Connection, visit: VideoVisit) -> bool:
-    """Whether no text could name a link of this visit although none was revoked: all are forgotten, or their time was over."""
+    """Whether a text may leave and could name no link of this visit although none was revoked: all are forgotten, or their time was
+    over."""
     of = visit_links.c
     rows = conn.execute(
         select(of.sealed.is_not(None).label("sealed"), of.revoked_at).where(
             of.visit == visit.id, of.role == VisitRole.PATIENT.value
         )
     ).all()
-    return not any(row.sealed or row.revoked_at is not None for row in rows)
+    if any(row.sealed or row.revoked_at is not None for row in rows):
+        return False
+    return not (rows and _is_forgotten(conn, visit.appointment))
 
 
 def wait_again(conn: Connection, visit: str) -> None:
@@ -233,6 +238,22 @@ def forget_tokens(conn: Connection, owners: Collection[str]) -> None:
     conn.execute(
         update(visit_links).where(visit_links.c.visit.in_(ids), visit_links.c.sealed.is_not(None)).values(sealed=null())
     )
+
+
+def _is_forgotten(conn: Connection, owner: str) -> bool:
+    """Whether no text about this appointment leaves any more, unless a message brings a new start."""
+    of = appointments.c
+    return conn.execute(select(of.id).where(of.id == owner, of.forget_at.is_(None))).first() is not None
+
+
+def forget_late(conn: Connection, saved: Iterable[Appointment], now: datetime) -> None:
+    """As `forget_tokens`, for those appointments that were saved at or after their deadline: no round finds them.
+
+    Call it after `visit_planning.keep`, which locks visits before links.
+    """
+    owners = [visit.id for visit in saved if (at := visit.deadline) is None or at <= now]
+    if owners:
+        forget_tokens(conn, owners)
 
 
 def forget_unreadable(conn: Connection, begins: datetime, ends: datetime) -> None:

@@ -10,6 +10,7 @@ from carebell.environment_policy import EnvironmentPolicy
 from journal.events.visits import VisitChanged
 from scheduler.appointment import Appointment, AppointmentStatus
 from scheduler.visit_life import window_of
+from store import visit_links
 from store.engine import Transaction
 from store.vault import Vault
 from store.visit_planning import VisitPlan, adopt, keep
@@ -27,6 +28,8 @@ def keep_visits(
 ) -> list[VisitEvent]:
     """Make, move and cancel visits in the transaction that saved these appointments, which it has locked.
 
+    Of those that began it forgets the tokens of their links.
+
     Args:
         policies: of the enabled environments; one without links of Carebell's own leaves what visits it has alone.
         taken_over: our id of an appointment -> those that proved to be the same visit, or that go on as it.
@@ -34,16 +37,18 @@ def keep_visits(
     Returns:
         What changed, to be logged after the commit (`changes_of`).
     """
-    concerned = [appointment for appointment in appointments if _has_links(policies.get(appointment.environment))]
-    if not concerned:
-        return []
+    saved = tuple(appointments)
+    concerned = [appointment for appointment in saved if _has_links(policies.get(appointment.environment))]
     left = set[str]()
     for appointment in concerned:
         others = (taken_over or {}).get(appointment.id, ())
         if others:
             left |= adopt(conn, appointment.id, others)
     plans = (plan_of(appointment, policies[appointment.environment]) for appointment in concerned)
-    return keep(conn, vault, [plan for plan in plans if plan is not None], now, left=left)
+    wanted = [plan for plan in plans if plan is not None]
+    events = keep(conn, vault, wanted, now, left=left) if concerned else []
+    visit_links.forget_late(conn, saved, now)
+    return events
 
 
 def plan_of(appointment: Appointment, policy: EnvironmentPolicy) -> VisitPlan | None:

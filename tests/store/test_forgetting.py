@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, LargeBinary, bindparam, event, func, select, text, update
@@ -50,6 +51,48 @@ def test_a_phone_goes_at_the_start_and_takes_waiting_texts_with_it(store: Store,
         ]
         assert [(sms.state, sms.reason) for sms in outbox.rows(conn)] == [(SmsState.SUPPRESSED, Reason.PURGED)]
         assert [(shown.phone, shown.purged_at) for shown in listed(conn, vault, NOW)] == [(None, one.start)]
+
+
+NAMED: dict[str, Any] = {
+    "facility": "Lamna West",
+    "provider": "Dr. Example",
+    "location": "Room 5",
+    "conference": "G-77",
+}
+
+
+def _named(store: Store) -> set[str | None]:
+    with store.read() as conn:
+        return set(conn.execute(select(*(appointments.c[name] for name in NAMED))).one())
+
+
+def test_what_a_message_says_after_the_visit_was_forgotten_is_not_stored(store: Store, vault: Vault) -> None:
+    one = appointment(**NAMED)
+    put(store, vault, [first(one)])
+    assert _named(store) == set(NAMED.values())
+    assert one.start is not None
+    with store.write() as conn:
+        assert len(forget_due(conn, one.start)) == 1
+    late = one.start + LATE
+    put(store, vault, [again(replace(one, status=AppointmentStatus.ENDED, revision=2))], now=late)
+    assert _named(store) == {None}
+
+
+def test_a_message_between_the_start_and_the_round_stores_nothing_that_no_round_would_empty(
+    store: Store, vault: Vault
+) -> None:
+    one = appointment(**NAMED)
+    put(store, vault, [first(one)])
+    assert one.start is not None
+    put(store, vault, [again(replace(one, revision=2))], now=one.start)
+    with store.write() as conn:
+        assert forget_due(conn, one.start + LATE) == []
+    assert _named(store) == {None}
+
+
+def test_a_first_message_about_a_visit_that_began_stores_nothing_of_it(store: Store, vault: Vault) -> None:
+    put(store, vault, [first(appointment(start=NOW, **NAMED))])
+    assert _named(store) == {None}
 
 
 def test_a_date_only_visit_keeps_it_until_its_local_day_is_over(store: Store, vault: Vault) -> None:

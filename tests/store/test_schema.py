@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from alembic import command
@@ -17,18 +18,20 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import insert, inspect, select, text, update
 
 from scheduler.appointment import Appointment
 from scheduler.sent_period import SentPeriod
+from scheduler.visit_life import VisitWindow
 from store import records, schema
 from store.appointment_repository import load, resave
 from store.engine import Store, Transaction, open_store
 from store.faults import StoreFault
 from store.instants import to_microseconds
-from store.tables import invitations, metadata, sessions, users
+from store.tables import appointments, invitations, metadata, sessions, users, visit_links, visits
 from store.vault import Vault
-from tests.store.samples import NOW, appointment
+from store.visit_planning import VisitPlan, keep
+from tests.store.samples import NOW, appointment, first, put
 
 
 # SQLAlchemy cannot read an index over an expression back from SQLite; PostgreSQL's is compared
@@ -173,6 +176,35 @@ def test_an_older_version_forgets_the_portals_people(store: Store) -> None:
     schema.upgrade(store)
     with store.read() as conn:
         assert conn.execute(select(users)).all() == []
+
+
+def test_what_late_messages_said_is_emptied_by_the_upgrade(store: Store, vault: Vault) -> None:
+    named: dict[str, Any] = {"facility": "Lamna West", "provider": "Dr. Example", "location": "Room 5"}
+    over, ahead = appointment(1, start=NOW, reference="over"), appointment(2, reference="ahead", **named)
+    put(store, vault, [first(over), first(ahead)])
+    with store.write() as conn:
+        for one in (over, ahead):
+            window = VisitWindow(opens_at=NOW, ends_at=NOW + timedelta(days=3))
+            keep(
+                conn, vault, [VisitPlan(environment="production", appointment=one.id, window=window, kind="link")], NOW
+            )
+        conn.execute(update(visit_links).values(sealed=b"token"))
+    assert schema.downgrade(store, "0017") == (schema.head(), "0017")
+    with store.write() as conn:
+        conn.execute(
+            text("UPDATE appointments SET facility = 'A', provider = 'B', location = 'C' WHERE id = :id"),
+            {"id": over.id},
+        )
+    schema.upgrade(store)
+    columns = [appointments.c[name] for name in named]
+    with store.read() as conn:
+        rows = {row[0]: row[1:] for row in conn.execute(select(appointments.c.reference, *columns))}
+        tokens = select(visits.c.appointment, visit_links.c.sealed).join(
+            visit_links, visit_links.c.visit == visits.c.id
+        )
+        sealed = {row[0]: row[1] for row in conn.execute(tokens)}
+    assert rows == {"over": (None, None, None), "ahead": tuple(named.values())}
+    assert sealed == {over.id: None, ahead.id: b"token"}
 
 
 @pytest.mark.parametrize(

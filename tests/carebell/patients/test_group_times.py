@@ -24,7 +24,7 @@ REPORTED: Final = {key: value for key, _, value in COLUMNS}
 def test_many_who_open_it_first_make_one_meeting(tmp_path: Path) -> None:
     with zoom_place(tmp_path, groups=True) as at, ThreadPoolExecutor(3) as threads:
         for reference in GROUP:
-            at.clinic.hear("S12", start=at.clinic.service.now, reference=reference, conference="G-77")
+            at.clinic.hear("S12", start=at.clinic.service.now + MINUTE, reference=reference, conference="G-77")
         ways = list(threads.map(at.go, GROUP))
         assert len(at.numbers(GROUP[0])) == 1
         assert len({way for way in ways if way is not None}) == 1
@@ -38,7 +38,7 @@ def test_a_meeting_that_knows_no_patients_tells_of_the_care_team_alone(tmp_path:
     with zoom_place(tmp_path, groups=True) as at:
         at.held = False
         for reference in GROUP:
-            at.clinic.hear("S12", start=at.clinic.service.now, reference=reference, conference="G-77")
+            at.clinic.hear("S12", start=at.clinic.service.now + MINUTE, reference=reference, conference="G-77")
         at.upkeep.round()
         [number] = at.numbers(GROUP[0])
         host = at.zoom.enter(number, host=True)
@@ -81,7 +81,7 @@ def test_a_meeting_that_returns_our_refs_tells_each_visit_its_own_times(tmp_path
 def test_a_patient_s_token_has_the_times_of_their_own_visit(tmp_path: Path) -> None:
     """By those of the group it told when others come and go, and opened the room when the own visit was long over."""
     with place(tmp_path, groups=True) as at:
-        now = at.clinic.service.now
+        now = at.clinic.service.now + MINUTE
         for number, reference in enumerate(GROUP):
             at.clinic.hear("S12", start=now + number * 10 * MINUTE, reference=reference, conference="G-77")
         windows = [at.clinic.visit(reference).window for reference in GROUP]
@@ -109,7 +109,7 @@ def _claimed(at: Place, token: str) -> tuple[int, ...]:
 
 def _jitsi_group(at: Place) -> None:
     for reference in GROUP:
-        at.clinic.hear("S12", start=at.clinic.service.now, reference=reference, conference="G-77")
+        at.clinic.hear("S12", start=at.clinic.service.now + MINUTE, reference=reference, conference="G-77")
     at.jitsi.rooms.clear()
     provider = at.enter(VisitRole.PROVIDER, GROUP[2])
     came = [at.enter(VisitRole.PATIENT, reference) for reference in GROUP[:2]]
