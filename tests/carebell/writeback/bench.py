@@ -138,7 +138,9 @@ class Bench:
             return writeback_rows.rows(conn, limit=100_000)[::-1]
 
     def open_rows(self) -> list[WritebackRow]:
-        return [row for row in self.rows() if row.state in (WritebackState.DUE, WritebackState.SENDING)]
+        with self.store.read() as conn:
+            waiting = writeback_rows.rows(conn, state=WritebackState.DUE, limit=100_000)
+            return [*waiting, *writeback_rows.rows(conn, state=WritebackState.SENDING, limit=100_000)]
 
     def events(self) -> list[str]:
         return [json.loads(line)["event"] for line in self.log.read_text().splitlines()]
