@@ -100,7 +100,7 @@ class Keyboard:
     def upload(self, label: str, file: Path) -> None:
         self._reach(self.window.field(label))
         with self.window.page.expect_file_chooser() as chooser:
-            self._key("Enter")
+            self._key("Space")  # Enter opens it in some browsers alone
         chooser.value.set_files(file)
 
     def press(self, button: str) -> None:
