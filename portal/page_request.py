@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -56,6 +56,17 @@ class PageRequest:
     def scope(self) -> frozenset[str] | None:
         """The environments that this person may see; None: all."""
         return frozenset(self.person.own_environments) if self.role in OWN_ENVIRONMENTS_ONLY else None
+
+    def chosen_environment(self, allowed: Sequence[str]) -> tuple[str, Sequence[str] | None]:
+        """The environment that a list is asked for, and those whose rows it shows; ("", None): of all.
+
+        Args:
+            allowed: that this person may see. Another one's name counts as none.
+        """
+        chosen = self.query.get("environment", "")
+        if chosen in allowed:
+            return chosen, [chosen]
+        return "", None if self.scope is None else allowed
 
     def may(self, permission: Permission, environment: str | None = None) -> bool:
         """Whether this person may, in an environment (None: in some)."""

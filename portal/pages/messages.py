@@ -77,12 +77,11 @@ def pages(desk: MessagesDesk) -> tuple[Page, ...]:
 
 def show(desk: MessagesDesk, request: PageRequest) -> Answer:
     allowed = desk.environments(request.scope)
-    chosen, answer = request.query.get("environment", ""), request.query.get("answer", "")
-    chosen = chosen if chosen in allowed else ""
+    chosen, only_refused = request.chosen_environment(allowed)
+    answer = request.query.get("answer", "")
     answer = answer if answer in ("refused", "code") else ""
     after = request.query.get("after", "")
     environments = [chosen] if chosen else allowed
-    only_refused = [chosen] if chosen else None if request.scope is None else allowed
     refused = desk.refused(only_refused) if answer != "code" and not after else ()
     processed = ShownMessages(rows=(), after="")
     if answer != "refused":

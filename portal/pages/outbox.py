@@ -75,10 +75,8 @@ def pages(desk: OutboxDesk) -> tuple[Page, ...]:
 
 def show(desk: OutboxDesk, request: PageRequest) -> Answer:
     allowed = desk.environments(request.scope)
-    chosen = request.query.get("environment", "")
-    chosen = chosen if chosen in allowed else ""
+    chosen, environments = request.chosen_environment(allowed)
     state = _state(request.query.get("state", ""))
-    environments = [chosen] if chosen else None if request.scope is None else allowed
     page = desk.texts(state, environments, request.query.get("after", ""), PAGE_ROWS)
     asked = [(name, value) for name, value in (("environment", chosen), ("state", state)) if value]
     more = f"/outbox?{urlencode([*asked, ('after', page.after)])}" if page.after else ""

@@ -88,9 +88,8 @@ def pages(desk: ReplyDesk) -> tuple[Page, ...]:
 
 def show(desk: ReplyDesk, request: PageRequest) -> Answer:
     allowed = desk.environments(request.scope)
-    chosen = request.query.get("environment", "")
-    chosen = chosen if chosen in allowed else ""
-    rows, more = desk.rows([chosen] if chosen else None if request.scope is None else allowed)
+    chosen, environments = request.chosen_environment(allowed)
+    rows, more = desk.rows(environments)
     return Shown(
         template="replies.html",
         title="Replies",

@@ -121,10 +121,8 @@ def pages(desk: ReturnsDesk) -> tuple[Page, ...]:
 
 def show(desk: ReturnsDesk, request: PageRequest) -> Answer:
     allowed = desk.environments(request.scope)
-    chosen = request.query.get("environment", "")
-    chosen = chosen if chosen in allowed else ""
+    chosen, environments = request.chosen_environment(allowed)
     state = _state(request.query.get("state", ""))
-    environments = [chosen] if chosen else None if request.scope is None else allowed
     page = desk.rows(state, environments, request.query.get("after", ""), PAGE_ROWS)
     asked = _asked(chosen, state)
     return Shown(
