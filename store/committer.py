@@ -1,6 +1,7 @@
 """Group commit: all jobs that queued while the last fsync ran go into the next transaction. An answer is sent only after it.
 
-There is no timer: an idle committer takes a job at once, a busy one finds many. The calls that wait (BEGIN for the lock, COMMIT for
+There is no timer: an idle committer takes a job at once, a busy one finds many, and one that waits for another process's turn takes
+what came meanwhile too. The calls that wait (BEGIN for the lock, COMMIT for
 the disk) run on a separate thread, so a stuck disk stops no connection. With SQLite the work between them runs on the event loop's
 thread: two threads of Python code make each other slower, because only one at a time holds the interpreter
 (docs/decisions/0012). PostgreSQL answers over a socket, so there the whole transaction runs on the separate thread.
@@ -142,6 +143,38 @@ def _fail(future: asyncio.Future[Any], fault: BaseException) -> None:
     future.set_exception(RuntimeError(repr(fault)) if isinstance(fault, StopIteration) else fault)
 
 
+class _Group(Generic[Job, Result]):
+    """The jobs that are committed together: those that wait when the transaction begins, at most `most`."""
+
+    def __init__(self, waiting: deque[tuple[Job, asyncio.Future[Result]]], most: int) -> None:
+        self._waiting = waiting
+        self._most = most
+        self._first = len(waiting)
+        self._taken: list[tuple[Job, asyncio.Future[Result]]] = []
+
+    @property
+    def size(self) -> int:
+        """Of those that were taken."""
+        return len(self._taken)
+
+    def jobs(self) -> list[Job]:
+        """Take what waits now, if nothing was taken before."""
+        return self._jobs(len(self._waiting))
+
+    def first_jobs(self) -> list[Job]:
+        """Take only what waited when the group was made, if nothing was taken before: for a transaction that did not begin."""
+        return self._jobs(self._first)
+
+    def futures(self) -> list[asyncio.Future[Result]]:
+        """In the order of the jobs."""
+        return [future for _, future in self._taken]
+
+    def _jobs(self, waiting: int) -> list[Job]:
+        if not self._taken:
+            self._taken = [self._waiting.popleft() for _ in range(min(self._most, waiting))]
+        return [job for job, _ in self._taken]
+
+
 class Committer(Generic[Job, Result]):
     """Commits what the loop submits, one group after the other.
 
@@ -176,8 +209,8 @@ class Committer(Generic[Job, Result]):
         self._capacity = capacity
         self._apart = store.backend != "sqlite" if apart is None else apart
         self._waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
-        self._under_way = 0
-        self._taken: float | None = None  # when the group under way was taken, by the loop's monotonic clock
+        self._group: _Group[Job, Result] | None = None  # the one under way
+        self._began: float | None = None  # when its turn to write was asked for, by the loop's monotonic clock
         self._dead = False
         self.stopping = False
         self._woken = asyncio.Event()
@@ -193,12 +226,12 @@ class Committer(Generic[Job, Result]):
     @property
     def pending(self) -> int:
         """Jobs submitted and not answered yet."""
-        return len(self._waiting) + self._under_way
+        return len(self._waiting) + (0 if self._group is None else self._group.size)
 
     @property
     def committing(self) -> float:
-        """Seconds since the group that is being committed was taken; 0: none is."""
-        return 0.0 if self._taken is None or self._loop is None else self._loop.time() - self._taken
+        """Seconds since the turn to write was asked for the group that is being committed; 0: none is."""
+        return 0.0 if self._began is None or self._loop is None else self._loop.time() - self._began
 
     def start(self, spawn: Spawn | None = None) -> None:
         """Start; to be called in the loop that will submit.
@@ -238,16 +271,17 @@ class Committer(Generic[Job, Result]):
                 self._woken.clear()
                 await self._woken.wait()
                 continue
-            group = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
-            self._under_way, self._taken = len(group), asyncio.get_running_loop().time()
+            group = _Group(self._waiting, self._batch)
+            self._group, self._began = group, asyncio.get_running_loop().time()
             try:
-                outcomes = await self._commit(aside, [job for job, _ in group])
+                outcomes = await self._commit(aside, group)
             except BaseException:  # a bug in Carebell: resolve the futures of this group before the committer ends
-                self._deliver([future for _, future in group], [Rejected("the committer ended")] * len(group))
+                ended = [Rejected("the committer ended") for _ in group.first_jobs()]
+                self._deliver(group.futures(), ended)
                 raise
             finally:
-                self._under_way, self._taken = 0, None
-            self._deliver([future for _, future in group], outcomes)
+                self._group, self._began = None, None
+            self._deliver(group.futures(), outcomes)
             del group, outcomes  # keep no message in memory while waiting for the next one
             await asyncio.sleep(0)  # jobs that came meanwhile belong to the next group
 
@@ -260,13 +294,14 @@ class Committer(Generic[Job, Result]):
             else:
                 future.set_result(outcome)
 
-    async def _commit(self, aside: CommitThread, jobs: Sequence[Job]) -> list[Result | CommitFault]:
+    async def _commit(self, aside: CommitThread, group: _Group[Job, Result]) -> list[Result | CommitFault]:
         """One outcome per job. Raises nothing."""
         if self._dead:
-            return [_stopped() for _ in jobs]
+            return [_stopped() for _ in group.first_jobs()]
         try:
-            return list(await self._transaction(aside, jobs))
+            return list(await self._transaction(aside, group.jobs))
         except Exception as fault:
+            jobs = group.first_jobs()
             if len(jobs) == 1 and not _worth_another_try(fault):
                 return [self._fault(fault)]
             if _fails_all(fault):
@@ -279,7 +314,7 @@ class Committer(Generic[Job, Result]):
             return _stopped()
         for attempt in (1, 2):
             try:
-                [result] = await self._transaction(aside, [job])
+                [result] = await self._transaction(aside, lambda: [job])
             except Exception as fault:
                 if attempt == 1 and _worth_another_try(fault):
                     continue
@@ -288,9 +323,10 @@ class Committer(Generic[Job, Result]):
                 return result
         raise AssertionError("the second attempt returns")
 
-    async def _transaction(self, aside: CommitThread, jobs: Sequence[Job]) -> Sequence[Result]:
+    async def _transaction(self, aside: CommitThread, take: Callable[[], Sequence[Job]]) -> Sequence[Result]:
+        """`take`: the jobs; asked when they can be written, so that what came during the wait for the lock is among them."""
         if self._apart:
-            return await aside.call(partial(self._whole, jobs))
+            return await aside.call(partial(self._whole, take()))
         transaction = self._store.write(at_once=True)
         try:
             conn = transaction.__enter__()
@@ -300,6 +336,7 @@ class Committer(Generic[Job, Result]):
             transaction = self._store.write()
             conn = await aside.call(transaction.__enter__)
         try:
+            jobs = take()
             results = self._worked(conn, jobs)
         except Exception as fault:
             await aside.call(partial(transaction.__exit__, type(fault), fault, fault.__traceback__))

@@ -7,8 +7,8 @@ import gc
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -136,6 +136,54 @@ async def test_the_loop_goes_on_while_the_lock_is_waited_for(store: Store) -> No
     assert (turns, await future, _stored(store)) == (100, "A", {"a"})
     assert committer.committing == 0
     await committer.stop()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_what_comes_while_the_lock_is_waited_for_is_committed_with_the_rest(store: Store) -> None:
+    work = Writing()
+    work.gate.set()
+    committer = Committer[str, str](store, work, on_fatal=lambda _: None)
+    committer.start()
+    with store.write():
+        first = committer.submit("a")
+        await asyncio.sleep(0.05)  # the committer waits for the lock on its thread
+        assert committer.pending == 1
+        second = committer.submit("b")
+        assert committer.pending == 2
+    assert (await first, await second, work.batches) == ("A", "B", [["a", "b"]])
+    await committer.stop()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_who_came_while_the_lock_was_waited_for_in_vain_waits_for_it_too(store: Store) -> None:
+    work = Writing()
+    work.gate.set()
+    committer = Committer[str, str](_Impatient(store), work, on_fatal=lambda _: None)  # type: ignore[arg-type]
+    committer.start()
+    first = committer.submit("a")
+    await asyncio.sleep(0)  # the committer has begun to wait
+    second = committer.submit("b")
+    with pytest.raises(Transient):
+        await first
+    assert (await second, work.batches) == ("B", [["b"]])
+    await committer.stop()
+
+
+@dataclass
+class _Impatient:
+    """A store whose lock is not free in time for the first transaction."""
+
+    store: Store
+    backend: str = "sqlite"
+    asked: int = 0
+
+    @contextmanager
+    def write(self, *, at_once: bool = False) -> Iterator[Connection]:
+        self.asked += 1
+        if self.asked <= 2:  # at once, and then with patience
+            raise StoreFault("STORE_LOCKED")
+        with self.store.write(at_once=at_once) as conn:
+            yield conn
 
 
 @BOTH
