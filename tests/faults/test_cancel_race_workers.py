@@ -47,9 +47,9 @@ def test_no_create_starts_after_a_worker_acknowledged_the_cancel(tally: Tally, t
     hospital, rng, acked = Hospital(), random.Random(130), dict[str, float]()
     configuration = write_configuration(tmp_path, [hospital.identity.certificate], sms=_QUIET)
     environment, fast = {**os.environ, HESITATE: str(_HESITATION)}, FastTime(_SPEED)
-    roles, more = "listener,dispatcher", fast.options()
+    roles, begun, more = "listener,dispatcher", fast.now(), fast.options()
     node = Node(configuration, roles=roles, more=more, environment=environment, program=LAUNCH, workers=2)
-    now = asyncio.run(_clock_of(node, hospital, fast, tmp_path / "carebell.log"))
+    now = asyncio.run(_clock_of(node, hospital, begun, tmp_path / "carebell.log"))
     rounds = max(tally.fault.rounds // 10, 5 * _AT_ONCE) // _AT_ONCE * _AT_ONCE
     for batch in range(0, rounds, _AT_ONCE):
         asyncio.run(_one_batch(node.port, hospital, now, rng, range(batch, batch + _AT_ONCE), acked))
@@ -66,13 +66,16 @@ def test_no_create_starts_after_a_worker_acknowledged_the_cancel(tally: Tally, t
     )
 
 
-async def _clock_of(node: Node, hospital: Hospital, fast: FastTime, log: Path) -> Callable[[], datetime]:
-    """The node's own time: it began when the node had started, and the log has it of a message that was answered just now."""
+async def _clock_of(node: Node, hospital: Hospital, begun: datetime, log: Path) -> Callable[[], datetime]:
+    """The node's own time: it begins at `begun` when the node has started, however long that takes; then no message of that time
+    is in its future. The log has its time of a message that was answered just now.
+    """
     client = await MllpClient.connect("127.0.0.1", node.port)
-    await _send(client, hospital, _visit(10**6, fast.now() + timedelta(days=9)), "S12", fast.now())
+    await _send(client, hospital, _visit(10**6, begun + timedelta(days=9)), "S12", begun)
     answered = time.monotonic()
     await client.close()
     lines = await asyncio.to_thread(log.read_text, "utf-8")
+    assert hospital.ledger.refused == {}
     accepted = [line for line in lines.splitlines() if '"event":"message_accepted"' in line]
     then = datetime.fromisoformat(json.loads(accepted[-1])["time"])
     return lambda: then + timedelta(seconds=(time.monotonic() - answered) * _SPEED)
